@@ -1,0 +1,1 @@
+"""Post-hoc evaluation of any predictions; needs neither torch nor nnunetv2."""

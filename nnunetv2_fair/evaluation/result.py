@@ -1,0 +1,371 @@
+"""What an evaluation found, as frozen values and as files.
+
+``per_case.csv`` has one row per case and label; ``summary.json`` has everything aggregated,
+with the settings, versions and a hash of the inputs. Reports are made from these alone.
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from nnunetv2_fair.errors import EvaluationError
+from nnunetv2_fair.paths import PER_CASE_CSV, SUMMARY_JSON
+
+#: Pseudo-label of the mean over all labels of a case.
+AVERAGE = "average"
+
+#: Flags of a row of ``per_case.csv``, joined by ``;``.
+BOTH_EMPTY = "both_empty"
+EMPTY_PREDICTION = "empty_prediction"
+EMPTY_REFERENCE = "empty_reference"
+MISSING_PREDICTION = "missing_prediction"
+
+SUMMARY_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """How to read one metric.
+
+    Attributes:
+        name: Column stem, such as ``hd95``.
+        title: As people write it, such as ``HD95``.
+        unit: ``""`` (none), ``mm`` or ``px``.
+        better: Whether higher or lower values are better.
+        definition: One or two sentences, with the rule for empty masks.
+    """
+
+    name: str
+    title: str
+    unit: str
+    better: Literal["higher", "lower"]
+    definition: str
+
+    @property
+    def column(self) -> str:
+        """Column in ``per_case.csv``: the name, with the unit where there is one."""
+        return f"{self.name}_{self.unit}" if self.unit else self.name
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval, in the unit of the value it belongs to; NaN if not computable."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class GroupStatistics:
+    """One metric of one label in one group.
+
+    Attributes:
+        n_cases: Cases of the group that were evaluated.
+        n_patients: Patients they come from.
+        n_undefined: Cases whose value is undefined (NaN) and left out of the statistics.
+        n_replaced: Cases whose infinite distance was replaced (see the settings).
+        mean: Mean over the units (patients by default).
+        median: Median over the units.
+        q1: Lower quartile.
+        q3: Upper quartile.
+        std: Sample standard deviation (ddof 1).
+        mean_interval: Bootstrap interval of the mean.
+        median_interval: Bootstrap interval of the median.
+    """
+
+    n_cases: int
+    n_patients: int
+    n_undefined: int
+    n_replaced: int
+    mean: float
+    median: float
+    q1: float
+    q3: float
+    std: float
+    mean_interval: Interval
+    median_interval: Interval
+
+    @property
+    def iqr(self) -> float:
+        """Interquartile range."""
+        return self.q3 - self.q1
+
+
+@dataclass(frozen=True)
+class Gap:
+    """One fairness measure with its bootstrap interval.
+
+    Attributes:
+        name: ``fairness_gap``, ``ser``, ``delta``, ``std``, ``skew``, ``es_std`` or ``es_absolute``.
+        value: The measure; NaN if fewer than two groups are large enough.
+        interval: Bootstrap interval.
+        between: Groups it compares: (reference, other) for ``fairness_gap``, all that
+            entered otherwise.
+    """
+
+    name: str
+    value: float
+    interval: Interval
+    between: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GroupTest:
+    """A two-sided test of no difference between the groups."""
+
+    name: str
+    statistic: float
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One metric of one label, compared over the groups of one attribute expression.
+
+    Attributes:
+        attribute: Attribute expression, such as ``sex+age``.
+        metric: Name of the metric.
+        label: Label or region, or ``average``.
+        overall: All cases of known group together.
+        groups: Statistics of each group, in the dictionary's order; every group is here.
+        left_out: Groups that enter no gap and no test, with the reason.
+        gaps: Fairness measures.
+        test: Mann-Whitney U or Kruskal-Wallis; None if fewer than two groups are large enough.
+    """
+
+    attribute: str
+    metric: str
+    label: str
+    overall: GroupStatistics
+    groups: Mapping[str, GroupStatistics]
+    left_out: Mapping[str, str]
+    gaps: tuple[Gap, ...]
+    test: GroupTest | None
+
+    def gap(self, name: str) -> Gap | None:
+        """Return the first fairness measure of that name."""
+        return next((gap for gap in self.gaps if gap.name == name), None)
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Cases that were not evaluated, or enter no group, and why.
+
+    Attributes:
+        reason: One sentence.
+        cases: Case names.
+        by_group: Attribute expression -> group (or ``unknown``) -> number of these cases.
+    """
+
+    reason: str
+    cases: tuple[str, ...]
+    by_group: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Everything one evaluation found.
+
+    Attributes:
+        name: What was evaluated, for titles (the prediction folder's name by default).
+        per_case: Columns ``case, patient``, the attributes' groups, ``label``, the metric columns,
+            ``diagonal_<unit>``, ``reference_voxels``, ``prediction_voxels``, ``flags``.
+        metrics: Metrics in the order to show.
+        labels: Labels and regions in the order to show; ``average`` last if more than one.
+        attributes: Attribute expressions in the order asked for.
+        comparisons: One per attribute, label and metric.
+        exclusions: What was left out.
+        notes: Sentences a reader must know (units, small groups, policies).
+        definitions: Name of a fairness measure or statistic -> what it is.
+        settings: Options the evaluation ran with.
+        versions: Versions of Python and the packages used.
+        inputs_sha256: Hash over the bytes of all inputs.
+        created: ISO 8601 time.
+    """
+
+    name: str
+    per_case: pd.DataFrame
+    metrics: tuple[MetricInfo, ...]
+    labels: tuple[str, ...]
+    attributes: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
+    exclusions: tuple[Exclusion, ...] = ()
+    notes: tuple[str, ...] = ()
+    definitions: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    inputs_sha256: str = ""
+    created: str = ""
+
+    def metric(self, name: str) -> MetricInfo:
+        """Return how to read a metric."""
+        return next(metric for metric in self.metrics if metric.name == name)
+
+    def comparison(self, attribute: str, metric: str, label: str) -> Comparison:
+        """Return the comparison of one metric and label over one attribute.
+
+        Raises:
+            KeyError: If it was not made.
+        """
+        for found in self.comparisons:
+            if (found.attribute, found.metric, found.label) == (attribute, metric, label):
+                return found
+        raise KeyError((attribute, metric, label))
+
+    @property
+    def headline_label(self) -> str:
+        """Label that stands for the whole result: the average, or the only one."""
+        return self.labels[-1]
+
+    def write(self, folder: Path) -> None:
+        """Write ``per_case.csv`` and ``summary.json``; each appears whole or not at all."""
+        summary = {
+            f.name: _to_json(getattr(self, f.name))
+            for f in dataclasses.fields(self)
+            if f.name != "per_case"
+        }
+        summary["format"] = SUMMARY_FORMAT
+        temporary = folder / f".{PER_CASE_CSV}.tmp"
+        self.per_case.to_csv(temporary, index=False, lineterminator="\n")
+        temporary.replace(folder / PER_CASE_CSV)
+        temporary = folder / f".{SUMMARY_JSON}.tmp"
+        text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.replace(folder / SUMMARY_JSON)
+
+    @classmethod
+    def read(cls, folder: Path) -> "EvaluationResult":
+        """Read what :meth:`write` wrote.
+
+        Raises:
+            EvaluationError: If a file is missing or of another format.
+        """
+        for name in (SUMMARY_JSON, PER_CASE_CSV):
+            if not (folder / name).is_file():
+                raise EvaluationError(
+                    f"{folder} has no {name}: it is no output folder of nnUNetv2_fair_evaluate. "
+                    "Run nnUNetv2_fair_evaluate first and pass its -o folder."
+                )
+        path = folder / SUMMARY_JSON
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content.get("format") != SUMMARY_FORMAT:
+                raise EvaluationError(
+                    f"{path} has format {content.get('format')!r}, expected {SUMMARY_FORMAT}. "
+                    "Evaluate again with this version of nnunetv2_fair."
+                )
+            text_columns = {"case": str, "patient": str, "label": str, "flags": str}
+            per_case = pd.read_csv(folder / PER_CASE_CSV, dtype=text_columns, keep_default_na=False,
+                                   na_values={})  # fmt: skip
+            metrics = tuple(MetricInfo(**metric) for metric in content["metrics"])
+            units = {metric.unit for metric in metrics if metric.unit}
+            numeric = [metric.column for metric in metrics]
+            numeric += [f"diagonal_{unit}" for unit in units]
+            for column in numeric:
+                if column in per_case:
+                    per_case[column] = pd.to_numeric(per_case[column].replace("", "nan"))
+            return cls(
+                name=content["name"],
+                per_case=per_case,
+                metrics=metrics,
+                labels=tuple(content["labels"]),
+                attributes=tuple(content["attributes"]),
+                comparisons=tuple(_comparison(entry) for entry in content["comparisons"]),
+                exclusions=tuple(
+                    Exclusion(entry["reason"], tuple(entry["cases"]), entry["by_group"])
+                    for entry in content["exclusions"]
+                ),
+                notes=tuple(content["notes"]),
+                definitions=content["definitions"],
+                settings=content["settings"],
+                versions=content["versions"],
+                inputs_sha256=content["inputs_sha256"],
+                created=content["created"],
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise EvaluationError(
+                f"{path} or {PER_CASE_CSV} beside it is damaged ({error!r}). Evaluate again."
+            ) from error
+
+
+@dataclass(frozen=True)
+class CasePicture:
+    """One slice of a case, ready to draw.
+
+    Attributes:
+        case: Case name.
+        label: Label that is outlined.
+        caption: What the reader should see, such as ``Dice 0.31, group female``.
+        image: (rows, columns) float grey values in 0..1, or None if no image was given.
+        reference: (rows, columns) bool mask.
+        prediction: (rows, columns) bool mask.
+        aspect: Height of a pixel divided by its width.
+    """
+
+    case: str
+    label: str
+    caption: str
+    image: np.ndarray | None
+    reference: np.ndarray
+    prediction: np.ndarray
+    aspect: float = 1.0
+
+
+def _to_json(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _to_json(entry) for key, entry in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_to_json(entry) for entry in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        # JSON has no NaN and no infinity; float() reads these words back
+        return str(value)
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def _interval(entry: Mapping[str, Any]) -> Interval:
+    return Interval(float(entry["low"]), float(entry["high"]))
+
+
+def _statistics(entry: Mapping[str, Any]) -> GroupStatistics:
+    counts = {
+        key: int(entry[key]) for key in ("n_cases", "n_patients", "n_undefined", "n_replaced")
+    }
+    values = {key: float(entry[key]) for key in ("mean", "median", "q1", "q3", "std")}
+    return GroupStatistics(
+        **counts,
+        **values,
+        mean_interval=_interval(entry["mean_interval"]),
+        median_interval=_interval(entry["median_interval"]),
+    )
+
+
+def _comparison(entry: Mapping[str, Any]) -> Comparison:
+    test = entry["test"]
+    return Comparison(
+        attribute=entry["attribute"],
+        metric=entry["metric"],
+        label=entry["label"],
+        overall=_statistics(entry["overall"]),
+        groups={name: _statistics(group) for name, group in entry["groups"].items()},
+        left_out=entry["left_out"],
+        gaps=tuple(
+            Gap(g["name"], float(g["value"]), _interval(g["interval"]), tuple(g["between"]))
+            for g in entry["gaps"]
+        ),
+        test=None
+        if test is None
+        else GroupTest(test["name"], float(test["statistic"]), float(test["p_value"])),
+    )

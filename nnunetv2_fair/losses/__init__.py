@@ -1,0 +1,1 @@
+"""Losses that know which group each sample is in."""

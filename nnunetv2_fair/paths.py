@@ -1,0 +1,89 @@
+"""Names of all files that cross a boundary, and where nnU-Net keeps datasets.
+
+Reads nnU-Net's environment variables itself: importing ``nnunetv2`` would import
+torch, which commands such as ``nnUNetv2_fair_evaluate`` must not wait for.
+"""
+
+import os
+import re
+from pathlib import Path
+
+from nnunetv2_fair.errors import DatasetError, shorten
+
+DEMOGRAPHICS_CSV = "demographics.csv"
+DEMOGRAPHICS_JSON = "demographics.json"
+DATASET_JSON = "dataset.json"
+SPLITS_JSON = "splits_final.json"
+PER_CASE_CSV = "per_case.csv"
+SUMMARY_JSON = "summary.json"
+REPORT_HTML = "report.html"
+SUBGROUP_LOG_CSV = "subgroup_log.csv"
+SUBGROUP_LOG_PNG = "subgroup_log.png"
+
+RAW = "nnUNet_raw"
+PREPROCESSED = "nnUNet_preprocessed"
+RESULTS = "nnUNet_results"
+EXTERNAL_TRAINERS = "nnUNet_extTrainer"
+
+_DATASET_NAME = re.compile(r"Dataset(\d{3})_\S+")
+
+
+def environment_folder(variable: str) -> Path:
+    """Return the folder that one of nnU-Net's environment variables names.
+
+    Args:
+        variable: ``nnUNet_raw``, ``nnUNet_preprocessed`` or ``nnUNet_results``.
+
+    Raises:
+        DatasetError: If the variable is not set.
+    """
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        raise DatasetError(
+            f"The environment variable {variable} is not set. Set it to the folder nnU-Net "
+            f"uses, for example: export {variable}=/data/{variable}"
+        )
+    return Path(value)
+
+
+def dataset_name(dataset: str | int, folder: Path) -> str:
+    """Return the full name (``Dataset042_Lungs``) of a dataset given by id or name.
+
+    Args:
+        dataset: ``42``, ``"42"``, ``"042"`` or ``"Dataset042_Lungs"``.
+        folder: Where to look: the value of ``nnUNet_raw`` or ``nnUNet_preprocessed``.
+
+    Raises:
+        DatasetError: If no dataset or more than one has that id.
+    """
+    present = sorted(p.name for p in folder.glob("Dataset*") if _DATASET_NAME.fullmatch(p.name))
+    text = str(dataset)
+    if _DATASET_NAME.fullmatch(text):
+        if text in present:
+            return text
+    elif text.isdigit():
+        matches = [name for name in present if int(name[7:10]) == int(text)]
+        if len(matches) == 1:
+            return matches[0]
+        if len(matches) > 1:
+            raise DatasetError(
+                f"{folder} holds {len(matches)} datasets with id {text}: {shorten(matches)}. "
+                "Give the full name, for example -d " + matches[0]
+            )
+    else:
+        raise DatasetError(
+            f"'{text}' is no dataset: expected an id such as 42 or a name such as Dataset042_Lungs."
+        )
+    known = shorten(present, 8) if present else "none"
+    raise DatasetError(f"No dataset '{text}' in {folder}. Datasets found there: {known}.")
+
+
+def raw_dataset(dataset: str | int) -> Path:
+    """Return the dataset's folder in ``nnUNet_raw`` (see :func:`dataset_name`)."""
+    folder = environment_folder(RAW)
+    return folder / dataset_name(dataset, folder)
+
+
+def preprocessed_dataset(name: str) -> Path:
+    """Return where nnU-Net keeps the preprocessed dataset ``name``; it may not exist yet."""
+    return environment_folder(PREPROCESSED) / name

@@ -1,0 +1,1 @@
+"""Demographics: the only place that turns an attribute's value into a group."""

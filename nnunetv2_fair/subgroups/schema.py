@@ -1,0 +1,338 @@
+"""The dictionary beside the table: what every attribute means.
+
+``demographics.json`` looks like this::
+
+    {
+      "default": "sex",
+      "attributes": {
+        "sex": {"type": "categorical", "meaning": "recorded sex",
+                "levels": ["female", "male"], "reference": "male"},
+        "age": {"type": "numeric", "unit": "years", "minimum": 0, "maximum": 120,
+                "bins": {"edges": [null, 50, 65, null], "closed": "left",
+                         "labels": ["<50", "50-64", ">=65"]}}
+      }
+    }
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from nnunetv2_fair.errors import DemographicsError, shorten
+
+CASE = "case"
+PATIENT = "patient"
+SYNTHETIC = "synthetic"
+RESERVED_COLUMNS = (CASE, PATIENT, SYNTHETIC)
+
+#: Separates the attributes of an intersection in an expression: ``sex+age``.
+INTERSECTION = "+"
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Intervals that turn a number into a group.
+
+    Attributes:
+        edges: Ascending, one more than ``labels``; -inf and inf for open ends.
+        labels: Name of each interval, lowest first.
+        closed: Which end belongs to the interval: ``left`` means [a, b), ``right`` (a, b].
+    """
+
+    edges: tuple[float, ...]
+    labels: tuple[str, ...]
+    closed: Literal["left", "right"] = "left"
+
+    def __post_init__(self) -> None:
+        if len(self.edges) != len(self.labels) + 1 or len(self.labels) < 1:
+            raise DemographicsError(
+                f"Bins need one edge more than labels, got {len(self.edges)} edges "
+                f"{list(self.edges)} and {len(self.labels)} labels {list(self.labels)}."
+            )
+        if any(a >= b for a, b in zip(self.edges, self.edges[1:], strict=False)):
+            raise DemographicsError(f"Bin edges must ascend, got {list(self.edges)}.")
+        if len(set(self.labels)) != len(self.labels):
+            raise DemographicsError(f"Bin labels must differ, got {list(self.labels)}.")
+        if self.closed not in ("left", "right"):
+            raise DemographicsError(
+                f'Bins are closed on the "left" or on the "right", got "{self.closed}".'
+            )
+
+    @classmethod
+    def from_cuts(
+        cls, cuts: tuple[float, ...], closed: Literal["left", "right"] = "left"
+    ) -> "Bins":
+        """Return open-ended bins split at ``cuts``: (50, 65) gives <50, 50-<65, >=65."""
+        ordered = tuple(sorted(cuts))
+        low, high = ("<", ">=") if closed == "left" else ("<=", ">")
+        between = "{:g}-<{:g}" if closed == "left" else ">{:g}-{:g}"
+        labels = [f"{low}{ordered[0]:g}"]
+        labels += [between.format(a, b) for a, b in zip(ordered, ordered[1:], strict=False)]
+        labels.append(f"{high}{ordered[-1]:g}")
+        return cls((-math.inf, *ordered, math.inf), tuple(labels), closed)
+
+    def label(self, value: float) -> str | None:
+        """Return the label of the interval that holds ``value``; None if outside all."""
+        for low, high, label in zip(self.edges, self.edges[1:], self.labels, strict=False):
+            inside = low <= value < high if self.closed == "left" else low < value <= high
+            if inside:
+                return label
+        return None
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One column of the demographics table.
+
+    Attributes:
+        name: Column name.
+        type: ``categorical`` or ``numeric``.
+        meaning: One sentence for people who did not collect the data.
+        unit: Unit of a numeric attribute, such as ``years``.
+        levels: Allowed values of a categorical attribute, in the order to show.
+        bins: Intervals of a numeric attribute that is used for groups.
+        minimum: Lowest plausible number; lower ones are refused.
+        maximum: Highest plausible number; higher ones are refused.
+        reference: Group that signed gaps are measured from.
+    """
+
+    name: str
+    type: Literal["categorical", "numeric"]
+    meaning: str = ""
+    unit: str = ""
+    levels: tuple[str, ...] = ()
+    bins: Bins | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    reference: str | None = None
+
+    def __post_init__(self) -> None:
+        where = f"Attribute '{self.name}'"
+        if self.name in RESERVED_COLUMNS or INTERSECTION in self.name or not self.name:
+            raise DemographicsError(
+                f"{where}: this name cannot be used. Reserved: {', '.join(RESERVED_COLUMNS)}; "
+                f"'{INTERSECTION}' joins attributes."
+            )
+        if self.type not in ("categorical", "numeric"):
+            raise DemographicsError(
+                f'{where}: type must be "categorical" or "numeric", got "{self.type}".'
+            )
+        if self.type == "categorical" and self.bins is not None:
+            raise DemographicsError(f"{where} is categorical; only numeric attributes have bins.")
+        if self.reference is not None and self.reference not in self.groups:
+            raise DemographicsError(
+                f"{where}: reference group '{self.reference}' is none of its groups: "
+                f"{shorten(self.groups, 12)}."
+            )
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the groups this attribute can give, in order."""
+        if self.type == "categorical":
+            return self.levels
+        return self.bins.labels if self.bins is not None else ()
+
+    def group_of(self, value: str) -> str | None:
+        """Return the group of a checked table value; None if the value is empty (unknown).
+
+        Raises:
+            DemographicsError: If the attribute is numeric and has no bins.
+        """
+        if value == "":
+            return None
+        if self.type == "categorical":
+            return value
+        if self.bins is None:
+            raise DemographicsError(
+                f"Attribute '{self.name}' is numeric and has no bins, so it forms no groups. Add "
+                f'"bins" to it in demographics.json, for example {{"edges": [null, 50, 65, null], '
+                f'"labels": ["<50", "50-64", ">=65"], "closed": "left"}}.'
+            )
+        return self.bins.label(float(value))
+
+    def problem_with(self, value: str) -> str | None:
+        """Return what is wrong with a table value, in words, or None if nothing is."""
+        if value == "":
+            return None
+        if self.type == "categorical":
+            if value in self.levels:
+                return None
+            return (
+                f"'{value}' is not a level of '{self.name}' (levels: {shorten(self.levels, 12)}); "
+                "correct the value, leave it empty if unknown, or add the level to "
+                "demographics.json"
+            )
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            digits = value.rstrip("YyMmDd ")
+            hint = (
+                f"write {float(digits):g}" if digits.isdigit() and digits != value else "correct it"
+            )
+            return (
+                f"'{value}' is not a number, but '{self.name}' is numeric; {hint}, or leave the "
+                "cell empty if the value is unknown"
+            )
+        low, high = self.minimum, self.maximum
+        if (low is not None and number < low) or (high is not None and number > high):
+            bounds = f"{'-inf' if low is None else f'{low:g}'} to {'inf' if high is None else f'{high:g}'}"
+            return (
+                f"'{value}' is outside the plausible range of '{self.name}' ({bounds} {self.unit}".rstrip()
+                + "); correct it, or leave the cell empty if the value is unknown"
+            )
+        if self.bins is not None and self.bins.label(number) is None:
+            return (
+                f"'{value}' falls in no bin of '{self.name}' (edges {list(self.bins.edges)}, closed "
+                f"on the {self.bins.closed}); correct it, or widen the bins in demographics.json"
+            )
+        return None
+
+
+@dataclass(frozen=True)
+class Schema:
+    """All attributes of one dataset, and the one that is used when none is named."""
+
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    default: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.default is not None and self.default not in self.attributes:
+            raise DemographicsError(
+                f"Default attribute '{self.default}' is not described. "
+                f"Attributes: {shorten(self.attributes, 12)}."
+            )
+
+    def __getitem__(self, name: str) -> Attribute:
+        if name not in self.attributes:
+            raise DemographicsError(
+                f"There is no attribute '{name}'. Attributes of this dataset: "
+                f"{shorten(self.attributes, 12) or 'none'}."
+            )
+        return self.attributes[name]
+
+    def parse_expression(self, expression: str | None) -> tuple[Attribute, ...]:
+        """Return the attributes of an expression such as ``sex`` or ``sex+age``.
+
+        Args:
+            expression: None or empty takes the dataset's default attribute.
+
+        Raises:
+            DemographicsError: If an attribute is unknown or named twice, or if there is no default.
+        """
+        text = expression or self.default
+        if not text:
+            raise DemographicsError(
+                "No attribute was named and demographics.json has no default. Name one of: "
+                f"{shorten(self.attributes, 12)}."
+            )
+        names = [name.strip() for name in text.split(INTERSECTION)]
+        if len(set(names)) != len(names) or "" in names:
+            raise DemographicsError(
+                f"'{text}' is no attribute expression: expected one attribute, or several "
+                f"different ones joined by '{INTERSECTION}', such as sex+age."
+            )
+        return tuple(self[name] for name in names)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of ``demographics.json``; open bin ends become null."""
+        described: dict[str, Any] = {}
+        for name, attribute in self.attributes.items():
+            entry: dict[str, Any] = {"type": attribute.type, "meaning": attribute.meaning}
+            if attribute.unit:
+                entry["unit"] = attribute.unit
+            if attribute.levels:
+                entry["levels"] = list(attribute.levels)
+            if attribute.bins is not None:
+                entry["bins"] = {
+                    "edges": [
+                        edge if math.isfinite(edge) else None for edge in attribute.bins.edges
+                    ],
+                    "labels": list(attribute.bins.labels),
+                    "closed": attribute.bins.closed,
+                }
+            for key in ("minimum", "maximum", "reference"):
+                if getattr(attribute, key) is not None:
+                    entry[key] = getattr(attribute, key)
+            described[name] = entry
+        return {"default": self.default, "attributes": described}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Schema":
+        """Return the schema described by the content of ``demographics.json``.
+
+        Raises:
+            DemographicsError: If a key is missing, unknown or of the wrong kind.
+        """
+        if not isinstance(content.get("attributes"), Mapping):
+            raise DemographicsError('Expected a key "attributes" with one entry per attribute.')
+        attributes = {
+            str(name): _attribute_from_dict(str(name), entry)
+            for name, entry in content["attributes"].items()
+        }
+        return cls(attributes, content.get("default"))
+
+
+_ATTRIBUTE_KEYS = {
+    "type", "meaning", "unit", "levels", "bins", "minimum", "maximum", "reference",
+}  # fmt: skip
+
+
+def _attribute_from_dict(name: str, entry: Any) -> Attribute:
+    if not isinstance(entry, Mapping) or "type" not in entry:
+        raise DemographicsError(f"Attribute '{name}' needs at least a \"type\".")
+    unknown = sorted(set(entry) - _ATTRIBUTE_KEYS)
+    if unknown:
+        raise DemographicsError(
+            f"Attribute '{name}' has unknown keys: {shorten(unknown)}. "
+            f"Known keys: {', '.join(sorted(_ATTRIBUTE_KEYS))}."
+        )
+    bins = None
+    if entry.get("bins") is not None:
+        raw = entry["bins"]
+        try:
+            edges = [
+                (-math.inf if i == 0 else math.inf) if edge is None else float(edge)
+                for i, edge in enumerate(raw["edges"])
+            ]
+            labels = tuple(str(label) for label in raw["labels"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DemographicsError(
+                f"Attribute '{name}': bins need \"edges\" (numbers; null at an open end) and "
+                f'"labels", got {raw}.'
+            ) from error
+        bins = Bins(tuple(edges), labels, raw.get("closed", "left"))
+    return Attribute(
+        name=name,
+        type=entry["type"],
+        meaning=str(entry.get("meaning", "")),
+        unit=str(entry.get("unit", "")),
+        levels=tuple(str(level) for level in entry.get("levels", ())),
+        bins=bins,
+        minimum=entry.get("minimum"),
+        maximum=entry.get("maximum"),
+        reference=entry.get("reference"),
+    )
+
+
+def read_schema(path: Path) -> Schema:
+    """Read ``demographics.json``.
+
+    Raises:
+        DemographicsError: If the file is missing, is no JSON, or describes no valid schema.
+    """
+    try:
+        return Schema.from_dict(json.loads(path.read_text(encoding="utf-8-sig")))
+    except FileNotFoundError as error:
+        raise DemographicsError(
+            f"{path} does not exist. It describes the attributes of the table beside it; a "
+            "converter writes both."
+        ) from error
+    except ValueError as error:
+        raise DemographicsError(f"{path} is not valid JSON: {error}.") from error
+    except DemographicsError as error:
+        raise DemographicsError(f"{path}: {error}") from error

@@ -1,0 +1,83 @@
+"""Cross-validation folds that keep patients together and groups in proportion."""
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+from nnunetv2_fair.errors import DemographicsError, shorten
+from nnunetv2_fair.subgroups.groups import Grouping
+from nnunetv2_fair.subgroups.table import DemographicsTable
+
+
+class Fold(TypedDict):
+    """One entry of nnU-Net's ``splits_final.json``."""
+
+    train: list[str]
+    val: list[str]
+
+
+def make_folds(
+    table: DemographicsTable, grouping: Grouping, cases: Sequence[str], n_folds: int, seed: int
+) -> list[Fold]:
+    """Split training cases into folds by patient, stratified by group.
+
+    Every patient's cases are in one validation fold; the share of each group (unknown counts as
+    a group here) is as equal over the folds as whole patients allow. Synthetic cases are never
+    validated; they join every training part. The same input and seed give the same folds.
+
+    Args:
+        table: Demographics of at least ``cases``.
+        grouping: Groups to stratify by, usually the intersection of the important attributes.
+        cases: Cases of ``imagesTr``.
+        n_folds: Number of folds, at least 2.
+        seed: Seed of the shuffle.
+
+    Raises:
+        DemographicsError: If there are fewer patients than folds.
+
+    Source: scikit-learn's ``StratifiedGroupKFold``.
+    """
+    import warnings
+
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    patients = table.patients
+    synthetic = sorted(set(cases) & table.synthetic_cases)
+    real = sorted(set(cases) - set(synthetic))
+    n_patients = len({patients[case] for case in real})
+    if n_patients < n_folds or n_folds < 2:
+        raise DemographicsError(
+            f"{n_folds} folds cannot be made from {n_patients} patients with real cases: every "
+            "fold needs a patient of its own and at least 2 folds are needed. Choose --folds "
+            f"between 2 and {n_patients}."
+        )
+    strata = [grouping.group_of[case] or "" for case in real]
+    splitter = StratifiedGroupKFold(n_splits=n_folds, shuffle=True, random_state=seed)
+    folds: list[Fold] = []
+    with warnings.catch_warnings():
+        # groups with fewer members than folds are reported by `missing_groups`, in our words
+        warnings.filterwarnings("ignore", message="The least populated class")
+        for train, val in splitter.split(real, strata, [patients[case] for case in real]):
+            folds.append(
+                {"train": [real[i] for i in train] + synthetic, "val": [real[i] for i in val]}
+            )
+    return folds
+
+
+def missing_groups(grouping: Grouping, folds: Sequence[Fold], cases: Sequence[str]) -> list[str]:
+    """Return a sentence for every group of ``cases`` that a fold's training or validation part lacks."""
+    overall = grouping.counts(cases)
+    sentences = []
+    for part in ("train", "val"):
+        lacking: dict[str, list[int]] = {}
+        for number, fold in enumerate(folds):
+            counts = grouping.counts(fold["train"] if part == "train" else fold["val"])
+            for name, total in overall.items():
+                if total and not counts[name]:
+                    lacking.setdefault(name, []).append(number)
+        words = "training" if part == "train" else "validation"
+        sentences += [
+            f"group '{name}' of '{grouping.expression}' ({overall[name]} cases in all) is absent "
+            f"from the {words} part of fold {shorten(numbers, 10)}"
+            for name, numbers in lacking.items()
+        ]
+    return sentences

@@ -1,0 +1,423 @@
+"""Reading, checking and writing the demographics table."""
+
+import csv
+import hashlib
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from nnunetv2_fair.errors import DemographicsError, shorten, shorten_lines
+from nnunetv2_fair.paths import DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON
+from nnunetv2_fair.subgroups.schema import (
+    CASE,
+    INTERSECTION,
+    PATIENT,
+    RESERVED_COLUMNS,
+    SYNTHETIC,
+    Attribute,
+    Bins,
+    Schema,
+    read_schema,
+)
+
+logger = logging.getLogger(__name__)
+
+#: More distinct numbers than this make an undescribed column numeric.
+_MOST_NUMERIC_LEVELS = 8
+
+
+@dataclass(frozen=True)
+class DemographicsTable:
+    """One row per nnU-Net case, checked against its dictionary.
+
+    Attributes:
+        frame: Index ``case``; columns ``patient``, ``synthetic`` and the attributes, all text.
+            Empty text means unknown. ``synthetic`` is ``"0"`` or ``"1"``.
+        schema: What the attributes mean.
+        source: File the table was read from, for messages.
+    """
+
+    frame: pd.DataFrame
+    schema: Schema
+    source: Path
+
+    @property
+    def cases(self) -> list[str]:
+        """All cases, in the order of the file."""
+        return list(self.frame.index)
+
+    @property
+    def patients(self) -> dict[str, str]:
+        """Patient of each case."""
+        return dict(zip(self.frame.index, self.frame[PATIENT], strict=True))
+
+    @property
+    def synthetic_cases(self) -> set[str]:
+        """Cases that were generated rather than acquired."""
+        return set(self.frame.index[self.frame[SYNTHETIC] == "1"])
+
+    def with_bins(self, attribute: str, bins: Bins) -> "DemographicsTable":
+        """Return the table with other bins for one numeric attribute.
+
+        Raises:
+            DemographicsError: If the attribute is not numeric or a value falls in no bin.
+        """
+        old = self.schema[attribute]
+        if old.type != "numeric":
+            raise DemographicsError(
+                f"{self.source}: '{attribute}' is categorical (levels "
+                f"{shorten(old.levels, 12)}); only numeric attributes have bins."
+            )
+        new = Attribute(
+            old.name, "numeric", old.meaning, old.unit, (), bins, old.minimum, old.maximum
+        )
+        schema = Schema({**self.schema.attributes, attribute: new}, self.schema.default)
+        _check_values(self.frame, schema, self.source)
+        return DemographicsTable(self.frame, schema, self.source)
+
+
+def read_delimited(path: Path, sheet: str | None = None) -> pd.DataFrame:
+    """Read a CSV, TSV or XLSX file as text; nothing is guessed about the values.
+
+    A byte order mark is accepted; the delimiter (comma, semicolon or tab) is the one that
+    splits the header line into most columns.
+
+    Args:
+        path: File to read.
+        sheet: Sheet of an XLSX file; the first one by default.
+
+    Returns:
+        Frame of stripped text, empty where a cell is empty. The index counts from 0; the
+        first data row is line 2 of the file.
+
+    Raises:
+        DemographicsError: If the file is missing, not UTF-8, empty, or has duplicate columns
+            or rows of unequal length.
+    """
+    if not path.is_file():
+        raise DemographicsError(f"{path} does not exist or is no file.")
+    if path.suffix.lower() in (".xlsx", ".xlsm"):
+        rows = _xlsx_rows(path, sheet)
+    else:
+        rows = _csv_rows(path)
+    if not rows:
+        raise DemographicsError(f"{path} is empty: expected a header line and one row per case.")
+    header = [name.strip() for name in rows[0]]
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated:
+        raise DemographicsError(
+            f"{path}: the header has columns of the same name: {shorten(map(repr, repeated))}. "
+            "Rename or remove all but one."
+        )
+    body: list[list[str]] = []
+    for number, row in enumerate(rows[1:], start=2):
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) != len(header):
+            raise DemographicsError(
+                f"{path}, line {number}: found {len(row)} cells, the header has {len(header)} "
+                f"({shorten(header, 12)}). Quote cells that contain the delimiter."
+            )
+        body.append([cell.strip() for cell in row])
+    return pd.DataFrame(body, columns=header, dtype=object)
+
+
+def _csv_rows(path: Path) -> list[list[str]]:
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise DemographicsError(
+            f"{path}, line {line}: byte 0x{data[error.start]:02x} is not UTF-8; the file was "
+            "probably saved as Windows-1252. Save it as 'CSV UTF-8' in Excel, or run: "
+            f"iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8.csv"
+        ) from error
+    header = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=header.count)
+    if delimiter != "," and header.count(delimiter):
+        logger.info("%s: cells are separated by %r", path, delimiter)
+    try:
+        return list(csv.reader(text.splitlines(), delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        raise DemographicsError(f"{path} is not readable as CSV: {error}.") from error
+
+
+def _xlsx_rows(path: Path, sheet: str | None) -> list[list[str]]:
+    import openpyxl  # costs a quarter of a second that CSV users should not pay
+
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except Exception as error:  # openpyxl raises whatever zip, xml or it meets
+        raise DemographicsError(f"{path} is not readable as XLSX: {error}.") from error
+    try:
+        if sheet is not None and sheet not in book.sheetnames:
+            raise DemographicsError(
+                f"{path} has no sheet '{sheet}'. Sheets: {shorten(book.sheetnames)}."
+            )
+        chosen = book[sheet] if sheet is not None else book.worksheets[0]
+        rows = [
+            ["" if cell is None else _cell_text(cell) for cell in row]
+            for row in chosen.iter_rows(values_only=True)
+        ]
+    finally:
+        book.close()
+    width = max((i + 1 for row in rows for i, cell in enumerate(row) if cell.strip()), default=0)
+    return [(row + [""] * width)[:width] for row in rows]
+
+
+def _cell_text(cell: object) -> str:
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return str(cell)
+
+
+def read_table(path: Path, schema: Schema | None = None) -> DemographicsTable:
+    """Read and check a demographics table.
+
+    Args:
+        path: CSV with the columns ``case``, ``patient`` (optional: every case is then its own
+            patient), ``synthetic`` (optional) and one per attribute.
+        schema: What the attributes mean; by default ``<name of the table>.json`` beside it,
+            and where there is none, what the values suggest (:func:`infer_schema`).
+
+    Raises:
+        DemographicsError: If the table is unreadable, a case is missing or repeated, a column
+            is absent, or a value is not allowed. All bad values are listed at once.
+    """
+    frame = read_delimited(path)
+    if CASE not in frame.columns:
+        raise DemographicsError(
+            f"{path} has no column '{CASE}' with the nnU-Net case identifiers. "
+            f"Columns found: {shorten(frame.columns, 20)}."
+        )
+    if PATIENT not in frame.columns:
+        frame[PATIENT] = frame[CASE]
+    if SYNTHETIC not in frame.columns:
+        frame[SYNTHETIC] = "0"
+    _check_rows(frame, path)
+    frame = frame.set_index(CASE)
+    if schema is None:
+        described = path.with_suffix(".json")
+        schema = read_schema(described) if described.is_file() else infer_schema(frame)
+    _check_columns(frame, schema, path)
+    frame = frame[[PATIENT, SYNTHETIC, *schema.attributes]]
+    _check_values(frame, schema, path)
+    return DemographicsTable(frame, schema, path)
+
+
+def read_dataset_table(folder: Path) -> DemographicsTable:
+    """Read ``demographics.csv`` and ``demographics.json`` of a dataset folder."""
+    path = folder / DEMOGRAPHICS_CSV
+    if not path.is_file():
+        raise DemographicsError(
+            f"{folder} has no {DEMOGRAPHICS_CSV}. Run: nnUNetv2_fair_prepare -d "
+            f"{folder.name[7:10].lstrip('0') or folder.name}"
+        )
+    return read_table(path, read_schema(folder / DEMOGRAPHICS_JSON))
+
+
+def _check_rows(frame: pd.DataFrame, path: Path) -> None:
+    problems = []
+    seen: dict[str, int] = {}
+    for line, (case, patient, synthetic) in enumerate(
+        zip(frame[CASE], frame[PATIENT], frame[SYNTHETIC], strict=True), start=2
+    ):
+        if case == "":
+            problems.append(f"line {line}: the case is empty")
+        elif case in seen:
+            problems.append(f"line {line}: case '{case}' already stands in line {seen[case]}")
+        seen.setdefault(case, line)
+        if patient == "":
+            problems.append(
+                f"line {line}: case '{case}' has no patient; give it one (its own name will do "
+                "if it is the patient's only case)"
+            )
+        if synthetic not in ("0", "1", ""):
+            problems.append(f"line {line}: {SYNTHETIC} is '{synthetic}', expected 0 or 1")
+    if not len(frame):
+        problems.append("there are no rows below the header")
+    if problems:
+        raise DemographicsError(f"{path} cannot be used:\n{shorten_lines(problems)}")
+    frame[SYNTHETIC] = frame[SYNTHETIC].replace("", "0")
+
+
+def _check_columns(frame: pd.DataFrame, schema: Schema, path: Path) -> None:
+    missing = [name for name in schema.attributes if name not in frame.columns]
+    if missing:
+        present = [name for name in frame.columns if name not in RESERVED_COLUMNS]
+        raise DemographicsError(
+            f"{path} has no column {shorten(map(repr, missing))}, which its dictionary "
+            f"describes. Columns found: {shorten(present, 20) or 'none'}. Add the column or "
+            "remove the attribute from the dictionary."
+        )
+    extra = [n for n in frame.columns if n not in schema.attributes and n not in RESERVED_COLUMNS]
+    if extra:
+        logger.info("%s: columns without description are not used: %s", path, shorten(extra, 20))
+
+
+def _check_values(frame: pd.DataFrame, schema: Schema, path: Path) -> None:
+    problems = []
+    for attribute in schema.attributes.values():
+        verdicts = {
+            value: attribute.problem_with(value) for value in frame[attribute.name].unique()
+        }
+        if any(verdicts.values()):
+            for line, (case, value) in enumerate(frame[attribute.name].items(), start=2):
+                if verdicts[value]:
+                    problems.append((line, f"line {line}, case '{case}': {verdicts[value]}"))
+    if problems:
+        listed = [text for _, text in sorted(problems)]
+        raise DemographicsError(f"{path} cannot be used:\n{shorten_lines(listed)}")
+
+
+def infer_schema(frame: pd.DataFrame) -> Schema:
+    """Describe the columns of a table that has no dictionary.
+
+    A column of numbers with more than eight distinct values is numeric, in bins at the
+    quartiles of its known values; every other column is categorical, its levels sorted.
+
+    Args:
+        frame: Text, one column per attribute beside the reserved ones.
+    """
+    attributes: dict[str, Attribute] = {}
+    for name in frame.columns:
+        if name in RESERVED_COLUMNS:
+            continue
+        known = [value for value in frame[name] if value != ""]
+        numbers = _as_numbers(known)
+        if numbers is not None and len(set(numbers)) > _MOST_NUMERIC_LEVELS:
+            attributes[name] = Attribute(name, "numeric", bins=quartile_bins(numbers))
+        else:
+            attributes[name] = Attribute(name, "categorical", levels=tuple(sorted(set(known))))
+    return Schema(attributes, next(iter(attributes), None))
+
+
+def _as_numbers(values: Iterable[str]) -> list[float] | None:
+    try:
+        return [float(value) for value in values]
+    except ValueError:
+        return None
+
+
+def quartile_bins(numbers: Iterable[float]) -> Bins:
+    """Return open-ended bins at the quartiles, rounded to whole numbers where that keeps them apart."""
+    quartiles = pd.Series(list(numbers)).quantile([0.25, 0.5, 0.75])
+    rounded = sorted({float(round(value)) for value in quartiles})
+    return Bins.from_cuts(tuple(rounded if len(rounded) == 3 else sorted(set(quartiles))))
+
+
+def write_table(frame: pd.DataFrame, schema: Schema, folder: Path) -> Path:
+    """Check a table and write it with its dictionary into a dataset folder.
+
+    Args:
+        frame: Columns ``case``, ``patient``, optionally ``synthetic``, then the attributes; text.
+        schema: What the attributes mean.
+        folder: Existing dataset folder. Both files appear whole or not at all.
+
+    Returns:
+        Path of the table.
+
+    Raises:
+        DemographicsError: As :func:`read_table`.
+    """
+    import json
+
+    path = folder / DEMOGRAPHICS_CSV
+    checked = frame.copy()
+    optional = {} if SYNTHETIC in checked.columns else {SYNTHETIC: "0"}
+    checked = checked.assign(**optional)
+    _check_rows(checked, path)
+    indexed = checked.set_index(CASE)
+    _check_columns(indexed, schema, path)
+    _check_values(indexed, schema, path)
+    columns = [
+        CASE,
+        PATIENT,
+        *([SYNTHETIC] if SYNTHETIC in frame.columns else []),
+        *schema.attributes,
+    ]
+    replace_file(
+        folder / DEMOGRAPHICS_JSON,
+        json.dumps(schema.to_dict(), indent=2, ensure_ascii=False) + "\n",
+    )
+    replace_file(path, frame[columns].to_csv(index=False, lineterminator="\n"))
+    return path
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write ``text`` (UTF-8) to a temporary name, then rename: never half a file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8", newline="")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def table_hash(folder: Path) -> str:
+    """Return the SHA-256 of table and dictionary of a dataset folder, as 64 hex digits."""
+    digest = hashlib.sha256()
+    for name in (DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON):
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()
+
+
+def check_against_cases(
+    table: DemographicsTable, cases: Iterable[str], what: str, *, allow_extra: bool = False
+) -> None:
+    """Compare the table's cases with those of a dataset.
+
+    Args:
+        table: The table.
+        cases: Cases that exist as files.
+        what: Where those files are, for the message.
+        allow_extra: Accept rows without files.
+
+    Raises:
+        DemographicsError: If a case has no row, or a row no case.
+    """
+    wanted, present = set(cases), set(table.cases)
+    problems = []
+    missing = sorted(wanted - present)
+    if missing:
+        problems.append(
+            f"{len(missing)} cases of {what} have no row: {shorten(missing)}. Add a row for each; "
+            "leave cells empty where a value is unknown"
+        )
+    extra = sorted(present - wanted)
+    if extra and not allow_extra:
+        problems.append(
+            f"{len(extra)} rows name cases that {what} does not have: {shorten(extra)}. Remove "
+            "the rows or correct the case names"
+        )
+    if problems:
+        raise DemographicsError(f"{table.source} does not fit:\n{shorten_lines(problems)}")
+
+
+def unknown_counts(
+    table: DemographicsTable, cases: Iterable[str] | None = None
+) -> Mapping[str, int]:
+    """Return, per attribute, how many of the cases have no value."""
+    frame = table.frame if cases is None else table.frame.loc[list(cases)]
+    return {name: int((frame[name] == "").sum()) for name in table.schema.attributes}
+
+
+__all__ = [
+    "INTERSECTION",
+    "DemographicsTable",
+    "check_against_cases",
+    "infer_schema",
+    "quartile_bins",
+    "read_dataset_table",
+    "read_delimited",
+    "read_table",
+    "replace_file",
+    "table_hash",
+    "unknown_counts",
+    "write_table",
+]
