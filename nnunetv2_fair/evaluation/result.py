@@ -227,7 +227,7 @@ class EvaluationResult:
     def write(self, folder: Path) -> None:
         """Write ``per_case.csv`` and ``summary.json``; each appears whole or not at all."""
         summary = {
-            f.name: _to_json(getattr(self, f.name))
+            f.name: to_json(getattr(self, f.name))
             for f in dataclasses.fields(self)
             if f.name != "per_case"
         }
@@ -318,13 +318,14 @@ class CasePicture:
     aspect: float = 1.0
 
 
-def _to_json(value: Any) -> Any:
+def to_json(value: Any) -> Any:
+    """Return a value that JSON can hold; NaN and infinities become words."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): _to_json(entry) for key, entry in value.items()}
+        return {str(key): to_json(entry) for key, entry in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_to_json(entry) for entry in value]
+        return [to_json(entry) for entry in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
@@ -335,7 +336,8 @@ def _to_json(value: Any) -> Any:
     return value
 
 
-def _interval(entry: Mapping[str, Any]) -> Interval:
+def interval_from_json(entry: Mapping[str, Any]) -> Interval:
+    """Return the interval that :func:`to_json` wrote."""
     return Interval(float(entry["low"]), float(entry["high"]))
 
 
@@ -344,12 +346,11 @@ def _statistics(entry: Mapping[str, Any]) -> GroupStatistics:
         key: int(entry[key]) for key in ("n_cases", "n_patients", "n_undefined", "n_replaced")
     }
     values = {key: float(entry[key]) for key in ("mean", "median", "q1", "q3", "std")}
-    return GroupStatistics(
-        **counts,
-        **values,
-        mean_interval=_interval(entry["mean_interval"]),
-        median_interval=_interval(entry["median_interval"]),
-    )
+    intervals = {
+        key: interval_from_json(entry[key]) for key in ("mean_interval", "median_interval")
+    }
+    fields: dict[str, Any] = {**counts, **values, **intervals}
+    return GroupStatistics(**fields)
 
 
 def _comparison(entry: Mapping[str, Any]) -> Comparison:
@@ -362,7 +363,9 @@ def _comparison(entry: Mapping[str, Any]) -> Comparison:
         groups={name: _statistics(group) for name, group in entry["groups"].items()},
         left_out=entry["left_out"],
         gaps=tuple(
-            Gap(g["name"], float(g["value"]), _interval(g["interval"]), tuple(g["between"]))
+            Gap(
+                g["name"], float(g["value"]), interval_from_json(g["interval"]), tuple(g["between"])
+            )
             for g in entry["gaps"]
         ),
         test=None
