@@ -23,7 +23,6 @@ SUBGROUP_LOG_PNG = "subgroup_log.png"
 RAW = "nnUNet_raw"
 PREPROCESSED = "nnUNet_preprocessed"
 RESULTS = "nnUNet_results"
-EXTERNAL_TRAINERS = "nnUNet_extTrainer"
 
 _DATASET_NAME = re.compile(r"Dataset(\d{3})_\S+")
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Literal
 
@@ -34,7 +34,8 @@ class Grouping:
 
     expression: str
     names: tuple[str, ...]
-    group_of: Mapping[str, str | None]
+    # not in repr(): nnU-Net writes the repr of a trainer's attributes into its results folder
+    group_of: Mapping[str, str | None] = field(repr=False)
     reference: str | None = None
 
     def index_of(self, case: str) -> int:

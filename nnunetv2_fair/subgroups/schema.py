@@ -18,6 +18,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,7 +53,7 @@ class Bins:
                 f"Bins need one edge more than labels, got {len(self.edges)} edges "
                 f"{list(self.edges)} and {len(self.labels)} labels {list(self.labels)}."
             )
-        if any(a >= b for a, b in zip(self.edges, self.edges[1:], strict=False)):
+        if any(a >= b for a, b in pairwise(self.edges)):
             raise DemographicsError(f"Bin edges must ascend, got {list(self.edges)}.")
         if len(set(self.labels)) != len(self.labels):
             raise DemographicsError(f"Bin labels must differ, got {list(self.labels)}.")
@@ -70,7 +71,7 @@ class Bins:
         low, high = ("<", ">=") if closed == "left" else ("<=", ">")
         between = "{:g}-<{:g}" if closed == "left" else ">{:g}-{:g}"
         labels = [f"{low}{ordered[0]:g}"]
-        labels += [between.format(a, b) for a, b in zip(ordered, ordered[1:], strict=False)]
+        labels += [between.format(a, b) for a, b in pairwise(ordered)]
         labels.append(f"{high}{ordered[-1]:g}")
         return cls((-math.inf, *ordered, math.inf), tuple(labels), closed)
 
@@ -171,24 +172,24 @@ class Attribute:
             number = math.nan
         if not math.isfinite(number):
             digits = value.rstrip("YyMmDd ")
-            hint = (
-                f"write {float(digits):g}" if digits.isdigit() and digits != value else "correct it"
-            )
+            is_dicom_age = digits.isdigit() and digits != value
+            hint = f"write {float(digits):g}" if is_dicom_age else "correct it"
             return (
                 f"'{value}' is not a number, but '{self.name}' is numeric; {hint}, or leave the "
                 "cell empty if the value is unknown"
             )
         low, high = self.minimum, self.maximum
         if (low is not None and number < low) or (high is not None and number > high):
-            bounds = f"{'-inf' if low is None else f'{low:g}'} to {'inf' if high is None else f'{high:g}'}"
+            bounds = f"{'-inf' if low is None else low} to {'inf' if high is None else high}"
+            allowed = f"{bounds} {self.unit}".rstrip()
             return (
-                f"'{value}' is outside the plausible range of '{self.name}' ({bounds} {self.unit}".rstrip()
-                + "); correct it, or leave the cell empty if the value is unknown"
+                f"'{value}' is outside the plausible range of '{self.name}' ({allowed}); correct "
+                "it, or leave the cell empty if the value is unknown"
             )
         if self.bins is not None and self.bins.label(number) is None:
             return (
-                f"'{value}' falls in no bin of '{self.name}' (edges {list(self.bins.edges)}, closed "
-                f"on the {self.bins.closed}); correct it, or widen the bins in demographics.json"
+                f"'{value}' falls in no bin of '{self.name}' (edges {list(self.bins.edges)}, "
+                f"closed on the {self.bins.closed}); correct it, or widen the bins in demographics.json"
             )
         return None
 

@@ -64,7 +64,7 @@ def make_folds(
 
 
 def missing_groups(grouping: Grouping, folds: Sequence[Fold], cases: Sequence[str]) -> list[str]:
-    """Return a sentence for every group of ``cases`` that a fold's training or validation part lacks."""
+    """Return a sentence for every group that a fold's training or validation part lacks."""
     overall = grouping.counts(cases)
     sentences = []
     for part in ("train", "val"):

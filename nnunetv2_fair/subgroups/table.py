@@ -2,10 +2,11 @@
 
 import csv
 import hashlib
+import json
 import logging
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -41,7 +42,8 @@ class DemographicsTable:
         source: File the table was read from, for messages.
     """
 
-    frame: pd.DataFrame
+    # not in repr(), so that no log ever shows single persons
+    frame: pd.DataFrame = field(repr=False)
     schema: Schema
     source: Path
 
@@ -100,10 +102,8 @@ def read_delimited(path: Path, sheet: str | None = None) -> pd.DataFrame:
     """
     if not path.is_file():
         raise DemographicsError(f"{path} does not exist or is no file.")
-    if path.suffix.lower() in (".xlsx", ".xlsm"):
-        rows = _xlsx_rows(path, sheet)
-    else:
-        rows = _csv_rows(path)
+    is_excel = path.suffix.lower() in (".xlsx", ".xlsm")
+    rows = _xlsx_rows(path, sheet) if is_excel else _csv_rows(path)
     if not rows:
         raise DemographicsError(f"{path} is empty: expected a header line and one row per case.")
     header = [name.strip() for name in rows[0]]
@@ -305,7 +305,7 @@ def _as_numbers(values: Iterable[str]) -> list[float] | None:
 
 
 def quartile_bins(numbers: Iterable[float]) -> Bins:
-    """Return open-ended bins at the quartiles, rounded to whole numbers where that keeps them apart."""
+    """Return open-ended bins at the quartiles, rounded where that keeps them apart."""
     quartiles = pd.Series(list(numbers)).quantile([0.25, 0.5, 0.75])
     rounded = sorted({float(round(value)) for value in quartiles})
     return Bins.from_cuts(tuple(rounded if len(rounded) == 3 else sorted(set(quartiles))))
@@ -325,8 +325,6 @@ def write_table(frame: pd.DataFrame, schema: Schema, folder: Path) -> Path:
     Raises:
         DemographicsError: As :func:`read_table`.
     """
-    import json
-
     path = folder / DEMOGRAPHICS_CSV
     checked = frame.copy()
     optional = {} if SYNTHETIC in checked.columns else {SYNTHETIC: "0"}

@@ -1,0 +1,31 @@
+"""``python -m nnunetv2_fair`` lists the commands."""
+
+import sys
+
+from nnunetv2_fair import __version__
+
+_PURPOSES = {
+    "nnUNetv2_fair_compare": "compare evaluations of several models on the same cases",
+    "nnUNetv2_fair_convert_image_folder": "images, masks and a table -> nnU-Net dataset",
+    "nnUNetv2_fair_convert_QDUS": "QDUS-like thyroid ultrasound -> nnU-Net dataset",
+    "nnUNetv2_fair_demo": "the whole chain on phantoms, on a CPU, in minutes",
+    "nnUNetv2_fair_doctor": "check the installation; register with nnU-Net",
+    "nnUNetv2_fair_evaluate": "predictions -> metrics per group, gaps, report",
+    "nnUNetv2_fair_phantoms": "make images with a planted, known bias",
+    "nnUNetv2_fair_prepare": "check demographics, write folds by patient",
+    "nnUNetv2_fair_trial": "add a small configuration for trying out on a CPU",
+}
+
+
+def main() -> int:
+    """Write the list to standard output."""
+    width = max(map(len, _PURPOSES))
+    lines = [f"nnunetv2_fair {__version__}", "", "Commands (each has --help):"]
+    lines += [f"  {name:<{width}}  {purpose}" for name, purpose in sorted(_PURPOSES.items())]
+    lines += ["", "Trainers: nnUNetv2_train DATASET CONFIG FOLD -tr nnUNetTrainerOversampling"]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

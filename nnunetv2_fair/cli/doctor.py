@@ -1,0 +1,175 @@
+"""``nnUNetv2_fair_doctor``: shows whether everything is in place, and how to mend what is not."""
+
+import argparse
+import logging
+import os
+import site
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+from nnunetv2_fair import paths, registration
+from nnunetv2_fair.cli.common import command_parser, run
+from nnunetv2_fair.errors import FairError
+
+logger = logging.getLogger(__name__)
+
+_PACKAGES = ("nnunetv2_fair", "nnunetv2", "torch", "batchgenerators", "numpy", "pandas", "scipy",
+             "SimpleITK", "scikit-learn")  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; see :func:`nnunetv2_fair.cli.common.run` for the exit codes."""
+    parser = command_parser(
+        "nnUNetv2_fair_doctor",
+        "Check registration with nnU-Net, versions, paths, GPU and demographics tables. Exits 1 "
+        "if something keeps training or evaluation from working.",
+        "nnUNetv2_fair_doctor",
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--register",
+        action="store_true",
+        help="register with nnU-Net for this environment (needed once after 'pip install -e .')",
+    )
+    which.add_argument("--unregister", action="store_true", help="undo --register")
+    return run(examine, parser, argv)
+
+
+def examine(args: argparse.Namespace) -> None:
+    """Register or unregister if asked to, then report."""
+    if args.register:
+        write_registration()
+    elif args.unregister:
+        remove_registration()
+    problems = [
+        *_check_registration(),
+        *_check_versions(),
+        *_check_paths(),
+        *_check_device(),
+        *_check_tables(),
+    ]
+    if problems:
+        listed = "\n".join(f"  {i}. {problem}" for i, problem in enumerate(problems, start=1))
+        raise FairError(f"{len(problems)} things need attention:\n{listed}")
+    logger.info("Everything is in place.")
+
+
+def registration_file() -> Path:
+    """Return where the registration belongs: the environment's site-packages."""
+    folder = Path(sysconfig.get_path("purelib"))
+    if not os.access(folder, os.W_OK) and site.ENABLE_USER_SITE:
+        return Path(site.getusersitepackages()) / registration.PTH_NAME
+    return folder / registration.PTH_NAME
+
+
+def write_registration() -> None:
+    """Write the line that Python reads at its start."""
+    target = registration_file()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(registration.PTH_LINE, encoding="ascii")
+    logger.info("Registered: wrote %s", target)
+
+
+def remove_registration() -> None:
+    """Remove that line again."""
+    target = registration_file()
+    existed = target.exists()
+    target.unlink(missing_ok=True)
+    logger.info("Unregistered: %s %s", target, "removed" if existed else "was not there")
+
+
+def _check_registration() -> list[str]:
+    # a new interpreter is asked, because this one started before a change made just now
+    command = [sys.executable, "-c",
+               f"import os; print(os.environ.get({registration.EXTERNAL_TRAINERS!r}, ''))"]  # fmt: skip
+    environment = dict(os.environ)
+    own = [part for part in environment.get(registration.EXTERNAL_TRAINERS, "").split(os.pathsep)
+           if part and part != registration.plugin_folder()]  # fmt: skip
+    environment[registration.EXTERNAL_TRAINERS] = os.pathsep.join(own)
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if registration.plugin_folder() in answer.stdout.strip().split(os.pathsep):
+        logger.info("registration   nnU-Net finds the trainers (%s)", registration.plugin_folder())
+        return []
+    if registration.is_registered():
+        logger.info("registration   nnU-Net finds the trainers (variable set by hand)")
+        return []
+    logger.info("registration   MISSING: nnU-Net does not know the trainers")
+    return [
+        "nnU-Net does not find the trainers. Run: nnUNetv2_fair_doctor --register\n     or set by "
+        f'hand: export {registration.EXTERNAL_TRAINERS}="'
+        f'{os.pathsep.join([*own, registration.plugin_folder()])}"'
+    ]
+
+
+def _check_versions() -> list[str]:
+    problems = []
+    for name in _PACKAGES:
+        try:
+            logger.info("%-14s %s", name, metadata.version(name))
+        except metadata.PackageNotFoundError:
+            logger.info("%-14s MISSING", name)
+            problems.append(f"{name} is not installed. Run: pip install {name}")
+    return problems
+
+
+def _check_paths() -> list[str]:
+    problems = []
+    for variable in (paths.RAW, paths.PREPROCESSED, paths.RESULTS):
+        value = os.environ.get(variable, "")
+        folder = Path(value)
+        if not value:
+            state = "not set"
+            problems.append(f"{variable} is not set. Run: export {variable}=/path/to/{variable}")
+        elif not folder.is_dir():
+            state = f"{value} (does not exist)"
+            problems.append(
+                f"{variable} names {value}, which does not exist. Run: mkdir -p {value}"
+            )
+        elif not os.access(folder, os.W_OK):
+            state = f"{value} (read-only)"
+        else:
+            state = value
+        logger.info("%-20s %s", variable, state)
+    return problems
+
+
+def _check_device() -> list[str]:
+    code = (
+        "import torch; print(torch.cuda.get_device_name() if torch.cuda.is_available() else "
+        "'mps' if torch.backends.mps.is_available() else '')"
+    )
+    # in a process of its own: only here is torch needed, and a broken driver cannot hurt
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    if answer.returncode:
+        last = (answer.stderr.strip().splitlines() or ["no message"])[-1]
+        return [f"torch does not start: {last}. Reinstall it: pip install --force-reinstall torch"]
+    device = answer.stdout.strip()
+    logger.info("%-14s %s", "device", device or "no GPU: train with -device cpu")
+    return []
+
+
+def _check_tables() -> list[str]:
+    from nnunetv2_fair.subgroups.table import read_dataset_table
+
+    problems = []
+    for variable in (paths.RAW, paths.PREPROCESSED):
+        folder = Path(os.environ.get(variable, ""))
+        if not os.environ.get(variable) or not folder.is_dir():
+            continue
+        for table in sorted(folder.glob(f"Dataset*/{paths.DEMOGRAPHICS_CSV}")):
+            try:
+                found = read_dataset_table(table.parent)
+                logger.info(
+                    "%-14s %s: %d cases, attributes %s (default %s)", "demographics",
+                    table.parent.name, len(found.cases), ", ".join(found.schema.attributes),
+                    found.schema.default,
+                )  # fmt: skip
+            except FairError as error:
+                problems.append(str(error))
+    return problems

@@ -1,0 +1,132 @@
+"""Watching the loss per group without changing it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from nnunetv2_fair.losses.per_sample import TargetFormat, hard_counts, per_sample_loss
+
+
+@dataclass(frozen=True)
+class EpochSummary:
+    """What one epoch did to each group. G groups, K foreground labels or regions.
+
+    Attributes:
+        train_loss: ``(G,)`` mean per-sample loss; NaN if the group was not drawn.
+        train_samples: ``(G,)`` samples drawn.
+        pseudo_dice: ``(G, K)`` Dice over the group's validation patches pooled; NaN if neither
+            reference nor prediction holds the label.
+        val_samples: ``(G,)`` validation samples drawn.
+    """
+
+    train_loss: np.ndarray
+    train_samples: np.ndarray
+    pseudo_dice: np.ndarray
+    val_samples: np.ndarray
+
+
+class GroupMonitor:
+    """Sums losses and counts per group over one epoch, on the training device.
+
+    Nothing here waits for the device: one transfer at the end of the epoch.
+    """
+
+    def __init__(self) -> None:
+        self._n_groups = 0
+        self._device = torch.device("cpu")
+        self._groups: torch.Tensor | None = None
+        self._training = False
+        self._reset()
+
+    def start(self, n_groups: int, device: torch.device) -> None:
+        """Set how many groups there are; forget everything seen before."""
+        self._n_groups = n_groups
+        self._device = device
+        self._reset()
+
+    def _reset(self) -> None:
+        # float64 holds any voxel count exactly; MPS has none
+        self._dtype = torch.float32 if self._device.type == "mps" else torch.float64
+        self._loss = torch.zeros((self._n_groups + 1, 2), dtype=self._dtype, device=self._device)
+        self._counts: torch.Tensor | None = None
+        self._val_samples = torch.zeros(self._n_groups + 1, dtype=self._dtype, device=self._device)
+
+    def set_batch(self, groups: torch.Tensor, *, training: bool) -> None:
+        """Say which groups the samples of the coming batch are in.
+
+        Args:
+            groups: ``(B,)`` int, -1 for unknown.
+            training: Whether the batch belongs to a training or a validation step.
+        """
+        # the last slot collects samples of unknown group
+        self._groups = torch.where(groups < 0, self._n_groups, groups)
+        self._training = training
+
+    @torch.no_grad()
+    def record(
+        self, output: torch.Tensor, target: torch.Tensor, target_format: TargetFormat
+    ) -> None:
+        """Add one batch; does nothing outside a step (no groups set)."""
+        groups, self._groups = self._groups, None
+        if groups is None:
+            return
+        if self._training:
+            losses = per_sample_loss(output, target, target_format).to(self._dtype)
+            self._loss.index_add_(0, groups, torch.stack([losses, torch.ones_like(losses)], 1))
+            return
+        counts = hard_counts(output, target, target_format).to(self._dtype)
+        if self._counts is None:
+            shape = (self._n_groups + 1, *counts.shape[1:])
+            self._counts = torch.zeros(shape, dtype=self._dtype, device=self._device)
+        self._counts.index_add_(0, groups, counts)
+        self._val_samples.index_add_(0, groups, torch.ones_like(groups, dtype=self._dtype))
+
+    def finish_epoch(self, all_reduce: Callable[[torch.Tensor], torch.Tensor]) -> EpochSummary:
+        """Return the epoch's summary and start over.
+
+        Args:
+            all_reduce: Sums a tensor over all ranks; returns it unchanged in one process.
+        """
+        loss = all_reduce(self._loss)[:-1].cpu().numpy()
+        val_samples = all_reduce(self._val_samples)[:-1].cpu().numpy()
+        counts = torch.zeros((self._n_groups + 1, 3, 0), dtype=self._dtype, device=self._device)
+        if self._counts is not None:
+            counts = all_reduce(self._counts)
+        tp, fp, fn = np.moveaxis(counts[:-1].cpu().numpy(), 1, 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            summary = EpochSummary(
+                train_loss=loss[:, 0] / loss[:, 1],
+                train_samples=loss[:, 1].astype(int),
+                pseudo_dice=2 * tp / (2 * tp + fp + fn),
+                val_samples=val_samples.astype(int),
+            )
+        self._reset()
+        return summary
+
+
+class MonitoredLoss(nn.Module):
+    """A loss that returns what the wrapped one returns, and lets a monitor look on.
+
+    Args:
+        loss: nnU-Net's loss, with or without deep supervision.
+        monitor: Who looks on.
+        target_format: How to read the target.
+    """
+
+    def __init__(self, loss: nn.Module, monitor: GroupMonitor, target_format: TargetFormat) -> None:
+        super().__init__()
+        self.loss = loss
+        self._monitor = monitor
+        self._target_format = target_format
+
+    def forward(self, output: Any, target: Any) -> torch.Tensor:
+        """Return the wrapped loss; with deep supervision the monitor sees full resolution."""
+        value = self.loss(output, target)
+        full_output = output[0] if isinstance(output, list | tuple) else output
+        full_target = target[0] if isinstance(target, list | tuple) else target
+        self._monitor.record(full_output.detach(), full_target, self._target_format)
+        return value

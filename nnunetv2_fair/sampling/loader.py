@@ -1,0 +1,31 @@
+"""Giving nnU-Net's running data loaders another sampler."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+def replace_sampler(augmenter: Any, sampler: Callable[[], np.ndarray] | None) -> Any:
+    """Let ``sampler`` draw the cases of every batch of a data loader.
+
+    nnU-Net builds the loader and starts its workers in one method. Here the workers are
+    stopped, the loader gets the sampler, and the workers start anew: no body of nnU-Net's is
+    copied, and nothing of it is replaced for others.
+
+    Args:
+        augmenter: What ``nnUNetTrainer.get_dataloaders`` returns: a single- or multi-threaded
+            augmenter of batchgenerators.
+        sampler: Returns the cases of one batch; None changes nothing.
+
+    Returns:
+        The ``nnUNetDataLoader`` inside.
+    """
+    is_single_threaded = hasattr(augmenter, "data_loader")
+    loader = augmenter.data_loader if is_single_threaded else augmenter.generator
+    if sampler is not None:
+        if not is_single_threaded:
+            augmenter._finish()  # as nnU-Net itself stops its workers
+        loader.get_indices = sampler
+        next(augmenter)
+    return loader

@@ -1,0 +1,32 @@
+"""nnU-Net trainers that assess and mitigate unfairness; names are experiments.
+
+``nnUNetTrainerOversampling_sex_5epochs`` and all other names of the grammar in
+:mod:`nnunetv2_fair.trainers.names` are attributes of this module, built when asked for.
+"""
+
+from nnunetv2_fair.trainers.base import SubgroupTrainer
+from nnunetv2_fair.trainers.names import parse_name
+from nnunetv2_fair.trainers.nnUNetTrainerOversampling import nnUNetTrainerOversampling
+
+METHODS: dict[str, type[SubgroupTrainer]] = {
+    method.__name__: method for method in (nnUNetTrainerOversampling,)
+}
+
+__all__ = ["METHODS", "SubgroupTrainer", *METHODS]
+
+
+def __getattr__(name: str) -> type[SubgroupTrainer]:
+    experiment = parse_name(name, {key: cls.known_options() for key, cls in METHODS.items()})
+    if experiment is None:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    method = METHODS[experiment.method]
+    namespace = {
+        "__doc__": method.__doc__,
+        "__module__": __name__,  # so that instances can be pickled: found here by name
+        "attribute": experiment.attribute,
+        "chosen_options": experiment.options,
+        "epochs": experiment.epochs,
+    }
+    variant = type(name, (method,), namespace)
+    globals()[name] = variant
+    return variant

@@ -1,0 +1,198 @@
+"""SubgroupTrainer: nnU-Net's trainer that knows which group every sample is in."""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from torch import nn
+
+from nnunetv2_fair.errors import TrainingError, shorten
+from nnunetv2_fair.losses.monitor import GroupMonitor, MonitoredLoss
+from nnunetv2_fair.losses.per_sample import TargetFormat
+from nnunetv2_fair.paths import SUBGROUP_LOG_CSV, SUBGROUP_LOG_PNG
+from nnunetv2_fair.sampling.loader import replace_sampler
+from nnunetv2_fair.subgroups.groups import Grouping, group_cases
+from nnunetv2_fair.subgroups.table import check_against_cases, read_dataset_table
+from nnunetv2_fair.trainers.names import Option, choice_option
+from nnunetv2_fair.trainers.subgroup_log import SubgroupLog
+
+
+class SubgroupTrainer(nnUNetTrainer):
+    """Base of all trainers here: looks up groups, hands them to the loss, logs per group.
+
+    Trains exactly as ``nnUNetTrainer`` does; subclasses change the sampling (:meth:`build_sampler`)
+    or the loss (:meth:`_build_loss`). Prediction needs neither the table nor this class's state.
+
+    Class attributes are set by the name (see :mod:`nnunetv2_fair.trainers.names`):
+
+    Attributes:
+        attribute: Attribute expression that defines the groups; None takes the default.
+        epochs: Number of epochs; None takes nnU-Net's.
+        chosen_options: Options that the name mentions.
+        OPTIONS: Options that this class knows.
+    """
+
+    attribute: ClassVar[str | None] = None
+    epochs: ClassVar[int | None] = None
+    chosen_options: ClassVar[Mapping[str, Any]] = {}
+    OPTIONS: ClassVar[tuple[Option, ...]] = (
+        choice_option(
+            "unknown",
+            "exclude",
+            ("exclude", "own", "error"),
+            "what to do with training cases of unknown group",
+        ),
+    )
+
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),  # noqa: B008 - nnU-Net's exact signature
+    ) -> None:
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        if self.epochs is not None:
+            self.num_epochs = self.epochs
+        self.monitor = GroupMonitor()
+
+    @classmethod
+    def known_options(cls) -> dict[str, Option]:
+        """Return all options of this class and its bases."""
+        return {
+            option.name: option
+            for base in reversed(cls.__mro__)
+            for option in vars(base).get("OPTIONS", ())
+        }
+
+    def option(self, name: str) -> Any:
+        """Return the value of an option: the name's, else the default."""
+        return self.chosen_options.get(name, self.known_options()[name].default)
+
+    @cached_property
+    def grouping(self) -> Grouping:
+        """Groups of all cases, from the table in the preprocessed dataset's folder.
+
+        Raises:
+            DemographicsError: If the table is missing or wrong, or lacks the attribute.
+        """
+        if self.preprocessed_dataset_folder_base is None:
+            raise TrainingError("nnUNet_preprocessed is not set, so no demographics can be read.")
+        table = read_dataset_table(Path(self.preprocessed_dataset_folder_base))
+        grouping = group_cases(table, self.attribute, self.option("unknown"))
+        self._patients = table.patients
+        return grouping
+
+    def build_sampler(self, cases: list[str]) -> Callable[[], np.ndarray] | None:
+        """Return what draws the cases of each training batch; None leaves nnU-Net's choice.
+
+        Args:
+            cases: Training cases of this fold.
+        """
+        return None
+
+    def _build_loss(self) -> nn.Module:
+        target_format = TargetFormat(
+            has_regions=self.label_manager.has_regions,
+            ignore_label=self.label_manager.ignore_label,
+        )
+        return MonitoredLoss(super()._build_loss(), self.monitor, target_format)
+
+    def get_dataloaders(self) -> tuple[Any, Any]:
+        """Return nnU-Net's data loaders, the training one with this trainer's sampler."""
+        train, val = super().get_dataloaders()
+        train_cases = list(replace_sampler(train, None).indices)
+        val_cases = list(replace_sampler(val, None).indices)
+        self._check_groups(train_cases, val_cases)
+        sampler = self.build_sampler(train_cases)
+        if sampler is not None:
+            replace_sampler(train, sampler)
+        return train, val
+
+    def _check_groups(self, train_cases: list[str], val_cases: list[str]) -> None:
+        """Compare table and fold before the first step, and say what was found."""
+        table = read_dataset_table(Path(str(self.preprocessed_dataset_folder_base)))
+        check_against_cases(
+            table, [*train_cases, *val_cases], f"fold {self.fold}", allow_extra=True
+        )
+        grouping = self.grouping
+        counts = grouping.counts(train_cases)
+        present = [name for name, count in counts.items() if count]
+        if len(present) < 2:
+            raise TrainingError(
+                f"{table.source}: all training cases of fold {self.fold} that have a known "
+                f"'{grouping.expression}' are in one group ({shorten(present) or 'none'}); "
+                f"{type(self).__name__} needs at least two. Choose another attribute in the "
+                "trainer's name, other bins in demographics.json, or other folds with "
+                "nnUNetv2_fair_prepare."
+            )
+        self._log(f"Groups of '{grouping.expression}' in the training part of fold {self.fold}:")
+        for name, count in counts.items():
+            self._log(f"  {name}: {count} cases ({count / len(train_cases):.1%})")
+        absent = [name for name, count in counts.items() if not count]
+        if absent:
+            self._log(f"WARNING: no training case of group {shorten(absent)} in this fold.")
+        unknown = grouping.unknown(train_cases)
+        if unknown:
+            self._log(
+                f"  {len(unknown)} training cases have no known '{grouping.expression}': they "
+                "train as in nnU-Net and count in no group."
+            )
+        visible = {
+            part: {
+                name: len({self._patients[case] for case in members}) > 1
+                for name, members in grouping.members(cases).items()
+            }
+            for part, cases in (("train", train_cases), ("val", val_cases))
+        }
+        self.monitor.start(len(grouping.names), self.device)
+        self._subgroup_log = SubgroupLog(
+            Path(self.output_folder) / SUBGROUP_LOG_CSV,
+            Path(self.output_folder) / SUBGROUP_LOG_PNG,
+            grouping.expression,
+            grouping.names,
+            visible,
+            self._label_names(),
+        )
+        if self.local_rank == 0:
+            self._subgroup_log.forget_from(self.current_epoch)
+
+    def _label_names(self) -> list[str]:
+        # foreground labels and regions stand in this order in the network's output
+        ignored = {"background", "ignore"}
+        return [name for name in self.dataset_json["labels"] if name not in ignored]
+
+    def _log(self, message: str) -> None:
+        self.print_to_log_file(message, add_timestamp=False)
+
+    def _groups_of(self, keys: Any) -> torch.Tensor:
+        return torch.tensor([self.grouping.index_of(str(key)) for key in keys], device=self.device)
+
+    def train_step(self, batch: dict) -> dict:
+        """Take nnU-Net's step, the loss knowing the samples' groups."""
+        self.monitor.set_batch(self._groups_of(batch["keys"]), training=True)
+        return super().train_step(batch)
+
+    def validation_step(self, batch: dict) -> dict:
+        """Take nnU-Net's validation step, counting per group."""
+        self.monitor.set_batch(self._groups_of(batch["keys"]), training=False)
+        return super().validation_step(batch)
+
+    def on_validation_epoch_end(self, val_outputs: list[dict]) -> None:
+        """Log the epoch's training loss and pseudo Dice of every group."""
+        super().on_validation_epoch_end(val_outputs)
+        summary = self.monitor.finish_epoch(all_reduce=self._sum_over_ranks)
+        if self.local_rank == 0:
+            for line in self._subgroup_log.add(self.current_epoch, summary):
+                self.print_to_log_file(line)
+
+    def _sum_over_ranks(self, values: torch.Tensor) -> torch.Tensor:
+        if self.is_ddp:
+            dist.all_reduce(values)
+        return values

@@ -1,0 +1,170 @@
+"""The grammar of trainer names: a name is an experiment.
+
+nnU-Net names the results folder after the trainer class, so whatever changes the outcome
+stands in the name::
+
+    nnUNetTrainer<Method>[_<attribute>][_<option><value>]...[_<N>epochs]
+
+for example ``nnUNetTrainerOversampling_sex+age_level0.5_100epochs``. Without an attribute the
+dataset's default one is taken; without ``_<N>epochs`` nnU-Net's 1000.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nnunetv2_fair.errors import TrainerNameError, shorten
+
+_EPOCHS = re.compile(r"(\d+)epochs")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One setting of a trainer that can stand in its name.
+
+    Attributes:
+        name: Lower-case letters, such as ``level``.
+        default: Value when the name does not mention it.
+        parse: Turns the text behind the name into a value; raises ValueError if it cannot.
+        allowed: The values in words, for messages: ``a number above 0 and at most 1``.
+        meaning: One sentence.
+        numeric: Whether values begin with a digit. Then a word that only begins like the
+            option, such as the attribute ``alphabet`` beside the option ``alpha``, is none.
+    """
+
+    name: str
+    default: Any
+    parse: Callable[[str], Any]
+    allowed: str
+    meaning: str
+    numeric: bool = False
+
+
+def number_option(
+    name: str, default: float, low: float, high: float, meaning: str, *, low_open: bool = False
+) -> Option:
+    """Return an option whose value is a number from ``low`` to ``high``."""
+
+    def parse(text: str) -> float:
+        value = float(text)
+        if not low <= value <= high or (low_open and value == low):
+            raise ValueError(text)
+        return value
+
+    allowed = f"a number {'above' if low_open else 'from'} {low:g} to {high:g}"
+    return Option(name, default, parse, allowed, meaning, numeric=True)
+
+
+def choice_option(name: str, default: str, choices: tuple[str, ...], meaning: str) -> Option:
+    """Return an option whose value is one of a few words."""
+
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(text)
+        return text
+
+    return Option(name, default, parse, f"one of {', '.join(choices)}", meaning)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What a trainer name says.
+
+    Attributes:
+        method: Name of the trainer class it builds on, such as ``nnUNetTrainerOversampling``.
+        attribute: Attribute expression; None takes the dataset's default.
+        options: Values of the options that the name mentions.
+        epochs: Number of epochs; None takes nnU-Net's.
+    """
+
+    method: str
+    attribute: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    epochs: int | None = None
+
+
+def parse_name(name: str, methods: Mapping[str, Mapping[str, Option]]) -> Experiment | None:
+    """Read a trainer name.
+
+    Args:
+        name: Such as ``nnUNetTrainerOversampling_sex_5epochs``.
+        methods: Known trainer classes with the options that each knows.
+
+    Returns:
+        What the name says; None if it begins with none of the methods.
+
+    Raises:
+        TrainerNameError: If the name begins with a method but goes on against the grammar.
+    """
+    method, _, rest = name.partition("_")
+    if method not in methods:
+        return None
+    options = methods[method]
+    if name == method:
+        return Experiment(method)
+
+    def fail(what: str) -> TrainerNameError:
+        return TrainerNameError(f"Trainer name '{name}': {what}.\n{describe(method, options)}")
+
+    tokens = rest.split("_")
+    if "" in tokens:
+        raise fail("two underscores in a row, or one at the end")
+    epochs = None
+    found = _EPOCHS.fullmatch(tokens[-1])
+    if found:
+        epochs = int(found[1])
+        tokens.pop()
+        if epochs < 1:
+            raise fail("at least 1 epoch is needed")
+    attribute: list[str] = []
+    values: dict[str, Any] = {}
+    for token in tokens:
+        option = _option_of(token, options)
+        if option is None and not values and _is_attribute(token):
+            attribute.append(token)  # an attribute's name may itself hold underscores
+            continue
+        if option is None:
+            raise fail(f"'{token}' is no option of {method}")
+        text = token[len(option.name) :]
+        if option.name in values:
+            raise fail(f"option '{option.name}' stands there twice")
+        try:
+            values[option.name] = option.parse(text)
+        except ValueError:
+            message = f"'{text}' is no value of option '{option.name}': expected {option.allowed}"
+            raise fail(message) from None
+    return Experiment(method, "_".join(attribute) or None, values, epochs)
+
+
+def _option_of(token: str, options: Mapping[str, Option]) -> Option | None:
+    """Return the option with the longest name that the token begins with."""
+    matching = []
+    for option in options.values():
+        value = token.removeprefix(option.name)
+        # `unknownown` is option and value; an attribute called `level` stays an attribute
+        if value not in (token, "") and (value[0].isdigit() or not option.numeric):
+            matching.append(option)
+    return max(matching, key=lambda option: len(option.name), default=None)
+
+
+def _is_attribute(token: str) -> bool:
+    return not re.search(r"\d\.\d|=|\s", token)
+
+
+def describe(method: str, options: Mapping[str, Option]) -> str:
+    """Return the grammar of one method, its options and defaults, for messages and help."""
+    lines = [
+        f"Expected {method}[_<attribute>][_<option><value>]...[_<N>epochs], for example "
+        f"{method}_sex_5epochs. Options of {method}:"
+    ]
+    lines += [
+        f"  {option.name}<value>  {option.meaning} ({option.allowed}; default {option.default})"
+        for option in options.values()
+    ]
+    return "\n".join(lines)
+
+
+def unknown_method(name: str, methods: Mapping[str, Any]) -> str:
+    """Return the message for a name that no method fits."""
+    return f"There is no trainer '{name}'. Known: {shorten(sorted(methods), 40)}."

@@ -1,0 +1,110 @@
+"""The per-group training log: lines for people, a table for programs, a plot."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nnunetv2_fair.losses.monitor import EpochSummary
+
+
+class SubgroupLog:
+    """Keeps ``subgroup_log.csv`` and ``subgroup_log.png`` of one training.
+
+    The table has one row per epoch and group: ``epoch, group, train_loss, pseudo_dice`` (mean over
+    the labels), one ``pseudo_dice_<label>`` per label. Values that would describe a single
+    patient stay empty.
+
+    Args:
+        table: Where the table goes.
+        plot: Where the plot goes.
+        expression: Attribute expression, for titles.
+        groups: Group names.
+        visible: ``train`` and ``val`` -> group -> whether it holds more than one patient.
+        labels: Names of the foreground labels or regions.
+    """
+
+    def __init__(
+        self,
+        table: Path,
+        plot: Path,
+        expression: str,
+        groups: Sequence[str],
+        visible: Mapping[str, Mapping[str, bool]],
+        labels: Sequence[str],
+    ) -> None:
+        self._table = table
+        self._plot = plot
+        self._expression = expression
+        self._groups = tuple(groups)
+        self._visible = visible
+        self._labels = tuple(labels)
+
+    def forget_from(self, epoch: int) -> None:
+        """Drop rows of this and later epochs, which a continued training repeats."""
+        if not self._table.is_file():
+            return
+        kept = pd.read_csv(self._table)
+        self._write(kept[kept["epoch"] < epoch])
+
+    def add(self, epoch: int, summary: EpochSummary) -> list[str]:
+        """Write one epoch into table and plot.
+
+        Returns:
+            Lines for the training log.
+        """
+        rows: list[dict[str, Any]] = []
+        for i, group in enumerate(self._groups):
+            loss = summary.train_loss[i] if self._visible["train"][group] else math.nan
+            dice = summary.pseudo_dice[i] if self._visible["val"][group] else np.array([])
+            per_label = dict(zip(self._labels, dice, strict=False))
+            known = [value for value in per_label.values() if not math.isnan(value)]
+            rows.append(
+                {
+                    "epoch": epoch,
+                    "group": group,
+                    "train_loss": loss,
+                    "pseudo_dice": float(np.mean(known)) if known else math.nan,
+                    **{f"pseudo_dice_{name}": per_label.get(name) for name in self._labels},
+                }
+            )
+        new = pd.DataFrame(rows)
+        old = [pd.read_csv(self._table)] if self._table.is_file() else []
+        history = pd.concat([*old, new], ignore_index=True) if old and len(old[0]) else new
+        self._write(history)
+        self._draw(history)
+        return [
+            f"{title} by {self._expression}: "
+            + ", ".join(f"{row['group']} {_number(row[key])}" for row in rows)
+            for key, title in (("train_loss", "train_loss"), ("pseudo_dice", "Pseudo dice"))
+        ]
+
+    def _write(self, history: pd.DataFrame) -> None:
+        temporary = self._table.with_name(f".{self._table.name}.tmp")
+        history.to_csv(temporary, index=False, float_format="%.6g")
+        temporary.replace(self._table)
+
+    def _draw(self, history: pd.DataFrame) -> None:
+        # nnU-Net's logger has already chosen a backend without display
+        import matplotlib.pyplot as plt
+
+        figure, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+        for axis, key, title in (
+            (axes[0], "train_loss", "training loss"),
+            (axes[1], "pseudo_dice", "pseudo Dice (validation patches)"),
+        ):
+            for name in self._groups:
+                rows = history[history["group"] == name]
+                axis.plot(rows["epoch"], rows[key], marker=".", label=name)
+            axis.set(title=f"{title} by {self._expression}", xlabel="epoch")
+            axis.grid(alpha=0.3)
+        axes[1].legend()
+        figure.savefig(self._plot, dpi=100)
+        plt.close(figure)
+
+
+def _number(value: float) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.4f}"
