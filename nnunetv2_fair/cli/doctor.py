@@ -83,16 +83,16 @@ def remove_registration() -> None:
 
 
 def _check_registration() -> list[str]:
+    variable, ours = registration.EXTERNAL_TRAINERS, registration.plugin_folder()
+    own = [
+        part for part in os.environ.get(variable, "").split(os.pathsep) if part not in ("", ours)
+    ]
     # a new interpreter is asked, because this one started before a change made just now
-    command = [sys.executable, "-c",
-               f"import os; print(os.environ.get({registration.EXTERNAL_TRAINERS!r}, ''))"]  # fmt: skip
-    environment = dict(os.environ)
-    own = [part for part in environment.get(registration.EXTERNAL_TRAINERS, "").split(os.pathsep)
-           if part and part != registration.plugin_folder()]  # fmt: skip
-    environment[registration.EXTERNAL_TRAINERS] = os.pathsep.join(own)
+    command = [sys.executable, "-c", f"import os; print(os.environ.get({variable!r}, ''))"]
+    environment = {**os.environ, variable: os.pathsep.join(own)}
     answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if registration.plugin_folder() in answer.stdout.strip().split(os.pathsep):
-        logger.info("registration   nnU-Net finds the trainers (%s)", registration.plugin_folder())
+    if ours in answer.stdout.strip().split(os.pathsep):
+        logger.info("registration   nnU-Net finds the trainers (%s)", ours)
         return []
     if registration.is_registered():
         logger.info("registration   nnU-Net finds the trainers (variable set by hand)")
@@ -100,8 +100,7 @@ def _check_registration() -> list[str]:
     logger.info("registration   MISSING: nnU-Net does not know the trainers")
     return [
         "nnU-Net does not find the trainers. Run: nnUNetv2_fair_doctor --register\n     or set by "
-        f'hand: export {registration.EXTERNAL_TRAINERS}="'
-        f'{os.pathsep.join([*own, registration.plugin_folder()])}"'
+        f'hand: export {variable}="{os.pathsep.join([*own, ours])}"'
     ]
 
 

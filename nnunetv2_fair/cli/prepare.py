@@ -46,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def prepare(args: argparse.Namespace) -> None:
     """Check everything, then copy the table and write the folds."""
     from nnunetv2_fair.subgroups.groups import group_cases
+    from nnunetv2_fair.subgroups.schema import read_schema
     from nnunetv2_fair.subgroups.splits import make_folds, missing_groups
     from nnunetv2_fair.subgroups.table import (
         check_against_cases,
@@ -53,7 +54,6 @@ def prepare(args: argparse.Namespace) -> None:
         replace_file,
         unknown_counts,
     )
-    from nnunetv2_fair.subgroups.schema import read_schema
 
     raw = paths.raw_dataset(args.d)
     table_file = raw / paths.DEMOGRAPHICS_CSV
@@ -190,14 +190,13 @@ def check_folds(table: "DemographicsTable", folds: "list[Fold]", path: Path) -> 
 
 def fold_table(grouping: "Grouping", folds: "list[Fold]", cases: Sequence[str]) -> str:
     """Return how many cases of each group every validation part holds, as aligned text."""
-    header = [grouping.expression, "all", *(f"fold {i}" for i in range(len(folds)))]
-    overall = grouping.counts(cases)
-    per_fold = [grouping.counts(fold["val"]) for fold in folds]
-    rows = [[name, overall[name], *(c[name] for c in per_fold)] for name in grouping.names]
-    unknown = [len(grouping.unknown(part)) for part in (cases, *(fold["val"] for fold in folds))]
+    parts = [cases, *(fold["val"] for fold in folds)]
+    counts = [grouping.counts(part) for part in parts]
+    unknown = [len(grouping.unknown(part)) for part in parts]
+    lines = [[grouping.expression, "all", *(f"fold {i}" for i in range(len(folds)))]]
+    lines += [[name, *(str(count[name]) for count in counts)] for name in grouping.names]
     if any(unknown):
-        rows.append(["(unknown)", *unknown])
-    width = max(len(str(row[0])) for row in [header, *rows])
-    lines = [f"  {row[0]!s:<{width}}" + "".join(f"{cell!s:>9}" for cell in row[1:])
-             for row in [header, *rows]]  # fmt: skip
-    return "\n".join(["Cases in the validation part of each fold:", *lines])
+        lines.append(["(unknown)", *map(str, unknown)])
+    width = max(len(line[0]) for line in lines)
+    text = [f"  {line[0]:<{width}}" + "".join(f"{c:>9}" for c in line[1:]) for line in lines]
+    return "\n".join(["Cases in the validation part of each fold:", *text])

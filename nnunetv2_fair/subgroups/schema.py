@@ -189,7 +189,8 @@ class Attribute:
         if self.bins is not None and self.bins.label(number) is None:
             return (
                 f"'{value}' falls in no bin of '{self.name}' (edges {list(self.bins.edges)}, "
-                f"closed on the {self.bins.closed}); correct it, or widen the bins in demographics.json"
+                f"closed on the {self.bins.closed}); correct it, or widen the bins in "
+                "demographics.json"
             )
         return None
 

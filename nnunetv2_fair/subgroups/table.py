@@ -311,6 +311,25 @@ def quartile_bins(numbers: Iterable[float]) -> Bins:
     return Bins.from_cuts(tuple(rounded if len(rounded) == 3 else sorted(set(quartiles))))
 
 
+def check_table(frame: pd.DataFrame, schema: Schema, source: Path) -> None:
+    """Raise unless the rows could be written as a demographics table (see :func:`write_table`).
+
+    Args:
+        frame: Columns ``case``, ``patient``, optionally ``synthetic``, then the attributes; text.
+        schema: What the attributes mean.
+        source: File to name in messages.
+
+    Raises:
+        DemographicsError: As :func:`read_table`.
+    """
+    optional = {} if SYNTHETIC in frame.columns else {SYNTHETIC: "0"}
+    checked = frame.assign(**optional)
+    _check_rows(checked, source)
+    indexed = checked.set_index(CASE)
+    _check_columns(indexed, schema, source)
+    _check_values(indexed, schema, source)
+
+
 def write_table(frame: pd.DataFrame, schema: Schema, folder: Path) -> Path:
     """Check a table and write it with its dictionary into a dataset folder.
 
@@ -326,13 +345,7 @@ def write_table(frame: pd.DataFrame, schema: Schema, folder: Path) -> Path:
         DemographicsError: As :func:`read_table`.
     """
     path = folder / DEMOGRAPHICS_CSV
-    checked = frame.copy()
-    optional = {} if SYNTHETIC in checked.columns else {SYNTHETIC: "0"}
-    checked = checked.assign(**optional)
-    _check_rows(checked, path)
-    indexed = checked.set_index(CASE)
-    _check_columns(indexed, schema, path)
-    _check_values(indexed, schema, path)
+    check_table(frame, schema, path)
     columns = [
         CASE,
         PATIENT,
@@ -409,6 +422,7 @@ __all__ = [
     "INTERSECTION",
     "DemographicsTable",
     "check_against_cases",
+    "check_table",
     "infer_schema",
     "quartile_bins",
     "read_dataset_table",
