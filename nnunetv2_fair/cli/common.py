@@ -34,7 +34,9 @@ def run(
         0 on success, 1 on bad data, 2 on bad usage, 130 when interrupted.
     """
     args = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout, force=True)
+    # other libraries stay at warnings: their news is not what the user asked for
+    logging.basicConfig(format="%(message)s", stream=sys.stdout, force=True)
+    logging.getLogger("nnunetv2_fair").setLevel(logging.INFO)
     try:
         action(args)
     except FairError as error:

@@ -75,7 +75,7 @@ def shrink(
         planned: The configuration in the plans.
         name: Its name, to inherit from.
         features: Channels of the first stage; the others shrink in proportion.
-        batch_size: Upper limit of the batch size.
+        batch_size: Batch size.
         patch: Upper limit of the patch's sides in voxels.
     """
     architecture = json.loads(json.dumps(planned["architecture"]))
@@ -93,7 +93,7 @@ def shrink(
     ]
     return {
         "inherits_from": name,
-        "batch_size": min(batch_size, planned["batch_size"]),
+        "batch_size": batch_size,
         "patch_size": patch_size,
         "architecture": architecture,
     }
