@@ -103,7 +103,8 @@ class Gap:
     """One fairness measure with its bootstrap interval.
 
     Attributes:
-        name: ``fairness_gap``, ``ser``, ``delta``, ``std``, ``skew``, ``es_std`` or ``es_absolute``.
+        name: ``fairness_gap``, ``ser``, ``delta``, ``std``, ``skew``, ``es_std`` or
+            ``es_absolute``.
         value: The measure; NaN if fewer than two groups are large enough.
         interval: Bootstrap interval.
         between: Groups it compares: (reference, other) for ``fairness_gap``, all that
