@@ -1,0 +1,275 @@
+"""Finding and reading label maps, and comparing their geometry."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk  # noqa: N813  (the name everybody knows it by)
+
+from nnunetv2_fair.errors import EvaluationError, shorten
+from nnunetv2_fair.evaluation.integrity import checked_digest
+
+#: Formats without a physical grid: the spacing in such files is print resolution at best.
+PICTURE_ENDINGS = (".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg", ".gif")
+VOLUME_ENDINGS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr", ".gipl", ".gipl.gz")
+_TIFF_ENDINGS = (".tif", ".tiff")
+
+#: Differences in position below this share of a voxel are rounding.
+_SUBVOXEL = 0.1
+_SPACING_TOLERANCE = 1e-3
+_DIRECTION_TOLERANCE = 1e-3
+
+
+def silence_readers() -> None:
+    """Keep the readers' own warnings off the screen; what matters is raised as an error."""
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+
+
+def mask_ending(path: Path) -> str | None:
+    """Return the ending of an image file, such as ``.nii.gz``; None for any other file."""
+    name = path.name.lower()
+    fitting = [e for e in (*VOLUME_ENDINGS, *PICTURE_ENDINGS) if name.endswith(e) and name != e]
+    longest = max(fitting, key=len, default=None)
+    return None if longest is None else path.name[-len(longest) :]
+
+
+def find_masks(folder: Path, what: str) -> dict[str, Path]:
+    """Return the mask file of each case of a folder, sorted by case.
+
+    Other files (nnU-Net's json files, tables, hidden files) are passed over.
+
+    Args:
+        folder: Folder with one file per case, ``<case><ending>``.
+        what: What it should hold, for messages.
+
+    Raises:
+        EvaluationError: If the folder is missing or has no masks, or a case has two files.
+    """
+    if not folder.is_dir():
+        raise EvaluationError(
+            f"{folder} does not exist or is no folder; expected the folder of the {what}."
+        )
+    found: dict[str, list[Path]] = {}
+    others = []
+    for path in sorted(folder.iterdir()):
+        ending = mask_ending(path)
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        if ending is None:
+            others.append(path.name)
+        else:
+            found.setdefault(path.name[: -len(ending)], []).append(path)
+    if not found:
+        seen = f"only {shorten(others)}" if others else "nothing"
+        raise EvaluationError(
+            f"{folder} has no {what}: found {seen}, expected one label map per case, such as "
+            f"case_001.nii.gz or case_001.png (endings: {', '.join(VOLUME_ENDINGS)}, "
+            f"{', '.join(PICTURE_ENDINGS)})."
+        )
+    twice = {case: paths for case, paths in found.items() if len(paths) > 1}
+    if twice:
+        listed = shorten(f"{case} ({', '.join(p.name for p in ps)})" for case, ps in twice.items())
+        raise EvaluationError(
+            f"{folder} has more than one file for {len(twice)} case(s): {listed}. Remove all but "
+            "one of each."
+        )
+    return {case: paths[0] for case, paths in sorted(found.items())}
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Grid of a label map; axes in the order of the array, axes of length 1 left out.
+
+    Attributes:
+        shape: Voxels along each axis.
+        spacing: Distance of voxel centres along each axis.
+        unit: ``mm``, or ``px`` for pictures, whose spacing is 1.
+        placement: Origin and direction cosines as in the file; None for pictures.
+    """
+
+    shape: tuple[int, ...]
+    spacing: tuple[float, ...]
+    unit: str
+    placement: tuple[tuple[float, ...], tuple[float, ...]] | None
+
+    @property
+    def diagonal(self) -> float:
+        """Length of the image diagonal, in ``unit``: no distance in the image is longer."""
+        return math.sqrt(sum((n * s) ** 2 for n, s in zip(self.shape, self.spacing, strict=True)))
+
+    def __str__(self) -> str:
+        size = " x ".join(str(n) for n in self.shape)
+        spacing = " x ".join(f"{s:.4g}" for s in self.spacing)
+        return f"{size} {'pixels' if self.unit == 'px' else f'voxels of {spacing} mm'}"
+
+
+def geometry_difference(reference: Geometry, prediction: Geometry) -> str | None:
+    """Return in words how two grids differ, or None if they are the same up to rounding."""
+    if reference.shape != prediction.shape:
+        return f"size: the reference has {reference}, the prediction {prediction}"
+    if reference.unit != prediction.unit:  # one of them says nothing about where it is
+        return None
+    if not np.allclose(reference.spacing, prediction.spacing, rtol=_SPACING_TOLERANCE, atol=0):
+        return f"spacing: the reference has {reference}, the prediction {prediction}"
+    first, second = reference.placement, prediction.placement
+    if first is None or second is None or len(first[0]) != len(second[0]):
+        return None
+    if not np.allclose(first[1], second[1], rtol=0, atol=_DIRECTION_TOLERANCE):
+        return (
+            f"orientation: the reference has direction {_numbers(first[1])}, the prediction "
+            f"{_numbers(second[1])}"
+        )
+    if not np.allclose(first[0], second[0], rtol=0, atol=_SUBVOXEL * min(reference.spacing)):
+        return (
+            f"position: the reference has its origin at {_numbers(first[0])} mm, the prediction "
+            f"at {_numbers(second[0])} mm"
+        )
+    return None
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return "(" + ", ".join(f"{value:.4g}" for value in values) + ")"
+
+
+def has_physical_spacing(path: Path) -> bool:
+    """Return whether distances in this file are millimetres rather than pixels."""
+    return _sidecar(path) is not None or not path.name.lower().endswith(PICTURE_ENDINGS)
+
+
+def _sidecar(path: Path) -> Path | None:
+    """Return nnU-Net's json file with the spacing of a TIFF volume, if there is one."""
+    if path.name.lower().endswith(_TIFF_ENDINGS):
+        beside = path.with_suffix(".json")
+        return beside if beside.is_file() else None
+    return None
+
+
+def read_geometry(path: Path) -> Geometry:
+    """Read the grid of a label map without its voxels.
+
+    Raises:
+        EvaluationError: If the file is unreadable, has several values per voxel, or more than
+            three dimensions.
+    """
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise _unreadable(path, error) from error
+    components = reader.GetNumberOfComponents()
+    if components != 1:
+        raise EvaluationError(
+            f"{path} has {components} values per pixel (a colour or palette picture); expected one "
+            "label number. Save the mask as a single-channel picture of label numbers."
+        )
+    size = tuple(int(length) for length in reader.GetSize())[::-1]
+    kept = [axis for axis, length in enumerate(size) if length > 1] or [len(size) - 1]
+    if len(kept) > 3:
+        raise EvaluationError(f"{path} has {len(kept)} dimensions {size}; expected 2 or 3.")
+    shape = tuple(size[axis] for axis in kept)
+    if not has_physical_spacing(path):
+        return Geometry(shape, (1.0,) * len(shape), "px", None)
+    sidecar = _sidecar(path)
+    if sidecar is not None:
+        return Geometry(shape, _sidecar_spacing(sidecar, size, kept), "mm", None)
+    spacing = tuple(float(s) for s in reader.GetSpacing())[::-1]
+    if not all(math.isfinite(s) and s > 0 for s in spacing):
+        raise EvaluationError(
+            f"{path} has the spacing {spacing} in its header; expected positive millimetres. "
+            "Correct the header."
+        )
+    placement = (
+        tuple(float(v) for v in reader.GetOrigin()),
+        tuple(float(v) for v in reader.GetDirection()),
+    )
+    return Geometry(shape, tuple(spacing[axis] for axis in kept), "mm", placement)
+
+
+def _sidecar_spacing(path: Path, size: tuple[int, ...], kept: list[int]) -> tuple[float, ...]:
+    try:
+        spacing = [float(s) for s in json.loads(path.read_text(encoding="utf-8"))["spacing"]]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise EvaluationError(
+            f"{path} does not hold the spacing of the TIFF beside it ({error!r}); expected "
+            '{"spacing": [z, y, x]} in millimetres.'
+        ) from error
+    if len(spacing) != len(size) or not all(math.isfinite(s) and s > 0 for s in spacing):
+        raise EvaluationError(
+            f"{path} has the spacing {spacing}; expected {len(size)} positive numbers (mm), one "
+            f"per axis of the TIFF beside it ({' x '.join(map(str, size))})."
+        )
+    return tuple(spacing[axis] for axis in kept)
+
+
+def _unreadable(path: Path, error: Exception) -> EvaluationError:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = lines[-1].split("sitk::ERROR: ")[-1] if lines else "no reason given"
+    return EvaluationError(
+        f"{path} cannot be read as an image ({reason}). Copy or create the file again."
+    )
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """A label map with its grid.
+
+    Attributes:
+        labels: Integer array, axes of length 1 left out.
+        geometry: Its grid.
+        sha256: Hash of the file's bytes.
+    """
+
+    labels: np.ndarray
+    geometry: Geometry
+    sha256: str
+
+
+def read_label_map(path: Path) -> LabelMap:
+    """Read a label map.
+
+    Raises:
+        EvaluationError: If the file is unreadable or truncated, or holds values that are no
+            integers.
+    """
+    digest = checked_digest(path)
+    geometry = read_geometry(path)
+    try:
+        labels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    except RuntimeError as error:
+        raise _unreadable(path, error) from error
+    return LabelMap(_as_integers(labels, path).reshape(geometry.shape), geometry, digest)
+
+
+def _as_integers(labels: np.ndarray, path: Path) -> np.ndarray:
+    if labels.dtype.kind in "iu":
+        return labels
+    finite = np.isfinite(labels)
+    if not finite.all():
+        raise EvaluationError(
+            f"{path} holds {int((~finite).sum())} NaN or infinite values; expected whole label "
+            "numbers. Export the label map again."
+        )
+    whole = np.rint(labels)
+    broken = labels[whole != labels]
+    if broken.size:
+        examples = shorten((f"{value:.4g}" for value in np.unique(broken)[:4]), 3)
+        raise EvaluationError(
+            f"{path} holds values that are no label numbers, such as {examples}: these look like "
+            "probabilities or an interpolated mask. Pass label maps (interpolate masks with "
+            "nearest neighbour)."
+        )
+    return whole.astype(np.int32)
+
+
+def label_values(labels: np.ndarray) -> list[int]:
+    """Return the values that occur, ascending."""
+    if labels.dtype == np.uint8 and labels.ndim > 1:
+        counts = np.zeros(256, dtype=np.int64)
+        for slab in labels:  # slab by slab: bincount widens its input to eight bytes per voxel
+            counts += np.bincount(slab.ravel(), minlength=256)
+        return [int(value) for value in np.flatnonzero(counts)]
+    return [int(value) for value in np.unique(labels)]
