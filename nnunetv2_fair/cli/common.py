@@ -9,7 +9,12 @@ from nnunetv2_fair.errors import FairError
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
-    """Keep the example's line breaks and show defaults."""
+    """Keep the example's line breaks and show defaults that say something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default in (None, False, "", []):
+            return action.help
+        return super()._get_help_string(action)
 
 
 def command_parser(prog: str, description: str, example: str) -> argparse.ArgumentParser:

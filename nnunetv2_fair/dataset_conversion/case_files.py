@@ -269,16 +269,16 @@ def _write_file(path: Path, pixels: NDArray[Any], geometry: Geometry | None) -> 
 
         Image.fromarray(np.ascontiguousarray(pixels)).save(path)
         return
-    import SimpleITK as sitk
+    import SimpleITK
 
     if pixels.dtype == np.float64:
         pixels = pixels.astype(np.float32)
-    image = sitk.GetImageFromArray(np.ascontiguousarray(pixels))
+    image = SimpleITK.GetImageFromArray(np.ascontiguousarray(pixels))
     try:
         image.SetSpacing(geometry.spacing_mm)
         image.SetOrigin(geometry.origin_mm)
         image.SetDirection(geometry.direction)
-        sitk.WriteImage(image, str(path), useCompression=True)
+        SimpleITK.WriteImage(image, str(path), useCompression=True)
     except (RuntimeError, ValueError, TypeError) as error:
         if _nearly_full(path):
             raise OSError(28, "No space left on device", str(path)) from error
@@ -302,16 +302,16 @@ def _verify_file(path: Path, pixels: NDArray[Any], geometry: Geometry | None) ->
                     f"{path.name}, read back, differs from what was written; check the disk."
                 )
         return
-    import SimpleITK as sitk
+    import SimpleITK
 
     try:
-        image = sitk.ReadImage(str(path))
+        image = SimpleITK.ReadImage(str(path))
     except RuntimeError as error:
         raise ConversionError(
             f"SimpleITK wrote it but cannot read it back: {error}. Does the direction "
             f"{geometry.direction} consist of perpendicular unit vectors?"
         ) from error
-    stored = sitk.GetArrayFromImage(image)
+    stored = SimpleITK.GetArrayFromImage(image)
     expected = pixels.astype(np.float32) if pixels.dtype == np.float64 else pixels
     same = (
         np.array_equal(stored, expected)

@@ -43,7 +43,14 @@ from nnunetv2_fair.dataset_conversion.conversion_log import (
 from nnunetv2_fair.dataset_conversion.names import is_safe_case, is_safe_dataset_name, repeated
 from nnunetv2_fair.dataset_conversion.parallel import map_unordered
 from nnunetv2_fair.errors import ConversionError, DemographicsError, shorten, shorten_lines
-from nnunetv2_fair.paths import DATASET_JSON, DEMOGRAPHICS_CSV, PREPROCESSED, RAW, RESULTS, environment_folder
+from nnunetv2_fair.paths import (
+    DATASET_JSON,
+    DEMOGRAPHICS_CSV,
+    PREPROCESSED,
+    RAW,
+    RESULTS,
+    environment_folder,
+)
 from nnunetv2_fair.subgroups.schema import CASE, PATIENT, Schema
 from nnunetv2_fair.subgroups.table import check_table, replace_file, write_table
 
@@ -392,13 +399,9 @@ def _write_cases(
     return done
 
 
-def _write_descriptions(
-    plan: DatasetPlan, dataset: Path, done: Mapping[str, CaseRecord]
-) -> None:
+def _write_descriptions(plan: DatasetPlan, dataset: Path, done: Mapping[str, CaseRecord]) -> None:
     content = plan.description.to_json(len(plan.cases("train")))
-    replace_file(
-        dataset / DATASET_JSON, json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    )
+    replace_file(dataset / DATASET_JSON, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     try:
         write_table(plan.demographics, plan.schema, dataset)
     except DemographicsError as error:
@@ -451,9 +454,7 @@ def _label_notes(plan: DatasetPlan, done: Mapping[str, CaseRecord]) -> list[str]
     return notes
 
 
-def _verify_complete(
-    plan: DatasetPlan, dataset: Path, done: Mapping[str, CaseRecord]
-) -> None:
+def _verify_complete(plan: DatasetPlan, dataset: Path, done: Mapping[str, CaseRecord]) -> None:
     expected = {name for record in done.values() for name in record.files}
     present = {
         path.relative_to(dataset).as_posix()

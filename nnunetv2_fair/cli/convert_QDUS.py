@@ -1,0 +1,75 @@
+"""``nnUNetv2_fair_convert_QDUS``: thyroid ultrasound with sex and age becomes a dataset."""
+
+import argparse
+from collections.abc import Sequence
+
+from nnunetv2_fair.cli.common import command_parser, run
+from nnunetv2_fair.cli.conversion_arguments import (
+    add_conversion_arguments,
+    add_picture_arguments,
+    column_map,
+    finish,
+    processes_of,
+    value_maps,
+)
+from nnunetv2_fair.errors import UsageError
+
+_COLUMNS = ("image", "case_id", "sex", "age")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser(
+        "nnUNetv2_fair_convert_QDUS",
+        "Turn thyroid ultrasound images, nodule masks and a table with case_id, Sex and Age into\n"
+        "an nnU-Net dataset. A row may describe an image (column image) or all images whose name\n"
+        "begins with its case_id. Images become grey levels; mask values above 0 (in JPEG masks\n"
+        "above 127) are nodule; age groups are <50 and >=50. Files without counterpart are left\n"
+        "out and listed in conversion_log.txt. Sex may be F/M, Female/Male or 女/男; numbers need\n"
+        "--values sex, ages such as 045Y are understood.",
+        "nnUNetv2_fair_convert_QDUS -i QDUS -d 43 --values sex 0=female 1=male",
+    )
+    add_conversion_arguments(parser, "QDUS")
+    add_picture_arguments(parser)
+    return parser
+
+
+def _convert(args: argparse.Namespace) -> None:
+    from nnunetv2_fair.dataset_conversion.image_folder import plan_image_folder
+    from nnunetv2_fair.dataset_conversion.qdus import qdus_settings
+
+    columns = column_map(args.columns)
+    values = value_maps(args.values)
+    if set(columns) - set(_COLUMNS):
+        raise UsageError(f"--columns: expected some of {', '.join(_COLUMNS)}.")
+    if set(values) - {"sex"}:
+        raise UsageError("--values: expected sex, the only attribute with levels.")
+    settings = qdus_settings(
+        args.i,
+        args.d,
+        args.n,
+        table=args.table,
+        columns=columns,
+        sex_map=values.get("sex"),
+        unknown=tuple(args.unknown),
+        sheet=args.sheet,
+        size=tuple(args.resize) if args.resize else None,
+        test_ratio=args.test_ratio,
+        seed=args.seed,
+    )
+    finish(plan_image_folder(settings, processes_of(args)), args)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; see ``--help``.
+
+    Args:
+        argv: Arguments; those of the process by default.
+
+    Returns:
+        0 on success, 1 on bad data, 2 on bad usage, 130 when interrupted.
+    """
+    return run(_convert, _parser(), argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
