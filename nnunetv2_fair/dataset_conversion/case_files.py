@@ -3,9 +3,11 @@
 Runs in worker processes, so it imports neither pandas nor (for pictures) SimpleITK.
 """
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,7 +189,10 @@ def write_case(order: WriteOrder) -> CaseRecord | str:
 
 
 def _write(order: WriteOrder) -> CaseRecord:
-    data = order.job.load()
+    try:
+        data = order.job.load()
+    except OSError as error:
+        raise ConversionError(f"the original cannot be read: {error}") from error
     _check_pixels(order, data)
     suffix = "Tr" if order.job.part == "train" else "Ts"
     ending = order.file_ending
@@ -207,6 +212,9 @@ def _write(order: WriteOrder) -> CaseRecord:
             _verify_file(temporary, pixels, data.geometry)
             files[name] = file_hash(temporary)
             temporary.replace(path)
+        except OSError as error:
+            what = f"{error.strerror or error} (case '{order.job.case}')"
+            raise OSError(error.errno, what, str(path)) from error
         finally:
             temporary.unlink(missing_ok=True)
     values = tuple(int(value) for value in np.unique(data.mask))
@@ -280,15 +288,14 @@ def _write_file(path: Path, pixels: NDArray[Any], geometry: Geometry | None) -> 
         image.SetDirection(geometry.direction)
         SimpleITK.WriteImage(image, str(path), useCompression=True)
     except (RuntimeError, ValueError, TypeError) as error:
-        if _nearly_full(path):
-            raise OSError(28, "No space left on device", str(path)) from error
+        _check_space(path)
         raise ConversionError(f"SimpleITK cannot write it: {error}") from error
 
 
-def _nearly_full(path: Path) -> bool:
-    import shutil
-
-    return shutil.disk_usage(path.parent).free < 1 << 20
+def _check_space(path: Path) -> None:
+    """Raise if the disk is full: SimpleITK's own message would not say so."""
+    if shutil.disk_usage(path.parent).free < 1 << 20:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def _verify_file(path: Path, pixels: NDArray[Any], geometry: Geometry | None) -> None:
@@ -307,6 +314,7 @@ def _verify_file(path: Path, pixels: NDArray[Any], geometry: Geometry | None) ->
     try:
         image = SimpleITK.ReadImage(str(path))
     except RuntimeError as error:
+        _check_space(path)
         raise ConversionError(
             f"SimpleITK wrote it but cannot read it back: {error}. Does the direction "
             f"{geometry.direction} consist of perpendicular unit vectors?"

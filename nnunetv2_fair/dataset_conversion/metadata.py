@@ -230,6 +230,11 @@ def _find_attributes(
                 notes.append(f"column '{column}' is not taken: its name is reserved or in use")
             elif not known:
                 notes.append(f"column '{column}' is not taken: it has no values")
+            elif {value.casefold() for value in known} <= set(_PARTS):
+                notes.append(
+                    f"column '{column}' is not taken: it seems to name the training and test part; "
+                    f"to use it: --split-column {shlex.quote(column)}"
+                )
             elif _is_numeric(name, known, settings) or _has_few_levels(known):
                 attributes[name] = column
             else:
