@@ -1,1 +1,5 @@
-"""Synthetic datasets with a planted, known bias."""
+"""Synthetic ultrasound-like datasets with a planted, known bias: demo, tests, benchmarks.
+
+``spec`` says what to make, ``drawing`` draws every parameter, ``bias`` plants the bias into
+the drawn parameters, ``rendering`` turns them into pixels, ``folder`` writes the files.
+"""

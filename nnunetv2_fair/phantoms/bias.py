@@ -1,0 +1,38 @@
+"""Plants the bias: changes the drawn parameters of the biased group, and nothing else."""
+
+from dataclasses import replace
+
+from nnunetv2_fair.phantoms.drawing import Drawing
+from nnunetv2_fair.phantoms.spec import PhantomSpec
+
+#: What each mechanism does at strength 1.
+_COARSER_SPECKLE = 0.6  # share added to the speckle's size
+_LOST_CONTRAST = 0.75  # share of the contrast
+_ERODED = 0.4  # share of the nodule's inner radius
+_SHIFTED = 0.6  # share of the nodule's radius
+_BANDS = 0.9  # brightness, where 1 is white
+
+
+def plant(drawing: Drawing, spec: PhantomSpec) -> Drawing:
+    """Return the drawing with the bias of ``spec``; others than the group's stay as they are."""
+    strength = spec.strength
+    if not drawing.patient.biased or strength == 0:
+        return drawing
+    if spec.bias == "representation":
+        # a contrast between the two would be harder to see, which is another mechanism
+        inverted = drawing.uniform < strength
+        return replace(
+            drawing,
+            contrast=-drawing.contrast if inverted else drawing.contrast,
+            speckle=drawing.speckle * (1 + _COARSER_SPECKLE * strength),
+        )
+    if spec.bias == "difficulty":
+        return replace(drawing, contrast=drawing.contrast * (1 - _LOST_CONTRAST * strength))
+    training = drawing.patient.split == "train"
+    if spec.bias == "label_erosion" and training:
+        return replace(drawing, label_erosion=_ERODED * strength)
+    if spec.bias == "label_shift" and training:
+        return replace(drawing, label_shift=_SHIFTED * strength)
+    if spec.bias == "shortcut":
+        return replace(drawing, bands=_BANDS * strength, bands_at_nodule=training)
+    return drawing

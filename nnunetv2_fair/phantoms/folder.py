@@ -1,0 +1,223 @@
+"""Writes a phantom dataset the way a user's own data lies: images, masks, a table.
+
+Layout::
+
+    images/p000_0.png ...        grey images (.nii.gz for volumes)
+    masks/p000_0.png ...         0 background, 1 nodule
+    masks_clean/p000_0.png ...   correct masks of all images; only if a label bias was planted
+    metadata.csv                 image, patient, sex, age, split (train or test)
+    phantom.json                 what was made, and the bias that was planted
+"""
+
+import json
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from nnunetv2_fair import __version__
+from nnunetv2_fair.errors import DatasetError
+from nnunetv2_fair.phantoms.bias import plant
+from nnunetv2_fair.phantoms.drawing import Drawing, draw
+from nnunetv2_fair.phantoms.rendering import render
+from nnunetv2_fair.phantoms.spec import NODULE_LABEL, PLANTED, PhantomSpec
+
+logger = logging.getLogger(__name__)
+
+IMAGES = "images"
+MASKS = "masks"
+CLEAN_MASKS = "masks_clean"
+METADATA_CSV = "metadata.csv"
+PHANTOM_JSON = "phantom.json"
+
+_COLUMNS = ("image", "patient", "sex", "age", "split")
+
+#: Images per task of a worker process: large enough to hide the handing over.
+_CHUNK = 32
+
+
+def generate(
+    spec: PhantomSpec, folder: Path, *, processes: int = 1, overwrite: bool = False
+) -> Path:
+    """Write a phantom dataset; the folder appears whole or not at all.
+
+    Args:
+        spec: What to make. Equal specs give equal bytes, whatever ``processes`` is.
+        folder: Where to; parents are created.
+        processes: Number of processes that render; more than one pays from a few thousand
+            pictures or a few dozen volumes on.
+        overwrite: Replace ``folder`` if it is an earlier phantom.
+
+    Returns:
+        ``folder``.
+
+    Raises:
+        DatasetError: If ``folder`` exists and is not empty, unless it is an earlier phantom and
+            ``overwrite`` is set. Nothing else is ever deleted.
+    """
+    check_target(folder, overwrite=overwrite)
+    folder = Path(folder).resolve()
+    unfinished = _unfinished(folder)
+    drawings = [plant(drawing, spec) for drawing in draw(spec)]
+    if unfinished.exists():
+        logger.info("%s: an interrupted run left this; starting over", unfinished)
+        shutil.rmtree(unfinished)
+    unfinished.mkdir(parents=True)
+    # first of all, so that a folder left by an interrupted run can be told from a user's
+    _write_json(unfinished / PHANTOM_JSON, _description(spec, drawings))
+    for name in _subfolders(spec):
+        (unfinished / name).mkdir()
+    _write_images(spec, drawings, unfinished, processes)
+    metadata(spec, drawings).to_csv(unfinished / METADATA_CSV, index=False, lineterminator="\n")
+    if folder.exists():
+        shutil.rmtree(folder)
+    unfinished.rename(folder)
+    logger.info("%s: %d images of %d patients", folder, len(drawings), spec.n_patients)
+    return folder
+
+
+def metadata(spec: PhantomSpec, drawings: Sequence[Drawing]) -> pd.DataFrame:
+    """Return the table: one row per image, all text, an empty age where it is unknown."""
+    rows = [
+        (
+            drawing.name + spec.file_ending,
+            drawing.patient.name,
+            drawing.patient.sex,
+            str(drawing.patient.age) if drawing.patient.age_known else "",
+            drawing.patient.split,
+        )
+        for drawing in drawings
+    ]
+    return pd.DataFrame(rows, columns=list(_COLUMNS), dtype=object)
+
+
+def _subfolders(spec: PhantomSpec) -> list[str]:
+    return [IMAGES, MASKS, *([CLEAN_MASKS] if spec.biases_labels else [])]
+
+
+def check_target(folder: Path, *, overwrite: bool = False) -> None:
+    """Refuse a folder that :func:`generate` must not write to; nothing is changed on disk.
+
+    Raises:
+        DatasetError: As :func:`generate`.
+    """
+    folder = Path(folder).resolve()
+    if folder.exists() and not folder.is_dir():
+        raise DatasetError(f"{folder} is a file, expected a new folder. Choose another -o.")
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / PHANTOM_JSON).is_file():
+            raise DatasetError(
+                f"{folder} is not empty and has no {PHANTOM_JSON}, so it is no phantom and is left "
+                "alone. Choose another -o."
+            )
+        if not overwrite:
+            raise DatasetError(
+                f"{folder} already holds a phantom. Choose another -o, or replace it with "
+                "--overwrite."
+            )
+    unfinished = _unfinished(folder)
+    if unfinished.exists() and not (
+        unfinished.is_dir()
+        and ((unfinished / PHANTOM_JSON).is_file() or not any(unfinished.iterdir()))
+    ):
+        raise DatasetError(
+            f"{unfinished} is in the way and was not made by this command. Move it, or choose "
+            "another -o."
+        )
+
+
+def _unfinished(folder: Path) -> Path:
+    """Return where a dataset lies until it is whole."""
+    return folder.with_name(f".{folder.name}.partial")
+
+
+def _write_images(
+    spec: PhantomSpec, drawings: Sequence[Drawing], folder: Path, processes: int
+) -> None:
+    chunks = [drawings[i : i + _CHUNK] for i in range(0, len(drawings), _CHUNK)]
+    task = partial(_write_chunk, spec, folder)
+    with tqdm(total=len(drawings), desc="phantoms", unit="image") as bar:
+        for written in _map(task, chunks, min(processes, len(chunks))):
+            bar.update(written)
+
+
+def _map(
+    task: "partial[int]", chunks: Sequence[Sequence[Drawing]], processes: int
+) -> Iterator[int]:
+    if processes <= 1:
+        yield from map(task, chunks)
+        return
+    # spawn: a forked copy of a process that already runs threads (torch, BLAS) may hang
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(task, chunks)
+
+
+def _write_chunk(spec: PhantomSpec, folder: Path, drawings: Sequence[Drawing]) -> int:
+    for drawing in drawings:
+        made = render(drawing, spec)
+        arrays = {IMAGES: made.image, MASKS: made.mask, CLEAN_MASKS: made.clean_mask}
+        for name in _subfolders(spec):
+            _write_array(arrays[name], folder / name / (drawing.name + spec.file_ending), spec)
+    return len(drawings)
+
+
+def _write_array(array: np.ndarray, path: Path, spec: PhantomSpec) -> None:
+    if spec.dimension == 2:
+        from PIL import Image
+
+        Image.fromarray(array).save(path, compress_level=1)
+        return
+    import SimpleITK as sitk  # noqa: N813 -- how everybody calls it; pictures do without it
+
+    volume = sitk.GetImageFromArray(array)
+    volume.SetSpacing([float(size) for size in reversed(spec.voxel_size)])
+    sitk.WriteImage(volume, str(path), useCompression=True)
+
+
+def _description(spec: PhantomSpec, drawings: Sequence[Drawing]) -> dict[str, Any]:
+    patients = {drawing.patient.name: drawing.patient for drawing in drawings}
+    images = Counter((d.patient.split, d.patient.biased) for d in drawings)
+    people = Counter((p.split, p.biased) for p in patients.values())
+    counts = {
+        split: {
+            spec.group if biased else f"not {spec.group}": {
+                "patients": people[split, biased],
+                "images": images[split, biased],
+            }
+            for biased in (True, False)
+        }
+        for split in ("train", "test")
+    }
+    return {
+        "what": (
+            "A synthetic, ultrasound-like dataset of nodules. No picture shows a real person. "
+            "Apart from the planted bias, the groups do not differ."
+        ),
+        "planted": PLANTED[spec.bias],
+        "biased_attribute": spec.attribute,
+        "biased_group": spec.group,
+        "counts": counts,
+        "labels": {"background": 0, "nodule": NODULE_LABEL},
+        "columns": {
+            "image": f"file in {IMAGES}/; its mask has the same name in {MASKS}/",
+            "patient": "whom the image shows; images of one patient are alike",
+            "sex": "female or male",
+            "age": "years; empty means unknown",
+            "split": "train or test",
+        },
+        "spec": spec.to_dict(),
+        "version": __version__,
+    }
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
