@@ -1,10 +1,9 @@
 """Compares models on the same cases: paired differences of scores and of fairness measures."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -284,6 +283,11 @@ class _Paired:
         several = len(self.enough) > 2
         return {_gap_name(key, several): value for key, value in found.items()}
 
+    def magnitude(self, summaries: Summaries, name: str) -> np.ndarray:
+        """One fairness measure as differences use it: fairness gaps without their sign."""
+        value = self.gaps(summaries)[name]
+        return np.abs(value) if name.startswith("fairness_gap") else value
+
     def worst(self, means: np.ndarray) -> np.ndarray:
         """Worst mean of the groups that are large enough, over the last axis."""
         if not self.enough:
@@ -400,62 +404,43 @@ def _scores(paired: _Paired, model: int, n_patients: int) -> ModelScores:
 
 def _differences(paired: _Paired, model: int, n_patients: int) -> ModelDifferences:
     confidence = paired.settings.confidence
-    ours, theirs = paired.summaries(model), paired.summaries(0)
-    drawn = summaries_of_replicates(paired.replicates, model)
-    drawn_baseline = summaries_of_replicates(paired.replicates, 0)
+    data = paired.summaries(model), paired.summaries(0)
+    drawn = tuple(summaries_of_replicates(paired.replicates, m) for m in (model, 0))
 
-    def difference(value: Any, baseline: Any, draws: np.ndarray, draws_baseline: np.ndarray,
-                   with_interval: bool = True) -> Difference:  # fmt: skip
-        with np.errstate(invalid="ignore"):  # two infinite distances have no difference
-            return Difference(
-                float(value - baseline),
-                interval(draws - draws_baseline, confidence) if with_interval else NO_INTERVAL,
-            )
+    def of(function: Callable[[Summaries], np.ndarray]) -> Difference:
+        value, draws = (_minus(*map(function, pair)) for pair in (data, drawn))
+        return Difference(float(value), interval(draws, confidence))
 
-    def tested(found: Difference, changes: np.ndarray, large: bool) -> Difference:
-        p_value = signed_rank(changes) if large else math.nan
-        return Difference(found.value, found.interval, p_value)
+    def tested(found: Difference, ours: np.ndarray, theirs: np.ndarray, n: int) -> Difference:
+        if n < paired.sizeable:
+            return Difference(found.value, NO_INTERVAL, math.nan)
+        return Difference(found.value, found.interval, signed_rank(_minus(ours, theirs)))
 
-    large = n_patients >= paired.sizeable
-    with np.errstate(invalid="ignore"):
-        changes = paired.units.overall[model] - paired.units.overall[0]
-        group_changes = [
-            paired.units.of_group(index, model) - paired.units.of_group(index, 0)
-            for index in range(len(paired.names))
-        ]
-    overall = difference(
-        ours.overall_mean, theirs.overall_mean, drawn.overall_mean, drawn_baseline.overall_mean,
-        large,
-    )  # fmt: skip
-    groups = {}
-    for index, name in enumerate(paired.names):
-        enough = paired.patients[index] >= paired.sizeable
-        found = difference(
-            ours.means[index], theirs.means[index],
-            drawn.means[:, index], drawn_baseline.means[:, index], enough,
-        )  # fmt: skip
-        groups[name] = tested(found, group_changes[index], enough)
-    our_gaps, their_gaps = paired.gaps(ours), paired.gaps(theirs)
-    drawn_gaps, drawn_their_gaps = paired.gaps(drawn), paired.gaps(drawn_baseline)
+    units = paired.units
+    overall = of(lambda summaries: summaries.overall_mean)
+    gap_names = list(paired.gaps(data[0]))
     return ModelDifferences(
-        overall=tested(overall, changes, large),
-        groups=groups,
-        worst_group=difference(
-            paired.worst(ours.means), paired.worst(theirs.means),
-            paired.worst(drawn.means), paired.worst(drawn_baseline.means),
-        ),
-        gaps={
-            name: difference(
-                *(
-                    np.abs(gap) if name.startswith("fairness_gap") else gap
-                    for gap in (
-                        our_gaps[name], their_gaps[name], drawn_gaps[name], drawn_their_gaps[name]
-                    )
-                )
+        overall=tested(overall, units.overall[model], units.overall[0], n_patients),
+        groups={
+            name: tested(
+                of(lambda summaries, group=index: summaries.means[..., group]),  # type: ignore[misc]
+                units.of_group(index, model),
+                units.of_group(index, 0),
+                paired.patients[index],
             )
-            for name in our_gaps
+            for index, name in enumerate(paired.names)
         },
-    )  # fmt: skip
+        worst_group=of(lambda summaries: paired.worst(summaries.means)),
+        gaps={
+            name: of(lambda summaries, gap=name: paired.magnitude(summaries, gap))  # type: ignore[misc]
+            for name in gap_names
+        },
+    )
+
+
+def _minus(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):  # two infinite distances have no difference
+        return np.asarray(ours - theirs)
 
 
 def signed_rank(changes: np.ndarray) -> float:
@@ -490,8 +475,8 @@ def _notes(
         )
     if undefined:
         notes.append(
-            f"{undefined} of the {len(cases)} cases have no {baseline.metrics[0].title} in at least "
-            "one model (both masks empty) and are left out for all models."
+            f"{undefined} of the {len(cases)} cases have no {baseline.metrics[0].title} in at "
+            "least one model (both masks empty) and are left out for all models."
         )
     if len(models) > 2:
         notes.append(

@@ -158,7 +158,8 @@ def _measures(pairs: Sequence[CasePair], task: CaseTask, processes: int) -> Iter
     except BrokenProcessPool as error:
         raise EvaluationError(
             f"A worker process ended unexpectedly, probably for lack of memory ({processes} "
-            "processes). Run again with fewer, for example -np 1."
+            "processes). Run again with fewer, for example -np 1. (A script of your own must "
+            "call this below: if __name__ == '__main__'.)"
         ) from error
     finally:
         executor.shutdown(cancel_futures=True)

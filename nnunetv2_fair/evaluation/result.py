@@ -262,7 +262,9 @@ class EvaluationResult:
                     f"{path} has format {content.get('format')!r}, expected {SUMMARY_FORMAT}. "
                     "Evaluate again with this version of nnunetv2_fair."
                 )
-            text_columns = {"case": str, "patient": str, "label": str, "flags": str}
+            # groups are text even if they look like numbers
+            text = ("case", "patient", "label", "flags", *content["attributes"])
+            text_columns = dict.fromkeys(text, str)
             per_case = pd.read_csv(folder / PER_CASE_CSV, dtype=text_columns, keep_default_na=False,
                                    na_values={})  # fmt: skip
             metrics = tuple(MetricInfo(**metric) for metric in content["metrics"])

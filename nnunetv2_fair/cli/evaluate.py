@@ -1,0 +1,264 @@
+"""``nnUNetv2_fair_evaluate``: how well each group is segmented, and how far groups are apart."""
+
+import argparse
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnunetv2_fair.cli.common import command_parser, run
+from nnunetv2_fair.errors import EvaluationError, UsageError, shorten
+from nnunetv2_fair.paths import DEMOGRAPHICS_CSV, PER_CASE_CSV, REPORT_HTML, SUMMARY_JSON
+
+if TYPE_CHECKING:
+    from nnunetv2_fair.subgroups.table import DemographicsTable
+
+logger = logging.getLogger(__name__)
+
+_OUTPUTS = (PER_CASE_CSV, SUMMARY_JSON, REPORT_HTML)
+_MOST_DEFAULT_PROCESSES = 8
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser(
+        "nnUNetv2_fair_evaluate",
+        "Measure segmentations case by case and compare groups of patients. Works on the "
+        "predictions of any model and needs neither a GPU nor nnU-Net. Writes per_case.csv, "
+        "summary.json and report.html.",
+        "nnUNetv2_fair_evaluate -gt labelsTs -pred predictions --demographics demographics.csv "
+        "-a sex age sex+age --bins age=50,65 -o evaluation",
+    )
+    parser.add_argument("-gt", type=Path, required=True, help="folder with the reference masks")
+    parser.add_argument("-pred", type=Path, required=True, help="folder with the predicted masks")
+    parser.add_argument("-o", type=Path, required=True, help="output folder")
+    parser.add_argument(
+        "--demographics", type=Path, metavar="CSV",
+        help="table with a row per case; by default demographics.csv beside the -gt folder",
+    )  # fmt: skip
+    parser.add_argument(
+        "-a", nargs="+", action="extend", default=[], metavar="ATTRIBUTE",
+        help="attributes to compare by, such as sex, age or sex+age (intersections); repeatable; "
+        "by default the dataset's default attribute",
+    )  # fmt: skip
+    parser.add_argument(
+        "--dataset-json", type=Path, metavar="FILE",
+        help="labels and regions; by default looked for in -pred, -gt and the folder above -gt",
+    )  # fmt: skip
+    parser.add_argument(
+        "--images", type=Path, metavar="FOLDER",
+        help="images <case>_0000.<ending> for the pictures; by default imagesTs beside labelsTs",
+    )  # fmt: skip
+    parser.add_argument(
+        "--bins", action="append", default=[], metavar="NAME=CUTS",
+        help="cut a numeric attribute, for example age=50,65 for <50, 50-<65 and >=65; repeatable",
+    )  # fmt: skip
+    parser.add_argument(
+        "--reference", action="append", default=[], metavar="NAME=GROUP",
+        help="group that fairness gaps are measured from, for example sex=male; repeatable; by "
+        "default the dictionary's choice, else the group with most patients",
+    )  # fmt: skip
+    parser.add_argument(
+        "--metrics", nargs="+", metavar="METRIC",
+        help="of dice, iou, hd, hd95, assd, nsd; by default the first four",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tolerance", type=float, default=1.0, help="distance that nsd accepts, in mm (or pixels)"
+    )
+    parser.add_argument(
+        "--min-patients", type=int, default=5,
+        help="groups with fewer patients are shown but enter no gap and no test",
+    )  # fmt: skip
+    parser.add_argument(
+        "--empty-distance", choices=("diagonal", "inf", "nan"), default="diagonal",
+        help="what an infinite distance (one mask empty) counts as in statistics: the image "
+        "diagonal, infinity, or nothing",
+    )  # fmt: skip
+    parser.add_argument(
+        "--allow-missing", action="store_true",
+        help="evaluate although predictions are missing, and report the missing ones by group",
+    )  # fmt: skip
+    parser.add_argument(
+        "--unit", choices=("patient", "case"), default="patient",
+        help="what statistics count: patients (mean over a patient's cases) or cases",
+    )  # fmt: skip
+    parser.add_argument("--bootstrap", type=int, default=2000, help="number of resamples")
+    parser.add_argument("--confidence", type=float, default=0.95, help="coverage of intervals")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the resampling")
+    parser.add_argument("--name", default="", help="title; by default the name of the -pred folder")
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier evaluation")
+    parser.add_argument(
+        "-np", type=int, default=min(_MOST_DEFAULT_PROCESSES, os.cpu_count() or 1),
+        help="number of processes",
+    )  # fmt: skip
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; see ``--help``.
+
+    Returns:
+        0 on success, 1 on bad data, 2 on bad usage.
+    """
+    return run(_evaluate, _parser(), argv)
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    bins = _assignments("--bins", args.bins, "age=50,65")
+    cuts = {name: _cuts(name, text) for name, text in bins.items()}
+    references = _assignments("--reference", args.reference, "sex=male")
+    _check_numbers(args)
+    _check_output(args)
+
+    from nnunetv2_fair.evaluation.evaluator import EvaluationSettings, run_evaluation
+    from nnunetv2_fair.evaluation.pictures import image_folder, make_pictures
+    from nnunetv2_fair.evaluation.planning import plan_evaluation
+    from nnunetv2_fair.evaluation.registry import DEFAULT_METRICS, metrics_named
+    from nnunetv2_fair.evaluation.statistics import StatisticsSettings
+    from nnunetv2_fair.report.page import write_report
+    from nnunetv2_fair.report.tables import console_table
+
+    metrics = tuple(args.metrics or DEFAULT_METRICS)
+    metrics_named(metrics)
+    images = image_folder(args.images, args.gt)
+    plan = plan_evaluation(
+        args.gt,
+        args.pred,
+        _table(args.demographics, args.gt, cuts),
+        args.a,
+        dataset_json=args.dataset_json,
+        references=references,
+        allow_missing=args.allow_missing,
+    )
+    logger.info("Evaluating %d cases of %s", len(plan.pairs), args.pred)
+    settings = EvaluationSettings(
+        metrics=metrics,
+        tolerance=args.tolerance,
+        empty_distance=args.empty_distance,
+        statistics=StatisticsSettings(
+            args.unit, args.min_patients, args.bootstrap, args.confidence, args.seed
+        ),
+        name=args.name,
+        processes=args.np,
+    )
+    result = run_evaluation(plan, settings)
+    pictures = make_pictures(plan, result, images)
+
+    temporary = args.o.with_name(f".{args.o.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        result.write(temporary)
+        write_report(result, pictures, temporary / REPORT_HTML)
+        args.o.mkdir(exist_ok=True)
+        for name in _OUTPUTS:
+            (temporary / name).replace(args.o / name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+    for attribute in result.attributes:
+        logger.info("\n%s", console_table(result, attribute))
+    for note in result.notes:
+        logger.info("Note: %s", note)
+    for exclusion in result.exclusions:
+        logger.info("Left out: %d cases. %s", len(exclusion.cases), exclusion.reason)
+    for name in _OUTPUTS:
+        logger.info("Wrote %s", args.o / name)
+
+
+def _assignments(option: str, texts: Sequence[str], example: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        name, value = name.strip(), value.strip()
+        if not separator or not name or not value:
+            raise UsageError(f"{option} {text}: expected a form such as {option} {example}.")
+        if name in found:
+            raise UsageError(f"{option} names '{name}' twice; give it once.")
+        found[name] = value
+    return found
+
+
+def _cuts(name: str, text: str) -> tuple[float, ...]:
+    try:
+        cuts = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        cuts = ()
+    finite = all(abs(cut) < float("inf") for cut in cuts)  # also false for NaN
+    if not cuts or not finite or len(set(cuts)) != len(cuts):
+        raise UsageError(
+            f"--bins {name}={text}: expected different numbers separated by commas, for example "
+            "--bins age=50,65."
+        )
+    return cuts
+
+
+def _check_numbers(args: argparse.Namespace) -> None:
+    for option, value, ok, expected in (
+        ("--min-patients", args.min_patients, args.min_patients >= 1, "1 or more"),
+        ("--bootstrap", args.bootstrap, args.bootstrap >= 0, "0 (no intervals) or more"),
+        ("--confidence", args.confidence, 0 < args.confidence < 1, "a share such as 0.95"),
+        ("--seed", args.seed, args.seed >= 0, "0 or more"),
+        ("--tolerance", args.tolerance, 0 <= args.tolerance < float("inf"), "0 or more"),
+        ("-np", args.np, args.np >= 1, "1 or more"),
+    ):
+        if not ok:
+            raise UsageError(f"{option} {value}: expected {expected}.")
+
+
+def _check_output(args: argparse.Namespace) -> None:
+    out: Path = args.o
+    for option, folder in (("-gt", args.gt), ("-pred", args.pred)):
+        if out.resolve() == folder.resolve():
+            raise UsageError(
+                f"-o {out} is the folder of {option}; choose another one for the results."
+            )
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"-o {out} is a file; choose a folder.")
+    if out.is_dir() and any(out.iterdir()) and not args.overwrite:
+        raise UsageError(
+            f"{out} exists and is not empty. Choose another -o, or pass --overwrite to replace "
+            f"{shorten(_OUTPUTS)} in it."
+        )
+    existing = next(folder for folder in (out.absolute(), *out.absolute().parents)
+                    if folder.exists())  # fmt: skip
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise EvaluationError(
+            f"{out} cannot be written: {existing} is no folder with write permission. Choose "
+            "another -o or change its permissions."
+        )
+
+
+def _table(
+    path: Path | None, reference_folder: Path, cuts: dict[str, tuple[float, ...]]
+) -> "DemographicsTable":
+    from nnunetv2_fair.subgroups.schema import Attribute, Bins, Schema
+    from nnunetv2_fair.subgroups.table import DemographicsTable, read_table
+
+    if path is None:
+        path = reference_folder.resolve().parent / DEMOGRAPHICS_CSV
+        if not path.is_file():
+            raise UsageError(
+                f"There is no {path}; pass the table that says who the cases are from with "
+                "--demographics."
+            )
+    table = read_table(path)
+    for name, ordered in cuts.items():
+        bins = Bins.from_cuts(ordered)
+        attribute = table.schema[name]
+        undescribed = not path.with_suffix(".json").is_file()
+        if undescribed and attribute.type == "categorical" and _numeric(attribute.levels):
+            # few distinct numbers look like levels as long as nobody describes them
+            numeric = Attribute(name, "numeric", bins=bins)
+            schema = Schema({**table.schema.attributes, name: numeric}, table.schema.default)
+            table = DemographicsTable(table.frame, schema, table.source)
+        else:
+            table = table.with_bins(name, bins)
+    return table
+
+
+def _numeric(levels: Sequence[str]) -> bool:
+    try:
+        return all(float(level) == float(level) for level in levels)
+    except ValueError:
+        return False
