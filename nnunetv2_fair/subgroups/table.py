@@ -205,7 +205,8 @@ def read_table(path: Path, schema: Schema | None = None) -> DemographicsTable:
         described = path.with_suffix(".json")
         schema = read_schema(described) if described.is_file() else infer_schema(frame)
     _check_columns(frame, schema, path)
-    frame = frame[[PATIENT, SYNTHETIC, *schema.attributes]]
+    # pandas 3 makes new columns of text a dtype of their own; one dtype for all
+    frame = frame[[PATIENT, SYNTHETIC, *schema.attributes]].astype(object)
     _check_values(frame, schema, path)
     return DemographicsTable(frame, schema, path)
 

@@ -1,0 +1,64 @@
+"""Fixtures and factories that several parts share."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+# nnU-Net's spawned workers import torch for seconds each, and waiting threads must not spin
+os.environ.setdefault("nnUNet_n_proc_DA", "0")
+os.environ.setdefault("nnUNet_def_n_proc", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20261120)
+
+
+@pytest.fixture
+def nnunet_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    """nnU-Net's three folders, empty, in the environment."""
+    folders = {}
+    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        folders[variable] = tmp_path / variable
+        folders[variable].mkdir()
+        monkeypatch.setenv(variable, str(folders[variable]))
+    return folders
+
+
+SEX_AND_AGE = {
+    "default": "sex",
+    "attributes": {
+        "sex": {"type": "categorical", "levels": ["female", "male"], "reference": "male"},
+        "age": {
+            "type": "numeric",
+            "unit": "years",
+            "minimum": 0,
+            "maximum": 120,
+            "bins": {
+                "edges": [None, 50, 65, None],
+                "labels": ["<50", "50-64", ">=65"],
+                "closed": "left",
+            },
+        },
+    },
+}
+
+
+@pytest.fixture
+def write_demographics(tmp_path: Path):
+    """Write a table (and its dictionary) from text; return the table's path."""
+
+    def write(text: str, schema: dict | None = SEX_AND_AGE, folder: Path | None = None) -> Path:
+        folder = folder or tmp_path
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "demographics.csv"
+        path.write_text(text, encoding="utf-8")
+        if schema is not None:
+            (folder / "demographics.json").write_text(json.dumps(schema), encoding="utf-8")
+        return path
+
+    return write

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from nnunetv2_fair.errors import DemographicsError
+from nnunetv2_fair.subgroups.groups import group_cases
+from nnunetv2_fair.subgroups.splits import make_folds, missing_groups
+from nnunetv2_fair.subgroups.table import read_table
+
+
+@pytest.fixture
+def table(write_demographics):
+    lines = ["case,patient,synthetic,sex,age"]
+    for p in range(60):
+        sex = "female" if p % 4 == 0 else "male"
+        lines += [f"p{p}_{i},p{p},0,{sex},{20 + p}" for i in range(1 + p % 3)]
+    lines += [f"fake{i},fake{i},1,female,30" for i in range(7)]
+    return read_table(write_demographics("\n".join(lines) + "\n"))
+
+
+def test_folds_keep_patients_together_and_groups_in_proportion(table):
+    grouping = group_cases(table, "sex")
+    folds = make_folds(table, grouping, table.cases, 5, seed=1)
+    real = set(table.cases) - table.synthetic_cases
+    assert sorted(case for fold in folds for case in fold["val"]) == sorted(real)
+    overall = grouping.counts(real)["female"] / len(real)
+    for fold in folds:
+        train = {table.patients[case] for case in fold["train"]}
+        val = {table.patients[case] for case in fold["val"]}
+        assert not train & val
+        assert set(fold["train"]) | set(fold["val"]) == set(table.cases)
+        assert table.synthetic_cases <= set(fold["train"])
+        share = grouping.counts(fold["val"])["female"] / len(fold["val"])
+        assert share == pytest.approx(overall, abs=0.08)
+    assert missing_groups(grouping, folds, table.cases) == []
+
+
+def test_same_seed_same_folds_whatever_the_order(table):
+    grouping = group_cases(table, "sex")
+    shuffled = list(np.random.default_rng(0).permutation(table.cases))
+    first = make_folds(table, grouping, table.cases, 3, seed=1)
+    assert make_folds(table, grouping, shuffled, 3, seed=1) == first
+    assert make_folds(table, grouping, table.cases, 3, seed=2) != first
+
+
+def test_too_many_folds(table):
+    grouping = group_cases(table, "sex")
+    with pytest.raises(DemographicsError, match="61 folds cannot be made from 60 patients"):
+        make_folds(table, grouping, table.cases, 61, seed=1)
+
+
+def test_absent_groups_are_named(table):
+    grouping = group_cases(table, "sex")
+    folds = [{"train": ["p1_0"], "val": ["p0_0"]}, {"train": ["p0_0"], "val": ["p1_0"]}]
+    sentences = missing_groups(grouping, folds, ["p0_0", "p1_0"])
+    assert (
+        "group 'female' of 'sex' (1 cases in all) is absent from the training part of fold 0"
+        in sentences
+    )
+    assert len(sentences) == 4

@@ -1,0 +1,70 @@
+import pytest
+
+from nnunetv2_fair.errors import TrainerNameError
+from nnunetv2_fair.trainers.names import (
+    Experiment,
+    choice_option,
+    number_option,
+    parse_name,
+)
+
+OPTIONS = {
+    option.name: option
+    for option in (
+        number_option("alpha", 0.2, 0, 1, "a share"),
+        number_option("beta", 1.0, 0, 100, "a weight", low_open=True),
+        choice_option("unknown", "exclude", ("exclude", "own"), "a policy"),
+    )
+}
+METHODS = {"nnUNetTrainerAPPLE": OPTIONS, "nnUNetTrainerAPPLEPlus": {}}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("nnUNetTrainerAPPLE", Experiment("nnUNetTrainerAPPLE")),
+        ("nnUNetTrainerAPPLE_sex", Experiment("nnUNetTrainerAPPLE", "sex")),
+        ("nnUNetTrainerAPPLE_5epochs", Experiment("nnUNetTrainerAPPLE", epochs=5)),
+        (
+            "nnUNetTrainerAPPLE_sex+age_beta0.1_100epochs",
+            Experiment("nnUNetTrainerAPPLE", "sex+age", {"beta": 0.1}, 100),
+        ),
+        (
+            "nnUNetTrainerAPPLE_menopausal_status+age_alpha1_unknownown",
+            Experiment(
+                "nnUNetTrainerAPPLE", "menopausal_status+age", {"alpha": 1.0, "unknown": "own"}
+            ),
+        ),
+        # attributes that only begin like an option
+        ("nnUNetTrainerAPPLE_alphabet", Experiment("nnUNetTrainerAPPLE", "alphabet")),
+        ("nnUNetTrainerAPPLE_alpha", Experiment("nnUNetTrainerAPPLE", "alpha")),
+        ("nnUNetTrainerAPPLEPlus_sex", Experiment("nnUNetTrainerAPPLEPlus", "sex")),
+        ("nnUNetTrainer", None),
+        ("nnUNetTrainer_5epochs", None),
+        ("nnUNetTrainerAPPLEX_sex", None),
+        ("__path__", None),
+    ],
+)
+def test_grammar(name, expected):
+    assert parse_name(name, METHODS) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nnUNetTrainerAPPLE_sex_gamma0.5", "'gamma0.5' is no option of nnUNetTrainerAPPLE"),
+        ("nnUNetTrainerAPPLE_beta0.1_sex", "'sex' is no option"),
+        ("nnUNetTrainerAPPLE_alpha2", "'2' is no value of option 'alpha': expected a number from"),
+        ("nnUNetTrainerAPPLE_beta0", "a number above 0 to 100"),
+        ("nnUNetTrainerAPPLE_unknownmale", "expected one of exclude, own"),
+        ("nnUNetTrainerAPPLE_beta1_beta2", "option 'beta' stands there twice"),
+        ("nnUNetTrainerAPPLE__sex", "two underscores in a row"),
+        ("nnUNetTrainerAPPLE_0epochs", "at least 1 epoch"),
+    ],
+)
+def test_errors_list_the_options_with_defaults(name, message):
+    with pytest.raises(TrainerNameError) as error:
+        parse_name(name, METHODS)
+    assert name in str(error.value)
+    assert message in str(error.value)
+    assert "alpha<value>  a share (a number from 0 to 1; default 0.2)" in str(error.value)
