@@ -17,6 +17,8 @@ SPLITS_JSON = "splits_final.json"
 PER_CASE_CSV = "per_case.csv"
 SUMMARY_JSON = "summary.json"
 REPORT_HTML = "report.html"
+COMPARISON_JSON = "comparison.json"
+COMPARISON_HTML = "comparison.html"
 SUBGROUP_LOG_CSV = "subgroup_log.csv"
 SUBGROUP_LOG_PNG = "subgroup_log.png"
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.result import Interval, MetricInfo, interval_from_json, to_json
+from nnunetv2_fair.paths import COMPARISON_JSON
 
-COMPARISON_JSON = "comparison.json"
 COMPARISON_FORMAT = 1
 
 #: Fairness measures of which more is fairer; of all others less (in magnitude) is fairer.

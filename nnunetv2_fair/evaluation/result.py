@@ -262,18 +262,8 @@ class EvaluationResult:
                     f"{path} has format {content.get('format')!r}, expected {SUMMARY_FORMAT}. "
                     "Evaluate again with this version of nnunetv2_fair."
                 )
-            # groups are text even if they look like numbers
-            text = ("case", "patient", "label", "flags", *content["attributes"])
-            text_columns = dict.fromkeys(text, str)
-            per_case = pd.read_csv(folder / PER_CASE_CSV, dtype=text_columns, keep_default_na=False,
-                                   na_values={})  # fmt: skip
             metrics = tuple(MetricInfo(**metric) for metric in content["metrics"])
-            units = {metric.unit for metric in metrics if metric.unit}
-            numeric = [metric.column for metric in metrics]
-            numeric += [f"diagonal_{unit}" for unit in units]
-            for column in numeric:
-                if column in per_case:
-                    per_case[column] = pd.to_numeric(per_case[column].replace("", "nan"))
+            per_case = _read_per_case(folder / PER_CASE_CSV, content["attributes"], metrics)
             return cls(
                 name=content["name"],
                 per_case=per_case,
@@ -292,7 +282,7 @@ class EvaluationResult:
                 inputs_sha256=content["inputs_sha256"],
                 created=content["created"],
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise EvaluationError(
                 f"{path} or {PER_CASE_CSV} beside it is damaged ({error!r}). Evaluate again."
             ) from error
@@ -319,6 +309,22 @@ class CasePicture:
     reference: np.ndarray
     prediction: np.ndarray
     aspect: float = 1.0
+
+
+def _read_per_case(
+    path: Path, attributes: Sequence[str], metrics: Sequence[MetricInfo]
+) -> pd.DataFrame:
+    """Read the table as it was written; groups are text even if they look like numbers."""
+    text = dict.fromkeys(("case", "patient", "label", "flags", *attributes), str)
+    frame = pd.read_csv(path, dtype=text, keep_default_na=False, na_values={})
+    units = {metric.unit for metric in metrics if metric.unit}
+    for column in (*(metric.column for metric in metrics), *(f"diagonal_{u}" for u in units)):
+        if column in frame:
+            frame[column] = pd.to_numeric(frame[column].replace("", "nan"))
+    for column in ("reference_voxels", "prediction_voxels"):
+        if column in frame:
+            frame[column] = pd.to_numeric(frame[column].replace("", "nan")).astype("Int64")
+    return frame
 
 
 def to_json(value: Any) -> Any:

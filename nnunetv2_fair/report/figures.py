@@ -191,7 +191,9 @@ def forest_plot(
             parts.append(element("path", class_="zero", d=f"M{x} 0V{_HEIGHT}"))
         low, high = row.interval.low, row.interval.high
         if not math.isnan(low) and not math.isnan(high):
-            ends_text = f"M{scale.position(low) * _WIDTH:.1f} 50H{scale.position(high) * _WIDTH:.1f}"
+            ends_text = (
+                f"M{scale.position(low) * _WIDTH:.1f} 50H{scale.position(high) * _WIDTH:.1f}"
+            )
             parts.append(element("path", class_="whisker", d=ends_text))
         if not math.isnan(row.value):
             spot = f"M{scale.position(row.value) * _WIDTH:.1f} 50h0"
@@ -241,9 +243,7 @@ def _plot(
         )
         foot = element("div", *row, class_="plot-row plot-axis", aria_hidden="true")
         foot = join([foot, element("div", unit_words, class_="plot-unit", aria_hidden="true")])
-    return element(
-        "div", *lines, foot, class_=f"plot {kind}", role="group", aria_label=description
-    )
+    return element("div", *lines, foot, class_=f"plot {kind}", role="group", aria_label=description)
 
 
 @dataclass(frozen=True)
@@ -301,15 +301,15 @@ def plane_plot(
 
     parts: list[Html] = []
     for tick in xs.ticks:
-        x = f"{px(tick):.1f}"
-        parts.append(element("path", class_="grid", d=f"M{x} {top}V{height - bottom}"))
-        place = {"x": x, "y": height - bottom + 20, "text_anchor": "middle"}
-        parts.append(element("text", xs.tick_text(tick), class_="tick", **place))
+        at = f"{px(tick):.1f}"
+        parts.append(element("path", class_="grid", d=f"M{at} {top}V{height - bottom}"))
+        label = {"x": at, "y": height - bottom + 20, "text_anchor": "middle"}
+        parts.append(element("text", xs.tick_text(tick), class_="tick", **label))
     for tick in ys.ticks:
-        y = f"{py(tick):.1f}"
-        parts.append(element("path", class_="grid", d=f"M{left} {y}H{width - right}"))
-        place = {"x": left - 10, "y": f"{py(tick) + 4:.1f}", "text_anchor": "end"}
-        parts.append(element("text", ys.tick_text(tick), class_="tick", **place))
+        at = f"{py(tick):.1f}"
+        parts.append(element("path", class_="grid", d=f"M{left} {at}H{width - right}"))
+        label = {"x": left - 10, "y": f"{py(tick) + 4:.1f}", "text_anchor": "end"}
+        parts.append(element("text", ys.tick_text(tick), class_="tick", **label))
     middle = left + (width - left - right) / 2
     parts.append(_svg_text(x_title + "  \N{RIGHTWARDS ARROW} better", middle, height - 10))
     half = top + (height - top - bottom) / 2

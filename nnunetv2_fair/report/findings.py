@@ -189,7 +189,12 @@ def _many_groups(
     subject = _segmentation(comparison.label)
     attribute = Data(comparison.attribute)
     if verdict is Verdict.SHOWN:
-        start = [subject[0].capitalize(), *subject[1:], " differs between the groups of ", attribute]
+        start = [
+            subject[0].capitalize(),
+            *subject[1:],
+            " differs between the groups of ",
+            attribute,
+        ]
         headline = [*start, ": ", *values, "; ", *words, "."]
         brief: list[str] = ["worst for ", Data(worst), ", best for ", Data(best)]
     elif verdict is Verdict.UNCLEAR:
@@ -249,13 +254,12 @@ def too_small(comparison: Comparison) -> Sentence:
     names = list(comparison.left_out)
     if not names:
         return ()
-    shown = []
-    for name in names[:4]:
-        patients = comparison.groups[name].n_patients if name in comparison.groups else 0
-        shown.append((name, numbers.count(patients, "patient")))
+    shown = names[:4]
     pieces: list[str] = ["Not compared, for too few patients or no defined value: "]
-    for position, (name, patients) in enumerate(shown):
-        pieces += [", "] * bool(position) + [Data(name), f" ({patients})"]
+    for position, name in enumerate(shown):
+        patients = comparison.groups[name].n_patients if name in comparison.groups else 0
+        pieces += [", "] * bool(position)
+        pieces += [Data(name), f" ({numbers.count(patients, 'patient')})"]
     if len(names) > len(shown):
         pieces.append(f" and {len(names) - len(shown)} more")
     return [*pieces, "."]

@@ -87,8 +87,6 @@ def heatmap(result: EvaluationResult, comparison: Comparison) -> Html:
     return element("div", title, legend, frame, class_="card")
 
 
-
-
 def _in_order(result: EvaluationResult, attribute: str, present: Sequence[str]) -> list[str]:
     """Return the levels in the dictionary's order where the single attribute was compared."""
     known = next((c.groups for c in result.comparisons if c.attribute == attribute), {})

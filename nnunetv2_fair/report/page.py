@@ -57,9 +57,7 @@ _VERDICT_CLASS = {
 }
 
 
-def write_report(
-    result: EvaluationResult, pictures: Sequence[CasePicture], path: Path
-) -> None:
+def write_report(result: EvaluationResult, pictures: Sequence[CasePicture], path: Path) -> None:
     """Write the report of an evaluation.
 
     Args:
@@ -88,9 +86,7 @@ def render_report(result: EvaluationResult, pictures: Sequence[CasePicture]) -> 
     after = [
         _excluded(result.exclusions),
         terms.section(),
-        settings_section(
-            result.settings, result.versions, result.inputs_sha256, result.created
-        ),
+        settings_section(result.settings, result.versions, result.inputs_sha256, result.created),
     ]
     used = sum(len(section.encode("utf-8", "replace")) for section in (*before, *after))
     shown = _pictures(pictures, MOST_BYTES - used)
@@ -284,9 +280,7 @@ def _dots(found: GroupStatistics, values: np.ndarray) -> tuple[np.ndarray | None
     return values, ""
 
 
-def _labels(
-    result: EvaluationResult, attribute: str, metrics: Sequence[str], terms: Terms
-) -> Html:
+def _labels(result: EvaluationResult, attribute: str, metrics: Sequence[str], terms: Terms) -> Html:
     """Return gaps and medians of every label; empty if there is only one."""
     if len(result.labels) < 2:
         return Html("")
@@ -438,13 +432,11 @@ def _pictures(pictures: Sequence[CasePicture], budget: int) -> Html:
 
 
 def _excluded(exclusions: Sequence[Exclusion]) -> Html:
-    lead = (
-        "Leaving cases out can itself hide unfairness, so here is what was left out, by group."
-    )
+    lead = "Leaving cases out can itself hide unfairness, so here is what was left out, by group."
     cards = [_exclusion(exclusion) for exclusion in exclusions]
     if not cards:
-        cards = [element("div", element("p", "Nothing: every case was evaluated and is in a "
-                                             "group of every attribute."), class_="card")]  # fmt: skip
+        nothing = "Nothing: every case was evaluated and is in a group of every attribute."
+        cards = [element("div", element("p", nothing), class_="card")]
     return element(
         "section",
         element("h2", "What was left out"),

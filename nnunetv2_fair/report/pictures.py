@@ -107,7 +107,9 @@ def figure(picture: CasePicture) -> Html:
 
 def name_text(picture: CasePicture) -> str:
     """Return the case's name, short enough for an alternative text."""
-    return picture.case if len(picture.case) <= 80 else picture.case[:79] + "\N{HORIZONTAL ELLIPSIS}"
+    return (
+        picture.case if len(picture.case) <= 80 else picture.case[:79] + "\N{HORIZONTAL ELLIPSIS}"
+    )
 
 
 def _grey(picture: CasePicture, step: int) -> np.ndarray:

@@ -68,6 +68,8 @@ ul.notes { padding-left: 1.2em; margin: .4em 0; }
 .finding { border-left: 5px solid var(--soft); }
 .finding.shown { border-left-color: var(--alert); }
 .finding.unclear { border-left-color: var(--unsure); }
+.finding.larger { border-left-color: var(--alert); }
+.finding.smaller { border-left-color: var(--calm); }
 .finding.not-shown { border-left-color: var(--calm); }
 .finding-head { display: flex; flex-wrap: wrap; gap: 6px 14px; align-items: baseline;
   justify-content: space-between; margin: 0 0 .3em; }
@@ -79,6 +81,9 @@ ul.notes { padding-left: 1.2em; margin: .4em 0; }
 .shown .badge::before { background: currentColor; }
 .unclear .badge { color: var(--unsure); }
 .unclear .badge::before { background: linear-gradient(90deg, currentColor 50%, transparent 50%); }
+.larger .badge { color: var(--alert); }
+.smaller .badge { color: var(--calm); }
+.larger .badge::before, .smaller .badge::before { background: currentColor; }
 .not-shown .badge { color: var(--calm); }
 .headline { font-size: 1.16rem; line-height: 1.5; margin: 0 0 .7em; }
 .headline bdi.name, .brief bdi.name { font-weight: 640; }
@@ -214,7 +219,8 @@ svg.plane { display: block; width: 100%; max-width: 640px; height: auto; margin:
 .plane .baseline .letter { fill: var(--ink); }
 .plane .arrow { stroke: var(--soft); stroke-width: 1.6; fill: none; }
 .plane .arrow-head { fill: var(--soft); }
-.keys { list-style: none; padding: 0; margin: 0; display: flex; flex-wrap: wrap; gap: 6px 22px; }
+.keys { list-style: none; padding: 0; margin: 0 0 14px; display: flex; flex-wrap: wrap;
+  gap: 6px 22px; }
 .key { display: inline-flex; width: 22px; height: 22px; border-radius: 50%; margin-right: 9px;
   align-items: center; justify-content: center; font-size: 12px; font-weight: 700;
   background: var(--g); color: var(--card); border: 2px solid var(--g);
@@ -226,6 +232,7 @@ svg.plane { display: block; width: 100%; max-width: 640px; height: auto; margin:
   .page-head { padding-top: 32px; }
   .card { padding: 18px 16px; border-radius: 10px; }
   .pair { grid-template-columns: 1fr; }
+  caption { max-width: calc(100vw - 68px); }
   .plot-row { grid-template-columns: minmax(70px, 26%) 1fr minmax(52px, 25%); gap: 0 10px; }
   .plot-row .plot-value { font-size: .8rem; }
   .briefs, dl.terms { grid-template-columns: 1fr; gap: 0; }
@@ -244,6 +251,9 @@ svg.plane { display: block; width: 100%; max-width: 640px; height: auto; margin:
   h2, h3, h4, caption { break-after: avoid; }
   table { font-size: 8pt; }
   th, td { padding: 4pt 6pt 4pt 0; }
+  td.value, thead th { white-space: normal; }
+  tbody th { min-width: 60pt; }
+  .headline { font-size: 11.5pt; }
   .scroll { overflow: visible; }
   .pair { grid-template-columns: 1fr; }
   .cases { grid-template-columns: repeat(3, 1fr); gap: 8pt; }

@@ -81,7 +81,9 @@ def group_table(result: EvaluationResult, attribute: str, label: str, terms: Ter
         for group, statistics in first.groups.items()
     ]
     whole = [(metric, made[metric.name].overall) for metric in metrics]
-    rows.append(_group_row(terms.link("overall", "All groups"), first.overall, whole, None, kind="overall"))
+    rows.append(
+        _group_row(terms.link("overall", "All groups"), first.overall, whole, None, kind="overall")
+    )
     columns = 3 + len(metrics)
     measures = _measure_rows(result, [(metric, made[metric.name]) for metric in metrics], terms)
     divider = element(
@@ -91,7 +93,7 @@ def group_table(result: EvaluationResult, attribute: str, label: str, terms: Ter
     )
     caption = element(
         "caption",
-        "Groups of ", name(attribute), " for ", *[_piece(p) for p in label_words(label)],
+        "Groups of ", name(attribute), ", ", *[_piece(p) for p in label_words(label)],
         f". Per group: median [lower to upper quartile]; below it the mean and its {level} "
         f"interval. Differences: value and its {level} interval.",
     )  # fmt: skip
@@ -162,9 +164,7 @@ def _measure_rows(
     for measure, between in keys:
         title: list[object] = [terms.link(measure, measure_title(measure))]
         if between:
-            title.append(
-                element("small", name(between[0]), " \N{MINUS SIGN} ", name(between[1]))
-            )
+            title.append(element("small", name(between[0]), " \N{MINUS SIGN} ", name(between[1])))
         cells = [_measure_cell(metric, c, measure, between) for metric, c in made]
         rows.append(element("tr", element("th", *title, colspan=3, scope="row"), *cells))
     if any(c.test is not None for _, c in made):
@@ -197,9 +197,7 @@ def _pair(gap: Gap) -> tuple[str, ...]:
 def _measure_cell(
     metric: MetricInfo, comparison: Comparison, measure: str, between: tuple[str, ...]
 ) -> Html:
-    found = next(
-        (g for g in comparison.gaps if g.name == measure and _pair(g) == between), None
-    )
+    found = next((g for g in comparison.gaps if g.name == measure and _pair(g) == between), None)
     if found is None:
         reason = (
             "not defined for distances" if metric.unit else "fewer than two groups are large enough"
@@ -268,6 +266,10 @@ def console_table(result: EvaluationResult, attribute: str) -> str:
         except KeyError:
             continue
         lines += ["", *_console_block(metric, comparison, level)]
+        for group, reason in comparison.left_out.items():
+            text = f"  * {shortened(group, _LONGEST_CONSOLE)} is not compared: {clean(reason)}"
+            if text not in lines:  # mostly the same for every metric
+                lines.append(text)
     return numbers.ascii_only("\n".join(lines))
 
 
@@ -303,9 +305,6 @@ def _console_block(metric: MetricInfo, comparison: Comparison, level: str) -> li
         lines.append(f"  {comparison.test.name}: {numbers.p_value(comparison.test.p_value)}")
     if not computed:
         lines.append("  no gap: fewer than two groups are large enough")
-    if comparison.left_out:
-        lines += [f"  * {shortened(group, _LONGEST_CONSOLE)} is not compared: {clean(reason)}"
-                  for group, reason in comparison.left_out.items()]  # fmt: skip
     return lines
 
 

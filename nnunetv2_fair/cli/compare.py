@@ -1,0 +1,102 @@
+"""``nnUNetv2_fair_compare``: several models on the same cases, utility against fairness."""
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnunetv2_fair.cli.common import command_parser, run
+from nnunetv2_fair.cli.output_folder import check_output_folder, filled_together
+from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.paths import COMPARISON_HTML, COMPARISON_JSON
+
+logger = logging.getLogger(__name__)
+
+_OUTPUTS = (COMPARISON_JSON, COMPARISON_HTML)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser(
+        "nnUNetv2_fair_compare",
+        "Compare models that segmented the same cases: paired differences of scores and of "
+        "fairness measures, with intervals. Reads output folders of nnUNetv2_fair_evaluate and "
+        "writes comparison.json and comparison.html.",
+        "nnUNetv2_fair_compare evaluation_baseline evaluation_oversampling "
+        "--names baseline oversampling -o comparison",
+    )
+    parser.add_argument(
+        "evaluations", type=Path, nargs="+", metavar="EVALUATION",
+        help="output folders of nnUNetv2_fair_evaluate, two or more; the first is the baseline",
+    )  # fmt: skip
+    parser.add_argument("-o", type=Path, required=True, help="output folder")
+    parser.add_argument(
+        "--names", nargs="+", metavar="NAME",
+        help="names of the models, one per evaluation; by default those of the evaluations",
+    )  # fmt: skip
+    parser.add_argument(
+        "--common-cases", action="store_true",
+        help="compare on the cases that all evaluations have, instead of refusing different cases",
+    )  # fmt: skip
+    parser.add_argument("--bootstrap", type=int, default=2000, help="number of resamples")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the resampling")
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier comparison")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; see ``--help``.
+
+    Returns:
+        0 on success, 1 on bad data, 2 on bad usage.
+    """
+    return run(_compare, _parser(), argv)
+
+
+def _compare(args: argparse.Namespace) -> None:
+    _check(args)
+
+    from nnunetv2_fair.evaluation.comparison import compare_models
+    from nnunetv2_fair.evaluation.result import EvaluationResult
+    from nnunetv2_fair.report.comparison_page import console_comparison, write_comparison
+
+    results = [EvaluationResult.read(folder) for folder in args.evaluations]
+    compared = compare_models(
+        results,
+        args.names,
+        common_cases=args.common_cases,
+        n_bootstrap=args.bootstrap,
+        seed=args.seed,
+    )
+    with filled_together(args.o, _OUTPUTS) as folder:
+        compared.write(folder)
+        write_comparison(compared, folder / COMPARISON_HTML)
+
+    for attribute in compared.attributes:
+        logger.info("\n%s", console_comparison(compared, attribute))
+    for note in compared.notes:
+        logger.info("Note: %s", note)
+    for name in _OUTPUTS:
+        logger.info("Wrote %s", args.o / name)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what can be seen from the arguments alone."""
+    count = len(args.evaluations)
+    if count < 2:
+        raise UsageError(
+            "One evaluation cannot be compared: pass two or more output folders of "
+            "nnUNetv2_fair_evaluate, the baseline first."
+        )
+    if args.names is not None and len(args.names) != count:
+        raise UsageError(
+            f"--names has {len(args.names)} names for {count} evaluations: give one for each."
+        )
+    for option, value in (("--bootstrap", args.bootstrap), ("--seed", args.seed)):
+        if value < 0:
+            raise UsageError(f"{option} {value}: expected 0 or more.")
+    for folder in args.evaluations:
+        if args.o.resolve() == folder.resolve():
+            raise UsageError(
+                f"-o {args.o} is one of the evaluations; choose another folder for the comparison."
+            )
+    check_output_folder(args.o, _OUTPUTS, overwrite=args.overwrite)
