@@ -3,13 +3,13 @@
 import argparse
 import logging
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunetv2_fair.cli.common import command_parser, run
-from nnunetv2_fair.errors import EvaluationError, UsageError, shorten
+from nnunetv2_fair.cli.output_folder import check_output_folder, filled_together
+from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.paths import DEMOGRAPHICS_CSV, PER_CASE_CSV, REPORT_HTML, SUMMARY_JSON
 
 if TYPE_CHECKING:
@@ -145,16 +145,9 @@ def _evaluate(args: argparse.Namespace) -> None:
     result = run_evaluation(plan, settings)
     pictures = make_pictures(plan, result, images)
 
-    temporary = args.o.with_name(f".{args.o.name}.{os.getpid()}.tmp")
-    try:
-        temporary.mkdir(parents=True)
-        result.write(temporary)
-        write_report(result, pictures, temporary / REPORT_HTML)
-        args.o.mkdir(exist_ok=True)
-        for name in _OUTPUTS:
-            (temporary / name).replace(args.o / name)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with filled_together(args.o, _OUTPUTS) as folder:
+        result.write(folder)
+        write_report(result, pictures, folder / REPORT_HTML)
 
     for attribute in result.attributes:
         logger.info("\n%s", console_table(result, attribute))
@@ -213,20 +206,7 @@ def _check_output(args: argparse.Namespace) -> None:
             raise UsageError(
                 f"-o {out} is the folder of {option}; choose another one for the results."
             )
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"-o {out} is a file; choose a folder.")
-    if out.is_dir() and any(out.iterdir()) and not args.overwrite:
-        raise UsageError(
-            f"{out} exists and is not empty. Choose another -o, or pass --overwrite to replace "
-            f"{shorten(_OUTPUTS)} in it."
-        )
-    existing = next(folder for folder in (out.absolute(), *out.absolute().parents)
-                    if folder.exists())  # fmt: skip
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise EvaluationError(
-            f"{out} cannot be written: {existing} is no folder with write permission. Choose "
-            "another -o or change its permissions."
-        )
+    check_output_folder(out, _OUTPUTS, overwrite=args.overwrite)
 
 
 def _table(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813
 
 SPACING_3D = (0.5, 0.8, 2.5)  # x, y, z as SimpleITK counts
 LABELS = {"background": 0, "organ": 1, "lesion": 2}
