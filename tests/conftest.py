@@ -2,13 +2,14 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 # nnU-Net's spawned workers import torch for seconds each, and waiting threads must not spin
-os.environ.setdefault("nnUNet_n_proc_DA", "0")
+os.environ.setdefault("nnUNet_n_proc_DA", "1")
 os.environ.setdefault("nnUNet_def_n_proc", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
@@ -62,3 +63,31 @@ def write_demographics(tmp_path: Path):
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment of a tiny dataset that nnU-Net has preprocessed (see tests.nnunet_dataset)."""
+    from tests.nnunet_dataset import build
+
+    return build(tmp_path_factory.mktemp("nnunet"))
+
+
+@pytest.fixture
+def tiny_nnunet(
+    tiny_dataset: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Path]:
+    """The tiny dataset with copies of everything that a test may change."""
+    preprocessed = tmp_path / "nnUNet_preprocessed"
+    shutil.copytree(tiny_dataset["nnUNet_preprocessed"], preprocessed)
+    results = tmp_path / "nnUNet_results"
+    results.mkdir()
+    monkeypatch.setenv("nnUNet_raw", tiny_dataset["nnUNet_raw"])
+    monkeypatch.setenv("nnUNet_preprocessed", str(preprocessed))
+    monkeypatch.setenv("nnUNet_results", str(results))
+    monkeypatch.setenv("nnUNet_n_proc_DA", "0")
+    return {
+        "raw": Path(tiny_dataset["nnUNet_raw"]) / "Dataset901_Tiny",
+        "preprocessed": preprocessed / "Dataset901_Tiny",
+        "results": results,
+    }

@@ -17,7 +17,11 @@ from nnunetv2_fair.losses.per_sample import TargetFormat
 from nnunetv2_fair.paths import SUBGROUP_LOG_CSV, SUBGROUP_LOG_PNG
 from nnunetv2_fair.sampling.loader import replace_sampler
 from nnunetv2_fair.subgroups.groups import Grouping, group_cases
-from nnunetv2_fair.subgroups.table import check_against_cases, read_dataset_table
+from nnunetv2_fair.subgroups.table import (
+    DemographicsTable,
+    check_against_cases,
+    read_dataset_table,
+)
 from nnunetv2_fair.trainers.names import Option, choice_option
 from nnunetv2_fair.trainers.subgroup_log import SubgroupLog
 
@@ -76,18 +80,22 @@ class SubgroupTrainer(nnUNetTrainer):
         return self.chosen_options.get(name, self.known_options()[name].default)
 
     @cached_property
-    def grouping(self) -> Grouping:
-        """Groups of all cases, from the table in the preprocessed dataset's folder.
+    def table(self) -> DemographicsTable:
+        """The demographics table in the preprocessed dataset's folder.
 
         Raises:
-            DemographicsError: If the table is missing or wrong, or lacks the attribute.
+            DemographicsError: If it is missing or wrong.
         """
-        if self.preprocessed_dataset_folder_base is None:
-            raise TrainingError("nnUNet_preprocessed is not set, so no demographics can be read.")
-        table = read_dataset_table(Path(self.preprocessed_dataset_folder_base))
-        grouping = group_cases(table, self.attribute, self.option("unknown"))
-        self._patients = table.patients
-        return grouping
+        return read_dataset_table(Path(self.preprocessed_dataset_folder_base))
+
+    @cached_property
+    def grouping(self) -> Grouping:
+        """Groups of all cases.
+
+        Raises:
+            DemographicsError: If the table lacks the attribute, or a value where that is refused.
+        """
+        return group_cases(self.table, self.attribute, self.option("unknown"))
 
     def build_sampler(self, cases: list[str]) -> Callable[[], np.ndarray] | None:
         """Return what draws the cases of each training batch; None leaves nnU-Net's choice.
@@ -117,16 +125,15 @@ class SubgroupTrainer(nnUNetTrainer):
 
     def _check_groups(self, train_cases: list[str], val_cases: list[str]) -> None:
         """Compare table and fold before the first step, and say what was found."""
-        table = read_dataset_table(Path(str(self.preprocessed_dataset_folder_base)))
         check_against_cases(
-            table, [*train_cases, *val_cases], f"fold {self.fold}", allow_extra=True
+            self.table, [*train_cases, *val_cases], f"fold {self.fold}", allow_extra=True
         )
         grouping = self.grouping
         counts = grouping.counts(train_cases)
         present = [name for name, count in counts.items() if count]
         if len(present) < 2:
             raise TrainingError(
-                f"{table.source}: all training cases of fold {self.fold} that have a known "
+                f"{self.table.source}: all training cases of fold {self.fold} that have a known "
                 f"'{grouping.expression}' are in one group ({shorten(present) or 'none'}); "
                 f"{type(self).__name__} needs at least two. Choose another attribute in the "
                 "trainer's name, other bins in demographics.json, or other folds with "
@@ -144,9 +151,10 @@ class SubgroupTrainer(nnUNetTrainer):
                 f"  {len(unknown)} training cases have no known '{grouping.expression}': they "
                 "train as in nnU-Net and count in no group."
             )
+        patients = self.table.patients
         visible = {
             part: {
-                name: len({self._patients[case] for case in members}) > 1
+                name: len({patients[case] for case in members}) > 1
                 for name, members in grouping.members(cases).items()
             }
             for part, cases in (("train", train_cases), ("val", val_cases))

@@ -5,8 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from nnunetv2_fair.losses.monitor import EpochSummary
 
@@ -88,9 +91,13 @@ class SubgroupLog:
         temporary.replace(self._table)
 
     def _draw(self, history: pd.DataFrame) -> None:
-        # nnU-Net's logger has already chosen a backend without display
-        import matplotlib.pyplot as plt
+        # nnU-Net's logger sets a theme for its own large picture
+        with plt.style.context("default"):
+            figure = self._figure(history)
+            figure.savefig(self._plot, dpi=100)
+            plt.close(figure)
 
+    def _figure(self, history: pd.DataFrame) -> Figure:
         figure, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
         for axis, key, title in (
             (axes[0], "train_loss", "training loss"),
@@ -100,10 +107,10 @@ class SubgroupLog:
                 rows = history[history["group"] == name]
                 axis.plot(rows["epoch"], rows[key], marker=".", label=name)
             axis.set(title=f"{title} by {self._expression}", xlabel="epoch")
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
             axis.grid(alpha=0.3)
-        axes[1].legend()
-        figure.savefig(self._plot, dpi=100)
-        plt.close(figure)
+        axes[0].legend(title=self._expression)
+        return figure
 
 
 def _number(value: float) -> str:

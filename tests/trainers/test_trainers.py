@@ -1,0 +1,273 @@
+"""The trainers inside real nnU-Net, on a tiny dataset."""
+
+import json
+import pickle
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from nnunetv2.run.run_training import get_trainer_from_args
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+
+from nnunetv2_fair import registration, trainers
+from nnunetv2_fair.errors import DemographicsError, TrainerNameError, TrainingError
+from nnunetv2_fair.trainers import SubgroupTrainer, nnUNetTrainerOversampling
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch):
+    monkeypatch.delenv(registration.EXTERNAL_TRAINERS, raising=False)
+    registration.register()
+
+
+def make_trainer(name, continue_training=False, iterations=4):
+    trainer = get_trainer_from_args(
+        "901", "2d_trial", 0, name, continue_training=continue_training, device=torch.device("cpu")
+    )
+    trainer.num_iterations_per_epoch = iterations
+    trainer.num_val_iterations_per_epoch = 3
+    return trainer
+
+
+def sex_of(tiny_nnunet):
+    table = pd.read_csv(tiny_nnunet["preprocessed"] / "demographics.csv", keep_default_na=False)
+    return dict(zip(table["case"], table["sex"], strict=True))
+
+
+def strings_in(value):
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            yield from strings_in(key)
+            yield from strings_in(entry)
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            yield from strings_in(entry)
+    elif isinstance(value, str):
+        yield value
+
+
+def test_nnunet_finds_names_of_the_grammar():
+    found = recursive_find_trainer_class_by_name("nnUNetTrainerOversampling_sex+age_2epochs")
+    assert found.__name__ == "nnUNetTrainerOversampling_sex+age_2epochs"
+    assert issubclass(found, nnUNetTrainerOversampling)
+    assert (found.attribute, found.epochs) == ("sex+age", 2)
+    assert found is getattr(trainers, found.__name__)
+    assert pickle.loads(pickle.dumps(found)) is found
+    plain = recursive_find_trainer_class_by_name("nnUNetTrainerOversampling")
+    assert plain is nnUNetTrainerOversampling
+
+
+def test_nnunets_own_names_and_unknown_names_stay_nnunets():
+    assert recursive_find_trainer_class_by_name("nnUNetTrainer_5epochs").__module__.startswith(
+        "nnunetv2."
+    )
+    with pytest.raises(RuntimeError, match="Could not find requested nnunet trainer"):
+        recursive_find_trainer_class_by_name("nnUNetTrainerNobodyKnows")
+
+
+def test_a_wrong_option_reaches_the_user_through_nnunets_search():
+    with pytest.raises(TrainerNameError, match="'2' is no value of option 'level'"):
+        recursive_find_trainer_class_by_name("nnUNetTrainerOversampling_sex_level2")
+
+
+def test_signature_is_nnunets():
+    import inspect
+
+    ours = inspect.signature(SubgroupTrainer.__init__).parameters
+    assert list(ours) == list(inspect.signature(nnUNetTrainer.__init__).parameters)
+
+
+def test_training_writes_the_subgroup_log_and_no_demographics(tiny_nnunet):
+    trainer = make_trainer("nnUNetTrainerOversampling_2epochs")
+    assert trainer.num_epochs == 2
+    trainer.run_training()
+    folder = tiny_nnunet["results"].glob("*/nnUNetTrainerOversampling_2epochs__*/fold_0")
+    folder = next(folder)
+    log = pd.read_csv(folder / "subgroup_log.csv")
+    assert log["epoch"].tolist() == [0, 0, 1, 1]
+    assert log["group"].tolist() == ["female", "male"] * 2
+    assert log.columns.tolist() == [
+        "epoch",
+        "group",
+        "train_loss",
+        "pseudo_dice",
+        "pseudo_dice_disc",
+    ]
+    assert np.isfinite(log["train_loss"]).all()
+    assert (folder / "subgroup_log.png").stat().st_size > 5000
+    text = "\n".join(path.read_text() for path in folder.glob("training_log*.txt"))
+    assert "train_loss by sex: female" in text
+    assert "Pseudo dice by sex: female" in text
+    assert "2 training cases have no known 'sex'" in text
+
+    # demographics never leave the dataset's folder
+    checkpoint = torch.load(folder / "checkpoint_final.pth", weights_only=False)
+    for found in strings_in({k: v for k, v in checkpoint.items() if k != "logging"}):
+        assert "male" not in found
+        assert "secretpatient" not in found
+    debug = json.loads((folder / "debug.json").read_text())
+    assert not [key for key, value in debug.items() if "secretpatient" in str(value)]
+    assert not [key for key, value in debug.items() if "case_00" in str(value)]
+    assert sorted(p.name for p in tiny_nnunet["results"].rglob("demographics*")) == []
+
+
+def test_every_batch_is_balanced_in_nnunets_loader(tiny_nnunet, monkeypatch):
+    sex = sex_of(tiny_nnunet)
+    for processes in ("0", "1"):
+        monkeypatch.setenv("nnUNet_n_proc_DA", processes)
+        trainer = make_trainer("nnUNetTrainerOversampling_sex_1epochs")
+        trainer.initialize()
+        train, val = trainer.get_dataloaders()
+        try:
+            counts = [Counter(sex[k] for k in next(train)["keys"]) for _ in range(30)]
+        finally:
+            for loader in (train, val):
+                if processes == "1":
+                    loader._finish()
+        total = sum(counts, Counter())
+        assert all(abs(c["female"] - c["male"]) <= 1 for c in counts)
+        assert total[""] > 0, "cases of unknown group must still train"
+
+
+def test_level_zero_is_the_natural_proportion(tiny_nnunet):
+    sex = sex_of(tiny_nnunet)
+    trainer = make_trainer("nnUNetTrainerOversampling_sex_level0")
+    trainer.initialize()
+    train, _ = trainer.get_dataloaders()
+    loader = train.data_loader
+    drawn = Counter(sex[k] for _ in range(500) for k in loader.get_indices())
+    natural = Counter(sex[k] for k in loader.indices)
+    for group, count in natural.items():
+        assert drawn[group] / 3000 == pytest.approx(count / len(loader.indices), abs=0.03)
+
+
+def test_without_sampler_the_steps_are_nnunets(tiny_nnunet, monkeypatch):
+    monkeypatch.setitem(trainers.METHODS, "SubgroupTrainer", SubgroupTrainer)
+    weights = {}
+    for name, cls in (("theirs", nnUNetTrainer), ("ours", SubgroupTrainer)):
+        torch.manual_seed(0)
+        np.random.seed(0)
+        trainer = make_trainer("nnUNetTrainer" if cls is nnUNetTrainer else "SubgroupTrainer")
+        assert type(trainer) is cls
+        trainer.initialize()
+        trainer.on_train_start()
+        trainer.on_train_epoch_start()
+        np.random.seed(1)
+        torch.manual_seed(1)
+        for _ in range(3):
+            trainer.train_step(next(trainer.dataloader_train))
+        weights[name] = torch.cat([p.detach().flatten() for p in trainer.network.parameters()])
+    assert torch.equal(weights["theirs"], weights["ours"])
+
+
+def test_continuing_does_not_repeat_logged_epochs(tiny_nnunet):
+    trainer = make_trainer("nnUNetTrainerOversampling_3epochs", iterations=2)
+    trainer.save_every = 1
+    trainer.on_train_start()
+    for _ in range(2):  # two epochs, then the process dies in the third
+        trainer.on_epoch_start()
+        trainer.on_train_epoch_start()
+        losses = [trainer.train_step(next(trainer.dataloader_train)) for _ in range(2)]
+        trainer.on_train_epoch_end(losses)
+        with torch.no_grad():
+            trainer.on_validation_epoch_start()
+            outputs = [trainer.validation_step(next(trainer.dataloader_val)) for _ in range(2)]
+            trainer.on_validation_epoch_end(outputs)
+        if trainer.current_epoch == 0:
+            trainer.on_epoch_end()
+    folder = next(tiny_nnunet["results"].glob("*/*/fold_0"))
+    assert pd.read_csv(folder / "subgroup_log.csv")["epoch"].tolist() == [0, 0, 1, 1]
+
+    again = make_trainer("nnUNetTrainerOversampling_3epochs", continue_training=True, iterations=2)
+    again.load_checkpoint(str(folder / "checkpoint_latest.pth"))
+    assert again.current_epoch == 1
+    again.run_training()
+    assert pd.read_csv(folder / "subgroup_log.csv")["epoch"].tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def rewrite_sex(tiny_nnunet, change):
+    path = tiny_nnunet["preprocessed"] / "demographics.csv"
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table["sex"] = [change(i, sex) for i, sex in enumerate(table["sex"])]
+    table.to_csv(path, index=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "error", "message"),
+    [
+        (
+            "nnUNetTrainerOversampling",
+            lambda folders: (folders["preprocessed"] / "demographics.csv").unlink(),
+            DemographicsError,
+            "Run: nnUNetv2_fair_prepare -d 901",
+        ),
+        (
+            "nnUNetTrainerOversampling_ethnicity",
+            lambda folders: None,
+            DemographicsError,
+            "no attribute 'ethnicity'. Attributes of this dataset: sex, age",
+        ),
+        (
+            "nnUNetTrainerOversampling",
+            lambda folders: rewrite_sex(folders, lambda i, sex: "male"),
+            TrainingError,
+            "are in one group (male)",
+        ),
+        (
+            "nnUNetTrainerOversampling",
+            lambda folders: rewrite_sex(folders, lambda i, sex: ""),
+            TrainingError,
+            "are in one group (none)",
+        ),
+        (
+            "nnUNetTrainerOversampling_unknownerror",
+            lambda folders: None,
+            DemographicsError,
+            "2 cases have no value of 'sex'",
+        ),
+    ],
+)
+def test_what_training_refuses(tiny_nnunet, name, damage, error, message):
+    damage(tiny_nnunet)
+    with pytest.raises(error) as caught:
+        make_trainer(name).on_train_start()
+    assert message in str(caught.value)
+
+
+def test_a_case_without_row_is_refused(tiny_nnunet):
+    path = tiny_nnunet["preprocessed"] / "demographics.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:20]))
+    with pytest.raises(DemographicsError, match="cases of fold 0 have no row"):
+        make_trainer("nnUNetTrainerOversampling").on_train_start()
+
+
+def test_a_group_absent_from_the_training_part_is_logged(tiny_nnunet):
+    rewrite_sex(tiny_nnunet, lambda i, sex: sex or "male")
+    path = tiny_nnunet["preprocessed"] / "demographics.json"
+    schema = json.loads(path.read_text())
+    schema["attributes"]["sex"]["levels"].append("other")
+    path.write_text(json.dumps(schema))
+    splits = json.loads((tiny_nnunet["preprocessed"] / "splits_final.json").read_text())
+    only_val = splits[0]["val"][0]
+    rewrite_sex(tiny_nnunet, lambda i, sex: "other" if f"case_{i:03d}" == only_val else sex)
+    trainer = make_trainer("nnUNetTrainerOversampling_1epochs", iterations=2)
+    trainer.run_training()
+    text = "\n".join(p.read_text() for p in tiny_nnunet["results"].rglob("training_log*.txt"))
+    assert "WARNING: no training case of group other in this fold." in text
+    log = pd.read_csv(next(tiny_nnunet["results"].rglob("subgroup_log.csv")))
+    row = log[log["group"] == "other"].iloc[0]
+    # nothing to log for training, and a single validation patient is not shown
+    assert np.isnan(row["train_loss"])
+    assert np.isnan(row["pseudo_dice"])
+
+
+def test_validation_alone_needs_no_table(tiny_nnunet):
+    make_trainer("nnUNetTrainerOversampling_1epochs", iterations=1).run_training()
+    (tiny_nnunet["preprocessed"] / "demographics.csv").unlink()
+    trainer = make_trainer("nnUNetTrainerOversampling_1epochs")
+    checkpoint = next(tiny_nnunet["results"].rglob("checkpoint_final.pth"))
+    trainer.load_checkpoint(str(checkpoint))
+    assert trainer.current_epoch == 1
