@@ -320,10 +320,10 @@ def _read_per_case(
     units = {metric.unit for metric in metrics if metric.unit}
     for column in (*(metric.column for metric in metrics), *(f"diagonal_{u}" for u in units)):
         if column in frame:
-            frame[column] = pd.to_numeric(frame[column].replace("", "nan"))
+            frame[column] = frame[column].replace("", np.nan).astype(float)
     for column in ("reference_voxels", "prediction_voxels"):
         if column in frame:
-            frame[column] = pd.to_numeric(frame[column].replace("", "nan")).astype("Int64")
+            frame[column] = pd.to_numeric(frame[column].replace("", np.nan)).astype("Int64")
     return frame
 
 

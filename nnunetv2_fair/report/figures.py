@@ -50,7 +50,7 @@ class Axis:
         return f"\N{MINUS SIGN}{text}" if tick < 0 and float(text) else text
 
 
-def axis(values: Iterable[float], *, include: Iterable[float] = (), n_ticks: int = 3) -> Axis:
+def axis(values: Iterable[float], *, include: Iterable[float] = (), n_ticks: int = 4) -> Axis:
     """Return a scale that holds all finite values.
 
     Args:

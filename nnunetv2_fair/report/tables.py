@@ -22,6 +22,7 @@ from nnunetv2_fair.report.markup import (
     name,
     padded,
     plain,
+    sentence,
     shortened,
     width,
 )
@@ -93,7 +94,7 @@ def group_table(result: EvaluationResult, attribute: str, label: str, terms: Ter
     )
     caption = element(
         "caption",
-        "Groups of ", name(attribute), ", ", *[_piece(p) for p in label_words(label)],
+        "Groups of ", name(attribute), ", ", sentence(label_words(label)),
         f". Per group: median [lower to upper quartile]; below it the mean and its {level} "
         f"interval. Differences: value and its {level} interval.",
     )  # fmt: skip
@@ -113,10 +114,6 @@ def group_table(result: EvaluationResult, attribute: str, label: str, terms: Ter
             _remarks([(metric, made[metric.name]) for metric in metrics], result),
         ]
     )  # fmt: skip
-
-
-def _piece(piece: str) -> object:
-    return piece if type(piece) is str else name(piece)
 
 
 def _group_row(
