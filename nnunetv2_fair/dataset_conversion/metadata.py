@@ -38,7 +38,7 @@ _MOST_LEVELS = 12
 _MOST_NUMERIC_LEVELS = 8
 _DICOM_AGE = re.compile(r"0*(\d+)\s*([YMWD])", re.IGNORECASE)
 _PER_YEAR = {"Y": 1.0, "M": 12.0, "W": 365.25 / 7, "D": 365.25}
-_AGE_RANGE = (0.0, 120.0)
+_AGE_RANGE = (0, 120)
 
 
 @dataclass(frozen=True)
@@ -284,6 +284,11 @@ def _is_numeric(name: str, known: Sequence[str], settings: TableSettings) -> boo
     return len(set(numbers)) > _MOST_NUMERIC_LEVELS and 2 * len(numbers) > len(known)
 
 
+def _whole(number: float | None) -> float | None:
+    """Return 0 for 0.0: people read it in messages and in demographics.json."""
+    return int(number) if number is not None and float(number).is_integer() else number
+
+
 def _is_age(name: str) -> bool:
     return name.casefold() == "age"
 
@@ -335,6 +340,7 @@ class _Reader:
     def _numeric(self, name: str, meaning: str, known: Sequence[str]) -> Attribute:
         age = _is_age(name) or name in self.settings.dicom_age
         low, high = self.settings.ranges.get(name, _AGE_RANGE if age else (None, None))
+        low, high = _whole(low), _whole(high)
         numbers = [
             number
             for value in known

@@ -15,7 +15,9 @@ from nnunetv2_fair.dataset_conversion.names import (
 def test_every_name_becomes_safe_and_stays(name: str) -> None:
     safe = safe_case_name(name)
     assert is_safe_case(safe)
-    assert "/" not in safe and "\\" not in safe and ".." != safe
+    assert "/" not in safe
+    assert "\\" not in safe
+    assert safe != ".."
     assert safe_case_name(safe) == safe
 
 

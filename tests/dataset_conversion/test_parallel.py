@@ -1,4 +1,8 @@
 import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -47,3 +51,41 @@ def test_a_killed_process_is_explained() -> None:
 def test_errors_of_the_function_arrive() -> None:
     with pytest.raises(ConversionError, match="is bad"):
         list(map_unordered(_fail, range(20), 2, "test"))
+
+
+_BEAT = """
+import sys, time
+from pathlib import Path
+from nnunetv2_fair.dataset_conversion.parallel import map_unordered
+from tests.dataset_conversion.test_parallel import _beat
+if __name__ == "__main__":
+    list(map_unordered(_beat, [sys.argv[1]] * 20, 2, "test"))
+"""
+
+
+def _beat(path: str) -> None:
+    for _ in range(1000):
+        with Path(path).open("a") as stream:
+            stream.write(".")
+        time.sleep(0.01)
+
+
+def test_workers_end_when_the_command_is_killed(tmp_path: Path) -> None:
+    script, heart = tmp_path / "beat.py", tmp_path / "heart"
+    script.write_text(_BEAT)
+    root = str(Path(__file__).parents[2])
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(heart)],
+        env={**os.environ, "PYTHONPATH": root},
+        stderr=subprocess.DEVNULL,
+    )
+    end = time.monotonic() + 60
+    while not heart.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    time.sleep(1)
+    beats = heart.stat().st_size
+    assert beats > 0
+    time.sleep(0.5)
+    assert heart.stat().st_size == beats

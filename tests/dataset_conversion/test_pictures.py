@@ -242,7 +242,8 @@ def test_survey_finds_what_is_wrong_with_both_files(tmp_path: Path) -> None:
     problems = survey_pair(PictureCase(tmp_path / "i.png", tmp_path / "m.jpg")).problems
     assert len(problems) == 2
     assert "i.png cannot be read" in problems[0]
-    assert "m.jpg is a JPEG" in problems[1] and "--threshold 127" in problems[1]
+    assert "m.jpg is a JPEG" in problems[1]
+    assert "--threshold 127" in problems[1]
 
 
 def test_survey_compares_sizes_and_content(tmp_path: Path) -> None:

@@ -102,9 +102,7 @@ def plan_of(jobs: list[CaseJob], description: DatasetDescription = PICTURES) -> 
 
 
 def pictures(n: int = 6, counter: str = "") -> list[CaseJob]:
-    return [
-        job(f"c{i}", "test" if i % 3 == 2 else "train", Picture(i, counter)) for i in range(n)
-    ]
+    return [job(f"c{i}", "test" if i % 3 == 2 else "train", Picture(i, counter)) for i in range(n)]
 
 
 @pytest.fixture
@@ -302,9 +300,7 @@ def test_an_id_that_another_dataset_has_is_refused(raw: Path, variable: str) -> 
         ({"channel_names": ()}, r"no channels"),
     ],
 )
-def test_wrong_descriptions_are_refused(
-    raw: Path, change: dict[str, object], message: str
-) -> None:
+def test_wrong_descriptions_are_refused(raw: Path, change: dict[str, object], message: str) -> None:
     plan = plan_of(pictures(), replace(PICTURES, **change))  # type: ignore[arg-type]
     with pytest.raises(ConversionError, match=message):
         write_dataset(plan, raw)
@@ -381,7 +377,8 @@ def test_nan_and_skewed_volumes_are_refused(raw: Path) -> None:
         write_dataset(plan_of(jobs, description), raw)
     message = str(caught.value)
     assert "case 'nan' (nan.dcm): channel 0 holds NaN" in message
-    assert "case 'skewed' (skewed.dcm)" in message and "direction" in message
+    assert "case 'skewed' (skewed.dcm)" in message
+    assert "direction" in message
     assert "case 'flat' (flat.dcm): .nii.gz needs spacing" in message
 
 
@@ -455,8 +452,10 @@ def test_a_read_only_folder_is_named_with_the_remedy(raw: Path) -> None:
 def test_a_disk_that_fills_up_loses_nothing(raw: Path) -> None:
     result = _run(raw, _small_files_only)
     assert result.returncode == 1
-    assert "refused: " in result.stderr and "(case 'c0')" in result.stderr
-    assert "imagesTr" in result.stderr and "run the same command again" in result.stderr
+    assert "refused: " in result.stderr
+    assert "(case 'c0')" in result.stderr
+    assert "imagesTr" in result.stderr
+    assert "run the same command again" in result.stderr
     assert not (raw / "Dataset007_Tiny").exists()
     assert not list(raw.rglob(".partial_*.png"))
     assert write_dataset(plan_of(pictures()), raw).is_dir()
