@@ -1,48 +1,48 @@
 """Hash of a file, and whether a NIfTI file is whole.
 
-SimpleITK reads a truncated NIfTI file without complaint and fills the rest with zeros, which would
-pass for an empty part of a mask.
+SimpleITK reads NIfTI files without complaint where it should not: what is missing of a truncated
+file becomes zero, which would pass for an empty part of a mask, and so do NaN and infinite values.
 """
 
 import hashlib
+import math
 import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from nnunetv2_fair.errors import EvaluationError
 
 _BLOCK = 1 << 20
 _NIFTI1_HEADER, _NIFTI2_HEADER = 348, 540
+#: NIfTI's codes of floating point voxels -> bytes per voxel.
+_NIFTI_FLOATS = {16: 4, 64: 8}
 _GZIP = 16 + zlib.MAX_WBITS
 
 
 def checked_digest(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, as 64 hex digits; for NIfTI check that it is whole.
+    """Return the SHA-256 of a file's bytes, as 64 hex digits; for NIfTI check its content.
 
     Raises:
-        EvaluationError: If a NIfTI file is truncated or its compressed data is damaged.
+        EvaluationError: If a NIfTI file is truncated, its compressed data is damaged, or it holds
+            NaN or infinite values.
         OSError: If the file cannot be read.
     """
     name = path.name.lower()
     digest = hashlib.sha256()
-    if not name.endswith((".nii", ".nii.gz")):
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
-        return digest.hexdigest()
-
-    compressed = name.endswith(".gz")
-    header, length = b"", 0
-    inflater = _Inflater() if compressed else None
+    is_nifti = name.endswith((".nii", ".nii.gz"))
+    inflater = _Inflater() if name.endswith(".nii.gz") else None
+    content = _NiftiContent()
     try:
         with path.open("rb") as file:
             while block := file.read(_BLOCK):
                 digest.update(block)
-                for plain in inflater.feed(block) if inflater is not None else (block,):
-                    length += len(plain)
-                    if len(header) < _NIFTI2_HEADER:
-                        header += plain[: _NIFTI2_HEADER - len(header)]
+                if is_nifti:
+                    for plain in inflater.feed(block) if inflater is not None else (block,):
+                        content.feed(plain)
+        content.finish()
     except zlib.error as error:
         raise EvaluationError(
             f"{path} is damaged: its compressed data cannot be read ({error}). Copy or create the "
@@ -52,13 +52,87 @@ def checked_digest(path: Path) -> str:
         raise EvaluationError(
             f"{path} is damaged: its compressed data ends early. Copy or create the file again."
         )
-    expected = _expected_length(header)
-    if expected is not None and length < expected:
+    if content.length < content.expected_length:
         raise EvaluationError(
-            f"{path} is truncated: it holds {length} bytes, its header announces {expected}. Copy "
-            "or create the file again."
+            f"{path} is truncated: it holds {content.length} bytes, its header announces "
+            f"{content.expected_length}. Copy or create the file again."
+        )
+    if content.not_finite:
+        raise EvaluationError(
+            f"{path} holds {content.not_finite} NaN or infinite values; expected whole label "
+            "numbers. Export the label map again."
         )
     return digest.hexdigest()
+
+
+class _NiftiContent:
+    """Looks at the uncompressed bytes of a NIfTI file as they pass by.
+
+    Attributes:
+        length: Bytes seen.
+        expected_length: Bytes that the header announces; 0 if there is no readable header.
+        not_finite: NaN and infinite voxels seen.
+    """
+
+    def __init__(self) -> None:
+        self.length = 0
+        self.expected_length = 0
+        self.not_finite = 0
+        self._waiting = b""
+        self._position = 0  # in the file, of what comes next
+        self._header_read = False
+        self._voxels_at = 0
+        self._float: np.dtype | None = None
+
+    def feed(self, plain: bytes) -> None:
+        """Take the next bytes of the file."""
+        self.length += len(plain)
+        if not self._header_read:
+            self._waiting += plain
+            if len(self._waiting) >= _NIFTI2_HEADER:
+                self._start()
+        elif self._float is not None:
+            self._look_at_voxels(plain, self._float)
+
+    def finish(self) -> None:
+        """Say that there are no more bytes."""
+        if not self._header_read and len(self._waiting) >= _NIFTI1_HEADER:
+            self._start()
+
+    def _start(self) -> None:
+        plain, self._waiting = self._waiting, b""
+        self._read_header(plain)
+        if self._float is not None:
+            self._look_at_voxels(plain, self._float)
+
+    def _read_header(self, header: bytes) -> None:
+        self._header_read = True
+        for order in "<>":
+            (size,) = struct.unpack_from(f"{order}i", header)
+            if size == _NIFTI1_HEADER:
+                dims = struct.unpack_from(f"{order}8h", header, 40)
+                kind, bits = struct.unpack_from(f"{order}2h", header, 70)
+                offset = int(struct.unpack_from(f"{order}f", header, 108)[0])
+            elif size == _NIFTI2_HEADER:
+                kind, bits = struct.unpack_from(f"{order}2h", header, 12)
+                dims = struct.unpack_from(f"{order}8q", header, 16)
+                (offset,) = struct.unpack_from(f"{order}q", header, 168)
+            else:
+                continue
+            voxels = math.prod(max(1, length) for length in dims[1 : 1 + max(0, dims[0])])
+            self.expected_length = offset + (voxels * bits + 7) // 8
+            self._voxels_at = offset
+            if kind in _NIFTI_FLOATS:
+                self._float = np.dtype(f"{order}f{_NIFTI_FLOATS[kind]}")
+
+    def _look_at_voxels(self, plain: bytes, kind: np.dtype) -> None:
+        skipped = max(0, self._voxels_at - self._position)
+        self._position += len(plain)
+        data = self._waiting + plain[skipped:]
+        whole = len(data) // kind.itemsize * kind.itemsize
+        self._waiting = data[whole:]
+        values = np.frombuffer(data[:whole], dtype=kind)
+        self.not_finite += int(np.count_nonzero(~np.isfinite(values)))
 
 
 class _Inflater:
@@ -87,26 +161,3 @@ class _Inflater:
                 data = self._member.unconsumed_tail
                 if not data and len(plain) < _BLOCK:
                     return
-
-
-def _expected_length(header: bytes) -> int | None:
-    """Return how many bytes a NIfTI file must have; None if the header is of another kind."""
-    for order in "<>":
-        if len(header) < _NIFTI1_HEADER:
-            return None
-        (size,) = struct.unpack_from(f"{order}i", header)
-        if size == _NIFTI1_HEADER:
-            dims = struct.unpack_from(f"{order}8h", header, 40)
-            (bits,) = struct.unpack_from(f"{order}h", header, 72)
-            (offset,) = struct.unpack_from(f"{order}f", header, 108)
-        elif size == _NIFTI2_HEADER and len(header) >= _NIFTI2_HEADER:
-            (bits,) = struct.unpack_from(f"{order}h", header, 14)
-            dims = struct.unpack_from(f"{order}8q", header, 16)
-            (offset,) = struct.unpack_from(f"{order}q", header, 168)
-        else:
-            continue
-        voxels = 1
-        for length in dims[1 : 1 + dims[0]]:
-            voxels *= max(1, length)
-        return int(offset) + (voxels * bits + 7) // 8
-    return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import SimpleITK as sitk  # noqa: N813  (the name everybody knows it by)
 
 from nnunetv2_fair.errors import EvaluationError, shorten
@@ -16,6 +17,10 @@ from nnunetv2_fair.evaluation.integrity import checked_digest
 PICTURE_ENDINGS = (".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg", ".gif")
 VOLUME_ENDINGS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr", ".gipl", ".gipl.gz")
 _TIFF_ENDINGS = (".tif", ".tiff")
+#: SimpleITK turns grey BMP files and palettes of label numbers into colours; Pillow does not.
+_PILLOW_ENDINGS = (".png", ".bmp", ".gif", ".jpg", ".jpeg")
+#: Pillow's modes with one number per pixel: bits, bytes, palette indices, 16 and 32 bits.
+_LABEL_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 
 #: Differences in position below this share of a voxel are rounding.
 _SUBVOXEL = 0.1
@@ -154,25 +159,24 @@ def read_geometry(path: Path) -> Geometry:
         EvaluationError: If the file is unreadable, has several values per voxel, or more than
             three dimensions.
     """
+    if path.name.lower().endswith(_PILLOW_ENDINGS):
+        with _open_picture(path) as picture:
+            return _picture_geometry((picture.height, picture.width))
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
         raise _unreadable(path, error) from error
-    components = reader.GetNumberOfComponents()
-    if components != 1:
-        raise EvaluationError(
-            f"{path} has {components} values per pixel (a colour or palette picture); expected one "
-            "label number. Save the mask as a single-channel picture of label numbers."
-        )
+    if reader.GetNumberOfComponents() != 1:
+        raise _colourful(path, f"{reader.GetNumberOfComponents()} values per pixel")
     size = tuple(int(length) for length in reader.GetSize())[::-1]
     kept = [axis for axis, length in enumerate(size) if length > 1] or [len(size) - 1]
     if len(kept) > 3:
         raise EvaluationError(f"{path} has {len(kept)} dimensions {size}; expected 2 or 3.")
     shape = tuple(size[axis] for axis in kept)
     if not has_physical_spacing(path):
-        return Geometry(shape, (1.0,) * len(shape), "px", None)
+        return _picture_geometry(shape)
     sidecar = _sidecar(path)
     if sidecar is not None:
         return Geometry(shape, _sidecar_spacing(sidecar, size, kept), "mm", None)
@@ -187,6 +191,29 @@ def read_geometry(path: Path) -> Geometry:
         tuple(float(v) for v in reader.GetDirection()),
     )
     return Geometry(shape, tuple(spacing[axis] for axis in kept), "mm", placement)
+
+
+def _picture_geometry(shape: tuple[int, ...]) -> Geometry:
+    return Geometry(shape, (1.0,) * len(shape), "px", None)
+
+
+def _open_picture(path: Path) -> PIL.Image.Image:
+    """Open a picture without reading its pixels; the caller closes it."""
+    try:
+        picture = PIL.Image.open(path)
+    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
+        raise _unreadable(path, error) from error
+    if picture.mode not in _LABEL_MODES:
+        picture.close()
+        raise _colourful(path, f"colours (mode {picture.mode})")
+    return picture
+
+
+def _colourful(path: Path, found: str) -> EvaluationError:
+    return EvaluationError(
+        f"{path} has {found}; expected one label number per pixel. Save the mask as a "
+        "single-channel picture of label numbers."
+    )
 
 
 def _sidecar_spacing(path: Path, size: tuple[int, ...], kept: list[int]) -> tuple[float, ...]:
@@ -238,8 +265,12 @@ def read_label_map(path: Path) -> LabelMap:
     digest = checked_digest(path)
     geometry = read_geometry(path)
     try:
-        labels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
-    except RuntimeError as error:
+        if path.name.lower().endswith(_PILLOW_ENDINGS):
+            with _open_picture(path) as picture:
+                labels = np.array(picture)
+        else:
+            labels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    except (RuntimeError, OSError, SyntaxError, ValueError) as error:
         raise _unreadable(path, error) from error
     return LabelMap(_as_integers(labels, path).reshape(geometry.shape), geometry, digest)
 
@@ -247,6 +278,8 @@ def read_label_map(path: Path) -> LabelMap:
 def _as_integers(labels: np.ndarray, path: Path) -> np.ndarray:
     if labels.dtype.kind in "iu":
         return labels
+    if labels.dtype == np.bool_:
+        return labels.astype(np.uint8)
     finite = np.isfinite(labels)
     if not finite.all():
         raise EvaluationError(
