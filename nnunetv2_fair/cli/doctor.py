@@ -40,18 +40,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def examine(args: argparse.Namespace) -> None:
-    """Register or unregister if asked to, then report."""
+    """Register or unregister if asked to; else report."""
+    if args.unregister:
+        remove_registration()
+        return
     if args.register:
         write_registration()
-    elif args.unregister:
-        remove_registration()
-    problems = [
-        *_check_registration(),
-        *_check_versions(),
-        *_check_paths(),
-        *_check_device(),
-        *_check_tables(),
-    ]
+        problems = _check_registration()
+    else:
+        problems = [
+            *_check_registration(),
+            *_check_versions(),
+            *_check_paths(),
+            *_check_device(),
+            *_check_tables(),
+        ]
     if problems:
         listed = "\n".join(f"  {i}. {problem}" for i, problem in enumerate(problems, start=1))
         raise FairError(f"{len(problems)} things need attention:\n{listed}")

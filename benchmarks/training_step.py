@@ -1,0 +1,97 @@
+"""How much slower is a training step than nnU-Net's own?
+
+Builds a phantom dataset, lets real nnU-Net plan and preprocess it, then takes steps of
+``nnUNetTrainer`` and of every trainer under test in turn, in one process: ``next`` batch (drawn and
+augmented in the same process) plus ``train_step``. Prints the ratio of each pair of steps.
+
+    python benchmarks/training_step.py                       # 2D, 128x128, nnU-Net's own network
+    python benchmarks/training_step.py --configuration 2d_trial --steps 200
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def prepare_dataset(root: Path, side: int) -> None:
+    """Make the dataset and let nnU-Net preprocess it."""
+    from nnunetv2_fair.cli import phantoms, prepare, trial
+
+    for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+        (root / variable).mkdir()
+        os.environ[variable] = str(root / variable)
+    arguments = ["-d", "901", "-n", "Benchmark", "--shape", str(side), str(side)]
+    assert phantoms.main([*arguments, "--patients", "60", "--bias", "representation"]) == 0
+    assert prepare.main(["-d", "901"]) == 0
+    command = Path(sys.executable).parent / "nnUNetv2_plan_and_preprocess"
+    options = ["-d", "901", "-c", "2d", "-np", "1", "-npfp", "1"]
+    environment = {**os.environ, "nnUNet_n_proc_DA": "1"}
+    subprocess.run([str(command), *options], check=True, stdout=subprocess.DEVNULL, env=environment)
+    assert trial.main(["-d", "901", "--patch", str(side)]) == 0
+
+
+def start(name: str, configuration: str, device: str) -> Any:
+    """Return a trainer that is ready to take steps."""
+    import torch
+    from nnunetv2.run.run_training import get_trainer_from_args
+
+    trainer = get_trainer_from_args("901", configuration, 0, name, device=torch.device(device))
+    trainer.on_train_start()
+    trainer.on_train_epoch_start()
+    return trainer
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--trainers", nargs="+", default=["nnUNetTrainerOversampling"])
+    parser.add_argument("--configuration", default="2d")
+    parser.add_argument("--side", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--device", default="cpu")
+    args = parser.parse_args()
+
+    with tempfile.TemporaryDirectory() as folder:
+        prepare_dataset(Path(folder), args.side)
+        os.environ["nnUNet_n_proc_DA"] = "0"
+
+        import torch
+
+        from nnunetv2_fair import registration
+
+        registration.register()
+        names = ["nnUNetTrainer", *args.trainers]
+        trainers = [start(name, args.configuration, args.device) for name in names]
+        batch = next(trainers[0].dataloader_train)["data"].shape
+        seconds: dict[str, list[float]] = {name: [] for name in names}
+        for step in range(args.steps + 3):
+            # the order alternates, so that no trainer always meets the other's warm caches
+            order = list(zip(names, trainers, strict=True))[:: 1 if step % 2 else -1]
+            for name, trainer in order:
+                begun = time.perf_counter()
+                trainer.train_step(next(trainer.dataloader_train))
+                if args.device == "cuda":
+                    torch.cuda.synchronize()
+                if step >= 3:
+                    seconds[name].append(time.perf_counter() - begun)
+        print(f"\nbatch {tuple(batch)}, {args.device}, {args.steps} steps each, interleaved")
+        base = np.array(seconds["nnUNetTrainer"])
+        for name in names:
+            ratio = np.array(seconds[name]) / base
+            low, high = np.percentile(ratio, [25, 75])
+            print(
+                f"{name:<32} {np.median(seconds[name]):8.4f} s   ratio "
+                f"{np.median(ratio):.3f} (quartiles {low:.3f} to {high:.3f}); ratio of medians "
+                f"{np.median(seconds[name]) / np.median(base):.3f}"
+            )
+
+
+if __name__ == "__main__":
+    main()
