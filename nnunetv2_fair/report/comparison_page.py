@@ -189,17 +189,17 @@ def _planes(result: ModelComparison, entry: PairedComparison) -> Html:
     gap_spots, worst_spots = [], []
     for model in result.models:
         scores = entry.per_model[model]
-        common = {"letter": _letter(result, model), "baseline": model == result.baseline}
         x = (scores.overall_mean, scores.overall_interval)
-        colour = _colour(result, model)
+        letter, colour = _letter(result, model), _colour(result, model)
+        is_base = model == result.baseline
         gap = scores.gaps.get(HEADLINE_GAP, (math.nan, _NOTHING))
         worst = (
             scores.worst_group_mean,
             scores.group_intervals.get(scores.worst_group, _NOTHING),
         )
-        gap_spots.append(Spot(str(common["letter"]), x, gap, bool(common["baseline"]), colour))
-        worst_spots.append(Spot(str(common["letter"]), x, worst, bool(common["baseline"]), colour))
-    if not any(math.isfinite(s.y[0]) for s in (*gap_spots, *worst_spots)):
+        gap_spots.append(Spot(letter, x, gap, is_base, colour))
+        worst_spots.append(Spot(letter, x, worst, is_base, colour))
+    if not any(math.isfinite(spot.y[0]) for spot in gap_spots):
         text = "Nothing to draw: fewer than two groups are large enough to be compared."
         return element("div", element("p", text), class_="card")
     keys = [

@@ -1,6 +1,7 @@
 """Evaluation results made of drawn numbers, with statistics worked out here by plain numpy."""
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -93,7 +94,7 @@ def compare(
             test = GroupTest("Kruskal-Wallis", float(found.statistic), float(found.pvalue))
         base = reference if reference in entered else max(entered, key=lambda n: len(entered[n]))
         random = np.random.default_rng(1)
-        draws = [{n: random.choice(v, len(v)) for n, v in entered.items()} for _ in range(200)]
+        draws = [{n: random.choice(v, len(v)) for n, v in entered.items()} for _ in range(40)]
 
         def add(name, measure, between):
             sampled = [measure(draw) for draw in draws]
@@ -224,7 +225,8 @@ def two_groups(gap: float = 0.12, size: int = 40, **options) -> EvaluationResult
     )
 
 
-def full(labels: Sequence[str] = ("left lung", "right lung", "heart")) -> EvaluationResult:
+@functools.cache
+def full(labels: tuple[str, ...] = ("left lung", "right lung", "heart")) -> EvaluationResult:
     """Return a result by sex, age and both, with a small and an empty intersection."""
     sizes = {
         "female, <50": 24, "female, 50-64": 18, "female, >=65": 3,

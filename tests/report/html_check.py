@@ -1,6 +1,7 @@
 """A strict look at a page with the standard library's parser."""
 
 from html.parser import HTMLParser
+from itertools import pairwise
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
@@ -63,5 +64,5 @@ def check_page(text: str) -> Page:
     assert "@import" not in style
     assert sum(tag == "h1" for tag, _ in page.tags) == 1
     levels = [int(tag[1]) for tag, _ in page.tags if tag in ("h1", "h2", "h3", "h4")]
-    assert all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False)), "a heading skips"
+    assert all(b - a <= 1 for a, b in pairwise(levels)), "a heading skips"
     return page
