@@ -5,15 +5,11 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nnunetv2_fair.cli.common import command_parser, run
 from nnunetv2_fair.cli.output_folder import check_output_folder, filled_together
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.paths import DEMOGRAPHICS_CSV, PER_CASE_CSV, REPORT_HTML, SUMMARY_JSON
-
-if TYPE_CHECKING:
-    from nnunetv2_fair.subgroups.table import DemographicsTable
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +112,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     from nnunetv2_fair.evaluation.planning import plan_evaluation
     from nnunetv2_fair.evaluation.registry import DEFAULT_METRICS, metrics_named
     from nnunetv2_fair.evaluation.statistics import StatisticsSettings
+    from nnunetv2_fair.evaluation.tables import read_table_with_cuts
     from nnunetv2_fair.report.page import write_report
     from nnunetv2_fair.report.tables import console_table
 
@@ -125,7 +122,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     plan = plan_evaluation(
         args.gt,
         args.pred,
-        _table(args.demographics, args.gt, cuts),
+        read_table_with_cuts(_table_path(args), cuts),
         args.a,
         dataset_json=args.dataset_json,
         references=references,
@@ -209,36 +206,13 @@ def _check_output(args: argparse.Namespace) -> None:
     check_output_folder(out, _OUTPUTS, overwrite=args.overwrite)
 
 
-def _table(
-    path: Path | None, reference_folder: Path, cuts: dict[str, tuple[float, ...]]
-) -> "DemographicsTable":
-    from nnunetv2_fair.subgroups.schema import Attribute, Bins, Schema
-    from nnunetv2_fair.subgroups.table import DemographicsTable, read_table
-
-    if path is None:
-        path = reference_folder.resolve().parent / DEMOGRAPHICS_CSV
-        if not path.is_file():
-            raise UsageError(
-                f"There is no {path}; pass the table that says who the cases are from with "
-                "--demographics."
-            )
-    table = read_table(path)
-    for name, ordered in cuts.items():
-        bins = Bins.from_cuts(ordered)
-        attribute = table.schema[name]
-        undescribed = not path.with_suffix(".json").is_file()
-        if undescribed and attribute.type == "categorical" and _numeric(attribute.levels):
-            # few distinct numbers look like levels as long as nobody describes them
-            numeric = Attribute(name, "numeric", bins=bins)
-            schema = Schema({**table.schema.attributes, name: numeric}, table.schema.default)
-            table = DemographicsTable(table.frame, schema, table.source)
-        else:
-            table = table.with_bins(name, bins)
-    return table
-
-
-def _numeric(levels: Sequence[str]) -> bool:
-    try:
-        return all(float(level) == float(level) for level in levels)
-    except ValueError:
-        return False
+def _table_path(args: argparse.Namespace) -> Path:
+    if args.demographics is not None:
+        return Path(args.demographics)
+    beside: Path = args.gt.resolve().parent / DEMOGRAPHICS_CSV
+    if not beside.is_file():
+        raise UsageError(
+            f"There is no {beside}; pass the table that says who the cases are from with "
+            "--demographics."
+        )
+    return beside

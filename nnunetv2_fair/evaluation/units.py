@@ -160,6 +160,6 @@ def quantile(values: np.ndarray, share: float) -> float:
     if abs(position - nearest) < 1e-9:
         return float(ordered[nearest])
     low, high = ordered[int(position)], ordered[int(position) + 1]
-    if low == high:  # also two infinities, whose difference would be NaN
+    if low == high or np.isinf(low):  # infinities have no difference to interpolate
         return float(low)
     return float(low + (high - low) * (position - int(position)))

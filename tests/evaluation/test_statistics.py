@@ -274,6 +274,7 @@ def test_quantile_of_infinite_values():
     assert quantile(np.array([1.0, 2.0, math.inf, math.inf]), 0.9) == math.inf
     assert quantile(np.array([1.0, 2.0, math.inf]), 0.5) == 2
     assert quantile(np.array([1.0, math.inf]), 0.5) == math.inf
+    assert quantile(np.array([-math.inf, 1.0]), 0.5) == -math.inf
     assert math.isnan(quantile(np.array([1.0, math.nan]), 0.5))
     assert math.isnan(quantile(np.array([]), 0.5))
     assert percentile_interval(np.arange(101.0), 0.9) == (5, 95)
