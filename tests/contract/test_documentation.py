@@ -1,0 +1,33 @@
+"""What the documentation names must exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.contract.test_layers import COMMANDS
+
+PROJECT = Path(__file__).parents[2]
+PAGES = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_links_lead_somewhere_and_commands_exist(page):
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), f"{page.name} links to missing {target}"
+    for command in re.findall(r"nnUNetv2_fair_(\w+)", text):
+        assert command in COMMANDS, f"{page.name} names nnUNetv2_fair_{command}"
+
+
+def test_every_method_has_a_page_and_a_row():
+    from nnunetv2_fair.trainers import METHODS
+
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    methods = "".join(p.read_text(encoding="utf-8") for p in (PROJECT / "docs/methods").glob("*.md"))
+    for name, method in METHODS.items():
+        assert f"| `{name}` |" in readme
+        assert f"`{name}`" in methods
+        for option in method.known_options():
+            assert f"`{option}`" in readme, f"README does not explain option {option} of {name}"
