@@ -328,14 +328,12 @@ def _parts(
     default = metadata.schema.default
     attributes = [a for a in metadata.schema.attributes.values() if a.groups]
     attributes.sort(key=lambda attribute: attribute.name != default)
+    synthetic = {pair.patient for pair in pairs if pair.row.synthetic == "1"}
     strata: dict[str, tuple[str, ...]] = {}
     for pair in pairs:
-        values = (a.group_of(pair.row.values[a.name]) or "" for a in attributes)
-        # synthetic images are for training only
-        if pair.row.synthetic == "0":
+        if pair.patient not in synthetic:  # synthetic images are for training only
+            values = (a.group_of(pair.row.values[a.name]) or "" for a in attributes)
             strata.setdefault(pair.patient, tuple(values))
-    synthetic = {pair.patient for pair in pairs if pair.row.synthetic == "1"}
-    strata = {patient: s for patient, s in strata.items() if patient not in synthetic}
     chosen = choose_test_patients(strata, settings.test_ratio, settings.seed)
     return {pair.key: "test" if pair.patient in chosen else "train" for pair in pairs}
 

@@ -5,13 +5,17 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openpyxl
 import pytest
 
 from nnunetv2_fair.cli.convert_image_folder import main
+from nnunetv2_fair.dataset_conversion.image_folder import ImageFolderSettings, plan_image_folder
+from nnunetv2_fair.dataset_conversion.pictures import MaskRules
 from nnunetv2_fair.subgroups.table import read_dataset_table
 from tests.dataset_conversion.folders import (
     edit_table,
@@ -79,6 +83,15 @@ def test_groups_keep_their_shares_in_the_test_part(folder: Path, raw: Path) -> N
     groups = json_of(raw / "Dataset042_Tiny" / "conversion_log.json")["groups"]["sex"]
     assert groups["test"]["male"] in (2, 3)  # 7 of 20 are male
     assert groups["test"]["female"] in (3, 4)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_groups_of_the_default_attribute_come_first(folder: Path, raw: Path, seed: int) -> None:
+    rows = [(f"p{i:02d}", "fm"[i % 2], "B" if i in (0, 1, 2, 4) else "A") for i in range(20)]
+    write_csv(folder / "metadata.csv", ("image", "sex", "site"), rows)
+    assert convert(folder, "--default", "site", "--test-ratio", "0.25", "--seed", str(seed)) == 0
+    groups = json_of(raw / "Dataset042_Tiny" / "conversion_log.json")["groups"]
+    assert groups["site"]["test"] == {"A": 4, "B": 1}  # of 16 and 4
 
 
 def test_the_same_seed_gives_the_same_dataset_with_more_processes(
@@ -154,6 +167,28 @@ def test_rows_per_patient_reach_all_their_images(folder: Path, raw: Path) -> Non
     assert list(frame.loc["13-2", ["patient", "sex", "age"]]) == ["13", "female", "43"]
     write_csv(folder / "metadata.csv", ("patient", "sex", "age"), [(1, "male", 3), *rows])
     assert convert(folder, "--table-per", "patient", "--overwrite") == 1
+
+
+def test_images_belong_to_the_patient_with_the_longest_fitting_name(
+    folder: Path, raw: Path
+) -> None:
+    names = ["7_1", "7_2", "7_a_1", "7-3", "71_1", *(f"8_{i}" for i in range(15))]
+    for i, name in enumerate(names):
+        for kind in ("images", "masks"):
+            (folder / kind / f"p{i:02d}.png").rename(folder / kind / f"{name}.png")
+    rows = [("7", "male"), ("7_a", "female"), ("8", "male")]
+    write_csv(folder / "metadata.csv", ("patient", "sex"), rows)
+    more = ("--table-per", "patient", "--test-ratio", "0", "--unpaired", "skip")
+    assert convert(folder, *more) == 0
+    target = raw / "Dataset042_Tiny"
+    patients = read_dataset_table(target).patients
+    assert {case: patients.get(case) for case in names[:5]} == {
+        "7_1": "7",
+        "7_2": "7",
+        "7_a_1": "7_a",
+        "7-3": "7",
+        "71_1": None,  # the table does not know patient 71
+    }
 
 
 def test_a_column_names_the_test_part(folder: Path, raw: Path) -> None:
@@ -443,6 +478,28 @@ def test_nothing_heavy_is_imported(folder: Path, raw: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2]
     )
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"size": (10, 14)},
+        {"color": "to-grey"},
+        {"rules": MaskRules(threshold=0)},
+    ],
+    ids=["size", "color", "rules"],
+)
+def test_cases_of_other_settings_are_not_taken_for_done(
+    folder: Path, change: dict[str, Any]
+) -> None:
+    settings = ImageFolderSettings(folder, 42, "Tiny")
+    first = {job.case: job.fingerprint for job in plan_image_folder(settings).jobs}
+    assert {job.case: job.fingerprint for job in plan_image_folder(settings).jobs} == first
+    save(folder / "images" / "p03.png", image_of(77))
+    again = {job.case: job.fingerprint for job in plan_image_folder(settings).jobs}
+    assert [case for case in first if first[case] != again[case]] == ["p03"]
+    other = {j.case: j.fingerprint for j in plan_image_folder(replace(settings, **change)).jobs}
+    assert not set(other.values()) & set(again.values())
 
 
 def _wait_for(count: int, folder: Path, process: subprocess.Popen[bytes]) -> None:
