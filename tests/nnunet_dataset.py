@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,48 @@ def write_raw(raw: Path) -> None:
     (folder / "demographics.json").write_text(json.dumps(SEX_AND_AGE))
 
 
-def build(root: Path) -> dict[str, str]:
+def write_raw_volumes(raw: Path) -> None:
+    """Write 10 anisotropic volumes with overlapping regions and an ignore label."""
+    import SimpleITK
+
+    folder = raw / "Dataset902_Volumes"
+    for part in ("imagesTr", "labelsTr"):
+        (folder / part).mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    rows = ["case,patient,sex,age"]
+    for i in range(10):
+        z, y, x = np.mgrid[:12, :36, :40]
+        centre = rng.uniform([5, 14, 16], [7, 22, 24])
+        distance = np.sqrt((3 * (z - centre[0])) ** 2 + (y - centre[1]) ** 2 + (x - centre[2]) ** 2)
+        labels = (distance < 10).astype(np.uint8) + (distance < 5)
+        image = (rng.normal(100, 20, labels.shape) + 40 * labels).astype(np.float32)
+        labels[:, :3] = 3  # nobody has looked at this corner
+        for array, name in (
+            (image, f"imagesTr/v{i}_0000.nii.gz"),
+            (labels, f"labelsTr/v{i}.nii.gz"),
+        ):
+            volume = SimpleITK.GetImageFromArray(array)
+            volume.SetSpacing((0.8, 0.8, 2.4))
+            SimpleITK.WriteImage(volume, str(folder / name))
+        rows.append(f"v{i},p{i},{'female' if i % 3 == 0 else 'male'},{40 + 3 * i}")
+    content = {
+        "channel_names": {"0": "CT"},
+        "labels": {"background": 0, "whole": [1, 2], "core": 2, "ignore": 3},
+        "regions_class_order": [1, 2],
+        "numTraining": 10,
+        "file_ending": ".nii.gz",
+    }
+    (folder / "dataset.json").write_text(json.dumps(content))
+    (folder / "demographics.csv").write_text("\n".join(rows) + "\n")
+    (folder / "demographics.json").write_text(json.dumps(SEX_AND_AGE))
+
+
+def build(
+    root: Path,
+    write: Callable[[Path], None] = write_raw,
+    dataset: str = "901",
+    configuration: str = "2d",
+) -> dict[str, str]:
     """Write, prepare, plan, preprocess and shrink; return the environment to use it with."""
     from nnunetv2_fair.cli.prepare import main as prepare
     from nnunetv2_fair.cli.trial import main as trial
@@ -55,20 +97,21 @@ def build(root: Path) -> dict[str, str]:
     }
     for folder in environment.values():
         Path(folder).mkdir(parents=True)
-    write_raw(Path(environment["nnUNet_raw"]))
+    write(Path(environment["nnUNet_raw"]))
     before = dict(os.environ)
     os.environ.update(environment)
     try:
-        assert prepare(["-d", "901", "-a", "sex", "--folds", "2"]) == 0
+        assert prepare(["-d", dataset, "-a", "sex", "--folds", "2"]) == 0
         code = (
             "from nnunetv2.experiment_planning.plan_and_preprocess_entrypoints import "
             "plan_and_preprocess_entry as main; main()"
         )
-        command = [sys.executable, "-c", code, "-d", "901", "-c", "2d",
-                   "-np", "1", "-npfp", "1"]  # fmt: skip
-        subprocess.run(command, check=True, capture_output=True, text=True)
-        arguments = ["-d", "901", "--features", "4", "--batch-size", "6", "--patch", "32"]
-        assert trial(arguments) == 0
+        options = ["-d", dataset, "-c", configuration, "-np", "1", "-npfp", "1"]
+        subprocess.run(
+            [sys.executable, "-c", code, *options], check=True, capture_output=True, text=True
+        )
+        sizes = ["--features", "4", "--batch-size", "6", "--patch", "32"]
+        assert trial(["-d", dataset, "-c", configuration, *sizes]) == 0
     finally:
         os.environ.clear()
         os.environ.update(before)

@@ -23,9 +23,9 @@ _TRIAL = "2d_trial"
 _BASELINE, _MITIGATED = "nnUNetTrainer", "nnUNetTrainerOversampling"
 
 #: Lines of nnU-Net's long output that show how far it is.
-_NEWS = re.compile(
-    r"Epoch \d+ *$|Epoch time|Pseudo dice|Mean Validation Dice|^Predicting |Training done"
-)
+_NEWS = re.compile(r"Epoch \d+ *$|Epoch time|Pseudo dice|Mean Validation Dice|Training done")
+#: Of the lines with which nnU-Net announces every case, each of this many is shown.
+_CASES_SHOWN = 40
 _TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: ")
 
 
@@ -212,10 +212,15 @@ def _run_nnunet(command: list[str], environment: dict[str, str], log: Path) -> N
         ) as process,
     ):  # fmt: skip
         assert process.stdout is not None
+        n_predicted = 0
         for line in process.stdout:
             kept.write(line)
             text = _TIMESTAMP.sub("", line.rstrip())
             if _NEWS.search(text):
                 logger.info("    %s", text)
+            elif text.lower().startswith("predicting "):
+                n_predicted += 1
+                if n_predicted % _CASES_SHOWN == 0:
+                    logger.info("    %d cases predicted", n_predicted)
     if process.returncode:
         raise FairError(f"{command[0]} failed. Its output is in {log}.")

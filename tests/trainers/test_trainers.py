@@ -3,6 +3,7 @@
 import json
 import pickle
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 from nnunetv2_fair import registration, trainers
 from nnunetv2_fair.errors import DemographicsError, TrainerNameError, TrainingError
 from nnunetv2_fair.trainers import SubgroupTrainer, nnUNetTrainerOversampling
+from tests.nnunet_dataset import build, write_raw_volumes
 
 
 @pytest.fixture(autouse=True)
@@ -271,3 +273,29 @@ def test_validation_alone_needs_no_table(tiny_nnunet):
     checkpoint = next(tiny_nnunet["results"].rglob("checkpoint_final.pth"))
     trainer.load_checkpoint(str(checkpoint))
     assert trainer.current_epoch == 1
+
+
+@pytest.mark.slow
+def test_volumes_with_regions_and_ignore_label(tmp_path, monkeypatch):
+    environment = build(tmp_path, write_raw_volumes, "902", "3d_fullres")
+    for variable, folder in environment.items():
+        monkeypatch.setenv(variable, folder)
+    monkeypatch.setenv("nnUNet_n_proc_DA", "0")
+    trainer = get_trainer_from_args(
+        "902", "3d_fullres_trial", 0, "nnUNetTrainerOversampling_1epochs",
+        device=torch.device("cpu"),
+    )  # fmt: skip
+    trainer.num_iterations_per_epoch = trainer.num_val_iterations_per_epoch = 2
+    trainer.run_training()
+    log = pd.read_csv(next(Path(environment["nnUNet_results"]).rglob("subgroup_log.csv")))
+    assert np.isfinite(log["train_loss"]).all()
+    assert np.isfinite(log[["pseudo_dice_whole", "pseudo_dice_core"]]).any(axis=None)
+
+
+@pytest.mark.parametrize("deep_supervision", [True, False])
+def test_deep_supervision_on_and_off(tiny_nnunet, deep_supervision):
+    trainer = make_trainer("nnUNetTrainerOversampling_1epochs", iterations=2)
+    trainer.enable_deep_supervision = deep_supervision
+    trainer.run_training()
+    log = pd.read_csv(next(tiny_nnunet["results"].rglob("subgroup_log.csv")))
+    assert np.isfinite(log["train_loss"]).all()
