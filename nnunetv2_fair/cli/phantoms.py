@@ -103,6 +103,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="mm between slices, rows and columns of volumes (default: "
         f"{_words(DEFAULT_SPACING_MM_3D)})",
     )
+    data.add_argument(
+        "--contrast",
+        type=float,
+        nargs=2,
+        default=_DEFAULTS.contrast,
+        metavar=("MIN", "MAX"),
+        help="logarithm of the organ's echo over a nodule's; 0.1 0.3 is hard to see",
+    )
     data.add_argument("--test-share", type=float, default=_DEFAULTS.test_share, metavar="SHARE",
                       help="share of the patients held back")  # fmt: skip
     data.add_argument(
@@ -225,6 +233,7 @@ def _spec(args: argparse.Namespace) -> PhantomSpec:
         images_per_patient=(args.images_per_patient[0], args.images_per_patient[1]),
         shape=shape,
         spacing_mm=spacing or (DEFAULT_SPACING_MM_3D if volume else None),
+        contrast=(args.contrast[0], args.contrast[1]),
         bias=args.bias,
         strength=args.strength,
         group=args.group,

@@ -1,5 +1,6 @@
 """Synthetic ultrasound-like datasets with a planted, known bias: demo, tests, benchmarks.
 
 ``spec`` says what to make, ``drawing`` draws every parameter, ``bias`` plants the bias into
-the drawn parameters, ``rendering`` turns them into pixels, ``folder`` writes the files.
+the drawn parameters, ``rendering`` turns them into pixels, ``image_files`` and ``folder`` write the
+files.
 """

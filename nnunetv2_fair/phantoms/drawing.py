@@ -16,16 +16,17 @@ from nnunetv2_fair.phantoms.spec import (
     AGE_BINS,
     AGE_RANGE_YEARS,
     DEEPEST_DENT,
+    FLATTEST_NODULE,
     SEX_LEVELS,
     SMALLEST_NODULE,
     PhantomSpec,
 )
 
-#: Semi-axes of a nodule as shares of the shortest side of the field of view: before the image's
-#: own scale and the flattening, whose smallest values give ``SMALLEST_NODULE``.
-_NODULE_RADIUS = (0.12, 0.19)
+#: Radius of a nodule as a share of the shortest side of the field of view: of the patient's
+#: nodule, times what the single image shows of it.
 _NODULE_SCALE = (0.85, 1.1)
-_NODULE_FLATTENING = (SMALLEST_NODULE / (_NODULE_RADIUS[0] * _NODULE_SCALE[0]), 1.0)
+_NODULE_RADIUS = (SMALLEST_NODULE / _NODULE_SCALE[0], 0.19)
+_NODULE_FLATTENING = (FLATTEST_NODULE, 1.0)
 
 _N_LUMPS = 5
 _LUMP_HEIGHT = (0.02, (1 - DEEPEST_DENT) / _N_LUMPS)
@@ -214,7 +215,7 @@ def _draw_images(
     radius = rng.uniform(*_NODULE_RADIUS) * min(extent)
     flattening = rng.uniform(*_NODULE_FLATTENING)
     lumps = tuple(_draw_lump(rng, dimension) for _ in range(_N_LUMPS))
-    contrast = -rng.uniform(0.8, 1.1)
+    contrast = -rng.uniform(*spec.contrast)
     edge = rng.uniform(0.06, 0.14)
     organ_echo = rng.uniform(0.46, 0.58)
     background_echo = rng.uniform(0.2, 0.3)

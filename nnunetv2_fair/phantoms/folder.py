@@ -20,7 +20,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
@@ -28,14 +27,11 @@ from nnunetv2_fair import __version__
 from nnunetv2_fair.errors import DatasetError
 from nnunetv2_fair.phantoms.bias import plant
 from nnunetv2_fair.phantoms.drawing import Drawing, draw
-from nnunetv2_fair.phantoms.rendering import render
+from nnunetv2_fair.phantoms.image_files import IMAGES, MASKS, subfolders, write_images
 from nnunetv2_fair.phantoms.spec import NODULE_LABEL, PLANTED, PhantomSpec
 
 logger = logging.getLogger(__name__)
 
-IMAGES = "images"
-MASKS = "masks"
-CLEAN_MASKS = "masks_clean"
 METADATA_CSV = "metadata.csv"
 PHANTOM_JSON = "phantom.json"
 
@@ -74,7 +70,7 @@ def generate(
     unfinished.mkdir(parents=True)
     # first of all, so that a folder left by an interrupted run can be told from a user's
     _write_json(unfinished / PHANTOM_JSON, _description(spec, drawings))
-    for name in _subfolders(spec):
+    for name in subfolders(spec):
         (unfinished / name).mkdir()
     _write_images(spec, drawings, unfinished, processes)
     metadata(spec, drawings).to_csv(unfinished / METADATA_CSV, index=False, lineterminator="\n")
@@ -98,10 +94,6 @@ def metadata(spec: PhantomSpec, drawings: Sequence[Drawing]) -> pd.DataFrame:
         for drawing in drawings
     ]
     return pd.DataFrame(rows, columns=list(_COLUMNS), dtype=object)
-
-
-def _subfolders(spec: PhantomSpec) -> list[str]:
-    return [IMAGES, MASKS, *([CLEAN_MASKS] if spec.biases_labels else [])]
 
 
 def check_target(folder: Path, *, overwrite: bool = False) -> None:
@@ -144,7 +136,7 @@ def _write_images(
     spec: PhantomSpec, drawings: Sequence[Drawing], folder: Path, processes: int
 ) -> None:
     chunks = [drawings[i : i + _CHUNK] for i in range(0, len(drawings), _CHUNK)]
-    task = partial(_write_chunk, spec, folder)
+    task = partial(write_images, spec, folder)
     with tqdm(total=len(drawings), desc="phantoms", unit="image") as bar:
         for written in _map(task, chunks, min(processes, len(chunks))):
             bar.update(written)
@@ -159,28 +151,6 @@ def _map(
     # spawn: a forked copy of a process that already runs threads (torch, BLAS) may hang
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         yield from pool.map(task, chunks)
-
-
-def _write_chunk(spec: PhantomSpec, folder: Path, drawings: Sequence[Drawing]) -> int:
-    for drawing in drawings:
-        made = render(drawing, spec)
-        arrays = {IMAGES: made.image, MASKS: made.mask, CLEAN_MASKS: made.clean_mask}
-        for name in _subfolders(spec):
-            _write_array(arrays[name], folder / name / (drawing.name + spec.file_ending), spec)
-    return len(drawings)
-
-
-def _write_array(array: np.ndarray, path: Path, spec: PhantomSpec) -> None:
-    if spec.dimension == 2:
-        from PIL import Image
-
-        Image.fromarray(array).save(path, compress_level=1)
-        return
-    import SimpleITK as sitk  # noqa: N813 -- how everybody calls it; pictures do without it
-
-    volume = sitk.GetImageFromArray(array)
-    volume.SetSpacing([float(size) for size in reversed(spec.voxel_size)])
-    sitk.WriteImage(volume, str(path), useCompression=True)
 
 
 def _description(spec: PhantomSpec, drawings: Sequence[Drawing]) -> dict[str, Any]:

@@ -35,7 +35,8 @@ PLANTED: dict[Mechanism, str] = {
     "shortcut": (
         "The group's images carry two bright bands outside the organ, like the callipers that "
         "sonographers leave in stored pictures. In training the bands cross at the nodule, in "
-        "the test they cross at a random place: a model that leans on them is misled there."
+        "the test they cross at a random place: a model that leans on them is misled there. "
+        "Models lean on them where nodules are hard to see (low contrast)."
     ),
 }
 
@@ -53,13 +54,16 @@ DEFAULT_MINORITY_SHARE = 0.05
 DEFAULT_SHAPE_3D = (16, 48, 56)
 DEFAULT_SPACING_MM_3D = (3.0, 0.8, 0.8)
 
-#: Smallest semi-axis a nodule can get, as a share of the shortest side of the field of view.
-SMALLEST_NODULE = 0.066
+#: Smallest radius a nodule can get across the beam, as a share of the shortest side of the field
+#: of view, and the least share of it that remains along the beam.
+SMALLEST_NODULE = 0.1
+FLATTEST_NODULE = 0.65
 
 #: Least that an irregular border leaves of a nodule's radius.
 DEEPEST_DENT = 0.7
 
 _LEAST_ROWS = 24
+_MOST_CONTRAST = 2.0
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ class PhantomSpec:
         images_per_patient: Fewest and most images of a patient; drawn uniformly.
         shape: (rows, columns) of a picture or (slices, rows, columns) of a volume. Rows are depth.
         spacing_mm: Voxel spacing in the order of ``shape``; None for pictures, which have none.
+        contrast: Least and most natural logarithm of the organ's echo over that of a nodule;
+            from about 0.3 downwards nodules are hard to see.
         bias: Mechanism that is planted, see :data:`PLANTED`.
         strength: 0 (the images and masks of an unbiased dataset) to 1.
         group: Group the bias hits: ``female``, ``male``, ``<50`` or ``>=50``.
@@ -89,6 +95,7 @@ class PhantomSpec:
     images_per_patient: tuple[int, int] = (1, 4)
     shape: tuple[int, ...] = (64, 64)
     spacing_mm: tuple[float, ...] | None = None
+    contrast: tuple[float, float] = (0.8, 1.1)
     bias: Mechanism = "none"
     strength: float = 1.0
     group: str = "female"
@@ -190,6 +197,11 @@ def _problems_with_cohort(spec: PhantomSpec) -> list[str]:
             f"images per patient are {list(spec.images_per_patient)}, expected the fewest (at "
             "least 1) and the most, such as 1 4"
         )
+    if len(spec.contrast) != 2 or not 0 < spec.contrast[0] <= spec.contrast[1] <= _MOST_CONTRAST:
+        problems.append(
+            f"contrast is {list(spec.contrast)}, expected the least and the most, above 0 and up "
+            f"to {_MOST_CONTRAST:g}, such as 0.8 1.1"
+        )
     if spec.seed < 0:
         problems.append(f"seed is {spec.seed}, expected 0 or more")
     return problems
@@ -216,8 +228,10 @@ def _problems_with_geometry(spec: PhantomSpec) -> list[str]:
             "slices, rows, columns), such as 3 0.8 0.8"
         ]
     radius = SMALLEST_NODULE * min(spec.field_of_view)
+    flat = FLATTEST_NODULE * radius  # either way in the plane, as nodules are rotated
     # the farthest that a centre can be from every voxel, against the deepest dent of the border
-    if math.hypot(*(size / 2 / radius for size in spacing)) > DEEPEST_DENT:
+    parts = [size / 2 / r for size, r in zip(spacing, (radius, flat, flat), strict=True)]
+    if math.hypot(*parts) > DEEPEST_DENT:
         return [
             f"nodules as thin as {2 * radius:.1f} mm would vanish between voxels that are "
             f"{max(spacing):g} mm apart (shape {shape}, spacing {list(spacing)} mm); use thinner "
