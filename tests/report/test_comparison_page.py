@@ -46,6 +46,13 @@ def test_page_holds_the_numbers_of_the_result():
     for model, scores in entry.per_model.items():
         for amount in (scores.overall_mean, *scores.group_means.values(), scores.gaps["delta"][0]):
             assert f"{amount:.3f}" in page.text, model
+    texts = page.texts
+    rows = [i for i, text in enumerate(texts) if text == "the worst group's mean"]
+    for row, model in zip(rows, ("oversampling", "levelled"), strict=False):
+        shown = texts[row + 1]
+        amount = entry.differences[model].worst_group.value
+        assert shown.replace("\N{MINUS SIGN}", "-") == f"{amount:+.3f}"
+    assert len(rows) == 6
     for found in entry.differences.values():
         assert f"{abs(found.gaps['ser'].value):.3f}" in page.text
 

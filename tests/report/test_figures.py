@@ -106,13 +106,14 @@ def test_rows_without_dots_say_why():
 def test_forest_plot_marks_zero_and_shows_which_exclude_it():
     rows = [
         Whisker(name("a"), "", "+0.1", 0.1, Interval(0.05, 0.2), filled=True),
-        Whisker(name("b"), "", "0.0", 0.0, Interval(-0.1, 0.1), filled=False),
+        Whisker(name("b"), "", "0.0", 0.01, Interval(-0.1, 0.1), filled=False),
         Whisker(name("c"), "", "–", math.nan, Interval(math.nan, math.nan)),  # noqa: RUF001
     ]
     page = Page(forest_plot(rows, "gap", "gaps"))
     assert len(page.having("path", "zero")) == 3
     assert len(page.having("path", "marker")) == 2
-    assert len(page.having("path", "hole")) == 1
+    (hole,) = page.having("path", "hole")
+    assert hole["d"] == page.having("path", "marker")[1]["d"]  # that of b
     assert len(page.having("path", "whisker")) == 2
     assert "nan" not in forest_plot(rows, "gap", "gaps")
 

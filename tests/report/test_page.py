@@ -2,6 +2,8 @@ import dataclasses
 import math
 import re
 import stat
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -197,6 +199,26 @@ def test_file_is_utf8_and_appears_whole(tmp_path):
     path.write_text("old")
     write_report(factories.two_groups(), [], path)
     assert path.read_bytes().decode("utf-8").endswith("</html>\n")
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_full_disk_keeps_the_old_file(tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    code = (
+        "import resource, signal\n"
+        "from pathlib import Path\n"
+        "from nnunetv2_fair.report.document import write_page\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "try:\n"
+        f"    write_page('x' * 5000, Path({str(path)!r}))\n"
+        "except OSError:\n"
+        "    raise SystemExit(7)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False)
+    assert done.returncode == 7
+    assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
 
 

@@ -1,3 +1,4 @@
+import base64
 import io
 import re
 
@@ -72,6 +73,17 @@ def test_intricate_masks_become_areas_of_bounded_size():
     (svg,) = page.having("svg", "case")
     assert max(float(v) for v in svg["viewbox"].split()) <= LONGEST_SIDE
     assert len(drawn) < 500_000
+    encoded = re.search(r"base64,([^\"]+)", drawn).group(1)
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded)))).astype(int)
+    reference, prediction = noise[:, ::3, ::3]
+    assert pixels.shape == (*reference.shape, 3)
+    only = (
+        pixels[reference & ~prediction].mean(axis=0),
+        pixels[prediction & ~reference].mean(axis=0),
+    )
+    assert only[0][2] > only[0][0] + 50  # bluish
+    assert only[1][0] > only[1][2] + 50  # orange
+    assert len(np.unique(pixels[~reference & ~prediction].std(axis=1))) == 1  # grey
 
 
 def test_hostile_caption_and_nan_pixels():
