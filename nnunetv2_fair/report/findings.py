@@ -152,7 +152,7 @@ def _two_groups(
     else:
         start = ["No difference in ", *subject, " between ", Data(worse)]
         headline = [*start, " and ", Data(better), f" could be shown: {values} ({evidence})."]
-        headline.append(_no_proof(metric, limits))
+        headline.append(_no_proof(metric, comparison))
         brief = [f"no difference shown ({evidence})"]
     return Finding(verdict, headline, brief, gap)
 
@@ -208,7 +208,7 @@ def _many_groups(
     else:
         start = ["No difference in ", *subject, " between the groups of "]
         headline = [*start, attribute, " could be shown: ", *values, "; ", *words, "."]
-        headline.append(_no_proof(metric, gap.interval))
+        headline.append(_no_proof(metric, comparison))
         brief = ["no difference shown"]
     return Finding(verdict, headline, [*brief, " (", *words, ")"], gap)
 
@@ -238,8 +238,10 @@ def _interval_words(
     return f", {numbers.percent(level)} interval {text}"
 
 
-def _no_proof(metric: MetricInfo, limits: Interval) -> str:
-    largest = max(abs(limits.low), abs(limits.high))
+def _no_proof(metric: MetricInfo, comparison: Comparison) -> str:
+    gaps = [gap.interval for gap in comparison.gaps if gap.name == FAIRNESS_GAP]
+    ends = [abs(end) for limits in gaps for end in (limits.low, limits.high)]
+    largest = math.nan if any(map(math.isnan, ends)) else max(ends, default=math.nan)
     if math.isnan(largest):
         return " This does not prove that there is none."
     size = numbers.with_unit(largest, metric.unit)
