@@ -44,6 +44,16 @@ class ModelFinding:
     details: tuple[Sentence, ...]
 
 
+def headline_entry(result: ModelComparison, attribute: str) -> PairedComparison:
+    """Return the entry that stands for an attribute: first metric, headline label."""
+    return result.entry(attribute, result.metrics[0].name, result.headline_label)
+
+
+def other_models(result: ModelComparison) -> list[str]:
+    """Return all models but the baseline."""
+    return [model for model in result.models if model != result.baseline]
+
+
 def find_change(result: ModelComparison, entry: PairedComparison, model: str) -> ModelFinding:
     """Return what changes from the baseline to ``model``."""
     metric = result.metric(entry.metric)

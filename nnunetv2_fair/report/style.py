@@ -156,7 +156,8 @@ a.term { color: inherit; text-decoration: underline dotted; }
 .undefined { color: var(--soft); cursor: help; }
 
 .heat { width: auto; min-width: 50%; border-collapse: separate; border-spacing: 5px; }
-.heat th { vertical-align: middle; border: 0; padding: 6px 10px; max-width: 170px; overflow-wrap: anywhere; }
+.heat th { vertical-align: middle; border: 0; padding: 6px 10px; max-width: 170px;
+  overflow-wrap: anywhere; }
 .heat thead th { text-align: center; white-space: normal; color: var(--ink); }
 .heat td { border: 0; padding: 14px 16px; min-width: 118px; text-align: center; border-radius: 8px;
   background: rgba(var(--heat), var(--share, 0)); box-shadow: inset 0 0 0 1px var(--line);
