@@ -375,8 +375,8 @@ def _group_notes(plan: EvaluationPlan, comparisons: Sequence[Comparison]) -> Ite
         here = ours[0]
         small = {name: reason for name, reason in here.left_out.items() if reason != "no cases"}
         if small:
-            listed = "; ".join(f"{name}: {reason}" for name, reason in small.items())
-            yield f"'{vocabulary.expression}': too small to compare ({listed})."
+            listed = shorten((f"'{name}' ({reason})" for name, reason in small.items()), 3)
+            yield f"'{vocabulary.expression}': too small to compare: {listed}."
         if len(here.groups) - len(here.left_out) < 2:
             yield (
                 f"'{vocabulary.expression}': fewer than two groups are large enough, so no "

@@ -209,6 +209,14 @@ def test_well_compressed_volume_is_checked_in_blocks(tmp_path: Path):
     checked_digest(path)
 
 
+def test_header_is_not_taken_for_voxels(tmp_path: Path):
+    path = write_mask(tmp_path / "case.nii", VOLUME.astype(np.float32))
+    data = bytearray(path.read_bytes())
+    data[148:152] = b"\xff" * 4  # the description, which would be NaN as a number
+    path.write_bytes(data)
+    checked_digest(path)
+
+
 def test_big_endian_and_nifti2_headers(tmp_path: Path):
     header = bytearray(540)
     struct.pack_into(">i", header, 0, 348)

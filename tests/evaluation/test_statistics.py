@@ -141,6 +141,14 @@ def test_small_and_absent_groups_stay_visible_but_enter_no_gap():
     assert with_small.overall.n_cases == without.overall.n_cases + 3
 
 
+def test_group_of_exactly_the_smallest_size_is_compared():
+    rows = [*two_groups(), *((f"o{i}", 2, 0.1) for i in range(3))]
+    found = compare(observations(rows), min_patients=3)
+    assert set(found.left_out) == {"absent"}
+    assert found.gap("delta").between == NAMES[:3]
+    assert math.isfinite(found.groups["other"].mean_interval.low)
+
+
 def test_one_large_group_has_no_gaps():
     rows = [row for row in two_groups() if row[1] == 0]
     found = compare(observations(rows))
@@ -239,6 +247,18 @@ def test_patient_in_two_groups_is_drawn_as_a_whole():
     assert np.array_equal(drawn.means[:, 0, 0], drawn.means[:, 0, 1])
     assert np.array_equal(drawn.means[:, 0, 0], drawn.overall_mean[:, 0])
     assert drawn.means[:, 0, 0].std() > 0.3
+
+
+def test_resamples_hold_patients_of_one_and_of_both_groups():
+    # five patients with cases in both groups, five with cases in the first alone
+    names = [f"p{i}" for i in range(5)] * 2 + [f"q{i}" for i in range(5)]
+    values = np.array([[10.0] * 5 + [20.0] * 5 + [0.0] * 5])
+    units = Units.from_cases(values, names, np.array([0] * 5 + [1] * 5 + [0] * 5), 2)
+    drawn = bootstrap(units, 50, np.random.default_rng(0))
+    # strata are drawn apart, so that every resample has five of each kind
+    assert drawn.means[:, 0, 0] == pytest.approx(np.full(50, 5.0))
+    assert drawn.means[:, 0, 1] == pytest.approx(np.full(50, 20.0))
+    assert drawn.overall_mean[:, 0] == pytest.approx(np.full(50, 7.5))
 
 
 def test_bootstrap_does_not_depend_on_its_chunks(monkeypatch: pytest.MonkeyPatch):
