@@ -57,7 +57,8 @@ def _compare(args: argparse.Namespace) -> None:
 
     from nnunetv2_fair.evaluation.comparison import compare_models
     from nnunetv2_fair.evaluation.result import EvaluationResult
-    from nnunetv2_fair.report.comparison_page import console_comparison, write_comparison
+    from nnunetv2_fair.report.comparison_page import write_comparison
+    from nnunetv2_fair.report.comparison_tables import console_comparison
 
     results = [EvaluationResult.read(folder) for folder in args.evaluations]
     compared = compare_models(

@@ -5,11 +5,8 @@ import math
 import pytest
 
 from nnunetv2_fair.evaluation.comparison_result import ModelComparison
-from nnunetv2_fair.report.comparison_page import (
-    console_comparison,
-    render_comparison,
-    write_comparison,
-)
+from nnunetv2_fair.report.comparison_page import render_comparison, write_comparison
+from nnunetv2_fair.report.comparison_tables import console_comparison
 from tests.report import factories
 from tests.report.html_check import check_page
 from tests.report.test_page import HOSTILE
