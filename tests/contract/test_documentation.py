@@ -25,7 +25,9 @@ def test_every_method_has_a_page_and_a_row():
     from nnunetv2_fair.trainers import METHODS
 
     readme = (PROJECT / "README.md").read_text(encoding="utf-8")
-    methods = "".join(p.read_text(encoding="utf-8") for p in (PROJECT / "docs/methods").glob("*.md"))
+    methods = "".join(
+        p.read_text(encoding="utf-8") for p in (PROJECT / "docs/methods").glob("*.md")
+    )
     for name, method in METHODS.items():
         assert f"| `{name}` |" in readme
         assert f"`{name}`" in methods
