@@ -31,7 +31,7 @@ from nnunetv2_fair.report.findings import (
 from nnunetv2_fair.report.markup import Html, clean, element, name, sentence
 
 #: Pictures that would make the page larger than this are left out, and the page says so.
-MOST_BYTES = 4_700_000
+MOST_BYTES = 4700 * 1000
 
 _VERDICT_CLASS = {
     Verdict.SHOWN: "shown",

@@ -61,7 +61,7 @@ def test_every_situation_gives_a_sound_page(situation):
             for group, statistics in comparison.groups.items():
                 assert group in page.text
                 assert f"{statistics.n_patients} patient" in page.text
-    assert len(text.encode()) < 1_000_000
+    assert len(text.encode()) < 1000 * 1000
 
 
 def test_headline_counts_and_provenance():
@@ -156,7 +156,7 @@ def big_pictures(number):
 
 def test_pictures_that_would_make_the_page_too_large_are_left_out():
     text = render_report(factories.two_groups(), list(big_pictures(60)))
-    assert 3_000_000 < len(text.encode()) < 5_000_000
+    assert 3000 < len(text.encode()) / 1000 < 5000
     page = check_page(text)
     shown = len(page.having("svg", "case"))
     assert 5 < shown < 60
@@ -172,7 +172,7 @@ def test_fifteen_hundred_cases_stay_small(tmp_path):
     )
     assert result.per_case["case"].nunique() == 1500
     write_report(result, [factories.picture(f"case_{i}") for i in range(12)], tmp_path / "r.html")
-    assert (tmp_path / "r.html").stat().st_size < 3_000_000
+    assert (tmp_path / "r.html").stat().st_size < 3000 * 1000
 
 
 def test_pictures_are_shown_with_legend_and_without_image():
