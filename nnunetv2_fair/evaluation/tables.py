@@ -1,5 +1,6 @@
 """The demographics table as an evaluation uses it: with cuts of its own."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -22,19 +23,19 @@ def read_table_with_cuts(path: Path, cuts: Mapping[str, Sequence[float]]) -> Dem
     for name, numbers in cuts.items():
         bins = Bins.from_cuts(tuple(numbers))
         attribute = table.schema[name]
-        if not described and attribute.type == "categorical" and _are_numbers(attribute.levels):
-            # a few different numbers are taken for levels as long as nobody describes them
+        if not described and any(map(_is_number, attribute.levels)):
+            # what nobody describes is taken for levels if it is few numbers, or one cell is none;
+            # whoever cuts it says that it is numeric, and reading again names the wrong cells
             numeric = Attribute(name, "numeric", bins=bins)
             schema = Schema({**table.schema.attributes, name: numeric}, table.schema.default)
-            table = DemographicsTable(table.frame, schema, table.source)
+            table = read_table(path, schema)
         else:
             table = table.with_bins(name, bins)
     return table
 
 
-def _are_numbers(levels: Sequence[str]) -> bool:
+def _is_number(text: str) -> bool:
     try:
-        numbers = [float(level) for level in levels]
+        return math.isfinite(float(text))
     except ValueError:
         return False
-    return all(abs(number) < float("inf") for number in numbers)  # also refuses NaN
