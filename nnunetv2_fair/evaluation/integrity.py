@@ -1,7 +1,8 @@
-"""Hash of a file, and whether a NIfTI file is whole.
+"""Hash of a file, and whether a NIfTI or MetaImage file is whole.
 
-SimpleITK reads NIfTI files without complaint where it should not: what is missing of a truncated
-file becomes zero, which would pass for an empty part of a mask, and so do NaN and infinite values.
+SimpleITK reads files without complaint where it should not. What is missing of a truncated NIfTI
+file (and, in old versions, of a MetaImage) becomes zero, which would pass for an empty part of
+a mask; so do NaN and infinite values in NIfTI files.
 """
 
 import hashlib
@@ -19,19 +20,26 @@ _BLOCK = 1 << 20
 _NIFTI1_HEADER, _NIFTI2_HEADER = 348, 540
 #: NIfTI's codes of floating point voxels -> bytes per voxel.
 _NIFTI_FLOATS = {16: 4, 64: 8}
+#: MetaImage's types of voxels -> bytes; longs differ between systems and are left to the reader.
+_META_TYPES = {
+    "MET_CHAR": 1, "MET_UCHAR": 1, "MET_SHORT": 2, "MET_USHORT": 2, "MET_INT": 4, "MET_UINT": 4,
+    "MET_LONG_LONG": 8, "MET_ULONG_LONG": 8, "MET_FLOAT": 4, "MET_DOUBLE": 8,
+}  # fmt: skip
 _GZIP = 16 + zlib.MAX_WBITS
 
 
 def checked_digest(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, as 64 hex digits; for NIfTI check its content.
+    """Return the SHA-256 of a file's bytes, as 64 hex digits, having checked its content.
 
     Raises:
-        EvaluationError: If a NIfTI file is truncated, its compressed data is damaged, or it holds
-            NaN or infinite values.
+        EvaluationError: If a NIfTI or MetaImage file is truncated, or if a NIfTI file's compressed
+            data is damaged or holds NaN or infinite values.
         OSError: If the file cannot be read.
     """
     name = path.name.lower()
     digest = hashlib.sha256()
+    if name.endswith((".mha", ".mhd")):
+        _check_meta_image(path)
     is_nifti = name.endswith((".nii", ".nii.gz"))
     inflater = _Inflater() if name.endswith(".nii.gz") else None
     content = _NiftiContent()
@@ -63,6 +71,35 @@ def checked_digest(path: Path) -> str:
             "numbers. Export the label map again."
         )
     return digest.hexdigest()
+
+
+def _check_meta_image(path: Path) -> None:
+    """Raise if a MetaImage holds fewer bytes of voxels than its header announces."""
+    header: dict[str, str] = {}
+    with path.open("rb") as file:
+        while "ElementDataFile" not in header and (line := file.readline(_BLOCK)):
+            key, _, value = line.decode("latin-1").partition("=")
+            header[key.strip()] = value.strip()
+        voxels_at = file.tell()
+    source = header.get("ElementDataFile", "")
+    data = path if source == "LOCAL" else path.parent / source
+    size = _META_TYPES.get(header.get("ElementType", ""))
+    if size is None or not data.is_file():
+        return  # nothing known: SimpleITK will say what it makes of it
+    try:
+        if header.get("CompressedData", "").lower() == "true":
+            expected = int(header.get("CompressedDataSize", "0"))
+        else:
+            lengths = [int(length) for length in header.get("DimSize", "").split()]
+            expected = math.prod(lengths) * size * int(header.get("ElementNumberOfChannels", "1"))
+    except ValueError:
+        return
+    found = data.stat().st_size - (voxels_at if data == path else 0)
+    if found < expected:
+        raise EvaluationError(
+            f"{data} is truncated: it holds {found} bytes of voxels, its header announces "
+            f"{expected}. Copy or create the file again."
+        )
 
 
 class _NiftiContent:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 #: Numbers drawn at once, so that memory does not grow with the number of patients.
-_CHUNK = 2_000_000
+_CHUNK = 2 << 20
 
 
 @dataclass(frozen=True)

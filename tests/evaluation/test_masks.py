@@ -168,6 +168,20 @@ def test_truncated_files_are_refused(tmp_path: Path, ending: str, kept: float):
         read_label_map(path)
 
 
+@pytest.mark.parametrize("compress", [False, True])
+def test_truncated_metaimages_are_refused_by_our_own_check(tmp_path: Path, compress: bool):
+    # old versions of SimpleITK fill the missing part with zeros
+    image = sitk.GetImageFromArray(np.random.default_rng(0).integers(0, 9, (5, 8, 11), np.int16))
+    for name in ("case.mha", "case.mhd"):
+        sitk.WriteImage(image, str(tmp_path / name), compress)
+        checked_digest(tmp_path / name)
+        (data,) = [p for p in tmp_path.iterdir() if p.suffix in (".mha", ".raw", ".zraw")]
+        data.write_bytes(data.read_bytes()[:-1])
+        with pytest.raises(EvaluationError, match=rf"{data.name} is truncated: it holds \d+ bytes"):
+            checked_digest(tmp_path / name)
+        data.unlink()
+
+
 def test_cut_in_the_checksum_is_noticed(tmp_path: Path):
     path = write_mask(tmp_path / "case.nii.gz", VOLUME)
     path.write_bytes(path.read_bytes()[:-4])
