@@ -6,7 +6,7 @@ from nnunetv2_fair.phantoms.drawing import Drawing
 from nnunetv2_fair.phantoms.spec import PhantomSpec
 
 #: What each mechanism does at strength 1.
-_COARSER_SPECKLE = 0.6  # share added to the speckle's size
+_COARSER_SPECKLE = 0.35  # share added to the speckle's size
 _LOST_CONTRAST = 0.75  # share of the contrast
 _ERODED = 0.4  # share of the nodule's inner radius
 _SHIFTED = 0.6  # share of the nodule's radius
