@@ -13,7 +13,7 @@ the trainers. Columns:
 - probe: how well a linear probe on the bottleneck tells the groups apart in the test set (area
   under the curve; 0.5 is chance). It is what adversarial methods work against.
 
-Takes about four minutes on one core, ``--only representation`` one minute.
+Takes about five minutes on one idle core, ``--only representation`` one and a half.
 
 Usage: python benchmarks/phantom_bias.py [--seeds 3] [--steps 300] [--only representation]
 """

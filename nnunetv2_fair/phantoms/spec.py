@@ -20,8 +20,8 @@ PLANTED: dict[Mechanism, str] = {
     "representation": (
         "The group's nodules are brighter than the organ instead of darker (in a share of its "
         "patients equal to the strength) and its speckle is coarser; the group is rare among "
-        "the training patients and not among the test patients. Neither look is harder than the "
-        "other: a model that saw enough of both segments both."
+        "the training patients and not among the test patients. The look itself is hardly harder: "
+        "a model that saw enough of both segments both."
     ),
     "difficulty": "The group's nodules have less contrast to the organ, in training and test.",
     "label_erosion": (
