@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = command_parser(
         "nnUNetv2_fair_trial",
         "Add a small copy of a planned configuration to the plans: same preprocessed data, "
-        "narrow network, small batches and patches. It trains on a CPU in minutes and shows "
+        "narrow and shallow network, small batches and patches. It trains on a CPU in minutes and shows "
         "that the whole chain runs; its results mean nothing beyond that.",
         "nnUNetv2_fair_trial -d 42 -c 2d     # then: nnUNetv2_train 42 2d_trial 0 -device cpu",
     )
@@ -69,7 +69,8 @@ def shrink(
 ) -> dict[str, Any]:
     """Return the small copy of one configuration.
 
-    Patch sides stay multiples of the network's total stride, as nnU-Net's planner has them.
+    One convolution or block per stage. Patch sides stay multiples of the network's total stride,
+    as nnU-Net's planner has them.
 
     Args:
         planned: The configuration in the plans.
@@ -84,6 +85,9 @@ def shrink(
     arguments["features_per_stage"] = [
         max(features, round(width * features / widths[0])) for width in widths
     ]
+    for depth in ("n_conv_per_stage", "n_blocks_per_stage", "n_conv_per_stage_decoder"):
+        if depth in arguments:
+            arguments[depth] = [1] * len(arguments[depth])
     strides = [1] * len(planned["patch_size"])
     for stage in arguments["strides"]:
         strides = [total * step for total, step in zip(strides, stage, strict=True)]

@@ -11,8 +11,10 @@ def test_nnunet_reads_the_small_configuration(tiny_nnunet):
     assert trial.data_identifier == full.data_identifier
     assert trial.batch_size == 6
     assert max(trial.patch_size) <= 32
-    features = trial.configuration["architecture"]["arch_kwargs"]["features_per_stage"]
-    assert features[0] == 4
+    arguments = trial.configuration["architecture"]["arch_kwargs"]
+    assert arguments["features_per_stage"][0] == 4
+    assert set(arguments["n_conv_per_stage"] + arguments["n_conv_per_stage_decoder"]) == {1}
+    assert len(arguments["n_conv_per_stage"]) == arguments["n_stages"]
     strides = trial.configuration["architecture"]["arch_kwargs"]["strides"]
     for axis, side in enumerate(trial.patch_size):
         total = 1
