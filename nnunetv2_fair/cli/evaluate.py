@@ -151,7 +151,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     for note in result.notes:
         logger.info("Note: %s", note)
     for exclusion in result.exclusions:
-        logger.info("Left out: %d cases. %s", len(exclusion.cases), exclusion.reason)
+        logger.info("Left out (cases: %d): %s", len(exclusion.cases), exclusion.reason)
     for name in _OUTPUTS:
         logger.info("Wrote %s", args.o / name)
 

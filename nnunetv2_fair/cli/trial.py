@@ -18,8 +18,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = command_parser(
         "nnUNetv2_fair_trial",
         "Add a small copy of a planned configuration to the plans: same preprocessed data, "
-        "narrow and shallow network, small batches and patches. It trains on a CPU in minutes and shows "
-        "that the whole chain runs; its results mean nothing beyond that.",
+        "narrow and shallow network, small batches and patches. It trains on a CPU in minutes and "
+        "shows that the whole chain runs; its results mean nothing beyond that.",
         "nnUNetv2_fair_trial -d 42 -c 2d     # then: nnUNetv2_train 42 2d_trial 0 -device cpu",
     )
     parser.add_argument("-d", required=True, metavar="ID", help="dataset id or name")

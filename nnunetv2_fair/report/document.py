@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from nnunetv2_fair.evaluation.result import MetricInfo
@@ -78,12 +78,20 @@ class Terms:
         )
 
 
+#: Settings that are paths: a page shows their names only, because folders above tell of persons
+#: and projects; ``summary.json`` keeps them whole.
+_PATHS = frozenset({"references", "predictions", "demographics", "dataset_json"})
+
+
 def settings_section(
     settings: Mapping[str, Any], versions: Mapping[str, str], inputs_sha256: str, created: str
 ) -> Html:
     """Return the section that makes the result reproducible."""
     rows = [("Created", created)] if created else []
-    rows += [(key.replace("_", " "), _setting(value)) for key, value in settings.items()]
+    rows += [
+        (key.replace("_", " "), PurePath(value).name if key in _PATHS else _setting(value))
+        for key, value in settings.items()
+    ]
     if inputs_sha256:
         rows.append(("SHA-256 of all inputs", inputs_sha256))
     if versions:

@@ -187,7 +187,7 @@ def test_missing_predictions(dataset: Dataset, capsys: pytest.CaptureFixture[str
     flagged = frame[frame["flags"] == "missing_prediction"]
     assert set(flagged["case"]) == {gone}
     assert flagged["dice"].isna().all()
-    assert "Left out: 1 cases. The prediction is missing" in capsys.readouterr().out
+    assert "Left out (cases: 1): The prediction is missing" in capsys.readouterr().out
 
 
 def test_predictions_of_other_cases(dataset: Dataset, capsys: pytest.CaptureFixture[str]):

@@ -239,3 +239,11 @@ def test_old_words_of_verdicts():
     tiny = check_page(render_report(SITUATIONS["tiny"], [])).text
     assert "cannot be compared" in tiny
     assert "Not compared, for too few patients or no defined value: f (3 patients)" in tiny
+
+
+def test_folders_above_the_data_are_not_shown():
+    result = factories.two_groups()
+    settings = {**result.settings, "predictions": "/home/jane.doe/trial-17/predictions"}
+    page = render_report(dataclasses.replace(result, settings=settings), [])
+    assert "<code>predictions</code>" in page
+    assert "jane.doe" not in page
