@@ -30,7 +30,8 @@ class SubgroupTrainer(nnUNetTrainer):
     """Base of all trainers here: looks up groups, hands them to the loss, logs per group.
 
     Trains exactly as ``nnUNetTrainer`` does; subclasses change the sampling (:meth:`build_sampler`)
-    or the loss (:meth:`_build_loss`). Prediction needs neither the table nor this class's state.
+    or the loss (:meth:`adapt_loss`, :meth:`prepare_loss`). Prediction needs neither the table nor
+    this class's state.
 
     Class attributes are set by the name (see :mod:`nnunetv2_fair.trainers.names`):
 
@@ -105,12 +106,48 @@ class SubgroupTrainer(nnUNetTrainer):
         """
         return None
 
+    def drawing_shares(self, cases: list[str]) -> np.ndarray:
+        """Return how often each group is drawn for training.
+
+        Args:
+            cases: Training cases of this fold.
+
+        Returns:
+            ``(G + 1,)`` shares that sum to 1, the last that of cases of unknown group.
+        """
+        counts = [*self.grouping.counts(cases).values(), len(self.grouping.unknown(cases))]
+        return np.array(counts) / len(cases)
+
+    def adapt_loss(self, loss: nn.Module) -> nn.Module:
+        """Return the loss to train with; it may be one that ``set_batch`` tells the groups.
+
+        Called when the trainer is built, for prediction too: groups are not known yet.
+
+        Args:
+            loss: nnU-Net's loss, as nnU-Net built it.
+        """
+        return loss
+
+    def prepare_loss(self, cases: list[str]) -> None:
+        """Give the loss what it needs to know of the groups, before the first step.
+
+        Called in every training, also in one that continues.
+
+        Args:
+            cases: Training cases of this fold.
+        """
+
+    @property
+    def adapted_loss(self) -> Any:
+        """What :meth:`adapt_loss` returned."""
+        return self.loss.loss
+
     def _build_loss(self) -> nn.Module:
         target_format = TargetFormat(
             has_regions=self.label_manager.has_regions,
             ignore_label=self.label_manager.ignore_label,
         )
-        return MonitoredLoss(super()._build_loss(), self.monitor, target_format)
+        return MonitoredLoss(self.adapt_loss(super()._build_loss()), self.monitor, target_format)
 
     def get_dataloaders(self) -> tuple[Any, Any]:
         """Return nnU-Net's data loaders, the training one with this trainer's sampler."""
@@ -118,6 +155,7 @@ class SubgroupTrainer(nnUNetTrainer):
         train_cases = list(replace_sampler(train, None).indices)
         val_cases = list(replace_sampler(val, None).indices)
         self._check_groups(train_cases, val_cases)
+        self.prepare_loss(train_cases)
         sampler = self.build_sampler(train_cases)
         if sampler is not None:
             replace_sampler(train, sampler)
@@ -184,12 +222,12 @@ class SubgroupTrainer(nnUNetTrainer):
 
     def train_step(self, batch: dict) -> dict:
         """Take nnU-Net's step, the loss knowing the samples' groups."""
-        self.monitor.set_batch(self._groups_of(batch["keys"]), training=True)
+        self.loss.set_batch(self._groups_of(batch["keys"]), training=True)
         return super().train_step(batch)
 
     def validation_step(self, batch: dict) -> dict:
         """Take nnU-Net's validation step, counting per group."""
-        self.monitor.set_batch(self._groups_of(batch["keys"]), training=False)
+        self.loss.set_batch(self._groups_of(batch["keys"]), training=False)
         return super().validation_step(batch)
 
     def on_validation_epoch_end(self, val_outputs: list[dict]) -> None:
