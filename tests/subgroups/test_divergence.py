@@ -85,10 +85,7 @@ def test_equals_divexplorers_own_output():
     names = (["f", "m"], ["<50", ">=50"], ["a", "b"])
     table = pd.DataFrame(
         [
-            [
-                names[c] if c >= 0 else None
-                for names, c in zip((sexes, ages, densities), row, strict=True)
-            ]
+            [groups[c] if c >= 0 else None for groups, c in zip(names, row, strict=True)]
             for row in CODES
         ],
         columns=["sex", "age", "density"],
