@@ -21,6 +21,14 @@ from nnunetv2_fair.subgroups.table import (
     DemographicsTable,
     check_against_cases,
     read_dataset_table,
+    table_hash,
+)
+from nnunetv2_fair.trainers.checkpoint import (
+    FairnessCheckpoint,
+    check_same_table,
+    fingerprint,
+    read_checkpoint,
+    write_checkpoint,
 )
 from nnunetv2_fair.trainers.names import Option, choice_option
 from nnunetv2_fair.trainers.subgroup_log import SubgroupLog
@@ -66,6 +74,8 @@ class SubgroupTrainer(nnUNetTrainer):
         if self.epochs is not None:
             self.num_epochs = self.epochs
         self.monitor = GroupMonitor()
+        self._continued = False
+        self._saved_fairness: FairnessCheckpoint | None = None
 
     @classmethod
     def known_options(cls) -> dict[str, Option]:
@@ -88,6 +98,11 @@ class SubgroupTrainer(nnUNetTrainer):
             DemographicsError: If it is missing or wrong.
         """
         return read_dataset_table(Path(self.preprocessed_dataset_folder_base))
+
+    @cached_property
+    def table_hash(self) -> str:
+        """Hash of table and dictionary as they were when training began."""
+        return table_hash(Path(self.preprocessed_dataset_folder_base))
 
     @cached_property
     def grouping(self) -> Grouping:
@@ -155,7 +170,9 @@ class SubgroupTrainer(nnUNetTrainer):
         train_cases = list(replace_sampler(train, None).indices)
         val_cases = list(replace_sampler(val, None).indices)
         self._check_groups(train_cases, val_cases)
+        self._log(f"Demographics table: SHA-256 {self.table_hash[:12]}...")
         self.prepare_loss(train_cases)
+        self._restore_fairness()
         sampler = self.build_sampler(train_cases)
         if sampler is not None:
             replace_sampler(train, sampler)
@@ -237,6 +254,64 @@ class SubgroupTrainer(nnUNetTrainer):
         if self.local_rank == 0:
             for line in self._subgroup_log.add(self.current_epoch, summary):
                 self.print_to_log_file(line)
+
+    def fairness_state(self) -> dict[str, torch.Tensor]:
+        """Return the adaptive state that a continued training needs, the same on every rank.
+
+        Nothing that tells the group of a single case may stand in it: checkpoints are shared.
+        """
+        return {}
+
+    def load_fairness_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Take over what :meth:`fairness_state` returned; called before the first step."""
+
+    def vocabulary(self) -> list[Any]:
+        """Return the groups that positions in the adaptive state refer to, in their order."""
+        return [self.grouping.expression, list(self.grouping.names)]
+
+    def save_checkpoint(self, filename: str) -> None:
+        """Save nnU-Net's checkpoint and in it the adaptive state; never half a file."""
+        if self.local_rank != 0 or self.disable_checkpointing:
+            super().save_checkpoint(filename)
+            return
+        ours = FairnessCheckpoint(
+            expression=self.grouping.expression,
+            vocabulary=fingerprint(self.vocabulary()),
+            table=self.table_hash,
+            state={name: value.detach().cpu() for name, value in self.fairness_state().items()},
+        )
+        write_checkpoint(Path(filename), super().save_checkpoint, ours)
+
+    def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:
+        """Load nnU-Net's checkpoint; the adaptive state follows when training begins.
+
+        Validation alone needs neither the state nor the table.
+        """
+        super().load_checkpoint(filename_or_checkpoint)
+        self._continued = True
+        self._saved_fairness = read_checkpoint(filename_or_checkpoint)
+
+    def _restore_fairness(self) -> None:
+        if not self._continued:
+            return
+        saved = self._saved_fairness
+        if saved is None:
+            self._log(
+                "WARNING: the checkpoint holds no state of nnunetv2_fair: what adapts to the "
+                "groups starts anew."
+            )
+            return
+        check_same_table(saved, self.table_hash, self.table.source, type(self).__name__)
+        if saved.table != self.table_hash:
+            self._log("WARNING: continuing with a changed demographics table, as allowed.")
+        if saved.vocabulary == fingerprint(self.vocabulary()):
+            self.load_fairness_state(
+                {name: value.to(self.device) for name, value in saved.state.items()}
+            )
+        elif saved.state:
+            self._log(
+                "WARNING: the changed table has other groups: what adapts to them starts anew."
+            )
 
     def _sum_over_ranks(self, values: torch.Tensor) -> torch.Tensor:
         if self.is_ddp:
