@@ -33,7 +33,8 @@ def main() -> None:
             begun = time.perf_counter()
             found = find_divergences(codes, scores, 0.001)
             searched = time.perf_counter()
-            fill_and_scale(divergence_weights(codes, found), mean_one=True)
+            weights = divergence_weights(codes, found.codes, found.divergence)
+            fill_and_scale(weights, mean_one=True)
             if run:  # the first run imports DivExplorer
                 seconds["search"].append(searched - begun)
                 seconds["weights"].append(time.perf_counter() - searched)

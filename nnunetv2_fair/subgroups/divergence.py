@@ -7,6 +7,7 @@ automatic subgroup mitigation for breast tumor segmentation", 2025, Eqs. 1 and 2
 
 import math
 import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,19 +26,18 @@ class CaseLabels:
     Attributes:
         attributes: ``(A,)`` names.
         groups: For every attribute its groups that occur in the table, in the dictionary's order.
-        codes: Case -> ``(A,)`` position of its group in ``groups``, -1 where it is unknown.
+        codes: ``(n, A)`` position of each case's group in ``groups``, -1 where it is unknown.
     """
 
     attributes: tuple[str, ...]
     groups: tuple[tuple[str, ...], ...]
     # not in repr(): nnU-Net writes the repr of a trainer's attributes into its results folder
-    codes: dict[str, tuple[int, ...]] = field(repr=False)
+    codes: np.ndarray = field(repr=False)
+    _rows: Mapping[str, int] = field(repr=False)
 
-    def of(self, cases: list[str]) -> np.ndarray:
-        """Return the codes of the given cases, ``(n, A)`` int."""
-        return np.array([self.codes[case] for case in cases], dtype=int).reshape(
-            len(cases), len(self.attributes)
-        )
+    def rows(self, cases: Iterable[str]) -> np.ndarray:
+        """Return where the given cases stand in ``codes``: int, one per case."""
+        return np.array([self._rows[case] for case in cases], dtype=int)
 
     def describe(self, codes: np.ndarray) -> str:
         """Return ``sex=female, age=<50`` for the ``(A,)`` codes of one subgroup."""
@@ -71,7 +71,10 @@ def label_cases(
     return CaseLabels(
         attributes=tuple(attribute.name for attribute in attributes),
         groups=tuple(grouping.names for grouping in groupings),
-        codes={case: tuple(g.index_of(case) for g in groupings) for case in table.cases},
+        codes=np.array(
+            [[grouping.index_of(case) for grouping in groupings] for case in table.cases]
+        ),
+        _rows={case: row for row, case in enumerate(table.cases)},
     )
 
 
@@ -150,7 +153,9 @@ def find_divergences(
     )
 
 
-def divergence_weights(codes: np.ndarray, found: Divergences) -> np.ndarray:
+def divergence_weights(
+    codes: np.ndarray, subgroups: np.ndarray, divergence: np.ndarray
+) -> np.ndarray:
     """Return the largest absolute divergence among the subgroups that each case is in.
 
     A subgroup that was not found, because no scored case or too few are in it, plays no part:
@@ -158,7 +163,8 @@ def divergence_weights(codes: np.ndarray, found: Divergences) -> np.ndarray:
 
     Args:
         codes: ``(n, A)`` int, the group of each case by attribute; -1 is unknown.
-        found: What :func:`find_divergences` returned for the same attributes and groups.
+        subgroups: ``(S, A)`` codes of the subgroups that :func:`find_divergences` found.
+        divergence: ``(S,)`` theirs.
 
     Returns:
         ``(n,)`` from 0; NaN for cases that are in none of the subgroups.
@@ -167,22 +173,22 @@ def divergence_weights(codes: np.ndarray, found: Divergences) -> np.ndarray:
         DemographicsError: If the attributes have too many combinations to be numbered.
     """
     weights = np.full(len(codes), np.nan)
-    if not len(found) or not len(codes):
+    if not len(subgroups) or not len(codes):
         return weights
     # every subgroup and every case becomes one number per set of attributes
-    sizes = np.maximum(codes.max(0), found.codes.max(0)) + 2
+    sizes = np.maximum(codes.max(0), subgroups.max(0)) + 2
     if math.prod(int(size) for size in sizes) >= 2**62:
         raise DemographicsError(
             f"{codes.shape[1]} attributes have too many combinations of groups to search. Name "
             "those that matter in the trainer's name, such as sex+age."
         )
     places = np.cumprod([1, *sizes[:-1]])
-    used = found.codes >= 0
+    used = subgroups >= 0
     for mask in np.unique(used, axis=0):
         rows = np.flatnonzero((used == mask).all(1))
-        numbers = (found.codes[rows][:, mask] * places[mask]).sum(1)
+        numbers = (subgroups[rows][:, mask] * places[mask]).sum(1)
         order = np.argsort(numbers)
-        numbers, strength = numbers[order], np.abs(found.divergence[rows][order])
+        numbers, strength = numbers[order], np.abs(divergence[rows][order])
         wanted = (codes[:, mask] * places[mask]).sum(1)
         position = np.minimum(np.searchsorted(numbers, wanted), len(numbers) - 1)
         inside = (codes[:, mask] >= 0).all(1) & (numbers[position] == wanted)

@@ -263,7 +263,11 @@ class SubgroupTrainer(nnUNetTrainer):
         return {}
 
     def load_fairness_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Take over what :meth:`fairness_state` returned; called before the first step."""
+        """Take over what :meth:`fairness_state` returned; called before the first step.
+
+        Args:
+            state: Tensors on the CPU.
+        """
 
     def vocabulary(self) -> list[Any]:
         """Return the groups that positions in the adaptive state refer to, in their order."""
@@ -305,9 +309,7 @@ class SubgroupTrainer(nnUNetTrainer):
         if saved.table != self.table_hash:
             self._log("WARNING: continuing with a changed demographics table, as allowed.")
         if saved.vocabulary == fingerprint(self.vocabulary()):
-            self.load_fairness_state(
-                {name: value.to(self.device) for name, value in saved.state.items()}
-            )
+            self.load_fairness_state(saved.state)
         elif saved.state:
             self._log(
                 "WARNING: the changed table has other groups: what adapts to them starts anew."

@@ -60,6 +60,10 @@ def brute_force_weights(codes, found):
     return np.array(weights)
 
 
+def weights_of(codes, found):
+    return divergence_weights(codes, found.codes, found.divergence)
+
+
 def assert_same(ours, theirs):
     assert set(ours) == set(theirs)
     for key, (count, divergence) in theirs.items():
@@ -75,7 +79,7 @@ def test_hand_made_table():
     assert found[0, 1, 1] == (1, pytest.approx(0.5 - 0.6375))
     assert found[-1, 1, -1] == (5, pytest.approx(0.54 - 0.6375))
     assert_same(found, brute_force(CODES, SCORES))
-    weights = divergence_weights(CODES, find_divergences(CODES, SCORES))
+    weights = weights_of(CODES, find_divergences(CODES, SCORES))
     assert weights[0] == pytest.approx(0.2625)  # alone in female, young, dense: 0.9
     # of unknown density, so not in the subgroup of one: female and old has 0.4
     assert weights[3] == pytest.approx(0.2375)
@@ -100,7 +104,7 @@ def test_equals_divexplorers_own_output():
         weights.append(fitting["dice_div"].abs().max())
     found = find_divergences(CODES, SCORES)
     assert len(found) == len(theirs) - 1  # without the subgroup of all cases
-    np.testing.assert_allclose(divergence_weights(CODES, found), weights, atol=1e-12)
+    np.testing.assert_allclose(weights_of(CODES, found), weights, atol=1e-12)
 
 
 @st.composite
@@ -128,7 +132,7 @@ def test_all_conjunctions_with_enough_cases(validation, training, min_support):
     n_attributes = codes.shape[1]
     other = np.resize(training[0], (len(training[0]), n_attributes))
     np.testing.assert_allclose(
-        divergence_weights(other, found), brute_force_weights(other, reference), atol=1e-12
+        weights_of(other, found), brute_force_weights(other, reference), atol=1e-12
     )
 
 
@@ -144,7 +148,7 @@ def test_support_is_not_rounded_up():
 def test_a_subgroup_unseen_in_validation_leaves_the_weight_to_its_parents():
     validation = np.array([[0, 0], [0, 1], [1, 0], [1, 0]])
     found = find_divergences(validation, np.array([0.2, 0.9, 0.5, 0.8]))
-    weights = divergence_weights(np.array([[1, 1], [2, 1], [2, 2], [-1, -1]]), found)
+    weights = weights_of(np.array([[1, 1], [2, 1], [2, 2], [-1, -1]]), found)
     # mean 0.6; (1, any) 0.05, (any, 1) 0.3
     np.testing.assert_allclose(weights[:2], [0.3, 0.3])
     assert np.isnan(weights[2:]).all()
@@ -168,7 +172,7 @@ def test_cases_without_score_are_left_out():
 def test_nothing_to_find(codes, scores):
     found = find_divergences(codes, scores)
     assert len(found) == 0
-    assert np.isnan(divergence_weights(np.zeros((4, 2), dtype=int), found)).all()
+    assert np.isnan(weights_of(np.zeros((4, 2), dtype=int), found)).all()
 
 
 def test_cases_in_no_subgroup_count_as_the_average():
@@ -184,7 +188,7 @@ def test_too_many_combinations_are_refused():
     codes = np.full((2, 20), 9)
     found = find_divergences(np.eye(20, dtype=int)[:2] - 1, np.array([0.1, 0.2]))
     with pytest.raises(DemographicsError, match="20 attributes have too many combinations"):
-        divergence_weights(codes, found)
+        weights_of(codes, found)
 
 
 TABLE = "case,patient,sex,age\na,1,female,40\nb,2,male,\nc,3,,70\n"
@@ -195,12 +199,11 @@ def test_labels_by_attribute(write_demographics):
     labels = label_cases(table, attributes_with_groups(table))
     assert labels.attributes == ("sex", "age")
     assert labels.groups == (("female", "male"), ("<50", ">=65"))
-    assert labels.of(["c", "a", "b"]).tolist() == [[-1, 1], [0, 0], [1, -1]]
-    assert labels.of([]).shape == (0, 2)
+    assert labels.codes[labels.rows(["c", "a", "b"])].tolist() == [[-1, 1], [0, 0], [1, -1]]
     assert labels.describe(np.array([0, 1])) == "sex=female, age=>=65"
     assert labels.describe(np.array([-1, 0])) == "age=<50"
     own = label_cases(table, attributes_with_groups(table), "own")
-    assert own.of(["c"]).tolist() == [[2, 1]]
+    assert own.codes[own.rows(["c"])].tolist() == [[2, 1]]
     with pytest.raises(DemographicsError, match="1 cases have no value of 'sex': c"):
         label_cases(table, attributes_with_groups(table), "error")
 
