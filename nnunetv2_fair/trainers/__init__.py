@@ -6,6 +6,7 @@
 
 from nnunetv2_fair.trainers.base import SubgroupTrainer
 from nnunetv2_fair.trainers.names import parse_name
+from nnunetv2_fair.trainers.nnUNetTrainerFairMedSeg import nnUNetTrainerFairMedSeg
 from nnunetv2_fair.trainers.nnUNetTrainerFEBS import nnUNetTrainerFEBS
 from nnunetv2_fair.trainers.nnUNetTrainerGroupDRO import nnUNetTrainerGroupDRO
 from nnunetv2_fair.trainers.nnUNetTrainerOversampling import nnUNetTrainerOversampling
@@ -28,6 +29,7 @@ METHODS: dict[str, type[SubgroupTrainer]] = {
         nnUNetTrainerReweightingGroupDRO,
         nnUNetTrainerOversamplingReweighting,
         nnUNetTrainerFEBS,
+        nnUNetTrainerFairMedSeg,
     )
 }
 
