@@ -141,8 +141,8 @@ class GroupDRO(nn.Module):
         logits = self.q.clamp_min(smallest).log() + self.step_size * adjusted
         mass = (self.q * present).sum()
         updated = mass * logits.masked_fill(~present, -math.inf).softmax(0)
-        # a group of no training case stays out; without any group in the batch softmax is NaN
-        self.q.copy_(torch.where(present & (self.q > 0), updated, self.q))
+        # where no group is in the batch, softmax is NaN
+        self.q.copy_(torch.where(present, updated, self.q))
 
 
 class GroupDROLoss(GroupLoss):

@@ -123,6 +123,12 @@ def test_no_nan_without_foreground_or_valid_voxel(form):
     assert all(torch.isfinite(gradient).all() for gradient in gradients)
 
 
+def test_a_resolution_without_weight_is_not_looked_at():
+    output, target = Form().batch()
+    output[-1] = torch.full_like(output[-1], torch.nan)
+    assert torch.isfinite(grouped(Form().loss(), [1.0, 2.0, 1.0])(output, target))
+
+
 def test_settings_are_read_from_nnunets_loss():
     loss = Form(ignore=True).loss()
     loss.loss.weight_ce, loss.loss.weight_dice, loss.loss.dc.smooth = 0.3, 2, 0.5
