@@ -4,13 +4,18 @@ import itertools
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import nn
 
+from nnunetv2_fair.losses.distributed import sum_over_ranks
+from nnunetv2_fair.losses.divergence import DivergenceWeightedLoss
 from nnunetv2_fair.losses.febs import FEBSLoss
 from nnunetv2_fair.losses.group_dro import GroupDRO, GroupDROLoss
+from nnunetv2_fair.losses.monitor import GroupMonitor
 from nnunetv2_fair.losses.weighted import GroupLoss, SampleWeightedLoss
+from nnunetv2_fair.subgroups.divergence import divergence_weights, find_divergences
 from tests.losses.nnunet_losses import Form, select
 
 N_GROUPS, STEPS = 4, 3
@@ -24,13 +29,18 @@ FORMS = {
         for regions, ignore, batch_dice, deep in itertools.product([False, True], repeat=4)
     )
 }
-METHODS = ("plain", "weighted", "dro", "hardmax", "febs")
+METHODS = ("plain", "weighted", "dro", "hardmax", "febs", "divergence")
+#: Weights of the six places, and the groups of the six cases that validation sees.
+PLACE_WEIGHTS = torch.tensor([0.1, 0.0, 0.4, 0.2, 2.0, 0.05])
+CODES = np.array([[0, 0], [0, 1], [1, 0], [1, 1], [0, -1], [1, 0]])
 
 
 def build(method: str, form: Form, ddp: bool) -> nn.Module:
     plain = form.loss(ddp)
     weights = torch.tensor([4.0, 0.4, 1.5, 1.0, 1.0])
     loss: GroupLoss
+    if method == "divergence":
+        return DivergenceWeightedLoss(plain, 0.2, GroupMonitor())
     if method == "plain":
         return plain
     if method == "weighted":
@@ -64,6 +74,8 @@ def train(method: str, form: Form, part: list[int], ddp: bool) -> dict[str, torc
         results = [p.reshape(o.shape) for p, o in zip(parts, levels, strict=True)]
         if isinstance(loss, GroupLoss):
             loss.set_batch(torch.tensor([GROUPS[step][i] for i in part]), training=True)
+        if isinstance(loss, DivergenceWeightedLoss):
+            loss.set_weights(PLACE_WEIGHTS[part])
         value = loss(results if form.deep else results[0], target)
         optimizer.zero_grad()
         value.backward()
@@ -72,6 +84,17 @@ def train(method: str, form: Form, part: list[int], ddp: bool) -> dict[str, torc
     found = {"values": torch.stack(values), "network": network.weight.detach().clone()}
     if isinstance(loss, GroupDROLoss):
         found["q"] = loss.dro.q
+    if isinstance(loss, DivergenceWeightedLoss):
+        monitor = loss.loss._monitor
+        monitor.start(6, torch.device("cpu"))
+        monitor.set_batch(torch.tensor(part), training=False)
+        with torch.no_grad():
+            loss(results if form.deep else results[0], target)
+        summary = monitor.finish_epoch(lambda values: sum_over_ranks(values, ddp))
+        searched = find_divergences(CODES, np.nanmean(summary.pseudo_dice, 1))
+        found["weights"] = torch.tensor(
+            divergence_weights(CODES, searched.codes, searched.divergence)
+        )
     return found
 
 

@@ -37,6 +37,8 @@ def test_both_ranks_train_as_one_process(ranks, method, form):
     first, second = (found[method, form] for found in ranks)
     assert torch.equal(first["network"], second["network"])
     one = train(method, FORMS[form], list(range(6)), ddp=False)
+    if method == "divergence":
+        assert torch.equal(first["weights"], second["weights"]), "equal to the bit"
     if method in ("dro", "hardmax"):
         assert torch.equal(first["q"], second["q"]), "q must be equal to the bit"
         torch.testing.assert_close(first["q"], one["q"], atol=1e-7, rtol=1e-6)
@@ -50,4 +52,6 @@ def test_both_ranks_train_as_one_process(ranks, method, form):
     else:
         mean = (first["values"] + second["values"]) / 2
         torch.testing.assert_close(mean, one["values"], atol=2e-6, rtol=1e-6)
+    if method == "divergence":
+        torch.testing.assert_close(first["weights"], one["weights"], atol=1e-6, rtol=1e-6)
     torch.testing.assert_close(first["network"], one["network"], atol=1e-6, rtol=1e-5)
