@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -27,6 +27,19 @@ class EpochSummary:
     train_samples: np.ndarray
     pseudo_dice: np.ndarray
     val_samples: np.ndarray
+
+
+@runtime_checkable
+class GroupAware(Protocol):
+    """What wants to know the groups of a batch before it sees the batch."""
+
+    def set_batch(self, groups: torch.Tensor, *, training: bool) -> None:
+        """Say which groups the samples of the coming batch are in.
+
+        Args:
+            groups: ``(B,)`` int, -1 for unknown.
+            training: Whether the batch belongs to a training or a validation step.
+        """
 
 
 class GroupMonitor:
@@ -56,12 +69,7 @@ class GroupMonitor:
         self._val_samples = torch.zeros(self._n_groups + 1, dtype=self._dtype, device=self._device)
 
     def set_batch(self, groups: torch.Tensor, *, training: bool) -> None:
-        """Say which groups the samples of the coming batch are in.
-
-        Args:
-            groups: ``(B,)`` int, -1 for unknown.
-            training: Whether the batch belongs to a training or a validation step.
-        """
+        """Say which groups the samples are in (see :class:`GroupAware`)."""
         # the last slot collects samples of unknown group
         self._groups = torch.where(groups < 0, self._n_groups, groups)
         self._training = training
@@ -112,7 +120,8 @@ class MonitoredLoss(nn.Module):
     """A loss that returns what the wrapped one returns, and lets a monitor look on.
 
     Args:
-        loss: nnU-Net's loss, with or without deep supervision.
+        loss: nnU-Net's loss or one in its place, with or without deep supervision; it is told
+            the groups of each batch if it is :class:`GroupAware`.
         monitor: Who looks on.
         target_format: How to read the target.
     """
@@ -122,6 +131,12 @@ class MonitoredLoss(nn.Module):
         self.loss = loss
         self._monitor = monitor
         self._target_format = target_format
+
+    def set_batch(self, groups: torch.Tensor, *, training: bool) -> None:
+        """Tell monitor and loss which groups the samples are in (see :class:`GroupAware`)."""
+        self._monitor.set_batch(groups, training=training)
+        if isinstance(self.loss, GroupAware):
+            self.loss.set_batch(groups, training=training)
 
     def forward(self, output: Any, target: Any) -> torch.Tensor:
         """Return the wrapped loss; with deep supervision the monitor sees full resolution."""

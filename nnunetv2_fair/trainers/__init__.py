@@ -6,10 +6,31 @@
 
 from nnunetv2_fair.trainers.base import SubgroupTrainer
 from nnunetv2_fair.trainers.names import parse_name
+from nnunetv2_fair.trainers.nnUNetTrainerFairMedSeg import nnUNetTrainerFairMedSeg
+from nnunetv2_fair.trainers.nnUNetTrainerFEBS import nnUNetTrainerFEBS
+from nnunetv2_fair.trainers.nnUNetTrainerGroupDRO import nnUNetTrainerGroupDRO
 from nnunetv2_fair.trainers.nnUNetTrainerOversampling import nnUNetTrainerOversampling
+from nnunetv2_fair.trainers.nnUNetTrainerOversamplingGroupDRO import (
+    nnUNetTrainerOversamplingGroupDRO,
+)
+from nnunetv2_fair.trainers.nnUNetTrainerOversamplingReweighting import (
+    nnUNetTrainerOversamplingReweighting,
+)
+from nnunetv2_fair.trainers.nnUNetTrainerReweighting import nnUNetTrainerReweighting
+from nnunetv2_fair.trainers.nnUNetTrainerReweightingGroupDRO import nnUNetTrainerReweightingGroupDRO
 
 METHODS: dict[str, type[SubgroupTrainer]] = {
-    method.__name__: method for method in (nnUNetTrainerOversampling,)
+    method.__name__: method
+    for method in (
+        nnUNetTrainerOversampling,
+        nnUNetTrainerReweighting,
+        nnUNetTrainerGroupDRO,
+        nnUNetTrainerOversamplingGroupDRO,
+        nnUNetTrainerReweightingGroupDRO,
+        nnUNetTrainerOversamplingReweighting,
+        nnUNetTrainerFEBS,
+        nnUNetTrainerFairMedSeg,
+    )
 }
 
 __all__ = ["METHODS", "SubgroupTrainer", *METHODS]

@@ -21,6 +21,14 @@ from nnunetv2_fair.subgroups.table import (
     DemographicsTable,
     check_against_cases,
     read_dataset_table,
+    table_hash,
+)
+from nnunetv2_fair.trainers.checkpoint import (
+    FairnessCheckpoint,
+    check_same_table,
+    fingerprint,
+    read_checkpoint,
+    write_checkpoint,
 )
 from nnunetv2_fair.trainers.names import Option, choice_option
 from nnunetv2_fair.trainers.subgroup_log import SubgroupLog
@@ -30,7 +38,8 @@ class SubgroupTrainer(nnUNetTrainer):
     """Base of all trainers here: looks up groups, hands them to the loss, logs per group.
 
     Trains exactly as ``nnUNetTrainer`` does; subclasses change the sampling (:meth:`build_sampler`)
-    or the loss (:meth:`_build_loss`). Prediction needs neither the table nor this class's state.
+    or the loss (:meth:`adapt_loss`, :meth:`prepare_loss`). Prediction needs neither the table nor
+    this class's state.
 
     Class attributes are set by the name (see :mod:`nnunetv2_fair.trainers.names`):
 
@@ -65,6 +74,8 @@ class SubgroupTrainer(nnUNetTrainer):
         if self.epochs is not None:
             self.num_epochs = self.epochs
         self.monitor = GroupMonitor()
+        self._continued = False
+        self._saved_fairness: FairnessCheckpoint | None = None
 
     @classmethod
     def known_options(cls) -> dict[str, Option]:
@@ -89,6 +100,11 @@ class SubgroupTrainer(nnUNetTrainer):
         return read_dataset_table(Path(self.preprocessed_dataset_folder_base))
 
     @cached_property
+    def table_hash(self) -> str:
+        """Hash of table and dictionary as they were when training began."""
+        return table_hash(Path(self.preprocessed_dataset_folder_base))
+
+    @cached_property
     def grouping(self) -> Grouping:
         """Groups of all cases.
 
@@ -105,12 +121,48 @@ class SubgroupTrainer(nnUNetTrainer):
         """
         return None
 
+    def drawing_shares(self, cases: list[str]) -> np.ndarray:
+        """Return how often each group is drawn for training.
+
+        Args:
+            cases: Training cases of this fold.
+
+        Returns:
+            ``(G + 1,)`` shares that sum to 1, the last that of cases of unknown group.
+        """
+        counts = [*self.grouping.counts(cases).values(), len(self.grouping.unknown(cases))]
+        return np.array(counts) / len(cases)
+
+    def adapt_loss(self, loss: nn.Module) -> nn.Module:
+        """Return the loss to train with; it may be one that ``set_batch`` tells the groups.
+
+        Called when the trainer is built, for prediction too: groups are not known yet.
+
+        Args:
+            loss: nnU-Net's loss, as nnU-Net built it.
+        """
+        return loss
+
+    def prepare_loss(self, cases: list[str]) -> None:
+        """Give the loss what it needs to know of the groups, before the first step.
+
+        Called in every training, also in one that continues.
+
+        Args:
+            cases: Training cases of this fold.
+        """
+
+    @property
+    def adapted_loss(self) -> Any:
+        """What :meth:`adapt_loss` returned."""
+        return self.loss.loss
+
     def _build_loss(self) -> nn.Module:
         target_format = TargetFormat(
             has_regions=self.label_manager.has_regions,
             ignore_label=self.label_manager.ignore_label,
         )
-        return MonitoredLoss(super()._build_loss(), self.monitor, target_format)
+        return MonitoredLoss(self.adapt_loss(super()._build_loss()), self.monitor, target_format)
 
     def get_dataloaders(self) -> tuple[Any, Any]:
         """Return nnU-Net's data loaders, the training one with this trainer's sampler."""
@@ -118,6 +170,9 @@ class SubgroupTrainer(nnUNetTrainer):
         train_cases = list(replace_sampler(train, None).indices)
         val_cases = list(replace_sampler(val, None).indices)
         self._check_groups(train_cases, val_cases)
+        self._log(f"Demographics table: SHA-256 {self.table_hash[:12]}...")
+        self.prepare_loss(train_cases)
+        self._restore_fairness()
         sampler = self.build_sampler(train_cases)
         if sampler is not None:
             replace_sampler(train, sampler)
@@ -184,12 +239,12 @@ class SubgroupTrainer(nnUNetTrainer):
 
     def train_step(self, batch: dict) -> dict:
         """Take nnU-Net's step, the loss knowing the samples' groups."""
-        self.monitor.set_batch(self._groups_of(batch["keys"]), training=True)
+        self.loss.set_batch(self._groups_of(batch["keys"]), training=True)
         return super().train_step(batch)
 
     def validation_step(self, batch: dict) -> dict:
         """Take nnU-Net's validation step, counting per group."""
-        self.monitor.set_batch(self._groups_of(batch["keys"]), training=False)
+        self.loss.set_batch(self._groups_of(batch["keys"]), training=False)
         return super().validation_step(batch)
 
     def on_validation_epoch_end(self, val_outputs: list[dict]) -> None:
@@ -199,6 +254,66 @@ class SubgroupTrainer(nnUNetTrainer):
         if self.local_rank == 0:
             for line in self._subgroup_log.add(self.current_epoch, summary):
                 self.print_to_log_file(line)
+
+    def fairness_state(self) -> dict[str, torch.Tensor]:
+        """Return the adaptive state that a continued training needs, the same on every rank.
+
+        Nothing that tells the group of a single case may stand in it: checkpoints are shared.
+        """
+        return {}
+
+    def load_fairness_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Take over what :meth:`fairness_state` returned; called before the first step.
+
+        Args:
+            state: Tensors on the CPU.
+        """
+
+    def vocabulary(self) -> list[Any]:
+        """Return the groups that positions in the adaptive state refer to, in their order."""
+        return [self.grouping.expression, list(self.grouping.names)]
+
+    def save_checkpoint(self, filename: str) -> None:
+        """Save nnU-Net's checkpoint and in it the adaptive state; never half a file."""
+        if self.local_rank != 0 or self.disable_checkpointing:
+            super().save_checkpoint(filename)
+            return
+        ours = FairnessCheckpoint(
+            expression=self.grouping.expression,
+            vocabulary=fingerprint(self.vocabulary()),
+            table=self.table_hash,
+            state={name: value.detach().cpu() for name, value in self.fairness_state().items()},
+        )
+        write_checkpoint(Path(filename), super().save_checkpoint, ours)
+
+    def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:
+        """Load nnU-Net's checkpoint; the adaptive state follows when training begins.
+
+        Validation alone needs neither the state nor the table.
+        """
+        super().load_checkpoint(filename_or_checkpoint)
+        self._continued = True
+        self._saved_fairness = read_checkpoint(filename_or_checkpoint)
+
+    def _restore_fairness(self) -> None:
+        if not self._continued:
+            return
+        saved = self._saved_fairness
+        if saved is None:
+            self._log(
+                "WARNING: the checkpoint holds no state of nnunetv2_fair: what adapts to the "
+                "groups starts anew."
+            )
+            return
+        check_same_table(saved, self.table_hash, self.table.source, type(self).__name__)
+        if saved.table != self.table_hash:
+            self._log("WARNING: continuing with a changed demographics table, as allowed.")
+        if saved.vocabulary == fingerprint(self.vocabulary()):
+            self.load_fairness_state(saved.state)
+        elif saved.state:
+            self._log(
+                "WARNING: the changed table has other groups: what adapts to them starts anew."
+            )
 
     def _sum_over_ranks(self, values: torch.Tensor) -> torch.Tensor:
         if self.is_ddp:

@@ -32,19 +32,27 @@ class nnUNetTrainerOversampling(SubgroupTrainer):
         ),
     )
 
+    def drawing_shares(self, cases: list[str]) -> np.ndarray:
+        """Return the balanced shares; a group without training case has none."""
+        sizes = np.array(list(self.grouping.counts(cases).values()))
+        unknown = len(self.grouping.unknown(cases))
+        shares = np.zeros(len(sizes) + 1)
+        present = np.append(sizes > 0, True)
+        shares[present] = balanced_shares(list(sizes[sizes > 0]), unknown, self.option("level"))
+        return shares
+
     def build_sampler(self, cases: list[str]) -> Callable[[], np.ndarray]:
         """Return the sampler that balances the groups of this fold's training cases."""
         grouping = self.grouping
-        members = [group for group in grouping.members(cases).values() if group]
-        unknown = grouping.unknown(cases)
-        shares = balanced_shares([len(g) for g in members], len(unknown), self.option("level"))
+        members = [*grouping.members(cases).values(), grouping.unknown(cases)]
+        n_present = sum(bool(group) for group in members[:-1])
         world_size, rank = (dist.get_world_size(), dist.get_rank()) if self.is_ddp else (1, 0)
         total = self.configuration_manager.batch_size
         # nnU-Net gives the first ranks one sample more where the batch does not divide evenly
         sizes = [len(part) for part in np.array_split(np.arange(total), world_size)]
-        if len(members) > total:
+        if n_present > total:
             self._log(
-                f"INFO: {len(members)} groups but {total} places in a batch: each batch holds a "
+                f"INFO: {n_present} groups but {total} places in a batch: each batch holds a "
                 "random choice of the groups."
             )
-        return BalancedSampler([*members, unknown], shares, sizes, rank)
+        return BalancedSampler(members, self.drawing_shares(cases), sizes, rank)

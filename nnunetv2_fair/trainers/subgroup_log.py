@@ -46,6 +46,15 @@ class SubgroupLog:
         self._visible = visible
         self._labels = tuple(labels)
 
+    def shows(self, part: str, group: str) -> bool:
+        """Return whether values of a group may be shown: it holds more than one patient.
+
+        Args:
+            part: ``train`` or ``val``.
+            group: Name of the group.
+        """
+        return self._visible[part][group]
+
     def forget_from(self, epoch: int) -> None:
         """Drop rows of this and later epochs, which a continued training repeats."""
         if not self._table.is_file():
@@ -61,8 +70,8 @@ class SubgroupLog:
         """
         rows: list[dict[str, Any]] = []
         for i, group in enumerate(self._groups):
-            loss = summary.train_loss[i] if self._visible["train"][group] else math.nan
-            dice = summary.pseudo_dice[i] if self._visible["val"][group] else np.array([])
+            loss = summary.train_loss[i] if self.shows("train", group) else math.nan
+            dice = summary.pseudo_dice[i] if self.shows("val", group) else np.array([])
             per_label = dict(zip(self._labels, dice, strict=False))
             known = [value for value in per_label.values() if not math.isnan(value)]
             rows.append(

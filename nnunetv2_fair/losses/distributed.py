@@ -1,0 +1,34 @@
+"""Sums over the processes of a distributed training that gradients flow through."""
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+
+class _SumOverRanks(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: torch.Tensor) -> torch.Tensor:
+        total = values.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
+        total = gradients[0].clone()
+        dist.all_reduce(total)
+        return total
+
+
+def sum_over_ranks(values: torch.Tensor, distributed: bool = True) -> torch.Tensor:
+    """Return the sum of a tensor over all processes, the same on each.
+
+    The gradient is summed as well. A loss made of such sums is the same in every process; torch
+    averages the processes' gradients of the network, and the result is the loss's gradient on the
+    batches of all processes joined. nnU-Net's ``AllGatherGrad`` followed by a sum does the same.
+
+    Args:
+        values: Any shape, the same in all processes.
+        distributed: False returns ``values``, as in a training of one process.
+    """
+    return _SumOverRanks.apply(values) if distributed else values

@@ -1,0 +1,106 @@
+"""What our trainers add to nnU-Net's checkpoints: settings and adaptive state, no demographics."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nnunetv2_fair.errors import TrainingError
+
+#: Our key in nnU-Net's checkpoint.
+KEY = "nnunetv2_fair"
+
+#: Set to 1, this environment variable lets a training continue with a changed table.
+ALLOW_CHANGED_TABLE = "nnUNet_fair_allow_changed_table"
+
+
+@dataclass(frozen=True)
+class FairnessCheckpoint:
+    """What a checkpoint says of groups. Names of groups and cases stay out of it.
+
+    Attributes:
+        expression: Attribute expression.
+        vocabulary: Fingerprint of all groups and their order (:func:`fingerprint`).
+        table: Hash of table and dictionary.
+        state: Adaptive state of the trainer: tensors by name.
+    """
+
+    expression: str
+    vocabulary: str
+    table: str
+    # not in repr(): nnU-Net writes the repr of a trainer's attributes into its results folder
+    state: Mapping[str, torch.Tensor] = field(repr=False)
+
+
+def fingerprint(groups: Any) -> str:
+    """Return a SHA-256 over names of groups in their order, as 64 hex digits.
+
+    Args:
+        groups: Lists and texts, nested as needed.
+    """
+    return hashlib.sha256(json.dumps(groups).encode()).hexdigest()
+
+
+def write_checkpoint(path: Path, write: Callable[[str], None], ours: FairnessCheckpoint) -> None:
+    """Write nnU-Net's checkpoint with ours in it, whole or not at all.
+
+    Args:
+        path: Where the checkpoint goes.
+        write: Writes nnU-Net's checkpoint to the path that it is given.
+        ours: What to add.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        write(str(temporary))
+        content = torch.load(temporary, map_location="cpu", weights_only=False)
+        content[KEY] = {**vars(ours), "state": dict(ours.state)}
+        torch.save(content, temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_checkpoint(checkpoint: dict | str) -> FairnessCheckpoint | None:
+    """Return what a checkpoint says of groups; None if it is not one of our trainers.
+
+    Args:
+        checkpoint: A checkpoint or its path.
+    """
+    if isinstance(checkpoint, dict):
+        content = checkpoint
+    else:
+        # memory-mapped: the weights, which nnU-Net has loaded, are not read a second time
+        content = torch.load(checkpoint, map_location="cpu", weights_only=False, mmap=True)
+    if KEY not in content:
+        return None
+    ours = content[KEY]
+    state = {name: value.clone() for name, value in ours["state"].items()}
+    return FairnessCheckpoint(**{**ours, "state": state})
+
+
+def check_same_table(saved: FairnessCheckpoint, now: str, source: Path, trainer: str) -> None:
+    """Raise if the table changed since the checkpoint was written, unless that is allowed.
+
+    Args:
+        saved: What the checkpoint holds.
+        now: Hash of table and dictionary now.
+        source: The table, for the message.
+        trainer: Name of the trainer, for the message.
+
+    Raises:
+        TrainingError: If the hashes differ and ``nnUNet_fair_allow_changed_table`` is not 1.
+    """
+    if saved.table == now or os.environ.get(ALLOW_CHANGED_TABLE) == "1":
+        return
+    raise TrainingError(
+        f"{source} or its dictionary has changed since the checkpoint of {trainer} was written "
+        f"(SHA-256 {now[:12]}..., in the checkpoint {saved.table[:12]}...). Half of the training "
+        "would have used other groups than the rest. Put the former table back, or train afresh "
+        "without --c. To continue with the changed table all the same, set "
+        f"{ALLOW_CHANGED_TABLE}=1."
+    )

@@ -1,0 +1,77 @@
+"""GroupDRO: the group with the largest loss counts most."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from nnunetv2_fair.losses.group_dro import GroupDRO, GroupDROLoss
+from nnunetv2_fair.trainers.base import SubgroupTrainer
+from nnunetv2_fair.trainers.names import Option, choice_option, number_option
+
+
+class nnUNetTrainerGroupDRO(SubgroupTrainer):
+    """Minimises a weighted sum of the groups' cross-entropies; weights follow the losses.
+
+    The Dice loss is left out in training, as in the paper; validation reports nnU-Net's loss.
+
+    Source: Sagawa et al., "Distributionally Robust Neural Networks", ICLR 2020, algorithm 1;
+    Lee et al., "Understanding-informed Bias Mitigation for Fair CMR Segmentation", MELBA 2025,
+    section 4.5.
+    """
+
+    OPTIONS: ClassVar[tuple[Option, ...]] = (
+        number_option("step", 0.01, 0.0, 10.0, "step size of the group weights q (eta)"),
+        number_option(
+            "adjust",
+            0.0,
+            0.0,
+            100.0,
+            "size adjustment C: C/sqrt(cases of the group) is added to its loss for the update",
+        ),
+        choice_option(
+            "objective",
+            "online",
+            ("online", "hardmax"),
+            "online: weights q; hardmax: only the worst group of the batch",
+        ),
+    )
+
+    def adapt_loss(self, loss: nn.Module) -> nn.Module:
+        """Return the robust loss."""
+        return GroupDROLoss(loss)
+
+    def prepare_loss(self, cases: list[str]) -> None:
+        """Start ``q`` with the groups of this fold."""
+        grouping = self.grouping
+        self.adapted_loss.dro = GroupDRO(
+            len(grouping.names),
+            self.option("step"),
+            self.option("adjust"),
+            list(grouping.counts(cases).values()),
+            hard_max=self.option("objective") == "hardmax",
+            distributed=self.is_ddp,
+            device=self.device,
+        )
+        self.adapted_loss.set_group_weights(torch.ones(len(grouping.names) + 1, device=self.device))
+        super().prepare_loss(cases)
+
+    def fairness_state(self) -> dict[str, torch.Tensor]:
+        """Return ``q``."""
+        return {**super().fairness_state(), "q": self.adapted_loss.dro.q}
+
+    def load_fairness_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Take over ``q``."""
+        super().load_fairness_state(state)
+        self.adapted_loss.dro.q.copy_(state["q"])
+
+    def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
+        """Log the group weights."""
+        super().on_train_epoch_end(train_outputs)
+        names, q = self.grouping.names, self.adapted_loss.dro.q.tolist()
+        shown = [
+            f"{name} {value:.4f}" if self._subgroup_log.shows("train", name) else f"{name} -"
+            for name, value in zip(names, q, strict=True)
+        ]
+        self.print_to_log_file(f"q by {self.grouping.expression}: {', '.join(shown)}")

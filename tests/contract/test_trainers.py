@@ -1,0 +1,197 @@
+"""What every trainer must do, whatever its method."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+from nnunetv2.model_sharing.model_export import export_pretrained_model
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from nnunetv2_fair.trainers import METHODS
+from nnunetv2_fair.trainers.checkpoint import KEY
+from tests.trainers.seeding import make_seeded_trainer, seeded_epoch_start
+from tests.trainers.test_trainers import registered  # noqa: F401
+
+PROJECT = Path(__file__).parents[2]
+PERSONAL = (b"secretpatient", b"case_0")
+GROUPS = (b"female", b"50-64")
+
+
+@pytest.fixture(autouse=True)
+def seeded(monkeypatch):
+    monkeypatch.setattr(nnUNetTrainer, "on_train_epoch_start", seeded_epoch_start)
+
+
+def outcome(trainer):
+    """Weights, adaptive state and logs of a training that is done."""
+    folder = Path(trainer.output_folder)
+    return {
+        "weights": torch.cat([p.detach().flatten() for p in trainer.network.parameters()]),
+        "state": trainer.fairness_state(),
+        "subgroups": pd.read_csv(folder / "subgroup_log.csv"),
+        "curves": {
+            key: trainer.logger.get_checkpoint()[key]
+            for key in ("train_losses", "val_losses", "mean_fg_dice")
+        },
+    }
+
+
+def assert_same(one, other):
+    assert torch.equal(one["weights"], other["weights"])
+    assert set(one["state"]) == set(other["state"])
+    for name, value in one["state"].items():
+        assert torch.equal(value, other["state"][name]), name
+    pd.testing.assert_frame_equal(one["subgroups"], other["subgroups"])
+    assert one["curves"] == other["curves"]
+
+
+def train(name):
+    """Train two epochs; return what came of it and the checkpoint after the first."""
+    trainer = make_seeded_trainer(name)
+    kept = Path(trainer.output_folder).parents[2] / "after_epoch_1.pth"
+    end = trainer.on_epoch_end
+
+    def keep_the_first():
+        end()
+        if trainer.current_epoch == 1:
+            shutil.copy(Path(trainer.output_folder) / "checkpoint_latest.pth", kept)
+
+    trainer.on_epoch_end = keep_the_first
+    trainer.run_training()
+    return trainer, kept
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_trains_continues_predicts_and_exports(name, tiny_nnunet, tmp_path, monkeypatch):
+    trainer, after_first = train(name)
+    undisturbed = outcome(trainer)
+    assert torch.isfinite(undisturbed["weights"]).all()
+    log = undisturbed["subgroups"]
+    assert log["epoch"].tolist() == [0, 0, 1, 1]
+    assert np.isfinite(log["train_loss"]).all()
+    folder = Path(trainer.output_folder)
+
+    # go on from the first epoch's checkpoint, and arrive at the same
+    again = make_seeded_trainer(name)
+    again.load_checkpoint(str(after_first))
+    assert again.current_epoch == 1
+    again.run_training()
+    assert_same(outcome(again), undisturbed)
+
+    # predict with nothing but the model
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setenv("nnUNet_raw", str(elsewhere))
+    monkeypatch.setenv("nnUNet_preprocessed", str(elsewhere))
+    predictor = nnUNetPredictor(
+        device=torch.device("cpu"), perform_everything_on_device=False, use_mirroring=False
+    )
+    predictor.initialize_from_trained_model_folder(str(folder.parent), (0,))
+    rng = np.random.default_rng(0)
+    picture = rng.normal(100, 20, (1, 1, 40, 48)).astype(np.float32)
+    mask = predictor.predict_single_npy_array(picture, {"spacing": (999, 1, 1)})
+    assert mask.shape == (1, 40, 48)
+    assert set(np.unique(mask)) <= {0, 1}
+
+    # export; nnU-Net asks for the summary that its validation would have written
+    (folder / "validation").mkdir()
+    (folder / "validation" / "summary.json").write_text("{}")
+    archive = tmp_path / "model.zip"
+    checkpoints = ("checkpoint_final.pth", "checkpoint_best.pth")
+    export_pretrained_model(
+        "Dataset901_Tiny", str(archive), ("2d_trial",), name, "nnUNetPlans", (0,),
+        save_checkpoints=checkpoints,
+    )  # fmt: skip
+    with zipfile.ZipFile(archive) as members:
+        names = members.namelist()
+        assert {Path(member).name for member in names} >= {*checkpoints, "plans.json"}
+        assert not [member for member in names if "demographics" in member]
+        for member in names:
+            content = members.read(member)
+            # debug.json names the groups that there are, a checkpoint not even these
+            is_checkpoint = member.endswith(".pth")
+            for told in PERSONAL + (GROUPS if is_checkpoint else ()):
+                assert told not in content, (member, told)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_nothing_adapts_in_validation(name, tiny_nnunet):
+    trainer = make_seeded_trainer(name)
+    trainer.initialize()
+    trainer.on_train_start()
+    trainer.on_train_epoch_start()
+    outputs = [trainer.train_step(next(trainer.dataloader_train)) for _ in range(2)]
+    trainer.on_train_epoch_end(outputs)
+    before = {key: value.clone() for key, value in trainer.fairness_state().items()}
+    trainer.on_validation_epoch_start()
+    with torch.no_grad():
+        for _ in range(2):
+            trainer.validation_step(next(trainer.dataloader_val))
+    after = trainer.fairness_state()
+    assert set(after) == set(before)
+    for key, value in before.items():
+        assert torch.equal(value, after[key]), key
+
+
+@pytest.mark.parametrize("name", ["nnUNetTrainerOversamplingGroupDRO", "nnUNetTrainerFairMedSeg"])
+def test_a_killed_training_continues_as_if_nothing_had_happened(name, tiny_nnunet):
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.trainers.seeding", name],
+        cwd=PROJECT, env=dict(os.environ), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+    checkpoint = next(tiny_nnunet["results"].rglob("checkpoint_latest.pth"))
+    saved = torch.load(checkpoint, weights_only=False)
+    assert saved["current_epoch"] == 1
+    assert saved[KEY]["state"], "this trainer has something to keep"
+    trainer = make_seeded_trainer(name)
+    trainer.load_checkpoint(str(checkpoint))
+    trainer.run_training()
+    continued = outcome(trainer)
+    shutil.rmtree(Path(trainer.output_folder).parent)
+    undisturbed, _ = train(name)
+    assert_same(continued, outcome(undisturbed))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", METHODS)
+def test_nnunets_commands_take_every_trainer(name, tiny_nnunet, tmp_path, monkeypatch):
+    monkeypatch.setenv("nnUNet_n_proc_DA", "1")
+    trainer = f"{name}_1epochs"
+
+    def nnunet(command, *arguments, **variables):
+        done = subprocess.run(
+            [str(Path(sys.executable).parent / command), *map(str, arguments)],
+            env={**os.environ, **variables}, cwd=tmp_path,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+    nnunet("nnUNetv2_train", "901", "2d_trial", 0, "-tr", trainer, "-device", "cpu")
+    elsewhere, predictions = tmp_path / "elsewhere", tmp_path / "predictions"
+    elsewhere.mkdir()
+    nnunet(
+        "nnUNetv2_predict", "-d", "901", "-i", tiny_nnunet["raw"] / "imagesTs", "-o", predictions,
+        "-c", "2d_trial", "-f", 0, "-tr", trainer, "-device", "cpu", "-npp", 1, "-nps", 1,
+        nnUNet_preprocessed=str(elsewhere),
+    )  # fmt: skip
+    assert len(list(predictions.glob("*.png"))) == 6
+    archive = tmp_path / "model.zip"
+    nnunet("nnUNetv2_export_model_to_zip", "-d", "901", "-o", archive, "-c", "2d_trial", "-f", 0,
+           "-tr", trainer)  # fmt: skip
+    with zipfile.ZipFile(archive) as members:
+        for member in members.namelist():
+            assert "demographics" not in member
+            assert b"secretpatient" not in members.read(member)
+    folder = next(tiny_nnunet["results"].rglob("debug.json")).parent
+    assert json.loads((folder / "debug.json").read_text())

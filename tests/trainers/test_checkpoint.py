@@ -1,0 +1,124 @@
+"""Continuing a training: what stands in the checkpoint, and what is refused."""
+
+import json
+
+import pytest
+import torch
+
+from nnunetv2_fair.errors import TrainingError
+from nnunetv2_fair.trainers import SubgroupTrainer
+from nnunetv2_fair.trainers.checkpoint import KEY, FairnessCheckpoint, write_checkpoint
+from tests.trainers.test_trainers import make_trainer, registered, rewrite_sex  # noqa: F401
+
+NAME = "nnUNetTrainerOversampling_2epochs"
+OURS = FairnessCheckpoint("sex", "v", "t", {"q": torch.tensor([0.25, 0.75])})
+
+
+@pytest.fixture
+def stateful(monkeypatch):
+    """The trainers count their training steps and would like to keep the count."""
+    monkeypatch.setattr(SubgroupTrainer, "steps", 0, raising=False)
+    step = SubgroupTrainer.train_step
+
+    def counting_step(self, batch):
+        self.steps += 1
+        return step(self, batch)
+
+    def load(self, state):
+        self.steps = int(state["steps"])
+
+    monkeypatch.setattr(SubgroupTrainer, "train_step", counting_step)
+    monkeypatch.setattr(
+        SubgroupTrainer, "fairness_state", lambda self: {"steps": torch.tensor(self.steps)}
+    )
+    monkeypatch.setattr(SubgroupTrainer, "load_fairness_state", load)
+
+
+def train_one_of_two(tiny_nnunet):
+    trainer = make_trainer(NAME, iterations=2)
+    trainer.num_epochs = 1
+    trainer.run_training()
+    return next(tiny_nnunet["results"].rglob("checkpoint_final.pth"))
+
+
+def continued(checkpoint):
+    trainer = make_trainer(NAME, iterations=2)
+    trainer.load_checkpoint(str(checkpoint))
+    return trainer
+
+
+def log_text(tiny_nnunet):
+    return "\n".join(p.read_text() for p in tiny_nnunet["results"].rglob("training_log*.txt"))
+
+
+def test_adaptive_state_goes_on(tiny_nnunet, stateful):
+    checkpoint = train_one_of_two(tiny_nnunet)
+    ours = torch.load(checkpoint, weights_only=False)[KEY]
+    assert ours["expression"] == "sex"
+    assert ours["state"] == {"steps": 2}
+    trainer = continued(checkpoint)
+    trainer.run_training()
+    assert trainer.steps == 4
+    assert "starts anew" not in log_text(tiny_nnunet)
+    assert not list(tiny_nnunet["results"].rglob("*.tmp"))
+
+
+def test_a_changed_table_is_refused_and_can_be_allowed(tiny_nnunet, stateful, monkeypatch):
+    checkpoint = train_one_of_two(tiny_nnunet)
+    rewrite_sex(tiny_nnunet, lambda i, sex: "male" if i == 0 else sex)
+    with pytest.raises(TrainingError) as caught:
+        continued(checkpoint).run_training()
+    message = str(caught.value)
+    assert "demographics.csv or its dictionary has changed" in message
+    assert "set nnUNet_fair_allow_changed_table=1" in message
+    monkeypatch.setenv("nnUNet_fair_allow_changed_table", "0")
+    with pytest.raises(TrainingError):
+        continued(checkpoint).run_training()
+    monkeypatch.setenv("nnUNet_fair_allow_changed_table", "1")
+    trainer = continued(checkpoint)
+    trainer.run_training()
+    assert "continuing with a changed demographics table" in log_text(tiny_nnunet)
+    assert trainer.steps == 4
+
+
+def test_state_of_other_groups_is_not_taken_over(tiny_nnunet, stateful, monkeypatch):
+    checkpoint = train_one_of_two(tiny_nnunet)
+    path = tiny_nnunet["preprocessed"] / "demographics.json"
+    schema = json.loads(path.read_text())
+    schema["attributes"]["sex"]["levels"].reverse()
+    path.write_text(json.dumps(schema))
+    monkeypatch.setenv("nnUNet_fair_allow_changed_table", "1")
+    trainer = continued(checkpoint)
+    trainer.run_training()
+    assert "has other groups: what adapts to them starts anew" in log_text(tiny_nnunet)
+    assert trainer.steps == 2
+
+
+def test_nnunets_own_checkpoint_is_continued_with_a_warning(tiny_nnunet, stateful):
+    checkpoint = train_one_of_two(tiny_nnunet)
+    content = torch.load(checkpoint, weights_only=False)
+    del content[KEY]
+    torch.save(content, checkpoint)
+    trainer = continued(checkpoint)
+    trainer.run_training()
+    assert "checkpoint holds no state of nnunetv2_fair" in log_text(tiny_nnunet)
+    assert trainer.steps == 2
+
+
+def test_a_failed_write_leaves_the_old_checkpoint(tmp_path):
+    path = tmp_path / "checkpoint_latest.pth"
+    write_checkpoint(path, lambda name: torch.save({"epoch": 1}, name), OURS)
+    before = path.read_bytes()
+
+    def fail(name):
+        torch.save({"epoch": 2}, name)
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_checkpoint(path, fail, OURS)
+    assert path.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint_latest.pth"]
+
+
+def test_repr_shows_no_state():
+    assert "0.75" not in repr(OURS)
