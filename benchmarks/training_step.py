@@ -44,6 +44,11 @@ def start(name: str, configuration: str, device: str) -> Any:
 
     trainer = get_trainer_from_args("901", configuration, 0, name, device=torch.device(device))
     trainer.on_train_start()
+    # some trainers weigh samples only after they have seen a validation
+    trainer.on_validation_epoch_start()
+    with torch.no_grad():
+        outputs = [trainer.validation_step(next(trainer.dataloader_val)) for _ in range(3)]
+    trainer.on_validation_epoch_end(outputs)
     trainer.on_train_epoch_start()
     return trainer
 

@@ -172,7 +172,7 @@ def test_nnunets_commands_take_every_trainer(name, tiny_nnunet, tmp_path, monkey
     def nnunet(command, *arguments, **variables):
         done = subprocess.run(
             [str(Path(sys.executable).parent / command), *map(str, arguments)],
-            env={**os.environ, **variables}, cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(PROJECT), **variables}, cwd=tmp_path,
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
