@@ -4,8 +4,9 @@ Builds a phantom dataset, lets real nnU-Net plan and preprocess it, then takes s
 ``nnUNetTrainer`` and of every trainer under test in turn, in one process: ``next`` batch (drawn and
 augmented in the same process) plus ``train_step``. Prints the ratio of each pair of steps.
 
-    python benchmarks/training_step.py                       # 2D, 128x128, nnU-Net's own network
-    python benchmarks/training_step.py --configuration 2d_trial --steps 200
+    python benchmarks/training_step.py --shape 128 128           # 2D, nnU-Net's own network
+    python benchmarks/training_step.py --shape 32 64 64          # 3D
+    python benchmarks/training_step.py --trial --steps 200       # the small network of `trial`
 """
 
 import argparse
@@ -20,21 +21,24 @@ from typing import Any
 import numpy as np
 
 
-def prepare_dataset(root: Path, side: int) -> None:
+def prepare_dataset(root: Path, shape: list[int], configuration: str) -> None:
     """Make the dataset and let nnU-Net preprocess it."""
     from nnunetv2_fair.cli import phantoms, prepare, trial
+
+    size = [str(side) for side in shape]
 
     for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         (root / variable).mkdir()
         os.environ[variable] = str(root / variable)
-    arguments = ["-d", "901", "-n", "Benchmark", "--shape", str(side), str(side)]
-    assert phantoms.main([*arguments, "--patients", "60", "--bias", "representation"]) == 0
+    arguments = ["-d", "901", "-n", "Benchmark", "--dimension", str(len(shape))]
+    arguments += ["--shape", *size, "--patients", "60", "--bias", "representation"]
+    assert phantoms.main(arguments) == 0
     assert prepare.main(["-d", "901"]) == 0
     command = Path(sys.executable).parent / "nnUNetv2_plan_and_preprocess"
-    options = ["-d", "901", "-c", "2d", "-np", "1", "-npfp", "1"]
+    options = ["-d", "901", "-c", configuration, "-np", "1", "-npfp", "1"]
     environment = {**os.environ, "nnUNet_n_proc_DA": "1"}
     subprocess.run([str(command), *options], check=True, stdout=subprocess.DEVNULL, env=environment)
-    assert trial.main(["-d", "901", "--patch", str(side)]) == 0
+    assert trial.main(["-d", "901", "-c", configuration, "--patch", str(max(shape))]) == 0
 
 
 def start(name: str, configuration: str, device: str) -> Any:
@@ -56,24 +60,27 @@ def start(name: str, configuration: str, device: str) -> Any:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--trainers", nargs="+", default=["nnUNetTrainerOversampling"])
-    parser.add_argument("--configuration", default="2d")
-    parser.add_argument("--side", type=int, default=128)
+    parser.add_argument("--trainers", nargs="+", help="default: all")
+    parser.add_argument("--shape", nargs="+", type=int, default=[128, 128], help="of the images")
+    parser.add_argument("--trial", action="store_true", help="small network")
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as folder:
-        prepare_dataset(Path(folder), args.side)
+        configuration = "2d" if len(args.shape) == 2 else "3d_fullres"
+        prepare_dataset(Path(folder), args.shape, configuration)
+        configuration += "_trial" if args.trial else ""
         os.environ["nnUNet_n_proc_DA"] = "0"
 
         import torch
 
         from nnunetv2_fair import registration
+        from nnunetv2_fair.trainers import METHODS
 
         registration.register()
-        names = ["nnUNetTrainer", *args.trainers]
-        trainers = [start(name, args.configuration, args.device) for name in names]
+        names = ["nnUNetTrainer", *(args.trainers or METHODS)]
+        trainers = [start(name, configuration, args.device) for name in names]
         batch = next(trainers[0].dataloader_train)["data"].shape
         seconds: dict[str, list[float]] = {name: [] for name in names}
         for step in range(args.steps + 3):
