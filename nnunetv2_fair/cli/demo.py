@@ -145,7 +145,7 @@ def plan(root: Path, args: argparse.Namespace) -> list[Step]:
         ),
     ]  # fmt: skip
     for short, method in (("baseline", _BASELINE), ("oversampling", _MITIGATED)):
-        trainer = f"{method}_{args.epochs}epochs"
+        trainer = f"{method}_{args.epochs}epoch{'s' if args.epochs > 1 else ''}"
         predictions = root / f"predictions_{short}"
         steps += [
             Step(

@@ -16,7 +16,8 @@ from typing import Any
 
 from nnunetv2_fair.errors import TrainerNameError, shorten
 
-_EPOCHS = re.compile(r"(\d+)epochs")
+#: nnU-Net's own trainer of one epoch has no plural s.
+_EPOCHS = re.compile(r"(\d+)epochs?")
 
 
 @dataclass(frozen=True)

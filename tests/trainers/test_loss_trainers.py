@@ -235,7 +235,9 @@ def test_volumes_with_regions_and_ignore_label(tmp_path, monkeypatch):
         trainer = get_trainer_from_args(
             "902", "3d_fullres_trial", 0, f"{method}_1epochs", device=torch.device("cpu")
         )
-        trainer.num_iterations_per_epoch = trainer.num_val_iterations_per_epoch = 2
+        # 36 samples: that none of them is of the smaller group has a chance of 1 in 100 million
+        trainer.num_iterations_per_epoch = 6
+        trainer.num_val_iterations_per_epoch = 2
         trainer.run_training()
         results = Path(environment["nnUNet_results"])
         log = pd.read_csv(next(results.rglob(f"{method}_1epochs__*/fold_0/subgroup_log.csv")))

@@ -25,6 +25,7 @@ METHODS = {"nnUNetTrainerAPPLE": OPTIONS, "nnUNetTrainerAPPLEPlus": {}}
         ("nnUNetTrainerAPPLE", Experiment("nnUNetTrainerAPPLE")),
         ("nnUNetTrainerAPPLE_sex", Experiment("nnUNetTrainerAPPLE", "sex")),
         ("nnUNetTrainerAPPLE_5epochs", Experiment("nnUNetTrainerAPPLE", epochs=5)),
+        ("nnUNetTrainerAPPLE_1epoch", Experiment("nnUNetTrainerAPPLE", epochs=1)),
         (
             "nnUNetTrainerAPPLE_sex+age_beta0.1_100epochs",
             Experiment("nnUNetTrainerAPPLE", "sex+age", {"beta": 0.1}, 100),
