@@ -179,7 +179,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--methods", nargs="+", help="default: all")
     parser.add_argument("--epochs", type=int, default=10, choices=(5, 10, 20, 50))
-    parser.add_argument("--iterations", type=int, default=30, help="steps per epoch")
+    parser.add_argument("--iterations", type=int, default=100, help="steps per epoch")
     parser.add_argument("--patients", type=int, default=200)
     parser.add_argument("--minority", type=float, default=0.05)
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
