@@ -9,6 +9,7 @@ from typing import Any
 from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.result import Interval, MetricInfo, interval_from_json, to_json
 from nnunetv2_fair.paths import COMPARISON_JSON
+from nnunetv2_fair.subgroups.table import replace_file
 
 COMPARISON_FORMAT = 1
 
@@ -159,10 +160,8 @@ class ModelComparison:
         """Write ``comparison.json``; it appears whole or not at all."""
         content = {f.name: to_json(getattr(self, f.name)) for f in fields(self)}
         content["format"] = COMPARISON_FORMAT
-        temporary = folder / f".{COMPARISON_JSON}.tmp"
         text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
-        temporary.replace(folder / COMPARISON_JSON)
+        replace_file(folder / COMPARISON_JSON, text + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> "ModelComparison":

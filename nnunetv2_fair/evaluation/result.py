@@ -17,6 +17,7 @@ import pandas as pd
 
 from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.paths import PER_CASE_CSV, SUMMARY_JSON
+from nnunetv2_fair.subgroups.table import replace_file
 
 #: Pseudo-label of the mean over all labels of a case.
 AVERAGE = "average"
@@ -233,13 +234,9 @@ class EvaluationResult:
             if f.name != "per_case"
         }
         summary["format"] = SUMMARY_FORMAT
-        temporary = folder / f".{PER_CASE_CSV}.tmp"
-        self.per_case.to_csv(temporary, index=False, lineterminator="\n")
-        temporary.replace(folder / PER_CASE_CSV)
-        temporary = folder / f".{SUMMARY_JSON}.tmp"
+        replace_file(folder / PER_CASE_CSV, self.per_case.to_csv(index=False, lineterminator="\n"))
         text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
-        temporary.replace(folder / SUMMARY_JSON)
+        replace_file(folder / SUMMARY_JSON, text + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> "EvaluationResult":
