@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nnunetv2_fair.losses.monitor import EpochSummary
+from nnunetv2_fair.subgroups.table import replace_file
 
 
 class SubgroupLog:
@@ -95,9 +96,8 @@ class SubgroupLog:
         ]
 
     def _write(self, history: pd.DataFrame) -> None:
-        temporary = self._table.with_name(f".{self._table.name}.tmp")
-        history.to_csv(temporary, index=False, float_format="%.6g")
-        temporary.replace(self._table)
+        text = history.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        replace_file(self._table, text)
 
     def _draw(self, history: pd.DataFrame) -> None:
         # nnU-Net's logger sets a theme for its own large picture
