@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import TypedDict
 
-import numpy as np
-
 from nnunetv2_fair.errors import DemographicsError, shorten
 from nnunetv2_fair.subgroups.groups import Grouping
 from nnunetv2_fair.subgroups.table import DemographicsTable
@@ -53,16 +51,12 @@ def make_folds(
             f"between 2 and {n_patients}."
         )
     strata = [grouping.group_of[case] or "" for case in real]
-    # its own shuffle loses the stratification (seen with scikit-learn 1.7); patients are dealt in
-    # the order of their codes where nothing else decides, so random codes shuffle as well
-    names = sorted({patients[case] for case in real})
-    codes = dict(zip(names, np.random.default_rng(seed).permutation(len(names)), strict=True))
-    splitter = StratifiedGroupKFold(n_splits=n_folds)
+    splitter = StratifiedGroupKFold(n_splits=n_folds, shuffle=True, random_state=seed)
     folds: list[Fold] = []
     with warnings.catch_warnings():
         # groups with fewer members than folds are reported by `missing_groups`, in our words
         warnings.filterwarnings("ignore", message="The least populated class")
-        for train, val in splitter.split(real, strata, [codes[patients[case]] for case in real]):
+        for train, val in splitter.split(real, strata, [patients[case] for case in real]):
             folds.append(
                 {"train": [real[i] for i in train] + synthetic, "val": [real[i] for i in val]}
             )
