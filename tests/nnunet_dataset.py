@@ -32,7 +32,7 @@ def write_raw(raw: Path) -> None:
         Image.fromarray(image).save(folder / f"images{part}" / f"{case}_0000.png")
         Image.fromarray(disc.astype(np.uint8)).save(folder / f"labels{part}" / f"{case}.png")
         patient = i // 2
-        sex = "" if patient == 5 else "female" if patient % 3 == 0 else "male"
+        sex = "" if patient in (5, 7) else "female" if patient % 3 == 0 else "male"
         rows.append(f"{case},secretpatient{patient},{sex},{30 + 5 * patient}")
     content = {
         "channel_names": {"0": "grey"},

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TypedDict
 
+import numpy as np
+
 from nnunetv2_fair.errors import DemographicsError, shorten
 from nnunetv2_fair.subgroups.groups import Grouping
 from nnunetv2_fair.subgroups.table import DemographicsTable
@@ -51,16 +53,22 @@ def make_folds(
             f"between 2 and {n_patients}."
         )
     strata = [grouping.group_of[case] or "" for case in real]
-    splitter = StratifiedGroupKFold(n_splits=n_folds, shuffle=True, random_state=seed)
+    # scikit-learn's own shuffle loses the stratification in some releases (seen with 1.7). It deals
+    # patients in the order of their codes where nothing else decides, so random codes shuffle as
+    # well; and the first folds get what cannot be shared out, so the folds are shuffled too.
+    rng = np.random.default_rng(seed)
+    names = sorted({patients[case] for case in real})
+    codes = dict(zip(names, rng.permutation(len(names)), strict=True))
+    splitter = StratifiedGroupKFold(n_splits=n_folds)
     folds: list[Fold] = []
     with warnings.catch_warnings():
         # groups with fewer members than folds are reported by `missing_groups`, in our words
         warnings.filterwarnings("ignore", message="The least populated class")
-        for train, val in splitter.split(real, strata, [patients[case] for case in real]):
+        for train, val in splitter.split(real, strata, [codes[patients[case]] for case in real]):
             folds.append(
                 {"train": [real[i] for i in train] + synthetic, "val": [real[i] for i in val]}
             )
-    return folds
+    return [folds[i] for i in rng.permutation(n_folds)]
 
 
 def missing_groups(grouping: Grouping, folds: Sequence[Fold], cases: Sequence[str]) -> list[str]:

@@ -36,7 +36,7 @@ def test_copies_the_table_and_writes_folds_by_patient(dataset, capsys):
         assert not set(table.loc[fold["train"], "patient"]) & set(table.loc[fold["val"], "patient"])
         assert len(fold["train"]) + len(fold["val"]) == 24
     assert "24 training and 6 test cases of 15 patients" in out
-    assert "sex is unknown for 2 cases" in out
+    assert "sex is unknown for 4 cases" in out
     assert "secretpatient" not in out
     assert "Next: nnUNetv2_plan_and_preprocess -d 901" in out
 

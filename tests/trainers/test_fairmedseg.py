@@ -175,5 +175,5 @@ def test_a_numeric_attribute_without_bins_is_refused_if_named(tiny_nnunet):
 
 
 def test_unknown_values_can_be_refused(tiny_nnunet):
-    with pytest.raises(DemographicsError, match="2 cases have no value of 'sex'"):
+    with pytest.raises(DemographicsError, match="4 cases have no value of 'sex'"):
         start("nnUNetTrainerFairMedSeg_unknownerror")

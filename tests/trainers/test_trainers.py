@@ -228,7 +228,7 @@ def rewrite_sex(tiny_nnunet, change):
             "nnUNetTrainerOversampling_unknownerror",
             lambda folders: None,
             DemographicsError,
-            "2 cases have no value of 'sex'",
+            "4 cases have no value of 'sex'",
         ),
     ],
 )
