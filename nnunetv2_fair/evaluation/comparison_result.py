@@ -11,7 +11,7 @@ from nnunetv2_fair.evaluation.result import Interval, MetricInfo, interval_from_
 from nnunetv2_fair.paths import COMPARISON_JSON
 from nnunetv2_fair.subgroups.table import replace_file
 
-COMPARISON_FORMAT = 1
+COMPARISON_FORMAT = 2
 
 #: Fairness measures of which more is fairer; of all others less (in magnitude) is fairer.
 HIGHER_IS_FAIRER = frozenset({"es_std", "es_absolute"})
@@ -26,11 +26,14 @@ class Difference:
         interval: Paired bootstrap interval: both models are resampled with the same patients.
         p_value: Wilcoxon signed-rank test over the units; None where there is no such test
             (worst group, gaps), NaN if there are too few units.
+        corrected_p: Corrected by Holm's method over the family: the tests of all models,
+            attributes, labels and groups by the same metric. None and NaN as ``p_value``.
     """
 
     value: float
     interval: Interval
     p_value: float | None = None
+    corrected_p: float | None = None
 
 
 @dataclass(frozen=True)
@@ -201,11 +204,11 @@ class ModelComparison:
 
 
 def _difference(entry: Mapping[str, Any]) -> Difference:
-    p_value = entry["p_value"]
+    p_values = (entry["p_value"], entry["corrected_p"])
     return Difference(
         float(entry["value"]),
         interval_from_json(entry["interval"]),
-        None if p_value is None else float(p_value),
+        *(None if p_value is None else float(p_value) for p_value in p_values),
     )
 
 

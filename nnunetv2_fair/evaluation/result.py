@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 
 from nnunetv2_fair.errors import EvaluationError
+from nnunetv2_fair.evaluation.discovery_result import Discovery
+from nnunetv2_fair.evaluation.text_table import TextTable
 from nnunetv2_fair.paths import PER_CASE_CSV, SUMMARY_JSON
 from nnunetv2_fair.subgroups.table import replace_file
 
@@ -28,7 +30,7 @@ EMPTY_PREDICTION = "empty_prediction"
 EMPTY_REFERENCE = "empty_reference"
 MISSING_PREDICTION = "missing_prediction"
 
-SUMMARY_FORMAT = 1
+SUMMARY_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class MetricInfo:
         unit: ``""`` (none), ``mm`` or ``px``.
         better: Whether higher or lower values are better.
         definition: One or two sentences, with the rule for empty masks.
+        one_minus_is_error: Whether 1 minus the value is an error rate, so that ratios of errors
+            (SER, SKEW) and equity scaling mean something.
     """
 
     name: str
@@ -48,6 +52,7 @@ class MetricInfo:
     unit: str
     better: Literal["higher", "lower"]
     definition: str
+    one_minus_is_error: bool = False
 
     @property
     def column(self) -> str:
@@ -120,11 +125,42 @@ class Gap:
 
 @dataclass(frozen=True)
 class GroupTest:
-    """A two-sided test of no difference between the groups."""
+    """A two-sided test of no difference between the groups.
+
+    Attributes:
+        name: ``Mann-Whitney U`` or ``Kruskal-Wallis``.
+        statistic: U of the first group, or H.
+        p_value: Uncorrected.
+        corrected_p: Corrected by Holm's method over the family: the tests of all attributes and
+            labels by the same metric.
+        family_size: Number of tests in the family.
+    """
 
     name: str
     statistic: float
     p_value: float
+    corrected_p: float = math.nan
+    family_size: int = 1
+
+
+@dataclass(frozen=True)
+class PairEffect:
+    """How far two groups are apart, and what could have been seen.
+
+    Attributes:
+        between: (reference, other).
+        cliffs_delta: Probability that a unit of the reference has the higher value minus the
+            probability that it has the lower one, in -1..1; 0 is no difference.
+        interval: Bootstrap interval of it.
+        detectable_gap: Smallest difference of the means, in the unit of the metric, that a
+            two-sided Welch test of groups of these sizes and spreads at the 5% level shows with
+            80% probability; NaN if it cannot be said.
+    """
+
+    between: tuple[str, str]
+    cliffs_delta: float
+    interval: Interval
+    detectable_gap: float
 
 
 @dataclass(frozen=True)
@@ -140,6 +176,7 @@ class Comparison:
         left_out: Groups that enter no gap and no test, with the reason.
         gaps: Fairness measures.
         test: Mann-Whitney U or Kruskal-Wallis; None if fewer than two groups are large enough.
+        effects: One per group that is large enough, against the reference group.
     """
 
     attribute: str
@@ -150,6 +187,7 @@ class Comparison:
     left_out: Mapping[str, str]
     gaps: tuple[Gap, ...]
     test: GroupTest | None
+    effects: tuple[PairEffect, ...] = ()
 
     def gap(self, name: str) -> Gap | None:
         """Return the first fairness measure of that name."""
@@ -190,6 +228,8 @@ class EvaluationResult:
         versions: Versions of Python and the packages used.
         inputs_sha256: Hash over the bytes of all inputs.
         created: ISO 8601 time.
+        discovery: Subgroups that diverge; None if not searched for.
+        preset_tables: Tables in the form of the paper that ``--preset`` names.
     """
 
     name: str
@@ -205,6 +245,8 @@ class EvaluationResult:
     versions: Mapping[str, str] = field(default_factory=dict)
     inputs_sha256: str = ""
     created: str = ""
+    discovery: Discovery | None = None
+    preset_tables: tuple[TextTable, ...] = ()
 
     def metric(self, name: str) -> MetricInfo:
         """Return how to read a metric."""
@@ -278,6 +320,10 @@ class EvaluationResult:
                 versions=content["versions"],
                 inputs_sha256=content["inputs_sha256"],
                 created=content["created"],
+                discovery=None
+                if content["discovery"] is None
+                else Discovery.from_json(content["discovery"]),
+                preset_tables=tuple(map(TextTable.from_json, content["preset_tables"])),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise EvaluationError(
@@ -376,5 +422,20 @@ def _comparison(entry: Mapping[str, Any]) -> Comparison:
         ),
         test=None
         if test is None
-        else GroupTest(test["name"], float(test["statistic"]), float(test["p_value"])),
+        else GroupTest(
+            test["name"],
+            float(test["statistic"]),
+            float(test["p_value"]),
+            float(test["corrected_p"]),
+            int(test["family_size"]),
+        ),
+        effects=tuple(
+            PairEffect(
+                (effect["between"][0], effect["between"][1]),
+                float(effect["cliffs_delta"]),
+                interval_from_json(effect["interval"]),
+                float(effect["detectable_gap"]),
+            )
+            for effect in entry["effects"]
+        ),
     )

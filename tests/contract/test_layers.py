@@ -24,7 +24,12 @@ ALLOWED = {
     "trainers": {"losses", "sampling", "subgroups"},
     "plugin": {"trainers"},
     "evaluation": {"subgroups"},
-    "report": {"evaluation.result", "evaluation.comparison_result"},
+    "report": {
+        "evaluation.result",
+        "evaluation.comparison_result",
+        "evaluation.discovery_result",
+        "evaluation.text_table",
+    },
     "cli": {"subgroups", "dataset_conversion", "phantoms", "evaluation", "report", "registration"},
 }
 USES_TORCH = {"losses", "sampling", "trainers"}
