@@ -2,7 +2,7 @@
 
 import argparse
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,8 @@ def add_conversion_arguments(parser: argparse.ArgumentParser, name: str | None =
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="check everything and say what would be written, but write nothing",
+        help="check everything, every image and mask included; say what would be written, or all "
+        "that is wrong (exit code 1); write nothing",
     )
 
 
@@ -179,32 +180,61 @@ def value_maps(texts: Sequence[Sequence[str]]) -> dict[str, dict[str, str]]:
     return result
 
 
-def finish(plan: "DatasetPlan", args: argparse.Namespace) -> None:
-    """Write the dataset, or with ``--dry-run`` only say what would be written.
+def convert(planner: Callable[[], "DatasetPlan"], args: argparse.Namespace) -> None:
+    """Plan and write a dataset, or with ``--dry-run`` only say what would be written.
+
+    What is wrong with the new dataset's id, name or place is reported together with what is wrong
+    with the data.
+
+    Args:
+        planner: Reads and checks the original data.
+        args: Parsed arguments of :func:`add_conversion_arguments`.
 
     Raises:
         ConversionError: If anything speaks against writing.
     """
-    from nnunetv2_fair.dataset_conversion.writer import (
-        plan_problems,
-        raw_folder,
-        write_dataset,
-        written_counts,
-    )
+    from nnunetv2_fair.dataset_conversion.writer import raw_folder, target_problems
 
-    raw = raw_folder(args.o)
-    _describe(written_counts(plan), plan)
+    processes_of(args)
+    problems = target_problems(args.d, args.n, raw_folder(args.o), overwrite=args.overwrite)
+    try:
+        plan = planner()
+    except ConversionError as error:
+        if not problems:
+            raise
+        raise ConversionError(
+            f"{error}\nBesides, the dataset could not be written:\n{shorten_lines(problems)}"
+        ) from error
+    finish(plan, args)
+
+
+def finish(plan: "DatasetPlan", args: argparse.Namespace) -> None:
+    """Write a planned dataset, or with ``--dry-run`` only say what would be written.
+
+    Raises:
+        ConversionError: If anything speaks against writing.
+    """
+    from nnunetv2_fair.dataset_conversion.dry_run import dry_run_problems, files_to_write
+    from nnunetv2_fair.dataset_conversion.writer import raw_folder, write_dataset, written_counts
+
+    raw, processes = raw_folder(args.o), processes_of(args)
     if args.dry_run:
-        problems = plan_problems(plan, raw, overwrite=args.overwrite)
+        problems = dry_run_problems(plan, raw, processes=processes, overwrite=args.overwrite)
         if problems:
             raise ConversionError(
-                f"{plan.description.folder_name} could not be written:\n{shorten_lines(problems)}"
+                f"{plan.description.folder_name} could not be written:\n"
+                f"{shorten_lines(problems, 100)}"
             )
-        logger.info(
-            "Nothing was written (--dry-run). Without it: %s", raw / plan.description.folder_name
-        )
+    _describe(written_counts(plan), plan)
+    if args.dry_run:
+        logger.info("Would be written to %s:", raw / plan.description.folder_name)
+        for line in files_to_write(plan):
+            logger.info("  %s", line)
+        n_bytes = sum(job.n_bytes for job in plan.jobs)
+        logger.info("  at most %.3g MiB", n_bytes / 2**20)
+        logger.info("Nothing was written (--dry-run).")
         return
-    target = write_dataset(plan, raw, processes=processes_of(args), overwrite=args.overwrite)
+    target = write_dataset(plan, raw, processes=processes, overwrite=args.overwrite)
     logger.info("Written and read back: %s", target)
     logger.info("Next: nnUNetv2_fair_prepare -d %d", plan.description.dataset_id)
 

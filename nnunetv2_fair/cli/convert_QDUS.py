@@ -8,7 +8,7 @@ from nnunetv2_fair.cli.conversion_arguments import (
     add_conversion_arguments,
     add_picture_arguments,
     column_map,
-    finish,
+    convert,
     processes_of,
     value_maps,
 )
@@ -56,7 +56,7 @@ def _convert(args: argparse.Namespace) -> None:
         test_ratio=args.test_ratio,
         seed=args.seed,
     )
-    finish(plan_image_folder(settings, processes_of(args)), args)
+    convert(lambda: plan_image_folder(settings, processes_of(args)), args)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -182,18 +182,40 @@ def write_case(order: WriteOrder) -> CaseRecord | str:
     try:
         return finished(order) or _write(order)
     except FairError as error:
-        where = f"case '{order.job.case}'"
-        if order.job.source and order.job.source not in str(error):
-            where += f" ({order.job.source})"
-        return f"{where}: {error}"
+        return _in_words(order, error)
 
 
-def _write(order: WriteOrder) -> CaseRecord:
+def check_case(order: WriteOrder) -> str | None:
+    """Load and check the pixels of one case without writing anything.
+
+    Returns:
+        What is wrong with this case in words, as :func:`write_case` would say; None if nothing is.
+    """
+    try:
+        _load(order)
+    except FairError as error:
+        return _in_words(order, error)
+    return None
+
+
+def _in_words(order: WriteOrder, error: FairError) -> str:
+    where = f"case '{order.job.case}'"
+    if order.job.source and order.job.source not in str(error):
+        where += f" ({order.job.source})"
+    return f"{where}: {error}"
+
+
+def _load(order: WriteOrder) -> CaseData:
     try:
         data = order.job.load()
     except OSError as error:
         raise ConversionError(f"the original cannot be read: {error}") from error
     _check_pixels(order, data)
+    return data
+
+
+def _write(order: WriteOrder) -> CaseRecord:
+    data = _load(order)
     suffix = "Tr" if order.job.part == "train" else "Ts"
     ending = order.file_ending
     contents = {

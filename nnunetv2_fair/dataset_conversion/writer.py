@@ -124,15 +124,11 @@ class DatasetDescription:
         return content
 
     def problems(self) -> list[str]:
-        """Return what is wrong with the description, in words."""
+        """Return what is wrong with the description, in words.
+
+        Id and name are up to :func:`target_problems`.
+        """
         found = []
-        if not 1 <= self.dataset_id <= 999:
-            found.append(f"dataset id {self.dataset_id}: expected a number from 1 to 999 (-d)")
-        if not is_safe_dataset_name(self.name):
-            found.append(
-                f"dataset name '{self.name}': expected letters, digits, minus and underscore "
-                "only (-n)"
-            )
         if not self.channel_names:
             found.append("there are no channels")
         if self.file_ending not in PICTURE_ENDINGS + VOLUME_ENDINGS:
@@ -195,7 +191,9 @@ def plan_problems(plan: DatasetPlan, raw: Path, *, overwrite: bool = False) -> l
         overwrite: Whether a dataset of the same name may be replaced.
     """
     problems = plan.description.problems()
-    problems += _target_problems(plan.description, raw, overwrite)
+    problems += target_problems(
+        plan.description.dataset_id, plan.description.name, raw, overwrite=overwrite
+    )
     problems += _case_problems(plan)
     problems += _space_problems(plan, raw)
     return problems
@@ -247,9 +245,24 @@ def write_dataset(
     return target
 
 
-def _target_problems(description: DatasetDescription, raw: Path, overwrite: bool) -> list[str]:
+def target_problems(dataset_id: int, name: str, raw: Path, *, overwrite: bool = False) -> list[str]:
+    """Return what speaks against a dataset of that id and name in that place, in words.
+
+    Args:
+        dataset_id: 1 to 999.
+        name: Follows ``DatasetXXX_``.
+        raw: Folder of the datasets (``nnUNet_raw``); it need not exist.
+        overwrite: Whether a dataset of the same name may be replaced.
+    """
     problems = []
-    target = raw / description.folder_name
+    if not 1 <= dataset_id <= 999:
+        problems.append(f"dataset id {dataset_id}: expected a number from 1 to 999 (-d)")
+    if not is_safe_dataset_name(name):
+        problems.append(
+            f"dataset name '{name}': expected letters, digits, minus and underscore only (-n)"
+        )
+    folder_name = f"Dataset{dataset_id:03d}_{name}"
+    target = raw / folder_name
     if target.exists() and not overwrite:
         problems.append(
             f"{target} exists already. Choose another id (-d), or add --overwrite to replace it"
@@ -261,12 +274,12 @@ def _target_problems(description: DatasetDescription, raw: Path, overwrite: bool
     for variable, folder in folders.items():
         others = sorted(
             path.name
-            for path in folder.glob(f"Dataset{description.dataset_id:03d}_*")
-            if path.name != description.folder_name
+            for path in folder.glob(f"Dataset{dataset_id:03d}_*")
+            if path.name != folder_name
         )
         if others:
             problems.append(
-                f"dataset id {description.dataset_id} is taken by {shorten(others)} in {variable} "
+                f"dataset id {dataset_id} is taken by {shorten(others)} in {variable} "
                 f"({folder}); nnU-Net needs one name per id. Choose another id (-d)"
             )
     parent = _existing(raw)
@@ -366,21 +379,25 @@ def _remove_strangers(plan: DatasetPlan, dataset: Path, records: Path) -> None:
             path.unlink()
 
 
+def write_orders(plan: DatasetPlan, dataset: Path, records: Path) -> list[WriteOrder]:
+    """Return every case of a plan with what a worker has to know.
+
+    Args:
+        plan: What to write.
+        dataset: Folder that gets imagesTr, labelsTr and so on.
+        records: Folder that gets one small file per finished case.
+    """
+    description = plan.description
+    ending, values = description.file_ending, description.values
+    n_channels = len(description.channel_names)
+    return [WriteOrder(job, dataset, records, ending, n_channels, values) for job in plan.jobs]
+
+
 def _write_cases(
     plan: DatasetPlan, dataset: Path, records: Path, processes: int
 ) -> dict[str, CaseRecord]:
     description = plan.description
-    orders = [
-        WriteOrder(
-            job,
-            dataset,
-            records,
-            description.file_ending,
-            len(description.channel_names),
-            description.values,
-        )
-        for job in plan.jobs
-    ]
+    orders = write_orders(plan, dataset, records)
     begun = sum(1 for order in orders if order.record.is_file())
     if begun:
         logger.info("Going on with an interrupted conversion: %d cases were written.", begun)

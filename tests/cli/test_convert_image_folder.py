@@ -110,10 +110,29 @@ def test_dry_run_writes_nothing_and_says_what_it_would(
     out = capsys.readouterr().out
     assert "train: 16 cases of 16 patients" in out
     assert "sex, test: female " in out
+    assert f"Would be written to {raw / 'Dataset042_Tiny'}:" in out
+    assert "imagesTr, labelsTr: 16 cases as .png: p" in out
     assert "Nothing was written" in out
+
+
+def test_dry_run_lists_problems_of_data_and_target_at_once(
+    folder: Path, raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (raw / "Dataset042_Other").mkdir(parents=True)
+    before = tree(raw.parent)
     assert convert(folder, "--dry-run") == 1
     assert "id 42 is taken by Dataset042_Other" in capsys.readouterr().err
+    (folder / "masks" / "p03.png").unlink()
+    (folder / "images" / "p05.png").write_bytes(b"no picture")
+    del before["data/masks/p03.png"], before["data/images/p05.png"]
+    assert convert(folder, "--dry-run") == 1
+    error = capsys.readouterr().err
+    assert "id 42 is taken by Dataset042_Other" in error
+    assert "image without mask: p03.png" in error
+    assert "p05.png" in error
+    after = tree(raw.parent)
+    del after["data/images/p05.png"]
+    assert after == before
 
 
 def test_a_map_of_columns_in_a_file_and_an_excel_table(folder: Path, raw: Path) -> None:
