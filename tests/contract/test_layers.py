@@ -10,18 +10,20 @@ import pytest
 import nnunetv2_fair
 
 ROOT = Path(nnunetv2_fair.__file__).parent
-EVERYONE = {"errors", "paths"}
+EVERYONE = {"errors", "paths", "integrity"}
 #: Internal packages that each package may import, besides itself and EVERYONE.
 ALLOWED = {
     "errors": set(),
     "paths": set(),
+    "integrity": set(),
     "registration": set(),
     "subgroups": set(),
     "losses": set(),
     "sampling": set(),
+    "networks": set(),
     "dataset_conversion": {"subgroups"},
     "phantoms": {"subgroups"},
-    "trainers": {"losses", "sampling", "subgroups"},
+    "trainers": {"losses", "networks", "sampling", "subgroups"},
     "plugin": {"trainers"},
     "evaluation": {"subgroups"},
     "report": {
@@ -32,7 +34,7 @@ ALLOWED = {
     },
     "cli": {"subgroups", "dataset_conversion", "phantoms", "evaluation", "report", "registration"},
 }
-USES_TORCH = {"losses", "sampling", "trainers"}
+USES_TORCH = {"losses", "networks", "sampling", "trainers"}
 USES_NNUNET = {"trainers"}
 FILES = sorted(ROOT.rglob("*.py"))
 

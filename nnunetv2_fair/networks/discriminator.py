@@ -1,0 +1,66 @@
+"""Guessing the group from an embedding."""
+
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import nn
+
+#: Widths of the two hidden blocks. The paper gives the number of blocks, not their widths.
+_WIDTHS = (128, 64)
+
+
+def pool(features: torch.Tensor) -> torch.Tensor:
+    """Return the mean over all positions.
+
+    Args:
+        features: ``(B, C, ...)``, or ``(B, C)`` that is pooled already.
+
+    Returns:
+        ``(B, C)``.
+    """
+    return features if features.ndim == 2 else features.flatten(2).mean(2)
+
+
+class AttributeDiscriminator(nn.Module):
+    """Three blocks of linear layer and batch normalisation on the pooled embedding.
+
+    LeakyReLU stands between the blocks; without it the three would be one linear layer.
+
+    Batch normalisation needs two samples to compare. With fewer the running statistics of the
+    batches before take their place.
+
+    Source: Xu et al., "Fair ultrasound diagnosis via adversarial protected attribute aware
+    perturbations on latent embeddings", npj Digital Medicine 2025, D_p.
+
+    Args:
+        in_channels: Channels of the embedding.
+        n_groups: Groups to tell apart, two or more.
+    """
+
+    def __init__(self, in_channels: int, n_groups: int) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = []
+        sizes = (in_channels, *_WIDTHS, n_groups)
+        for size, next_size in pairwise(sizes):
+            blocks += [nn.Linear(size, next_size), nn.BatchNorm1d(next_size), nn.LeakyReLU()]
+        self.layers = nn.Sequential(*blocks[:-1])
+        self.n_groups = n_groups
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return a logit per group.
+
+        Args:
+            features: ``(B, in_channels, ...)``, or pooled ``(B, in_channels)``.
+
+        Returns:
+            ``(B, n_groups)`` float32.
+        """
+        pooled: Any = pool(features).float()
+        if self.training and len(pooled) < 2:
+            self.eval()
+            try:
+                return self.layers(pooled)
+            finally:
+                self.train()
+        return self.layers(pooled)
