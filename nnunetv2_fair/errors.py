@@ -32,8 +32,16 @@ class ConversionError(FairError):
     """Original data cannot be turned into an nnU-Net dataset."""
 
 
+class DamagedFileError(FairError):
+    """An image file is truncated or otherwise not what was once written."""
+
+
 class EvaluationError(FairError):
     """Predictions cannot be compared with their references."""
+
+
+class ModelError(FairError):
+    """A trained model is missing or cannot be used as asked."""
 
 
 class TrainerNameError(FairError):

@@ -10,8 +10,8 @@ import numpy as np
 import PIL.Image
 import SimpleITK as sitk  # noqa: N813  (the name everybody knows it by)
 
-from nnunetv2_fair.errors import EvaluationError, shorten
-from nnunetv2_fair.evaluation.integrity import checked_digest
+from nnunetv2_fair.errors import DamagedFileError, EvaluationError, shorten
+from nnunetv2_fair.integrity import check_file
 
 #: Formats without a physical grid: the spacing in such files is print resolution at best.
 PICTURE_ENDINGS = (".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg", ".gif")
@@ -262,7 +262,12 @@ def read_label_map(path: Path) -> LabelMap:
         EvaluationError: If the file is unreadable or truncated, or holds values that are no
             integers.
     """
-    digest = checked_digest(path)
+    try:
+        checked = check_file(path)
+    except DamagedFileError as error:
+        raise EvaluationError(str(error)) from error
+    if checked.not_finite:  # SimpleITK would make zeros of them
+        raise _not_finite(path, checked.not_finite)
     geometry = read_geometry(path)
     try:
         if path.name.lower().endswith(_PILLOW_ENDINGS):
@@ -272,7 +277,7 @@ def read_label_map(path: Path) -> LabelMap:
             labels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
     except (RuntimeError, OSError, SyntaxError, ValueError) as error:
         raise _unreadable(path, error) from error
-    return LabelMap(_as_integers(labels, path).reshape(geometry.shape), geometry, digest)
+    return LabelMap(_as_integers(labels, path).reshape(geometry.shape), geometry, checked.sha256)
 
 
 def _as_integers(labels: np.ndarray, path: Path) -> np.ndarray:
@@ -282,10 +287,7 @@ def _as_integers(labels: np.ndarray, path: Path) -> np.ndarray:
         return labels.astype(np.uint8)
     finite = np.isfinite(labels)
     if not finite.all():
-        raise EvaluationError(
-            f"{path} holds {int((~finite).sum())} NaN or infinite values; expected whole label "
-            "numbers. Export the label map again."
-        )
+        raise _not_finite(path, int((~finite).sum()))
     whole = np.rint(labels)
     broken = labels[whole != labels]
     if broken.size:
@@ -296,6 +298,13 @@ def _as_integers(labels: np.ndarray, path: Path) -> np.ndarray:
             "nearest neighbour)."
         )
     return whole.astype(np.int32)
+
+
+def _not_finite(path: Path, count: int) -> EvaluationError:
+    return EvaluationError(
+        f"{path} holds {count} NaN or infinite values; expected whole label numbers. Export the "
+        "label map again."
+    )
 
 
 def label_values(labels: np.ndarray) -> list[int]:

@@ -1,10 +1,8 @@
-import gzip
 import hashlib
 import json
 import math
 import re
 import shutil
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,6 @@ import tifffile
 from PIL import Image
 
 from nnunetv2_fair.errors import EvaluationError
-from nnunetv2_fair.evaluation.integrity import checked_digest
 from nnunetv2_fair.evaluation.masks import (
     find_masks,
     geometry_difference,
@@ -112,26 +109,6 @@ def test_values_that_are_no_labels(
         read_label_map(path)
 
 
-def test_nan_is_found_wherever_blocks_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    labels = np.zeros((4, 9, 13), dtype=np.float64)
-    labels[0, 0, 0] = labels[3, 8, 12] = math.nan
-    path = write_mask(tmp_path / "case.nii.gz", labels)
-    for block in (7, 349, 353, 1000):
-        monkeypatch.setattr("nnunetv2_fair.evaluation.integrity._BLOCK", block)
-        with pytest.raises(EvaluationError, match="holds 2 NaN or infinite values"):
-            checked_digest(path)
-
-
-def test_file_smaller_than_the_larger_header(tmp_path: Path):
-    path = write_mask(tmp_path / "case.nii", np.array([[1, math.nan, 2]], np.float32))
-    assert path.stat().st_size < 540
-    with pytest.raises(EvaluationError, match="holds 1 NaN"):
-        checked_digest(path)
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(EvaluationError, match="is truncated"):
-        checked_digest(path)
-
-
 @pytest.mark.parametrize("ending", [".png", ".bmp", ".tif"])
 def test_colour_pictures_are_refused(tmp_path: Path, ending: str):
     path = tmp_path / f"case{ending}"
@@ -168,20 +145,6 @@ def test_truncated_files_are_refused(tmp_path: Path, ending: str, kept: float):
         read_label_map(path)
 
 
-@pytest.mark.parametrize("compress", [False, True])
-def test_truncated_metaimages_are_refused_by_our_own_check(tmp_path: Path, compress: bool):
-    # old versions of SimpleITK fill the missing part with zeros
-    image = sitk.GetImageFromArray(np.random.default_rng(0).integers(0, 9, (5, 8, 11), np.int16))
-    for name in ("case.mha", "case.mhd"):
-        sitk.WriteImage(image, str(tmp_path / name), compress)
-        checked_digest(tmp_path / name)
-        (data,) = [p for p in tmp_path.iterdir() if p.suffix in (".mha", ".raw", ".zraw")]
-        data.write_bytes(data.read_bytes()[:-1])
-        with pytest.raises(EvaluationError, match=rf"{data.name} is truncated: it holds \d+ bytes"):
-            checked_digest(tmp_path / name)
-        data.unlink()
-
-
 def test_cut_in_the_checksum_is_noticed(tmp_path: Path):
     path = write_mask(tmp_path / "case.nii.gz", VOLUME)
     path.write_bytes(path.read_bytes()[:-4])
@@ -189,68 +152,10 @@ def test_cut_in_the_checksum_is_noticed(tmp_path: Path):
         read_label_map(path)
 
 
-def test_flipped_byte_is_noticed(tmp_path: Path):
-    path = write_mask(tmp_path / "case.nii.gz", VOLUME)
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 0xFF
-    path.write_bytes(data)
-    with pytest.raises(EvaluationError, match="compressed data cannot be read"):
-        checked_digest(path)
-
-
 def test_text_is_no_image(tmp_path: Path):
     (tmp_path / "case.png").write_text("not a picture")
     with pytest.raises(EvaluationError, match=r"case\.png cannot be read as an image"):
         read_label_map(tmp_path / "case.png")
-
-
-def test_gzip_of_several_members_and_padding_is_whole(tmp_path: Path):
-    plain = write_mask(tmp_path / "plain.nii", VOLUME).read_bytes()
-    path = tmp_path / "case.nii.gz"
-    path.write_bytes(gzip.compress(plain[:400]) + gzip.compress(plain[400:]) + b"\0" * 7)
-    assert checked_digest(path) == hashlib.sha256(path.read_bytes()).hexdigest()
-    path.write_bytes(gzip.compress(plain[:400]))
-    with pytest.raises(
-        EvaluationError, match=f"holds 400 bytes, its header announces {len(plain)}"
-    ):
-        checked_digest(path)
-
-
-def test_well_compressed_volume_is_checked_in_blocks(tmp_path: Path):
-    # 40 MB of zeros fit into 40 KB
-    path = write_mask(tmp_path / "case.nii.gz", np.zeros((40, 1000, 1000), np.uint8))
-    assert path.stat().st_size < 100_000
-    checked_digest(path)
-
-
-def test_header_is_not_taken_for_voxels(tmp_path: Path):
-    path = write_mask(tmp_path / "case.nii", VOLUME.astype(np.float32))
-    data = bytearray(path.read_bytes())
-    data[148:152] = b"\xff" * 4  # the description, which would be NaN as a number
-    path.write_bytes(data)
-    checked_digest(path)
-
-
-def test_big_endian_and_nifti2_headers(tmp_path: Path):
-    header = bytearray(540)
-    struct.pack_into(">i", header, 0, 348)
-    struct.pack_into(">8h", header, 40, 3, 4, 5, 6, 1, 1, 1, 1)
-    struct.pack_into(">h", header, 72, 16)
-    struct.pack_into(">f", header, 108, 352.0)
-    path = tmp_path / "case.nii"
-    path.write_bytes(bytes(header[:352]) + b"\0" * 240)
-    checked_digest(path)
-    path.write_bytes(bytes(header[:352]) + b"\0" * 239)
-    with pytest.raises(EvaluationError, match="holds 591 bytes, its header announces 592"):
-        checked_digest(path)
-    header = bytearray(544)
-    struct.pack_into("<i", header, 0, 540)
-    struct.pack_into("<h", header, 14, 8)
-    struct.pack_into("<8q", header, 16, 3, 4, 5, 6, 1, 1, 1, 1)
-    struct.pack_into("<q", header, 168, 544)
-    path.write_bytes(bytes(header) + b"\0" * 119)
-    with pytest.raises(EvaluationError, match="holds 663 bytes, its header announces 664"):
-        checked_digest(path)
 
 
 def test_geometry_differences_are_named(tmp_path: Path):

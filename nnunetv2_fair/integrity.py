@@ -10,11 +10,12 @@ import math
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from nnunetv2_fair.errors import EvaluationError
+from nnunetv2_fair.errors import DamagedFileError
 
 _BLOCK = 1 << 20
 _NIFTI1_HEADER, _NIFTI2_HEADER = 348, 540
@@ -28,12 +29,25 @@ _META_TYPES = {
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-def checked_digest(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, as 64 hex digits, having checked its content.
+@dataclass(frozen=True)
+class CheckedFile:
+    """A file whose bytes were all read.
+
+    Attributes:
+        sha256: Hash of the bytes, as 64 hex digits.
+        not_finite: NaN and infinite voxels of a NIfTI file; 0 for every other file.
+    """
+
+    sha256: str
+    not_finite: int
+
+
+def check_file(path: Path) -> CheckedFile:
+    """Read a file's bytes, in blocks, and check that nothing is missing.
 
     Raises:
-        EvaluationError: If a NIfTI or MetaImage file is truncated, or if a NIfTI file's compressed
-            data is damaged or holds NaN or infinite values.
+        DamagedFileError: If a NIfTI or MetaImage file is truncated, or if a NIfTI file's compressed
+            data is damaged.
         OSError: If the file cannot be read.
     """
     name = path.name.lower()
@@ -52,25 +66,20 @@ def checked_digest(path: Path) -> str:
                         content.feed(plain)
         content.finish()
     except zlib.error as error:
-        raise EvaluationError(
+        raise DamagedFileError(
             f"{path} is damaged: its compressed data cannot be read ({error}). Copy or create the "
             "file again."
         ) from error
     if inflater is not None and not inflater.complete:
-        raise EvaluationError(
+        raise DamagedFileError(
             f"{path} is damaged: its compressed data ends early. Copy or create the file again."
         )
     if content.length < content.expected_length:
-        raise EvaluationError(
+        raise DamagedFileError(
             f"{path} is truncated: it holds {content.length} bytes, its header announces "
             f"{content.expected_length}. Copy or create the file again."
         )
-    if content.not_finite:
-        raise EvaluationError(
-            f"{path} holds {content.not_finite} NaN or infinite values; expected whole label "
-            "numbers. Export the label map again."
-        )
-    return digest.hexdigest()
+    return CheckedFile(digest.hexdigest(), content.not_finite)
 
 
 def _check_meta_image(path: Path) -> None:
@@ -96,7 +105,7 @@ def _check_meta_image(path: Path) -> None:
         return
     found = data.stat().st_size - (voxels_at if data == path else 0)
     if found < expected:
-        raise EvaluationError(
+        raise DamagedFileError(
             f"{data} is truncated: it holds {found} bytes of voxels, its header announces "
             f"{expected}. Copy or create the file again."
         )
