@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from nnunetv2_fair.evaluation.registry import METRICS
+from nnunetv2_fair.evaluation.effects import correct_tests
 from nnunetv2_fair.evaluation.result import AVERAGE, MISSING_PREDICTION, Comparison, MetricInfo
 from nnunetv2_fair.evaluation.statistics import Observations, StatisticsSettings, compare_groups
 
@@ -125,9 +125,9 @@ def compare_all(
                             metric=metric.name,
                             label=label,
                             reference=vocabulary.reference,
-                            error_measures=METRICS[metric.name].one_minus_is_error,
+                            error_measures=metric.one_minus_is_error,
                             settings=settings,
                         )
                     )
                     progress.update()
-    return tuple(made)
+    return correct_tests(made)

@@ -1,7 +1,8 @@
 """Compares models on the same cases: paired differences of scores and of fairness measures."""
 
+import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -10,8 +11,12 @@ import pandas as pd
 import scipy.stats
 from tqdm import tqdm
 
-from nnunetv2_fair.errors import EvaluationError, UsageError, shorten, shorten_lines
 from nnunetv2_fair.evaluation.aggregation import EmptyDistance, evaluated_rows, metric_values
+from nnunetv2_fair.evaluation.comparison_checks import (
+    MUST_AGREE,
+    common_cases_of,
+    model_names,
+)
 from nnunetv2_fair.evaluation.comparison_result import (
     Difference,
     ModelComparison,
@@ -19,30 +24,20 @@ from nnunetv2_fair.evaluation.comparison_result import (
     ModelScores,
     PairedComparison,
 )
+from nnunetv2_fair.evaluation.effects import holm
+from nnunetv2_fair.evaluation.estimates import Estimates, GapKey, Summaries
 from nnunetv2_fair.evaluation.evaluator import versions
-from nnunetv2_fair.evaluation.registry import METRICS
-from nnunetv2_fair.evaluation.result import EvaluationResult, MetricInfo
+from nnunetv2_fair.evaluation.intervals import NO_INTERVAL, expanded_interval
+from nnunetv2_fair.evaluation.result import EvaluationResult, Interval, MetricInfo
 from nnunetv2_fair.evaluation.statistics import (
-    NO_INTERVAL,
-    GapKey,
     Observations,
     StatisticsSettings,
-    Summaries,
     definitions,
-    gap_values,
-    interval,
     patients_per_group,
     reference_index,
-    summaries_of_replicates,
     too_small,
 )
-from nnunetv2_fair.evaluation.units import Replicates, Units, bootstrap
-
-#: Settings that must agree, or the same name would stand for different things.
-_MUST_AGREE = (
-    "unit", "min_patients", "empty_distance", "tolerance", "regions", "ignore_label",
-    "reference_groups",
-)  # fmt: skip
+from nnunetv2_fair.evaluation.units import Units, bootstrap
 
 #: Up to this many changes the signed-rank test is exact.
 _MOST_EXACT = 50
@@ -75,10 +70,10 @@ def compare_models(
         EvaluationError: If the evaluations differ in anything but the predictions; all
             differences at once.
     """
-    models = _names(results, names)
+    models = model_names(results, names)
     baseline = results[0]
     evaluated = [evaluated_rows(result.per_case) for result in results]
-    cases = _check(results, evaluated, models, common_cases)
+    cases = common_cases_of(results, evaluated, models, common_cases)
     aligned = [
         rows[rows["case"].isin(cases)].sort_values("case", kind="stable") for rows in evaluated
     ]
@@ -113,7 +108,7 @@ def compare_models(
         metrics=baseline.metrics,
         labels=baseline.labels,
         attributes=baseline.attributes,
-        entries=tuple(entries),
+        entries=_corrected(entries),
         notes=_notes(evaluated, models, cases, undefined, baseline),
         definitions={
             **definitions(settings),
@@ -133,121 +128,11 @@ def compare_models(
             "bootstrap": n_bootstrap,
             "confidence": settings.confidence,
             "seed": seed,
-            **{key: given[key] for key in _MUST_AGREE if key in given},
+            **{key: given[key] for key in MUST_AGREE if key in given},
         },
         versions=versions(),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
-
-
-def _names(results: Sequence[EvaluationResult], names: Sequence[str] | None) -> list[str]:
-    if len(results) < 2:
-        raise UsageError(
-            f"A comparison needs two or more evaluations, got {len(results)}. Pass the output "
-            "folders of nnUNetv2_fair_evaluate, the baseline first."
-        )
-    chosen = [result.name for result in results] if names is None else list(names)
-    if len(chosen) != len(results):
-        raise UsageError(
-            f"--names has {len(chosen)} names for {len(results)} evaluations: give one for each."
-        )
-    if len(set(chosen)) != len(chosen):
-        raise UsageError(
-            f"The models have the same name ({shorten(chosen)}): tell them apart with --names, for "
-            "example --names baseline oversampling."
-        )
-    return chosen
-
-
-def _check(
-    results: Sequence[EvaluationResult],
-    evaluated: Sequence[pd.DataFrame],
-    models: Sequence[str],
-    common_cases: bool,
-) -> list[str]:
-    """Return the cases to compare; raise if the evaluations differ in anything else."""
-    baseline, first = results[0], models[0]
-    problems = []
-    case_sets = [set(rows["case"]) for rows in evaluated]
-    common = set.intersection(*case_sets)
-    for result, model, rows, cases in zip(
-        results[1:], models[1:], evaluated[1:], case_sets[1:], strict=True
-    ):
-        pair = f"'{first}' and '{model}'"
-        for what, ours, theirs in (
-            ("labels", baseline.labels, result.labels),
-            (
-                "metrics",
-                tuple(metric.column for metric in baseline.metrics),
-                tuple(metric.column for metric in result.metrics),
-            ),
-            ("attributes", baseline.attributes, result.attributes),
-        ):
-            if ours != theirs:
-                problems.append(
-                    f"{pair} have different {what}: {shorten(ours, 12)} against "
-                    f"{shorten(theirs, 12)}"
-                )
-        problems.extend(
-            f"{pair} were evaluated with different settings: {key} is "
-            f"{baseline.settings.get(key)!r} against {result.settings.get(key)!r}"
-            for key in _MUST_AGREE
-            if baseline.settings.get(key) != result.settings.get(key)
-        )
-        alone, missing = case_sets[0] - cases, cases - case_sets[0]
-        if (alone or missing) and not common_cases:
-            problems.append(
-                f"{pair} have different cases: {len(alone)} only in the first "
-                f"({shorten(sorted(alone), 3) or 'none'}), {len(missing)} only in the second "
-                f"({shorten(sorted(missing), 3) or 'none'}); pass --common-cases to compare the "
-                f"{len(common)} that all have"
-            )
-        if not problems:
-            problems.extend(_row_problems(pair, evaluated[0], rows, common, baseline.attributes))
-    if not common:
-        problems.append(
-            f"no case has a prediction in all evaluations: {first} has cases like "
-            f"{shorten(sorted(case_sets[0]), 2) or 'none'}"
-        )
-    if problems:
-        raise EvaluationError(
-            "These evaluations cannot be compared:\n"
-            f"{shorten_lines(problems)}\n"
-            "Evaluate all models with the same references, table and options."
-        )
-    return sorted(common)
-
-
-def _row_problems(
-    pair: str,
-    ours: pd.DataFrame,
-    theirs: pd.DataFrame,
-    common: set[str],
-    attributes: Sequence[str],
-) -> list[str]:
-    problems = []
-    left, right = (
-        rows[rows["case"].isin(common)].set_index(["case", "label"]).sort_index()
-        for rows in (ours, theirs)
-    )
-    for column in ("patient", *attributes):
-        differing = sorted(
-            {key[0] for key in left.index[(left[column] != right[column]).to_numpy(dtype=bool)]}
-        )
-        if differing:
-            problems.append(
-                f"{pair}: the column '{column}' differs in {len(differing)} cases: "
-                f"{shorten(differing)}; were they evaluated with the same table?"
-            )
-    same = left["reference_voxels"].to_numpy(dtype=float) == right["reference_voxels"].to_numpy(
-        dtype=float
-    )
-    differing = sorted({key[0] for key in left.index[~same]})
-    if differing:
-        problems.append(
-            f"{pair}: the references differ in {len(differing)} cases: {shorten(differing)}"
-        )
-    return problems
 
 
 @dataclass(frozen=True)
@@ -257,39 +142,19 @@ class _Paired:
     models: Sequence[str]
     names: tuple[str, ...]
     units: Units
-    replicates: Replicates
+    estimates: Sequence[Estimates]
     patients: Sequence[int]
     enough: list[int]
-    reference: int | None
     metric: MetricInfo
     settings: StatisticsSettings
 
-    def summaries(self, model: int) -> Summaries:
-        """Means and medians of the data."""
-        groups = [self.units.of_group(index, model) for index in range(len(self.names))]
-        overall = self.units.overall[model]
-        return Summaries(
-            np.array([values.mean() if values.size else math.nan for values in groups]),
-            np.array([np.median(values) if values.size else math.nan for values in groups]),
-            np.asarray(overall.mean() if overall.size else math.nan),
-        )
-
-    def gaps(self, summaries: Summaries) -> dict[str, np.ndarray]:
-        """Fairness measures by the names used in the result."""
-        found = gap_values(
-            summaries,
-            self.names,
-            self.enough,
-            self.reference,
-            METRICS[self.metric.name].one_minus_is_error,
-        )
+    def gaps(self, model: int, summaries: Summaries) -> dict[str, np.ndarray]:
+        """Fairness measures by the names used in the result; fairness gaps without their sign."""
         several = len(self.enough) > 2
-        return {_gap_name(key, several): value for key, value in found.items()}
-
-    def magnitude(self, summaries: Summaries, name: str) -> np.ndarray:
-        """One fairness measure as differences use it: fairness gaps without their sign."""
-        value = self.gaps(summaries)[name]
-        return np.abs(value) if name.startswith("fairness_gap") else value
+        return {
+            _gap_name(key, several): np.abs(value) if key.name == "fairness_gap" else value
+            for key, value in self.estimates[model].gap_values(summaries).items()
+        }
 
     def worst(self, means: np.ndarray) -> np.ndarray:
         """Worst mean of the groups that are large enough, over the last axis."""
@@ -345,17 +210,23 @@ def _compare(
     wanted = baseline.settings.get("reference_groups", {}).get(attribute)
     unit_names = patients if settings.unit == "patient" else np.arange(len(patients)).astype(str)
     units = Units.from_cases(values[:, chosen], list(unit_names), groups, len(names))
-    paired = _Paired(
-        models,
-        names,
-        units,
-        bootstrap(units, settings.n_bootstrap, settings.generator(attribute, metric.name, label)),
-        counts,
-        enough,
-        reference_index(names, enough, counts, wanted),
-        metric,
-        settings,
+    replicates = bootstrap(
+        units, settings.n_bootstrap, settings.generator(attribute, metric.name, label)
     )
+    estimates = [
+        Estimates.of(
+            units,
+            replicates,
+            model,
+            names=names,
+            enough=enough,
+            reference=reference_index(names, enough, counts, wanted),
+            error_measures=metric.one_minus_is_error,
+            confidence=settings.confidence,
+        )
+        for model in range(len(models))
+    ]
+    paired = _Paired(models, names, units, estimates, counts, enough, metric, settings)
     n_patients = len(set(patients))
     entry = PairedComparison(
         attribute=attribute,
@@ -377,67 +248,108 @@ def _compare(
 
 
 def _scores(paired: _Paired, model: int, n_patients: int) -> ModelScores:
-    confidence = paired.settings.confidence
-    summaries = paired.summaries(model)
-    drawn = summaries_of_replicates(paired.replicates, model)
-    drawn_gaps = paired.gaps(drawn)
-    worst = float(paired.worst(summaries.means))
-    worst_group = next((paired.names[i] for i in paired.enough if summaries.means[i] == worst), "")
+    estimates = paired.estimates[model]
+    means = estimates.data.means
+    worst = float(paired.worst(means))
+    worst_group = next((paired.names[i] for i in paired.enough if means[i] == worst), "")
+    several = len(paired.enough) > 2
     large = n_patients >= paired.sizeable
     return ModelScores(
-        overall_mean=float(summaries.overall_mean),
-        overall_interval=interval(drawn.overall_mean, confidence) if large else NO_INTERVAL,
-        group_means={
-            name: float(mean) for name, mean in zip(paired.names, summaries.means, strict=True)
-        },
+        overall_mean=float(estimates.data.overall_mean),
+        overall_interval=estimates.overall_mean_interval if large else NO_INTERVAL,
+        group_means={name: float(mean) for name, mean in zip(paired.names, means, strict=True)},
         group_intervals={
-            name: interval(drawn.means[:, index], confidence)
+            name: estimates.mean_interval(index)
             if paired.patients[index] >= paired.sizeable
             else NO_INTERVAL
             for index, name in enumerate(paired.names)
         },
         worst_group=worst_group,
         worst_group_mean=worst,
-        gaps={
-            name: (float(value), interval(drawn_gaps[name], confidence))
-            for name, value in paired.gaps(summaries).items()
-        },
+        gaps={_gap_name(key, several): found for key, found in estimates.gaps().items()},
     )
 
 
 def _differences(paired: _Paired, model: int, n_patients: int) -> ModelDifferences:
-    confidence = paired.settings.confidence
-    data = paired.summaries(model), paired.summaries(0)
-    drawn = tuple(summaries_of_replicates(paired.replicates, m) for m in (model, 0))
+    ours, theirs = paired.estimates[model], paired.estimates[0]
+    means = _minus(ours.drawn.means, theirs.drawn.means)
+    with np.errstate(invalid="ignore"):  # infinite values have no variance
+        variances = means.var(axis=0) if len(means) else np.full(len(paired.names), np.nan)
 
-    def of(function: Callable[[Summaries], np.ndarray]) -> Difference:
-        value, draws = (_minus(*map(function, pair)) for pair in (data, drawn))
-        return Difference(float(value), interval(draws, confidence))
+    def interval(draws: np.ndarray, groups: list[int]) -> Interval:
+        if not draws.size or not groups:
+            return NO_INTERVAL
+        confidence = paired.settings.confidence
+        return expanded_interval(draws, confidence, variances[groups], ours.sizes[groups])
 
-    def tested(found: Difference, ours: np.ndarray, theirs: np.ndarray, n: int) -> Difference:
+    def tested(found: Difference, values: tuple[np.ndarray, np.ndarray], n: int) -> Difference:
         if n < paired.sizeable:
             return Difference(found.value, NO_INTERVAL, math.nan)
-        return Difference(found.value, found.interval, signed_rank(_minus(ours, theirs)))
+        return Difference(found.value, found.interval, signed_rank(_minus(*values)))
 
     units = paired.units
-    overall = of(lambda summaries: summaries.overall_mean)
-    gap_names = list(paired.gaps(data[0]))
+    overall_draws = _minus(ours.drawn.overall_mean, theirs.drawn.overall_mean)
+    overall = Difference(
+        float(_minus(ours.data.overall_mean, theirs.data.overall_mean)),
+        expanded_interval(
+            overall_draws, paired.settings.confidence, np.ones(1), np.array([ours.total])
+        )
+        if overall_draws.size
+        else NO_INTERVAL,
+    )
+    change = _minus(ours.data.means, theirs.data.means)
+    worst_draws = _minus(paired.worst(ours.drawn.means), paired.worst(theirs.drawn.means))
+    gaps, base = paired.gaps(model, ours.data), paired.gaps(0, theirs.data)
+    gap_draws, base_draws = paired.gaps(model, ours.drawn), paired.gaps(0, theirs.drawn)
     return ModelDifferences(
-        overall=tested(overall, units.overall[model], units.overall[0], n_patients),
+        overall=tested(overall, (units.overall[model], units.overall[0]), n_patients),
         groups={
             name: tested(
-                of(lambda summaries, group=index: summaries.means[..., group]),  # type: ignore[misc]
-                units.of_group(index, model),
-                units.of_group(index, 0),
+                Difference(float(change[index]), interval(means[:, index], [index])),
+                (units.of_group(index, model), units.of_group(index, 0)),
                 paired.patients[index],
             )
             for index, name in enumerate(paired.names)
         },
-        worst_group=of(lambda summaries: paired.worst(summaries.means)),
+        worst_group=Difference(
+            float(_minus(paired.worst(ours.data.means), paired.worst(theirs.data.means))),
+            interval(worst_draws, paired.enough),
+        ),
         gaps={
-            name: of(lambda summaries, gap=name: paired.magnitude(summaries, gap))  # type: ignore[misc]
-            for name in gap_names
+            name: Difference(
+                float(_minus(gaps[name], base[name])),
+                interval(_minus(gap_draws[name], base_draws[name]), paired.enough),
+            )
+            for name in gaps
         },
+    )
+
+
+def _corrected(entries: Sequence[PairedComparison]) -> tuple[PairedComparison, ...]:
+    """Correct the tests of each metric for their number."""
+    places: dict[str, list[tuple[int, str, str | None]]] = {}
+    for index, entry in enumerate(entries):
+        for model, found in entry.differences.items():
+            for group in (None, *found.groups):
+                places.setdefault(entry.metric, []).append((index, model, group))
+    made = [dict(entry.differences) for entry in entries]
+    for family in places.values():
+        tests = [
+            made[index][model].overall if group is None else made[index][model].groups[group]
+            for index, model, group in family
+        ]
+        corrected = holm([math.nan if t.p_value is None else t.p_value for t in tests])
+        for (index, model, group), test, p_value in zip(family, tests, corrected, strict=True):
+            found = made[index][model]
+            changed = dataclasses.replace(test, corrected_p=p_value)
+            made[index][model] = (
+                dataclasses.replace(found, overall=changed)
+                if group is None
+                else dataclasses.replace(found, groups={**found.groups, group: changed})
+            )
+    return tuple(
+        dataclasses.replace(entry, differences=differences)
+        for entry, differences in zip(entries, made, strict=True)
     )
 
 
@@ -500,8 +412,8 @@ def _notes(
         )
     if len(models) > 2:
         notes.append(
-            f"{len(models) - 1} models are compared with {models[0]}; p-values are not corrected "
-            "for that."
+            f"{len(models) - 1} models are compared with {models[0]}; the corrected p-values "
+            "allow for that."
         )
     return tuple(notes)
 
@@ -509,14 +421,16 @@ def _notes(
 def _definitions(settings: StatisticsSettings) -> Mapping[str, str]:
     return {
         "difference": "A model's value minus the baseline's, on the same cases.",
-        "difference_interval": f"{settings.confidence:.0%} paired percentile bootstrap interval: "
-        f"{settings.n_bootstrap} resamples of whole {settings.unit}s within each group, the same "
-        "ones for all models. If it excludes 0, the models differ by more than chance explains.",
+        "difference_interval": f"{settings.confidence:.0%} paired percentile bootstrap "
+        f"interval, widened for small groups: {settings.n_bootstrap} resamples of whole "
+        f"{settings.unit}s within each group, the same ones for all models. If it "
+        "excludes 0, the models differ by more than chance explains.",
         "gap_difference": "Fairness measure of the model minus that of the baseline. Fairness gaps "
         "are compared by magnitude. Below 0 the model is fairer, except for equity-scaled scores, "
         "where above 0 is better.",
         "worst_group": "Group with the worst mean; for the difference each model's own worst group "
         "is taken, which may be different groups.",
-        "paired_test": "Two-sided Wilcoxon signed-rank test of the differences per unit; p-values "
-        "are not corrected for testing several metrics, labels, groups and models.",
+        "paired_test": "Two-sided Wilcoxon signed-rank test of the differences per unit.",
+        "corrected_p": "p-value corrected by Holm's method over all tests by the same metric "
+        "(every model, attribute, label and group).",
     }

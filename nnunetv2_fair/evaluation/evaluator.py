@@ -203,7 +203,9 @@ def _metric_info(
             "miss structures altogether.",
         }[empty_distance]
     unit = unit if metric.is_distance else ""
-    return MetricInfo(metric.name, metric.title, unit, metric.better, definition)
+    return MetricInfo(
+        metric.name, metric.title, unit, metric.better, definition, metric.one_minus_is_error
+    )
 
 
 def _per_case(

@@ -2,32 +2,27 @@
 
 import math
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import scipy.stats
 
-from nnunetv2_fair.evaluation import gaps
+from nnunetv2_fair.evaluation import effects
+from nnunetv2_fair.evaluation.estimates import Estimates
+from nnunetv2_fair.evaluation.intervals import NO_INTERVAL, expanded_interval
 from nnunetv2_fair.evaluation.result import (
     Comparison,
     Gap,
     GroupStatistics,
     GroupTest,
     Interval,
+    PairEffect,
 )
-from nnunetv2_fair.evaluation.units import (
-    Replicates,
-    Units,
-    bootstrap,
-    percentile_interval,
-    quantile,
-)
+from nnunetv2_fair.evaluation.units import Units, bootstrap, quantile
 
 Unit = Literal["patient", "case"]
-
-NO_INTERVAL = Interval(math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -104,34 +99,44 @@ def compare_groups(
     enough = [index for index, name in enumerate(names) if name not in left_out]
     sizeable = max(2, settings.min_patients)
 
+    measured_from = reference_index(names, enough, patients, reference)
+    pairs = [
+        (measured_from, other)
+        for other in enough
+        if measured_from is not None and other != measured_from
+    ]
     replicates = bootstrap(
-        units, settings.n_bootstrap, settings.generator(attribute, metric, label)
+        units, settings.n_bootstrap, settings.generator(attribute, metric, label), pairs
+    )
+    estimates = Estimates.of(
+        units,
+        replicates,
+        0,
+        names=names,
+        enough=enough,
+        reference=measured_from,
+        error_measures=error_measures,
+        confidence=settings.confidence,
     )
     groups = {
         name: _statistics(
             observations,
             observations.groups == index,
             units.of_group(index),
-            (replicates.means[:, 0, index], replicates.medians[:, 0, index]),
-            settings.confidence,
-            with_interval=patients[index] >= sizeable,
+            (estimates.mean_interval(index), estimates.median_interval(index))
+            if patients[index] >= sizeable
+            else (NO_INTERVAL, NO_INTERVAL),
         )
         for index, name in enumerate(names)
     }
+    large = len(set(observations.patients[defined])) >= sizeable
     overall = _statistics(
         observations,
         np.ones(len(defined), dtype=bool),
         units.overall[0],
-        (replicates.overall_mean[:, 0], replicates.overall_median[:, 0]),
-        settings.confidence,
-        with_interval=len(set(observations.patients[defined])) >= sizeable,
-    )
-    measured_from = reference_index(names, enough, patients, reference)
-    found = gap_values(
-        summaries_of(groups, names, overall), names, enough, measured_from, error_measures
-    )
-    drawn = gap_values(
-        summaries_of_replicates(replicates, 0), names, enough, measured_from, error_measures
+        (estimates.overall_mean_interval, estimates.overall_median_interval)
+        if large
+        else (NO_INTERVAL, NO_INTERVAL),
     )
     return Comparison(
         attribute=attribute,
@@ -141,10 +146,31 @@ def compare_groups(
         groups=groups,
         left_out=left_out,
         gaps=tuple(
-            Gap(key.name, float(value), interval(drawn[key], settings.confidence), key.between)
-            for key, value in found.items()
+            Gap(key.name, value, found, key.between)
+            for key, (value, found) in estimates.gaps().items()
         ),
         test=group_test([units.of_group(index) for index in enough]),
+        effects=tuple(
+            _effect(units, pair, replicates.dominance[:, column], names, settings.confidence)
+            for column, pair in enumerate(pairs)
+        ),
+    )
+
+
+def _effect(
+    units: Units,
+    pair: tuple[int, int],
+    draws: np.ndarray,
+    names: Sequence[str],
+    confidence: float,
+) -> PairEffect:
+    first, second = (units.of_group(index) for index in pair)
+    sizes = np.array([first.size, second.size])
+    return PairEffect(
+        between=(names[pair[0]], names[pair[1]]),
+        cliffs_delta=effects.cliffs_delta(first, second),
+        interval=expanded_interval(draws, confidence, 1 / sizes, sizes),
+        detectable_gap=effects.detectable_gap(first, second, confidence),
     )
 
 
@@ -196,12 +222,8 @@ def _statistics(
     observations: Observations,
     chosen: np.ndarray,
     values: np.ndarray,
-    replicates: tuple[np.ndarray, np.ndarray],
-    confidence: float,
-    *,
-    with_interval: bool,
+    intervals: tuple[Interval, Interval],
 ) -> GroupStatistics:
-    means, medians = replicates
     with np.errstate(invalid="ignore"):  # infinite distances have no standard deviation
         std = float(values.std(ddof=1)) if values.size > 1 else math.nan
     return GroupStatistics(
@@ -214,109 +236,9 @@ def _statistics(
         q1=quantile(values, 0.25),
         q3=quantile(values, 0.75),
         std=std,
-        mean_interval=interval(means, confidence) if with_interval else NO_INTERVAL,
-        median_interval=interval(medians, confidence) if with_interval else NO_INTERVAL,
+        mean_interval=intervals[0],
+        median_interval=intervals[1],
     )
-
-
-def interval(replicates: np.ndarray, confidence: float) -> Interval:
-    """Return the percentile interval of bootstrap replicates."""
-    return Interval(*percentile_interval(replicates, confidence))
-
-
-@dataclass(frozen=True)
-class Summaries:
-    """Means and medians of the groups, of the data or of many resamples at once.
-
-    Attributes:
-        means: (..., groups).
-        medians: (..., groups).
-        overall_mean: (...).
-    """
-
-    means: np.ndarray
-    medians: np.ndarray
-    overall_mean: np.ndarray
-
-
-@dataclass(frozen=True)
-class GapKey:
-    """Which fairness measure, between which groups."""
-
-    name: str
-    between: tuple[str, ...]
-
-
-def summaries_of(
-    groups: Mapping[str, GroupStatistics], names: Sequence[str], overall: GroupStatistics
-) -> Summaries:
-    """Return the summaries of the data."""
-    return Summaries(
-        np.array([groups[name].mean for name in names]),
-        np.array([groups[name].median for name in names]),
-        np.asarray(overall.mean),
-    )
-
-
-def summaries_of_replicates(replicates: Replicates, model: int) -> Summaries:
-    """Return the summaries of one model's bootstrap resamples."""
-    return Summaries(
-        replicates.means[:, model], replicates.medians[:, model], replicates.overall_mean[:, model]
-    )
-
-
-#: Fairness measures over all groups: name -> (only for errors, function of summaries and groups).
-_MEASURES: Mapping[str, tuple[bool, Callable[[Summaries, list[int]], np.ndarray]]] = {
-    "ser": (True, lambda s, g: gaps.skewed_error_ratio_along(s.medians[..., g])),
-    "delta": (False, lambda s, g: gaps.max_min_gap_along(s.means[..., g])),
-    "std": (False, lambda s, g: gaps.group_std_along(s.means[..., g])),
-    "skew": (True, lambda s, g: gaps.skewed_error_ratio_along(s.means[..., g])),
-    "es_std": (
-        True,
-        lambda s, g: gaps.equity_scaled_along(s.overall_mean, s.means[..., g], "std"),
-    ),
-    "es_absolute": (
-        True,
-        lambda s, g: gaps.equity_scaled_along(s.overall_mean, s.means[..., g], "absolute"),
-    ),
-}
-
-
-def gap_values(
-    summaries: Summaries,
-    names: Sequence[str],
-    enough: list[int],
-    reference: int | None,
-    error_measures: bool,
-) -> dict[GapKey, np.ndarray]:
-    """Compute every fairness measure.
-
-    Args:
-        summaries: Means and medians.
-        names: Names of all groups.
-        enough: Groups that are large enough.
-        reference: Group that fairness gaps are measured from.
-        error_measures: Whether to add SER, SKEW and equity scaling.
-
-    Returns:
-        Measure -> (...) values; NaN throughout if fewer than two groups are large enough.
-    """
-    found: dict[GapKey, np.ndarray] = {}
-    undefined = np.full(summaries.overall_mean.shape, np.nan)
-    comparable = len(enough) >= 2
-    between = tuple(names[index] for index in enough)
-    if comparable and reference is not None:
-        for other in enough:
-            if other != reference:
-                key = GapKey("fairness_gap", (names[reference], names[other]))
-                with np.errstate(invalid="ignore"):
-                    found[key] = summaries.medians[..., reference] - summaries.medians[..., other]
-    else:
-        found[GapKey("fairness_gap", between)] = undefined
-    for name, (only_errors, function) in _MEASURES.items():
-        if error_measures or not only_errors:
-            found[GapKey(name, between)] = function(summaries, enough) if comparable else undefined
-    return found
 
 
 def group_test(samples: Sequence[np.ndarray]) -> GroupTest | None:
@@ -359,9 +281,9 @@ def definitions(settings: StatisticsSettings) -> dict[str, str]:
         "iqr": "Interquartile range: from the value that a quarter of the units lie below to the "
         "value that a quarter lie above.",
         "std_within": "Sample standard deviation over the units of one group.",
-        "interval": f"{settings.confidence:.0%} percentile bootstrap interval: "
-        f"{settings.n_bootstrap} resamples of whole {settings.unit}s within each group. None is "
-        f"given for groups of fewer than {max(2, settings.min_patients)} patients.",
+        "interval": f"{settings.confidence:.0%} percentile bootstrap interval, widened for small "
+        f"groups: {settings.n_bootstrap} resamples of whole {settings.unit}s within each group. "
+        f"None is given for groups of fewer than {max(2, settings.min_patients)} patients.",
         "fairness_gap": "Median of the reference group minus median of the other group; 0 is "
         "equal, a positive value means that the reference group's values are higher.",
         "ser": "Skewed error ratio: the largest group error divided by the smallest, where a "
@@ -376,7 +298,7 @@ def definitions(settings: StatisticsSettings) -> dict[str, str]:
         "absolute differences between the overall mean and the groups' means (FairSeg's form); "
         "at most the overall mean, higher is better.",
         "test": "Two-sided test of no difference between the groups over the units: Mann-Whitney "
-        "U for two groups, Kruskal-Wallis for more. The p-values are not corrected for testing "
-        "several metrics, labels and attributes.",
+        "U for two groups, Kruskal-Wallis for more.",
         "overall": "All evaluated cases whose group is known, also those of small groups.",
+        **effects.definitions(settings.confidence),
     }

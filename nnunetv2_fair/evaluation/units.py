@@ -74,21 +74,33 @@ class Replicates:
         medians: As ``means``.
         overall_mean: (replicates, models).
         overall_median: (replicates, models).
+        dominance: (replicates, pairs): Cliff's delta of each pair of groups, first model.
+        sizes: (groups,) units of each group.
+        total: Number of units.
     """
 
     means: np.ndarray
     medians: np.ndarray
     overall_mean: np.ndarray
     overall_median: np.ndarray
+    dominance: np.ndarray
+    sizes: np.ndarray
+    total: int
 
 
-def bootstrap(units: Units, n_replicates: int, generator: np.random.Generator) -> Replicates:
+def bootstrap(
+    units: Units,
+    n_replicates: int,
+    generator: np.random.Generator,
+    pairs: Sequence[tuple[int, int]] = (),
+) -> Replicates:
     """Resample units with replacement; all models get the same units in every resample.
 
     Args:
         units: What to resample.
         n_replicates: Number of resamples; 0 gives empty arrays.
         generator: Source of randomness.
+        pairs: Groups, none of them without units, to compute Cliff's delta of.
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 6 and 13.
     """
@@ -97,10 +109,14 @@ def bootstrap(units: Units, n_replicates: int, generator: np.random.Generator) -
     medians = means.copy()
     overall_mean = np.full((n_replicates, n_models), np.nan)
     overall_median = overall_mean.copy()
+    dominance = np.full((n_replicates, len(pairs)), np.nan)
+    sizes = (~np.isnan(units.values[0])).sum(axis=0)
     if n_units:
         member = ~np.isnan(units.values[0])
         patterns, stratum_of = np.unique(member, axis=0, return_inverse=True)
         strata = [np.flatnonzero(stratum_of.ravel() == index) for index in range(len(patterns))]
+        compared = sorted({group for pair in pairs for group in pair})
+        order, levels = _places(units.values[0], compared)
         for part in _chunks(n_replicates, n_units):
             size = part.stop - part.start
             drawn = [s[generator.integers(0, len(s), size=(size, len(s)))] for s in strata]
@@ -109,6 +125,7 @@ def bootstrap(units: Units, n_replicates: int, generator: np.random.Generator) -
                 sample = units.overall[model][everyone]
                 overall_mean[part, model] = sample.mean(axis=1)
                 overall_median[part, model] = np.median(sample, axis=1)
+            counts = {}
             for group in range(n_groups):
                 within = [d for d, pattern in zip(drawn, patterns, strict=True) if pattern[group]]
                 if within:
@@ -117,7 +134,36 @@ def bootstrap(units: Units, n_replicates: int, generator: np.random.Generator) -
                         sample = units.values[model, :, group][chosen]
                         means[part, model, group] = sample.mean(axis=1)
                         medians[part, model, group] = np.median(sample, axis=1)
-    return Replicates(means, medians, overall_mean, overall_median)
+                    if group in compared:
+                        counts[group] = _histograms(order[:, group][chosen], levels)
+            for index, (first, second) in enumerate(pairs):
+                dominance[part, index] = _dominance(counts[first], counts[second])
+    return Replicates(means, medians, overall_mean, overall_median, dominance, sizes, n_units)
+
+
+def _places(values: np.ndarray, compared: Sequence[int]) -> tuple[np.ndarray, int]:
+    """Return each value's place among the different values of the groups, and their number."""
+    places = np.zeros(values.shape, dtype=int)
+    known = ~np.isnan(values)
+    known[:, [group for group in range(values.shape[1]) if group not in compared]] = False
+    different, place = np.unique(values[known], return_inverse=True)
+    places[known] = place
+    return places, len(different)
+
+
+def _histograms(places: np.ndarray, levels: int) -> np.ndarray:
+    """Return how often each place occurs: (resamples, units) -> (resamples, levels)."""
+    rows = np.arange(len(places))[:, None] * levels
+    return np.bincount((places + rows).ravel(), minlength=len(places) * levels).reshape(-1, levels)
+
+
+def _dominance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return Cliff's delta of each row of two (resamples, levels) histograms."""
+    # pairs that are won minus pairs that are lost
+    below, above = np.cumsum(second, axis=1), np.cumsum(first, axis=1)
+    won = (first[:, 1:] * below[:, :-1]).sum(axis=1)
+    lost = (second[:, 1:] * above[:, :-1]).sum(axis=1)
+    return np.asarray((won - lost) / (below[:, -1] * above[:, -1]))
 
 
 def _chunks(n_replicates: int, n_units: int) -> Iterator[slice]:
@@ -127,7 +173,9 @@ def _chunks(n_replicates: int, n_units: int) -> Iterator[slice]:
 
 
 def percentile_interval(replicates: np.ndarray, confidence: float) -> tuple[float, float]:
-    """Return the percentile interval of bootstrap replicates.
+    """Return the plain percentile interval of bootstrap replicates.
+
+    It is too narrow for small groups: see :mod:`nnunetv2_fair.evaluation.intervals`.
 
     Args:
         replicates: (replicates,) values.

@@ -268,7 +268,7 @@ def test_three_models(dataset: Dataset, results):
     entry = found.entry("sex", "dice", "organ")
     assert entry.differences.keys() == {"fair", "perfect"}
     assert entry.per_model["perfect"].overall_mean == 1
-    assert any("p-values are not corrected" in note for note in found.notes)
+    assert any("corrected p-values allow for that" in note for note in found.notes)
 
 
 def test_signed_rank_equals_enumeration():
