@@ -27,7 +27,9 @@ from nnunetv2_fair.errors import DemographicsError, shorten
 CASE = "case"
 PATIENT = "patient"
 SYNTHETIC = "synthetic"
-RESERVED_COLUMNS = (CASE, PATIENT, SYNTHETIC)
+#: How often a training case counts when cases are drawn. Not "weight": people have one.
+SAMPLING_WEIGHT = "sampling_weight"
+RESERVED_COLUMNS = (CASE, PATIENT, SYNTHETIC, SAMPLING_WEIGHT)
 
 #: Separates the attributes of an intersection in an expression: ``sex+age``.
 INTERSECTION = "+"

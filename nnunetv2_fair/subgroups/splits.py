@@ -24,7 +24,9 @@ def make_folds(
 
     Every patient's cases are in one validation fold; the share of each group (unknown counts as
     a group here) is as equal over the folds as whole patients allow. Synthetic cases are never
-    validated; they join every training part. The same input and seed give the same folds.
+    validated; they join every training part. A case stands in a training part as often as its
+    sampling weight says, because nnU-Net draws from that list: so the weights hold for every
+    trainer, nnU-Net's own included. The same input and seed give the same folds.
 
     Args:
         table: Demographics of at least ``cases``.
@@ -42,7 +44,7 @@ def make_folds(
 
     from sklearn.model_selection import StratifiedGroupKFold
 
-    patients = table.patients
+    patients, weights = table.patients, table.sampling_weights
     synthetic = sorted(set(cases) & table.synthetic_cases)
     real = sorted(set(cases) - set(synthetic))
     n_patients = len({patients[case] for case in real})
@@ -65,8 +67,12 @@ def make_folds(
         # groups with fewer members than folds are reported by `missing_groups`, in our words
         warnings.filterwarnings("ignore", message="The least populated class")
         for train, val in splitter.split(real, strata, [codes[patients[case]] for case in real]):
+            drawn = [real[i] for i in train] + synthetic
             folds.append(
-                {"train": [real[i] for i in train] + synthetic, "val": [real[i] for i in val]}
+                {
+                    "train": [case for case in drawn for _ in range(weights[case])],
+                    "val": [real[i] for i in val],
+                }
             )
     return [folds[i] for i in rng.permutation(n_folds)]
 

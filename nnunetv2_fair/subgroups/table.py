@@ -18,6 +18,7 @@ from nnunetv2_fair.subgroups.schema import (
     INTERSECTION,
     PATIENT,
     RESERVED_COLUMNS,
+    SAMPLING_WEIGHT,
     SYNTHETIC,
     Attribute,
     Bins,
@@ -36,8 +37,9 @@ class DemographicsTable:
     """One row per nnU-Net case, checked against its dictionary.
 
     Attributes:
-        frame: Index ``case``; columns ``patient``, ``synthetic`` and the attributes, all text.
-            Empty text means unknown. ``synthetic`` is ``"0"`` or ``"1"``.
+        frame: Index ``case``; columns ``patient``, ``synthetic``, ``sampling_weight`` and the
+            attributes, all text. Empty text means unknown. ``synthetic`` is ``"0"`` or ``"1"``,
+            ``sampling_weight`` a whole number from 1 on.
         schema: What the attributes mean.
         source: File the table was read from, for messages.
     """
@@ -61,6 +63,11 @@ class DemographicsTable:
     def synthetic_cases(self) -> set[str]:
         """Cases that were generated rather than acquired."""
         return set(self.frame.index[self.frame[SYNTHETIC] == "1"])
+
+    @property
+    def sampling_weights(self) -> dict[str, int]:
+        """How often each case counts when training cases are drawn."""
+        return {case: int(text) for case, text in self.frame[SAMPLING_WEIGHT].items()}
 
     def with_bins(self, attribute: str, bins: Bins) -> "DemographicsTable":
         """Return the table with other bins for one numeric attribute.
@@ -181,7 +188,7 @@ def read_table(path: Path, schema: Schema | None = None) -> DemographicsTable:
 
     Args:
         path: CSV with the columns ``case``, ``patient`` (optional: every case is then its own
-            patient), ``synthetic`` (optional) and one per attribute.
+            patient), ``synthetic``, ``sampling_weight`` (both optional) and one per attribute.
         schema: What the attributes mean; by default ``<name of the table>.json`` beside it,
             and where there is none, what the values suggest (:func:`infer_schema`).
 
@@ -199,6 +206,8 @@ def read_table(path: Path, schema: Schema | None = None) -> DemographicsTable:
         frame[PATIENT] = frame[CASE]
     if SYNTHETIC not in frame.columns:
         frame[SYNTHETIC] = "0"
+    if SAMPLING_WEIGHT not in frame.columns:
+        frame[SAMPLING_WEIGHT] = "1"
     _check_rows(frame, path)
     frame = frame.set_index(CASE)
     if schema is None:
@@ -206,7 +215,7 @@ def read_table(path: Path, schema: Schema | None = None) -> DemographicsTable:
         schema = read_schema(described) if described.is_file() else infer_schema(frame)
     _check_columns(frame, schema, path)
     # pandas 3 makes new columns of text a dtype of their own; one dtype for all
-    frame = frame[[PATIENT, SYNTHETIC, *schema.attributes]].astype(object)
+    frame = frame[[PATIENT, SYNTHETIC, SAMPLING_WEIGHT, *schema.attributes]].astype(object)
     _check_values(frame, schema, path)
     return DemographicsTable(frame, schema, path)
 
@@ -225,9 +234,8 @@ def read_dataset_table(folder: Path) -> DemographicsTable:
 def _check_rows(frame: pd.DataFrame, path: Path) -> None:
     problems = []
     seen: dict[str, int] = {}
-    for line, (case, patient, synthetic) in enumerate(
-        zip(frame[CASE], frame[PATIENT], frame[SYNTHETIC], strict=True), start=2
-    ):
+    reserved = (frame[column] for column in RESERVED_COLUMNS)
+    for line, (case, patient, synthetic, weight) in enumerate(zip(*reserved, strict=True), 2):
         if case == "":
             problems.append(f"line {line}: the case is empty")
         elif case in seen:
@@ -240,11 +248,17 @@ def _check_rows(frame: pd.DataFrame, path: Path) -> None:
             )
         if synthetic not in ("0", "1", ""):
             problems.append(f"line {line}: {SYNTHETIC} is '{synthetic}', expected 0 or 1")
+        # isdecimal() alone accepts the digits of all scripts, as int() does
+        if weight != "" and not (weight.isascii() and weight.isdecimal() and int(weight) > 0):
+            problems.append(
+                f"line {line}: {SAMPLING_WEIGHT} is '{weight}', expected a whole number from 1 on"
+            )
     if not len(frame):
         problems.append("there are no rows below the header")
     if problems:
         raise DemographicsError(f"{path} cannot be used:\n{shorten_lines(problems)}")
     frame[SYNTHETIC] = frame[SYNTHETIC].replace("", "0")
+    frame[SAMPLING_WEIGHT] = frame[SAMPLING_WEIGHT].replace("", "1")
 
 
 def _check_columns(frame: pd.DataFrame, schema: Schema, path: Path) -> None:
@@ -316,15 +330,16 @@ def check_table(frame: pd.DataFrame, schema: Schema, source: Path) -> None:
     """Raise unless the rows could be written as a demographics table (see :func:`write_table`).
 
     Args:
-        frame: Columns ``case``, ``patient``, optionally ``synthetic``, then the attributes; text.
+        frame: Columns ``case``, ``patient``, optionally ``synthetic`` and ``sampling_weight``,
+            then the attributes; text.
         schema: What the attributes mean.
         source: File to name in messages.
 
     Raises:
         DemographicsError: As :func:`read_table`.
     """
-    optional = {} if SYNTHETIC in frame.columns else {SYNTHETIC: "0"}
-    checked = frame.assign(**optional)
+    defaults = {SYNTHETIC: "0", SAMPLING_WEIGHT: "1"}
+    checked = frame.assign(**{n: text for n, text in defaults.items() if n not in frame.columns})
     _check_rows(checked, source)
     indexed = checked.set_index(CASE)
     _check_columns(indexed, schema, source)
@@ -335,7 +350,8 @@ def write_table(frame: pd.DataFrame, schema: Schema, folder: Path) -> Path:
     """Check a table and write it with its dictionary into a dataset folder.
 
     Args:
-        frame: Columns ``case``, ``patient``, optionally ``synthetic``, then the attributes; text.
+        frame: Columns ``case``, ``patient``, optionally ``synthetic`` and ``sampling_weight``,
+            then the attributes; text.
         schema: What the attributes mean.
         folder: Existing dataset folder. Both files appear whole or not at all.
 
@@ -347,12 +363,8 @@ def write_table(frame: pd.DataFrame, schema: Schema, folder: Path) -> Path:
     """
     path = folder / DEMOGRAPHICS_CSV
     check_table(frame, schema, path)
-    columns = [
-        CASE,
-        PATIENT,
-        *([SYNTHETIC] if SYNTHETIC in frame.columns else []),
-        *schema.attributes,
-    ]
+    reserved = [name for name in RESERVED_COLUMNS if name in frame.columns]
+    columns = [*reserved, *schema.attributes]
     replace_file(
         folder / DEMOGRAPHICS_JSON,
         json.dumps(schema.to_dict(), indent=2, ensure_ascii=False) + "\n",

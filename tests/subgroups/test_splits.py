@@ -42,6 +42,23 @@ def test_same_seed_same_folds_whatever_the_order(table):
     assert make_folds(table, grouping, table.cases, 3, seed=2) != first
 
 
+def test_training_parts_repeat_cases_by_their_sampling_weight(write_demographics):
+    lines = ["case,patient,synthetic,sampling_weight,sex,age"]
+    lines += [f"p{p},p{p},0,{1 + p % 4},{'fe' * (p % 2)}male,40" for p in range(24)]
+    lines += ["fake,fake,1,82,female,", "once,once,0,,male,30"]
+    table = read_table(write_demographics("\n".join(lines) + "\n"))
+    assert table.sampling_weights["once"] == 1
+    for fold in make_folds(table, group_cases(table, "sex"), table.cases, 4, seed=1):
+        counted = {case: fold["train"].count(case) for case in set(fold["train"])}
+        assert counted == {
+            case: weight
+            for case, weight in table.sampling_weights.items()
+            if case not in fold["val"]
+        }
+        assert counted["fake"] == 82
+        assert len(fold["val"]) == len(set(fold["val"]))
+
+
 def test_too_many_folds(table):
     grouping = group_cases(table, "sex")
     with pytest.raises(DemographicsError, match="61 folds cannot be made from 60 patients"):

@@ -48,6 +48,10 @@ def test_repr_shows_no_person(write_demographics):
         ("case,sex,age\n,male,3\n", ["line 2: the case is empty"]),
         ("case,patient,sex,age\na,,male,3\n", ["case 'a' has no patient"]),
         ("case,synthetic,sex,age\na,yes,male,3\n", ["synthetic is 'yes', expected 0 or 1"]),
+        (
+            "case,sampling_weight,sex,age\na,0,male,3\nb,1.5,male,3\n",
+            ["line 2: sampling_weight is '0', expected a whole number", "line 3: sampling_weight"],
+        ),
         ("case,sex,age\n", ["no rows below the header"]),
         ("", ["is empty"]),
         ("case,sex,sex\na,male,male\n", ["same name: 'sex'"]),
