@@ -3,19 +3,24 @@
 Runs in worker processes, so it imports neither pandas nor (for pictures) SimpleITK.
 """
 
-import errno
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunetv2_fair.dataset_conversion.volumes import (
+    Geometry,
+    OriginalFile,
+    verify_volume,
+    write_volume,
+)
 from nnunetv2_fair.errors import ConversionError, FairError, shorten
 
 #: 2D files without spacing, read by nnU-Net's ``NaturalImage2DIO``.
@@ -28,35 +33,26 @@ _TEMPORARY = ".partial_"
 
 
 @dataclass(frozen=True)
-class Geometry:
-    """Where voxels are, in SimpleITK's order (x, y[, z]).
-
-    Attributes:
-        spacing_mm: Distance of neighbouring voxels.
-        origin_mm: Position of the first voxel.
-        direction: Direction cosines, row by row.
-    """
-
-    spacing_mm: tuple[float, ...]
-    origin_mm: tuple[float, ...]
-    direction: tuple[float, ...]
-
-
-@dataclass(frozen=True)
 class CaseData:
     """Pixels of one case.
 
     Attributes:
         channels: One array per file: (rows, columns) for a grey picture, (rows, columns, 3) for
             a colour picture (three channels in one file), ([slices,] rows, columns) for a volume.
-            Pictures are uint8 or uint16 (colour: uint8).
+            Pictures are uint8 or uint16 (colour: uint8). A file that is taken over as it is
+            stands for its pixels, which have been checked.
         mask: Integer label of every pixel, of the image's shape.
         geometry: None for pictures.
+        mask_file: File that is taken over as it is and whose labels ``mask`` holds.
+        further_masks: Other masks of the same image, which nnU-Net does not see, by the beginning
+            of their folder's name: ``automatic`` goes to automaticTr or automaticTs.
     """
 
-    channels: Sequence[NDArray[Any]]
+    channels: Sequence[NDArray[Any] | OriginalFile]
     mask: NDArray[Any]
     geometry: Geometry | None = None
+    mask_file: OriginalFile | None = None
+    further_masks: Mapping[str, NDArray[Any] | OriginalFile] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -218,20 +214,22 @@ def _write(order: WriteOrder) -> CaseRecord:
     data = _load(order)
     suffix = "Tr" if order.job.part == "train" else "Ts"
     ending = order.file_ending
-    contents = {
+    contents: dict[str, NDArray[Any] | OriginalFile] = {
         f"images{suffix}/{order.job.case}_{number:04d}{ending}": channel
         for number, channel in enumerate(data.channels)
     }
+    masks = {"labels": data.mask_file or data.mask, **data.further_masks}
     kind = np.dtype(np.uint8 if max(order.values) < 256 else np.uint16)
-    contents[f"labels{suffix}/{order.job.case}{ending}"] = np.asarray(data.mask).astype(kind)
+    for folder, mask in masks.items():
+        content = mask if isinstance(mask, OriginalFile) else np.asarray(mask).astype(kind)
+        contents[f"{folder}{suffix}/{order.job.case}{ending}"] = content
     files = {}
-    for name, pixels in contents.items():
+    for name, content in contents.items():
         path = order.dataset / name
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}_{path.name}")
         try:
-            _write_file(temporary, pixels, data.geometry)
-            _verify_file(temporary, pixels, data.geometry)
+            _write_file(temporary, content, data.geometry)
             files[name] = file_hash(temporary)
             temporary.replace(path)
         except OSError as error:
@@ -241,9 +239,9 @@ def _write(order: WriteOrder) -> CaseRecord:
             temporary.unlink(missing_ok=True)
     values = tuple(int(value) for value in np.unique(data.mask))
     record = CaseRecord(files, values, tuple(data.mask.shape))
-    content = {"key": order.key, "files": files, "values": values, "shape": record.shape}
+    described = {"key": order.key, "files": files, "values": values, "shape": record.shape}
     temporary = order.record.with_name(f"{_TEMPORARY}{os.getpid()}_{order.record.name}")
-    temporary.write_text(json.dumps(content), encoding="utf-8")
+    temporary.write_text(json.dumps(described), encoding="utf-8")
     temporary.replace(order.record)
     return record
 
@@ -254,13 +252,16 @@ def _check_pixels(order: WriteOrder, data: CaseData) -> None:
     n_channels = 0
     for number, channel in enumerate(data.channels):
         grid, colour = channel.shape, 1
-        if picture and channel.ndim == 3:
+        if picture and len(channel.shape) == 3:
             grid, colour = channel.shape[:2], channel.shape[2]
         if grid != mask.shape:
             raise ConversionError(
                 f"channel {number} has shape {grid}, the mask {mask.shape}; both must be equal."
             )
         n_channels += colour
+        if isinstance(channel, OriginalFile):
+            _check_ending(order, channel)
+            continue
         if picture and (
             mask.ndim != 2
             or colour not in (1, 3)
@@ -280,79 +281,61 @@ def _check_pixels(order: WriteOrder, data: CaseData) -> None:
             f"found {n_channels} channels, the dataset has {order.n_channels}; nnU-Net needs the "
             "same channels in every case."
         )
-    found = np.unique(mask)
-    strange = sorted(set(found.tolist()) - set(order.values))
-    if strange:
-        raise ConversionError(
-            f"the mask holds {shorten(strange, 8)}; the labels of the dataset are "
-            f"{shorten(order.values, 20)}. Map the values or describe more labels."
-        )
+    _check_masks(order, data, mask)
     if picture != (data.geometry is None):
         raise ConversionError(
             f"{order.file_ending} {'has no' if picture else 'needs'} spacing, origin and direction."
         )
 
 
-def _write_file(path: Path, pixels: NDArray[Any], geometry: Geometry | None) -> None:
-    if geometry is None:
+def _check_masks(order: WriteOrder, data: CaseData, mask: NDArray[Any]) -> None:
+    if data.mask_file is not None:
+        _check_ending(order, data.mask_file)
+    for name, other in {"labels": mask, **data.further_masks}.items():
+        what = "the mask" if name == "labels" else f"the {name} mask"
+        if other.shape != mask.shape:
+            raise ConversionError(
+                f"{what} has shape {other.shape}, the image {mask.shape}; both must be equal."
+            )
+        if isinstance(other, OriginalFile):
+            _check_ending(order, other)
+            continue
+        strange = sorted(set(np.unique(other).tolist()) - set(order.values))
+        if strange:
+            raise ConversionError(
+                f"{what} holds {shorten(strange, 8)}; the labels of the dataset are "
+                f"{shorten(order.values, 20)}. Map the values or describe more labels."
+            )
+
+
+def _check_ending(order: WriteOrder, original: OriginalFile) -> None:
+    if not original.path.name.lower().endswith(order.file_ending):
+        raise ConversionError(
+            f"{original.path} cannot be taken over as it is: the dataset's files end in "
+            f"{order.file_ending}."
+        )
+
+
+def _write_file(
+    path: Path, content: NDArray[Any] | OriginalFile, geometry: Geometry | None
+) -> None:
+    """Write a file and compare it with what was meant: nnU-Net reads it, not our arrays."""
+    if isinstance(content, OriginalFile):
+        shutil.copyfile(content.path, path)
+        if file_hash(path) != content.sha256:
+            raise ConversionError(
+                f"{content.path} changed while it was copied, or the disk is faulty. Run the same "
+                "command again."
+            )
+    elif geometry is None:
         from PIL import Image
 
-        Image.fromarray(np.ascontiguousarray(pixels)).save(path)
-        return
-    import SimpleITK
-
-    if pixels.dtype == np.float64:
-        pixels = pixels.astype(np.float32)
-    image = SimpleITK.GetImageFromArray(np.ascontiguousarray(pixels))
-    try:
-        image.SetSpacing(geometry.spacing_mm)
-        image.SetOrigin(geometry.origin_mm)
-        image.SetDirection(geometry.direction)
-        SimpleITK.WriteImage(image, str(path), useCompression=True)
-    except (RuntimeError, ValueError, TypeError) as error:
-        _check_space(path)
-        raise ConversionError(f"SimpleITK cannot write it: {error}") from error
-
-
-def _check_space(path: Path) -> None:
-    """Raise if the disk is full: SimpleITK's own message would not say so."""
-    if shutil.disk_usage(path.parent).free < 1 << 20:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-
-
-def _verify_file(path: Path, pixels: NDArray[Any], geometry: Geometry | None) -> None:
-    """Raise unless the file holds what was meant: nnU-Net reads it, not our arrays."""
-    if geometry is None:
-        from PIL import Image
-
+        Image.fromarray(np.ascontiguousarray(content)).save(path)
         with Image.open(path) as picture:
-            if not np.array_equal(np.asarray(picture), pixels):
+            if not np.array_equal(np.asarray(picture), content):
                 raise ConversionError(
                     f"{path.name}, read back, differs from what was written; check the disk."
                 )
-        return
-    import SimpleITK
-
-    try:
-        image = SimpleITK.ReadImage(str(path))
-    except RuntimeError as error:
-        _check_space(path)
-        raise ConversionError(
-            f"SimpleITK wrote it but cannot read it back: {error}. Does the direction "
-            f"{geometry.direction} consist of perpendicular unit vectors?"
-        ) from error
-    stored = SimpleITK.GetArrayFromImage(image)
-    expected = pixels.astype(np.float32) if pixels.dtype == np.float64 else pixels
-    same = (
-        np.array_equal(stored, expected)
-        # NIfTI stores the geometry as 32-bit floats
-        and np.allclose(image.GetSpacing(), geometry.spacing_mm, rtol=1e-5)
-        and np.allclose(image.GetOrigin(), geometry.origin_mm, rtol=1e-5, atol=1e-3)
-        and np.allclose(image.GetDirection(), geometry.direction, atol=1e-4)
-    )
-    if not same:
-        raise ConversionError(
-            f"{path.name}, read back, has other pixels, spacing, origin or direction than was "
-            f"written (found {image.GetSpacing()}, {image.GetOrigin()}, {image.GetDirection()}; "
-            f"expected {geometry.spacing_mm}, {geometry.origin_mm}, {geometry.direction})."
-        )
+    else:
+        write_volume(path, content, geometry)
+        verify_volume(path, content, geometry)

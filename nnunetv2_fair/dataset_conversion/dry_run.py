@@ -37,7 +37,7 @@ def files_to_write(plan: DatasetPlan) -> list[str]:
     for part, suffix in (("train", "Tr"), ("test", "Ts")):
         cases = plan.cases(part)
         if cases:
-            lines.append(f"images{suffix}, labels{suffix}: {len(cases)} cases as {ending}: "
-                         f"{shorten(cases)}")  # fmt: skip
-    files = (DATASET_JSON, DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON, LOG_JSON, LOG_TXT)
+            folders = ", ".join(f"{n}{suffix}" for n in ("images", "labels", *plan.further_masks))
+            lines.append(f"{folders}: {len(cases)} cases as {ending}: {shorten(cases)}")
+    files = (DATASET_JSON, DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON, *plan.files, LOG_JSON, LOG_TXT)
     return [*lines, ", ".join(files)]

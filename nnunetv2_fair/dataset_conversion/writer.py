@@ -160,6 +160,8 @@ class DatasetPlan:
             attributes; text, empty where unknown. One row per job.
         schema: What the attributes mean.
         log: What the converter left out and changed.
+        further_masks: Beginnings of the folders that the jobs' further masks go to.
+        files: Text of further files in the dataset's folder, by name.
     """
 
     description: DatasetDescription
@@ -167,6 +169,8 @@ class DatasetPlan:
     demographics: pd.DataFrame
     schema: Schema
     log: ConversionLog = field(default_factory=lambda: ConversionLog("nnunetv2_fair"))
+    further_masks: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def cases(self, part: str) -> list[str]:
         """Return the cases of ``train`` or ``test``."""
@@ -364,7 +368,11 @@ def _gigabytes(n_bytes: int) -> str:
 def _remove_strangers(plan: DatasetPlan, dataset: Path, records: Path) -> None:
     """Remove files of an earlier attempt that the plan would not write."""
     ending = plan.description.file_ending
-    expected = {f"labels{_SUFFIX[job.part]}/{job.case}{ending}" for job in plan.jobs}
+    expected = {
+        f"{folder}{_SUFFIX[job.part]}/{job.case}{ending}"
+        for job in plan.jobs
+        for folder in ("labels", *plan.further_masks)
+    }
     expected |= {
         f"images{_SUFFIX[job.part]}/{job.case}_{number:04d}{ending}"
         for job in plan.jobs
@@ -423,6 +431,8 @@ def _write_descriptions(plan: DatasetPlan, dataset: Path, done: Mapping[str, Cas
         write_table(plan.demographics, plan.schema, dataset)
     except DemographicsError as error:
         raise ConversionError(str(error)) from error
+    for name, text in plan.files.items():
+        replace_file(dataset / name, text)
     log = plan.log.to_dict(written_counts(plan))
     log["notes"] = [*log["notes"], *_label_notes(plan, done)]
     for note in _label_notes(plan, done):
