@@ -11,7 +11,9 @@ _PURPOSES = {
     "nnUNetv2_fair_demo": "the whole chain on phantoms, on a CPU, in minutes",
     "nnUNetv2_fair_doctor": "check the installation; register with nnU-Net",
     "nnUNetv2_fair_evaluate": "predictions -> metrics per group, gaps, report",
+    "nnUNetv2_fair_inspect_latent": "what a model's bottleneck knows about the groups",
     "nnUNetv2_fair_phantoms": "make images with a planted, known bias",
+    "nnUNetv2_fair_predict_InD": "every case by the model of its group (nnUNetTrainerInD)",
     "nnUNetv2_fair_prepare": "check demographics, write folds by patient",
     "nnUNetv2_fair_trial": "add a small configuration for trying out on a CPU",
 }

@@ -19,6 +19,7 @@ SUMMARY_JSON = "summary.json"
 REPORT_HTML = "report.html"
 COMPARISON_JSON = "comparison.json"
 COMPARISON_HTML = "comparison.html"
+LATENT_JSON = "latent.json"
 SUBGROUP_LOG_CSV = "subgroup_log.csv"
 SUBGROUP_LOG_PNG = "subgroup_log.png"
 

@@ -4,11 +4,15 @@ import argparse
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nnunetv2_fair.cli.common import command_parser, run
 from nnunetv2_fair.cli.output_folder import check_output_folder, filled_together
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.paths import COMPARISON_HTML, COMPARISON_JSON
+
+if TYPE_CHECKING:
+    from nnunetv2_fair.report.markup import Html
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +41,10 @@ def _parser() -> argparse.ArgumentParser:
         "--common-cases", action="store_true",
         help="compare on the cases that all evaluations have, instead of refusing different cases",
     )  # fmt: skip
+    parser.add_argument(
+        "--latent", type=Path, metavar="FOLDER",
+        help="output folder of nnUNetv2_fair_inspect_latent, to show in a section of the page",
+    )  # fmt: skip
     parser.add_argument("--bootstrap", type=int, default=2000, help="number of resamples")
     parser.add_argument("--seed", type=int, default=0, help="seed of the resampling")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier comparison")
@@ -60,6 +68,7 @@ def _compare(args: argparse.Namespace) -> None:
     from nnunetv2_fair.report.comparison_page import write_comparison
     from nnunetv2_fair.report.comparison_tables import console_comparison
 
+    latent = _latent_section(args.latent) if args.latent is not None else None
     results = [EvaluationResult.read(folder) for folder in args.evaluations]
     compared = compare_models(
         results,
@@ -70,7 +79,7 @@ def _compare(args: argparse.Namespace) -> None:
     )
     with filled_together(args.o, _OUTPUTS) as folder:
         compared.write(folder)
-        write_comparison(compared, folder / COMPARISON_HTML)
+        write_comparison(compared, folder / COMPARISON_HTML, latent)
 
     for attribute in compared.attributes:
         logger.info("\n%s", console_comparison(compared, attribute))
@@ -78,6 +87,15 @@ def _compare(args: argparse.Namespace) -> None:
         logger.info("Note: %s", note)
     for name in _OUTPUTS:
         logger.info("Wrote %s", args.o / name)
+
+
+def _latent_section(folder: Path) -> "Html":
+    from nnunetv2_fair.inspection.result import LatentResult
+    from nnunetv2_fair.report.latent_section import latent_section
+
+    result = LatentResult.read(folder)
+    pictures = {a.picture: (folder / a.picture).read_bytes() for a in result.attributes}
+    return latent_section(result, pictures)
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -56,30 +56,33 @@ _CHANGE_CLASS = {
 _NOTHING = Interval(math.nan, math.nan)
 
 
-def write_comparison(result: ModelComparison, path: Path) -> None:
+def write_comparison(result: ModelComparison, path: Path, latent: Html | None = None) -> None:
     """Write the page of a comparison.
 
     Args:
         result: What the comparison found.
         path: HTML file to write; its folder must exist. It appears whole or not at all.
+        latent: Section on the latent space (:mod:`nnunetv2_fair.report.latent_section`).
 
     Raises:
         OSError: If the file cannot be written.
     """
-    write_page(render_comparison(result), path)
+    write_page(render_comparison(result, latent), path)
 
 
-def render_comparison(result: ModelComparison) -> str:
+def render_comparison(result: ModelComparison, latent: Html | None = None) -> str:
     """Return the page as HTML (see :func:`write_comparison`)."""
     terms = Terms(result.metrics, result.definitions)
     navigation = [("summary", "Summary")]
     navigation += [(f"attribute-{i}", clean(a)) for i, a in enumerate(result.attributes)]
+    navigation += [("latent", "Latent space")] if latent else []
     navigation += [("definitions", "Definitions"), ("settings", "Settings")]
     sections = [_summary(result)]
     sections += [
         _attribute(result, attribute, f"attribute-{i}", terms)
         for i, attribute in enumerate(result.attributes)
     ]
+    sections += [latent] if latent else []
     sections += [
         terms.section(),
         settings_section(result.settings, result.versions, "", result.created),

@@ -7,14 +7,19 @@ stands in the name::
 
 for example ``nnUNetTrainerOversampling_sex+age_level0.5_100epochs``. Without an attribute the
 dataset's default one is taken; without ``_<N>epochs`` nnU-Net's 1000.
+
+A method that trains one group's model takes ``<attribute>=<group>`` in place of the attribute, the
+group written as :func:`nnunetv2_fair.subgroups.tokens.group_token` writes it:
+``nnUNetTrainerInD_sex+age=female+lt50``.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from nnunetv2_fair.errors import TrainerNameError, shorten
+from nnunetv2_fair.subgroups.tokens import group_token
 
 #: nnU-Net's own trainer of one epoch has no plural s.
 _EPOCHS = re.compile(r"(\d+)epochs?")
@@ -77,20 +82,25 @@ class Experiment:
         attribute: Attribute expression; None takes the dataset's default.
         options: Values of the options that the name mentions.
         epochs: Number of epochs; None takes nnU-Net's.
+        group: The one group to train on, as written in names; None for methods that train on all.
     """
 
     method: str
     attribute: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     epochs: int | None = None
+    group: str | None = None
 
 
-def parse_name(name: str, methods: Mapping[str, Mapping[str, Option]]) -> Experiment | None:
+def parse_name(
+    name: str, methods: Mapping[str, Mapping[str, Option]], one_group: Collection[str] = ()
+) -> Experiment | None:
     """Read a trainer name.
 
     Args:
         name: Such as ``nnUNetTrainerOversampling_sex_5epochs``.
         methods: Known trainer classes with the options that each knows.
+        one_group: Those of them whose name must say ``<attribute>=<group>``.
 
     Returns:
         What the name says; None if it begins with none of the methods.
@@ -106,7 +116,8 @@ def parse_name(name: str, methods: Mapping[str, Mapping[str, Option]]) -> Experi
         return Experiment(method)
 
     def fail(what: str) -> TrainerNameError:
-        return TrainerNameError(f"Trainer name '{name}': {what}.\n{describe(method, options)}")
+        grammar = describe(method, options, one_group=method in one_group)
+        return TrainerNameError(f"Trainer name '{name}': {what}.\n{grammar}")
 
     tokens = rest.split("_")
     if "" in tokens:
@@ -120,9 +131,18 @@ def parse_name(name: str, methods: Mapping[str, Mapping[str, Option]]) -> Experi
             raise fail("at least 1 epoch is needed")
     attribute: list[str] = []
     values: dict[str, Any] = {}
+    group = None
     for token in tokens:
+        if method in one_group and "=" in token and group is None and not values:
+            last, _, group = token.partition("=")
+            if not last or not _is_attribute(last) or not group:
+                raise fail(f"'{token}' is not of the form <attribute>=<group>")
+            if group != group_token(group):
+                raise fail(f"write group '{group}' as '{group_token(group)}', for folder names")
+            attribute.append(last)
+            continue
         option = _option_of(token, options)
-        if option is None and not values and _is_attribute(token):
+        if option is None and not values and group is None and _is_attribute(token):
             attribute.append(token)  # an attribute's name may itself hold underscores
             continue
         if option is None:
@@ -135,7 +155,9 @@ def parse_name(name: str, methods: Mapping[str, Mapping[str, Option]]) -> Experi
         except ValueError:
             message = f"'{text}' is no value of option '{option.name}': expected {option.allowed}"
             raise fail(message) from None
-    return Experiment(method, "_".join(attribute) or None, values, epochs)
+    if method in one_group and group is None:
+        raise fail("it does not say which group to train on")
+    return Experiment(method, "_".join(attribute) or None, values, epochs, group)
 
 
 def _option_of(token: str, options: Mapping[str, Option]) -> Option | None:
@@ -153,11 +175,13 @@ def _is_attribute(token: str) -> bool:
     return not re.search(r"\d\.\d|=|\s", token)
 
 
-def describe(method: str, options: Mapping[str, Option]) -> str:
+def describe(method: str, options: Mapping[str, Option], *, one_group: bool = False) -> str:
     """Return the grammar of one method, its options and defaults, for messages and help."""
+    attribute = "_<attribute>=<group>" if one_group else "[_<attribute>]"
+    example = "sex=female" if one_group else "sex"
     lines = [
-        f"Expected {method}[_<attribute>][_<option><value>]...[_<N>epochs], for example "
-        f"{method}_sex_5epochs. Options of {method}:"
+        f"Expected {method}{attribute}[_<option><value>]...[_<N>epochs], for example "
+        f"{method}_{example}_5epochs. Options of {method}:"
     ]
     lines += [
         f"  {option.name}<value>  {option.meaning} ({option.allowed}; default {option.default})"

@@ -26,16 +26,26 @@ ALLOWED = {
     "trainers": {"losses", "networks", "sampling", "subgroups"},
     "plugin": {"trainers"},
     "evaluation": {"subgroups"},
+    "inspection": {"subgroups", "networks", "evaluation"},
     "report": {
+        "inspection.result",
         "evaluation.result",
         "evaluation.comparison_result",
         "evaluation.discovery_result",
         "evaluation.text_table",
     },
-    "cli": {"subgroups", "dataset_conversion", "phantoms", "evaluation", "report", "registration"},
+    "cli": {
+        "subgroups",
+        "dataset_conversion",
+        "phantoms",
+        "evaluation",
+        "inspection",
+        "report",
+        "registration",
+    },
 }
-USES_TORCH = {"losses", "networks", "sampling", "trainers"}
-USES_NNUNET = {"trainers"}
+USES_TORCH = {"losses", "networks", "sampling", "trainers", "inspection.embeddings"}
+USES_NNUNET = {"trainers", "inspection.embeddings"}
 FILES = sorted(ROOT.rglob("*.py"))
 
 
@@ -68,10 +78,11 @@ def test_imports_follow_the_rules(path):
             fits = any(rest == rule or rest.startswith(f"{rule}.") for rule in allowed)
             # `from nnunetv2_fair import paths` also names the package itself
             assert fits or rest == "__version__", f"{path}: {package} may not import {name}"
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         if top in ("torch", "torchvision"):
-            assert package in USES_TORCH, f"{path}: {package} may not import {name}"
+            assert {package, module} & USES_TORCH, f"{path}: {module} may not import {name}"
         if top in ("nnunetv2", "batchgenerators"):
-            assert package in USES_NNUNET, f"{path}: {package} may not import {name}"
+            assert {package, module} & USES_NNUNET, f"{path}: {module} may not import {name}"
 
 
 def test_the_rules_catch_a_violation(tmp_path):

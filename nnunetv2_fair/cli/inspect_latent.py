@@ -1,0 +1,135 @@
+"""``nnUNetv2_fair_inspect_latent``: what a model's bottleneck knows about the groups."""
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnunetv2_fair import registration
+from nnunetv2_fair.cli.common import command_parser, run
+from nnunetv2_fair.cli.output_folder import check_output_folder, filled_together
+from nnunetv2_fair.cli.trained_models import (
+    check_trained,
+    find_cases,
+    image_format,
+    model_folder,
+    read_table_for,
+)
+from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.paths import LATENT_JSON, raw_dataset
+
+logger = logging.getLogger(__name__)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser(
+        "nnUNetv2_fair_inspect_latent",
+        "Look at the embeddings between encoder and decoder: how well a fresh linear probe tells "
+        "the groups apart (cross-validated by patient), Davies-Bouldin index, silhouette, and a "
+        "t-SNE picture, for one or more models on the same cases. Writes latent.json and "
+        "pictures; nnUNetv2_fair_compare --latent shows them.",
+        "nnUNetv2_fair_inspect_latent -d 42 -c 2d -f 0 "
+        "-tr nnUNetTrainer nnUNetTrainerOversampling_sex -a sex -o latent",
+    )
+    parser.add_argument("-d", required=True, metavar="ID", help="dataset id or name")
+    parser.add_argument("-c", required=True, metavar="CONFIGURATION", help="such as 2d")
+    parser.add_argument(
+        "-tr", nargs="+", required=True, metavar="TRAINER",
+        help="trainers of the models; changes are measured from the first",
+    )  # fmt: skip
+    parser.add_argument("-p", default="nnUNetPlans", metavar="PLANS", help="plans identifier")
+    parser.add_argument(
+        "-f", default="0", metavar="FOLD",
+        help="fold of the models; only one, because each has a latent space of its own",
+    )  # fmt: skip
+    parser.add_argument("-chk", default="checkpoint_final.pth", metavar="FILE", help="checkpoint")
+    parser.add_argument("-o", type=Path, required=True, help="output folder")
+    parser.add_argument(
+        "-i", type=Path, help="folder with the images; by default the dataset's imagesTs"
+    )
+    parser.add_argument(
+        "-a", nargs="+", action="extend", default=[], metavar="ATTRIBUTE",
+        help="attributes to look for, such as sex, age or sex+age (intersections); by default the "
+        "dataset's default attribute",
+    )  # fmt: skip
+    parser.add_argument(
+        "--demographics", type=Path, metavar="CSV",
+        help="table with a row per case; by default the dataset's",
+    )  # fmt: skip
+    parser.add_argument("-device", choices=("cuda", "cpu", "mps"), default="cuda", help="device")
+    parser.add_argument("--folds", type=int, default=5, help="folds of the probe, by patient")
+    parser.add_argument(
+        "--min-patients", type=int, default=5, help="groups with fewer patients are left out"
+    )
+    parser.add_argument("--bootstrap", type=int, default=2000, help="number of resamples")
+    parser.add_argument("--confidence", type=float, default=0.95, help="coverage of intervals")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the folds, the resampling and t-SNE"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier inspection")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; see ``--help``.
+
+    Returns:
+        0 on success, 1 on bad data, 2 on bad usage.
+    """
+    return run(_inspect, _parser(), argv)
+
+
+def _inspect(args: argparse.Namespace) -> None:
+    _check(args)
+    folders = [model_folder(args.d, trainer, args.p, args.c) for trainer in args.tr]
+    check_trained(folders, [args.f], args.chk)
+    ending, n_channels = image_format(folders[0])
+    images = args.i or raw_dataset(args.d) / "imagesTs"
+    cases = find_cases(images, ending, n_channels)
+
+    from nnunetv2_fair.subgroups.table import check_against_cases
+
+    table = read_table_for(args.d, args.demographics)
+    check_against_cases(table, cases, str(images), allow_extra=True)
+
+    from nnunetv2_fair.inspection.analysis import LatentSettings, analyse, plan_attribute
+
+    settings = LatentSettings(
+        args.folds, args.min_patients, args.bootstrap, args.confidence, args.seed
+    )
+    attributes = dict.fromkeys(args.a) or {None: None}
+    plans = [plan_attribute(table, name, list(cases), settings) for name in attributes]
+
+    from nnunetv2_fair.inspection.embeddings import LatentModel, embed_cases
+
+    registration.register()
+    models = [LatentModel(folder, args.f, args.chk, args.device) for folder in folders]
+    features = embed_cases(models, cases)
+    result, pictures = analyse(plans, features, settings)
+    with filled_together(args.o, [LATENT_JSON, *pictures]) as folder:
+        for name, picture in pictures.items():
+            (folder / name).write_bytes(picture)
+        result.write(folder)
+
+    from nnunetv2_fair.report.latent_section import console_latent
+
+    logger.info("\n%s", console_latent(result))
+    for name in (LATENT_JSON, *pictures):
+        logger.info("Wrote %s", args.o / name)
+    logger.info("The points of the pictures are single cases: share them with care.")
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what can be seen from the arguments alone."""
+    if len(set(args.tr)) != len(args.tr):
+        raise UsageError("-tr names a trainer twice; name each once.")
+    for option, value, ok, expected in (
+        ("--folds", args.folds, args.folds >= 2, "2 or more"),
+        ("--min-patients", args.min_patients, args.min_patients >= 2, "2 or more"),
+        ("--bootstrap", args.bootstrap, args.bootstrap >= 0, "0 (no intervals) or more"),
+        ("--confidence", args.confidence, 0 < args.confidence < 1, "a share such as 0.95"),
+        ("--seed", args.seed, args.seed >= 0, "0 or more"),
+    ):
+        if not ok:
+            raise UsageError(f"{option} {value}: expected {expected}.")
+    check_output_folder(args.o, [LATENT_JSON, "its pictures"], overwrite=args.overwrite)

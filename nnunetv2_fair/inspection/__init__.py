@@ -1,0 +1,1 @@
+"""Looking inside trained models: what their bottleneck knows about the groups."""

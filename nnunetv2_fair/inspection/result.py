@@ -1,0 +1,150 @@
+"""What a look into the latent space found, as frozen values and as a file."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from nnunetv2_fair.errors import EvaluationError
+from nnunetv2_fair.evaluation.result import Interval, interval_from_json, to_json
+from nnunetv2_fair.paths import LATENT_JSON
+from nnunetv2_fair.subgroups.table import replace_file
+
+LATENT_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ModelSeparation:
+    """How far apart the groups lie in one model's bottleneck.
+
+    Attributes:
+        probe: Balanced accuracy of the linear probe, 0 to 1.
+        probe_interval: Bootstrap interval of it.
+        change: ``probe`` minus that of the first model; NaN for the first model itself.
+        change_interval: Paired bootstrap interval: both models on the same patients.
+        davies_bouldin: Davies-Bouldin index, 0 upwards; lower means that groups are further apart.
+        silhouette: Mean silhouette, -1 to 1; higher means that groups are further apart.
+    """
+
+    probe: float
+    probe_interval: Interval
+    change: float
+    change_interval: Interval
+    davies_bouldin: float
+    silhouette: float
+
+
+@dataclass(frozen=True)
+class AttributeSeparation:
+    """The groups of one attribute expression, model by model.
+
+    Attributes:
+        attribute: Attribute expression, such as ``sex+age``.
+        group_patients: Group -> patients; every group that is compared.
+        n_cases: Cases of these groups.
+        n_patients: Patients they come from.
+        n_unknown: Cases of unknown group, which are left out.
+        left_out: Group that is too small -> number of its patients.
+        n_folds: Folds of the cross-validation.
+        per_model: Model -> what was found, in the order given.
+        picture: Name of the t-SNE picture beside the file.
+    """
+
+    attribute: str
+    group_patients: Mapping[str, int]
+    n_cases: int
+    n_patients: int
+    n_unknown: int
+    left_out: Mapping[str, int]
+    n_folds: int
+    per_model: Mapping[str, ModelSeparation]
+    picture: str
+
+    @property
+    def chance(self) -> float:
+        """Balanced accuracy of guessing."""
+        return 1 / len(self.group_patients)
+
+
+@dataclass(frozen=True)
+class LatentResult:
+    """Everything one inspection found. It holds groups only, no single cases.
+
+    Attributes:
+        models: Names in the order given; changes are measured from the first.
+        attributes: One entry per attribute expression, in the order given.
+        settings: Options the inspection ran with.
+        versions: Versions of Python and the packages used.
+        created: ISO 8601 time.
+    """
+
+    models: tuple[str, ...]
+    attributes: tuple[AttributeSeparation, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    created: str = ""
+
+    def write(self, folder: Path) -> None:
+        """Write ``latent.json``; it appears whole or not at all."""
+        content = {f.name: to_json(getattr(self, f.name)) for f in fields(self)}
+        content["format"] = LATENT_FORMAT
+        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+        replace_file(folder / LATENT_JSON, text + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> "LatentResult":
+        """Read what :meth:`write` wrote.
+
+        Raises:
+            EvaluationError: If the file is missing, damaged or of another format, or a picture
+                that it names is missing.
+        """
+        path = folder / LATENT_JSON
+        if not path.is_file():
+            raise EvaluationError(
+                f"{folder} has no {LATENT_JSON}: it is no output folder of "
+                "nnUNetv2_fair_inspect_latent. Run nnUNetv2_fair_inspect_latent first and pass "
+                "its -o folder."
+            )
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content.get("format") != LATENT_FORMAT:
+                raise EvaluationError(
+                    f"{path} has format {content.get('format')!r}, expected {LATENT_FORMAT}. "
+                    "Inspect again with this version of nnunetv2_fair."
+                )
+            result = cls(
+                models=tuple(content["models"]),
+                attributes=tuple(_attribute(entry) for entry in content["attributes"]),
+                settings=content["settings"],
+                versions=content["versions"],
+                created=content["created"],
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise EvaluationError(f"{path} is damaged ({error!r}). Inspect again.") from error
+        missing = [a.picture for a in result.attributes if not (folder / a.picture).is_file()]
+        if missing:
+            raise EvaluationError(
+                f"{folder} lacks {', '.join(missing)}, which {LATENT_JSON} names. Put the picture "
+                "back, or inspect again."
+            )
+        return result
+
+
+def _attribute(entry: Mapping[str, Any]) -> AttributeSeparation:
+    if Path(entry["picture"]).name != entry["picture"]:
+        raise ValueError(f"picture {entry['picture']!r} is no file name")
+    models = {name: _model(value) for name, value in entry["per_model"].items()}
+    return AttributeSeparation(**{**entry, "per_model": models})
+
+
+def _model(entry: Mapping[str, Any]) -> ModelSeparation:
+    return ModelSeparation(
+        probe=float(entry["probe"]),
+        probe_interval=interval_from_json(entry["probe_interval"]),
+        change=float(entry["change"]),
+        change_interval=interval_from_json(entry["change_interval"]),
+        davies_bouldin=float(entry["davies_bouldin"]),
+        silhouette=float(entry["silhouette"]),
+    )
