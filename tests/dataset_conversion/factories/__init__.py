@@ -1,0 +1,1 @@
+"""Small copies of original downloads, to try the converters on."""
