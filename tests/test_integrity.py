@@ -19,9 +19,11 @@ def test_nan_is_found_wherever_blocks_end(tmp_path: Path, monkeypatch: pytest.Mo
     labels = np.zeros((4, 9, 13), dtype=np.float64)
     labels[0, 0, 0] = labels[3, 8, 12] = math.nan
     path = write_mask(tmp_path / "case.nii.gz", labels)
-    for block in (7, 349, 353, 1000):
-        monkeypatch.setattr("nnunetv2_fair.integrity._BLOCK", block)
-        assert check_file(path).not_finite == 2
+    for size in (8, 16, 352, 1000):
+        monkeypatch.setattr("nnunetv2_fair.integrity._BLOCK", size)
+        for compressed in (1, 7, 349):
+            monkeypatch.setattr("nnunetv2_fair.nifti._COMPRESSED_BLOCK", compressed)
+            assert check_file(path).not_finite == 2
 
 
 def test_file_smaller_than_the_larger_header(tmp_path: Path):

@@ -10,12 +10,13 @@ import pytest
 import nnunetv2_fair
 
 ROOT = Path(nnunetv2_fair.__file__).parent
-EVERYONE = {"errors", "paths", "integrity"}
+EVERYONE = {"errors", "paths", "integrity", "nifti"}
 #: Internal packages that each package may import, besides itself and EVERYONE.
 ALLOWED = {
     "errors": set(),
     "paths": set(),
     "integrity": set(),
+    "nifti": set(),
     "registration": set(),
     "subgroups": set(),
     "losses": set(),

@@ -1,0 +1,242 @@
+"""The bytes of NIfTI files: header, and voxels as a stream that notices when something is missing.
+
+Label maps are small on disk and large in memory, so they are looked at while they inflate. Where a
+file lies in space is left to SimpleITK, which knows the many ways to say so.
+"""
+
+import hashlib
+import math
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from zlib_ng import zlib_ng
+
+from nnunetv2_fair.errors import DamagedFileError
+
+NIFTI_ENDINGS = (".nii", ".nii.gz")
+
+#: Compressed bytes read at once: few, as what is not yet inflated is copied each time.
+_COMPRESSED_BLOCK = 1 << 16
+_BLOCK = 1 << 20
+_NIFTI1_HEADER, _NIFTI2_HEADER = 348, 540
+_NIFTI1_EXTENSION = 4
+#: NIfTI's codes of numbers -> numpy's, without byte order.
+_TYPES = {
+    2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4",
+    1024: "i8", 1280: "u8",
+}  # fmt: skip
+_GZIP = 16 + zlib_ng.MAX_WBITS
+
+
+@dataclass(frozen=True)
+class NiftiHeader:
+    """What a header says about the voxels of its file.
+
+    Attributes:
+        shape: Lengths of all axes, slowest first, as the array would have them.
+        dtype: Type of the voxels, byte order included; None if it is no plain number.
+        voxels_at: Position of the first voxel in the (uncompressed) file.
+        file_length: Bytes that the (uncompressed) file must have.
+        is_plain: Whether the voxels are plain numbers that mean themselves: sane lengths and
+            position, and no scaling.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype | None
+    voxels_at: int
+    file_length: int
+    is_plain: bool
+
+
+class NiftiStream:
+    """The uncompressed bytes of one file, in order; a context manager.
+
+    Attributes:
+        header: The header; None if the file does not begin with one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("rb", buffering=0)
+        self._hash = hashlib.sha256()
+        self._inflater = _Inflater() if path.name.lower().endswith(".gz") else None
+        self._position = 0
+        try:
+            self.header = self._read_header()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> "NiftiStream":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def voxel_blocks(self, size: int) -> Iterator[bytes]:
+        """Yield the bytes of the voxels, ``size`` at a time and what is left at the end.
+
+        Raises:
+            DamagedFileError: If the compressed data is damaged.
+        """
+        if self.header is None:
+            return
+        skipped = self.header.voxels_at - self._position
+        while skipped > 0 and (block := self._read(min(skipped, _BLOCK))):
+            skipped -= len(block)
+        left = self.header.file_length - self._position
+        while left > 0 and (block := self._read(min(size, left))):
+            left -= len(block)
+            yield block
+
+    def finish(self) -> str:
+        """Read what is left, and return the SHA-256 of the file's own bytes as 64 hex digits.
+
+        Raises:
+            DamagedFileError: If the file is truncated or its compressed data is damaged.
+        """
+        while self._read(_BLOCK):
+            pass
+        if self._inflater is not None and not self._inflater.complete:
+            raise DamagedFileError(
+                f"{self._path} is damaged: its compressed data ends early. Copy or create the "
+                "file again."
+            )
+        if self.header is not None and self._position < self.header.file_length:
+            raise DamagedFileError(
+                f"{self._path} is truncated: it holds {self._position} bytes, its header announces "
+                f"{self.header.file_length}. Copy or create the file again."
+            )
+        return self._hash.hexdigest()
+
+    def _read(self, size: int) -> bytes:
+        """Return the next ``size`` bytes, or fewer at the end of the file."""
+        parts = []
+        missing = size
+        while missing and (part := self._next(missing)):
+            parts.append(part)
+            missing -= len(part)
+        self._position += size - missing
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _next(self, size: int) -> bytes:
+        """Return some bytes, at most ``size``; none at the end of the file."""
+        if self._inflater is None:
+            return self._raw(size)
+        try:
+            while not (plain := self._inflater.take(size)):
+                compressed = self._raw(_COMPRESSED_BLOCK)
+                if not compressed:
+                    break
+                self._inflater.give(compressed)
+        except zlib_ng.error as error:  # type: ignore[misc]  # their stub calls it an instance
+            raise DamagedFileError(
+                f"{self._path} is damaged: its compressed data cannot be read ({error}). Copy or "
+                "create the file again."
+            ) from error
+        return plain
+
+    def _raw(self, size: int) -> bytes:
+        block = self._file.read(size) or b""
+        self._hash.update(block)
+        return block
+
+    def _read_header(self) -> NiftiHeader | None:
+        start = self._read(_NIFTI1_HEADER)
+        if len(start) < _NIFTI1_HEADER:
+            return None
+        for order in "<>":
+            (length,) = struct.unpack_from(f"{order}i", start)
+            if length == _NIFTI1_HEADER:
+                return _nifti1(start, order)
+            if length == _NIFTI2_HEADER:
+                start += self._read(_NIFTI2_HEADER - len(start))
+                return _nifti2(start, order) if len(start) == _NIFTI2_HEADER else None
+        return None
+
+
+def _nifti1(header: bytes, order: str) -> NiftiHeader:
+    dims = struct.unpack_from(f"{order}8h", header, 40)
+    code, bits = struct.unpack_from(f"{order}2h", header, 70)
+    at, slope, intercept = struct.unpack_from(f"{order}3f", header, 108)
+    place = int(at) if math.isfinite(at) and at > 0 else 0
+    smallest = _NIFTI1_HEADER + _NIFTI1_EXTENSION
+    return _header(order, dims, code, bits, place, slope, intercept, smallest)
+
+
+def _nifti2(header: bytes, order: str) -> NiftiHeader:
+    code, bits = struct.unpack_from(f"{order}2h", header, 12)
+    dims = struct.unpack_from(f"{order}8q", header, 16)
+    (at,) = struct.unpack_from(f"{order}q", header, 168)
+    slope, intercept = struct.unpack_from(f"{order}2d", header, 176)
+    smallest = _NIFTI2_HEADER + _NIFTI1_EXTENSION
+    return _header(order, dims, code, bits, max(0, at), slope, intercept, smallest)
+
+
+def _header(
+    order: str,
+    dims: tuple[int, ...],
+    code: int,
+    bits: int,
+    voxels_at: int,
+    slope: float,
+    intercept: float,
+    smallest_start: int,
+) -> NiftiHeader:
+    lengths = dims[1 : 1 + max(0, dims[0])]
+    shape = tuple(max(1, length) for length in lengths)[::-1]
+    dtype = np.dtype(order + _TYPES[code]) if code in _TYPES else None
+    unscaled = slope == 0 or (slope == 1 and intercept == 0)
+    sane = 1 <= dims[0] <= 7 and all(length > 0 for length in lengths)
+    return NiftiHeader(
+        shape=shape,
+        dtype=dtype,
+        voxels_at=voxels_at,
+        file_length=voxels_at + (math.prod(shape) * bits + 7) // 8,
+        is_plain=sane
+        and unscaled
+        and dtype is not None
+        and bits == 8 * dtype.itemsize
+        and voxels_at >= smallest_start,
+    )
+
+
+class _Inflater:
+    """Inflates gzip data, possibly of several members."""
+
+    def __init__(self) -> None:
+        self._member = zlib_ng.decompressobj(_GZIP)
+        self._waiting = b""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last member has ended and its checksum was right."""
+        return bool(self._member.eof)
+
+    def give(self, compressed: bytes) -> None:
+        """Take the next bytes of the file; only when nothing more can be taken."""
+        self._waiting += compressed
+
+    def take(self, size: int) -> bytes:
+        """Return up to ``size`` bytes; none if more compressed ones are needed."""
+        while True:
+            if self._member.eof:
+                # zeros after the last member are padding
+                self._waiting = self._waiting.lstrip(b"\0")
+                if not self._waiting:
+                    return b""
+                self._member = zlib_ng.decompressobj(_GZIP)
+            plain = bytes(self._member.decompress(self._waiting, size))
+            ended = self._member.eof
+            self._waiting = self._member.unused_data if ended else self._member.unconsumed_tail
+            if plain or not ended:
+                return plain
