@@ -14,6 +14,7 @@ from nnunetv2_fair.paths import DEMOGRAPHICS_CSV, PER_CASE_CSV, REPORT_HTML, SUM
 logger = logging.getLogger(__name__)
 
 _OUTPUTS = (PER_CASE_CSV, SUMMARY_JSON, REPORT_HTML)
+_SHAREABLE_OUTPUTS = (SUMMARY_JSON, REPORT_HTML)
 _MOST_DEFAULT_PROCESSES = 8
 
 
@@ -83,6 +84,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--confidence", type=float, default=0.95, help="coverage of intervals")
     parser.add_argument("--seed", type=int, default=0, help="seed of the resampling")
     parser.add_argument("--name", default="", help="title; by default the name of the -pred folder")
+    parser.add_argument(
+        "--shareable", action="store_true",
+        help="write only what may be shown to others: no cases, no pictures, and nothing of groups "
+        "with fewer than five patients or from which they could be worked out",
+    )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier evaluation")
     parser.add_argument(
         "-np", type=int, default=min(_MOST_DEFAULT_PROCESSES, os.cpu_count() or 1),
@@ -107,6 +113,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     _check_numbers(args)
     _check_output(args)
 
+    from nnunetv2_fair.evaluation.disclosure import shareable
     from nnunetv2_fair.evaluation.evaluator import EvaluationSettings, run_evaluation
     from nnunetv2_fair.evaluation.pictures import image_folder, make_pictures
     from nnunetv2_fair.evaluation.planning import plan_evaluation
@@ -140,9 +147,12 @@ def _evaluate(args: argparse.Namespace) -> None:
         processes=args.np,
     )
     result = run_evaluation(plan, settings)
-    pictures = make_pictures(plan, result, images)
+    outputs = _outputs(args)
+    pictures = [] if args.shareable else make_pictures(plan, result, images)
+    if args.shareable:
+        result = shareable(result)
 
-    with filled_together(args.o, _OUTPUTS) as folder:
+    with filled_together(args.o, outputs) as folder:
         result.write(folder)
         write_report(result, pictures, folder / REPORT_HTML)
 
@@ -151,9 +161,14 @@ def _evaluate(args: argparse.Namespace) -> None:
     for note in result.notes:
         logger.info("Note: %s", note)
     for exclusion in result.exclusions:
-        logger.info("Left out (cases: %d): %s", len(exclusion.cases), exclusion.reason)
-    for name in _OUTPUTS:
+        number = f" (cases: {len(exclusion.cases)})" if exclusion.cases else ""
+        logger.info("Left out%s: %s", number, exclusion.reason)
+    for name in outputs:
         logger.info("Wrote %s", args.o / name)
+
+
+def _outputs(args: argparse.Namespace) -> tuple[str, ...]:
+    return _SHAREABLE_OUTPUTS if args.shareable else _OUTPUTS
 
 
 def _assignments(option: str, texts: Sequence[str], example: str) -> dict[str, str]:
@@ -203,7 +218,12 @@ def _check_output(args: argparse.Namespace) -> None:
             raise UsageError(
                 f"-o {out} is the folder of {option}; choose another one for the results."
             )
-    check_output_folder(out, _OUTPUTS, overwrite=args.overwrite)
+    check_output_folder(out, _outputs(args), overwrite=args.overwrite)
+    if args.shareable and (out / PER_CASE_CSV).exists():
+        raise UsageError(
+            f"{out} holds {PER_CASE_CSV}, which tells of single persons, so it is no folder to "
+            "share. Choose another -o for --shareable."
+        )
 
 
 def _table_path(args: argparse.Namespace) -> Path:

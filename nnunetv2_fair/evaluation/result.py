@@ -17,6 +17,7 @@ import pandas as pd
 
 from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.discovery_result import Discovery
+from nnunetv2_fair.evaluation.spreadsheet import protected, with_formulas, without_formulas
 from nnunetv2_fair.evaluation.text_table import TextTable
 from nnunetv2_fair.paths import PER_CASE_CSV, SUMMARY_JSON
 from nnunetv2_fair.subgroups.table import replace_file
@@ -72,6 +73,8 @@ class Interval:
 class GroupStatistics:
     """One metric of one label in one group.
 
+    In a shareable result counts that are not told are None, and values NaN.
+
     Attributes:
         n_cases: Cases of the group that were evaluated.
         n_patients: Patients they come from.
@@ -86,10 +89,10 @@ class GroupStatistics:
         median_interval: Bootstrap interval of the median.
     """
 
-    n_cases: int
-    n_patients: int
-    n_undefined: int
-    n_replaced: int
+    n_cases: int | None
+    n_patients: int | None
+    n_undefined: int | None
+    n_replaced: int | None
     mean: float
     median: float
     q1: float
@@ -230,6 +233,9 @@ class EvaluationResult:
         created: ISO 8601 time.
         discovery: Subgroups that diverge; None if not searched for.
         preset_tables: Tables in the form of the paper that ``--preset`` names.
+        shareable: Whether everything that could tell of single persons was taken out (see
+            :mod:`nnunetv2_fair.evaluation.disclosure`); ``per_case`` then has no rows and is
+            not written.
     """
 
     name: str
@@ -247,6 +253,7 @@ class EvaluationResult:
     created: str = ""
     discovery: Discovery | None = None
     preset_tables: tuple[TextTable, ...] = ()
+    shareable: bool = False
 
     def metric(self, name: str) -> MetricInfo:
         """Return how to read a metric."""
@@ -269,14 +276,19 @@ class EvaluationResult:
         return self.labels[-1]
 
     def write(self, folder: Path) -> None:
-        """Write ``per_case.csv`` and ``summary.json``; each appears whole or not at all."""
+        """Write ``per_case.csv`` and ``summary.json``; each appears whole or not at all.
+
+        A shareable result has no ``per_case.csv``.
+        """
         summary = {
             f.name: to_json(getattr(self, f.name))
             for f in dataclasses.fields(self)
             if f.name != "per_case"
         }
         summary["format"] = SUMMARY_FORMAT
-        replace_file(folder / PER_CASE_CSV, self.per_case.to_csv(index=False, lineterminator="\n"))
+        if not self.shareable:
+            table = without_formulas(self.per_case)
+            replace_file(folder / PER_CASE_CSV, table.to_csv(index=False, lineterminator="\n"))
         text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
         replace_file(folder / SUMMARY_JSON, text + "\n")
 
@@ -287,13 +299,8 @@ class EvaluationResult:
         Raises:
             EvaluationError: If a file is missing or of another format.
         """
-        for name in (SUMMARY_JSON, PER_CASE_CSV):
-            if not (folder / name).is_file():
-                raise EvaluationError(
-                    f"{folder} has no {name}: it is no output folder of nnUNetv2_fair_evaluate. "
-                    "Run nnUNetv2_fair_evaluate first and pass its -o folder."
-                )
         path = folder / SUMMARY_JSON
+        _require(path)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content.get("format") != SUMMARY_FORMAT:
@@ -302,7 +309,11 @@ class EvaluationResult:
                     "Evaluate again with this version of nnunetv2_fair."
                 )
             metrics = tuple(MetricInfo(**metric) for metric in content["metrics"])
-            per_case = _read_per_case(folder / PER_CASE_CSV, content["attributes"], metrics)
+            if content["shareable"]:
+                per_case = no_cases(content["attributes"], metrics)
+            else:
+                _require(folder / PER_CASE_CSV)
+                per_case = _read_per_case(folder / PER_CASE_CSV, content["attributes"], metrics)
             return cls(
                 name=content["name"],
                 per_case=per_case,
@@ -324,6 +335,7 @@ class EvaluationResult:
                 if content["discovery"] is None
                 else Discovery.from_json(content["discovery"]),
                 preset_tables=tuple(map(TextTable.from_json, content["preset_tables"])),
+                shareable=content["shareable"],
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise EvaluationError(
@@ -354,12 +366,29 @@ class CasePicture:
     aspect: float = 1.0
 
 
+def no_cases(attributes: Sequence[str], metrics: Sequence[MetricInfo]) -> pd.DataFrame:
+    """Return the table of cases of a shareable result: its columns, and no row."""
+    columns = ("case", "patient", *attributes, "label", *(m.column for m in metrics), "flags")
+    return pd.DataFrame({column: pd.Series(dtype=object) for column in columns})
+
+
+def _require(path: Path) -> None:
+    if not path.is_file():
+        raise EvaluationError(
+            f"{path.parent} has no {path.name}: it is no output folder of nnUNetv2_fair_evaluate. "
+            "Run nnUNetv2_fair_evaluate first and pass its -o folder."
+        )
+
+
 def _read_per_case(
     path: Path, attributes: Sequence[str], metrics: Sequence[MetricInfo]
 ) -> pd.DataFrame:
     """Read the table as it was written; groups are text even if they look like numbers."""
     text = dict.fromkeys(("case", "patient", "label", "flags", *attributes), str)
-    frame = pd.read_csv(path, dtype=text, keep_default_na=False, na_values={})
+    written = {protected(column): kind for column, kind in text.items()}
+    frame = with_formulas(
+        pd.read_csv(path, dtype=written, keep_default_na=False, na_values={}), tuple(text)
+    )
     units = {metric.unit for metric in metrics if metric.unit}
     for column in (*(metric.column for metric in metrics), *(f"diagonal_{u}" for u in units)):
         if column in frame:
@@ -395,7 +424,8 @@ def interval_from_json(entry: Mapping[str, Any]) -> Interval:
 
 def _statistics(entry: Mapping[str, Any]) -> GroupStatistics:
     counts = {
-        key: int(entry[key]) for key in ("n_cases", "n_patients", "n_undefined", "n_replaced")
+        key: None if entry[key] is None else int(entry[key])
+        for key in ("n_cases", "n_patients", "n_undefined", "n_replaced")
     }
     values = {key: float(entry[key]) for key in ("mean", "median", "q1", "q3", "std")}
     intervals = {

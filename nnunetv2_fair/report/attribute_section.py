@@ -74,7 +74,7 @@ def _strips(result: EvaluationResult, comparison: Comparison) -> Html:
     rows = []
     infinite = 0
     for position, (group, found) in enumerate(comparison.groups.items()):
-        dots, instead = _dots(found, values[group])
+        dots, instead = _dots(found, values[group], result.shareable)
         if dots is not None:
             infinite += int(np.isinf(dots).sum())
         rows.append(
@@ -89,11 +89,14 @@ def _strips(result: EvaluationResult, comparison: Comparison) -> Html:
             )
         )
     unit = "case" if result.settings.get("unit") == "case" else "patient"
-    hint = f"One dot per {unit}; box: middle half; line: median, written on the right."
+    hint = "Box: middle half; line: median, written on the right."
+    if not result.shareable:
+        hint = f"One dot per {unit}. {hint}"
     if infinite:
         hint += f" {numbers.count(infinite, 'infinite value')} not drawn."
     title = metric_heading(metric)
-    description = f"{title} of every {unit}, by group of {shortened(comparison.attribute)}"
+    of = "quartiles" if result.shareable else f"of every {unit}"
+    description = f"{title} {of}, by group of {shortened(comparison.attribute)}"
     return element(
         "div",
         element("h3", title),
@@ -103,11 +106,15 @@ def _strips(result: EvaluationResult, comparison: Comparison) -> Html:
     )
 
 
-def _dots(found: GroupStatistics, values: np.ndarray) -> tuple[np.ndarray | None, str]:
+def _dots(
+    found: GroupStatistics, values: np.ndarray, shareable: bool
+) -> tuple[np.ndarray | None, str]:
     """Return what to draw of a group, or why nothing: few dots could identify people."""
-    if not found.n_cases:
+    if shareable:
+        return (None, why_undefined(found)) if math.isnan(found.median) else (values, "")
+    if found.n_cases == 0:
         return None, "no cases"
-    if found.n_patients < FEWEST_DOTS:
+    if found.n_patients is not None and found.n_patients < FEWEST_DOTS:
         return None, f"fewer than {FEWEST_DOTS} patients: not drawn"
     if not len(values):
         return None, why_undefined(found)
@@ -207,15 +214,22 @@ def _label_table(result: EvaluationResult, attribute: str, metric: MetricInfo) -
                 cells.append(element("td", undefined("no such group")))
                 continue
             median = value(found.median, metric.unit, why_undefined(found))
-            known = found.n_cases - found.n_undefined
-            cells.append(element("td", median, element("small", f"n = {known:,}"), class_="value"))
+            cells.append(element("td", median, _known_cases(found), class_="value"))
         test = comparison.test
         p = numbers.p_value(test.p_value) if test else undefined("too few groups to compare")
         cells.append(element("td", p, class_="value"))
         rows.append(
             element("tr", element("th", _label_name(comparison.label), scope="row"), *cells)
         )
-    caption = f"Median {metric_heading(metric)}; n counts the cases in which it is defined."
+    caption = f"Median {metric_heading(metric)}"
+    if not result.shareable:
+        caption += "; n counts the cases in which it is defined"
     table = element("table", element("caption", caption), element("thead", head),
                     element("tbody", *rows))  # fmt: skip
     return element("div", table, class_="scroll", tabindex="0", role="region", aria_label=caption)
+
+
+def _known_cases(found: GroupStatistics) -> Html | str:
+    if found.n_cases is None or found.n_undefined is None:
+        return ""
+    return element("small", f"n = {found.n_cases - found.n_undefined:,}")

@@ -63,7 +63,7 @@ def pictures_section(pictures: Sequence[CasePicture], budget: int) -> Html:
 
 def excluded_section(exclusions: Sequence[Exclusion]) -> Html:
     """Return what was left out, why, and of which groups."""
-    lead = "Leaving cases out can itself hide unfairness, so here is what was left out, by group."
+    lead = "Leaving cases out can itself hide unfairness, so here is what was left out, and why."
     cards = [_exclusion(exclusion) for exclusion in exclusions]
     if not cards:
         nothing = "Nothing: every case was evaluated and is in a group of every attribute."
@@ -91,7 +91,9 @@ def _exclusion(exclusion: Exclusion) -> Html:
         listed += [", "] * bool(position) + [case]
     if len(exclusion.cases) > len(cases):
         listed.append(f" and {len(exclusion.cases) - len(cases):,} more")
-    title = sentence([f"{numbers.count(len(exclusion.cases), 'case')}: ", _Long(exclusion.reason)])
+    # a shareable result does not tell how many
+    number = f"{numbers.count(len(exclusion.cases), 'case')}: " if exclusion.cases else ""
+    title = sentence([number, _Long(exclusion.reason)])
     return element(
         "div",
         element("h3", title),

@@ -261,7 +261,8 @@ def too_small(comparison: Comparison) -> Sentence:
     for position, name in enumerate(shown):
         patients = comparison.groups[name].n_patients if name in comparison.groups else 0
         pieces += [", "] * bool(position)
-        pieces += [Data(name), f" ({numbers.count(patients, 'patient')})"]
+        size = numbers.HIDDEN if patients is None else numbers.count(patients, "patient")
+        pieces += [Data(name), f" ({size})"]
     if len(names) > len(shown):
         pieces.append(f" and {len(names) - len(shown)} more")
     return [*pieces, "."]

@@ -101,7 +101,11 @@ def _cell(
     found = comparison.groups.get(group) if group is not None else None
     if found is None or found.n_cases == 0:
         return element("td", "no cases", class_="none")
-    small = element("small", f"n = {found.n_patients:,}")
+    small = element("small", f"n = {numbers.told(found.n_patients)}")
+    if found.n_patients is None:
+        # a median in place of the mean would be taken for one
+        return element("td", element("b", numbers.UNDEFINED), element("small", numbers.HIDDEN),
+                       class_="none")  # fmt: skip
     if math.isnan(found.mean):
         return element("td", element("b", numbers.UNDEFINED), small,
                        element("small", "undefined"), class_="none")  # fmt: skip

@@ -10,6 +10,7 @@ from nnunetv2_fair.evaluation.result import Interval, MetricInfo
 
 UNDEFINED = "\N{EN DASH}"
 INFINITE = "\N{INFINITY}"
+HIDDEN = "hidden"
 MINUS = "\N{MINUS SIGN}"
 
 #: Fairness measures that are ratios: no unit, whatever the metric's unit is.
@@ -65,9 +66,19 @@ def p_value(value: float) -> str:
     return f"p < {_LEAST_P}" if value < _LEAST_P else f"p = {value:.3f}"
 
 
-def count(number_of: int, one: str, many: str | None = None) -> str:
-    """Write ``1 patient``, ``12 patients`` or ``1,204 patients``."""
+def count(number_of: int | None, one: str, many: str | None = None) -> str:
+    """Write ``1 patient``, ``12 patients`` or ``1,204 patients``.
+
+    A number that a shareable result does not tell (None) is said to be hidden.
+    """
+    if number_of is None:
+        return f"number of {many or one + 's'} {HIDDEN}"
     return f"{number_of:,} {one if number_of == 1 else many or one + 's'}"
+
+
+def told(number_of: int | None) -> str:
+    """Write a number, or that a shareable result does not tell it."""
+    return HIDDEN if number_of is None else f"{number_of:,}"
 
 
 def percent(fraction: float) -> str:

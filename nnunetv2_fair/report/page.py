@@ -100,6 +100,8 @@ def _headlines(result: EvaluationResult) -> Mapping[str, Comparison]:
 def _facts(result: EvaluationResult) -> list[object]:
     frame = result.per_case
     cases, patients = frame["case"].nunique(), frame["patient"].nunique()
+    if result.shareable:
+        cases, patients = result.settings["cases"], result.settings["patients"]
     labels = [label for label in result.labels if label != AVERAGE]
     facts: list[object] = [numbers.count(cases, "case"), numbers.count(patients, "patient"),
                            numbers.count(len(labels), "label")]  # fmt: skip

@@ -31,6 +31,10 @@ from nnunetv2_fair.report.markup import (
 _LONGEST_CONSOLE = 32
 
 
+#: Why a shareable result does not tell a value.
+WHY_HIDDEN = "hidden: it would tell of a group with too few patients"
+
+
 def undefined(reason: str) -> Html:
     """Return the en dash of a value that does not exist; hovering says why."""
     return element("span", numbers.UNDEFINED, class_="undefined", title=reason)
@@ -48,6 +52,8 @@ def value(amount: float, unit: str, reason: str) -> Html:
 
 def why_undefined(group: GroupStatistics) -> str:
     """Say why a group has no value."""
+    if group.n_cases is None or group.n_undefined is None:
+        return WHY_HIDDEN
     if not group.n_cases:
         return "no cases"
     if group.n_undefined >= group.n_cases:
@@ -127,8 +133,8 @@ def _group_row(
     return element(
         "tr",
         element("th", title, small, scope="row"),
-        element("td", f"{counts.n_cases:,}", class_="count"),
-        element("td", f"{counts.n_patients:,}", class_="count"),
+        element("td", numbers.told(counts.n_cases), class_="count"),
+        element("td", numbers.told(counts.n_patients), class_="count"),
         *[_statistics_cell(metric, group) for metric, group in cells],
         class_="small" if reason else kind or None,
     )
@@ -145,7 +151,8 @@ def _statistics_cell(metric: MetricInfo, group: GroupStatistics) -> Html:
     )
     limits = numbers.interval(group.mean_interval, unit)
     interval = f" ({limits})" if limits != numbers.UNDEFINED else ""
-    mean = element("small", "mean ", value(group.mean, unit, "not computable"), interval)
+    reason = WHY_HIDDEN if group.n_cases is None else "not computable"
+    mean = element("small", "mean ", value(group.mean, unit, reason), interval)
     median = value(group.median, unit, "not computable")
     return element("td", element("strong", median), quartiles, mean, class_="value")
 
@@ -162,7 +169,8 @@ def _measure_rows(
         title: list[object] = [terms.link(measure, measure_title(measure))]
         if between:
             title.append(element("small", name(between[0]), " \N{MINUS SIGN} ", name(between[1])))
-        cells = [_measure_cell(metric, c, measure, between) for metric, c in made]
+        missing = WHY_HIDDEN if result.shareable else ""
+        cells = [_measure_cell(metric, c, measure, between, missing) for metric, c in made]
         rows.append(element("tr", element("th", *title, colspan=3, scope="row"), *cells))
     if any(c.test is not None for _, c in made):
         names = dict.fromkeys(c.test.name for _, c in made if c.test is not None)
@@ -192,14 +200,14 @@ def _pair(gap: Gap) -> tuple[str, ...]:
 
 
 def _measure_cell(
-    metric: MetricInfo, comparison: Comparison, measure: str, between: tuple[str, ...]
+    metric: MetricInfo, comparison: Comparison, measure: str, between: tuple[str, ...], missing: str
 ) -> Html:
     found = next((g for g in comparison.gaps if g.name == measure and _pair(g) == between), None)
     if found is None:
         reason = (
             "not defined for distances" if metric.unit else "fewer than two groups are large enough"
         )
-        return element("td", undefined(reason), class_="value")
+        return element("td", undefined(missing or reason), class_="value")
     unit = numbers.measure_unit(measure, metric)
     if math.isnan(found.value):
         return element("td", undefined("not computable"), class_="value")
@@ -310,8 +318,8 @@ def _console_row(title: str, metric: MetricInfo, group: GroupStatistics) -> list
     quartiles = Interval(group.q1, group.q3)
     return [
         title,
-        f"{group.n_cases}",
-        f"{group.n_patients}",
+        numbers.told(group.n_cases),
+        numbers.told(group.n_patients),
         f"{numbers.number(group.median, unit)} {_bracket(quartiles, unit)}".rstrip(),
         f"{numbers.number(group.mean, unit)} {_bracket(group.mean_interval, unit)}".rstrip(),
     ]

@@ -27,8 +27,10 @@ from nnunetv2_fair.evaluation.result import (
 NAN = math.nan
 NO_INTERVAL = Interval(NAN, NAN)
 
-DICE = MetricInfo("dice", "Dice", "", "higher", "Overlap: twice the common area over the sum.")
-IOU = MetricInfo("iou", "IoU", "", "higher", "Overlap: the common area over the union.")
+DICE = MetricInfo(
+    "dice", "Dice", "", "higher", "Overlap: twice the common area over the sum.", True
+)
+IOU = MetricInfo("iou", "IoU", "", "higher", "Overlap: the common area over the union.", True)
 HD = MetricInfo("hd", "HD", "mm", "lower", "Largest distance between the two outlines.")
 HD95 = MetricInfo("hd95", "HD95", "mm", "lower", "95th percentile of the distances.")
 METRICS = (DICE, IOU, HD, HD95)

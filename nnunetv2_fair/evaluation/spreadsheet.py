@@ -1,0 +1,54 @@
+"""Tables that spreadsheets open safely: no cell of text is taken for a formula.
+
+Spreadsheets compute a cell that starts with ``=``, ``+``, ``-`` or ``@`` even if it is quoted, so a
+file named ``=HYPERLINK(...)`` would act when its table is opened. An apostrophe in front makes
+such a cell plain text; reading takes it away again, so that names stay what they are.
+
+Source: OWASP, CSV injection.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+
+# apostrophes in front of what would be a formula are doubled too: otherwise reading would take
+# away one that belongs to the name
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+
+
+def protected(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unprotected(text: str) -> str:
+    """Return the text that :func:`protected` was given."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with all text, column names included, protected; numbers stay."""
+    safe = frame.copy()
+    for column in safe.columns:
+        if not pd.api.types.is_numeric_dtype(safe[column]):
+            safe[column] = safe[column].map(lambda value: _map(protected, value))
+    return safe.rename(columns=lambda column: _map(protected, column))
+
+
+def with_formulas(frame: pd.DataFrame, text_columns: Sequence[str]) -> pd.DataFrame:
+    """Return the table that :func:`without_formulas` was given.
+
+    Args:
+        frame: As it was read, with its protected column names.
+        text_columns: Columns that hold text, by their true names.
+    """
+    original = frame.rename(columns=lambda column: _map(unprotected, column))
+    for column in text_columns:
+        if column in original:
+            original[column] = original[column].map(lambda value: _map(unprotected, value))
+    return original
+
+
+def _map(change: Callable[[str], str], value: object) -> object:
+    return change(value) if isinstance(value, str) else value
