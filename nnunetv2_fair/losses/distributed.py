@@ -32,3 +32,24 @@ def sum_over_ranks(values: torch.Tensor, distributed: bool = True) -> torch.Tens
         distributed: False returns ``values``, as in a training of one process.
     """
     return _SumOverRanks.apply(values) if distributed else values
+
+
+def joined_over_ranks(values: torch.Tensor, distributed: bool = True) -> torch.Tensor:
+    """Return the rows of a tensor of all processes, in the order of ranks, the same on each.
+
+    Gradients flow as through :func:`sum_over_ranks`.
+
+    Args:
+        values: ``(B, ...)``; B may differ between processes, and be 0.
+        distributed: False returns ``values``, as in a training of one process.
+    """
+    if not distributed:
+        return values
+    rank = dist.get_rank()
+    sizes = torch.zeros(dist.get_world_size(), dtype=torch.long, device=values.device)
+    sizes[rank] = len(values)
+    dist.all_reduce(sizes)
+    before, after = int(sizes[:rank].sum()), int(sizes[rank + 1 :].sum())
+    rest = values.shape[1:]
+    padded = [values.new_zeros((before, *rest)), values, values.new_zeros((after, *rest))]
+    return sum_over_ranks(torch.cat(padded))

@@ -1,0 +1,196 @@
+"""The discriminator of a training: it learns, it judges, and it reports how well it guesses."""
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
+
+from nnunetv2_fair.losses.adversarial import discriminator_loss, fairness_loss
+from nnunetv2_fair.losses.distributed import joined_over_ranks
+from nnunetv2_fair.networks.discriminator import AttributeDiscriminator, pool
+
+
+@dataclass(frozen=True)
+class GuessSummary:
+    """How the discriminator did in one epoch.
+
+    Attributes:
+        loss: Its mean loss before each step's learning; NaN if no sample had a known group.
+        balanced_accuracy: Mean over the groups of the share guessed right, 0 to 1; NaN likewise.
+        chance: What guessing reaches: one by the number of groups that were drawn.
+    """
+
+    loss: float
+    balanced_accuracy: float
+    chance: float
+
+
+class Adversary:
+    """Plays the discriminator's part in Algorithm 1, with an optimiser of its own.
+
+    In a training of several processes every process holds the same discriminator and shows it
+    the embeddings of all: the batch normalisation sees the whole batch, and a process without
+    samples of known group takes part.
+
+    Args:
+        discriminator: On the training device.
+        learning_rate: At the first epoch; it falls as nnU-Net's.
+        n_epochs: Length of the training.
+        steps: Times to learn from every batch.
+        alpha: Weight of the entropy in the generator's loss.
+        confusion: See :func:`nnunetv2_fair.losses.adversarial.fairness_loss`.
+        distributed: Whether there are several processes.
+    """
+
+    def __init__(
+        self,
+        discriminator: AttributeDiscriminator,
+        learning_rate: float,
+        n_epochs: int,
+        *,
+        steps: int = 1,
+        alpha: float,
+        confusion: bool = False,
+        distributed: bool = False,
+    ) -> None:
+        self.discriminator = discriminator.train()
+        self.optimizer = torch.optim.Adam(discriminator.parameters(), learning_rate)
+        self.lr_scheduler = PolyLRScheduler(self.optimizer, learning_rate, n_epochs)
+        self._steps = steps
+        self._alpha = alpha
+        self._confusion = confusion
+        self._distributed = distributed
+        if distributed:
+            for value in discriminator.state_dict().values():
+                dist.broadcast(value, 0)
+        self._reset()
+
+    def _reset(self) -> None:
+        device = next(self.discriminator.parameters()).device
+        # per group: samples, and those guessed right; sum of losses, and of batches
+        self._guesses = torch.zeros((self.discriminator.n_groups, 2), device=device)
+        self._losses = torch.zeros(2, device=device)
+
+    def play(self, latents: tuple[torch.Tensor, ...], groups: torch.Tensor) -> torch.Tensor:
+        """Let the discriminator learn from a batch, then return the generator's fairness loss.
+
+        Gradients of the result reach the embeddings, not the discriminator.
+
+        Args:
+            latents: Perturbed embeddings, ``(B, C, ...)`` each; their pooled channels are joined.
+            groups: ``(B,)`` int, -1 for unknown: such samples take no part.
+
+        Returns:
+            Scalar; 0 if no sample has a known group.
+        """
+        exact = torch.autocast("cuda", enabled=False) if groups.is_cuda else nullcontext()
+        with exact:
+            pooled = torch.cat([pool(latent.float()) for latent in latents], 1)
+            pooled = joined_over_ranks(pooled, self._distributed)
+            groups = joined_over_ranks(groups, self._distributed)
+            known = groups >= 0
+            pooled, groups = pooled[known], groups[known]
+            if not len(groups):
+                return pooled.sum()
+            self._learn(pooled.detach(), groups)
+            self.discriminator.requires_grad_(False)
+            logits = self.discriminator(pooled)
+            self.discriminator.requires_grad_(True)
+            return fairness_loss(logits, groups, self._alpha, confusion=self._confusion)
+
+    def _learn(self, pooled: torch.Tensor, groups: torch.Tensor) -> None:
+        for step in range(self._steps):
+            logits = self.discriminator(pooled)
+            loss = discriminator_loss(logits, groups)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimizer.step()
+            if step == 0:
+                self._count(logits.detach(), loss.detach(), groups)
+
+    def _count(self, logits: torch.Tensor, loss: torch.Tensor, groups: torch.Tensor) -> None:
+        right = (logits.argmax(1) == groups).float()
+        self._guesses.index_add_(0, groups, torch.stack([torch.ones_like(right), right], 1))
+        self._losses += torch.stack([loss, torch.ones_like(loss)])
+
+    def finish_epoch(self) -> GuessSummary:
+        """Return the epoch's summary, the same in every process, and start over."""
+        (samples, right), (loss, batches) = self._guesses.T.cpu(), self._losses.cpu()
+        drawn = samples > 0
+        self._reset()
+        return GuessSummary(
+            loss=float(loss / batches),
+            balanced_accuracy=float((right[drawn] / samples[drawn]).mean()),
+            chance=1 / max(int(drawn.sum()), 1),
+        )
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Return weights and optimiser as tensors by name."""
+        state = {f"discriminator.{k}": v for k, v in self.discriminator.state_dict().items()}
+        for index, values in self.optimizer.state_dict()["state"].items():
+            state |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
+        return state
+
+    def load_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Take over what :meth:`state` returned."""
+        weights: dict[str, torch.Tensor] = {}
+        moments: dict[int, dict[str, torch.Tensor]] = {}
+        for key, value in state.items():
+            owner, _, rest = key.partition(".")
+            if owner == "discriminator":
+                weights[rest] = value
+            elif owner == "optimizer":
+                index, _, name = rest.partition(".")
+                moments.setdefault(int(index), {})[name] = value
+        self.discriminator.load_state_dict(weights)
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+
+
+#: Above chance by less than this, a discriminator has not learnt anything.
+_MARGIN = 0.05
+#: Epochs after which a discriminator should have learnt something.
+_PATIENCE = 3
+
+
+class CollapseWatch:
+    """Notices a discriminator that stays at chance from the first epoch on.
+
+    Args:
+        warn: Takes the warning.
+    """
+
+    def __init__(self, warn: Callable[[str], None]) -> None:
+        self._warn = warn
+        self._at_chance = 0
+
+    def see(self, epoch: int, summary: GuessSummary, perturbation: float) -> None:
+        """Look at an epoch's summary.
+
+        Args:
+            epoch: Counted from 0.
+            summary: The discriminator's.
+            perturbation: Size of the perturbation beside the embedding, ``|delta| / |f_o|``.
+        """
+        if not summary.balanced_accuracy < summary.chance + _MARGIN:
+            return
+        self._at_chance += 1
+        if epoch + 1 != _PATIENCE or self._at_chance != _PATIENCE:
+            return
+        if perturbation < 0.01:
+            cause = (
+                "the perturbation is still tiny, so the base's embedding itself tells little of "
+                "the attribute, or the batches hold too few samples of known group"
+            )
+        else:
+            cause = (
+                "the generator has the upper hand; a larger beta restrains it, dsteps5 lets the "
+                "discriminator learn faster"
+            )
+        self._warn(
+            f"WARNING: the discriminator has guessed at chance since the first epoch (balanced "
+            f"accuracy {summary.balanced_accuracy:.3f}, chance {summary.chance:.3f}): the "
+            f"generator learns nothing from it. Likely cause: {cause}."
+        )

@@ -1,0 +1,193 @@
+"""APPLE: a perturbation of the embedding that hides the attribute from a discriminator."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from torch import nn
+
+from nnunetv2_fair.losses.group_dro import GroupDRO, GroupDROLoss
+from nnunetv2_fair.losses.reweighting import group_weights
+from nnunetv2_fair.losses.weighted import SampleWeightedLoss
+from nnunetv2_fair.networks.bottleneck import unwrapped
+from nnunetv2_fair.networks.discriminator import AttributeDiscriminator
+from nnunetv2_fair.networks.perturbation import PerturbedNetwork
+from nnunetv2_fair.trainers.adversary import Adversary, CollapseWatch
+from nnunetv2_fair.trainers.apple_loss import AppleLoss
+from nnunetv2_fair.trainers.base import SubgroupTrainer
+from nnunetv2_fair.trainers.base_model import base_option, load_base
+from nnunetv2_fair.trainers.names import Option, choice_option, number_option
+
+
+def _steps(text: str) -> int:
+    if not 1 <= int(text) <= 100:
+        raise ValueError(text)
+    return int(text)
+
+
+class nnUNetTrainerAPPLE(SubgroupTrainer):
+    """Leaves a trained model as it is and learns a perturbation of its embedding.
+
+    A generator adds to the bottleneck embedding what keeps a discriminator from telling the
+    groups apart, while the frozen decoder must still segment. The base is the finished
+    ``nnUNetTrainer`` run of the same dataset, plans, configuration and fold unless the name
+    (``base``) or the environment variable ``nnUNet_fair_base_checkpoint`` says otherwise; only a
+    training that begins needs it. Learning rates (Adam, 0.001 for both networks, falling as
+    nnU-Net's) and the defaults of alpha and beta are ours: the paper's text does not give them.
+
+    Source: Xu et al., "Fair ultrasound diagnosis via adversarial protected attribute aware
+    perturbations on latent embeddings", npj Digital Medicine 2025, Eqs. 2 to 6, Algorithm 1.
+    """
+
+    OPTIONS: ClassVar[tuple[Option, ...]] = (
+        number_option("alpha", 0.1, 0.0, 100.0, "weight of the entropy in the fairness loss"),
+        number_option("beta", 1.0, 0.0, 1000.0, "weight of the segmentation loss"),
+        base_option(),
+        choice_option(
+            "fair", "paper", ("paper", "confusion"),
+            "paper: maximise the discriminator's loss; confusion: make it unsure",
+        ),
+        Option(
+            "dsteps", 1, _steps, "a whole number from 1 to 100",
+            "discriminator steps for each generator step", numeric=True,
+        ),
+        choice_option(
+            "levels", "bottleneck", ("bottleneck", "all"),
+            "what is perturbed: the bottleneck, or every skip too",
+        ),
+        choice_option(
+            "seg", "plain", ("plain", "balanced", "dro"),
+            "segmentation loss: nnU-Net's, weighted by group size, or GroupDRO's",
+        ),
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),  # noqa: B008 - nnU-Net's exact signature
+    ) -> None:
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.initial_lr = 1e-3
+        self.weight_decay = 0.0
+        self._collapse_watch = CollapseWatch(self._log)
+
+    @classmethod
+    def build_network_architecture(
+        cls,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        """Return nnU-Net's network for the plans with generators in it, for prediction too.
+
+        nnU-Net reads from the names of the arguments which ones to give.
+        """
+        base = super().build_network_architecture(
+            plans_manager,
+            configuration_manager,
+            num_input_channels,
+            num_output_channels,
+            enable_deep_supervision,
+        )
+        levels = cls.chosen_options.get("levels", cls.known_options()["levels"].default)
+        return PerturbedNetwork(base, all_levels=levels == "all")
+
+    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, PolyLRScheduler]:
+        """Return Adam for the generators, with nnU-Net's schedule."""
+        optimizer = torch.optim.Adam(self._perturbed.generators.parameters(), self.initial_lr)
+        return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
+
+    @property
+    def _perturbed(self) -> PerturbedNetwork:
+        network = unwrapped(self.network)
+        assert isinstance(network, PerturbedNetwork)
+        return network
+
+    @property
+    def adversary(self) -> Adversary:
+        """The discriminator; there from the beginning of training on."""
+        return self.loss.adversary
+
+    def on_train_start(self) -> None:
+        """Load the base, unless the training continues; then begin as nnU-Net does."""
+        if not self.was_initialized:
+            self.initialize()
+        if not self._continued:
+            for line in load_base(self, self._perturbed.base, self.option("base")):
+                self._log(line)
+        super().on_train_start()
+
+    def _build_loss(self) -> nn.Module:
+        monitored: Any = super()._build_loss()
+        return AppleLoss(monitored, self.option("beta"))
+
+    def adapt_loss(self, loss: nn.Module) -> nn.Module:
+        """Return the segmentation loss that the option ``seg`` names."""
+        adapted = {"balanced": SampleWeightedLoss, "dro": GroupDROLoss}.get(self.option("seg"))
+        return loss if adapted is None else adapted(loss)
+
+    def prepare_loss(self, cases: list[str]) -> None:
+        """Make the discriminator of this fold's groups."""
+        super().prepare_loss(cases)
+        n_groups = len(self.grouping.names)
+        discriminator = AttributeDiscriminator(self._perturbed.latent_channels, n_groups)
+        self.loss.adversary = Adversary(
+            discriminator.to(self.device),
+            self.initial_lr,
+            self.num_epochs,
+            steps=self.option("dsteps"),
+            alpha=self.option("alpha"),
+            confusion=self.option("fair") == "confusion",
+            distributed=self.is_ddp,
+        )
+        weights = torch.ones(n_groups + 1)
+        if self.option("seg") == "balanced":
+            counts = list(self.grouping.counts(cases).values())
+            weights = torch.tensor(group_weights(counts, list(self.drawing_shares(cases))))
+        if self.option("seg") == "dro":
+            self.adapted_loss.dro = GroupDRO(
+                n_groups,
+                group_sizes=list(self.grouping.counts(cases).values()),
+                distributed=self.is_ddp,
+                device=self.device,
+            )
+        if self.option("seg") != "plain":
+            self.adapted_loss.set_group_weights(weights.float().to(self.device))
+
+    def on_train_epoch_start(self) -> None:
+        """Begin an epoch with the discriminator's learning rate in step."""
+        super().on_train_epoch_start()
+        self.adversary.lr_scheduler.step(self.current_epoch)
+
+    def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
+        """Log how the game stands."""
+        super().on_train_epoch_end(train_outputs)
+        segmentation, perturbation = self.loss.finish_epoch(self._sum_over_ranks)
+        guesses = self.adversary.finish_epoch()
+        self.print_to_log_file(
+            f"APPLE: L_D {guesses.loss:.4f}, balanced accuracy of the discriminator "
+            f"{guesses.balanced_accuracy:.3f} (chance {guesses.chance:.3f}), L_seg "
+            f"{segmentation:.4f}, |delta|/|f_o| {perturbation:.4f}"
+        )
+        self._collapse_watch.see(self.current_epoch, guesses, perturbation)
+
+    def fairness_state(self) -> dict[str, torch.Tensor]:
+        """Return the discriminator with its optimiser, and ``q`` of ``segdro``."""
+        state = {**super().fairness_state(), **self.adversary.state()}
+        if self.option("seg") == "dro":
+            state["q"] = self.adapted_loss.dro.q
+        return state
+
+    def load_fairness_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Take over the discriminator with its optimiser, and ``q``."""
+        super().load_fairness_state(state)
+        self.adversary.load_state(state)
+        if self.option("seg") == "dro":
+            self.adapted_loss.dro.q.copy_(state["q"])
