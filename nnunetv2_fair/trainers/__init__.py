@@ -6,6 +6,7 @@
 
 from nnunetv2_fair.trainers.base import SubgroupTrainer
 from nnunetv2_fair.trainers.names import parse_name
+from nnunetv2_fair.trainers.nnUNetTrainerAPPLE import nnUNetTrainerAPPLE
 from nnunetv2_fair.trainers.nnUNetTrainerFairMedSeg import nnUNetTrainerFairMedSeg
 from nnunetv2_fair.trainers.nnUNetTrainerFEBS import nnUNetTrainerFEBS
 from nnunetv2_fair.trainers.nnUNetTrainerGroupDRO import nnUNetTrainerGroupDRO
@@ -30,6 +31,7 @@ METHODS: dict[str, type[SubgroupTrainer]] = {
         nnUNetTrainerOversamplingReweighting,
         nnUNetTrainerFEBS,
         nnUNetTrainerFairMedSeg,
+        nnUNetTrainerAPPLE,
     )
 }
 
