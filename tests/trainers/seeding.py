@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import sys
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -32,6 +33,15 @@ def make_seeded_trainer(name, epochs=2):
     trainer.num_iterations_per_epoch, trainer.num_val_iterations_per_epoch = 2, 3
     trainer.num_epochs, trainer.save_every = epochs, 1
     return trainer
+
+
+def write_base(name="nnUNetTrainer"):
+    """Write the checkpoint of a base as if it had been trained; return its path."""
+    trainer = make_seeded_trainer(name)
+    trainer.initialize()
+    path = Path(trainer.output_folder) / "checkpoint_final.pth"
+    trainer.save_checkpoint(str(path))
+    return path
 
 
 def main(name):
