@@ -27,7 +27,7 @@ from nnunetv2_fair.evaluation.comparison_result import (
 from nnunetv2_fair.evaluation.effects import holm
 from nnunetv2_fair.evaluation.estimates import Estimates, GapKey, Summaries
 from nnunetv2_fair.evaluation.evaluator import versions
-from nnunetv2_fair.evaluation.intervals import NO_INTERVAL, expanded_interval
+from nnunetv2_fair.evaluation.intervals import NO_INTERVAL, Sources, expanded_interval
 from nnunetv2_fair.evaluation.result import EvaluationResult, Interval, MetricInfo
 from nnunetv2_fair.evaluation.statistics import (
     Observations,
@@ -280,7 +280,8 @@ def _differences(paired: _Paired, model: int, n_patients: int) -> ModelDifferenc
         if not draws.size or not groups:
             return NO_INTERVAL
         confidence = paired.settings.confidence
-        return expanded_interval(draws, confidence, variances[groups], ours.sizes[groups])
+        sources = Sources(variances[groups], ours.sizes[groups])
+        return expanded_interval(draws, confidence, sources)
 
     def tested(found: Difference, values: tuple[np.ndarray, np.ndarray], n: int) -> Difference:
         if n < paired.sizeable:
@@ -292,7 +293,9 @@ def _differences(paired: _Paired, model: int, n_patients: int) -> ModelDifferenc
     overall = Difference(
         float(_minus(ours.data.overall_mean, theirs.data.overall_mean)),
         expanded_interval(
-            overall_draws, paired.settings.confidence, np.ones(1), np.array([ours.total])
+            overall_draws,
+            paired.settings.confidence,
+            Sources(np.ones(1), np.array([ours.overall.size])),
         )
         if overall_draws.size
         else NO_INTERVAL,

@@ -1,6 +1,5 @@
 """What the search for divergent subgroups found, as frozen values."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -81,7 +80,8 @@ class Discovery:
         n_tests: Those of them that have a test: the family of the correction.
         n_redundant: Subgroups that were left out because a part of them says the same.
         overall: Mean of the metric over all units.
-        subgroups: Most divergent ones that are not redundant, largest absolute divergence first.
+        subgroups: Most divergent ones that are not redundant: first those whose corrected p-value
+            is below 1 - confidence, then others; each by absolute divergence.
         heatmaps: One per pair of attributes.
     """
 
@@ -130,8 +130,3 @@ def _heatmap(entry: Mapping[str, Any]) -> PairHeatmap:
         n_cases=tuple(tuple(int(value) for value in row) for row in entry["n_cases"]),
         n_patients=tuple(tuple(int(value) for value in row) for row in entry["n_patients"]),
     )
-
-
-def is_significant(subgroup: Subgroup, confidence: float = 0.95) -> bool:
-    """Return whether a subgroup diverges by more than chance explains, after correction."""
-    return not math.isnan(subgroup.corrected_p) and subgroup.corrected_p < 1 - confidence

@@ -9,7 +9,10 @@ import numpy as np
 from nnunetv2_fair.evaluation import gaps
 from nnunetv2_fair.evaluation.intervals import (
     NO_INTERVAL,
+    Sources,
     expanded_interval,
+    mean_interval,
+    scaled_interval,
     spread_interval,
 )
 from nnunetv2_fair.evaluation.result import Interval
@@ -64,14 +67,26 @@ _MEASURES: Mapping[str, tuple[bool, _Measure]] = {
     ),
 }
 
-#: Those that measure the spread over groups: name -> (group values, spread over the last axis,
-#: whether the measure is the exponential of the spread).
-_SPREADS: Mapping[str, tuple[_Measure, Callable[[np.ndarray], np.ndarray], bool]] = {
-    "ser": (lambda s, g: _log_errors(s.medians[..., g]), gaps.max_min_gap_along, True),
-    "delta": (lambda s, g: s.means[..., g], gaps.max_min_gap_along, False),
-    "std": (lambda s, g: s.means[..., g], gaps.group_std_along, False),
-    "skew": (lambda s, g: _log_errors(s.means[..., g]), gaps.max_min_gap_along, True),
+_Spread = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+#: Those that measure the spread over groups: name -> (group values, spread of (..., groups)
+#: values around (...) overall values, whether the measure is the exponential of the spread).
+_SPREADS: Mapping[str, tuple[_Measure, _Spread, bool]] = {
+    "ser": (lambda s, g: _log_errors(s.medians[..., g]), lambda v, _: _range(v), True),
+    "delta": (lambda s, g: s.means[..., g], lambda v, _: _range(v), False),
+    "std": (lambda s, g: s.means[..., g], lambda v, _: gaps.group_std_along(v), False),
+    "skew": (lambda s, g: _log_errors(s.means[..., g]), lambda v, _: _range(v), True),
 }
+
+#: The spread that an overall score is scaled down by.
+_SCALED: Mapping[str, _Spread] = {
+    "es_std": lambda v, _: gaps.group_std_along(v),
+    "es_absolute": lambda v, overall: np.abs(overall[..., None] - v).sum(axis=-1),
+}
+
+
+def _range(values: np.ndarray) -> np.ndarray:
+    return gaps.max_min_gap_along(values)
 
 
 @dataclass(frozen=True)
@@ -86,8 +101,8 @@ class Estimates:
             scaling.
         data: Summaries of the data.
         drawn: Summaries of the resamples, along the first axis.
-        sizes: (groups,) units of each group.
-        total: Number of units.
+        samples: Values of each group's units.
+        overall: (units,) values.
         confidence: Coverage of the intervals.
     """
 
@@ -97,9 +112,14 @@ class Estimates:
     error_measures: bool
     data: Summaries
     drawn: Summaries
-    sizes: np.ndarray
-    total: int
+    samples: Sequence[np.ndarray]
+    overall: np.ndarray
     confidence: float
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """(groups,) units of each group."""
+        return np.array([sample.size for sample in self.samples])
 
     @classmethod
     def of(
@@ -130,27 +150,30 @@ class Estimates:
             replicates.overall_median[:, model],
         )
         return cls(
-            names, enough, reference, error_measures, data, drawn,
-            replicates.sizes, replicates.total, confidence,
-        )  # fmt: skip
+            names, enough, reference, error_measures, data, drawn, groups, overall, confidence
+        )
 
     def mean_interval(self, group: int) -> Interval:
         """Interval of a group's mean."""
-        return self._expanded(self.drawn.means[:, group], self.drawn.means, [group])
+        draws, sources = self.drawn.means[:, group], self._sources(self.drawn.means, [group])
+        return mean_interval(draws, self.samples[group], self.confidence, sources)
 
     def median_interval(self, group: int) -> Interval:
         """Interval of a group's median."""
-        return self._expanded(self.drawn.medians[:, group], self.drawn.medians, [group])
+        sources = self._sources(self.drawn.medians, [group])
+        return expanded_interval(self.drawn.medians[:, group], self.confidence, sources)
 
     @property
     def overall_mean_interval(self) -> Interval:
         """Interval of the mean of all units."""
-        return self._overall(self.drawn.overall_mean)
+        sources = Sources(np.ones(1), np.array([self.overall.size]))
+        return mean_interval(self.drawn.overall_mean, self.overall, self.confidence, sources)
 
     @property
     def overall_median_interval(self) -> Interval:
         """Interval of the median of all units."""
-        return self._overall(self.drawn.overall_median)
+        sources = Sources(np.ones(1), np.array([self.overall.size]), of_means=False)
+        return expanded_interval(self.drawn.overall_median, self.confidence, sources)
 
     def gaps(self) -> dict[GapKey, tuple[float, Interval]]:
         """Return every fairness measure with its interval."""
@@ -189,36 +212,38 @@ class Estimates:
     def _gap_interval(self, key: GapKey, value: float, draws: np.ndarray) -> Interval:
         if len(self.enough) < 2 or not draws.size:
             return NO_INTERVAL
+        confidence = self.confidence
         if key.name == "fairness_gap":
             pair = [self.names.index(name) for name in key.between]
-            return self._expanded(draws, self.drawn.medians, pair)
+            return expanded_interval(draws, confidence, self._sources(self.drawn.medians, pair))
         source = self.drawn.medians if key.name == "ser" else self.drawn.means
-        if key.name not in _SPREADS or not math.isfinite(value):
-            return self._expanded(draws, source, self.enough)
+        sources = self._sources(source, self.enough)
+        if not math.isfinite(value) or (key.name in _SCALED and value <= 0):
+            return expanded_interval(draws, confidence, sources)
+        if key.name in _SCALED:
+            away = self.drawn.means[:, self.enough] - self.data.means[self.enough]
+            overall = self.drawn.overall_mean - self.data.overall_mean
+            with np.errstate(divide="ignore"):
+                ratio = np.log(self.drawn.overall_mean) - np.log(self.data.overall_mean)
+            deviations = _SCALED[key.name](away, overall)
+            return scaled_interval(value, ratio, deviations, confidence, sources)
         values, spread, exponential = _SPREADS[key.name]
         with np.errstate(invalid="ignore"):
             away = values(self.drawn, self.enough) - values(self.data, self.enough)
             # a resample without any error is infinitely far away
-            deviations = np.nan_to_num(spread(away), nan=np.inf, posinf=np.inf)
-        found = spread_interval(
-            math.log(value) if exponential else value, deviations, self.confidence,
-            *self._sources(source, self.enough),
-        )  # fmt: skip
-        return Interval(*map(_exp, (found.low, found.high))) if exponential else found
+            deviations = np.nan_to_num(
+                spread(away, self.drawn.overall_mean), nan=np.inf, posinf=np.inf
+            )
+        start = math.log(value) if exponential else value
+        found = spread_interval(start, deviations, confidence, sources)
+        return Interval(_exp(found.low), _exp(found.high)) if exponential else found
 
-    def _expanded(self, draws: np.ndarray, source: np.ndarray, groups: list[int]) -> Interval:
-        if not draws.size:
-            return NO_INTERVAL
-        return expanded_interval(draws, self.confidence, *self._sources(source, groups))
-
-    def _sources(self, source: np.ndarray, groups: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    def _sources(self, source: np.ndarray, groups: list[int]) -> Sources:
+        if not len(source):
+            return Sources(np.ones(len(groups)), self.sizes[groups])
         with np.errstate(invalid="ignore"):  # infinite values have no variance
-            return source[:, groups].var(axis=0), self.sizes[groups]
-
-    def _overall(self, draws: np.ndarray) -> Interval:
-        if not draws.size:
-            return NO_INTERVAL
-        return expanded_interval(draws, self.confidence, np.ones(1), np.array([self.total]))
+            variances = source[:, groups].var(axis=0)
+        return Sources(variances, self.sizes[groups], of_means=source is self.drawn.means)
 
 
 def _exp(value: float) -> float:

@@ -11,7 +11,7 @@ import scipy.stats
 
 from nnunetv2_fair.evaluation import effects
 from nnunetv2_fair.evaluation.estimates import Estimates
-from nnunetv2_fair.evaluation.intervals import NO_INTERVAL, expanded_interval
+from nnunetv2_fair.evaluation.intervals import NO_INTERVAL, Sources, expanded_interval
 from nnunetv2_fair.evaluation.result import (
     Comparison,
     Gap,
@@ -169,7 +169,7 @@ def _effect(
     return PairEffect(
         between=(names[pair[0]], names[pair[1]]),
         cliffs_delta=effects.cliffs_delta(first, second),
-        interval=expanded_interval(draws, confidence, 1 / sizes, sizes),
+        interval=expanded_interval(draws, confidence, Sources(1 / sizes, sizes)),
         detectable_gap=effects.detectable_gap(first, second, confidence),
     )
 
@@ -281,9 +281,10 @@ def definitions(settings: StatisticsSettings) -> dict[str, str]:
         "iqr": "Interquartile range: from the value that a quarter of the units lie below to the "
         "value that a quarter lie above.",
         "std_within": "Sample standard deviation over the units of one group.",
-        "interval": f"{settings.confidence:.0%} percentile bootstrap interval, widened for small "
-        f"groups: {settings.n_bootstrap} resamples of whole {settings.unit}s within each group. "
-        f"None is given for groups of fewer than {max(2, settings.min_patients)} patients.",
+        "interval": f"{settings.confidence:.0%} bootstrap interval, widened for small groups (BCa "
+        f"for means, percentiles otherwise): {settings.n_bootstrap} resamples of whole "
+        f"{settings.unit}s within each group. None is given for groups of fewer than "
+        f"{max(2, settings.min_patients)} patients.",
         "fairness_gap": "Median of the reference group minus median of the other group; 0 is "
         "equal, a positive value means that the reference group's values are higher.",
         "ser": "Skewed error ratio: the largest group error divided by the smallest, where a "

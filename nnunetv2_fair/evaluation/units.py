@@ -75,8 +75,6 @@ class Replicates:
         overall_mean: (replicates, models).
         overall_median: (replicates, models).
         dominance: (replicates, pairs): Cliff's delta of each pair of groups, first model.
-        sizes: (groups,) units of each group.
-        total: Number of units.
     """
 
     means: np.ndarray
@@ -84,8 +82,6 @@ class Replicates:
     overall_mean: np.ndarray
     overall_median: np.ndarray
     dominance: np.ndarray
-    sizes: np.ndarray
-    total: int
 
 
 def bootstrap(
@@ -110,7 +106,6 @@ def bootstrap(
     overall_mean = np.full((n_replicates, n_models), np.nan)
     overall_median = overall_mean.copy()
     dominance = np.full((n_replicates, len(pairs)), np.nan)
-    sizes = (~np.isnan(units.values[0])).sum(axis=0)
     if n_units:
         member = ~np.isnan(units.values[0])
         patterns, stratum_of = np.unique(member, axis=0, return_inverse=True)
@@ -138,7 +133,7 @@ def bootstrap(
                         counts[group] = _histograms(order[:, group][chosen], levels)
             for index, (first, second) in enumerate(pairs):
                 dominance[part, index] = _dominance(counts[first], counts[second])
-    return Replicates(means, medians, overall_mean, overall_median, dominance, sizes, n_units)
+    return Replicates(means, medians, overall_mean, overall_median, dominance)
 
 
 def _places(values: np.ndarray, compared: Sequence[int]) -> tuple[np.ndarray, int]:
