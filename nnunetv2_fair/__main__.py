@@ -5,9 +5,11 @@ import sys
 from nnunetv2_fair import __version__
 
 _PURPOSES = {
+    "nnUNetv2_fair_apply_breast_box": "predictions without what is outside the breast box",
     "nnUNetv2_fair_compare": "compare evaluations of several models on the same cases",
     "nnUNetv2_fair_convert_FairSeg": "Harvard-FairSeg, FairDiff's images -> nnU-Net dataset",
     "nnUNetv2_fair_convert_image_folder": "images, masks and a table -> nnU-Net dataset",
+    "nnUNetv2_fair_convert_MAMA_MIA": "MAMA-MIA breast DCE-MRI -> nnU-Net dataset",
     "nnUNetv2_fair_convert_QDUS": "QDUS-like thyroid ultrasound -> nnU-Net dataset",
     "nnUNetv2_fair_convert_TUSC": "thyroid ultrasound cine-clips -> nnU-Net dataset",
     "nnUNetv2_fair_demo": "the whole chain on phantoms, on a CPU, in minutes",
