@@ -19,7 +19,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunetv2_fair.trainers import METHODS
 from nnunetv2_fair.trainers.checkpoint import KEY
-from tests.trainers.seeding import make_seeded_trainer, seeded_epoch_start
+from tests.trainers.seeding import make_seeded_trainer, seeded_epoch_start, write_base
 from tests.trainers.test_trainers import registered  # noqa: F401
 
 PROJECT = Path(__file__).parents[2]
@@ -30,6 +30,12 @@ GROUPS = (b"female", b"50-64")
 @pytest.fixture(autouse=True)
 def seeded(monkeypatch):
     monkeypatch.setattr(nnUNetTrainer, "on_train_epoch_start", seeded_epoch_start)
+
+
+@pytest.fixture(autouse=True)
+def base(tiny_nnunet):
+    """The model that some trainers build on."""
+    return write_base()
 
 
 def outcome(trainer):
@@ -143,7 +149,9 @@ def test_nothing_adapts_in_validation(name, tiny_nnunet):
         assert torch.equal(value, after[key]), key
 
 
-@pytest.mark.parametrize("name", ["nnUNetTrainerOversamplingGroupDRO", "nnUNetTrainerFairMedSeg"])
+@pytest.mark.parametrize(
+    "name", ["nnUNetTrainerOversamplingGroupDRO", "nnUNetTrainerFairMedSeg", "nnUNetTrainerAPPLE"]
+)
 def test_a_killed_training_continues_as_if_nothing_had_happened(name, tiny_nnunet):
     done = subprocess.run(
         [sys.executable, "-m", "tests.trainers.seeding", name],
