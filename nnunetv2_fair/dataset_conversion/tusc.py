@@ -9,7 +9,7 @@ from 50 on: the APPLE paper, npj Digital Medicine 2025, doi:10.1038/s41746-025-0
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -234,12 +234,12 @@ def _rows_by_clip(metadata: Metadata) -> tuple[dict[str, Row], list[str]]:
     problems = []
     for row in metadata.rows:
         clip = normal_id(row.patient)
-        if clip in rows and row.patient != rows[clip].patient:
+        first = rows.setdefault(clip, row)
+        if first.patient != row.patient:  # the table's reader sees to rows of the same spelling
             problems.append(
                 f"{metadata.path.name}, line {row.line}: nodule '{row.patient}' already stands in "
-                f"line {rows[clip].line} as '{rows[clip].patient}'; keep one of the two rows"
+                f"line {first.line} as '{first.patient}'; keep one of the two rows"
             )
-        rows.setdefault(clip, replace(row, patient=clip_name(clip)))
     return rows, problems
 
 
@@ -347,7 +347,7 @@ def _demographics(
 ) -> pd.DataFrame:
     columns = {
         CASE: [frame.case for frame in frames],
-        PATIENT: [rows[frame.clip].patient for frame in frames],
+        PATIENT: [clip_name(frame.clip) for frame in frames],
     }
     for name in schema.attributes:
         columns[name] = [rows[frame.clip].values[name] for frame in frames]

@@ -179,7 +179,7 @@ def normal_id(value: Any) -> str:
 
 def _frame_numbers(values: NDArray[Any], path: Path) -> list[float]:
     numbers = []
-    for position, value in enumerate(values):
+    for position, value in enumerate(values.tolist()):
         try:
             numbers.append(float(normal_id(value)))
         except ValueError as error:
