@@ -3,6 +3,7 @@
 import argparse
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from nnunetv2_fair import registration
@@ -106,6 +107,8 @@ def _inspect(args: argparse.Namespace) -> None:
     models = [LatentModel(folder, args.f, args.chk, args.device) for folder in folders]
     features = embed_cases(models, cases)
     result, pictures = analyse(plans, features, settings)
+    where = {"images": images, "configuration": args.c, "fold": args.f, "checkpoint": args.chk}
+    result = replace(result, settings={**where, **result.settings})
     with filled_together(args.o, [LATENT_JSON, *pictures]) as folder:
         for name, picture in pictures.items():
             (folder / name).write_bytes(picture)

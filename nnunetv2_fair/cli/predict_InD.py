@@ -236,7 +236,8 @@ def _run_nnunet(command: list[str], predictions: Path, ending: str, progress: tq
                 except subprocess.TimeoutExpired:
                     pass
                 done = len(list(predictions.glob(f"*{ending}")))
-                progress.update(done - progress.n)
+                if done > progress.n:
+                    progress.update(done - progress.n)
         finally:
             process.kill()
         if process.returncode:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 
 import numpy as np
@@ -171,6 +171,7 @@ def analyse(
     result = LatentResult(
         models=tuple(features),
         attributes=tuple(attributes),
+        settings=asdict(settings),
         versions=versions(),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )

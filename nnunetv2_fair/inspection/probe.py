@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from nnunetv2_fair.evaluation.intervals import expanded_interval
+from nnunetv2_fair.evaluation.intervals import Sources, expanded_interval
 from nnunetv2_fair.evaluation.result import Interval
 from nnunetv2_fair.evaluation.units import Units, bootstrap
 
@@ -83,7 +83,8 @@ class ProbeScores:
         units = Units.from_cases(correct.astype(float), patients, groups, n_groups)
         self._values = np.nanmean(units.values, axis=1).mean(axis=1)
         drawn = bootstrap(units, n_replicates, np.random.default_rng(seed))
-        self._replicates, self._sizes = drawn.means, drawn.sizes
+        self._replicates = drawn.means
+        self._sizes = (~np.isnan(units.values[0])).sum(axis=0)
         self._confidence = confidence
 
     def balanced_accuracy(self, model: int) -> tuple[float, Interval]:
@@ -98,4 +99,5 @@ class ProbeScores:
     def _interval(self, group_means: np.ndarray) -> Interval:
         """Return the interval of the mean over groups: (replicates, groups)."""
         variances = group_means.var(axis=0) if len(group_means) else np.zeros(len(self._sizes))
-        return expanded_interval(group_means.mean(axis=1), self._confidence, variances, self._sizes)
+        sources = Sources(variances, self._sizes)
+        return expanded_interval(group_means.mean(axis=1), self._confidence, sources)

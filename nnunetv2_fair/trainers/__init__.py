@@ -6,10 +6,12 @@
 
 from nnunetv2_fair.trainers.base import SubgroupTrainer
 from nnunetv2_fair.trainers.names import parse_name
+from nnunetv2_fair.trainers.nnUNetTrainerADV import nnUNetTrainerADV
 from nnunetv2_fair.trainers.nnUNetTrainerAPPLE import nnUNetTrainerAPPLE
 from nnunetv2_fair.trainers.nnUNetTrainerFairMedSeg import nnUNetTrainerFairMedSeg
 from nnunetv2_fair.trainers.nnUNetTrainerFEBS import nnUNetTrainerFEBS
 from nnunetv2_fair.trainers.nnUNetTrainerGroupDRO import nnUNetTrainerGroupDRO
+from nnunetv2_fair.trainers.nnUNetTrainerInD import nnUNetTrainerInD
 from nnunetv2_fair.trainers.nnUNetTrainerOversampling import nnUNetTrainerOversampling
 from nnunetv2_fair.trainers.nnUNetTrainerOversamplingGroupDRO import (
     nnUNetTrainerOversamplingGroupDRO,
@@ -32,6 +34,8 @@ METHODS: dict[str, type[SubgroupTrainer]] = {
         nnUNetTrainerFEBS,
         nnUNetTrainerFairMedSeg,
         nnUNetTrainerAPPLE,
+        nnUNetTrainerADV,
+        nnUNetTrainerInD,
     )
 }
 
@@ -39,7 +43,11 @@ __all__ = ["METHODS", "SubgroupTrainer", *METHODS]
 
 
 def __getattr__(name: str) -> type[SubgroupTrainer]:
-    experiment = parse_name(name, {key: cls.known_options() for key, cls in METHODS.items()})
+    experiment = parse_name(
+        name,
+        {key: cls.known_options() for key, cls in METHODS.items()},
+        [key for key, cls in METHODS.items() if cls.takes_group],
+    )
     if experiment is None:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     method = METHODS[experiment.method]
@@ -50,6 +58,8 @@ def __getattr__(name: str) -> type[SubgroupTrainer]:
         "chosen_options": experiment.options,
         "epochs": experiment.epochs,
     }
+    if method.takes_group:
+        namespace["group"] = experiment.group
     variant = type(name, (method,), namespace)
     globals()[name] = variant
     return variant

@@ -48,11 +48,15 @@ class SubgroupTrainer(nnUNetTrainer):
         epochs: Number of epochs; None takes nnU-Net's.
         chosen_options: Options that the name mentions.
         OPTIONS: Options that this class knows.
+        takes_group: Whether the name must say one group to train on.
+        least_groups: Groups that training cases must be in for the method to make sense.
     """
 
     attribute: ClassVar[str | None] = None
     epochs: ClassVar[int | None] = None
     chosen_options: ClassVar[Mapping[str, Any]] = {}
+    takes_group: ClassVar[bool] = False
+    least_groups: ClassVar[int] = 2
     OPTIONS: ClassVar[tuple[Option, ...]] = (
         choice_option(
             "unknown",
@@ -186,7 +190,7 @@ class SubgroupTrainer(nnUNetTrainer):
         grouping = self.grouping
         counts = grouping.counts(train_cases)
         present = [name for name, count in counts.items() if count]
-        if len(present) < 2:
+        if len(present) < self.least_groups:
             raise TrainingError(
                 f"{self.table.source}: all training cases of fold {self.fold} that have a known "
                 f"'{grouping.expression}' are in one group ({shorten(present) or 'none'}); "

@@ -1,0 +1,100 @@
+"""ADV: a network trained from scratch whose embedding hides the attribute."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from nnunetv2_fair.networks.discriminator import AttributeDiscriminator
+from nnunetv2_fair.networks.tap import BottleneckTap
+from nnunetv2_fair.trainers.adv_loss import AdversarialLoss
+from nnunetv2_fair.trainers.adversary import Adversary
+from nnunetv2_fair.trainers.base import SubgroupTrainer
+from nnunetv2_fair.trainers.names import Option, number_option
+
+#: Of the discriminator's Adam, as in APPLE.
+_DISCRIMINATOR_LR = 1e-3
+
+
+def ramp(progress: float) -> float:
+    """Return the share of its final weight that the reversed gradient has.
+
+    Args:
+        progress: Share of the training that is done, 0 to 1.
+
+    Returns:
+        0 to almost 1.
+
+    Source: Ganin et al., JMLR 2016, section 5.2.2, with gamma = 10.
+    """
+    return 2 / (1 + math.exp(-10 * progress)) - 1
+
+
+class nnUNetTrainerADV(SubgroupTrainer):
+    """Trains nnU-Net's network against a discriminator that guesses the group at its bottleneck.
+
+    Every step the discriminator learns from the batch's embeddings; then the network takes
+    nnU-Net's step, the discriminator's gradient reversed at the bottleneck. Only the encoder is
+    touched by it. The trained network is nnU-Net's own, without the discriminator.
+
+    Source: Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 2016; the
+    discriminator of Xu et al., npj Digital Medicine 2025.
+    """
+
+    OPTIONS: ClassVar[tuple[Option, ...]] = (
+        number_option("lambda", 1.0, 0.0, 100.0, "final weight of the reversed gradient"),
+    )
+
+    def initialize(self) -> None:
+        """Build as nnU-Net, and tap the bottleneck."""
+        super().initialize()
+        self.loss.tap = BottleneckTap(self.network)
+
+    def _build_loss(self) -> nn.Module:
+        monitored: Any = super()._build_loss()
+        return AdversarialLoss(monitored)
+
+    @property
+    def adversary(self) -> Adversary:
+        """The discriminator; there from the beginning of training on."""
+        return self.loss.adversary
+
+    def prepare_loss(self, cases: list[str]) -> None:
+        """Make the discriminator of this fold's groups."""
+        super().prepare_loss(cases)
+        discriminator = AttributeDiscriminator(self.loss.tap.channels, len(self.grouping.names))
+        self.loss.adversary = Adversary(
+            discriminator.to(self.device),
+            _DISCRIMINATOR_LR,
+            self.num_epochs,
+            alpha=0.0,
+            distributed=self.is_ddp,
+        )
+
+    def on_train_epoch_start(self) -> None:
+        """Begin an epoch with its weight of the reversed gradient."""
+        super().on_train_epoch_start()
+        self.adversary.lr_scheduler.step(self.current_epoch)
+        done = (self.current_epoch + 1) / self.num_epochs
+        self.loss.strength = self.option("lambda") * ramp(done)
+
+    def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
+        """Log how well the discriminator guesses."""
+        super().on_train_epoch_end(train_outputs)
+        guesses = self.adversary.finish_epoch()
+        self.print_to_log_file(
+            f"ADV: L_D {guesses.loss:.4f}, balanced accuracy of the discriminator "
+            f"{guesses.balanced_accuracy:.3f} (chance {guesses.chance:.3f}), lambda "
+            f"{self.loss.strength:.4f}"
+        )
+
+    def fairness_state(self) -> dict[str, torch.Tensor]:
+        """Return the discriminator with its optimiser."""
+        return {**super().fairness_state(), **self.adversary.state()}
+
+    def load_fairness_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Take over the discriminator with its optimiser."""
+        super().load_fairness_state(state)
+        self.adversary.load_state(state)

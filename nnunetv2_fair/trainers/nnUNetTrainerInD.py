@@ -1,0 +1,105 @@
+"""InD: a model of its own for one group, fine-tuned from the base on that group's cases."""
+
+from functools import cached_property
+from typing import Any, ClassVar
+
+import torch
+
+from nnunetv2_fair.errors import TrainerNameError, TrainingError, shorten
+from nnunetv2_fair.networks.bottleneck import unwrapped
+from nnunetv2_fair.subgroups.groups import Grouping
+from nnunetv2_fair.subgroups.tokens import group_named
+from nnunetv2_fair.trainers.base import SubgroupTrainer
+from nnunetv2_fair.trainers.base_model import base_option, load_base
+from nnunetv2_fair.trainers.names import Option, choice_option
+
+#: A tenth of nnU-Net's: fine-tuning starts from weights that already fit.
+_FINE_TUNING_LR = 1e-3
+
+
+class nnUNetTrainerInD(SubgroupTrainer):
+    """Trains on the cases of one group only, from the base's weights.
+
+    The name says the group: ``nnUNetTrainerInD_sex=female``. Training starts from all weights of
+    the finished base (segmentation heads included) with a tenth of nnU-Net's learning rate.
+    Validation is nnU-Net's, on all of the fold's cases: a folder of the group's predictions alone
+    would tell who is in the group. The subgroup log shows the group by itself.
+
+    Source: the baseline InD of Xu et al., "Fair ultrasound diagnosis via adversarial protected
+    attribute aware perturbations on latent embeddings", npj Digital Medicine 2025.
+    """
+
+    takes_group: ClassVar[bool] = True
+    least_groups: ClassVar[int] = 1
+    group: ClassVar[str | None] = None
+    OPTIONS: ClassVar[tuple[Option, ...]] = (
+        base_option(),
+        choice_option(
+            "start",
+            "base",
+            ("base", "scratch"),
+            "base: fine-tune the base; scratch: train from random weights at nnU-Net's rate",
+        ),
+    )
+
+    @cached_property
+    def all_groups(self) -> Grouping:
+        """Groups of all cases, also of those that are not trained on."""
+        return super().grouping
+
+    @cached_property
+    def grouping(self) -> Grouping:
+        """The one group that is trained on; cases of all others are in none.
+
+        Raises:
+            DemographicsError: If the attribute has no such group.
+            TrainerNameError: If the trainer's name says no group.
+        """
+        name = type(self).__name__
+        if self.group is None:
+            raise TrainerNameError(
+                f"{name} trains a model for one group and its name must say for which, for "
+                f"example {name}_sex=female."
+            )
+        found = self.all_groups
+        chosen = group_named(self.group, found.names, found.expression)
+        members = {case: g if g == chosen else None for case, g in found.group_of.items()}
+        return Grouping(found.expression, (chosen,), members)
+
+    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
+        """Return nnU-Net's optimizer and schedule, slower for fine-tuning."""
+        if self.option("start") == "base":
+            self.initial_lr = _FINE_TUNING_LR
+        return super().configure_optimizers()
+
+    def do_split(self) -> tuple[list[str], list[str]]:
+        """Return the group's training cases and all validation cases of this fold.
+
+        Raises:
+            TrainingError: If the group has no training case in this fold.
+        """
+        train, val = super().do_split()
+        (group,) = self.grouping.names
+        own = self.grouping.members(train)[group]
+        if not own:
+            counts = self.all_groups.counts(train).items()
+            listed = shorten((f"{name} {count}" for name, count in counts), 12)
+            raise TrainingError(
+                f"No training case of fold {self.fold} is in group '{group}' of "
+                f"'{self.grouping.expression}' (training cases per group: {listed}). Train the "
+                "model of another group or another fold, or make new folds with "
+                "nnUNetv2_fair_prepare."
+            )
+        self._log(
+            f"Training on {len(own)} of {len(train)} cases, those of group '{group}'; validating "
+            "on all cases of the fold."
+        )
+        return own, val
+
+    def on_train_start(self) -> None:
+        """Begin as nnU-Net; a training that does not continue takes the base's weights."""
+        super().on_train_start()
+        if self._continued or self.option("start") == "scratch":
+            return
+        for line in load_base(self, unwrapped(self.network), self.option("base")):
+            self._log(line)
