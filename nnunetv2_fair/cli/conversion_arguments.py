@@ -139,6 +139,35 @@ def number_pairs(texts: Sequence[str], flag: str) -> dict[str, int]:
     return result
 
 
+def number_lists(texts: Sequence[str], flag: str) -> dict[str, tuple[float, ...]]:
+    """Return ``{a: (1.0, 2.0)}`` of texts such as ``a=1,2``.
+
+    Raises:
+        UsageError: If a value is no list of numbers.
+    """
+    result = {}
+    for name, text in pairs(texts, flag).items():
+        try:
+            result[name] = tuple(float(number) for number in text.split(","))
+        except ValueError as error:
+            raise UsageError(
+                f"{flag} {name}={text}: expected numbers separated by commas, such as age=50,65"
+            ) from error
+    return result
+
+
+def label_map_of(texts: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Return the pairs of ``--label-map VALUE=LABEL ...``.
+
+    Raises:
+        UsageError: If one is no pair of integers.
+    """
+    found = number_pairs(texts, "--label-map")
+    if any(not value.isdecimal() for value in found):
+        raise UsageError("--label-map: expected numbers, such as 255=1; names go to --labels.")
+    return tuple((int(value), label) for value, label in found.items())
+
+
 def column_map(texts: Sequence[str]) -> dict[str, str]:
     """Return the pairs of ``--columns``, which may be given as a JSON file.
 
@@ -180,7 +209,13 @@ def value_maps(texts: Sequence[Sequence[str]]) -> dict[str, dict[str, str]]:
     return result
 
 
-def convert(planner: Callable[[], "DatasetPlan"], args: argparse.Namespace) -> None:
+def convert(
+    planner: Callable[[], "DatasetPlan"],
+    args: argparse.Namespace,
+    *,
+    problems: Sequence[str] = (),
+    before_writing: Callable[[], None] | None = None,
+) -> None:
     """Plan and write a dataset, or with ``--dry-run`` only say what would be written.
 
     What is wrong with the new dataset's id, name or place is reported together with what is wrong
@@ -189,27 +224,43 @@ def convert(planner: Callable[[], "DatasetPlan"], args: argparse.Namespace) -> N
     Args:
         planner: Reads and checks the original data.
         args: Parsed arguments of :func:`add_conversion_arguments`.
+        problems: What else speaks against writing, in words.
+        before_writing: Called when nothing speaks against writing any more, before the first byte.
 
     Raises:
         ConversionError: If anything speaks against writing.
     """
-    from nnunetv2_fair.dataset_conversion.writer import raw_folder, target_problems
+    from nnunetv2_fair.dataset_conversion.writer import plan_problems, raw_folder, target_problems
 
     processes_of(args)
-    problems = target_problems(args.d, args.n, raw_folder(args.o), overwrite=args.overwrite)
+    raw = raw_folder(args.o)
+    early = [*problems, *target_problems(args.d, args.n, raw, overwrite=args.overwrite)]
     try:
         plan = planner()
     except ConversionError as error:
-        if not problems:
+        if not early:
             raise
         raise ConversionError(
-            f"{error}\nBesides, the dataset could not be written:\n{shorten_lines(problems)}"
+            f"{error}\nBesides, the dataset could not be written:\n{shorten_lines(early)}"
         ) from error
-    finish(plan, args)
+    if not args.dry_run and (problems or before_writing is not None):
+        late = [*problems, *plan_problems(plan, raw, overwrite=args.overwrite)]
+        if late:
+            raise ConversionError(
+                f"{plan.description.folder_name} was not written:\n{shorten_lines(late)}"
+            )
+        if before_writing is not None:
+            before_writing()
+    _finish(plan, args, problems)
 
 
-def finish(plan: "DatasetPlan", args: argparse.Namespace) -> None:
+def _finish(plan: "DatasetPlan", args: argparse.Namespace, problems: Sequence[str] = ()) -> None:
     """Write a planned dataset, or with ``--dry-run`` only say what would be written.
+
+    Args:
+        plan: What to write.
+        args: Parsed arguments of :func:`add_conversion_arguments`.
+        problems: What a dry run lists beside what it finds itself.
 
     Raises:
         ConversionError: If anything speaks against writing.
@@ -219,11 +270,11 @@ def finish(plan: "DatasetPlan", args: argparse.Namespace) -> None:
 
     raw, processes = raw_folder(args.o), processes_of(args)
     if args.dry_run:
-        problems = dry_run_problems(plan, raw, processes=processes, overwrite=args.overwrite)
-        if problems:
+        found = dry_run_problems(plan, raw, processes=processes, overwrite=args.overwrite)
+        if problems or found:
             raise ConversionError(
                 f"{plan.description.folder_name} could not be written:\n"
-                f"{shorten_lines(problems, 100)}"
+                f"{shorten_lines([*problems, *found], 100)}"
             )
     _describe(written_counts(plan), plan)
     if args.dry_run:

@@ -9,8 +9,9 @@ from nnunetv2_fair.cli.conversion_arguments import (
     add_picture_arguments,
     column_map,
     convert,
+    label_map_of,
+    number_lists,
     number_pairs,
-    pairs,
     processes_of,
     value_maps,
 )
@@ -111,21 +112,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _numbers(texts: Sequence[str], flag: str) -> dict[str, tuple[float, ...]]:
-    result = {}
-    for name, text in pairs(texts, flag).items():
-        try:
-            result[name] = tuple(float(number) for number in text.split(","))
-        except ValueError as error:
-            raise UsageError(
-                f"{flag} {name}={text}: expected numbers separated by commas, such as age=50,65"
-            ) from error
-    return result
-
-
 def _ranges(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
     result = {}
-    for name, numbers in _numbers(texts, "--range").items():
+    for name, numbers in number_lists(texts, "--range").items():
         if len(numbers) != 2 or numbers[0] >= numbers[1]:
             raise UsageError(f"--range {name}: expected lowest and highest, such as age=0,120")
         result[name] = (numbers[0], numbers[1])
@@ -143,9 +132,7 @@ def _convert(args: argparse.Namespace) -> None:
     columns = column_map(args.columns)
     if args.split_column:
         columns["split"] = args.split_column
-    label_map = number_pairs(args.label_map, "--label-map")
-    if any(not value.isdecimal() for value in label_map):
-        raise UsageError("--label-map: expected numbers, such as 255=1; names go to --labels.")
+    label_map = label_map_of(args.label_map)
     settings = ImageFolderSettings(
         folder=args.i,
         dataset_id=args.d,
@@ -158,7 +145,7 @@ def _convert(args: argparse.Namespace) -> None:
             attributes=tuple(args.a) if args.a else None,
             unknown=tuple(args.unknown),
             values=value_maps(args.values),
-            bins=_numbers(args.bins, "--bins"),
+            bins=number_lists(args.bins, "--bins"),
             ranges=_ranges(args.range),
             dicom_age=tuple(args.dicom_age),
             default=args.default,
@@ -168,9 +155,7 @@ def _convert(args: argparse.Namespace) -> None:
         mask_suffixes=(args.suffix_mask,),
         patient_from_name=args.patient_from_name,
         labels=number_pairs(args.labels, "--labels"),
-        rules=MaskRules(
-            tuple((int(value), label) for value, label in label_map.items()), args.threshold
-        ),
+        rules=MaskRules(label_map, args.threshold),
         color=args.color,
         channel_name=args.channel_name,
         size=tuple(args.resize) if args.resize else None,
