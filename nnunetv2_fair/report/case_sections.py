@@ -24,8 +24,8 @@ def pictures_section(pictures: Sequence[CasePicture], budget: int) -> Html:
     if not pictures:
         return Html("")
     shown: list[Html] = []
-    for picture in pictures:
-        drawn = figure(picture)
+    for position, picture in enumerate(pictures):
+        drawn = figure(picture, f"picture-{position}")
         budget -= len(drawn.encode("utf-8", "replace"))
         if budget < 0:
             break

@@ -7,6 +7,7 @@ from typing import Any
 
 from nnunetv2_fair.evaluation.result import MetricInfo
 from nnunetv2_fair.report.markup import Html, clean, element, escape, join, name, shortened
+from nnunetv2_fair.report.script import SCRIPT, policy
 from nnunetv2_fair.report.style import CSS
 
 #: Titles of the fairness measures.
@@ -170,10 +171,12 @@ def document(
     window = escape(f"{shortened(title)} \N{MIDDLE DOT} {kicker}")
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(policy())}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n'
         '<link rel="icon" href="data:,">\n'
-        f"<title>{window}</title>\n<style>{CSS}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+        f"<title>{window}</title>\n<style>{CSS}</style>\n</head>\n"
+        f"<body>\n{body}\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
     )
 
 

@@ -13,6 +13,7 @@ from nnunetv2_fair.evaluation.result import (
 from nnunetv2_fair.report import numbers
 from nnunetv2_fair.report.attribute_section import attribute_section
 from nnunetv2_fair.report.case_sections import excluded_section, pictures_section
+from nnunetv2_fair.report.case_table import ANCHOR, case_table
 from nnunetv2_fair.report.document import (
     Terms,
     document,
@@ -63,6 +64,9 @@ def render_report(result: EvaluationResult, pictures: Sequence[CasePicture]) -> 
     navigation += [(f"attribute-{i}", clean(a)) for i, a in enumerate(headlines)]
     if pictures:
         navigation.append(("cases", "Worst cases"))
+    cases = case_table(result, pictures)
+    if cases:
+        navigation.append((ANCHOR, "All cases"))
     navigation += [("excluded", "Left out"), ("definitions", "Definitions"),
                    ("settings", "Settings")]  # fmt: skip
     before = [_summary(result, headlines)]
@@ -70,6 +74,7 @@ def render_report(result: EvaluationResult, pictures: Sequence[CasePicture]) -> 
         attribute_section(result, a, f"attribute-{i}", terms) for i, a in enumerate(headlines)
     ]
     after = [
+        cases,
         excluded_section(result.exclusions),
         terms.section(),
         settings_section(result.settings, result.versions, result.inputs_sha256, result.created),

@@ -64,8 +64,8 @@ def _runs(edges: np.ndarray) -> list[tuple[int, int, int]]:
     return [(int(i), int(a), int(b - a)) for i, a, b in zip(line, start, end, strict=True)]
 
 
-def figure(picture: CasePicture) -> Html:
-    """Return a picture with its caption."""
+def figure(picture: CasePicture, anchor: str | None = None) -> Html:
+    """Return a picture with its caption; ``anchor`` becomes its id."""
     step = max(1, -(-max(picture.reference.shape) // LONGEST_SIDE))
     reference = np.asarray(picture.reference, bool)[::step, ::step]
     prediction = np.asarray(picture.prediction, bool)[::step, ::step]
@@ -102,7 +102,7 @@ def figure(picture: CasePicture) -> Html:
         element("strong", name(picture.case)),
         element("span", name(picture.label, 32), " \N{MIDDLE DOT} ", name(picture.caption, 160)),
     )
-    return element("figure", drawing, caption, class_="case-figure")
+    return element("figure", drawing, caption, class_="case-figure", id=anchor)
 
 
 def name_text(picture: CasePicture) -> str:

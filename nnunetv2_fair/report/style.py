@@ -8,14 +8,16 @@ CSS = """
 :root {
   color-scheme: light dark;
   --bg: #f5f6f8; --card: #ffffff; --ink: #1b1f24; --soft: #59626e; --line: #dde1e7;
-  --faint: #eef0f3; --accent: #0063a0; --alert: #b34700; --unsure: #8a6100; --calm: #0063a0;
+  --faint: #eef0f3; --edge: #868f9b; --accent: #0063a0; --calm: #0063a0;
+  --alert: #b34700; --unsure: #8a6100;
   --c0: #0072b2; --c1: #d55e00; --c2: #009e73; --c3: #b8588c; --c4: #b87f00; --c5: #3d9bd4;
   --c6: #6b7280; --heat: 213, 94, 0;
 }
 @media screen and (prefers-color-scheme: dark) {
   :root {
     --bg: #121519; --card: #1b1f25; --ink: #e9ebee; --soft: #a5aeb9; --line: #343b45;
-    --faint: #252a32; --accent: #7cc4f0; --alert: #ff9a52; --unsure: #f0c14b; --calm: #7cc4f0;
+    --faint: #252a32; --edge: #79838f; --accent: #7cc4f0; --calm: #7cc4f0;
+    --alert: #ff9a52; --unsure: #f0c14b;
     --c0: #56b4e9; --c1: #e69f00; --c2: #1fbf92; --c3: #e08fbb; --c4: #f0e442; --c5: #e8743b;
     --c6: #b0b7c0;
   }
@@ -33,6 +35,7 @@ main, .page-head, .page-foot { max-width: 1120px; margin: 0 auto; padding: 0 28p
 a { color: var(--accent); text-underline-offset: .18em; text-decoration-thickness: 1px; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; border-radius: 3px; }
 .skip { position: absolute; left: -9999px; }
+.unseen { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; }
 .skip:focus { left: 16px; top: 12px; z-index: 9; background: var(--card); padding: 8px 14px; }
 bdi.name { font-weight: inherit; }
 small { font-size: .82em; color: var(--soft); }
@@ -195,6 +198,37 @@ svg.case .prediction { stroke: #ffb000; stroke-width: 1.8; }
 .toggle { accent-color: var(--accent); margin: 0 8px 0 0; vertical-align: -1px; }
 .toggle-box:has(.toggle:checked) svg.case path { visibility: hidden; }
 
+#tip { position: fixed; z-index: 20; max-width: min(44ch, calc(100vw - 16px)); padding: 9px 13px;
+  background: var(--ink); color: var(--card); border-radius: 8px; font-size: .86rem;
+  line-height: 1.42; font-weight: 400; box-shadow: 0 4px 18px rgba(0, 0, 0, .28); }
+[hidden] { display: none !important; }
+a.to-cases { display: inline-block; font-size: .8rem; font-weight: 400; margin-top: 2px; }
+.controls { display: flex; flex-wrap: wrap; gap: 12px 16px; align-items: flex-end; }
+.controls label { display: flex; flex-direction: column; gap: 3px; font-size: .84rem;
+  color: var(--soft); max-width: 100%; }
+.controls label.tick { flex-direction: row; align-items: center; min-height: 38px;
+  font-size: .92rem; }
+button, select, input[type=search] { font: inherit; font-size: .92rem; color: var(--ink);
+  background: var(--card); border: 1px solid var(--edge); border-radius: 7px; padding: 6px 11px;
+  min-height: 38px; max-width: 100%; }
+select { max-width: 240px; text-overflow: ellipsis; }
+input[type=search] { width: 190px; }
+button { cursor: pointer; }
+button:hover { background: var(--faint); }
+.case-list thead th { padding-right: 6px; }
+.case-list thead button { border: 0; background: none; color: inherit; font-weight: 600;
+  padding: 4px 6px 4px 0; min-height: 28px; text-align: left; white-space: nowrap; }
+.case-list thead button:hover { text-decoration: underline; }
+.case-list thead button::after { content: "↕"; margin-left: .4em; opacity: .45; }
+.case-list th[aria-sort=ascending] button::after { content: "↑"; opacity: 1; }
+.case-list th[aria-sort=descending] button::after { content: "↓"; opacity: 1; }
+.case-list th[aria-sort=ascending], .case-list th[aria-sort=descending] { color: var(--ink); }
+.case-list tbody th { font-weight: 400; }
+.case-list tbody tr:hover > * { background: var(--faint); }
+.buttons { margin: 16px 0 0; }
+.case-figure:target { outline: 3px solid var(--accent); outline-offset: 2px; }
+.case-figure { scroll-margin-top: 70px; }
+
 details { margin: 0 0 20px; }
 .card > details { margin: 0; }
 summary { cursor: pointer; color: var(--accent); font-size: .94rem; padding: 4px 0; }
@@ -244,7 +278,10 @@ svg.plane { display: block; width: 100%; max-width: 640px; height: auto; margin:
 @media print {
   @page { size: A4; margin: 14mm 13mm; }
   body { background: #fff; font-size: 10pt; }
-  nav, .skip, .toggle, .toggle-label { display: none !important; }
+  nav, .skip, .toggle, .toggle-label, .controls, .buttons, .to-cases, #tip {
+    display: none !important; }
+  .case-list thead button { padding: 0; min-height: 0; font-size: inherit; white-space: normal; }
+  .case-list thead button::after { content: "" !important; }
   main, .page-head, .page-foot { max-width: none; padding: 0; }
   section { margin: 18pt 0; }
   .card { padding: 10pt 12pt; border-radius: 6pt; }

@@ -12,6 +12,7 @@ from nnunetv2_fair.evaluation.result import (
     MetricInfo,
 )
 from nnunetv2_fair.report import numbers
+from nnunetv2_fair.report.case_table import cases_link
 from nnunetv2_fair.report.document import MEASURES, Terms, measure_title, metric_heading
 from nnunetv2_fair.report.findings import FAIRNESS_GAP, confidence, excludes_zero, label_words
 from nnunetv2_fair.report.markup import (
@@ -84,6 +85,7 @@ def group_table(result: EvaluationResult, attribute: str, label: str, terms: Ter
             statistics,
             [(metric, made[metric.name].groups[group]) for metric in metrics],
             first.left_out.get(group),
+            link=cases_link(result, attribute, group),
         )
         for group, statistics in first.groups.items()
     ]
@@ -128,11 +130,12 @@ def _group_row(
     cells: Sequence[tuple[MetricInfo, GroupStatistics]],
     reason: str | None,
     kind: str = "",
+    link: Html | str = "",
 ) -> Html:
     small = element("small", f"not compared: {clean(reason)}") if reason else ""
     return element(
         "tr",
-        element("th", title, small, scope="row"),
+        element("th", title, small, link, scope="row"),
         element("td", numbers.told(counts.n_cases), class_="count"),
         element("td", numbers.told(counts.n_patients), class_="count"),
         *[_statistics_cell(metric, group) for metric, group in cells],

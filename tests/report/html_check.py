@@ -1,5 +1,8 @@
 """A strict look at a page with the standard library's parser."""
 
+import base64
+import hashlib
+import json
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -14,6 +17,7 @@ class Page(HTMLParser):
         self.open: list[str] = []
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.texts: list[str] = []
+        self.scripts: list[tuple[dict[str, str | None], str]] = []
         self.feed(text)
         self.close()
         assert self.open == []
@@ -32,7 +36,9 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if not self.open or self.open[-1] != "style":
+        if self.open and self.open[-1] == "script":
+            self.scripts.append((self.tags[-1][1], data))
+        elif not self.open or self.open[-1] != "style":
             self.texts.append(data)
 
     @property
@@ -45,11 +51,40 @@ class Page(HTMLParser):
         return [a for t, a in self.tags if t == tag and css_class in (a.get("class") or "").split()]
 
 
+def check_scripts(page: Page) -> None:
+    """Assert that one script can run: the one whose hash the page's policy names."""
+    assert sum(tag == "script" for tag, _ in page.tags) == len(page.scripts)
+    running = []
+    for attributes, text in page.scripts:
+        if attributes.get("type") == "application/json":
+            json.loads(text)
+        else:
+            assert attributes == {}
+            running.append(text)
+    assert len(running) == 1
+    (policy,) = [
+        attributes["content"] or ""
+        for tag, attributes in page.tags
+        if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
+    ]
+    digest = base64.b64encode(hashlib.sha256(running[0].encode()).digest()).decode()
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["script-src"] == f"'sha256-{digest}'"
+    assert rules["default-src"] == "'none'"
+
+
+def case_data(page: Page) -> dict:
+    """Return what the table of cases is filled with."""
+    (text,) = [text for attributes, text in page.scripts if attributes.get("id") == "case-data"]
+    return json.loads(text)
+
+
 def check_page(text: str) -> Page:
     """Assert that a page is well formed, self-contained and consistent; return it parsed."""
     page = Page(text)
     names = {tag for tag, _ in page.tags}
-    assert not names & {"script", "iframe", "object", "embed", "base", "form"}
+    assert not names & {"iframe", "object", "embed", "base", "form"}
+    check_scripts(page)
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids)), "an id occurs twice"
     for _, attributes in page.tags:

@@ -8,10 +8,11 @@ import sys
 import numpy as np
 import pytest
 
+from nnunetv2_fair.evaluation.disclosure import shareable
 from nnunetv2_fair.evaluation.result import CasePicture, EvaluationResult, Exclusion
 from nnunetv2_fair.report.page import render_report, write_report
 from tests.report import factories
-from tests.report.html_check import check_page
+from tests.report.html_check import case_data, check_page
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -78,11 +79,26 @@ def test_headline_counts_and_provenance():
         assert text in page.text
 
 
-def test_no_person_can_be_found_in_the_page():
+def test_only_the_table_of_cases_names_people():
     result = factories.full()
-    text = render_report(result, [])
+    page = check_page(render_report(result, []))
+    assert set(case_data(page)["cases"]) == set(result.per_case["case"])
+    for name in (*result.per_case["case"].unique(), *result.per_case["patient"].unique()):
+        assert name not in page.text
+
+
+def test_no_person_can_be_found_in_a_shareable_page():
+    result = factories.full()
+    text = render_report(shareable(result), [])
+    page = check_page(text)
     for name in (*result.per_case["case"].unique(), *result.per_case["patient"].unique()):
         assert name not in text
+    assert not page.having("path", "dots")
+    assert "All cases" not in page.text
+    assert "case_901" not in text
+    assert "101 cases" in page.text
+    assert page.text.count("hidden") > 10
+    assert "of groups with fewer than 5 patients it tells neither counts nor values" in page.text
 
 
 def test_tiny_groups_have_no_dots():
