@@ -54,9 +54,10 @@ class AttributeDiscriminator(nn.Module):
             features: ``(B, in_channels, ...)``, or pooled ``(B, in_channels)``.
 
         Returns:
-            ``(B, n_groups)`` float32.
+            ``(B, n_groups)``, in float32 at least.
         """
-        pooled: Any = pool(features).float()
+        pooled: Any = pool(features)
+        pooled = pooled.to(torch.promote_types(pooled.dtype, torch.float32))
         if self.training and len(pooled) < 2:
             self.eval()
             try:

@@ -88,7 +88,8 @@ class Adversary:
         """
         exact = torch.autocast("cuda", enabled=False) if groups.is_cuda else nullcontext()
         with exact:
-            pooled = torch.cat([pool(latent.float()) for latent in latents], 1)
+            dtype = torch.promote_types(latents[0].dtype, torch.float32)
+            pooled = torch.cat([pool(latent.to(dtype)) for latent in latents], 1)
             pooled = joined_over_ranks(pooled, self._distributed)
             groups = joined_over_ranks(groups, self._distributed)
             known = groups >= 0
@@ -114,7 +115,7 @@ class Adversary:
     def _count(self, logits: torch.Tensor, loss: torch.Tensor, groups: torch.Tensor) -> None:
         right = (logits.argmax(1) == groups).float()
         self._guesses.index_add_(0, groups, torch.stack([torch.ones_like(right), right], 1))
-        self._losses += torch.stack([loss, torch.ones_like(loss)])
+        self._losses += torch.stack([loss, torch.ones_like(loss)]).float()
 
     def finish_epoch(self) -> GuessSummary:
         """Return the epoch's summary, the same in every process, and start over."""
