@@ -8,18 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from nnunetv2_fair.errors import EvaluationError, shorten
 from nnunetv2_fair.evaluation.masks import (
     LabelMap,
     geometry_difference,
-    label_values,
     read_label_map,
     silence_readers,
 )
-from nnunetv2_fair.evaluation.registry import measure, metrics_named
-from nnunetv2_fair.evaluation.surface import bounding_box
+from nnunetv2_fair.evaluation.regions import LabelMapPair
+from nnunetv2_fair.evaluation.registry import metrics_named
 
 
 @dataclass(frozen=True)
@@ -80,8 +77,8 @@ class CaseMeasures:
     Attributes:
         case: Case name.
         labels: Label -> measures; empty if the case has problems.
-        reference_values: Label values that occur in the reference.
-        prediction_values: Label values that occur in the prediction.
+        reference_values: Label values that occur in the reference, without 0.
+        prediction_values: As ``reference_values``.
         diagonal: Image diagonal, in the unit of the spacing.
         sha256: Hashes of both files' bytes.
         problems: What is wrong with the case, one sentence each.
@@ -130,10 +127,10 @@ def _measure(
         raise EvaluationError(
             geometry_message(pair.case, prediction_path, pair.reference, different)
         )
-    box = _joint_box((first.labels != 0) | (second.labels != 0))
-    reference, prediction = first.labels[box], second.labels[box]
-    in_reference = tuple(label_values(reference))
-    in_prediction = tuple(label_values(prediction))
+    pair_of_maps = LabelMapPair(
+        first.foreground, second.foreground, first.geometry.spacing, task.tolerance
+    )
+    in_reference, in_prediction = pair_of_maps.reference_values, pair_of_maps.prediction_values
     if task.known is not None:
         problems = [
             message
@@ -148,23 +145,16 @@ def _measure(
         if problems:
             raise EvaluationError(" ".join(problems))
     if task.ignore is not None and task.ignore in in_reference:
-        scored = reference != task.ignore
-        reference = np.where(scored, reference, 0)
-        prediction = np.where(scored, prediction, 0)
+        pair_of_maps = pair_of_maps.without(task.ignore)
     regions = task.regions
     if regions is None:
-        regions = {str(value): (value,) for value in sorted({*in_reference, *in_prediction} - {0})}
+        regions = {str(value): (value,) for value in sorted({*in_reference, *in_prediction})}
     metrics = metrics_named(task.metrics)
     labels = {}
     for name, values in regions.items():
-        counts, measured = measure(
-            metrics,
-            region_mask(reference, values),
-            region_mask(prediction, values),
-            first.geometry.spacing,
-            task.tolerance,
-        )
-        labels[name] = LabelMeasures(measured, counts.reference, counts.prediction)
+        region = pair_of_maps.region(values)
+        measured = tuple(metric.compute(region) for metric in metrics)
+        labels[name] = LabelMeasures(measured, region.counts.reference, region.counts.prediction)
     return CaseMeasures(
         pair.case,
         labels,
@@ -173,29 +163,6 @@ def _measure(
         first.geometry.diagonal,
         (first.sha256, second.sha256),
     )
-
-
-def _joint_box(occupied: np.ndarray) -> tuple[slice, ...]:
-    """Return the box outside which both masks are background, so that no metric changes.
-
-    It keeps at least two voxels of every axis: an axis of length 1 would make the masks flat.
-    """
-    box = bounding_box(occupied) or (slice(0, 1),) * occupied.ndim
-    widened = []
-    for side, length in zip(box, occupied.shape, strict=True):
-        if side.stop - side.start == 1 and length > 1:
-            start = min(side.start, length - 2)
-            side = slice(start, start + 2)
-        widened.append(side)
-    return tuple(widened)
-
-
-def region_mask(labels: np.ndarray, values: tuple[int, ...]) -> np.ndarray:
-    """Return the voxels that hold one of the values."""
-    mask: np.ndarray = labels == values[0]
-    for value in values[1:]:
-        mask |= labels == value
-    return mask
 
 
 def geometry_message(case: str, prediction: Path, reference: Path, different: str) -> str:

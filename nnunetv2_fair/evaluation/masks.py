@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,15 @@ import PIL.Image
 import SimpleITK as sitk  # noqa: N813  (the name everybody knows it by)
 
 from nnunetv2_fair.errors import DamagedFileError, EvaluationError, shorten
+from nnunetv2_fair.evaluation.foreground import (
+    Foreground,
+    crop,
+    crop_blocks,
+    slice_bytes,
+    slices_per_block,
+)
 from nnunetv2_fair.integrity import check_file
+from nnunetv2_fair.nifti import NIFTI_ENDINGS, NiftiStream
 
 #: Formats without a physical grid: the spacing in such files is print resolution at best.
 PICTURE_ENDINGS = (".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg", ".gif")
@@ -245,24 +253,35 @@ class LabelMap:
     """A label map with its grid.
 
     Attributes:
-        labels: Integer array, axes of length 1 left out.
+        foreground: What is not background: integers, axes of length 1 left out.
         geometry: Its grid.
         sha256: Hash of the file's bytes.
     """
 
-    labels: np.ndarray
+    foreground: Foreground
     geometry: Geometry
     sha256: str
+
+    @property
+    def labels(self) -> np.ndarray:
+        """All voxels; made anew each time."""
+        return self.foreground.whole
 
 
 def read_label_map(path: Path) -> LabelMap:
     """Read a label map.
+
+    Ordinary NIfTI files are cropped while they are read; SimpleITK and Pillow read all others.
 
     Raises:
         EvaluationError: If the file is unreadable or truncated, or holds values that are no
             integers.
     """
     try:
+        if path.name.lower().endswith(NIFTI_ENDINGS):
+            found = _read_plain_nifti(path)
+            if found is not None:
+                return found
         checked = check_file(path)
     except DamagedFileError as error:
         raise EvaluationError(str(error)) from error
@@ -277,7 +296,28 @@ def read_label_map(path: Path) -> LabelMap:
             labels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
     except (RuntimeError, OSError, SyntaxError, ValueError) as error:
         raise _unreadable(path, error) from error
-    return LabelMap(_as_integers(labels, path).reshape(geometry.shape), geometry, checked.sha256)
+    whole = _as_integers(labels, path).reshape(geometry.shape)
+    return LabelMap(crop(whole), geometry, checked.sha256)
+
+
+def _read_plain_nifti(path: Path) -> LabelMap | None:
+    """Read a NIfTI file that needs no interpretation; None if it does, or is no NIfTI file."""
+    with NiftiStream(path) as stream:
+        header = stream.header
+        if header is None or not header.is_plain or header.dtype is None:
+            return None
+        shape = tuple(length for length in header.shape if length > 1) or (1,)
+        if len(shape) > 3:
+            return None
+        size = slice_bytes(shape, header.dtype)
+        blocks = stream.voxel_blocks(size * slices_per_block(size))
+        found = crop_blocks(blocks, shape, header.dtype)
+        digest = stream.finish()
+    geometry = read_geometry(path)
+    if geometry.shape != shape:
+        return None
+    whole_numbers = _as_integers(found.labels, path)
+    return LabelMap(replace(found, labels=whole_numbers), geometry, digest)
 
 
 def _as_integers(labels: np.ndarray, path: Path) -> np.ndarray:
@@ -305,13 +345,3 @@ def _not_finite(path: Path, count: int) -> EvaluationError:
         f"{path} holds {count} NaN or infinite values; expected whole label numbers. Export the "
         "label map again."
     )
-
-
-def label_values(labels: np.ndarray) -> list[int]:
-    """Return the values that occur, ascending."""
-    if labels.dtype == np.uint8 and labels.ndim > 1:
-        counts = np.zeros(256, dtype=np.int64)
-        for slab in labels:  # slab by slab: bincount widens its input to eight bytes per voxel
-            counts += np.bincount(slab.ravel(), minlength=256)
-        return [int(value) for value in np.flatnonzero(counts)]
-    return [int(value) for value in np.unique(labels)]

@@ -83,3 +83,17 @@ def check_masks(reference: np.ndarray, prediction: np.ndarray) -> None:
                 f"The {name} is an array of {mask.dtype}, expected a boolean mask. Pass one "
                 "label at a time, for example labels == 1."
             )
+
+
+def volume_error(counts: OverlapCounts) -> float:
+    """Return ||P| - |R|| / |R|, from 0; NaN if the reference is empty."""
+    if not counts.reference:
+        return math.nan
+    return abs(counts.prediction - counts.reference) / counts.reference
+
+
+def detection(counts: OverlapCounts) -> float:
+    """Return 1 if the masks share a voxel, 0 if they do not, NaN if both are empty."""
+    if not counts.reference and not counts.prediction:
+        return math.nan
+    return float(counts.both > 0)

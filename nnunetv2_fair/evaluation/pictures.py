@@ -12,9 +12,11 @@ from tqdm import tqdm
 
 from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.aggregation import evaluated_rows
-from nnunetv2_fair.evaluation.cases import CasePair, region_mask
+from nnunetv2_fair.evaluation.cases import CasePair
+from nnunetv2_fair.evaluation.foreground import crop
 from nnunetv2_fair.evaluation.masks import mask_ending, read_label_map
 from nnunetv2_fair.evaluation.planning import EvaluationPlan
+from nnunetv2_fair.evaluation.regions import region_mask
 from nnunetv2_fair.evaluation.result import (
     AVERAGE,
     EMPTY_PREDICTION,
@@ -23,7 +25,6 @@ from nnunetv2_fair.evaluation.result import (
     EvaluationResult,
     MetricInfo,
 )
-from nnunetv2_fair.evaluation.surface import bounding_box
 
 logger = logging.getLogger(__name__)
 
@@ -178,15 +179,15 @@ def _slice(volume: np.ndarray, axis: int, index: int, turned: bool) -> np.ndarra
 
 def _window(occupied: np.ndarray) -> tuple[slice, slice]:
     """Return the part of a slice to show: what is segmented, with a margin."""
-    box = bounding_box(occupied)
-    if box is None:
+    found = crop(occupied)
+    if not found.labels.size:
         return slice(0, occupied.shape[0]), slice(0, occupied.shape[1])
-    longest = max(side.stop - side.start for side in box)
-    wanted = max(_SMALLEST_CROP, round(longest * (1 + 2 * _MARGIN)))
+    wanted = max(_SMALLEST_CROP, round(max(found.labels.shape) * (1 + 2 * _MARGIN)))
     sides = []
-    for side, length in zip(box, occupied.shape, strict=True):
+    boxes = zip(found.offset, found.labels.shape, occupied.shape, strict=True)
+    for low, extent, length in boxes:
         size = min(length, wanted)
-        start = (side.start + side.stop - size) // 2
+        start = (2 * low + extent - size) // 2
         start = min(max(0, start), length - size)
         sides.append(slice(start, start + size))
     return sides[0], sides[1]

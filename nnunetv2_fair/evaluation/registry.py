@@ -1,4 +1,4 @@
-"""All per-case metrics: function, unit, direction and rule for empty masks.
+"""All per-case metrics: function, unit, direction and rules for empty masks.
 
 A new metric is one more entry in :data:`METRICS`; evaluator, statistics and report need no change.
 """
@@ -8,16 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from nnunetv2_fair.errors import UsageError
-from nnunetv2_fair.evaluation.overlap import OverlapCounts, count_overlap, dice, iou
-from nnunetv2_fair.evaluation.surface import SurfaceMetrics, surface_metrics
+from nnunetv2_fair.evaluation.overlap import detection, dice, iou, volume_error
+from nnunetv2_fair.evaluation.regions import RegionPair
+
+#: The MAMA-MIA challenge divides HD95 by this, in voxels.
+NORM_HD_VOXELS = 150.0
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric of a pair of masks.
+    """One metric of one region in reference and prediction.
 
     Attributes:
         name: Column stem and option value.
@@ -27,10 +28,10 @@ class Metric:
         one_minus_is_error: Whether 1 minus the value is an error rate, so that ratios of
             errors (SER, SKEW) and equity scaling mean something.
         both_empty: Value if both masks are empty.
-        one_empty: Value if one of the masks is empty.
-        needs_surface: Whether surfaces have to be computed.
+        prediction_empty: Value if the prediction alone is empty.
+        reference_empty: Value if the reference alone is empty.
         definition: One or two sentences for readers of the report.
-        compute: Takes the counts and (if needed) the surface metrics.
+        compute: Takes the region.
     """
 
     name: str
@@ -39,61 +40,87 @@ class Metric:
     better: Literal["higher", "lower"]
     one_minus_is_error: bool
     both_empty: float
-    one_empty: float
-    needs_surface: bool
+    prediction_empty: float
+    reference_empty: float
     definition: str
-    compute: Callable[[OverlapCounts, SurfaceMetrics | None], float]
-
-
-def _of_surface(name: str) -> Callable[[OverlapCounts, SurfaceMetrics | None], float]:
-    def value(_: OverlapCounts, surface: SurfaceMetrics | None) -> float:
-        return float(getattr(surface, name))
-
-    return value
+    compute: Callable[[RegionPair], float]
 
 
 _OVERLAP_RULE = " Undefined if both masks are empty, 0 if one of them is."
 _DISTANCE_RULE = " Undefined if both masks are empty, infinite if one of them is."
 _SURFACE = "A mask's surface is its voxels with a face neighbour outside it."
+_NAN, _INF = math.nan, math.inf
+
+
+def _norm_hd(pair: RegionPair) -> float:
+    hd95 = pair.surface_in_voxels.hd95
+    return hd95 if math.isnan(hd95) else min(1.0, hd95 / NORM_HD_VOXELS)
+
 
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric(
-            "dice", "Dice", False, "higher", True, math.nan, 0.0, False,
+            "dice", "Dice", False, "higher", True, _NAN, 0.0, 0.0,
             "Twice the voxels shared by reference and prediction, divided by the voxels of both; "
             "1 is perfect." + _OVERLAP_RULE,
-            lambda counts, _: dice(counts),
+            lambda pair: dice(pair.counts),
         ),
         Metric(
-            "iou", "IoU", False, "higher", True, math.nan, 0.0, False,
+            "iou", "IoU", False, "higher", True, _NAN, 0.0, 0.0,
             "Voxels shared by reference and prediction, divided by the voxels in either; "
             "1 is perfect." + _OVERLAP_RULE,
-            lambda counts, _: iou(counts),
+            lambda pair: iou(pair.counts),
         ),
         Metric(
-            "hd", "HD", True, "lower", False, math.nan, math.inf, True,
+            "hd", "HD", True, "lower", False, _NAN, _INF, _INF,
             "Hausdorff distance: the farthest that any point of one surface is from the other "
             "surface; 0 is perfect. " + _SURFACE + _DISTANCE_RULE,
-            _of_surface("hd"),
+            lambda pair: pair.surface.hd,
         ),
         Metric(
-            "hd95", "HD95", True, "lower", False, math.nan, math.inf, True,
+            "hd95", "HD95", True, "lower", False, _NAN, _INF, _INF,
             "As HD, but 95% of each surface are at most this far from the other: the larger of "
             "the two directed 95th percentiles; 0 is perfect. " + _SURFACE + _DISTANCE_RULE,
-            _of_surface("hd95"),
+            lambda pair: pair.surface.hd95,
         ),
         Metric(
-            "assd", "ASSD", True, "lower", False, math.nan, math.inf, True,
+            "assd", "ASSD", True, "lower", False, _NAN, _INF, _INF,
             "Average distance of the points of both surfaces to the other surface; 0 is perfect. "
             + _SURFACE + _DISTANCE_RULE,
-            _of_surface("assd"),
+            lambda pair: pair.surface.assd,
         ),
         Metric(
-            "nsd", "NSD", False, "higher", False, math.nan, 0.0, True,
+            "nsd", "NSD", False, "higher", False, _NAN, 0.0, 0.0,
             "Share of both surfaces that lies within the tolerance of the other surface; 1 is "
             "perfect. " + _SURFACE + _OVERLAP_RULE,
-            _of_surface("nsd"),
+            lambda pair: pair.surface.nsd,
+        ),
+        Metric(
+            "norm_hd", "NormHD", False, "lower", False, _NAN, 1.0, 1.0,
+            f"HD95 in voxels, whatever their size, divided by {NORM_HD_VOXELS:g} and at most 1; 0 "
+            "is perfect. Undefined if both masks are empty, 1 if one of them is.",
+            _norm_hd,
+        ),
+        Metric(
+            "hd95_voxels", "HD95 in voxels", False, "lower", False, _NAN, _INF, _INF,
+            "HD95 counted in voxels, whatever their size, as the MAMA-MIA challenge's script does; "
+            "0 is perfect." + _DISTANCE_RULE + " Infinite values stay so in all statistics.",
+            lambda pair: pair.surface_in_voxels.hd95,
+        ),
+        Metric(
+            "volume_error", "Volume error", False, "lower", False, _NAN, 1.0, _NAN,
+            "Difference of the volumes (in 2D: areas) of prediction and reference, whichever is "
+            "larger, divided by the reference's; 0 is perfect. 1 if the prediction is empty, "
+            "undefined if the reference or if both masks are empty.",
+            lambda pair: volume_error(pair.counts),
+        ),
+        Metric(
+            "detection", "Detection", False, "higher", True, _NAN, 0.0, 0.0,
+            "1 if the prediction shares a voxel with the reference; 0 if the structure is missed "
+            "altogether or predicted where there is none, so that a mean is the share of cases in "
+            "which it was found. Undefined if both masks are empty.",
+            lambda pair: detection(pair.counts),
         ),
     )
 }  # fmt: skip
@@ -114,28 +141,3 @@ def metrics_named(names: Sequence[str]) -> tuple[Metric, ...]:
             f"Metrics: found {found}; expected one or more different ones of {', '.join(METRICS)}."
         )
     return tuple(METRICS[name] for name in names)
-
-
-def measure(
-    metrics: Sequence[Metric],
-    reference: np.ndarray,
-    prediction: np.ndarray,
-    spacing: Sequence[float],
-    tolerance: float,
-) -> tuple[OverlapCounts, tuple[float, ...]]:
-    """Compute metrics of one pair of masks; surfaces are computed once for all of them.
-
-    Args:
-        metrics: What to compute.
-        reference: Boolean mask.
-        prediction: Boolean mask of the same shape.
-        spacing: Distance of voxel centres along each axis.
-        tolerance: For NSD, in the unit of the spacing.
-
-    Returns:
-        The counts, and one value per metric.
-    """
-    counts = count_overlap(reference, prediction)
-    needed = any(metric.needs_surface for metric in metrics)
-    surface = surface_metrics(reference, prediction, spacing, tolerance) if needed else None
-    return counts, tuple(metric.compute(counts, surface) for metric in metrics)

@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from nnunetv2_fair.errors import EvaluationError
+from nnunetv2_fair.evaluation.distances import nearest_distances
 from nnunetv2_fair.evaluation.overlap import check_masks
+
+#: Voxels compared with their neighbours at once: few enough to stay in the processor's cache.
+_CHUNK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -70,62 +73,111 @@ def surface_metrics(
         )
     if not tolerance_mm >= 0:
         raise EvaluationError(f"The tolerance is {tolerance_mm}, expected 0 or more.")
-
     axes = [axis for axis, length in enumerate(reference.shape) if length > 1]
     shape = tuple(reference.shape[axis] for axis in axes) or (1,)
-    spacing = spacing[axes] if axes else spacing[:1]
-    reference, prediction = reference.reshape(shape), prediction.reshape(shape)
+    first, second = (Surfaces(mask.reshape(shape)).of((1,)) for mask in (reference, prediction))
+    step = (spacing[axes] if axes else spacing[:1]).tolist()
+    return compare_surfaces(first, second, step, tolerance_mm)
 
-    box = bounding_box(reference | prediction)
-    if box is None:
-        return BOTH_EMPTY
-    reference, prediction = reference[box], prediction[box]
-    if not reference.any() or not prediction.any():
-        return ONE_EMPTY
 
-    edge_r, edge_p = surface(reference), surface(prediction)
-    to_prediction = _distances(edge_r, edge_p, spacing)
-    to_reference = _distances(edge_p, edge_r, spacing)
-    both = np.concatenate([to_prediction, to_reference])
+def compare_surfaces(
+    reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float], tolerance: float
+) -> SurfaceMetrics:
+    """Compare two surfaces; each directed distance is computed once for all metrics.
+
+    Args:
+        reference: (n, dimensions) positions of surface voxels.
+        prediction: (m, dimensions) positions of surface voxels.
+        spacing: Distance of voxel centres along each dimension.
+        tolerance: Distance that still counts as agreement.
+    """
+    if not len(reference) or not len(prediction):
+        return ONE_EMPTY if len(reference) or len(prediction) else BOTH_EMPTY
+    to_prediction = nearest_distances(reference, prediction, spacing)
+    to_reference = nearest_distances(prediction, reference, spacing)
+    number = len(reference) + len(prediction)
     # 3 * 0.1 mm must count as within 0.3 mm, which binary fractions would deny
-    within = both <= tolerance_mm * (1 + 1e-9)
+    limit = tolerance * (1 + 1e-9)
+    within = sum(int(np.count_nonzero(d <= limit)) for d in (to_prediction, to_reference))
     return SurfaceMetrics(
-        hd=float(both.max()),
-        hd95=float(max(np.percentile(to_prediction, 95), np.percentile(to_reference, 95))),
-        nsd=float(within.mean()),
-        assd=float(both.mean()),
+        hd=float(max(to_prediction.max(), to_reference.max())),
+        hd95=max(_percentile_95(to_prediction), _percentile_95(to_reference)),
+        nsd=within / number,
+        assd=float(to_prediction.sum() + to_reference.sum()) / number,
     )
 
 
-def bounding_box(mask: np.ndarray) -> tuple[slice, ...] | None:
-    """Return the smallest box that holds all True voxels; None if there are none."""
-    slices = []
-    for axis in range(mask.ndim):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        occupied = np.flatnonzero(mask.any(axis=others))
-        if not occupied.size:
-            return None
-        slices.append(slice(int(occupied[0]), int(occupied[-1]) + 1))
-    return tuple(slices)
+def _percentile_95(distances: np.ndarray) -> float:
+    """Return the 95th percentile by linear interpolation, as numpy does, in a tenth of the time."""
+    position = 0.95 * (len(distances) - 1)
+    low = int(position)
+    high = min(low + 1, len(distances) - 1)
+    ordered = np.partition(distances, (low, high))
+    return float(ordered[low] + (ordered[high] - ordered[low]) * (position - low))
 
 
-def surface(mask: np.ndarray) -> np.ndarray:
-    """Return the voxels of a boolean mask that have a face neighbour outside it."""
-    interior = mask.copy()
-    for axis in range(mask.ndim):
-        inner = np.moveaxis(interior, axis, 0)
-        source = np.moveaxis(mask, axis, 0)
-        inner[1:] &= source[:-1]
-        inner[:-1] &= source[1:]
-        inner[0] = inner[-1] = False
-    return mask & ~interior
+class Surfaces:
+    """The surfaces of all labels of one label map, found in one pass over its voxels.
+
+    Attributes:
+        values: Labels that occur, ascending, without 0.
+    """
+
+    def __init__(self, labels: np.ndarray, offset: Sequence[int] | None = None) -> None:
+        """Find every voxel that has a face neighbour of another value.
+
+        Args:
+            labels: Labels or a boolean mask; what lies outside the array counts as background.
+            offset: Position of the array in its label map; 0 if not given.
+        """
+        # a layer of background behind the last voxel of every axis also separates the rows, so that
+        # all comparisons run over one flat array
+        padded = np.zeros(tuple(length + 1 for length in labels.shape), dtype=labels.dtype)
+        padded[tuple(map(slice, labels.shape))] = labels
+        self._flat = padded.ravel()
+        self._strides = [stride // padded.itemsize for stride in padded.strides]
+        self._shape = padded.shape
+        self._offset = np.zeros(labels.ndim, int) if offset is None else np.asarray(offset)
+        self._places = np.flatnonzero(_borders(self._flat, self._strides))
+        self._found = self._flat[self._places]
+        self.values: tuple[int, ...] = tuple(int(value) for value in np.unique(self._found))
+
+    def of(self, values: Sequence[int]) -> np.ndarray:
+        """Return the surface of the region that holds these values.
+
+        Returns:
+            (n, dimensions) positions in the label map, in the order of the array; none if the
+            region is empty.
+        """
+        if len(values) == 1:
+            places = self._places[self._found == values[0]]
+        else:
+            places = self._places[np.isin(self._found, values)]
+            places = places[self._at_the_border_of(values, places)]
+        positions = np.stack(np.unravel_index(places, self._shape), axis=1)
+        return np.asarray(positions + self._offset)
+
+    def _at_the_border_of(self, values: Sequence[int], places: np.ndarray) -> np.ndarray:
+        """Return which of a region's voxels have a neighbour outside it, not just another label."""
+        outside = np.zeros(len(places), dtype=bool)
+        for stride in self._strides:
+            outside |= ~np.isin(self._flat[places + stride], values)
+            before = places - stride
+            outside |= (before < 0) | ~np.isin(self._flat[before], values)
+        return outside
 
 
-def _distances(start: np.ndarray, target: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    """Return the distance of every ``start`` voxel to the nearest ``target`` voxel."""
-    distances = np.zeros(int(np.count_nonzero(start)))
-    apart = ~target[start]  # voxels on both surfaces are 0 apart: only the others are looked up
-    if apart.any():
-        tree = cKDTree(np.argwhere(target) * spacing)
-        distances[apart] = tree.query(np.argwhere(start)[apart] * spacing)[0]
-    return distances
+def _borders(flat: np.ndarray, strides: Sequence[int]) -> np.ndarray:
+    """Return which voxels of a padded label map are foreground beside another value."""
+    borders = np.zeros(len(flat), dtype=bool)
+    borders[: max(strides)] = True  # before the first voxels there is nothing
+    for start in range(0, len(flat), _CHUNK):
+        for stride in strides:
+            here = slice(max(start, stride), min(start + _CHUNK, len(flat)))
+            if here.start < here.stop:
+                before = slice(here.start - stride, here.stop - stride)
+                differ = flat[here] != flat[before]
+                borders[here] |= differ
+                borders[before] |= differ
+    borders &= flat != 0
+    return borders

@@ -305,7 +305,8 @@ def test_all_metrics(pictures: Dataset):
     settings = EvaluationSettings(metrics=tuple(METRICS), tolerance=2.0, statistics=FAST)
     result = evaluate(pictures, settings=settings)
     assert [metric.column for metric in result.metrics] == [
-        "dice", "iou", "hd_px", "hd95_px", "assd_px", "nsd",
+        "dice", "iou", "hd_px", "hd95_px", "assd_px", "nsd", "norm_hd", "hd95_voxels",
+        "volume_error", "detection",
     ]  # fmt: skip
     assert "The tolerance is 2 px." in result.metric("nsd").definition
     assert row(result, pictures.cases[0], "organ")["nsd"] == 1

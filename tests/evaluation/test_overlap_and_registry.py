@@ -7,7 +7,8 @@ from hypothesis.extra import numpy as arrays
 
 from nnunetv2_fair.errors import EvaluationError, UsageError
 from nnunetv2_fair.evaluation.overlap import OverlapCounts, count_overlap, dice, iou
-from nnunetv2_fair.evaluation.registry import METRICS, Metric, measure, metrics_named
+from nnunetv2_fair.evaluation.regions import RegionPair
+from nnunetv2_fair.evaluation.registry import METRICS, Metric, metrics_named
 
 masks = arrays.arrays(bool, (4, 7))
 
@@ -43,45 +44,35 @@ def test_every_metric_keeps_its_contract(metric: Metric):
     spacing = (2.0, 0.5)
 
     def value(reference: np.ndarray, prediction: np.ndarray) -> float:
-        return measure([metric], reference, prediction, spacing, 0.4)[1][0]
+        return metric.compute(RegionPair.of_masks(reference, prediction, spacing, 0.4))
 
     def same(found: float, expected: float) -> bool:
         return found == expected or (math.isnan(found) and math.isnan(expected))
 
     assert same(value(nothing, nothing), metric.both_empty)
-    assert same(value(something, nothing), metric.one_empty)
-    assert same(value(nothing, something), metric.one_empty)
-    # direction: one voxel off is worse than perfect, and far off is worse still
+    assert same(value(something, nothing), metric.prediction_empty)
+    assert same(value(nothing, something), metric.reference_empty)
+    # direction: one row off is worse than perfect, and far off is worse still
     perfect = value(something, something)
-    near = value(something, np.roll(something, 1, axis=1))
-    far = value(something, np.roll(something, 2, axis=1))
+    less, least = something.copy(), nothing.copy()
+    less[3] = False
+    least[4, 0] = True
+    near, far = value(something, less), value(something, least)
     assert perfect == (1.0 if metric.better == "higher" else 0.0)
     if metric.better == "higher":
-        assert perfect > near > far
+        # a structure is found, or it is not
+        assert perfect == near > far if metric.name == "detection" else perfect > near > far
     else:
         assert perfect < near < far
     # distances scale with the spacing, shares do not
-    moved = np.roll(something, 1, axis=1)
-    scaled = measure([metric], something, moved, (4.0, 1.0), 0.8)[1][0]
+    scaled = metric.compute(RegionPair.of_masks(something, less, (4.0, 1.0), 0.8))
     assert scaled == pytest.approx(near * (2 if metric.is_distance else 1))
     assert "both masks are empty" in metric.definition
     assert metric.title
     assert metric.name in METRICS
 
 
-def test_measure_gives_values_in_the_order_asked_for():
-    mask = np.zeros((5, 8), dtype=bool)
-    mask[1:4, 2:6] = True
-    moved = np.roll(mask, 1, axis=1)
-    names = ["hd", "iou", "nsd", "dice"]
-    counts, values = measure(metrics_named(names), mask, moved, (2.0, 0.5), 1.0)
-    alone = [measure(metrics_named([n]), mask, moved, (2.0, 0.5), 1.0)[1][0] for n in names]
-    assert list(values) == alone
-    assert values[0] == 0.5
-    assert counts == OverlapCounts(9, 3, 3)
-
-
 @pytest.mark.parametrize("names", [["dice", "volume"], [], ["dice", "dice"]])
 def test_unknown_metrics_list_the_known_ones(names: list[str]):
-    with pytest.raises(UsageError, match="dice, iou, hd, hd95, assd, nsd"):
+    with pytest.raises(UsageError, match="dice, iou, hd, hd95, assd, nsd, norm_hd"):
         metrics_named(names)

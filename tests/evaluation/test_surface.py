@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from nnunetv2_fair.errors import EvaluationError
-from nnunetv2_fair.evaluation.surface import SurfaceMetrics, bounding_box, surface, surface_metrics
+from nnunetv2_fair.evaluation.surface import SurfaceMetrics, Surfaces, surface_metrics
 
 
 def brute_force(
@@ -163,14 +163,7 @@ def test_mask_flat_in_a_volume_stays_a_volume():
 def test_surface_equals_mask_minus_erosion(seed: int, shape: tuple[int, ...]):
     mask = np.random.default_rng(seed).random(shape) < 0.8
     inside = ndimage.binary_erosion(mask, ndimage.generate_binary_structure(mask.ndim, 1))
-    assert (surface(mask) == (mask & ~inside)).all()
-
-
-def test_bounding_box():
-    mask = np.zeros((5, 6, 7), dtype=bool)
-    assert bounding_box(mask) is None
-    mask[1, 2, 3] = mask[3, 5, 3] = True
-    assert bounding_box(mask) == (slice(1, 4), slice(2, 6), slice(3, 4))
+    assert np.array_equal(Surfaces(mask).of((1,)), np.argwhere(mask & ~inside))
 
 
 @pytest.mark.parametrize(
