@@ -5,7 +5,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from nnunetv2_fair.evaluation.result import (
@@ -157,7 +156,7 @@ def _data(
         "patients": None if same else [shortened(p, _LONGEST_NAME) for p in patients],
         "groups": [_codes(first[a], _groups(result, a)) for a in result.attributes],
         "values": [
-            [_values(rows[metric.column], 3 if metric.unit else 4) for metric in result.metrics]
+            [_values(rows[metric.column], metric.unit) for metric in result.metrics]
             for rows in by_label.values()
         ],
         "flags": flags,
@@ -171,10 +170,15 @@ def _codes(column: "pd.Series[Any]", groups: Sequence[str]) -> list[int]:
     return [position.get(group, -1) for group in column.fillna("").astype(str)]
 
 
-def _values(column: "pd.Series[Any]", decimals: int) -> list[float | str | None]:
+def _values(column: "pd.Series[Any]", unit: str) -> list[float | str | None]:
+    """Return values with the decimals that are shown: rounding twice could show another number."""
     return [
-        None if math.isnan(value) else "inf" if math.isinf(value) else value
-        for value in np.round(column.to_numpy(dtype=float), decimals).tolist()
+        None
+        if math.isnan(value)
+        else "inf"
+        if math.isinf(value)
+        else round(value, numbers.decimals(value, unit))
+        for value in column.to_numpy(dtype=float).tolist()
     ]
 
 

@@ -33,7 +33,11 @@ SCRIPT = r"""
     tip.textContent = element.dataset.tip;
     tip.hidden = false;
     element.setAttribute("aria-describedby", "tip");
-    const place = element.getBoundingClientRect();
+    put();
+  };
+  const put = () => {
+    if (!owner) return;
+    const place = owner.getBoundingClientRect();
     const left = Math.min(place.left, document.documentElement.clientWidth - tip.offsetWidth - 8);
     const below = place.bottom + 6;
     const fits = below + tip.offsetHeight <= document.documentElement.clientHeight;
@@ -59,7 +63,8 @@ SCRIPT = r"""
   });
   document.addEventListener("focusout", hide);
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
-  document.addEventListener("scroll", hide, { passive: true, capture: true });
+  // not hidden: moving the focus with the keyboard may scroll by itself
+  document.addEventListener("scroll", put, { passive: true, capture: true });
 
   const root = document.getElementById("case-table");
   if (!root) return;
