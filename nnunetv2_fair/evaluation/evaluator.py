@@ -26,6 +26,7 @@ from nnunetv2_fair.evaluation.cases import (
     LabelMeasures,
     measure_case,
 )
+from nnunetv2_fair.evaluation.groupings import UNKNOWN, group_notes, unknown_exclusions
 from nnunetv2_fair.evaluation.labels import LabelSet, labels_found
 from nnunetv2_fair.evaluation.planning import EvaluationPlan
 from nnunetv2_fair.evaluation.registry import DEFAULT_METRICS, Metric, metrics_named
@@ -41,8 +42,6 @@ from nnunetv2_fair.evaluation.result import (
     MetricInfo,
 )
 from nnunetv2_fair.evaluation.statistics import StatisticsSettings, definitions
-
-_UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -290,22 +289,12 @@ def _exclusions(plan: EvaluationPlan) -> tuple[Exclusion, ...]:
                 {g.expression: _counts(g.group_of, plan.missing) for g in plan.groupings},
             )
         )
-    for grouping in plan.groupings:
-        unknown = tuple(grouping.unknown(pair.case for pair in plan.pairs))
-        if unknown:
-            made.append(
-                Exclusion(
-                    f"The table has no value of '{grouping.expression}' for the case, so it enters "
-                    "no group and no overall value of this attribute.",
-                    unknown,
-                    {grouping.expression: {_UNKNOWN: len(unknown)}},
-                )
-            )
+    made.extend(unknown_exclusions(plan.groupings, [pair.case for pair in plan.pairs]))
     return tuple(made)
 
 
 def _counts(group_of: Mapping[str, str | None], cases: Sequence[str]) -> dict[str, int]:
-    return dict(Counter(group_of[case] or _UNKNOWN for case in cases))
+    return dict(Counter(group_of[case] or UNKNOWN for case in cases))
 
 
 def _notes(
@@ -356,7 +345,7 @@ def _notes(
             else "statistics are by case, so intervals and tests are too confident"
         )
         notes.append(f"{cases} cases come from {patients} patients; {how}.")
-    notes.extend(_group_notes(plan, comparisons))
+    notes.extend(group_notes(plan.vocabularies, comparisons))
     synthetic = plan.table.synthetic_cases & {pair.case for pair in plan.pairs}
     if synthetic:
         notes.append(f"{_number(len(synthetic), 'case')} marked as synthetic in the table.")
@@ -369,26 +358,6 @@ def _notes(
 
 def _number(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
-
-
-def _group_notes(plan: EvaluationPlan, comparisons: Sequence[Comparison]) -> Iterator[str]:
-    for vocabulary in plan.vocabularies:
-        ours = [c for c in comparisons if c.attribute == vocabulary.expression]
-        here = ours[0]
-        small = {name: reason for name, reason in here.left_out.items() if reason != "no cases"}
-        if small:
-            listed = shorten((f"'{name}' ({reason})" for name, reason in small.items()), 3)
-            yield f"'{vocabulary.expression}': too small to compare: {listed}."
-        if len(here.groups) - len(here.left_out) < 2:
-            yield (
-                f"'{vocabulary.expression}': fewer than two groups are large enough, so no "
-                "fairness measure can be computed."
-            )
-        if vocabulary.reference is not None and vocabulary.reference in here.left_out:
-            yield (
-                f"'{vocabulary.expression}': the reference group '{vocabulary.reference}' is too "
-                "small; gaps are measured from the largest group instead."
-            )
 
 
 def _settings(

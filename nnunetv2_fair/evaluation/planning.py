@@ -6,9 +6,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from nnunetv2_fair.errors import EvaluationError, UsageError, shorten, shorten_lines
+from nnunetv2_fair.errors import EvaluationError, shorten, shorten_lines
 from nnunetv2_fair.evaluation.aggregation import GroupVocabulary
 from nnunetv2_fair.evaluation.cases import CasePair, geometry_message
+from nnunetv2_fair.evaluation.groupings import make_groupings, make_vocabularies
 from nnunetv2_fair.evaluation.labels import LabelSet, find_dataset_json, read_label_set
 from nnunetv2_fair.evaluation.masks import (
     find_masks,
@@ -17,11 +18,8 @@ from nnunetv2_fair.evaluation.masks import (
     read_geometry,
     silence_readers,
 )
-from nnunetv2_fair.evaluation.registry import METRICS
-from nnunetv2_fair.subgroups.groups import Grouping, group_cases
+from nnunetv2_fair.subgroups.groups import Grouping
 from nnunetv2_fair.subgroups.table import DemographicsTable
-
-_COLUMNS = ("label", "reference_voxels", "prediction_voxels", "flags", "diagonal_mm", "diagonal_px")
 
 
 @dataclass(frozen=True)
@@ -86,9 +84,8 @@ def plan_evaluation(
         UsageError: If ``references`` names an attribute or group that is not evaluated.
     """
     silence_readers()
-    groupings = _groupings(table, attributes)
-    vocabularies = tuple(_vocabulary(grouping, references or {}) for grouping in groupings)
-    _check_references(references or {}, groupings)
+    groupings = make_groupings(table, attributes)
+    vocabularies = make_vocabularies(groupings, references or {})
     found = find_dataset_json(dataset_json, prediction_folder, reference_folder)
     labels = read_label_set(found) if found is not None else None
     reference_files = find_masks(reference_folder, "reference masks")
@@ -113,46 +110,6 @@ def plan_evaluation(
         dataset_json=found,
         unit=unit,
     )
-
-
-def _groupings(table: DemographicsTable, attributes: Sequence[str]) -> tuple[Grouping, ...]:
-    made = [group_cases(table, expression) for expression in (attributes or [""])]
-    reserved = {*_COLUMNS, *METRICS, *(f"{m}_{u}" for m in METRICS for u in ("mm", "px"))}
-    for grouping in made:
-        if grouping.expression in reserved:
-            raise EvaluationError(
-                f"{table.source}: the attribute '{grouping.expression}' has the name of a column "
-                "of per_case.csv. Rename it in the table and in its dictionary."
-            )
-        if not grouping.names:
-            raise EvaluationError(
-                f"{table.source}: no case has a value of '{grouping.expression}', so there are no "
-                "groups to compare. Fill the column or evaluate by another attribute: "
-                f"{shorten(table.schema.attributes, 12)}."
-            )
-    unique = {grouping.expression: grouping for grouping in made}
-    return tuple(unique.values())
-
-
-def _vocabulary(grouping: Grouping, references: Mapping[str, str]) -> GroupVocabulary:
-    chosen = references.get(grouping.expression, grouping.reference)
-    return GroupVocabulary(grouping.expression, grouping.names, chosen)
-
-
-def _check_references(references: Mapping[str, str], groupings: Sequence[Grouping]) -> None:
-    by_expression = {grouping.expression: grouping for grouping in groupings}
-    for expression, group in references.items():
-        if expression not in by_expression:
-            raise UsageError(
-                f"--reference {expression}={group}: '{expression}' is not evaluated (evaluated: "
-                f"{shorten(by_expression, 12)}). Add -a {expression} or correct the name."
-            )
-        names = by_expression[expression].names
-        if group not in names:
-            raise UsageError(
-                f"--reference {expression}={group}: there is no group '{group}'. Groups of "
-                f"'{expression}': {'; '.join(names)}."
-            )
 
 
 def _check_cases(

@@ -1,0 +1,79 @@
+"""What ``--preset`` stands for: a paper's metrics and the paper's table."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.evaluation import paper_tables
+from nnunetv2_fair.evaluation.mama_mia import challenge_table
+from nnunetv2_fair.evaluation.planning import EvaluationPlan
+from nnunetv2_fair.evaluation.result import EvaluationResult
+from nnunetv2_fair.evaluation.text_table import TextTable
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One paper's way to report.
+
+    Attributes:
+        metrics: Metrics that its table needs; measured by default.
+        of_result: Makes the tables from a result; None if masks are needed.
+    """
+
+    metrics: tuple[str, ...]
+    of_result: Callable[[EvaluationResult], tuple[TextTable, ...]] | None
+
+
+PRESETS: Mapping[str, Preset] = {
+    "mama-mia": Preset(("dice", "hd95"), None),
+    "lee": Preset(("dice", "hd"), paper_tables.lee),
+    "apple": Preset(("dice",), paper_tables.apple),
+    "fairdiff": Preset(("dice", "iou"), paper_tables.fairdiff),
+}
+
+
+def check_preset(name: str, metrics: tuple[str, ...], *, has_masks: bool) -> None:
+    """Refuse a preset that could not be filled in, before anything is measured.
+
+    Raises:
+        UsageError: If the preset is unknown, a metric is missing, or it needs masks.
+    """
+    if name not in PRESETS:
+        raise UsageError(f"--preset {name}: expected one of {', '.join(PRESETS)}.")
+    preset = PRESETS[name]
+    missing = [metric for metric in preset.metrics if metric not in metrics]
+    if missing:
+        raise UsageError(
+            f"--preset {name} needs {', '.join(preset.metrics)}; {', '.join(missing)} is not "
+            f"among the metrics ({', '.join(metrics)}). Add it to --metrics, or leave that out."
+        )
+    if preset.of_result is None and not has_masks:
+        raise UsageError(
+            f"--preset {name} measures masks itself: pass -gt and -pred instead of scores."
+        )
+
+
+def with_preset(
+    result: EvaluationResult, name: str, plan: EvaluationPlan | None, processes: int = 1
+) -> EvaluationResult:
+    """Return the result with the tables of a preset.
+
+    Args:
+        result: The evaluation.
+        name: Name of the preset, checked by :func:`check_preset`.
+        plan: What was evaluated; needed by presets that measure masks themselves.
+        processes: Number of worker processes for these.
+
+    Raises:
+        EvaluationError: If the table lacks what the preset needs.
+    """
+    preset = PRESETS[name]
+    if preset.of_result is not None:
+        tables = preset.of_result(result)
+    else:
+        assert plan is not None
+        tables = (challenge_table(plan.pairs, plan.table, processes),)
+    return dataclasses.replace(
+        result, preset_tables=tables, settings={**result.settings, "preset": name}
+    )
