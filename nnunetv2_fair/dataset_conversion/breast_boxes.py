@@ -90,13 +90,19 @@ def box_of_coordinates(coordinates: Mapping[str, Any]) -> BreastBox:
 
 
 def box_on_grid(
-    box: BreastBox, old: Geometry, new: Geometry, new_shape: Sequence[int]
+    box: BreastBox,
+    old: Geometry,
+    old_shape: Sequence[int],
+    new: Geometry,
+    new_shape: Sequence[int],
 ) -> BreastBox:
     """Return the voxels of another grid whose centres lie in the box.
 
     Args:
-        box: Box on the old grid; it reaches to the faces of its outermost voxels.
+        box: Box on the old grid; it reaches to the faces of its outermost voxels, and at the edge
+            of the image beyond.
         old: Geometry of the array that the box belongs to.
+        old_shape: (slices, rows, columns) of that array.
         new: Geometry with parallel axes, in any order and direction.
         new_shape: (slices, rows, columns) of the new array.
 
@@ -111,6 +117,7 @@ def box_on_grid(
     for axis in range(3):
         source = int(np.argmax(np.abs(step[:, axis])))
         position = first[source] + step[source, axis] * np.arange(new_shape[2 - axis])
+        position = np.clip(position, 0, old_shape[2 - source] - 1)
         low, high = box.start[2 - source] - 0.5, box.end[2 - source] - 0.5
         inside = np.flatnonzero((position >= low) & (position < high))
         if not inside.size:

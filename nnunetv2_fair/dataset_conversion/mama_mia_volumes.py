@@ -204,7 +204,7 @@ def survey_case(question: BreastQuestion) -> BreastFacts:
         image = to_isotropic(to_ras(_empty_like(grid)), SPACING_MM, labels=True)
         shape = tuple(image.GetSize())[::-1]
         if box is not None:
-            box = box_on_grid(box, grid.geometry, geometry_of(image), shape)
+            box = box_on_grid(box, grid.geometry, grid.shape, geometry_of(image), shape)
     if case.isotropic or case.pooled:
         n_masks = 2 if case.automatic else 1
         n_bytes = math.prod(shape) * (4 * len(case.phases) + n_masks)
