@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from nnunetv2_fair.errors import EvaluationError, UsageError, shorten, shorten_lines
@@ -128,9 +129,11 @@ def _row_problems(
                 f"{pair}: the column '{column}' differs in {len(differing)} cases: "
                 f"{shorten(differing)}; were they evaluated with the same table?"
             )
-    same = left["reference_voxels"].to_numpy(dtype=float) == right["reference_voxels"].to_numpy(
-        dtype=float
-    )
+    sizes = [
+        rows["reference_voxels"].to_numpy(dtype=float, na_value=np.nan) for rows in (left, right)
+    ]
+    # scores that were read from a table may come without sizes
+    same = (sizes[0] == sizes[1]) | (np.isnan(sizes[0]) & np.isnan(sizes[1]))
     differing = sorted({key[0] for key in left.index[~same]})
     if differing:
         problems.append(

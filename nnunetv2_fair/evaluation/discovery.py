@@ -4,6 +4,7 @@ Source: Pastor, de Alfaro and Baralis, "Looking for trouble: analyzing classifie
 pattern divergence", SIGMOD 2021 (divergence, Welch's t, Shapley contributions, redundancy).
 """
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from nnunetv2_fair.evaluation.discovery_result import (
     PairHeatmap,
     Subgroup,
 )
-from nnunetv2_fair.evaluation.result import MetricInfo
+from nnunetv2_fair.evaluation.result import EvaluationResult, MetricInfo
 from nnunetv2_fair.evaluation.statistics import StatisticsSettings
 from nnunetv2_fair.subgroups.divergence import (
     Divergences,
@@ -37,6 +38,13 @@ TOP = 20
 #: An item that moves the mean by less than this share of the standard deviation is redundant.
 REDUNDANT = 0.1
 
+_DEFINITIONS: Mapping[str, str] = {
+    "divergence": "Mean of the subgroup minus mean of all; 0 is average.",
+    "welch_t": "Welch's t of the subgroup against everybody else, two-sided.",
+    "contribution": "Shapley contribution: how much of the divergence comes from this group, "
+    "averaged over the orders in which the groups may be added. The contributions add up to the "
+    "divergence.",
+}
 _METHODS: Mapping[Correction, str] = {"holm": "holm", "fdr": "fdr_bh"}
 
 
@@ -181,6 +189,42 @@ def discover(
         overall=float(searched.values.mean()),
         subgroups=tuple(top),
         heatmaps=tuple(_heatmaps(searched, names, known.groups, statistics.min_patients)),
+    )
+
+
+def with_discovery(
+    result: EvaluationResult, table: DemographicsTable, settings: DiscoverySettings
+) -> EvaluationResult:
+    """Return the result with the subgroups whose first metric diverges.
+
+    Args:
+        result: The evaluation.
+        table: Demographics of its cases.
+        settings: How to search.
+
+    Raises:
+        EvaluationError: As :func:`discover`.
+    """
+    given = result.settings
+    statistics = StatisticsSettings(
+        unit=given["unit"],
+        min_patients=int(given["min_patients"]),
+        confidence=float(given["confidence"]),
+    )
+    found = discover(
+        result.per_case,
+        table,
+        result.metrics[0],
+        result.labels,
+        given["empty_distance"],
+        statistics,
+        settings,
+    )
+    return dataclasses.replace(
+        result,
+        discovery=found,
+        definitions={**result.definitions, **_DEFINITIONS},
+        settings={**given, "discover": dataclasses.asdict(settings)},
     )
 
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,9 @@ from nnunetv2_fair.evaluation.spreadsheet import protected, with_formulas, witho
 from nnunetv2_fair.evaluation.text_table import TextTable
 from nnunetv2_fair.paths import PER_CASE_CSV, SUMMARY_JSON
 from nnunetv2_fair.subgroups.table import replace_file
+
+if TYPE_CHECKING:
+    from fairlearn.metrics import MetricFrame
 
 #: Pseudo-label of the mean over all labels of a case.
 AVERAGE = "average"
@@ -274,6 +277,20 @@ class EvaluationResult:
     def headline_label(self) -> str:
         """Label that stands for the whole result: the average, or the only one."""
         return self.labels[-1]
+
+    def to_metric_frame(self, attribute: str, label: str | None = None) -> "MetricFrame":
+        """Return the group means as fairlearn shows them.
+
+        Args:
+            attribute: One of the attribute expressions.
+            label: Label or region; the headline label if None.
+
+        Raises:
+            UsageError: If fairlearn is not installed, or the attribute or label was not evaluated.
+        """
+        from nnunetv2_fair.evaluation.metric_frame import to_metric_frame
+
+        return to_metric_frame(self, attribute, label)
 
     def write(self, folder: Path) -> None:
         """Write ``per_case.csv`` and ``summary.json``; each appears whole or not at all.
