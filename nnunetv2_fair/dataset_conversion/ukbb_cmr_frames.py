@@ -144,9 +144,11 @@ def _nameless(function: Callable[[], _Result], files: FrameFiles, participant: s
         text = str(error)
     except Exception as error:  # whatever a library raises may name the file
         text = f"{type(error).__name__}: {error}"
-    for path in (files.image, files.label):
-        for known in (path, path.resolve()):
-            text = text.replace(str(known), known.name).replace(str(known.parent), "its folder")
+    paths = (files.image, files.label, files.image.resolve(), files.label.resolve())
+    for path in paths:
+        text = text.replace(str(path), path.name)
+    for path in paths:
+        text = text.replace(str(path.parent), "its folder")
     # outside of the handler, so that nothing is chained to it
     raise ConversionError(without_identifiers(text, (participant,)))
 

@@ -98,10 +98,10 @@ def find_sources(root: Path, frames: Sequence[str]) -> tuple[list[Source], list[
         ConversionError: If there is no participant at all.
     """
     shown = without_identifiers(str(root))
-    if not root.is_dir():
+    if not _is_folder(root):
         raise ConversionError(f"{shown} does not exist or is no folder (-i).")
     search = _Search(root, frames)
-    if (root / "imagesTr").is_dir() and (root / "labelsTr").is_dir():
+    if all(_is_folder(root / name) for name in ("imagesTr", "labelsTr")):
         for suffix in ("Tr", "Ts"):
             _flat_folder(search, suffix)
     else:
@@ -157,7 +157,7 @@ def _walk(search: _Search, folder: Path, depth: int) -> None:
     without_images = 0
     for position, name in enumerate(names, start=1):
         child = folder / name
-        if not os.path.isdir(child):  # noqa: PTH112 - pathlib's raises, and names the participant
+        if not _is_folder(child):
             continue
         where = f"entry {position} of {_shown(search, folder)}"
         files = _short_axis_files(search, child, where)
@@ -170,6 +170,10 @@ def _walk(search: _Search, folder: Path, depth: int) -> None:
             without_images += 1
     if len(search.sources) > begun:
         search.empty += without_images
+
+
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - pathlib's raises, and names the participant
 
 
 def _has_folders(folder: Path) -> bool:
@@ -230,9 +234,9 @@ def _source(
 def _flat_folder(search: _Search, suffix: str) -> None:
     """Collect the cases of ``imagesTr`` and ``labelsTr`` (or Ts)."""
     images, labels = search.root / f"images{suffix}", search.root / f"labels{suffix}"
-    if not images.is_dir():
+    if not _is_folder(images):
         return
-    label_names = set(_entries(search, labels)) if labels.is_dir() else set()
+    label_names = set(_entries(search, labels)) if _is_folder(labels) else set()
     found: dict[str, tuple[str, dict[str, FrameFiles], dict[str, str]]] = {}
     for position, name in enumerate(_entries(search, images), start=1):
         ending = next((e for e in ENDINGS if name.endswith(f"_0000{e}")), None)

@@ -1,7 +1,7 @@
 """Attributes of participants from tables in UK Biobank's many spellings.
 
-Tables of UK Biobank hold half a million people and thousands of columns, so they are read in
-pieces, and only the columns and rows that are needed are kept. Messages name lines, never people.
+Tables of UK Biobank hold half a million people and thousands of columns, so they are read row
+by row, and only what is needed is kept. Messages name lines, never people.
 
 Source: column spellings of the showcase's converters (``21000-0.0``, ``f.21000.0.0``), ukbtools
 (``ethnic_background_f21000_0_0``) and the Research Analysis Platform (``p21000_i0``).
@@ -11,10 +11,8 @@ import csv
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-
-import pandas as pd
 
 from nnunetv2_fair.dataset_conversion.ukbb_cmr_codes import (
     ETHNICITY,
@@ -39,7 +37,6 @@ from nnunetv2_fair.errors import ConversionError, DemographicsError, shorten
 from nnunetv2_fair.subgroups.table import read_delimited
 
 PARTICIPANT = "participant"
-_PIECE = 20_000  # rows that are in memory at a time
 
 
 def read_people(path: Path, wanted: Iterable[str], settings: PeopleSettings) -> People:
@@ -58,7 +55,7 @@ def read_people(path: Path, wanted: Iterable[str], settings: PeopleSettings) -> 
     if path.suffix.lower() in (".xlsx", ".xlsm"):
         reader.read_sheet()
     else:
-        reader.read_pieces()
+        reader.read_text()
     return reader.people
 
 
@@ -75,64 +72,68 @@ class _Reader:
         self.differing = 0
 
     def read_sheet(self) -> None:
+        """Read an XLSX file."""
         try:
             frame = read_delimited(self.path, self.settings.sheet)
         except DemographicsError as error:
-            raise ConversionError(without_identifiers(str(error))) from None
-        first = 2
-        if self._id_column(list(frame.columns)) is None and len(frame):
-            header = [str(cell) for cell in frame.iloc[0]]
-            if self._id_column(header) is not None:
-                frame = frame.iloc[1:].set_axis(header, axis=1)
-                first = 3
-        identifier = self._choose_columns(list(frame.columns))
-        self._take(frame, identifier, first)
-        self._finish()
-
-    def read_pieces(self) -> None:
-        """Read a text table piece by piece."""
-        header, skip, delimiter = self._header()
-        identifier = self._choose_columns(header)
-        used = [identifier, *(name for found in self.columns.values() for name, _, _ in found)]
-        problem = ""
-        line = skip + 1
-        try:
-            pieces = pd.read_csv(
-                self.path, sep=delimiter, header=None, names=header, skiprows=skip, dtype=str,
-                usecols=list(dict.fromkeys(used)), keep_default_na=False, chunksize=_PIECE,
-                encoding="utf-8-sig", skip_blank_lines=False,
-            )  # fmt: skip
-            for piece in pieces:
-                self._take(piece.fillna("").astype(object), identifier, line)
-                line += len(piece)
-        except (OSError, ValueError, pd.errors.ParserError) as error:
-            # pandas names lines and numbers of cells, not their contents
             problem = without_identifiers(str(error))
-        if problem:
-            raise ConversionError(
-                f"{self.shown} is not readable as a table in UTF-8 near line {line}: {problem}."
-            )
-        self._finish()
+        else:
+            rows = [[str(cell) for cell in row] for row in frame.itertuples(index=False)]
+            self._read(enumerate([list(frame.columns), *rows], start=1))
+            return
+        raise ConversionError(problem)
 
-    def _header(self) -> tuple[list[str], int, str]:
-        """Return the columns, how many lines stand above the data, and the delimiter."""
+    def read_text(self) -> None:
+        """Read a text table row by row."""
         try:
             with self.path.open(encoding="utf-8-sig", newline="") as stream:
-                lines = [stream.readline() for _ in range(2)]
+                first = stream.readline()
+                delimiter = max(",;\t", key=first.count)
+                stream.seek(0)
+                rows = csv.reader(stream, delimiter=delimiter, strict=True)
+                self._read((rows.line_num, row) for row in rows)
+                return
         except OSError as error:
-            problem = f"{error.strerror}"
-        except ValueError:
+            problem = str(error.strerror)
+        except UnicodeDecodeError:
             problem = "is not UTF-8 text; save it as 'CSV UTF-8'"
-        else:
-            delimiter = max(",;\t", key=lines[0].count)
-            headers = [next(csv.reader([text], delimiter=delimiter), []) for text in lines]
-            headers = [
-                [cell.strip() or f"column {i}" for i, cell in enumerate(header, start=1)]
-                for header in headers
-            ]
-            second = self._id_column(headers[0]) is None and self._id_column(headers[1]) is not None
-            return headers[second], 1 + second, delimiter
-        raise ConversionError(f"{self.shown} (--table): {problem}.")
+        except csv.Error as error:
+            problem = f"is not readable as CSV ({error})"
+        raise ConversionError(f"{self.shown} (--table) {problem}.")
+
+    def _read(self, rows: Iterable[tuple[int, list[str]]]) -> None:
+        """Find the header in the first two rows, then take what is wanted of all others."""
+        header: list[str] | None = None
+        above: list[str] | None = None
+        wrong = []
+        for line, row in rows:
+            cells = [cell.strip() for cell in row]
+            if not any(cells):
+                continue
+            if header is None:
+                if self._id_column(cells) is None and above is None:
+                    above = cells
+                    continue
+                if self._id_column(cells) is None:
+                    break
+                header = [cell or f"column {i}" for i, cell in enumerate(cells, start=1)]
+                identifier = header.index(self._choose_columns(header))
+            elif len(cells) != len(header):
+                wrong.append(line)
+            else:
+                self._take(dict(zip(header, cells, strict=True)), cells[identifier], line)
+        if header is None:
+            self._choose_columns(above or [])  # says what is missing
+        if wrong:
+            raise ConversionError(
+                f"{self.shown}, line {shorten(wrong, 8)}: other numbers of cells than the header's "
+                f"{len(header or [])}. Quote cells that contain the delimiter."
+            )
+        if self.differing:
+            self.people.notes.append(
+                f"{self.differing} participants gave different answers at different visits; the "
+                "first known one is taken"
+            )
 
     def _id_column(self, header: Sequence[str]) -> str | None:
         given = self.settings.columns.get(PARTICIPANT)
@@ -201,17 +202,15 @@ class _Reader:
             )
         return [(c, None, False) for c in plain]
 
-    def _take(self, frame: pd.DataFrame, identifier: str, first_line: int) -> None:
-        identifiers = [plain_number(str(text)) for text in frame[identifier]]
-        for i, participant in enumerate(identifiers):
-            if participant not in self.wanted:
-                continue
-            line = first_line + i
-            values = {}
-            for name, found in self.columns.items():
-                cells = [(str(frame[c].iloc[i]).strip(), coded) for c, _, coded in found]
-                values[name] = self._value(name, cells, line)
-            add_row(self.people, participant, line, values, self.path.name)
+    def _take(self, row: Mapping[str, str], identifier: str, line: int) -> None:
+        participant = plain_number(identifier)
+        if participant not in self.wanted:
+            return
+        values = {}
+        for name, found in self.columns.items():
+            cells = [(row[column], coded) for column, _, coded in found]
+            values[name] = self._value(name, cells, line)
+        add_row(self.people, participant, line, values, self.path.name)
 
     def _value(self, attribute: str, cells: Sequence[tuple[str, bool]], line: int) -> str:
         """Return the first known value of an attribute in one row."""
@@ -246,13 +245,6 @@ class _Reader:
         if coded and number < 0:
             return ""  # UK Biobank's "do not know" and "prefer not to answer"
         return plain_number(text) if math.isfinite(number) else None
-
-    def _finish(self) -> None:
-        if self.differing:
-            self.people.notes.append(
-                f"{self.differing} participants gave different answers at different visits; the "
-                "first known one is taken"
-            )
 
 
 def _remedy(attribute: str, text: str) -> str:
