@@ -69,3 +69,58 @@ def test_errors_list_the_options_with_defaults(name, message):
     assert name in str(error.value)
     assert message in str(error.value)
     assert "alpha<value>  a share (a number from 0 to 1; default 0.2)" in str(error.value)
+
+
+ONE_GROUP = {"nnUNetTrainerInD": OPTIONS, "nnUNetTrainerAPPLE": OPTIONS}
+
+
+def parse_with_group(name):
+    return parse_name(name, ONE_GROUP, ["nnUNetTrainerInD"])
+
+
+@pytest.mark.parametrize(
+    ("rest", "expected"),
+    [
+        ("sex=female", Experiment("nnUNetTrainerInD", "sex", group="female")),
+        (
+            "sex+age=female+lt50_alpha1_5epochs",
+            Experiment("nnUNetTrainerInD", "sex+age", {"alpha": 1.0}, 5, "female+lt50"),
+        ),
+        (
+            "menopausal_status=post-menopausal",
+            Experiment("nnUNetTrainerInD", "menopausal_status", group="post-menopausal"),
+        ),
+        # a group that looks like another part of the name
+        ("visit=5epochs", Experiment("nnUNetTrainerInD", "visit", group="5epochs")),
+        ("dose=1.5-2", Experiment("nnUNetTrainerInD", "dose", group="1.5-2")),
+    ],
+)
+def test_one_group(rest, expected):
+    assert parse_with_group(f"nnUNetTrainerInD_{rest}") == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nnUNetTrainerInD_sex_5epochs", "it does not say which group to train on"),
+        ("nnUNetTrainerInD_sex=", "'sex=' is not of the form <attribute>=<group>"),
+        ("nnUNetTrainerInD_=male", "'=male' is not of the form <attribute>=<group>"),
+        ("nnUNetTrainerInD_age=<50", "write group '<50' as 'lt50', for folder names"),
+        ("nnUNetTrainerInD_sex=male_age", "'age' is no option of nnUNetTrainerInD"),
+        ("nnUNetTrainerInD_sex=male_age=old", "'age=old' is no option of nnUNetTrainerInD"),
+        ("nnUNetTrainerInD_alpha1_sex=male", "'sex=male' is no option of nnUNetTrainerInD"),
+        # all other methods train on all groups
+        ("nnUNetTrainerAPPLE_sex=male", "'sex=male' is no option of nnUNetTrainerAPPLE"),
+    ],
+)
+def test_wrong_groups(name, message):
+    with pytest.raises(TrainerNameError) as error:
+        parse_with_group(name)
+    assert message in str(error.value)
+
+
+def test_the_grammar_of_one_group_is_explained():
+    with pytest.raises(TrainerNameError) as error:
+        parse_with_group("nnUNetTrainerInD_sex")
+    assert "Expected nnUNetTrainerInD_<attribute>=<group>[_<option><value>]" in str(error.value)
+    assert "for example nnUNetTrainerInD_sex=female_5epochs" in str(error.value)
