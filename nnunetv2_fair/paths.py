@@ -15,6 +15,8 @@ DEMOGRAPHICS_JSON = "demographics.json"
 DATASET_JSON = "dataset.json"
 SPLITS_JSON = "splits_final.json"
 PER_CASE_CSV = "per_case.csv"
+#: Pattern of what an unfinished evaluation has measured.
+MEASURED_CASES = "measured_cases*.jsonl"
 SUMMARY_JSON = "summary.json"
 REPORT_HTML = "report.html"
 COMPARISON_JSON = "comparison.json"

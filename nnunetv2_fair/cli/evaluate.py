@@ -9,7 +9,13 @@ from pathlib import Path
 from nnunetv2_fair.cli.common import command_parser, run
 from nnunetv2_fair.cli.output_folder import check_output_folder, filled_together
 from nnunetv2_fair.errors import UsageError
-from nnunetv2_fair.paths import DEMOGRAPHICS_CSV, PER_CASE_CSV, REPORT_HTML, SUMMARY_JSON
+from nnunetv2_fair.paths import (
+    DEMOGRAPHICS_CSV,
+    MEASURED_CASES,
+    PER_CASE_CSV,
+    REPORT_HTML,
+    SUMMARY_JSON,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--metrics", nargs="+", metavar="METRIC",
-        help="of dice, iou, hd, hd95, assd, nsd; by default the first four",
+        help="of dice, iou, hd, hd95, assd, nsd, norm_hd, hd95_voxels, volume_error, detection; by "
+        "default the first four",
     )  # fmt: skip
     parser.add_argument(
         "--tolerance", type=float, default=1.0, help="distance that nsd accepts, in mm (or pixels)"
@@ -91,6 +98,13 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier evaluation")
     parser.add_argument(
+        "--shard", metavar="I/N",
+        help="only measure the I-th of N parts of the cases into -o, for cluster arrays",
+    )  # fmt: skip
+    parser.add_argument(
+        "--merge", action="store_true", help="evaluate from what all shards measured into this -o"
+    )
+    parser.add_argument(
         "-np", type=int, default=min(_MOST_DEFAULT_PROCESSES, os.cpu_count() or 1),
         help="number of processes",
     )  # fmt: skip
@@ -111,10 +125,13 @@ def _evaluate(args: argparse.Namespace) -> None:
     cuts = {name: _cuts(name, text) for name, text in bins.items()}
     references = _assignments("--reference", args.reference, "sex=male")
     _check_numbers(args)
+    shard = _shard(args)
     _check_output(args)
 
+    from nnunetv2_fair.evaluation.case_store import remove_measured_cases
     from nnunetv2_fair.evaluation.disclosure import shareable
     from nnunetv2_fair.evaluation.evaluator import EvaluationSettings, run_evaluation
+    from nnunetv2_fair.evaluation.measuring import Part, case_task, measure_all
     from nnunetv2_fair.evaluation.pictures import image_folder, make_pictures
     from nnunetv2_fair.evaluation.planning import plan_evaluation
     from nnunetv2_fair.evaluation.registry import DEFAULT_METRICS, metrics_named
@@ -135,6 +152,15 @@ def _evaluate(args: argparse.Namespace) -> None:
         references=references,
         allow_missing=args.allow_missing,
     )
+    part = Part(args.o, shard, args.merge)
+    if shard is not None:
+        measured = measure_all(plan, case_task(plan, metrics, args.tolerance), args.np, part)
+        logger.info(
+            "Measured %d of %d cases (shard %s) into %s. When all shards are done, run the same "
+            "command with --merge in place of --shard.",
+            len(measured), len(plan.pairs), args.shard, args.o,
+        )  # fmt: skip
+        return
     logger.info("Evaluating %d cases of %s", len(plan.pairs), args.pred)
     settings = EvaluationSettings(
         metrics=metrics,
@@ -146,7 +172,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         name=args.name,
         processes=args.np,
     )
-    result = run_evaluation(plan, settings)
+    result = run_evaluation(plan, settings, part)
     outputs = _outputs(args)
     pictures = [] if args.shareable else make_pictures(plan, result, images)
     if args.shareable:
@@ -155,6 +181,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     with filled_together(args.o, outputs) as folder:
         result.write(folder)
         write_report(result, pictures, folder / REPORT_HTML)
+    remove_measured_cases(args.o)
 
     for attribute in result.attributes:
         logger.info("\n%s", console_table(result, attribute))
@@ -198,6 +225,17 @@ def _cuts(name: str, text: str) -> tuple[float, ...]:
     return cuts
 
 
+def _shard(args: argparse.Namespace) -> tuple[int, int] | None:
+    if args.shard is None:
+        return None
+    if args.merge:
+        raise UsageError("--shard measures a part, --merge puts all parts together: choose one.")
+    number, _, total = args.shard.partition("/")
+    if not (number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total)):
+        raise UsageError(f"--shard {args.shard}: expected a part and their number, such as 2/8.")
+    return int(number), int(total)
+
+
 def _check_numbers(args: argparse.Namespace) -> None:
     for option, value, ok, expected in (
         ("--min-patients", args.min_patients, args.min_patients >= 1, "1 or more"),
@@ -218,7 +256,7 @@ def _check_output(args: argparse.Namespace) -> None:
             raise UsageError(
                 f"-o {out} is the folder of {option}; choose another one for the results."
             )
-    check_output_folder(out, _outputs(args), overwrite=args.overwrite)
+    check_output_folder(out, _outputs(args), overwrite=args.overwrite, passed_over=MEASURED_CASES)
     if args.shareable and (out / PER_CASE_CSV).exists():
         raise UsageError(
             f"{out} holds {PER_CASE_CSV}, which tells of single persons, so it is no folder to "

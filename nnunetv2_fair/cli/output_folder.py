@@ -4,18 +4,22 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 
 from nnunetv2_fair.errors import EvaluationError, UsageError, shorten
 
 
-def check_output_folder(out: Path, names: Sequence[str], *, overwrite: bool) -> None:
+def check_output_folder(
+    out: Path, names: Sequence[str], *, overwrite: bool, passed_over: str = ""
+) -> None:
     """Refuse an output folder that cannot be used, before anything is computed.
 
     Args:
         out: Folder that ``-o`` names; it need not exist.
         names: Files that will be written into it.
         overwrite: Whether files in it may be replaced.
+        passed_over: Pattern of names that do not count: what an interrupted run has left.
 
     Raises:
         UsageError: If it is a file, or not empty without ``overwrite``.
@@ -23,7 +27,8 @@ def check_output_folder(out: Path, names: Sequence[str], *, overwrite: bool) -> 
     """
     if out.exists() and not out.is_dir():
         raise UsageError(f"-o {out} is a file; choose a folder.")
-    if out.is_dir() and any(out.iterdir()) and not overwrite:
+    others = [p for p in out.iterdir() if not fnmatch(p.name, passed_over)] if out.is_dir() else []
+    if others and not overwrite:
         raise UsageError(
             f"{out} exists and is not empty. Choose another -o, or pass --overwrite to replace "
             f"{shorten(names)} in it."

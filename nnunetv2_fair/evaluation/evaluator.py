@@ -2,32 +2,23 @@
 
 import hashlib
 import math
-import multiprocessing
 import platform
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
 from nnunetv2_fair import __version__
-from nnunetv2_fair.errors import EvaluationError, shorten, shorten_lines
+from nnunetv2_fair.errors import EvaluationError, shorten
 from nnunetv2_fair.evaluation.aggregation import EmptyDistance, compare_all
-from nnunetv2_fair.evaluation.cases import (
-    CaseMeasures,
-    CasePair,
-    CaseTask,
-    LabelMeasures,
-    measure_case,
-)
+from nnunetv2_fair.evaluation.cases import CaseMeasures, LabelMeasures
 from nnunetv2_fair.evaluation.groupings import UNKNOWN, group_notes, unknown_exclusions
 from nnunetv2_fair.evaluation.labels import LabelSet, labels_found
+from nnunetv2_fair.evaluation.measuring import Part, case_task, measure_all
 from nnunetv2_fair.evaluation.planning import EvaluationPlan
 from nnunetv2_fair.evaluation.registry import DEFAULT_METRICS, Metric, metrics_named
 from nnunetv2_fair.evaluation.result import (
@@ -65,16 +56,24 @@ class EvaluationSettings:
     processes: int = 1
 
 
-def run_evaluation(plan: EvaluationPlan, settings: EvaluationSettings) -> EvaluationResult:
+def run_evaluation(
+    plan: EvaluationPlan, settings: EvaluationSettings, part: Part | None = None
+) -> EvaluationResult:
     """Measure every case and compare the groups.
 
     Only one pair of masks per process is in memory at a time.
+
+    Args:
+        plan: What to evaluate.
+        settings: How.
+        part: Where measured cases are kept; nowhere if None. Not for a single shard.
 
     Raises:
         EvaluationError: If a mask is unreadable or holds wrong values; all cases at once.
     """
     metrics = metrics_named(settings.metrics)
-    measured = _measure_all(plan, settings)
+    task = case_task(plan, settings.metrics, settings.tolerance)
+    measured = measure_all(plan, task, settings.processes, part or Part())
     labels = plan.labels if plan.labels is not None else _labels_of(measured, plan)
     infos = tuple(
         _metric_info(metric, plan.unit, settings.tolerance, settings.empty_distance)
@@ -113,55 +112,6 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         **{package: version(package) for package in packages},
     }
-
-
-def _measure_all(plan: EvaluationPlan, settings: EvaluationSettings) -> list[CaseMeasures]:
-    labels = plan.labels
-    task = CaseTask(
-        settings.metrics,
-        settings.tolerance,
-        None if labels is None else labels.regions,
-        None if labels is None else labels.ignore,
-        None if labels is None else labels.known,
-        "" if labels is None else labels.source,
-    )
-    measured = {}
-    with tqdm(total=len(plan.pairs), desc="Measuring", unit="case") as progress:
-        for case in _measures(plan.pairs, task, min(settings.processes, len(plan.pairs))):
-            measured[case.case] = case
-            progress.update()
-    problems = [problem for case in sorted(measured) for problem in measured[case].problems]
-    if problems:
-        raise EvaluationError(f"No results were written:\n{shorten_lines(problems)}")
-    return [measured[pair.case] for pair in plan.pairs]
-
-
-def _measures(pairs: Sequence[CasePair], task: CaseTask, processes: int) -> Iterator[CaseMeasures]:
-    if processes <= 1:
-        for pair in pairs:
-            yield measure_case(pair, task)
-        return
-    # spawn, as forking a process with threads (tqdm, SimpleITK) may hang
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(processes, mp_context=context)
-    try:
-        waiting: set[Future[CaseMeasures]] = set()
-        for pair in pairs:
-            waiting.add(executor.submit(measure_case, pair, task))
-            if len(waiting) >= 4 * processes:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
-        while waiting:
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
-    except BrokenProcessPool as error:
-        raise EvaluationError(
-            f"A worker process ended unexpectedly, probably for lack of memory ({processes} "
-            "processes). Run again with fewer, for example -np 1. (A script of your own must "
-            "call this below: if __name__ == '__main__'.)"
-        ) from error
-    finally:
-        executor.shutdown(cancel_futures=True)
 
 
 def _labels_of(measured: Sequence[CaseMeasures], plan: EvaluationPlan) -> LabelSet:
