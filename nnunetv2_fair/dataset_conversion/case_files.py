@@ -237,7 +237,7 @@ def _write(order: WriteOrder) -> CaseRecord:
             raise OSError(error.errno, what, str(path)) from error
         finally:
             temporary.unlink(missing_ok=True)
-    values = tuple(int(value) for value in np.unique(data.mask))
+    values = tuple(int(value) for value in _values_of(data.mask, order.values))
     record = CaseRecord(files, values, tuple(data.mask.shape))
     described = {"key": order.key, "files": files, "values": values, "shape": record.shape}
     temporary = order.record.with_name(f"{_TEMPORARY}{os.getpid()}_{order.record.name}")
@@ -300,12 +300,24 @@ def _check_masks(order: WriteOrder, data: CaseData, mask: NDArray[Any]) -> None:
         if isinstance(other, OriginalFile):
             _check_ending(order, other)
             continue
-        strange = sorted(set(np.unique(other).tolist()) - set(order.values))
+        strange = sorted(set(_values_of(other, order.values)) - set(order.values))
         if strange:
             raise ConversionError(
                 f"{what} holds {shorten(strange, 8)}; the labels of the dataset are "
                 f"{shorten(order.values, 20)}. Map the values or describe more labels."
             )
+
+
+def _values_of(mask: NDArray[Any], expected: Sequence[int]) -> list[Any]:
+    """Return the different values of a mask, ascending.
+
+    Counting the expected ones is several times as fast as sorting all pixels; only a mask that
+    holds more is sorted.
+    """
+    counts = {value: np.count_nonzero(mask == value) for value in sorted(expected)}
+    if sum(counts.values()) == mask.size:
+        return [value for value, count in counts.items() if count]
+    return list(np.unique(mask).tolist())
 
 
 def _check_ending(order: WriteOrder, original: OriginalFile) -> None:

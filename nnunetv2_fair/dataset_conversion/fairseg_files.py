@@ -267,11 +267,11 @@ def rim_and_cup(mask: NDArray[Any], key: str) -> NDArray[np.uint8]:
         mask = mask.reshape(plane_of(mask.shape))
     if mask.dtype == np.uint8:
         mask = np.ascontiguousarray(mask).view(np.int8)
-    low, high = (mask.min(), mask.max()) if mask.size else (0, 0)
-    if low >= -2 and high <= 2 and not low < 0 < high:
-        labels = np.abs(mask).astype(np.uint8)
-        if mask.dtype.kind in "iub" or np.array_equal(labels, np.abs(mask)):
-            return labels
+    with np.errstate(invalid="ignore"):  # not-a-number becomes some number, and differs from it
+        signed = mask.astype(np.int8)
+    low, high = (int(signed.min()), int(signed.max())) if mask.size else (0, 0)
+    if low >= -2 and high <= 2 and not low < 0 < high and np.array_equal(signed, mask):
+        return np.abs(signed).view(np.uint8)
     raise ConversionError(
         f"'{key}' holds {shorten(np.unique(mask).tolist(), 8)}; expected 0 (background), -1 (rim) "
         "and -2 (cup), or 0, 1 and 2."

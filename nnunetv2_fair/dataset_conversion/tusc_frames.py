@@ -203,11 +203,12 @@ def _nodule(mask: NDArray[Any]) -> NDArray[np.uint8]:
         if not (mask == mask[..., :1]).all():
             raise ConversionError("the mask is in colour, expected one number per pixel.")
         mask = mask[..., 0]
-    labels = mask.astype(bool)
-    high = mask.max() if mask.size else 0
-    if high not in (0, 1, 255) or not np.array_equal(mask, labels * high):
+    labels = mask != 0
+    high = int(mask.max())
+    even = not high or np.count_nonzero(mask == high) == np.count_nonzero(labels)
+    if high not in (0, 1, 255) or not even:
         raise ConversionError(
             f"the mask holds {shorten(np.unique(mask).tolist(), 8)}; expected 0 and 255, or 0 and "
             "1. Values between mean blurred edges: take the original file."
         )
-    return labels.astype(np.uint8)
+    return labels.view(np.uint8)

@@ -159,6 +159,17 @@ def test_variants_of_the_arrays(
     assert np.array_equal(pixels_of(path), download.image(7 + 5))
 
 
+def test_a_frame_without_nodule_stays_empty(source: Path, raw: Path) -> None:
+    masks = Download().arrays()["mask"]
+    masks[7] = 0
+    Download().write(source, mask=masks)
+    assert convert(source, "--test-ratio", "0") == 0
+    assert not pixels_of(raw / NAME / "labelsTr/clip002_frame000.png").any()
+    assert "1 masks hold nothing but background: clip002_frame000" in " ".join(
+        json_of(raw / NAME / "conversion_log.json")["notes"]
+    )
+
+
 @pytest.mark.parametrize("value", [b"12_", "12_", np.int64(12), 12.0, " 12_ ", np.bytes_(b"12_")])
 def test_identifiers_are_recognised_in_every_form(value: Any) -> None:
     assert normal_id(value) == "12"
