@@ -90,10 +90,12 @@ def mean_interval(
     Returns:
         The interval; NaN if there are no replicates or one of them is NaN.
     """
+    if not replicates.size or not sample.size:
+        return NO_INTERVAL
     with np.errstate(invalid="ignore"):  # infinite distances have no moments
         away = sample - sample.mean()
         squares = float((away**2).sum())
-    if not replicates.size or not math.isfinite(squares) or squares == 0:
+    if not math.isfinite(squares) or squares == 0:
         return expanded_interval(replicates, confidence, sources)
     acceleration = float((away**3).sum()) / (6 * squares**1.5)
     value = sample.mean()
