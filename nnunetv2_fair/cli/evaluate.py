@@ -3,10 +3,17 @@
 import argparse
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from nnunetv2_fair.cli.common import command_parser, run
+from nnunetv2_fair.cli.evaluation_arguments import (
+    add_findings,
+    add_sources,
+    check_sources,
+    score_columns,
+)
 from nnunetv2_fair.cli.output_folder import check_output_folder, filled_together
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.paths import (
@@ -16,6 +23,12 @@ from nnunetv2_fair.paths import (
     REPORT_HTML,
     SUMMARY_JSON,
 )
+
+if TYPE_CHECKING:
+    from nnunetv2_fair.evaluation.planning import EvaluationPlan
+    from nnunetv2_fair.evaluation.result import CasePicture, EvaluationResult
+    from nnunetv2_fair.evaluation.statistics import StatisticsSettings
+    from nnunetv2_fair.subgroups.table import DemographicsTable
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         "nnUNetv2_fair_evaluate -gt labelsTs -pred predictions --demographics demographics.csv "
         "-a sex age sex+age --bins age=50,65 -o evaluation",
     )
-    parser.add_argument("-gt", type=Path, required=True, help="folder with the reference masks")
-    parser.add_argument("-pred", type=Path, required=True, help="folder with the predicted masks")
+    add_sources(parser)
     parser.add_argument("-o", type=Path, required=True, help="output folder")
     parser.add_argument(
         "--demographics", type=Path, metavar="CSV",
@@ -91,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--confidence", type=float, default=0.95, help="coverage of intervals")
     parser.add_argument("--seed", type=int, default=0, help="seed of the resampling")
     parser.add_argument("--name", default="", help="title; by default the name of the -pred folder")
+    add_findings(parser)
     parser.add_argument(
         "--shareable", action="store_true",
         help="write only what may be shown to others: no cases, no pictures, and nothing of groups "
@@ -124,67 +137,52 @@ def _evaluate(args: argparse.Namespace) -> None:
     bins = _assignments("--bins", args.bins, "age=50,65")
     cuts = {name: _cuts(name, text) for name, text in bins.items()}
     references = _assignments("--reference", args.reference, "sex=male")
+    scores = score_columns(_assignments("--score", args.score, "lesion_f1=higher"))
+    check_sources(args)
     _check_numbers(args)
     shard = _shard(args)
     _check_output(args)
 
     from nnunetv2_fair.evaluation.case_store import remove_measured_cases
     from nnunetv2_fair.evaluation.disclosure import shareable
-    from nnunetv2_fair.evaluation.evaluator import EvaluationSettings, run_evaluation
-    from nnunetv2_fair.evaluation.measuring import Part, case_task, measure_all
-    from nnunetv2_fair.evaluation.pictures import image_folder, make_pictures
-    from nnunetv2_fair.evaluation.planning import plan_evaluation
-    from nnunetv2_fair.evaluation.registry import DEFAULT_METRICS, metrics_named
-    from nnunetv2_fair.evaluation.statistics import StatisticsSettings
-    from nnunetv2_fair.evaluation.tables import read_table_with_cuts
+    from nnunetv2_fair.evaluation.discovery import DiscoverySettings, with_discovery
+    from nnunetv2_fair.evaluation.presets import with_preset
+    from nnunetv2_fair.evaluation.result_tables import tables_of
+    from nnunetv2_fair.evaluation.text_table import aligned, files_of
     from nnunetv2_fair.report.page import write_report
     from nnunetv2_fair.report.tables import console_table
 
-    metrics = tuple(args.metrics or DEFAULT_METRICS)
-    metrics_named(metrics)
-    images = image_folder(args.images, args.gt)
-    plan = plan_evaluation(
-        args.gt,
-        args.pred,
-        read_table_with_cuts(_table_path(args), cuts),
-        args.a,
-        dataset_json=args.dataset_json,
-        references=references,
-        allow_missing=args.allow_missing,
-    )
-    part = Part(args.o, shard, args.merge)
-    if shard is not None:
-        measured = measure_all(plan, case_task(plan, metrics, args.tolerance), args.np, part)
-        logger.info(
-            "Measured %d of %d cases (shard %s) into %s. When all shards are done, run the same "
-            "command with --merge in place of --shard.",
-            len(measured), len(plan.pairs), args.shard, args.o,
-        )  # fmt: skip
+    if args.gt is None:
+        result, table, plan = *_from_scores(args, cuts, references, scores), None
+    elif shard is not None:
+        _measure_shard(args, cuts, references, shard)
         return
-    logger.info("Evaluating %d cases of %s", len(plan.pairs), args.pred)
-    settings = EvaluationSettings(
-        metrics=metrics,
-        tolerance=args.tolerance,
-        empty_distance=args.empty_distance,
-        statistics=StatisticsSettings(
-            args.unit, args.min_patients, args.bootstrap, args.confidence, args.seed
-        ),
-        name=args.name,
-        processes=args.np,
-    )
-    result = run_evaluation(plan, settings, part)
-    outputs = _outputs(args)
-    pictures = [] if args.shareable else make_pictures(plan, result, images)
+    else:
+        result, plan = _from_masks(args, cuts, references)
+        table = plan.table
+    if args.discover is not None:
+        settings = DiscoverySettings(args.discover, args.min_support)
+        result = with_discovery(result, table, settings)
+    if args.preset is not None:
+        result = with_preset(result, args.preset, plan, args.np)
+    pictures = [] if args.shareable or plan is None else _pictures(args, plan, result)
     if args.shareable:
         result = shareable(result)
+    tables = tables_of(result)
+    extra = files_of(tables, args.tables)
+    outputs = (*_outputs(args), *extra)
 
     with filled_together(args.o, outputs) as folder:
         result.write(folder)
         write_report(result, pictures, folder / REPORT_HTML)
+        for name, text in extra.items():
+            (folder / name).write_text(text, encoding="utf-8")
     remove_measured_cases(args.o)
 
     for attribute in result.attributes:
         logger.info("\n%s", console_table(result, attribute))
+    for printed in (t for t in tables if t.name == "subgroups" or t in result.preset_tables):
+        logger.info("\n%s", aligned(printed))
     for note in result.notes:
         logger.info("Note: %s", note)
     for exclusion in result.exclusions:
@@ -192,6 +190,119 @@ def _evaluate(args: argparse.Namespace) -> None:
         logger.info("Left out%s: %s", number, exclusion.reason)
     for name in outputs:
         logger.info("Wrote %s", args.o / name)
+
+
+def _plan(
+    args: argparse.Namespace,
+    cuts: Mapping[str, Sequence[float]],
+    references: Mapping[str, str],
+) -> "tuple[EvaluationPlan, tuple[str, ...]]":
+    from nnunetv2_fair.evaluation.pictures import image_folder
+    from nnunetv2_fair.evaluation.planning import plan_evaluation
+    from nnunetv2_fair.evaluation.presets import PRESETS, check_preset
+    from nnunetv2_fair.evaluation.registry import DEFAULT_METRICS, metrics_named
+    from nnunetv2_fair.evaluation.tables import read_table_with_cuts
+
+    usual = PRESETS[args.preset].metrics if args.preset is not None else DEFAULT_METRICS
+    metrics = tuple(args.metrics or usual)
+    metrics_named(metrics)
+    image_folder(args.images, args.gt)
+    table = read_table_with_cuts(_table_path(args), cuts)
+    if args.preset is not None:
+        check_preset(args.preset, metrics, table)
+    plan = plan_evaluation(
+        args.gt,
+        args.pred,
+        table,
+        args.a,
+        dataset_json=args.dataset_json,
+        references=references,
+        allow_missing=args.allow_missing,
+    )
+    return plan, metrics
+
+
+def _measure_shard(
+    args: argparse.Namespace,
+    cuts: Mapping[str, Sequence[float]],
+    references: Mapping[str, str],
+    shard: tuple[int, int],
+) -> None:
+    from nnunetv2_fair.evaluation.measuring import Part, case_task, measure_all
+
+    plan, metrics = _plan(args, cuts, references)
+    part = Part(args.o, shard, args.merge)
+    measured = measure_all(plan, case_task(plan, metrics, args.tolerance), args.np, part)
+    logger.info(
+        "Measured %d of %d cases (shard %s) into %s. When all shards are done, run the same "
+        "command with --merge in place of --shard.",
+        len(measured), len(plan.pairs), args.shard, args.o,
+    )  # fmt: skip
+
+
+def _from_masks(
+    args: argparse.Namespace,
+    cuts: Mapping[str, Sequence[float]],
+    references: Mapping[str, str],
+) -> "tuple[EvaluationResult, EvaluationPlan]":
+    from nnunetv2_fair.evaluation.evaluator import EvaluationSettings, run_evaluation
+    from nnunetv2_fair.evaluation.measuring import Part
+
+    plan, metrics = _plan(args, cuts, references)
+    logger.info("Evaluating %d cases of %s", len(plan.pairs), args.pred)
+    settings = EvaluationSettings(
+        metrics=metrics,
+        tolerance=args.tolerance,
+        empty_distance=args.empty_distance,
+        statistics=_statistics(args),
+        name=args.name,
+        processes=args.np,
+    )
+    return run_evaluation(plan, settings, Part(args.o, None, args.merge)), plan
+
+
+def _from_scores(
+    args: argparse.Namespace,
+    cuts: Mapping[str, Sequence[float]],
+    references: Mapping[str, str],
+    columns: "Mapping[str, Literal['higher', 'lower']]",
+) -> "tuple[EvaluationResult, DemographicsTable]":
+    from nnunetv2_fair.evaluation.presets import check_preset
+    from nnunetv2_fair.evaluation.scored import ScoredSettings, evaluate_scores, table_of_scores
+    from nnunetv2_fair.evaluation.scores import read_nnunet_summary, read_scores_csv
+    from nnunetv2_fair.evaluation.tables import read_table_with_cuts
+
+    found = (
+        read_scores_csv(args.from_csv, columns)
+        if args.from_csv is not None
+        else read_nnunet_summary(args.from_summary)
+    )
+    table = (
+        table_of_scores(found, cuts)
+        if args.demographics is None
+        else read_table_with_cuts(args.demographics, cuts)
+    )
+    if args.preset is not None:
+        check_preset(args.preset, tuple(metric.name for metric in found.metrics), table)
+    logger.info("Evaluating the scores of %s", found.source)
+    settings = ScoredSettings(args.empty_distance, _statistics(args), args.name, references)
+    return evaluate_scores(found, table, args.a, settings), table
+
+
+def _statistics(args: argparse.Namespace) -> "StatisticsSettings":
+    from nnunetv2_fair.evaluation.statistics import StatisticsSettings
+
+    return StatisticsSettings(
+        args.unit, args.min_patients, args.bootstrap, args.confidence, args.seed
+    )
+
+
+def _pictures(
+    args: argparse.Namespace, plan: "EvaluationPlan", result: "EvaluationResult"
+) -> "list[CasePicture]":
+    from nnunetv2_fair.evaluation.pictures import image_folder, make_pictures
+
+    return make_pictures(plan, result, image_folder(args.images, args.gt))
 
 
 def _outputs(args: argparse.Namespace) -> tuple[str, ...]:
@@ -252,14 +363,15 @@ def _check_numbers(args: argparse.Namespace) -> None:
 def _check_output(args: argparse.Namespace) -> None:
     out: Path = args.o
     for option, folder in (("-gt", args.gt), ("-pred", args.pred)):
-        if out.resolve() == folder.resolve():
+        if folder is not None and out.resolve() == folder.resolve():
             raise UsageError(
                 f"-o {out} is the folder of {option}; choose another one for the results."
             )
     check_output_folder(out, _outputs(args), overwrite=args.overwrite, passed_over=MEASURED_CASES)
-    if args.shareable and (out / PER_CASE_CSV).exists():
+    private = sorted(path.name for path in (*out.glob(PER_CASE_CSV), *out.glob("table_*")))
+    if args.shareable and private:
         raise UsageError(
-            f"{out} holds {PER_CASE_CSV}, which tells of single persons, so it is no folder to "
+            f"{out} holds {private[0]}, which may tell of single persons, so it is no folder to "
             "share. Choose another -o for --shareable."
         )
 

@@ -62,12 +62,13 @@ def evaluate(
     if settings is None:
         known = PRESETS.get(preset or "")
         settings = EvaluationSettings(metrics=known.metrics) if known else EvaluationSettings()
+    table = read_table_with_cuts(Path(demographics), bins or {})
     if preset is not None:
-        check_preset(preset, settings.metrics, has_masks=True)
+        check_preset(preset, settings.metrics, table)
     plan = plan_evaluation(
         Path(references),
         Path(predictions),
-        read_table_with_cuts(Path(demographics), bins or {}),
+        table,
         attributes,
         dataset_json=None if dataset_json is None else Path(dataset_json),
         references=reference_groups,

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.evaluation import paper_tables
-from nnunetv2_fair.evaluation.mama_mia import challenge_table
+from nnunetv2_fair.evaluation.mama_mia import challenge_groups, challenge_table
 from nnunetv2_fair.evaluation.planning import EvaluationPlan
 from nnunetv2_fair.evaluation.result import EvaluationResult
 from nnunetv2_fair.evaluation.text_table import TextTable
+from nnunetv2_fair.subgroups.table import DemographicsTable
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,17 @@ PRESETS: Mapping[str, Preset] = {
 }
 
 
-def check_preset(name: str, metrics: tuple[str, ...], *, has_masks: bool) -> None:
+def check_preset(name: str, metrics: tuple[str, ...], table: DemographicsTable) -> None:
     """Refuse a preset that could not be filled in, before anything is measured.
 
+    Args:
+        name: Name of the preset.
+        metrics: Metrics that will be there.
+        table: Demographics.
+
     Raises:
-        UsageError: If the preset is unknown, a metric is missing, or it needs masks.
+        UsageError: If the preset is unknown or a metric is missing.
+        EvaluationError: If the table lacks what the preset needs.
     """
     if name not in PRESETS:
         raise UsageError(f"--preset {name}: expected one of {', '.join(PRESETS)}.")
@@ -48,10 +55,8 @@ def check_preset(name: str, metrics: tuple[str, ...], *, has_masks: bool) -> Non
             f"--preset {name} needs {', '.join(preset.metrics)}; {', '.join(missing)} is not "
             f"among the metrics ({', '.join(metrics)}). Add it to --metrics, or leave that out."
         )
-    if preset.of_result is None and not has_masks:
-        raise UsageError(
-            f"--preset {name} measures masks itself: pass -gt and -pred instead of scores."
-        )
+    if preset.of_result is None:
+        challenge_groups(table)
 
 
 def with_preset(
@@ -66,14 +71,16 @@ def with_preset(
         processes: Number of worker processes for these.
 
     Raises:
-        EvaluationError: If the table lacks what the preset needs.
+        EvaluationError: If the table lacks what the preset needs, or a mask cannot be read.
+        UsageError: If the preset needs masks and there is no plan.
     """
     preset = PRESETS[name]
     if preset.of_result is not None:
         tables = preset.of_result(result)
-    else:
-        assert plan is not None
+    elif plan is not None:
         tables = (challenge_table(plan.pairs, plan.table, processes),)
+    else:
+        raise UsageError(f"--preset {name} measures masks itself: pass masks instead of scores.")
     return dataclasses.replace(
         result, preset_tables=tables, settings={**result.settings, "preset": name}
     )

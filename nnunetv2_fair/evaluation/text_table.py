@@ -2,14 +2,16 @@
 
 import csv
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tabulate import tabulate
 
-#: A spreadsheet would run cells of text that begin like this.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+from nnunetv2_fair.evaluation.spreadsheet import protected
+
+#: How the files of tables begin.
+PREFIX = "table_"
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class TextTable:
 
 
 def to_csv(table: TextTable) -> str:
-    """Return the table alone as CSV; text that a spreadsheet would run gets a ``'`` in front."""
+    """Return the table alone as CSV, safe for spreadsheets."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(map(_harmless, table.columns))
@@ -79,6 +81,25 @@ FORMATS: Mapping[str, Callable[[TextTable], str]] = {
 }
 
 
+def files_of(tables: Sequence[TextTable], formats: Sequence[str]) -> dict[str, str]:
+    """Return the files of tables.
+
+    Args:
+        tables: Tables; those of one name are numbered.
+        formats: Endings, of :data:`FORMATS`.
+
+    Returns:
+        File name, such as ``table_groups.csv`` -> content.
+    """
+    names = [table.name for table in tables]
+    files = {}
+    for index, table in enumerate(tables):
+        number = f"_{names[: index + 1].count(table.name)}" if names.count(table.name) > 1 else ""
+        for ending in formats:
+            files[f"{PREFIX}{table.name}{number}.{ending}"] = FORMATS[ending](table)
+    return files
+
+
 def aligned(table: TextTable) -> str:
     """Return title, table and notes for a terminal."""
     columns, rows = _cells(table, _one_line)
@@ -111,7 +132,7 @@ def _latex(text: str) -> str:
 
 
 def _harmless(cell: str) -> str:
-    return cell if _is_number(cell) or not cell.startswith(_FORMULA_STARTS) else f"'{cell}"
+    return cell if _is_number(cell) else protected(cell)
 
 
 def _is_number(cell: str) -> bool:

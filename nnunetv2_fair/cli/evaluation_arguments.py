@@ -1,0 +1,106 @@
+"""Arguments of ``nnUNetv2_fair_evaluate``: what is evaluated, and what is made of it."""
+
+import argparse
+from pathlib import Path
+from typing import Literal, cast
+
+from nnunetv2_fair.errors import UsageError
+
+#: The presets of ``evaluation.presets``, which is slow to import.
+PRESET_NAMES = ("mama-mia", "lee", "apple", "fairdiff")
+#: The formats of ``evaluation.text_table``.
+TABLE_FORMATS = ("csv", "md", "tex")
+
+
+def add_sources(parser: argparse.ArgumentParser) -> None:
+    """Add what to evaluate: two folders of masks, or a file with scores."""
+    parser.add_argument("-gt", type=Path, help="folder with the reference masks")
+    parser.add_argument("-pred", type=Path, help="folder with the predicted masks")
+    parser.add_argument(
+        "--from-csv", type=Path, metavar="CSV",
+        help="in place of -gt and -pred: a table that some tool made, with a row per case (column "
+        "case, perhaps patient, label and attributes) and columns such as dice or hd95_mm",
+    )  # fmt: skip
+    parser.add_argument(
+        "--from-summary", type=Path, metavar="JSON",
+        help="in place of -gt and -pred: the summary.json of nnU-Net's own evaluation",
+    )  # fmt: skip
+    parser.add_argument(
+        "--score", action="append", default=[], metavar="COLUMN=BETTER",
+        help="a column of --from-csv with a metric of another name, and whether higher or lower is "
+        "better, for example --score lesion_f1=higher; repeatable",
+    )  # fmt: skip
+
+
+def add_findings(parser: argparse.ArgumentParser) -> None:
+    """Add what is made of an evaluation besides the report."""
+    parser.add_argument(
+        "--preset", choices=PRESET_NAMES,
+        help="print a paper's table: the MAMA-MIA challenge's score, or the tables of Lee et al., "
+        "APPLE or FairDiff; measures the metrics it needs unless --metrics names some",
+    )  # fmt: skip
+    parser.add_argument(
+        "--discover", nargs="?", const="holm", choices=("holm", "fdr"),
+        help="search all combinations of all attributes for subgroups that diverge; corrected by "
+        "Holm's method, or for the false discovery rate (fdr)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--min-support", type=float, default=0.01, metavar="SHARE",
+        help="smallest share of the patients that --discover looks at",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tables", nargs="+", default=[], choices=TABLE_FORMATS, metavar="FORMAT",
+        help="also write every table as table_<name>.<format>: csv, md (Markdown) or tex (LaTeX)",
+    )  # fmt: skip
+
+
+def check_sources(args: argparse.Namespace) -> None:
+    """Raise a UsageError unless it is clear what to evaluate."""
+    given = [
+        option
+        for option, value in (
+            ("-gt and -pred", args.gt or args.pred),
+            ("--from-csv", args.from_csv),
+            ("--from-summary", args.from_summary),
+        )
+        if value is not None
+    ]
+    if len(given) != 1:
+        raise UsageError(
+            f"Evaluate one thing: found {', '.join(given) or 'nothing'}; expected -gt and -pred, "
+            "--from-csv, or --from-summary."
+        )
+    if (args.gt is None) != (args.pred is None):
+        missing = "-gt" if args.gt is None else "-pred"
+        raise UsageError(f"{missing} is missing: masks are evaluated with both -gt and -pred.")
+    if args.gt is None:
+        for option, used in (
+            ("--metrics", args.metrics), ("--images", args.images), ("--shard", args.shard),
+            ("--merge", args.merge), ("--dataset-json", args.dataset_json),
+            ("--allow-missing", args.allow_missing),
+        ):  # fmt: skip
+            if used:
+                raise UsageError(f"{option} is about masks and says nothing of {given[0]}.")
+        if args.preset == "mama-mia":
+            raise UsageError(
+                "--preset mama-mia measures masks itself: pass -gt and -pred instead of scores."
+            )
+    if args.score and args.from_csv is None:
+        raise UsageError("--score is about the columns of --from-csv.")
+    if not 0 < args.min_support <= 1:
+        raise UsageError(
+            f"--min-support {args.min_support}: expected a share above 0 and at most 1."
+        )
+    if args.shareable and (args.discover or args.preset):
+        raise UsageError(
+            "--shareable writes neither discovered subgroups nor a paper's table, as small groups "
+            "could be worked out from them. Leave out --discover and --preset, or --shareable."
+        )
+
+
+def score_columns(found: dict[str, str]) -> dict[str, Literal["higher", "lower"]]:
+    """Return the columns of ``--score``, checked."""
+    for column, better in found.items():
+        if better not in ("higher", "lower"):
+            raise UsageError(f"--score {column}={better}: expected higher or lower.")
+    return cast(dict[str, Literal["higher", "lower"]], found)
