@@ -56,6 +56,12 @@ def common_cases_of(
     Raises:
         EvaluationError: If the evaluations differ in anything else; all differences at once.
     """
+    without_cases = [m for m, result in zip(models, results, strict=True) if result.shareable]
+    if without_cases:
+        raise EvaluationError(
+            f"Made with --shareable, so without the cases that a comparison needs: "
+            f"{shorten(without_cases)}. Compare the evaluations made without it."
+        )
     baseline, first = results[0], models[0]
     problems = []
     case_sets = [set(rows["case"]) for rows in evaluated]

@@ -17,7 +17,7 @@ import pandas as pd
 
 from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.discovery_result import Discovery
-from nnunetv2_fair.evaluation.spreadsheet import protected, with_formulas, without_formulas
+from nnunetv2_fair.evaluation.spreadsheet import csv_text, protected, with_formulas
 from nnunetv2_fair.evaluation.text_table import TextTable
 from nnunetv2_fair.paths import PER_CASE_CSV, SUMMARY_JSON
 from nnunetv2_fair.subgroups.table import replace_file
@@ -304,8 +304,7 @@ class EvaluationResult:
         }
         summary["format"] = SUMMARY_FORMAT
         if not self.shareable:
-            table = without_formulas(self.per_case)
-            replace_file(folder / PER_CASE_CSV, table.to_csv(index=False, lineterminator="\n"))
+            replace_file(folder / PER_CASE_CSV, csv_text(self.per_case))
         text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
         replace_file(folder / SUMMARY_JSON, text + "\n")
 

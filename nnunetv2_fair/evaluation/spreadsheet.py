@@ -7,6 +7,7 @@ such a cell plain text; reading takes it away again, so that names stay what the
 Source: OWASP, CSV injection.
 """
 
+import csv
 import re
 from collections.abc import Callable, Sequence
 
@@ -25,6 +26,16 @@ def protected(text: str) -> str:
 def unprotected(text: str) -> str:
     """Return the text that :func:`protected` was given."""
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """Return a table as CSV that is safe to open; :func:`with_formulas` undoes the protection."""
+    safe = without_formulas(frame)
+    text = safe.select_dtypes(exclude="number")
+    # Python's csv leaves a carriage return unquoted, and spreadsheets begin a row there
+    returns = any("\r" in cell for cell in text.to_numpy().ravel() if isinstance(cell, str))
+    quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+    return safe.to_csv(index=False, lineterminator="\n", quoting=quoting)
 
 
 def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:

@@ -210,7 +210,7 @@ def _measure_cell(
         reason = (
             "not defined for distances" if metric.unit else "fewer than two groups are large enough"
         )
-        return element("td", undefined(missing or reason), class_="value")
+        return element("td", undefined(reason if metric.unit else missing or reason), class_="value")
     unit = numbers.measure_unit(measure, metric)
     if math.isnan(found.value):
         return element("td", undefined("not computable"), class_="value")

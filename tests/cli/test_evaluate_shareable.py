@@ -1,0 +1,80 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from nnunetv2_fair.cli.compare import main as compare
+from nnunetv2_fair.cli.evaluate import main
+from nnunetv2_fair.evaluation.result import EvaluationResult
+from tests.evaluation.factories import Dataset, make_dataset
+from tests.report.html_check import check_page
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    made = make_dataset(tmp_path, n_patients=17, cases_per_patient=1)
+    # three people of a third sex, one of unknown sex
+    lines = made.table.read_text().splitlines()
+    for row in (2, 5, 8):
+        lines[row] = lines[row].replace(",male,", ",x,").replace(",female,", ",x,")
+    lines[9] = lines[9].replace(",male,", ",,").replace(",female,", ",,")
+    made.table.write_text("\n".join(lines) + "\n")
+    return made
+
+
+def test_writes_only_what_may_be_shared(dataset, capsys):
+    arguments = ["-a", "sex", "age", "sex+age", "--bins", "age=60", "--shareable", "-np", "2"]
+    assert main(dataset.arguments("shared", *arguments)) == 0
+    out = dataset.root / "shared"
+    assert sorted(path.name for path in out.rglob("*")) == ["report.html", "summary.json"]
+    page = (out / "report.html").read_text(encoding="utf-8")
+    text = page + (out / "summary.json").read_text(encoding="utf-8") + capsys.readouterr().out
+    for case in dataset.cases:
+        assert case not in text
+    assert str(dataset.root) not in page
+    check_page(page)
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["shareable"] is True
+    assert summary["settings"]["patients"] == 17
+    told = {
+        group: entry["n_patients"]
+        for comparison in summary["comparisons"]
+        if comparison["attribute"] == "sex"
+        for group, entry in comparison["groups"].items()
+    }
+    assert told["x"] is None
+    assert [told["female"], told["male"]].count(None) >= 1
+    assert all(entry["overall"]["n_patients"] is None for entry in summary["comparisons"]
+               if entry["attribute"] == "sex")  # fmt: skip
+    assert EvaluationResult.read(out).shareable
+
+
+def test_a_folder_with_private_results_is_refused(dataset, capsys):
+    assert main(dataset.arguments("out", "-a", "sex")) == 0
+    before = (dataset.root / "out" / "summary.json").read_bytes()
+    capsys.readouterr()
+    assert main(dataset.arguments("out", "-a", "sex", "--shareable", "--overwrite")) == 2
+    message = capsys.readouterr().err
+    assert "holds per_case.csv, which tells of single persons" in message
+    assert "Choose another -o for --shareable" in message
+    assert (dataset.root / "out" / "summary.json").read_bytes() == before
+
+
+def test_too_few_patients_are_refused(tmp_path, capsys):
+    few = make_dataset(tmp_path, n_patients=4, cases_per_patient=2)
+    assert main(few.arguments("shared", "-a", "sex", "--shareable")) == 1
+    message = capsys.readouterr().err
+    assert "Only 4 patients were evaluated" in message
+    assert not (tmp_path / "shared" / "summary.json").exists()
+
+
+def test_shareable_evaluations_cannot_be_compared(dataset, capsys):
+    assert main(dataset.arguments("shared", "-a", "sex", "--shareable")) == 0
+    assert main(dataset.arguments("out", "-a", "sex", "--name", "private")) == 0
+    capsys.readouterr()
+    folders = [str(dataset.root / name) for name in ("out", "shared")]
+    assert compare([*folders, "-o", str(dataset.root / "comparison")]) == 1
+    message = capsys.readouterr().err
+    assert "Made with --shareable" in message
+    assert "predictions" in message
+    assert not (dataset.root / "comparison").exists()
