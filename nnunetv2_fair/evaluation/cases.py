@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnunetv2_fair.errors import EvaluationError, shorten
+from nnunetv2_fair.evaluation.geometry import geometry_difference
 from nnunetv2_fair.evaluation.masks import (
     LabelMap,
-    geometry_difference,
     read_label_map,
     silence_readers,
 )

@@ -13,13 +13,36 @@ from itertools import pairwise
 
 import numpy as np
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 
+#: Up to this many pairs of points all their distances are computed.
+_FEW_PAIRS = 200_000
 #: Up to this many points a k-d tree is ready before a table is filled.
 _FEW_POINTS = 4000
 #: Rows around a point that are looked up before it goes to the tree.
 _MOST_ROWS = 400
 #: The table holds bytes: this many steps along a row stand for "this many or more".
 _FAR = 254
+
+
+def distances_both_ways(
+    first: np.ndarray, second: np.ndarray, spacing: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distances between two sets of points, each to the nearest of the other set.
+
+    Args:
+        first: (n, dimensions) integer grid positions, at least one.
+        second: (m, dimensions) integer grid positions, at least one.
+        spacing: Distance of neighbouring grid positions along each dimension.
+
+    Returns:
+        (n,) and (m,) distances, in the unit of the spacing.
+    """
+    if len(first) * len(second) <= _FEW_PAIRS:
+        step = np.asarray(spacing, dtype=float)
+        squared = cdist(first * step, second * step, "sqeuclidean")
+        return np.sqrt(squared.min(axis=1)), np.sqrt(squared.min(axis=0))
+    return nearest_distances(first, second, spacing), nearest_distances(second, first, spacing)
 
 
 def nearest_distances(

@@ -1,13 +1,11 @@
-"""Finding and reading label maps, and comparing their geometry."""
+"""Finding and reading label maps."""
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import PIL.Image
 import SimpleITK as sitk  # noqa: N813  (the name everybody knows it by)
 
 from nnunetv2_fair.errors import DamagedFileError, EvaluationError, shorten
@@ -18,6 +16,15 @@ from nnunetv2_fair.evaluation.foreground import (
     slice_bytes,
     slices_per_block,
 )
+from nnunetv2_fair.evaluation.geometry import Geometry
+from nnunetv2_fair.evaluation.picture_files import (
+    PILLOW_ENDINGS,
+    colourful,
+    pixel_geometry,
+    read_picture,
+    read_picture_geometry,
+    unreadable,
+)
 from nnunetv2_fair.integrity import check_file
 from nnunetv2_fair.nifti import NIFTI_ENDINGS, NiftiStream
 
@@ -25,15 +32,6 @@ from nnunetv2_fair.nifti import NIFTI_ENDINGS, NiftiStream
 PICTURE_ENDINGS = (".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg", ".gif")
 VOLUME_ENDINGS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr", ".gipl", ".gipl.gz")
 _TIFF_ENDINGS = (".tif", ".tiff")
-#: SimpleITK turns grey BMP files and palettes of label numbers into colours; Pillow does not.
-_PILLOW_ENDINGS = (".png", ".bmp", ".gif", ".jpg", ".jpeg")
-#: Pillow's modes with one number per pixel: bits, bytes, palette indices, 16 and 32 bits.
-_LABEL_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
-
-#: Differences in position below this share of a voxel are rounding.
-_SUBVOXEL = 0.1
-_SPACING_TOLERANCE = 1e-3
-_DIRECTION_TOLERANCE = 1e-3
 
 
 def silence_readers() -> None:
@@ -92,61 +90,6 @@ def find_masks(folder: Path, what: str) -> dict[str, Path]:
     return {case: paths[0] for case, paths in sorted(found.items())}
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """Grid of a label map; axes in the order of the array, axes of length 1 left out.
-
-    Attributes:
-        shape: Voxels along each axis.
-        spacing: Distance of voxel centres along each axis.
-        unit: ``mm``, or ``px`` for pictures, whose spacing is 1.
-        placement: Origin and direction cosines as in the file; None for pictures.
-    """
-
-    shape: tuple[int, ...]
-    spacing: tuple[float, ...]
-    unit: str
-    placement: tuple[tuple[float, ...], tuple[float, ...]] | None
-
-    @property
-    def diagonal(self) -> float:
-        """Length of the image diagonal, in ``unit``: no distance in the image is longer."""
-        return math.sqrt(sum((n * s) ** 2 for n, s in zip(self.shape, self.spacing, strict=True)))
-
-    def __str__(self) -> str:
-        size = " x ".join(str(n) for n in self.shape)
-        spacing = " x ".join(f"{s:.4g}" for s in self.spacing)
-        return f"{size} {'pixels' if self.unit == 'px' else f'voxels of {spacing} mm'}"
-
-
-def geometry_difference(reference: Geometry, prediction: Geometry) -> str | None:
-    """Return in words how two grids differ, or None if they are the same up to rounding."""
-    if reference.shape != prediction.shape:
-        return f"size: the reference has {reference}, the prediction {prediction}"
-    if reference.unit != prediction.unit:  # one of them says nothing about where it is
-        return None
-    if not np.allclose(reference.spacing, prediction.spacing, rtol=_SPACING_TOLERANCE, atol=0):
-        return f"spacing: the reference has {reference}, the prediction {prediction}"
-    first, second = reference.placement, prediction.placement
-    if first is None or second is None or len(first[0]) != len(second[0]):
-        return None
-    if not np.allclose(first[1], second[1], rtol=0, atol=_DIRECTION_TOLERANCE):
-        return (
-            f"orientation: the reference has direction {_numbers(first[1])}, the prediction "
-            f"{_numbers(second[1])}"
-        )
-    if not np.allclose(first[0], second[0], rtol=0, atol=_SUBVOXEL * min(reference.spacing)):
-        return (
-            f"position: the reference has its origin at {_numbers(first[0])} mm, the prediction "
-            f"at {_numbers(second[0])} mm"
-        )
-    return None
-
-
-def _numbers(values: Sequence[float]) -> str:
-    return "(" + ", ".join(f"{value:.4g}" for value in values) + ")"
-
-
 def has_physical_spacing(path: Path) -> bool:
     """Return whether distances in this file are millimetres rather than pixels."""
     return _sidecar(path) is not None or not path.name.lower().endswith(PICTURE_ENDINGS)
@@ -167,24 +110,23 @@ def read_geometry(path: Path) -> Geometry:
         EvaluationError: If the file is unreadable, has several values per voxel, or more than
             three dimensions.
     """
-    if path.name.lower().endswith(_PILLOW_ENDINGS):
-        with _open_picture(path) as picture:
-            return _picture_geometry((picture.height, picture.width))
+    if path.name.lower().endswith(PILLOW_ENDINGS):
+        return read_picture_geometry(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if reader.GetNumberOfComponents() != 1:
-        raise _colourful(path, f"{reader.GetNumberOfComponents()} values per pixel")
+        raise colourful(path, f"{reader.GetNumberOfComponents()} values per pixel")
     size = tuple(int(length) for length in reader.GetSize())[::-1]
     kept = [axis for axis, length in enumerate(size) if length > 1] or [len(size) - 1]
     if len(kept) > 3:
         raise EvaluationError(f"{path} has {len(kept)} dimensions {size}; expected 2 or 3.")
     shape = tuple(size[axis] for axis in kept)
     if not has_physical_spacing(path):
-        return _picture_geometry(shape)
+        return pixel_geometry(shape)
     sidecar = _sidecar(path)
     if sidecar is not None:
         return Geometry(shape, _sidecar_spacing(sidecar, size, kept), "mm", None)
@@ -201,29 +143,6 @@ def read_geometry(path: Path) -> Geometry:
     return Geometry(shape, tuple(spacing[axis] for axis in kept), "mm", placement)
 
 
-def _picture_geometry(shape: tuple[int, ...]) -> Geometry:
-    return Geometry(shape, (1.0,) * len(shape), "px", None)
-
-
-def _open_picture(path: Path) -> PIL.Image.Image:
-    """Open a picture without reading its pixels; the caller closes it."""
-    try:
-        picture = PIL.Image.open(path)
-    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
-        raise _unreadable(path, error) from error
-    if picture.mode not in _LABEL_MODES:
-        picture.close()
-        raise _colourful(path, f"colours (mode {picture.mode})")
-    return picture
-
-
-def _colourful(path: Path, found: str) -> EvaluationError:
-    return EvaluationError(
-        f"{path} has {found}; expected one label number per pixel. Save the mask as a "
-        "single-channel picture of label numbers."
-    )
-
-
 def _sidecar_spacing(path: Path, size: tuple[int, ...], kept: list[int]) -> tuple[float, ...]:
     try:
         spacing = [float(s) for s in json.loads(path.read_text(encoding="utf-8"))["spacing"]]
@@ -238,14 +157,6 @@ def _sidecar_spacing(path: Path, size: tuple[int, ...], kept: list[int]) -> tupl
             f"per axis of the TIFF beside it ({' x '.join(map(str, size))})."
         )
     return tuple(spacing[axis] for axis in kept)
-
-
-def _unreadable(path: Path, error: Exception) -> EvaluationError:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    reason = lines[-1].split("sitk::ERROR: ")[-1] if lines else "no reason given"
-    return EvaluationError(
-        f"{path} cannot be read as an image ({reason}). Copy or create the file again."
-    )
 
 
 @dataclass(frozen=True)
@@ -277,6 +188,9 @@ def read_label_map(path: Path) -> LabelMap:
         EvaluationError: If the file is unreadable or truncated, or holds values that are no
             integers.
     """
+    if path.name.lower().endswith(PILLOW_ENDINGS):
+        pixels, geometry, digest = read_picture(path)
+        return LabelMap(crop(_as_integers(pixels, path)), geometry, digest)
     try:
         if path.name.lower().endswith(NIFTI_ENDINGS):
             found = _read_plain_nifti(path)
@@ -289,13 +203,9 @@ def read_label_map(path: Path) -> LabelMap:
         raise _not_finite(path, checked.not_finite)
     geometry = read_geometry(path)
     try:
-        if path.name.lower().endswith(_PILLOW_ENDINGS):
-            with _open_picture(path) as picture:
-                labels = np.array(picture)
-        else:
-            labels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
-    except (RuntimeError, OSError, SyntaxError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        labels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    except (RuntimeError, ValueError) as error:
+        raise unreadable(path, error) from error
     whole = _as_integers(labels, path).reshape(geometry.shape)
     return LabelMap(crop(whole), geometry, checked.sha256)
 

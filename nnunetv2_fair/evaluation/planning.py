@@ -9,11 +9,11 @@ from tqdm import tqdm
 from nnunetv2_fair.errors import EvaluationError, shorten, shorten_lines
 from nnunetv2_fair.evaluation.aggregation import GroupVocabulary
 from nnunetv2_fair.evaluation.cases import CasePair, geometry_message
+from nnunetv2_fair.evaluation.geometry import geometry_difference
 from nnunetv2_fair.evaluation.groupings import make_groupings, make_vocabularies
 from nnunetv2_fair.evaluation.labels import LabelSet, find_dataset_json, read_label_set
 from nnunetv2_fair.evaluation.masks import (
     find_masks,
-    geometry_difference,
     has_physical_spacing,
     read_geometry,
     silence_readers,

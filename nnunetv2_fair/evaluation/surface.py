@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnunetv2_fair.errors import EvaluationError
-from nnunetv2_fair.evaluation.distances import nearest_distances
+from nnunetv2_fair.evaluation.distances import distances_both_ways
 from nnunetv2_fair.evaluation.overlap import check_masks
 
 #: Voxels compared with their neighbours at once: few enough to stay in the processor's cache.
@@ -93,8 +93,7 @@ def compare_surfaces(
     """
     if not len(reference) or not len(prediction):
         return ONE_EMPTY if len(reference) or len(prediction) else BOTH_EMPTY
-    to_prediction = nearest_distances(reference, prediction, spacing)
-    to_reference = nearest_distances(prediction, reference, spacing)
+    to_prediction, to_reference = distances_both_ways(reference, prediction, spacing)
     number = len(reference) + len(prediction)
     # 3 * 0.1 mm must count as within 0.3 mm, which binary fractions would deny
     limit = tolerance * (1 + 1e-9)
@@ -136,11 +135,14 @@ class Surfaces:
         padded[tuple(map(slice, labels.shape))] = labels
         self._flat = padded.ravel()
         self._strides = [stride // padded.itemsize for stride in padded.strides]
-        self._shape = padded.shape
-        self._offset = np.zeros(labels.ndim, int) if offset is None else np.asarray(offset)
         self._places = np.flatnonzero(_borders(self._flat, self._strides))
         self._found = self._flat[self._places]
-        self.values: tuple[int, ...] = tuple(int(value) for value in np.unique(self._found))
+        self._positions = np.empty((len(self._places), labels.ndim), dtype=np.intp)
+        starts = (0,) * labels.ndim if offset is None else offset
+        along = np.unravel_index(self._places, padded.shape)
+        for axis, start in enumerate(starts):
+            np.add(along[axis], start, out=self._positions[:, axis])
+        self.values: tuple[int, ...] = tuple(_values(self._found))
 
     def of(self, values: Sequence[int]) -> np.ndarray:
         """Return the surface of the region that holds these values.
@@ -150,12 +152,10 @@ class Surfaces:
             region is empty.
         """
         if len(values) == 1:
-            places = self._places[self._found == values[0]]
-        else:
-            places = self._places[np.isin(self._found, values)]
-            places = places[self._at_the_border_of(values, places)]
-        positions = np.stack(np.unravel_index(places, self._shape), axis=1)
-        return np.asarray(positions + self._offset)
+            return self._positions.compress(self._found == values[0], axis=0)
+        inside = np.flatnonzero(np.isin(self._found, values))
+        border = self._at_the_border_of(values, self._places[inside])
+        return self._positions[inside[border]]
 
     def _at_the_border_of(self, values: Sequence[int], places: np.ndarray) -> np.ndarray:
         """Return which of a region's voxels have a neighbour outside it, not just another label."""
@@ -165,6 +165,13 @@ class Surfaces:
             before = places - stride
             outside |= (before < 0) | ~np.isin(self._flat[before], values)
         return outside
+
+
+def _values(labels: np.ndarray) -> list[int]:
+    """Return the values that occur, ascending."""
+    if labels.dtype == np.uint8:
+        return [int(value) for value in np.flatnonzero(np.bincount(labels))]
+    return [int(value) for value in np.unique(labels)]
 
 
 def _borders(flat: np.ndarray, strides: Sequence[int]) -> np.ndarray:

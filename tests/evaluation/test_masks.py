@@ -12,9 +12,9 @@ import tifffile
 from PIL import Image
 
 from nnunetv2_fair.errors import EvaluationError
+from nnunetv2_fair.evaluation.geometry import geometry_difference
 from nnunetv2_fair.evaluation.masks import (
     find_masks,
-    geometry_difference,
     has_physical_spacing,
     mask_ending,
     read_geometry,

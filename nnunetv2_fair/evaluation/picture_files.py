@@ -1,0 +1,79 @@
+"""Label maps in picture files, read by Pillow.
+
+SimpleITK turns grey BMP files and palettes of label numbers into colours; Pillow does not.
+"""
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+
+from nnunetv2_fair.errors import EvaluationError
+from nnunetv2_fair.evaluation.geometry import Geometry
+
+PILLOW_ENDINGS = (".png", ".bmp", ".gif", ".jpg", ".jpeg")
+#: Pillow's modes with one number per pixel: bits, bytes, palette indices, 16 and 32 bits.
+_LABEL_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
+_ERRORS = (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError)
+
+
+def pixel_geometry(shape: tuple[int, ...]) -> Geometry:
+    """Return the grid of a picture, whose distances are in pixels."""
+    return Geometry(shape, (1.0,) * len(shape), "px", None)
+
+
+def read_picture_geometry(path: Path) -> Geometry:
+    """Read the size of a picture without its pixels.
+
+    Raises:
+        EvaluationError: If the file is unreadable or has several values per pixel.
+    """
+    try:
+        with PIL.Image.open(path) as picture:
+            return _geometry(picture, path)
+    except _ERRORS as error:
+        raise unreadable(path, error) from error
+
+
+def read_picture(path: Path) -> tuple[np.ndarray, Geometry, str]:
+    """Read a picture.
+
+    Returns:
+        Its pixels, its grid, and the SHA-256 of the file's bytes as 64 hex digits.
+
+    Raises:
+        EvaluationError: If the file is unreadable or has several values per pixel.
+        OSError: If the file cannot be opened.
+    """
+    data = path.read_bytes()
+    try:
+        with PIL.Image.open(io.BytesIO(data)) as picture:
+            geometry = _geometry(picture, path)
+            return np.array(picture), geometry, hashlib.sha256(data).hexdigest()
+    except _ERRORS as error:
+        raise unreadable(path, error) from error
+
+
+def _geometry(picture: PIL.Image.Image, path: Path) -> Geometry:
+    if picture.mode not in _LABEL_MODES:
+        raise colourful(path, f"colours (mode {picture.mode})")
+    return pixel_geometry((picture.height, picture.width))
+
+
+def colourful(path: Path, found: str) -> EvaluationError:
+    """Say that a file has several values per pixel."""
+    return EvaluationError(
+        f"{path} has {found}; expected one label number per pixel. Save the mask as a "
+        "single-channel picture of label numbers."
+    )
+
+
+def unreadable(path: Path, error: Exception) -> EvaluationError:
+    """Say that a file is no image, with the reader's reason."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = lines[-1].split("sitk::ERROR: ")[-1] if lines else "no reason given"
+    return EvaluationError(
+        f"{path} cannot be read as an image ({reason}). Copy or create the file again."
+    )
