@@ -81,7 +81,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _convert(args: argparse.Namespace) -> None:
-    from nnunetv2_fair.dataset_conversion.fairseg import FairSegSettings, plan_fairseg
+    from nnunetv2_fair.dataset_conversion.fairseg import plan_fairseg
+    from nnunetv2_fair.dataset_conversion.fairseg_settings import FairSegSettings
 
     settings = FairSegSettings(
         folder=args.i,

@@ -12,7 +12,7 @@ Source: Tian et al., "FairSeg", ICLR 2024; Li et al., "FairDiff", MICCAI 2024; t
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -41,7 +41,6 @@ from nnunetv2_fair.dataset_conversion.fairseg_parts import (
     NOT_LISTED,
     NOT_THERE,
     Choice,
-    Unpaired,
     by_chance,
     by_lists,
     by_summary,
@@ -53,10 +52,11 @@ from nnunetv2_fair.dataset_conversion.fairseg_people import (
     synthetic_people,
 )
 from nnunetv2_fair.dataset_conversion.fairseg_search import FoundFiles, find_files
+from nnunetv2_fair.dataset_conversion.fairseg_settings import FairSegSettings
 from nnunetv2_fair.dataset_conversion.names import safe_case_name
 from nnunetv2_fair.dataset_conversion.parallel import map_unordered
 from nnunetv2_fair.dataset_conversion.writer import DatasetDescription, DatasetPlan
-from nnunetv2_fair.errors import ConversionError, UsageError, shorten, shorten_lines
+from nnunetv2_fair.errors import ConversionError, shorten, shorten_lines
 from nnunetv2_fair.subgroups.schema import CASE, PATIENT, SAMPLING_WEIGHT, SYNTHETIC, Schema
 
 logger = logging.getLogger(__name__)
@@ -64,45 +64,6 @@ logger = logging.getLogger(__name__)
 _SUMMARY = "data_summary.csv"
 _DEFAULT_TEST_RATIO = 0.2
 _SIZE_OF_A_SURVEY = 500
-
-
-@dataclass(frozen=True)
-class FairSegSettings:
-    """What to convert, and how.
-
-    Attributes:
-        folder: Unpacked download; files may lie in any folders below.
-        dataset_id: 1 to 999.
-        name: Follows ``DatasetXXX_``.
-        split_lists: Folders with train.txt and test.txt; of each the first counts.
-        synthetic: FairDiff's packs: the folder above the groups.
-        race_scheme: ``012`` or ``237``; None decides by what is found.
-        regions: Train disc (rim and cup together) and cup instead of rim and cup.
-        image_key: Name of the image's array; None: the usual ones.
-        mask_key: Name of the mask's array; None: the usual ones.
-        crop: (rows, columns) to cut out of the middle.
-        size: (rows, columns) to resize to, after the crop.
-        test_ratio: Share of people for the test part; None follows ``data_summary.csv`` where
-            there is one, and takes 0.2 otherwise. Lists go before both.
-        seed: Seed of the choice of the test part.
-        unpaired: ``error`` refuses lists or tables that name absent files, ``skip`` goes on
-            without those files.
-    """
-
-    folder: Path
-    dataset_id: int
-    name: str = "FairSeg"
-    split_lists: tuple[Path, ...] = ()
-    synthetic: Path | None = None
-    race_scheme: str | None = None
-    regions: bool = False
-    image_key: str | None = None
-    mask_key: str | None = None
-    crop: tuple[int, int] | None = None
-    size: tuple[int, int] | None = None
-    test_ratio: float | None = None
-    seed: int = 0
-    unpaired: Unpaired = "error"
 
 
 @dataclass(frozen=True)
@@ -129,7 +90,7 @@ def plan_fairseg(settings: FairSegSettings, processes: int = 1) -> DatasetPlan:
         ConversionError: If anything is wrong with the data. Whatever can be found at once is
             listed at once.
     """
-    _check_settings(settings)
+    settings.check()
     lists = read_lists(settings.split_lists) if settings.split_lists else None
     found = find_files(settings.folder, settings.synthetic)
     facts = _survey([*found.real.values(), *found.synthetic.values()], settings, processes)
@@ -144,7 +105,7 @@ def plan_fairseg(settings: FairSegSettings, processes: int = 1) -> DatasetPlan:
         {file.case: (name.group, file.facts) for name, file in generated.items()}
     )
     problems += people.problems + made_up.problems
-    schema = fairseg_schema()
+    schema = fairseg_schema(people.told)
     problems += _implausible(people, schema)
     summary = _summary(settings)
     values = {n: people.values[file.case] for n, file in real.items()}
@@ -162,9 +123,9 @@ def plan_fairseg(settings: FairSegSettings, processes: int = 1) -> DatasetPlan:
     else:
         groups = {n: _groups(row, schema) for n, row in values.items()}
         ratio = _DEFAULT_TEST_RATIO if settings.test_ratio is None else settings.test_ratio
-        choice = by_chance(
-            groups, patients, _by_importance(schema), found.synthetic, ratio, settings.seed
-        )
+        # the default attribute stands first, and counts most
+        order = list(schema.attributes)
+        choice = by_chance(groups, patients, order, found.synthetic, ratio, settings.seed)
     if choice.problems:
         raise _refusal(settings, choice.problems)
     log = _log(settings, found, choice, [*people.notes, *made_up.notes, *choice.notes])
@@ -185,20 +146,9 @@ def plan_fairseg(settings: FairSegSettings, processes: int = 1) -> DatasetPlan:
         for name in sorted(choice.synthetic, key=lambda name: generated[name].case)
     ]
     _refuse_empty_masks(jobs, settings)
-    rows = _rows(real, generated, people, made_up, choice)
+    rows = _rows(real, generated, people, made_up, choice, schema)
     frame = pd.DataFrame([rows[job.case] for job in jobs], dtype=object)
     return DatasetPlan(_description(settings), jobs, frame, schema, log)
-
-
-def _check_settings(settings: FairSegSettings) -> None:
-    for flag, size in (("--center-crop", settings.crop), ("--resize", settings.size)):
-        if size is not None and min(size) < 1:
-            raise UsageError(f"{flag} {size[0]} {size[1]}: expected 1 or more.")
-    if settings.test_ratio is not None:
-        if not 0 <= settings.test_ratio < 1:
-            raise UsageError(f"--test-ratio {settings.test_ratio:g}: expected 0 or more, below 1.")
-        if settings.split_lists:
-            raise UsageError("--split-lists and --test-ratio exclude each other; choose one.")
 
 
 def _survey(
@@ -222,9 +172,10 @@ def _synthetic_case(name: SyntheticName, facts: NpzFacts) -> str:
 def _implausible(people: People, schema: Schema) -> list[str]:
     problems = []
     for case, row in people.values.items():
-        problem = schema["age"].problem_with(row["age"])
-        if problem:
-            problems.append(f"{case}: {problem}")
+        for name, attribute in schema.attributes.items():
+            problem = attribute.problem_with(row[name])
+            if problem:
+                problems.append(f"{case}: {problem}")
     return problems
 
 
@@ -266,24 +217,10 @@ def _known(groups: Mapping[str, str]) -> dict[str, str]:
     return {name: group or UNKNOWN for name, group in groups.items()}
 
 
-def _by_importance(schema: Schema) -> list[str]:
-    return sorted(schema.attributes, key=lambda name: name != schema.default)
-
-
 def _log(
     settings: FairSegSettings, found: FoundFiles, choice: Choice, notes: list[str]
 ) -> ConversionLog:
-    chosen = asdict(settings)
-    chosen |= {
-        "folder": settings.folder.absolute().name,
-        "split_lists": [path.absolute().name for path in settings.split_lists],
-        "synthetic": None if settings.synthetic is None else settings.synthetic.absolute().name,
-    }
-    log = ConversionLog(
-        "nnUNetv2_fair_convert_FairSeg",
-        {name: value for name, value in chosen.items() if value not in (None, [], False)},
-        notes=notes,
-    )
+    log = ConversionLog("nnUNetv2_fair_convert_FairSeg", settings.plain(), notes=notes)
     log.skipped = [Skipped(name, "npz file of another name") for name in found.others]
     log.skipped += [Skipped(name, NOT_THERE) for name in choice.absent]
     log.counts = {
@@ -327,6 +264,7 @@ def _rows(
     people: People,
     made_up: People,
     choice: Choice,
+    schema: Schema,
 ) -> dict[str, dict[str, str]]:
     """Return the table's row of each case."""
     cases = [(real[n].case, people, "0", choice.real_weights.get(n, 1)) for n in choice.real] + [
@@ -340,7 +278,7 @@ def _rows(
             row[SYNTHETIC] = synthetic
         if weighted:
             row[SAMPLING_WEIGHT] = str(weight)
-        rows[case] = row | source.values[case]
+        rows[case] = row | {name: source.values[case][name] for name in schema.attributes}
     return rows
 
 

@@ -9,7 +9,7 @@ by 365 in its ``SAMed/datasets/dataset_fairseg.py``.
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from nnunetv2_fair.errors import shorten
 from nnunetv2_fair.subgroups.schema import Attribute, Bins, Schema
@@ -46,8 +46,13 @@ _OLDEST_MEDIAN = 150
 _DAYS_PER_YEAR = 365
 
 
-def fairseg_schema() -> Schema:
-    """Return the six attributes; age groups are below 60 and from 60 on, as in FairSeg's code."""
+def fairseg_schema(told: Collection[str]) -> Schema:
+    """Return the attributes; age groups are below 60 and from 60 on, as in FairSeg's code.
+
+    Args:
+        told: Attributes that any file tells; the others are left out. Race is the default
+            attribute, or the first that there is.
+    """
     levels = {"race": tuple(RACE_SCHEMES["012"].values())}
     levels |= {name: tuple(codes.values()) for name, codes in _CODES.items()}
     attributes = {
@@ -63,7 +68,8 @@ def fairseg_schema() -> Schema:
         minimum=0,
         maximum=120,
     )
-    return Schema(attributes, "race")
+    present = {name: attribute for name, attribute in attributes.items() if name in told}
+    return Schema(present, next(iter(present), None))
 
 
 def decide_race_scheme(

@@ -34,6 +34,11 @@ class People:
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def told(self) -> set[str]:
+        """Attributes that are known for anyone."""
+        return {name for row in self.values.values() for name, value in row.items() if value}
+
 
 def real_people(facts: Mapping[str, NpzFacts], race_scheme: str | None) -> People:
     """Decode the demographics of original files, as one dataset.
@@ -56,8 +61,13 @@ def real_people(facts: Mapping[str, NpzFacts], race_scheme: str | None) -> Peopl
     if in_days:
         people.notes.append("ages were stored in days and are divided by 365, as FairSeg's code")
     absent = [name for name, values in stored.items() if not values]
-    if absent:
-        people.notes.append(f"no file tells {shorten(absent, 6)}: unknown for all")
+    if len(absent) == len(stored):
+        people.problems.append(
+            f"no file tells {shorten(absent, 6)}: there is nobody to compare. Take a release with "
+            "demographics"
+        )
+    elif absent:
+        people.notes.append(f"no file tells {shorten(absent, 6)}: not in the table")
     wrong: list[tuple[str, str]] = []
     for file in facts:
         row = {_AGE: ages.get(file, "")}

@@ -19,29 +19,17 @@ from tqdm import tqdm
 from nnunetv2_fair.dataset_conversion.case_files import CaseJob, fingerprint
 from nnunetv2_fair.dataset_conversion.conversion_log import ConversionLog, Skipped
 from nnunetv2_fair.dataset_conversion.holdout import choose_test_patients
-from nnunetv2_fair.dataset_conversion.metadata import (
-    Metadata,
-    Row,
-    TableSettings,
-    read_metadata,
-)
+from nnunetv2_fair.dataset_conversion.metadata import Metadata, Row
 from nnunetv2_fair.dataset_conversion.names import case_name_problems, safe_case_name
 from nnunetv2_fair.dataset_conversion.tusc_frames import (
     Contents,
     FrameCase,
-    normal_id,
     read_contents,
 )
+from nnunetv2_fair.dataset_conversion.tusc_table import read_nodules, rows_by_clip
 from nnunetv2_fair.dataset_conversion.writer import DatasetDescription, DatasetPlan
-from nnunetv2_fair.errors import (
-    ConversionError,
-    DemographicsError,
-    UsageError,
-    shorten,
-    shorten_lines,
-)
+from nnunetv2_fair.errors import ConversionError, UsageError, shorten, shorten_lines
 from nnunetv2_fair.subgroups.schema import CASE, PATIENT, Schema
-from nnunetv2_fair.subgroups.table import read_delimited
 
 logger = logging.getLogger(__name__)
 
@@ -50,22 +38,6 @@ TABLE = "metadata.csv"
 
 NO_ROW = "clip without a row in the table"
 NO_FRAMES = "row in the table without frames"
-
-_ID_COLUMN = "annot_id"
-_SEX_LEVELS: Mapping[str, str] = {
-    **dict.fromkeys(("F", "Female", "female", "FEMALE"), "female"),
-    **dict.fromkeys(("M", "Male", "male", "MALE"), "male"),
-}
-#: Attributes that are taken where the table has their column.
-_MORE_COLUMNS: Mapping[str, str] = {
-    "tirads_level": "ti-rads_level",
-    "tirads_composition": "ti-rads_composition",
-    "tirads_echogenicity": "ti-rads_echogenicity",
-    "tirads_shape": "ti-rads_shape",
-    "tirads_margin": "ti-rads_margin",
-    "tirads_echogenicfoci": "ti-rads_echogenicfoci",
-    "histopathology": "histopath_diagnosis",
-}
 
 
 @dataclass(frozen=True)
@@ -125,9 +97,9 @@ def plan_tusc(settings: TuscSettings) -> DatasetPlan:
     """
     _check_settings(settings)
     table, frames_file = _files(settings)
-    metadata = _read_table(table, settings)
+    metadata = read_nodules(table, settings.unknown, settings.values)
     contents = read_contents(frames_file)
-    rows, problems = _rows_by_clip(metadata)
+    rows, problems = rows_by_clip(metadata)
     problems = [*metadata.problems, *problems]
     frames, notes = choose_frames(contents, settings.every)
     clips = dict.fromkeys(contents.clips)
@@ -200,47 +172,6 @@ def _files(settings: TuscSettings) -> tuple[Path, Path]:
             f"holds {FRAMES_FILE} and {TABLE} (--table)."
         )
     return table, frames
-
-
-def _read_table(path: Path, settings: TuscSettings) -> Metadata:
-    try:
-        header = [column.casefold() for column in read_delimited(path).columns]
-    except DemographicsError as error:
-        raise ConversionError(str(error)) from error
-    more = {name: column for name, column in _MORE_COLUMNS.items() if column in header}
-    unknown = set(settings.values) - {"sex", *more}
-    if unknown:
-        raise UsageError(
-            f"--values {shorten(sorted(unknown))}: expected some of sex, {', '.join(more)}."
-        )
-    sex = {**_SEX_LEVELS, **settings.values.get("sex", {})}
-    return read_metadata(
-        path,
-        TableSettings(
-            columns={"patient": _ID_COLUMN, **more},
-            attributes=("sex", "age", *more),
-            unknown=settings.unknown,
-            values={**settings.values, "sex": sex},
-            bins={"age": (50.0,)},
-            dicom_age=("age",),
-            default="sex",
-            per="patient",
-        ),
-    )
-
-
-def _rows_by_clip(metadata: Metadata) -> tuple[dict[str, Row], list[str]]:
-    rows: dict[str, Row] = {}
-    problems = []
-    for row in metadata.rows:
-        clip = normal_id(row.patient)
-        first = rows.setdefault(clip, row)
-        if first.patient != row.patient:  # the table's reader sees to rows of the same spelling
-            problems.append(
-                f"{metadata.path.name}, line {row.line}: nodule '{row.patient}' already stands in "
-                f"line {first.line} as '{first.patient}'; keep one of the two rows"
-            )
-    return rows, problems
 
 
 def choose_frames(contents: Contents, every: int) -> tuple[list[_Frame], list[str]]:

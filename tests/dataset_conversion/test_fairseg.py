@@ -97,6 +97,9 @@ def test_disc_and_cup_as_regions(source: Path, raw: Path) -> None:
     assert content["labels"] == {"background": 0, "disc": [1, 2], "cup": [2]}
     assert content["regions_class_order"] == [1, 2]
     assert "NC-ND" in content["licence"]
+    settings = log_of(raw)["settings"]
+    assert settings == {"folder": "FairSeg", "dataset_id": 45, "name": "FairSeg", "seed": 0,
+                        "regions": True, "unpaired": "error"}  # fmt: skip
 
 
 def test_crop_and_resize(source: Path, raw: Path) -> None:
@@ -506,6 +509,21 @@ def test_other_images_only_when_asked(source: Path, raw: Path) -> None:
     write_download(source, range(1, 5))
     assert convert(source, "--image-key", "oct_fundus", "--test-ratio", 0) == 0
     assert set(np.unique(pixels_of(raw / NAME / "imagesTr/data_00001_0000.png"))) == {7}
+
+
+def test_attributes_that_no_file_tells_are_not_in_the_table(source: Path, raw: Path) -> None:
+    write_download(source, range(1, 9))
+    for number in range(1, 9):
+        edit(source, number, race=None, language=-1, ethnicity=None)
+    assert convert(source) == 0
+    table = table_of(raw)
+    assert set(table.schema.attributes) == {"gender", "maritalstatus", "age"}
+    assert table.schema.default == "gender"
+    notes = " ".join(log_of(raw)["notes"])
+    assert "no file tells race, ethnicity: not in the table" in notes
+    for number in range(1, 9):
+        edit(source, number, **dict.fromkeys(person(number)))
+    assert convert(source, "--overwrite") == 1
 
 
 def test_colour_becomes_grey(source: Path, raw: Path) -> None:
