@@ -13,6 +13,7 @@ from nnunetv2_fair.evaluation.result import (
     MetricInfo,
 )
 from nnunetv2_fair.report import numbers
+from nnunetv2_fair.report.cells import undefined, value, why_undefined
 from nnunetv2_fair.report.document import (
     Terms,
     metric_heading,
@@ -25,7 +26,7 @@ from nnunetv2_fair.report.findings import (
 )
 from nnunetv2_fair.report.heatmap import heatmap
 from nnunetv2_fair.report.markup import Html, element, join, name, shortened
-from nnunetv2_fair.report.tables import group_table, undefined, value, why_undefined
+from nnunetv2_fair.report.tables import group_table
 from nnunetv2_fair.report.units import unit_values
 
 #: Fewer patients than this are never drawn one by one, whatever the evaluation compares.

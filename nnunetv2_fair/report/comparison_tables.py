@@ -11,6 +11,7 @@ from nnunetv2_fair.evaluation.comparison_result import (
 )
 from nnunetv2_fair.evaluation.result import Interval, MetricInfo
 from nnunetv2_fair.report import numbers
+from nnunetv2_fair.report.cells import undefined, value
 from nnunetv2_fair.report.document import (
     MEASURES,
     Terms,
@@ -34,7 +35,6 @@ from nnunetv2_fair.report.model_findings import (
     headline_entry,
     other_models,
 )
-from nnunetv2_fair.report.tables import undefined, value
 
 #: Longest name in the terminal.
 _LONGEST_CONSOLE = 32

@@ -23,6 +23,10 @@ MEASURES: Mapping[str, str] = {
 
 #: Titles of the statistics that an evaluation defines.
 _STATISTICS: Mapping[str, str] = {
+    "cliffs_delta": "Cliff's delta",
+    "detectable_gap": "Detectable difference",
+    "corrected_p": "Corrected p-value",
+    "welch_t": "Welch's t",
     "unit": "What is counted",
     "iqr": "Quartiles",
     "std_within": "Spread within a group",

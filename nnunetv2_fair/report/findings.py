@@ -1,7 +1,8 @@
 """What a comparison of groups shows, in words that claim no more than the numbers do.
 
 A difference counts as shown only if the interval of a gap excludes zero *and* the test
-rejects; if they disagree that is said; and "not shown" is never written as "equal".
+rejects after correction for the number of tests; if they disagree that is said; and "not shown"
+is never written as "equal".
 """
 
 import math
@@ -15,6 +16,7 @@ from nnunetv2_fair.evaluation.result import (
     Comparison,
     EvaluationResult,
     Gap,
+    GroupTest,
     Interval,
     MetricInfo,
 )
@@ -109,10 +111,22 @@ def find(result: EvaluationResult, comparison: Comparison) -> Finding:
 def _verdict(comparison: Comparison, level: float) -> Verdict:
     gaps = [gap for gap in comparison.gaps if gap.name == FAIRNESS_GAP]
     by_interval = any(excludes_zero(gap.interval) for gap in gaps)
-    by_test = comparison.test is not None and comparison.test.p_value < 1 - level
+    by_test = comparison.test is not None and _deciding_p(comparison.test) < 1 - level
     if by_interval and by_test:
         return Verdict.SHOWN
     return Verdict.UNCLEAR if by_interval or by_test else Verdict.NOT_SHOWN
+
+
+def _deciding_p(test: GroupTest) -> float:
+    """Return the p-value that decides: the corrected one where there is one."""
+    return test.p_value if math.isnan(test.corrected_p) else test.corrected_p
+
+
+def _test_words(test: GroupTest) -> str:
+    text = f"{test.name} {numbers.p_value(test.p_value)}"
+    if test.family_size > 1 and not math.isnan(test.corrected_p):
+        text += f", corrected {numbers.p_value(test.corrected_p)}"
+    return text
 
 
 def _not_comparable(comparison: Comparison, metric: MetricInfo, groups: list[str]) -> Finding:
@@ -185,7 +199,7 @@ def _many_groups(
     words += [numbers.with_unit(gap.value, metric.unit, signed=True), " for ", Data(other)]
     words.append(_interval_words(metric, gap.interval, level, signed=True))
     if comparison.test is not None:
-        words.append(f"; {comparison.test.name} {numbers.p_value(comparison.test.p_value)}")
+        words.append(f"; {_test_words(comparison.test)}")
     subject = _segmentation(comparison.label)
     attribute = Data(comparison.attribute)
     if verdict is Verdict.SHOWN:
@@ -225,7 +239,7 @@ def _evidence(
     text = f"gap {numbers.with_unit(value, metric.unit)}"
     text += _interval_words(metric, limits, level)
     if comparison.test is not None:
-        text += f", {comparison.test.name} {numbers.p_value(comparison.test.p_value)}"
+        text += f", {_test_words(comparison.test)}"
     return text
 
 
@@ -247,7 +261,23 @@ def _no_proof(metric: MetricInfo, comparison: Comparison) -> str:
     size = numbers.with_unit(largest, metric.unit)
     return (
         " This does not prove that there is none: a gap in the median of up to "
-        f"{size} would fit these data too."
+        f"{size} would fit these data too.{_power(metric, comparison)}"
+    )
+
+
+def _power(metric: MetricInfo, comparison: Comparison) -> str:
+    """Say which difference these groups are too small to show; empty if not known."""
+    effects = [e for e in comparison.effects if not math.isnan(e.detectable_gap)]
+    worst = max(effects, key=lambda effect: effect.detectable_gap, default=None)
+    if worst is None:
+        return ""
+    sizes = [comparison.groups[group].n_patients for group in worst.between]
+    if None in sizes:
+        return ""
+    size = numbers.with_unit(worst.detectable_gap, metric.unit)
+    return (
+        f" With groups of {sizes[0]:,} and {sizes[1]:,} patients, a difference of the means "
+        f"under {size} will usually not be seen."
     )
 
 

@@ -127,9 +127,8 @@ def _summary(result: EvaluationResult, headlines: Mapping[str, Comparison]) -> H
         caution = element(
             "p",
             f"This summary makes {made} comparisons ({numbers.count(len(headlines), 'attribute')} "
-            f"by {numbers.count(len(result.metrics), 'metric')}). Intervals and p-values are not "
-            "corrected for their number: the more is compared, the more differences appear by "
-            "chance. A difference between groups does not say what causes it.",
+            f"by {numbers.count(len(result.metrics), 'metric')}). {_correction(result)} A "
+            "difference between groups does not say what causes it.",
             class_="hint",
         )
     return element(
@@ -141,6 +140,16 @@ def _summary(result: EvaluationResult, headlines: Mapping[str, Comparison]) -> H
         caution,
         id="summary",
     )
+
+
+def _correction(result: EvaluationResult) -> str:
+    chance = "the more is compared, the more differences appear by chance."
+    if any(c.test is not None and not math.isnan(c.test.corrected_p) for c in result.comparisons):
+        return (
+            "What is said about a test follows its corrected p-value (Holm, over all tests by the "
+            f"same metric). Intervals are not corrected: {chance}"
+        )
+    return f"Intervals and p-values are not corrected for their number: {chance}"
 
 
 def _finding_card(result: EvaluationResult, comparison: Comparison) -> Html:

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from nnunetv2_fair.evaluation.result import (
     Comparison,
     EvaluationResult,
-    Gap,
     GroupStatistics,
     Interval,
     MetricInfo,
 )
 from nnunetv2_fair.report import numbers
 from nnunetv2_fair.report.case_table import cases_link
-from nnunetv2_fair.report.document import MEASURES, Terms, measure_title, metric_heading
-from nnunetv2_fair.report.findings import FAIRNESS_GAP, confidence, excludes_zero, label_words
+from nnunetv2_fair.report.cells import WHY_HIDDEN, undefined, value, why_undefined
+from nnunetv2_fair.report.document import Terms, measure_title, metric_heading
+from nnunetv2_fair.report.findings import FAIRNESS_GAP, confidence, label_words
 from nnunetv2_fair.report.markup import (
     Html,
     clean,
@@ -27,39 +27,10 @@ from nnunetv2_fair.report.markup import (
     shortened,
     width,
 )
+from nnunetv2_fair.report.measures import is_corrected, measure_rows
 
 #: Longest name of a group in the terminal.
 _LONGEST_CONSOLE = 32
-
-
-#: Why a shareable result does not tell a value.
-WHY_HIDDEN = "hidden: it would tell of a group with too few patients"
-
-
-def undefined(reason: str) -> Html:
-    """Return the en dash of a value that does not exist; hovering says why."""
-    return element("span", numbers.UNDEFINED, class_="undefined", title=reason)
-
-
-def value(amount: float, unit: str, reason: str) -> Html:
-    """Return a number; an undefined or infinite one explains itself."""
-    if math.isnan(amount):
-        return undefined(reason)
-    text = numbers.number(amount, unit)
-    if math.isinf(amount):
-        return element("span", text, title="infinite: a prediction or reference is empty")
-    return join([text])
-
-
-def why_undefined(group: GroupStatistics) -> str:
-    """Say why a group has no value."""
-    if group.n_cases is None or group.n_undefined is None:
-        return WHY_HIDDEN
-    if not group.n_cases:
-        return "no cases"
-    if group.n_undefined >= group.n_cases:
-        return "undefined in every case (reference and prediction empty)"
-    return "not computable"
 
 
 def group_table(result: EvaluationResult, attribute: str, label: str, terms: Terms) -> Html:
@@ -94,7 +65,7 @@ def group_table(result: EvaluationResult, attribute: str, label: str, terms: Ter
         _group_row(terms.link("overall", "All groups"), first.overall, whole, None, kind="overall")
     )
     columns = 3 + len(metrics)
-    measures = _measure_rows(result, [(metric, made[metric.name]) for metric in metrics], terms)
+    measures = measure_rows(result, [(metric, made[metric.name]) for metric in metrics], terms)
     divider = element(
         "tr",
         element("th", "Differences between the groups", colspan=columns, scope="rowgroup"),
@@ -158,72 +129,6 @@ def _statistics_cell(metric: MetricInfo, group: GroupStatistics) -> Html:
     mean = element("small", "mean ", value(group.mean, unit, reason), interval)
     median = value(group.median, unit, "not computable")
     return element("td", element("strong", median), quartiles, mean, class_="value")
-
-
-def _measure_rows(
-    result: EvaluationResult, made: Sequence[tuple[MetricInfo, Comparison]], terms: Terms
-) -> list[Html]:
-    computed = [(g.name, _pair(g)) for _, c in made for g in c.gaps if not math.isnan(g.value)]
-    keys = list(dict.fromkeys(computed))
-    order = list(MEASURES)
-    keys.sort(key=lambda key: order.index(key[0]) if key[0] in order else len(order))
-    rows = []
-    for measure, between in keys:
-        title: list[object] = [terms.link(measure, measure_title(measure))]
-        if between:
-            title.append(element("small", name(between[0]), " \N{MINUS SIGN} ", name(between[1])))
-        missing = WHY_HIDDEN if result.shareable else ""
-        cells = [_measure_cell(metric, c, measure, between, missing) for metric, c in made]
-        rows.append(element("tr", element("th", *title, colspan=3, scope="row"), *cells))
-    if any(c.test is not None for _, c in made):
-        names = dict.fromkeys(c.test.name for _, c in made if c.test is not None)
-        tests = [
-            element(
-                "td",
-                numbers.p_value(c.test.p_value)
-                if c.test is not None
-                else undefined("fewer than two groups are large enough"),
-                class_="value",
-            )
-            for _, c in made
-        ]
-        title = [terms.link("test", f"Test: {' / '.join(names)}")]
-        rows.append(element("tr", element("th", *title, colspan=3, scope="row"), *tests))
-    if not rows:
-        text = (
-            "No measure can be computed: fewer than two groups are large enough "
-            f"(at least {result.settings.get('min_patients', 5)} patients)."
-        )
-        rows.append(element("tr", element("td", text, colspan=3 + len(made))))
-    return rows
-
-
-def _pair(gap: Gap) -> tuple[str, ...]:
-    return gap.between if gap.name == FAIRNESS_GAP and len(gap.between) == 2 else ()
-
-
-def _measure_cell(
-    metric: MetricInfo, comparison: Comparison, measure: str, between: tuple[str, ...], missing: str
-) -> Html:
-    found = next((g for g in comparison.gaps if g.name == measure and _pair(g) == between), None)
-    if found is None:
-        reason = (
-            "not defined for distances" if metric.unit else "fewer than two groups are large enough"
-        )
-        return element("td", undefined(reason if metric.unit else missing or reason), class_="value")
-    unit = numbers.measure_unit(measure, metric)
-    if math.isnan(found.value):
-        return element("td", undefined("not computable"), class_="value")
-    signed = measure == FAIRNESS_GAP
-    text = join([numbers.number(found.value, unit, signed=signed)])
-    limits = numbers.interval(found.interval, unit, signed=signed)
-    shown = signed and excludes_zero(found.interval)
-    return element(
-        "td",
-        element("strong", text) if shown else text,
-        element("small", limits),
-        class_="value",
-    )
 
 
 def _remarks(made: Sequence[tuple[MetricInfo, Comparison]], result: EvaluationResult) -> Html:
@@ -309,8 +214,19 @@ def _console_block(metric: MetricInfo, comparison: Comparison, level: str) -> li
             title += " " + " - ".join(shortened(g, _LONGEST_CONSOLE) for g in gap.between)
         amount = numbers.with_unit(gap.value, unit, signed=gap.name == FAIRNESS_GAP)
         lines.append(f"  {title}: {amount} {_bracket(gap.interval, unit)}".rstrip())
+    for effect in comparison.effects:
+        pair = " - ".join(shortened(group, _LONGEST_CONSOLE) for group in effect.between)
+        delta = numbers.number(effect.cliffs_delta, signed=True)
+        text = f"  Cliff's delta {pair}: {delta} {_bracket(effect.interval, '')}".rstrip()
+        if not math.isnan(effect.detectable_gap):
+            size = numbers.with_unit(effect.detectable_gap, metric.unit)
+            text += f", detectable difference {size}"
+        lines.append(text)
     if comparison.test is not None:
-        lines.append(f"  {comparison.test.name}: {numbers.p_value(comparison.test.p_value)}")
+        text = f"  {comparison.test.name}: {numbers.p_value(comparison.test.p_value)}"
+        if is_corrected(comparison.test):
+            text += f", corrected {numbers.p_value(comparison.test.corrected_p)}"
+        lines.append(text)
     if not computed:
         lines.append("  no gap: fewer than two groups are large enough")
     return lines

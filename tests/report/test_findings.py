@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from nnunetv2_fair.evaluation.result import Comparison, Gap, GroupTest, Interval
+from nnunetv2_fair.evaluation.result import Comparison, Gap, GroupTest, Interval, PairEffect
 from nnunetv2_fair.report.findings import Verdict, find, main_gap, too_small
 from nnunetv2_fair.report.markup import plain
 from tests.report import factories
@@ -176,3 +176,36 @@ def test_many_small_groups_are_counted():
     names = [f"g{i}" for i in range(9)]
     found = comparison(dict.fromkeys(names, 0.5), [], None, left_out=names)
     assert plain(too_small(found)).endswith("g3 (9 patients) and 5 more.")
+
+
+def test_the_corrected_p_value_decides_and_is_said():
+    found = comparison(TWO, [(0.111, (0.041, 0.172), PAIR)], 0.0032)
+    corrected = GroupTest(MANN_WHITNEY, 1.0, 0.0032, 0.0128, 4)
+    verdict, headline, _ = said(dataclasses.replace(found, test=corrected))
+    assert verdict is Verdict.SHOWN
+    assert "Mann-Whitney U p = 0.003, corrected p = 0.013)" in headline
+    corrected = GroupTest(MANN_WHITNEY, 1.0, 0.0032, 0.064, 20)
+    verdict, headline, _ = said(dataclasses.replace(found, test=corrected))
+    assert verdict is Verdict.UNCLEAR
+    assert "p = 0.003, corrected p = 0.064)" in headline
+    # a family of one is not corrected
+    alone = GroupTest(MANN_WHITNEY, 1.0, 0.0032, 0.0032, 1)
+    assert "corrected" not in said(dataclasses.replace(found, test=alone))[1]
+
+
+def test_what_could_not_have_been_seen_is_said():
+    found = comparison(TWO, [(0.011, (-0.043, 0.061), PAIR)], 0.41)
+    groups = {
+        "female": dataclasses.replace(found.groups["female"], n_patients=12),
+        "male": dataclasses.replace(found.groups["male"], n_patients=1180),
+    }
+    effect = PairEffect(PAIR, 0.1, Interval(-0.2, 0.4), 0.0412)
+    found = dataclasses.replace(found, groups=groups, effects=(effect,))
+    assert said(found)[1].endswith(
+        "would fit these data too. With groups of 1,180 and 12 patients, a difference of the "
+        "means under 0.041 will usually not be seen."
+    )
+    hidden = {**groups, "male": dataclasses.replace(groups["male"], n_patients=None)}
+    assert "usually" not in said(dataclasses.replace(found, groups=hidden))[1]
+    unknown = dataclasses.replace(effect, detectable_gap=math.nan)
+    assert "usually" not in said(dataclasses.replace(found, effects=(unknown,)))[1]

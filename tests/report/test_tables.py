@@ -8,6 +8,7 @@ from nnunetv2_fair.evaluation.result import (
     GroupStatistics,
     GroupTest,
     Interval,
+    PairEffect,
 )
 from nnunetv2_fair.report.document import Terms
 from nnunetv2_fair.report.markup import width
@@ -151,3 +152,29 @@ def test_terms_link_to_definitions():
     titles = {a["title"] for a in terms}
     assert factories.DEFINITIONS["ser"] in titles
     assert any("Higher is better." in title for title in titles)
+
+
+def test_effects_and_corrected_tests_have_rows():
+    result = small_result()
+    made = []
+    for comparison in result.comparisons:
+        unit = result.metric(comparison.metric).unit
+        effect = PairEffect(
+            ("male", "female"), -0.21 if unit else 0.31, Interval(0.1, 0.5) if not unit else
+            Interval(-0.4, 0.1), 12.345 if unit else 0.0456,
+        )  # fmt: skip
+        test = GroupTest("Mann-Whitney U", 3.0, 0.0321, 0.0642, 6)
+        made.append(dataclasses.replace(comparison, effects=(effect,), test=test))
+    page = table(dataclasses.replace(result, comparisons=tuple(made)))
+    for text in (
+        "Cliff's deltamale \N{MINUS SIGN} female+0.310+0.100 to +0.500",
+        "Detectable differencemale \N{MINUS SIGN} female0.046",
+        "p = 0.032p = 0.064 for 6 tests",
+    ):
+        assert text in page.text
+    assert "12.3" in page.text
+    text = console_table(dataclasses.replace(result, comparisons=tuple(made)), "sex")
+    assert "  Mann-Whitney U: p = 0.032, corrected p = 0.064\n" in text
+    assert (
+        "  Cliff's delta male - female: +0.310 [0.100 to 0.500], detectable difference 0.046\n"
+    ) in text
