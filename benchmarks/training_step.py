@@ -2,7 +2,12 @@
 
 Builds a phantom dataset, lets real nnU-Net plan and preprocess it, then takes steps of
 ``nnUNetTrainer`` and of every trainer under test in turn, in one process: ``next`` batch (drawn and
-augmented in the same process) plus ``train_step``. Prints the ratio of each pair of steps.
+augmented in the same process) plus ``train_step``. Prints the ratio of each pair of steps, and
+beside it the memory: the largest sum of all tensors alive in a step (weights, optimiser,
+activations, gradients); on a GPU what the allocator counts, on a CPU without scratch space of the
+operations.
+
+Trainers that build on a base take ``nnUNetTrainer`` as it stands after its first validation.
 
     python benchmarks/training_step.py --shape 128 128           # 2D, nnU-Net's own network
     python benchmarks/training_step.py --shape 32 64 64          # 3D
@@ -15,6 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +64,75 @@ def start(name: str, configuration: str, device: str) -> Any:
     return trainer
 
 
+def write_base(trainer: Any) -> None:
+    """Save a trainer as if it had finished, for those that build on it."""
+    trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_final.pth"))
+
+
+def peak_memory(trainer: Any) -> int:
+    """Return the largest sum of tensors alive during a training step, in bytes."""
+    import torch
+
+    batch = next(trainer.dataloader_train)
+    if trainer.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        others = torch.cuda.memory_allocated()
+        trainer.train_step(batch)
+        own = (*trainer.network.parameters(), *trainer.network.buffers())
+        return torch.cuda.max_memory_allocated() - others + sum(p.nbytes for p in own)
+    own = [*trainer.network.parameters(), *trainer.network.buffers()]
+    own += [p.grad for p in trainer.network.parameters() if p.grad is not None]
+    own += [v for state in trainer.optimizer.state.values() for v in state.values()]
+    return tensor_memory(lambda: trainer.train_step(batch), own)
+
+
+def tensor_memory(function: Callable[[], Any], before: Iterable[Any]) -> int:
+    """Return the largest sum of all tensors alive while a function runs on the CPU, in bytes.
+
+    Args:
+        function: What to run.
+        before: Tensors that are there before.
+    """
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_leaves
+
+    class Watch(TorchDispatchMode):
+        def __init__(self) -> None:
+            super().__init__()
+            self.sizes: dict[int, int] = {}
+            self.total = self.peak = 0
+
+        def see(self, value: Any) -> None:
+            if not isinstance(value, torch.Tensor):
+                return
+            storage = value.untyped_storage()
+            key = storage._cdata
+            if key not in self.sizes:
+                self.sizes[key] = storage.nbytes()
+                self.total += storage.nbytes()
+                self.peak = max(self.peak, self.total)
+                weakref.finalize(storage, self.forget, key)
+
+        def forget(self, key: int) -> None:
+            self.total -= self.sizes.pop(key)
+
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            result = func(*args, **(kwargs or {}))
+            for value in tree_leaves(result):
+                self.see(value)
+            return result
+
+    watch = Watch()
+    for tensor in before:
+        watch.see(tensor)
+    with watch:
+        function()
+    return watch.peak
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -80,7 +156,11 @@ def main() -> None:
 
         registration.register()
         names = ["nnUNetTrainer", *(args.trainers or METHODS)]
-        trainers = [start(name, configuration, args.device) for name in names]
+        trainers = []
+        for name in names:
+            trainers.append(start(name, configuration, args.device))
+            if name == "nnUNetTrainer":
+                write_base(trainers[0])
         batch = next(trainers[0].dataloader_train)["data"].shape
         seconds: dict[str, list[float]] = {name: [] for name in names}
         for step in range(args.steps + 3):
@@ -95,13 +175,15 @@ def main() -> None:
                     seconds[name].append(time.perf_counter() - begun)
         print(f"\nbatch {tuple(batch)}, {args.device}, {args.steps} steps each, interleaved")
         base = np.array(seconds["nnUNetTrainer"])
+        memory = dict(zip(names, map(peak_memory, trainers), strict=True))
         for name in names:
             ratio = np.array(seconds[name]) / base
             low, high = np.percentile(ratio, [25, 75])
             print(
                 f"{name:<32} {np.median(seconds[name]):8.4f} s   ratio "
                 f"{np.median(ratio):.3f} (quartiles {low:.3f} to {high:.3f}); ratio of medians "
-                f"{np.median(seconds[name]) / np.median(base):.3f}"
+                f"{np.median(seconds[name]) / np.median(base):.3f}; peak memory "
+                f"{memory[name] / 2**20:.1f} MiB, ratio {memory[name] / memory[names[0]]:.3f}"
             )
 
 
