@@ -61,15 +61,40 @@ def heatmap(result: EvaluationResult, comparison: Comparison) -> Html:
     groups = {split[group]: group for group in crossed}
     means = [s.mean for g, s in comparison.groups.items() if g not in comparison.left_out]
     finite = [mean for mean in means if math.isfinite(mean)]
+    cells = [
+        [_cell(comparison, metric, groups.get((row, column)), finite) for column in columns]
+        for row in rows
+    ]
+    about = sentence(["Rows ", Data(attributes[0]), ", columns ", Data(attributes[1]), ", ",
+                      *label_words(comparison.label), ". n counts patients."])  # fmt: skip
+    return element("div", title, grid(metric, rows, columns, cells, about), class_="card")
+
+
+def grid(
+    metric: MetricInfo,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    cells: Sequence[Sequence[Html]],
+    caption: Html,
+) -> Html:
+    """Return a legend and a table of coloured cells.
+
+    Args:
+        metric: What the cells show.
+        rows: Names of the rows.
+        columns: Names of the columns.
+        cells: A ``td`` per row and column.
+        caption: What the table shows.
+    """
     head = element(
         "tr",
         element("td", class_="corner", style="box-shadow:none"),
         *[element("th", name(column), scope="col") for column in columns],
     )
-    body = []
-    for row in rows:
-        cells = [_cell(comparison, metric, groups.get((row, c)), finite) for c in columns]
-        body.append(element("tr", element("th", name(row), scope="row"), *cells))
+    body = [
+        element("tr", element("th", name(row), scope="row"), *its_cells)
+        for row, its_cells in zip(rows, cells, strict=True)
+    ]
     worst = "lowest" if metric.better == "higher" else "highest"
     best = "highest" if metric.better == "higher" else "lowest"
     legend = element(
@@ -78,13 +103,11 @@ def heatmap(result: EvaluationResult, comparison: Comparison) -> Html:
         element("span", "hatched: too few patients to compare, or none"),
         class_="legend",
     )
-    about = sentence(["Rows ", Data(attributes[0]), ", columns ", Data(attributes[1]), ", ",
-                      *label_words(comparison.label), ". n counts patients."])  # fmt: skip
-    table = element("table", element("caption", about), element("thead", head),
+    table = element("table", element("caption", caption), element("thead", head),
                     element("tbody", *body), class_="heat")  # fmt: skip
     frame = element("div", table, class_="scroll", tabindex="0", role="region",
                     aria_label="Means of the intersections")  # fmt: skip
-    return element("div", title, legend, frame, class_="card")
+    return join([legend, frame])
 
 
 def _in_order(result: EvaluationResult, attribute: str, present: Sequence[str]) -> list[str]:
@@ -112,11 +135,12 @@ def _cell(
     text = element("b", numbers.with_unit(found.mean, metric.unit))
     if group in comparison.left_out:
         return element("td", text, small, element("small", "not compared"), class_="few")
-    share = _share(found.mean, finite, metric)
+    share = share_of_worst(found.mean, finite, metric)
     return element("td", join([text, small]), style=f"--share:{share:.2f}")
 
 
-def _share(mean: float, finite: Sequence[float], metric: MetricInfo) -> float:
+def share_of_worst(mean: float, finite: Sequence[float], metric: MetricInfo) -> float:
+    """Return how strongly a cell is coloured: the worse its mean among all, the more."""
     low, high = min(finite, default=mean), max(finite, default=mean)
     if not math.isfinite(mean):
         return _STRONGEST

@@ -14,6 +14,8 @@ from nnunetv2_fair.report import numbers
 from nnunetv2_fair.report.attribute_section import attribute_section
 from nnunetv2_fair.report.case_sections import excluded_section, pictures_section
 from nnunetv2_fair.report.case_table import ANCHOR, case_table
+from nnunetv2_fair.report.discovery_section import ANCHOR as DISCOVERY
+from nnunetv2_fair.report.discovery_section import discovery_section
 from nnunetv2_fair.report.document import (
     Terms,
     document,
@@ -30,6 +32,8 @@ from nnunetv2_fair.report.findings import (
     too_small,
 )
 from nnunetv2_fair.report.markup import Html, clean, element, name, sentence
+from nnunetv2_fair.report.paper_section import ANCHOR as PAPER
+from nnunetv2_fair.report.paper_section import paper_section
 
 #: Pictures that would make the page larger than this are left out, and the page says so.
 MOST_BYTES = 4700 * 1000
@@ -62,6 +66,10 @@ def render_report(result: EvaluationResult, pictures: Sequence[CasePicture]) -> 
     headlines = _headlines(result)
     navigation = [("summary", "Summary")]
     navigation += [(f"attribute-{i}", clean(a)) for i, a in enumerate(headlines)]
+    if result.discovery is not None:
+        navigation.append((DISCOVERY, "Discovered"))
+    if result.preset_tables:
+        navigation.append((PAPER, "As in the paper"))
     if pictures:
         navigation.append(("cases", "Worst cases"))
     cases = case_table(result, pictures)
@@ -73,6 +81,7 @@ def render_report(result: EvaluationResult, pictures: Sequence[CasePicture]) -> 
     before += [
         attribute_section(result, a, f"attribute-{i}", terms) for i, a in enumerate(headlines)
     ]
+    before += [discovery_section(result, terms), paper_section(result.preset_tables)]
     after = [
         cases,
         excluded_section(result.exclusions),

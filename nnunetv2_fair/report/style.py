@@ -198,6 +198,14 @@ svg.case .prediction { stroke: #ffb000; stroke-width: 1.8; }
 .toggle { accent-color: var(--accent); margin: 0 8px 0 0; vertical-align: -1px; }
 .toggle-box:has(.toggle:checked) svg.case path { visibility: hidden; }
 
+.contributions > span { display: flex; align-items: center; gap: 8px; white-space: nowrap;
+  font-size: .88rem; }
+.contributions { min-width: 190px; }
+.bar { display: inline-block; width: calc(4px + var(--share, .3) * 54px); height: 9px; flex: none;
+  border-radius: 2px; background: var(--c1); vertical-align: 0;
+  -webkit-print-color-adjust: exact; print-color-adjust: exact; }
+.bar.better { background: none; border: 2px solid var(--c0); }
+
 #tip { position: fixed; z-index: 20; max-width: min(44ch, calc(100vw - 16px)); padding: 9px 13px;
   background: var(--ink); color: var(--card); border-radius: 8px; font-size: .86rem;
   line-height: 1.42; font-weight: 400; box-shadow: 0 4px 18px rgba(0, 0, 0, .28); }
