@@ -10,7 +10,7 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from torch import nn
 from tqdm import tqdm
 
-from nnunetv2_fair.errors import ModelError, shorten
+from nnunetv2_fair.errors import FairError, ModelError, shorten
 from nnunetv2_fair.networks.bottleneck import split_at_bottleneck
 
 #: What two models must share so that one preprocessing serves both.
@@ -62,7 +62,8 @@ class LatentModel:
         device: ``cuda``, ``cpu`` or ``mps``.
 
     Raises:
-        ModelError: If the network has no bottleneck, or needs a previous stage's predictions.
+        ModelError: If it cannot be loaded, or needs a previous stage's predictions.
+        TrainingError: If the network has no bottleneck.
     """
 
     def __init__(self, folder: Path, fold: str, checkpoint: str, device: str) -> None:
@@ -76,7 +77,16 @@ class LatentModel:
             device=torch.device(device),
             allow_tqdm=False,
         )
-        self.predictor.initialize_from_trained_model_folder(str(folder), (fold,), checkpoint)
+        try:
+            self.predictor.initialize_from_trained_model_folder(str(folder), (fold,), checkpoint)
+        except FairError:
+            raise
+        except Exception as error:  # torch, zip, JSON: whatever a damaged model makes them raise
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ModelError(
+                f"{folder}, fold {fold}, {checkpoint}: the model cannot be loaded ({reason[:200]}). "
+                "Copy its folder again from where it came, or train it again."
+            ) from error
         self.name = str(self.predictor.trainer_name)
         if self.predictor.configuration_manager.previous_stage_name is not None:
             raise ModelError(
