@@ -29,13 +29,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import h5py
 import numpy as np
+import SimpleITK
 from PIL import Image
 
 from nnunetv2_fair.cli.convert_FairSeg import main as convert_fairseg
+from nnunetv2_fair.cli.convert_MAMA_MIA import main as convert_mama_mia
 from nnunetv2_fair.cli.convert_TUSC import main as convert_tusc
-from tests.dataset_conversion.factories import fairseg, tusc
+from tests.dataset_conversion.factories import fairseg, mama_mia, tusc
 
 FAIRSEG_SHAPE, TUSC_SHAPE = (664, 798), (802, 1054)
+MAMA_MIA_SHAPE = (40, 160, 160)
 #: Different images are made for this many cases, and repeated: making them takes longest.
 DIFFERENT = 20
 
@@ -126,7 +129,24 @@ def floor_tusc(source: Path, target: Path) -> int:
     return n
 
 
+def prepare_mama_mia(folder: Path, n: int) -> None:
+    """Write a download of n patients."""
+    mama_mia.make_download(folder, n, shape=MAMA_MIA_SHAPE)
+
+
+def floor_mama_mia(source: Path, target: Path) -> int:
+    """Read three phases and both masks of every patient, write all files."""
+    paths = sorted(source.glob("images/*/*_000[012].nii.gz"))
+    paths += sorted(source.glob("segmentations/*/*.nii.gz"))
+    for path in paths:
+        image = SimpleITK.ReadImage(str(path))
+        name = f"{path.parent.name}_{path.name}"
+        SimpleITK.WriteImage(image, str(target / name), useCompression=True)
+    return len(paths) // 5
+
+
 BENCHMARKS = {
+    "MAMA_MIA": Benchmark(prepare_mama_mia, floor_mama_mia, convert_mama_mia),
     "FairSeg": Benchmark(prepare_fairseg, floor_fairseg, convert_fairseg),
     "TUSC": Benchmark(prepare_tusc, floor_tusc, convert_tusc),
 }
