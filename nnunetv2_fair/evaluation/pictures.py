@@ -1,8 +1,9 @@
-"""Pictures of the worst cases: the slice where reference and prediction disagree most."""
+"""Pictures of the worst and of typical cases, where reference and prediction disagree most."""
 
 import logging
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,9 @@ def make_pictures(
     images: Path | None = None,
     n_worst: int = 6,
 ) -> list[CasePicture]:
-    """Return pictures of the worst cases overall and of each group of the first attribute.
+    """Return pictures of the worst and of typical cases of each group of the first attribute.
+
+    Typical is the case in the middle when a group's cases are ordered by their score.
 
     Groups that are too small to compare get no picture of their own and are not named in captions.
 
@@ -56,13 +59,14 @@ def make_pictures(
         n_worst: How many of the worst cases overall.
 
     Returns:
-        At most ``MAX_PIXELS`` pixels per side; cases in the order of their score, worst first.
+        At most ``MAX_PIXELS`` pixels per side; first the worst cases, in the order of their score,
+        then a typical one of each group.
     """
     pairs = {pair.case: pair for pair in plan.pairs}
     metric = next((m for m in result.metrics if m.name == "dice"), result.metrics[0])
     pictures = []
-    chosen = _worst_rows(result, metric, n_worst)
-    for _, row in tqdm(list(chosen.iterrows()), desc="Drawing worst cases", unit="case"):
+    chosen = _rows_to_show(result, metric, n_worst)
+    for _, row in tqdm(list(chosen.iterrows()), desc="Drawing cases", unit="case"):
         pair = pairs[str(row["case"])]
         if pair.prediction is None:
             continue
@@ -79,11 +83,11 @@ def make_pictures(
             images,
         )
         if picture is not None:
-            pictures.append(picture)
+            pictures.append(replace(picture, typical=bool(row["typical"])))
     return pictures
 
 
-def _worst_rows(result: EvaluationResult, metric: MetricInfo, n_worst: int) -> pd.DataFrame:
+def _rows_to_show(result: EvaluationResult, metric: MetricInfo, n_worst: int) -> pd.DataFrame:
     """Return the rows of the cases to show, with the label to outline and the group to name."""
     rows = evaluated_rows(result.per_case)
     ascending = metric.better == "higher"
@@ -96,7 +100,13 @@ def _worst_rows(result: EvaluationResult, metric: MetricInfo, n_worst: int) -> p
     for name in large[:_MOST_GROUPS]:
         worst = ordered.loc[ordered[attribute] == name, "case"].head(1)
         picked += [case for case in worst if case not in picked]
-    chosen = ordered[ordered["case"].isin(picked)].copy()
+    typical = []
+    for name in large[:_MOST_GROUPS]:
+        members = ordered.loc[ordered[attribute] == name, "case"]
+        typical += [case for case in members.iloc[[len(members) // 2]] if case not in picked]
+    worst_rows = ordered[ordered["case"].isin(picked)].assign(typical=False)
+    by_case = ordered.set_index("case", drop=False)
+    chosen = pd.concat([worst_rows, by_case.loc[typical].assign(typical=True)])
     chosen["group"] = [name if name in large else "" for name in chosen[attribute]]
 
     single = rows[(rows["label"] != AVERAGE) & rows[metric.column].notna()]

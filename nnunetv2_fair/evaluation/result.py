@@ -371,6 +371,7 @@ class CasePicture:
         reference: (rows, columns) bool mask.
         prediction: (rows, columns) bool mask.
         aspect: Height of a pixel divided by its width.
+        typical: Whether it is the middle case of its group, not one of the worst.
     """
 
     case: str
@@ -380,6 +381,7 @@ class CasePicture:
     reference: np.ndarray
     prediction: np.ndarray
     aspect: float = 1.0
+    typical: bool = False
 
 
 def no_cases(attributes: Sequence[str], metrics: Sequence[MetricInfo]) -> pd.DataFrame:

@@ -15,22 +15,23 @@ _MOST_CASES = 200
 
 
 def pictures_section(pictures: Sequence[CasePicture], budget: int) -> Html:
-    """Return the worst cases as pictures; empty if there are none.
+    """Return the worst and typical cases as pictures; empty if there are none.
 
     Args:
-        pictures: Worst first.
+        pictures: Worst first, then typical ones.
         budget: Bytes they may take; the rest is left out, and the section says so.
     """
     if not pictures:
         return Html("")
     shown: list[Html] = []
+    typical: list[Html] = []
     for position, picture in enumerate(pictures):
         drawn = figure(picture, f"picture-{position}")
         budget -= len(drawn.encode("utf-8", "replace"))
         if budget < 0:
             break
-        shown.append(drawn)
-    left = len(pictures) - len(shown)
+        (typical if picture.typical else shown).append(drawn)
+    left = len(pictures) - len(shown) - len(typical)
     without = any(picture.image is None for picture in pictures)
     legend = element(
         "p",
@@ -54,6 +55,10 @@ def pictures_section(pictures: Sequence[CasePicture], budget: int) -> Html:
         element("p", lead, class_="lead"),
         element(
             "div", legend, element("div", *shown, class_="cases"),
+            element("h3", "For comparison: typical cases") if typical else "",
+            element("p", "The middle case of each group, by its score.", class_="lead")
+            if typical else "",
+            element("div", *typical, class_="cases") if typical else "",
             element("p", remarks, class_="hint") if remarks else "",
             class_="toggle-box",
         ),

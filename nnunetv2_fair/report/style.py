@@ -148,6 +148,7 @@ tbody th { min-width: 110px; max-width: 230px; overflow-wrap: anywhere; }
 td.count, th.count { text-align: right; }
 td.value { white-space: nowrap; }
 td.value small, .plot-value small { display: block; }
+td.count small { display: block; }
 tr.overall > * { border-top: 2px solid var(--line); }
 tr.small td, tr.small td strong, tr.small th bdi { color: var(--soft); font-weight: 400; }
 tbody.measures th { font-weight: 400; }
@@ -177,6 +178,7 @@ a.term { color: inherit; text-decoration: underline dotted; }
   box-shadow: inset 0 0 0 1px var(--line);
   -webkit-print-color-adjust: exact; print-color-adjust: exact; }
 
+.toggle-box h3 { margin-top: 32px; }
 .cases { display: grid; grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); gap: 20px; }
 figure { margin: 0; min-width: 0; }
 .case-figure { background: var(--card); border: 1px solid var(--line); border-radius: 12px;
@@ -293,7 +295,7 @@ svg.plane { display: block; width: 100%; max-width: 640px; height: auto; margin:
   main, .page-head, .page-foot { max-width: none; padding: 0; }
   section { margin: 18pt 0; }
   .card { padding: 10pt 12pt; border-radius: 6pt; }
-  .finding, figure, .plot-row, tr { break-inside: avoid; }
+  .finding, figure, .plot-row, .strips, tr { break-inside: avoid; }
   h2, h3, h4, caption { break-after: avoid; }
   table { font-size: 8pt; }
   th, td { padding: 4pt 6pt 4pt 0; }

@@ -55,7 +55,7 @@ def test_a_folder_with_private_results_is_refused(dataset, capsys):
     capsys.readouterr()
     assert main(dataset.arguments("out", "-a", "sex", "--shareable", "--overwrite")) == 2
     message = capsys.readouterr().err
-    assert "holds per_case.csv, which tells of single persons" in message
+    assert "holds per_case.csv, which may tell of single persons" in message
     assert "Choose another -o for --shareable" in message
     assert (dataset.root / "out" / "summary.json").read_bytes() == before
 

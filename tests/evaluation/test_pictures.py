@@ -21,14 +21,17 @@ from tests.evaluation.factories import (
 )
 
 
-def pictures_of(dataset: Dataset, images: Path | None = None, **options) -> list[CasePicture]:
+def pictures_of(
+    dataset: Dataset, images: Path | None = None, typical: bool = False, **options
+) -> list[CasePicture]:
     table = read_table_with_cuts(dataset.table, {})
     plan = plan_evaluation(
         dataset.references, dataset.predictions, table, ("sex",), allow_missing=True
     )
     statistics = StatisticsSettings(n_bootstrap=5, min_patients=options.pop("min_patients", 3))
     result = run_evaluation(plan, EvaluationSettings(statistics=statistics))
-    return make_pictures(plan, result, images, **options)
+    pictures = make_pictures(plan, result, images, **options)
+    return [picture for picture in pictures if picture.typical == typical]
 
 
 def test_worst_cases_and_worst_of_each_group(tmp_path: Path):
@@ -58,6 +61,21 @@ def test_each_group_is_shown_and_small_groups_are_not_named(tmp_path: Path):
     captions = [p.caption for p in pictures_of(dataset, n_worst=2, min_patients=4)]
     assert len(captions) == 2
     assert not any("group" in caption for caption in captions)
+
+
+def test_the_middle_case_of_each_group_is_typical(tmp_path: Path):
+    dataset = make_dataset(tmp_path, n_patients=10, cases_per_patient=1)
+    scores = {}
+    for number, case in enumerate(dataset.cases):
+        labels = sitk.GetArrayFromImage(sitk.ReadImage(str(dataset.references / f"{case}.png")))
+        shifted = np.roll(labels, 1 + (7 * number) % 10, -1)
+        write_mask(dataset.predictions / f"{case}.png", shifted)
+        scores.setdefault("female" if number % 2 else "male", []).append((-(7 * number % 10), case))
+    shown = pictures_of(dataset, typical=True, n_worst=1)
+    middle = [sorted(scores[group])[2][1] for group in ("female", "male")]
+    assert [picture.case for picture in shown] == middle
+    assert ["group female" in p.caption for p in shown] == [True, False]
+    assert pictures_of(dataset, typical=True, min_patients=6) == []
 
 
 def test_images_are_shown_in_register_with_the_masks(tmp_path: Path):

@@ -199,6 +199,16 @@ def test_pictures_are_shown_with_legend_and_without_image():
     assert "Worst cases" not in check_page(render_report(factories.two_groups(), [])).text
 
 
+def test_typical_cases_are_told_apart_from_the_worst():
+    shown = [factories.picture("worst_1"), factories.picture("middle_1")]
+    shown[1] = dataclasses.replace(shown[1], typical=True)
+    page = check_page(render_report(factories.two_groups(), shown))
+    text = page.text
+    places = [text.index(w) for w in ("worst_1", "For comparison: typical cases", "middle_1")]
+    assert places == sorted(places)
+    assert "typical" not in check_page(render_report(factories.two_groups(), shown[:1])).text
+
+
 def test_nothing_left_out_is_said():
     result = dataclasses.replace(factories.two_groups(), exclusions=())
     assert "Nothing: every case was evaluated" in check_page(render_report(result, [])).text
