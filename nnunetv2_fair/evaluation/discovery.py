@@ -180,7 +180,7 @@ def discover(
         metric=metric.name,
         label=labels[-1],
         attributes=names,
-        min_support=settings.min_support,
+        min_support=min(1.0, fewest),
         correction=settings.correction,
         n_units=len(searched.values),
         n_searched=len(found),

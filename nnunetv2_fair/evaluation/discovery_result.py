@@ -73,7 +73,8 @@ class Discovery:
         metric: Name of the metric.
         label: Label or region, or ``average``.
         attributes: Attributes that were searched, numeric ones in their bins.
-        min_support: Smallest share of the units that a subgroup may hold.
+        min_support: Smallest share of the units that was searched: the one asked for, or what
+            the smallest number of patients makes of it.
         correction: ``holm`` (no false finding at all) or ``fdr`` (few among the findings).
         n_units: Units (patients by default) that were searched.
         n_searched: Subgroups that are large enough.

@@ -10,6 +10,8 @@ from tabulate import tabulate
 
 from nnunetv2_fair.evaluation.spreadsheet import protected
 
+#: Signs of the papers' headings that LaTeX has no letters for.
+_SIGNS = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "Δ": r"$\Delta$"}
 #: How the files of tables begin.
 PREFIX = "table_"
 
@@ -66,6 +68,8 @@ def to_latex(table: TextTable) -> str:
     """Return the table as a LaTeX ``table`` that needs the package booktabs."""
     columns, rows = _cells(table, _one_line)
     body = tabulate(rows, columns, tablefmt="latex_booktabs", disable_numparse=True)
+    for sign, command in _SIGNS.items():
+        body = body.replace(sign, command)
     notes = "".join(f"\\par\\footnotesize {_latex(note)}\n" for note in table.notes)
     return (
         f"\\begin{{table}}\n\\centering\n\\caption{{{_latex(table.title)}}}\n{body}\n{notes}"
