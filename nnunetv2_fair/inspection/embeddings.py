@@ -84,8 +84,8 @@ class LatentModel:
         except Exception as error:  # torch, zip, JSON: whatever a damaged model makes them raise
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ModelError(
-                f"{folder}, fold {fold}, {checkpoint}: the model cannot be loaded ({reason[:200]}). "
-                "Copy its folder again from where it came, or train it again."
+                f"{folder}, fold {fold}, {checkpoint}: the model cannot be loaded "
+                f"({reason[:200]}). Copy its folder again from where it came, or train it again."
             ) from error
         self.name = str(self.predictor.trainer_name)
         if self.predictor.configuration_manager.previous_stage_name is not None:
