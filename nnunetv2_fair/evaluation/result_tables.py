@@ -87,7 +87,7 @@ def _tests(result: EvaluationResult) -> TextTable:
             found.label,
             _title(result.metric(found.metric)),
             found.test.name,
-            f"{found.test.statistic:.6g}",
+            "" if math.isnan(found.test.statistic) else f"{found.test.statistic:.6g}",
             p_value(found.test.p_value),
             p_value(found.test.corrected_p),
             str(found.test.family_size),

@@ -1,3 +1,4 @@
+import csv
 import json
 from pathlib import Path
 
@@ -47,6 +48,50 @@ def test_writes_only_what_may_be_shared(dataset, capsys):
     assert all(entry["overall"]["n_patients"] is None for entry in summary["comparisons"]
                if entry["attribute"] == "sex")  # fmt: skip
     assert EvaluationResult.read(out).shareable
+
+
+def test_tables_hide_what_the_page_hides(dataset):
+    more = ["-a", "sex", "--shareable", "--tables", "csv", "md", "tex"]
+    assert main(dataset.arguments("shared", *more)) == 0
+    out = dataset.root / "shared"
+    tables = [path for path in out.iterdir() if path.name.startswith("table_")]
+    assert len(tables) >= 3
+    for path in tables:
+        text = path.read_text(encoding="utf-8")
+        assert "None" not in text
+        assert "nan" not in text
+        for case in dataset.cases:
+            assert case not in text
+    rows = list(csv.DictReader((out / "table_groups.csv").open(encoding="utf-8", newline="")))
+    of_x = [row for row in rows if "x" in row.values()]
+    assert of_x
+    summary = json.loads((out / "summary.json").read_text())
+    known = {str(number) for number in _numbers(summary)}
+    for row in of_x:
+        assert not {cell for cell in row.values() if cell.isdecimal()} - known
+
+
+def _numbers(value) -> list[int]:
+    """All whole numbers of a summary."""
+    if isinstance(value, dict):
+        return [number for entry in value.values() for number in _numbers(entry)]
+    if isinstance(value, list):
+        return [number for entry in value for number in _numbers(entry)]
+    return [value] if isinstance(value, int) else []
+
+
+def test_results_of_other_tools_are_shared_too(dataset):
+    assert main(dataset.arguments("out", "-a", "sex")) == 0
+    arguments = [
+        "--from-csv", str(dataset.root / "out" / "per_case.csv"), "--demographics",
+        str(dataset.table), "-a", "sex", "-o", str(dataset.root / "shared"), "--shareable",
+        "--bootstrap", "20",
+    ]  # fmt: skip
+    assert main(arguments) == 0
+    names = sorted(path.name for path in (dataset.root / "shared").iterdir())
+    assert names == ["report.html", "summary.json"]
+    told = EvaluationResult.read(dataset.root / "shared")
+    assert told.comparison("sex", "dice", told.headline_label).groups["x"].n_patients is None
 
 
 def test_a_folder_with_private_results_is_refused(dataset, capsys):
