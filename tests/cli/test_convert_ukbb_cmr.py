@@ -4,6 +4,7 @@ import gzip
 import logging
 import os
 import shutil
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -168,6 +169,22 @@ def test_parts_by_folders(root: Path, raw: Path, linked: bool) -> None:
     assert cases(raw / TARGET / "imagesTs") == {f"{n}_{f}" for n in test for f in ("ED", "ES")}
 
 
+def test_a_folder_that_happens_to_be_called_test_says_nothing(root: Path, raw: Path) -> None:
+    (root / "images").rename(root / "test")
+    assert convert(root, images="test") == 0
+    assert len(cases(raw / TARGET / "imagesTr")) == 18
+
+
+def test_nothing_is_in_the_order_of_the_identifiers(root: Path, raw: Path) -> None:
+    # files are written in the order of the jobs, so their times would show it, too
+    settings = CmrSettings(root / "images", 45, table=root / "table.csv")
+    for processes in (1, 2):
+        plan = plan_ukbb_cmr(settings, processes=processes)
+        names = [job.case for job in plan.dataset.jobs]
+        assert names == sorted(names) == list(plan.dataset.demographics["case"])
+        assert list(plan.patients.values()) != sorted(plan.patients.values())
+
+
 def test_the_training_cohort(root: Path, raw: Path) -> None:
     persons = people(24, ("1001", "4001", "1001", "3001", "-3"))
     shutil.rmtree(root / "images")
@@ -186,6 +203,7 @@ def test_the_training_cohort(root: Path, raw: Path) -> None:
     assert log["settings"]["cohort"] == {"Black": 3, "White": 6, "seed": 2}
     reason = "no manual label, only output of a network (seg_sa)"
     assert log["skipped"] == [{"item": f"{incomplete}_ES", "reason": reason}]
+    assert convert(root, "--cohort", "black=5", "--overwrite") == 1  # 5, but one lacks a frame
     black = [person.eid for i, person in enumerate(persons) if i % 5 == 1]
     first = {e for e in black if f"{patients(root)[e]}_ED" in cases(target / "imagesTr")}
     (root / "map.csv").unlink()  # other numbers, the same people
@@ -546,6 +564,45 @@ def _bound_by_permissions() -> None:
         drop_from_bounding_set = 24
         for capability in (1, 2):  # to override permissions, to read and search anything
             ctypes.CDLL(None).prctl(drop_from_bounding_set, capability)
+
+
+def test_warnings_of_itk_do_not_name_files(
+    root: Path, raw: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = root / "images" / PEOPLE[0].eid
+    for name in ("sa_ED.nii.gz", "label_sa_ED.nii.gz"):
+        content = bytearray(gzip.decompress((folder / name).read_bytes()))
+        content[80:84] = struct.pack("<f", 2.5)  # pixdim says another spacing than the affine
+        (folder / name).write_bytes(gzip.compress(content))
+    SimpleITK.ReadImage(str(folder / name))
+    assert PEOPLE[0].eid in capfd.readouterr().err  # what would happen
+    assert convert(root) == 0
+    out, error = capfd.readouterr()
+    assert "WARNING" not in error
+    assert not any(person.eid in out + error for person in PEOPLE)
+
+
+def test_damaged_files_named_after_participants_are_not_named(
+    root: Path, raw: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    task = root / "Task500_Hearts"
+    for seed, person in enumerate(PEOPLE):
+        image, label = heart(seed)
+        save(task / f"imagesTr/{person.eid}_sa_ED_0000.nii.gz", image, person.eid)
+        save(task / f"labelsTr/{person.eid}_sa_ED.nii.gz", label, person.eid)
+    bad = task / f"labelsTr/{PEOPLE[2].eid}_sa_ED.nii.gz"
+    bad.write_bytes(bad.read_bytes()[:300])
+    bad = task / f"imagesTr/{PEOPLE[4].eid}_sa_ED_0000.nii.gz"
+    bad.write_bytes(bad.read_bytes()[:-300])
+    flags = ("--frames", "ED", "--test-ratio", "0")
+    assert convert(root, *flags, images=task.name) == 1
+    error = capfd.readouterr().err
+    assert "entry 3 of imagesTr: <participant>_sa_ED.nii.gz is damaged" in error
+    save(task / f"labelsTr/{PEOPLE[2].eid}_sa_ED.nii.gz", heart(2)[1], PEOPLE[2].eid)
+    assert convert(root, *flags, images=task.name) == 1
+    error += capfd.readouterr().err
+    assert "(entry 5 of imagesTr): <participant>_sa_ED_0000.nii.gz is damaged" in error
+    assert not any(person.eid in error for person in PEOPLE)
 
 
 def test_unreadable_folders_are_not_named(root: Path, raw: Path) -> None:
