@@ -192,7 +192,8 @@ def _average(scores: Scores) -> pd.DataFrame:
 
 def _policy(scores: Scores, per_case: pd.DataFrame, wanted: EmptyDistance) -> EmptyDistance:
     for metric in scores.metrics:
-        infinite = per_case[per_case[metric.column].abs() == float("inf")]["case"].unique()
+        chosen = per_case[per_case[metric.column].abs() == float("inf")]
+        infinite = chosen["case"].unique()
         if not len(infinite):
             continue
         if not metric.unit and wanted != "inf":
@@ -201,7 +202,7 @@ def _policy(scores: Scores, per_case: pd.DataFrame, wanted: EmptyDistance) -> Em
                 f"({shorten(infinite)}) and its unit is unknown. Name the column "
                 f"{metric.name}_mm or {metric.name}_px, or pass --empty-distance inf."
             )
-        if wanted == "diagonal" and f"diagonal_{metric.unit}" not in per_case:
+        if wanted == "diagonal" and metric.unit and chosen[f"diagonal_{metric.unit}"].isna().any():
             raise EvaluationError(
                 f"{scores.source}: {metric.column} is infinite in {len(infinite)} cases "
                 f"({shorten(infinite)}), and the image diagonals that would take its place are "

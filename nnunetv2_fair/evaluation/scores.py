@@ -75,7 +75,7 @@ def read_scores_csv(
         UsageError: If ``further`` names columns that are not there.
     """
     frame = read_delimited(path)
-    frame = frame.rename(columns=unprotected)
+    frame = frame.rename(columns=unprotected).map(unprotected)
     if "case" not in frame:
         raise EvaluationError(
             f"{path} has no column 'case' that names each case. Columns: "
@@ -86,9 +86,6 @@ def read_scores_csv(
         frame["label"] = ONLY_LABEL
     # the index counts from 0, and the first row is line 2 of the file
     frame = frame[frame["label"] != AVERAGE]
-    for column in ("case", "label", "patient"):
-        if column in frame:
-            frame[column] = frame[column].map(unprotected)
     numbers = [*(info.column for info in chosen.values()), *_DIAGONALS]
     numbers += ["reference_voxels", "prediction_voxels"]
     frame = frame.rename(columns={column: info.column for column, info in chosen.items()})
@@ -264,9 +261,12 @@ def _scores(
             old if isinstance(old, str) and MISSING_PREDICTION in old else new
             for old, new in zip(given, rows["flags"], strict=True)
         ]
-    diagonals = [column for column in _DIAGONALS if column in rows]
+    diagonals = [f"diagonal_{unit}" for unit in _UNITS if any(info.unit == unit for info in infos)]
     for column in diagonals:
-        rows[column] = rows.groupby("case")[column].transform("first")
+        # without diagonals nothing can be replaced by them
+        rows[column] = (
+            rows.groupby("case")[column].transform("first") if column in rows else math.nan
+        )
     kept = ["case", "label", *(info.column for info in infos), *diagonals]
     rows = rows[[*kept, "reference_voxels", "prediction_voxels", "flags"]]
     digest = hashlib.sha256(path.read_bytes()).hexdigest()

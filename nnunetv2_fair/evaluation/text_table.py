@@ -108,7 +108,7 @@ def aligned(table: TextTable) -> str:
     """Return title, table and notes for a terminal."""
     columns, rows = _cells(table, _one_line)
     body = tabulate(rows, columns, tablefmt="simple", disable_numparse=True)
-    return "\n".join([table.title, body, *table.notes])
+    return "\n".join([_one_line(table.title), body, *table.notes])
 
 
 def _cells(table: TextTable, change: Callable[[str], str]) -> tuple[list[str], list[list[str]]]:
@@ -136,7 +136,9 @@ def _latex(text: str) -> str:
 
 
 def _harmless(cell: str) -> str:
-    return cell if _is_number(cell) else protected(cell)
+    # the csv module leaves a lone carriage return unquoted, and readers end the row there
+    lines = cell.replace("\r\n", "\n").replace("\r", "\n")
+    return lines if _is_number(lines) else protected(lines)
 
 
 def _is_number(cell: str) -> bool:

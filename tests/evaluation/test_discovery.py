@@ -1,0 +1,265 @@
+"""The search for subgroups against brute force, scipy and every order of adding items."""
+
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+
+from nnunetv2_fair.errors import EvaluationError
+from nnunetv2_fair.evaluation.discovery import (
+    REDUNDANT,
+    TOP,
+    DiscoverySettings,
+    discover,
+    welch_tests,
+)
+from nnunetv2_fair.evaluation.discovery_result import Discovery
+from nnunetv2_fair.evaluation.result import MetricInfo, to_json
+from nnunetv2_fair.evaluation.statistics import StatisticsSettings
+from nnunetv2_fair.subgroups.divergence import find_divergences
+from nnunetv2_fair.subgroups.table import DemographicsTable, read_table
+
+DICE = MetricInfo("dice", "Dice", "", "higher", "", True)
+LEVELS = {"sex": ("female", "male"), "age": ("old", "young"), "site": ("a", "b", "c")}
+
+
+def make_cases(tmp_path: Path, n_patients: int = 90, visits: int = 2, seed: int = 0):
+    """Old women of site b are segmented badly; every patient's cases resemble each other."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for patient in range(n_patients):
+        about = {name: str(rng.choice(levels)) for name, levels in LEVELS.items()}
+        if patient % 9 == 0:
+            about["age"] = ""
+        bad = about["sex"] == "female" and about["age"] == "old" and about["site"] == "b"
+        level = 0.85 - 0.3 * bad + 0.05 * rng.standard_normal()
+        for visit in range(visits):
+            rows.append(
+                {"case": f"c{patient:03d}_{visit}", "patient": f"p{patient:03d}", **about,
+                 "dice": level + 0.01 * rng.standard_normal()}
+            )  # fmt: skip
+    frame = pd.DataFrame(rows)
+    path = tmp_path / "demographics.csv"
+    frame.drop(columns="dice").to_csv(path, index=False)
+    per_case = frame[["case", "patient", "dice"]].assign(label="organ", flags="")
+    return per_case, read_table(path), frame
+
+
+def search(per_case: pd.DataFrame, table: DemographicsTable, **options) -> Discovery:
+    statistics = StatisticsSettings(
+        unit=options.pop("unit", "patient"), min_patients=options.pop("min_patients", 5)
+    )
+    return discover(
+        per_case, table, DICE, options.pop("labels", ("organ",)),
+        options.pop("empty_distance", "diagonal"), statistics, DiscoverySettings(**options),
+    )  # fmt: skip
+
+
+def test_planted_subgroup_is_found_and_its_parts_share_the_blame(tmp_path):
+    per_case, table, frame = make_cases(tmp_path)
+    found = search(per_case, table)
+    worst = found.subgroups[0]
+    assert dict(worst.items) == {"sex": "female", "age": "old", "site": "b"}
+    assert worst.name == "sex=female, age=old, site=b"
+    inside = frame[(frame["sex"] == "female") & (frame["age"] == "old") & (frame["site"] == "b")]
+    by_patient = frame.groupby("patient")["dice"].mean()
+    members = inside.groupby("patient")["dice"].mean()
+    assert (worst.n_cases, worst.n_patients) == (len(inside), len(members))
+    assert worst.mean == pytest.approx(members.mean())
+    assert worst.divergence == pytest.approx(members.mean() - by_patient.mean())
+    assert worst.support == pytest.approx(len(members) / 90)
+    assert found.overall == pytest.approx(by_patient.mean())
+    # against everybody else, patient by patient
+    others = by_patient.drop(members.index)
+    expected = scipy.stats.ttest_ind(members, others, equal_var=False)
+    assert (worst.t, worst.p_value) == pytest.approx((expected.statistic, expected.pvalue))
+    assert worst.corrected_p == pytest.approx(min(1, worst.p_value * found.n_tests))
+    assert sum(worst.contributions.values()) == pytest.approx(worst.divergence)
+    assert all(value < 0 for value in worst.contributions.values())
+
+
+def test_shapley_contributions_average_over_all_orders(tmp_path):
+    per_case, table, frame = make_cases(tmp_path)
+    worst = search(per_case, table).subgroups[0]
+    means = frame.groupby("patient").agg({"dice": "mean", **dict.fromkeys(LEVELS, "first")})
+
+    def divergence(items) -> float:
+        chosen = means
+        for name in items:
+            chosen = chosen[chosen[name] == worst.items[name]]
+        return chosen["dice"].mean() - means["dice"].mean()
+
+    orders = list(itertools.permutations(worst.items))
+    for name in worst.items:
+        added = [
+            divergence(order[: order.index(name) + 1]) - divergence(order[: order.index(name)])
+            for order in orders
+        ]
+        assert worst.contributions[name] == pytest.approx(np.mean(added))
+
+
+def all_subgroups(frame: pd.DataFrame, fewest: int) -> dict[tuple, pd.Series]:
+    means = frame.groupby("patient").agg({"dice": "mean", **dict.fromkeys(LEVELS, "first")})
+    found = {}
+    for values in itertools.product(*(("", *levels) for levels in LEVELS.values())):
+        items = tuple((n, v) for n, v in zip(LEVELS, values, strict=True) if v)
+        chosen = means
+        for name, value in items:
+            chosen = chosen[chosen[name] == value]
+        if items and len(chosen) >= fewest:
+            found[items] = chosen["dice"]
+    return found
+
+
+@pytest.mark.parametrize("correction", ["holm", "fdr"])
+def test_counts_corrections_and_redundancy_by_brute_force(tmp_path, correction):
+    per_case, table, frame = make_cases(tmp_path)
+    found = search(per_case, table, correction=correction)
+    everything = all_subgroups(frame, 5)
+    by_patient = frame.groupby("patient")["dice"].mean()
+    divergence = {items: s.mean() - by_patient.mean() for items, s in everything.items()}
+    divergence[()] = 0.0
+    redundant = {
+        items
+        for items in everything
+        if any(
+            abs(divergence[items] - divergence[tuple(i for i in items if i != item)])
+            <= REDUNDANT * by_patient.std(ddof=1)
+            for item in items
+        )
+    }
+    assert found.n_searched == found.n_tests == len(everything)
+    assert found.n_redundant == len(redundant)
+    p_values = {
+        items: scipy.stats.ttest_ind(
+            scores, by_patient.drop(scores.index), equal_var=False
+        ).pvalue
+        for items, scores in everything.items()
+    }  # fmt: skip
+    if correction == "fdr":
+        corrected = scipy.stats.false_discovery_control(list(p_values.values()))
+        expected = dict(zip(p_values, corrected, strict=True))
+    else:
+        expected, largest = {}, 0.0
+        for rank, (items, p) in enumerate(sorted(p_values.items(), key=lambda pair: pair[1])):
+            largest = max(largest, min(1.0, (len(p_values) - rank) * p))
+            expected[items] = largest
+    shown = [tuple(group.items.items()) for group in found.subgroups]
+    for items, group in zip(shown, found.subgroups, strict=True):
+        assert group.corrected_p == pytest.approx(expected[items])
+    wanted = sorted(
+        set(everything) - redundant,
+        key=lambda items: (expected[items] >= 0.05, -abs(divergence[items])),
+    )
+    assert shown == wanted[:TOP]
+
+
+def test_patients_count_once_however_many_images(tmp_path):
+    per_case, table, frame = make_cases(tmp_path)
+    first = frame["case"].str.endswith("_0")
+    copies = [frame[first].assign(case=frame["case"][first] + f"_{copy}") for copy in range(6)]
+    many = pd.concat([frame, *copies])
+    path = tmp_path / "many.csv"
+    many.drop(columns="dice").to_csv(path, index=False)
+    rows = many[["case", "patient", "dice"]].assign(label="organ", flags="")
+    by_patient = search(rows, read_table(path))
+    by_case = search(rows, read_table(path), unit="case")
+    alone = search(per_case, table)
+    assert by_patient.n_units == alone.n_units == 90
+    assert by_case.n_units == len(many)
+    assert by_patient.subgroups[0].p_value > 1e3 * by_case.subgroups[0].p_value
+
+
+def test_small_groups_and_rare_ones_are_not_searched(tmp_path):
+    per_case, table, frame = make_cases(tmp_path)
+    assert all(
+        group.n_patients >= 12 for group in search(per_case, table, min_patients=12).subgroups
+    )
+    strict = search(per_case, table, min_support=0.3)
+    assert strict.n_searched == len(all_subgroups(frame, 27))
+    assert strict.min_support == 0.3
+    assert search(per_case, table).min_support == pytest.approx(5 / 90)
+
+
+def test_a_patient_whose_groups_change_counts_in_both(tmp_path):
+    rows = [
+        {"case": f"c{p}_{v}", "patient": f"p{p}", "age": "old" if v or p % 3 == 0 else "young",
+         "dice": 0.6 + 0.2 * v + 0.001 * p}
+        for p in range(20) for v in range(2)
+    ]  # fmt: skip
+    frame = pd.DataFrame(rows)
+    path = tmp_path / "demographics.csv"
+    frame.drop(columns="dice").to_csv(path, index=False)
+    found = search(
+        frame[["case", "patient", "dice"]].assign(label="organ", flags=""), read_table(path)
+    )
+    groups = {group.items["age"]: group for group in found.subgroups}
+    old = frame[frame["age"] == "old"]
+    assert groups["old"].n_patients == 20
+    assert groups["old"].n_cases == len(old)
+    assert groups["old"].mean == pytest.approx(old.groupby("patient")["dice"].mean().mean())
+    assert groups["young"].n_patients == 13
+
+
+def test_heatmaps_by_brute_force(tmp_path):
+    per_case, table, frame = make_cases(tmp_path, n_patients=40)
+    found = search(per_case, table)
+    pairs = list(itertools.combinations(("sex", "age", "site"), 2))
+    assert [(h.rows, h.columns) for h in found.heatmaps] == pairs
+    means = frame.groupby("patient").agg({"dice": "mean", **dict.fromkeys(LEVELS, "first")})
+    empty = 0
+    for heatmap in found.heatmaps:
+        for i, first in enumerate(heatmap.row_groups):
+            for j, second in enumerate(heatmap.column_groups):
+                chosen = means[(means[heatmap.rows] == first) & (means[heatmap.columns] == second)]
+                assert heatmap.n_patients[i][j] == len(chosen)
+                assert heatmap.n_cases[i][j] == 2 * len(chosen)
+                if len(chosen) < 5:
+                    empty += 1
+                    assert math.isnan(heatmap.mean[i][j])
+                else:
+                    assert heatmap.mean[i][j] == pytest.approx(chosen["dice"].mean())
+    assert empty
+
+
+def test_undefined_and_missing_cases_are_left_out(tmp_path):
+    per_case, table, _ = make_cases(tmp_path)
+    changed = per_case.copy()
+    changed.loc[:9, "dice"] = math.nan
+    changed.loc[10:19, "flags"] = "missing_prediction"
+    assert search(changed, table).n_units == 90 - 10
+
+
+def test_welch_of_sides_that_have_no_spread():
+    codes = np.array([[0], [0], [1], [1], [1]])
+    values = np.array([1.0, 1.0, 2.0, 2.0, 2.0])
+    t, p_values = welch_tests(find_divergences(codes, values, 0.1), values)
+    assert np.isnan(t).all()
+    assert np.isnan(p_values).all()
+    single = np.array([[0], [1], [1], [1], [1]])
+    values = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+    t, _ = welch_tests(find_divergences(single, values, 0.1), values)
+    assert np.isnan(t).all()
+
+
+def test_refusals_say_what_to_do(tmp_path):
+    per_case, table, frame = make_cases(tmp_path)
+    infinite = per_case.assign(dice=math.inf)
+    with pytest.raises(EvaluationError, match=r"180 cases have an infinite Dice.*--empty-distance"):
+        search(infinite, table, empty_distance="inf")
+    with pytest.raises(EvaluationError, match="No case has a value of Dice for 'organ'"):
+        search(per_case.assign(dice=math.nan), table)
+    path = tmp_path / "plain.csv"
+    frame[["case", "patient"]].to_csv(path, index=False)
+    with pytest.raises(EvaluationError, match=r"plain\.csv has no attribute with groups.*--bins"):
+        search(per_case, read_table(path))
+
+
+def test_result_survives_json(tmp_path):
+    per_case, table, _ = make_cases(tmp_path, n_patients=40)
+    found = search(per_case, table)
+    assert repr(Discovery.from_json(to_json(found))) == repr(found)
