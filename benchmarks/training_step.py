@@ -155,7 +155,8 @@ def main() -> None:
         from nnunetv2_fair.trainers import METHODS
 
         registration.register()
-        names = ["nnUNetTrainer", *(args.trainers or METHODS)]
+        everyone = [f"{n}_sex=female" if m.takes_group else n for n, m in METHODS.items()]
+        names = ["nnUNetTrainer", *(args.trainers or everyone)]
         trainers = []
         for name in names:
             trainers.append(start(name, configuration, args.device))
