@@ -56,6 +56,8 @@ nav a { display: block; padding: 11px 10px; color: var(--soft); font-size: .9rem
 nav a:hover { color: var(--ink); text-decoration: underline; }
 
 section { margin: 44px 0 60px; scroll-margin-top: 60px; }
+/* parts out of sight are laid out when they come near: large pages open and sort quickly */
+@media screen { .pair, .cases { content-visibility: auto; contain-intrinsic-size: auto 420px; } }
 h2 { font-size: 1.5rem; line-height: 1.25; letter-spacing: -.012em; margin: 0 0 .5em;
   font-weight: 660; }
 h3 { font-size: 1.06rem; margin: 0 0 .5em; font-weight: 640; }

@@ -242,6 +242,17 @@ def test_worst_cases_of_a_group_are_one_click_away(report):
     assert report.execute_script("return document.activeElement.rowIndex") == 51
 
 
+def test_links_of_the_navigation_lead_to_their_sections(report):
+    # parts out of sight are not laid out yet when the page jumps over them
+    report.execute_script("document.documentElement.style.scrollBehavior = 'auto'")
+    for anchor in ("definitions", "attribute-2", "all-cases", "summary"):
+        report.find_element(By.CSS_SELECTOR, f"nav a[href='#{anchor}']").click()
+        report.execute_async_script("setTimeout(arguments[0], 300)")
+        section = report.find_element(By.ID, anchor)
+        top = report.execute_script("return arguments[0].getBoundingClientRect().top", section)
+        assert 0 < top < 250, anchor
+
+
 def test_case_leads_to_its_picture(report):
     link = report.find_element(By.LINK_TEXT, "secret_0031")
     press(report, link, Keys.ENTER)
