@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunetv2_fair.cli.common import command_parser, run
+from nnunetv2_fair.cli.evaluation_arguments import TABLE_FORMATS
 from nnunetv2_fair.cli.output_folder import check_output_folder, filled_together
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.paths import COMPARISON_HTML, COMPARISON_JSON
@@ -47,6 +48,10 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--bootstrap", type=int, default=2000, help="number of resamples")
     parser.add_argument("--seed", type=int, default=0, help="seed of the resampling")
+    parser.add_argument(
+        "--tables", nargs="+", default=[], choices=TABLE_FORMATS, metavar="FORMAT",
+        help="also write every table as table_<name>.<format>: csv, md (Markdown) or tex (LaTeX)",
+    )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier comparison")
     return parser
 
@@ -65,6 +70,8 @@ def _compare(args: argparse.Namespace) -> None:
 
     from nnunetv2_fair.evaluation.comparison import compare_models
     from nnunetv2_fair.evaluation.result import EvaluationResult
+    from nnunetv2_fair.evaluation.result_tables import comparison_tables_of
+    from nnunetv2_fair.evaluation.text_table import files_of
     from nnunetv2_fair.report.comparison_page import write_comparison
     from nnunetv2_fair.report.comparison_tables import console_comparison
 
@@ -77,15 +84,19 @@ def _compare(args: argparse.Namespace) -> None:
         n_bootstrap=args.bootstrap,
         seed=args.seed,
     )
-    with filled_together(args.o, _OUTPUTS) as folder:
+    extra = files_of(comparison_tables_of(compared), args.tables)
+    outputs = (*_OUTPUTS, *extra)
+    with filled_together(args.o, outputs) as folder:
         compared.write(folder)
         write_comparison(compared, folder / COMPARISON_HTML, latent)
+        for name, text in extra.items():
+            (folder / name).write_text(text, encoding="utf-8")
 
     for attribute in compared.attributes:
         logger.info("\n%s", console_comparison(compared, attribute))
     for note in compared.notes:
         logger.info("Note: %s", note)
-    for name in _OUTPUTS:
+    for name in outputs:
         logger.info("Wrote %s", args.o / name)
 
 
