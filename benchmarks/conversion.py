@@ -14,7 +14,6 @@ Usage: python benchmarks/conversion.py [--cases 300] [--repeats 3] [--datasets T
 import argparse
 import contextlib
 import io
-import os
 import shutil
 import statistics
 import subprocess
@@ -195,30 +194,47 @@ def compare(name: str, n: int, repeats: int) -> None:
     )
 
 
-_MEASURE = """
-import resource, sys
-from nnunetv2_fair.cli.convert_FairSeg import main
-assert main(sys.argv[1:]) == 0
-for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
-    print(f"PEAK {resource.getrusage(who).ru_maxrss / 1024:.0f}")
-"""
+def peak_kib(pid: int) -> int:
+    """Return the highest memory of a process since it began its program; 0 if it has ended.
+
+    ``getrusage`` of children would count the parent's memory at the moment of starting them.
+    """
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has started."""
+    try:
+        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def memory(n: int, shape: tuple[int, int], processes: int) -> None:
-    """Print the peak memory of a FairSeg conversion in a process of its own."""
+    """Print the peak memory of a FairSeg conversion in processes of its own (Linux)."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         prepare_fairseg(root / "source", n, shape)
-        command = [sys.executable, "-c", _MEASURE, "-i", str(root / "source"), "-d", "900"]
+        command = [sys.executable, "-m", "nnunetv2_fair.cli.convert_FairSeg", "-d", "900"]
+        command += ["-i", str(root / "source"), "-o", str(root / "raw"), "-np", str(processes)]
         start = time.perf_counter()
-        done = subprocess.run(
-            [*command, "-o", str(root / "raw"), "-np", str(processes)],
-            capture_output=True, text=True, check=True, env={**os.environ},
-            cwd=Path(__file__).resolve().parents[1],
-        )  # fmt: skip
-        peaks = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("PEAK")]
+        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        project = Path(__file__).resolve().parents[1]
+        with subprocess.Popen(command, cwd=project, **silent) as running:
+            peaks: dict[int, int] = {}
+            while running.poll() is None:
+                for pid in (running.pid, *children(running.pid)):
+                    # the latest: until it begins its own program, a child has its parent's memory
+                    peaks[pid] = peak_kib(pid) or peaks.get(pid, 0)
+                time.sleep(0.1)
+        assert running.returncode == 0
+        main = peaks.pop(running.pid) / 1024
         print(
-            f"| {n} | {shape[0]} x {shape[1]} | {' | '.join(peaks)} | "
+            f"| {n} | {shape[0]} x {shape[1]} | {main:.0f} | {max(peaks.values()) / 1024:.0f} | "
             f"{time.perf_counter() - start:.0f} |"
         )
 

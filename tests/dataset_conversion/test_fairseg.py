@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from nnunetv2_fair.cli.convert_FairSeg import main
-from nnunetv2_fair.dataset_conversion.fairseg_files import rim_and_cup
+from nnunetv2_fair.dataset_conversion.fairseg_files import NpzCase, rim_and_cup
 from nnunetv2_fair.errors import ConversionError
 from nnunetv2_fair.subgroups.groups import group_cases
 from nnunetv2_fair.subgroups.table import DemographicsTable, read_dataset_table
@@ -546,6 +546,10 @@ def test_nothing_is_unpickled(source: Path, raw: Path, tmp_path: Path) -> None:
     for key in ("slo_fundus", "disc_cup_mask", "race", "pid"):
         edit(source, 2, **{key: np.array(Trap(), dtype=object)})
         assert convert(source, "--test-ratio", 0, "--overwrite") == (0 if key == "pid" else 1)
+    # the survey has refused these files; what reads the pixels must not rely on that
+    trap = write_npz(tmp_path / "trap.npz", {"m": np.zeros((2, 2)), "i": np.array(Trap(), object)})
+    with pytest.raises(ConversionError, match="cannot be read: Object arrays cannot be loaded"):
+        NpzCase(trap, "i", "m")()
     assert not (tmp_path / "executed").exists()
 
 
