@@ -282,6 +282,7 @@ svg.plane { display: block; width: 100%; max-width: 640px; height: auto; margin:
   caption { max-width: calc(100vw - 68px); }
   .plot-row { grid-template-columns: minmax(70px, 26%) 1fr minmax(52px, 25%); gap: 0 10px; }
   .plot-row .plot-value { font-size: .8rem; }
+  .instead { inset: 3px 0; padding: 0 6px; font-size: .72rem; line-height: 1.2; }
   .briefs, dl.terms { grid-template-columns: 1fr; gap: 0; }
   .briefs dd { margin-bottom: 8px; }
   dl.terms dt { padding-bottom: 0; } dl.terms dd { border-top: 0; padding-top: 2px; }
