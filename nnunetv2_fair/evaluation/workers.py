@@ -9,8 +9,8 @@ from multiprocessing.connection import Connection, wait
 from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.cases import CaseMeasures, CasePair, CaseTask, measure_case
 
-#: Cases given to a worker ahead of time, so that it never waits for the next one.
-_AHEAD = 4
+#: Cases that a worker holds: the one it measures and the next, so that it never waits.
+_AHEAD = 2
 # spawn, as forking a process with threads (tqdm, SimpleITK) may hang
 _CONTEXT = multiprocessing.get_context("spawn")
 
