@@ -34,8 +34,9 @@ def csv_text(frame: pd.DataFrame) -> str:
     text = safe.select_dtypes(exclude="number")
     # Python's csv leaves a carriage return unquoted, and spreadsheets begin a row there
     returns = any("\r" in cell for cell in text.to_numpy().ravel() if isinstance(cell, str))
-    quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
-    return safe.to_csv(index=False, lineterminator="\n", quoting=quoting)
+    if returns:
+        return safe.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    return safe.to_csv(index=False, lineterminator="\n")
 
 
 def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
