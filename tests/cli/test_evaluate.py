@@ -26,13 +26,18 @@ def dataset(tmp_path: Path) -> Dataset:
     return make_dataset(tmp_path, n_patients=6, cases_per_patient=2)
 
 
+def results(root: Path) -> set[Path]:
+    """Return all files but those of measured cases, which a failed evaluation keeps."""
+    return {p for p in root.rglob("*") if p.is_file() and not p.match("measured_cases*.jsonl")}
+
+
 def fails(
     capsys: pytest.CaptureFixture[str], dataset: Dataset, *more: str, code: int = 1, out="out"
 ) -> str:
     """Run the command, check that it wrote nothing, and return its message."""
-    before = sorted(dataset.root.rglob("*"))
+    before = results(dataset.root)
     assert main(dataset.arguments(out, *more)) == code
-    assert sorted(dataset.root.rglob("*")) == before
+    assert results(dataset.root) == before
     message = capsys.readouterr().err
     # progress bars go to the same stream
     return message[message.index("nnUNetv2_fair_evaluate: ") :]
@@ -306,14 +311,17 @@ def test_formats_may_differ_between_folders(dataset: Dataset):
     assert "hd_px" in (dataset.root / "out" / "per_case.csv").read_text()
 
 
-def test_interrupted_run_leaves_nothing(dataset: Dataset, monkeypatch: pytest.MonkeyPatch):
+def test_interrupted_run_leaves_measured_cases_alone(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+):
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("nnunetv2_fair.report.page.write_report", interrupt)
-    before = sorted(dataset.root.rglob("*"))
+    before = {*dataset.root.rglob("*")}
     assert main(dataset.arguments()) == 130
-    assert sorted(dataset.root.rglob("*")) == before
+    kept = dataset.root / "out" / "measured_cases.jsonl"
+    assert {*dataset.root.rglob("*")} - before == {kept.parent, kept}
 
 
 def run_python(code: str) -> str:
@@ -351,3 +359,50 @@ def test_workers_import_no_pandas():
         "print([m for m in ('pandas', 'torch', 'matplotlib') if m in sys.modules])"
     )
     assert shown == "[]\n"
+
+
+def test_interrupted_run_goes_on(dataset: Dataset, capsys: pytest.CaptureFixture[str]):
+    broken = dataset.predictions / f"{dataset.cases[4]}.png"
+    good = broken.read_bytes()
+    broken.write_bytes(good[:70])
+    assert main(dataset.arguments()) == 1
+    kept = dataset.root / "out" / "measured_cases.jsonl"
+    assert len(kept.read_text().splitlines()) == len(dataset.cases) - 1
+    broken.write_bytes(good)
+    capsys.readouterr()
+    assert main(dataset.arguments()) == 0
+    assert f"{len(dataset.cases) - 1}/{len(dataset.cases)} " in capsys.readouterr().err
+    assert main(dataset.arguments("whole")) == 0
+    out, whole = dataset.root / "out", dataset.root / "whole"
+    assert (out / "per_case.csv").read_bytes() == (whole / "per_case.csv").read_bytes()
+    assert sorted(path.name for path in out.iterdir()) == [
+        "per_case.csv", "report.html", "summary.json",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("with_json", [True, False])
+def test_merged_shards_equal_one_run(dataset: Dataset, with_json: bool):
+    if not with_json:
+        (dataset.root / "dataset.json").unlink()
+    options = ["--metrics", "dice", "iou", "hd", "hd95", "assd", "nsd", "norm_hd", "volume_error"]
+    for number in (2, 1, 3):
+        assert main(dataset.arguments("sharded", *options, "--shard", f"{number}/3")) == 0
+    assert main(dataset.arguments("sharded", *options, "--merge")) == 0
+    assert main(dataset.arguments("whole", *options)) == 0
+    sharded, whole = dataset.root / "sharded", dataset.root / "whole"
+    assert (sharded / "per_case.csv").read_bytes() == (whole / "per_case.csv").read_bytes()
+    summaries = [json.loads((f / "summary.json").read_text()) for f in (sharded, whole)]
+    for summary in summaries:
+        del summary["created"]
+    assert summaries[0] == summaries[1]
+    assert not list(sharded.glob("measured_cases*"))
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "-1/3", "1/3/5", ""])
+def test_shards_that_do_not_exist(dataset: Dataset, capsys: pytest.CaptureFixture[str], text: str):
+    message = fails(capsys, dataset, f"--shard={text}", code=2)
+    assert f"--shard {text}: expected a part and their number, such as 2/8." in message
+
+
+def test_shard_and_merge_exclude_each_other(dataset: Dataset, capsys: pytest.CaptureFixture[str]):
+    assert "choose one" in fails(capsys, dataset, "--shard", "1/2", "--merge", code=2)
