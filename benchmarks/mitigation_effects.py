@@ -77,8 +77,9 @@ def train_and_test(root: Path, seed: int, method: str, args: argparse.Namespace)
     torch.set_num_threads(1)
     np.random.seed(seed)
     torch.manual_seed(seed)
-    name = method if method != BASELINE else f"{BASELINE}_{args.epochs}epochs"
-    name = name if method == BASELINE else f"{method}_sex_{args.epochs}epochs"
+    trainer_class, *options = method.split("_")
+    attribute = [] if method == BASELINE else ["sex"]
+    name = "_".join([trainer_class, *attribute, *options, f"{args.epochs}epochs"])
     begun = time.perf_counter()
     trainer = get_trainer_from_args("901", "2d_trial", 0, name, device=torch.device("cpu"))
     trainer.num_iterations_per_epoch = args.iterations
@@ -177,7 +178,11 @@ def main() -> None:
     """Run what is missing, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--methods", nargs="+", help="default: all that need no base")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        help="with options, such as nnUNetTrainerFEBS_gamma0; default: all that need no base",
+    )
     parser.add_argument("--epochs", type=int, default=10, choices=(5, 10, 20, 50))
     parser.add_argument("--iterations", type=int, default=100, help="steps per epoch")
     parser.add_argument("--patients", type=int, default=200)
