@@ -233,7 +233,8 @@ def _both(pair: tuple[float, Interval], info: MetricInfo | None) -> tuple[str, s
 def _range(interval: Interval, info: MetricInfo | None) -> str:
     if math.isnan(interval.low) or math.isnan(interval.high):
         return ""
-    return f"{number(interval.low, info)} to {number(interval.high, info)}"
+    # in brackets, as spreadsheets take what begins with a minus for a formula
+    return f"[{number(interval.low, info)} to {number(interval.high, info)}]"
 
 
 def _title(info: MetricInfo) -> str:

@@ -35,6 +35,7 @@ def test_everything_at_once(dataset, capsys):
     row = next(r for r in rows if r["Label"] == "average" and r["Group"] == "female")
     mean = found.comparison("sex", "dice", "average").groups["female"].mean
     assert float(row["Mean"]) == pytest.approx(mean, abs=5.1e-5)
+    assert row["Mean 95% interval"].startswith("[")
 
 
 def test_scores_are_read_back_and_compared(dataset, capsys):
