@@ -247,6 +247,12 @@ def _as_integers(labels: np.ndarray, path: Path) -> np.ndarray:
             "probabilities or an interpolated mask. Pass label maps (interpolate masks with "
             "nearest neighbour)."
         )
+    largest = np.abs(whole).max(initial=0)
+    if largest > np.iinfo(np.int32).max:
+        raise EvaluationError(
+            f"{path} holds values up to {largest:.4g}; expected small whole label numbers. Export "
+            "the label map again."
+        )
     return whole.astype(np.int32)
 
 

@@ -21,6 +21,9 @@ from nnunetv2_fair.evaluation.masks import (
 from nnunetv2_fair.subgroups.groups import Grouping
 from nnunetv2_fair.subgroups.table import DemographicsTable
 
+#: Cases named one by one when their headers do not fit.
+_MOST_PROBLEMS = 1000
+
 
 @dataclass(frozen=True)
 class EvaluationPlan:
@@ -185,4 +188,4 @@ def _check_geometry(pairs: Sequence[CasePair]) -> None:
                     geometry_message(pair.case, pair.prediction, pair.reference, different)
                 )
     if problems:
-        raise EvaluationError(f"Nothing was evaluated:\n{shorten_lines(problems)}")
+        raise EvaluationError(f"Nothing was evaluated:\n{shorten_lines(problems, _MOST_PROBLEMS)}")
