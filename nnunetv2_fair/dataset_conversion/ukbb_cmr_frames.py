@@ -17,6 +17,7 @@ from nnunetv2_fair.dataset_conversion.ukbb_cmr_ids import without_identifiers
 from nnunetv2_fair.dataset_conversion.ukbb_cmr_labels import (
     INCOMPLETE,
     STRUCTURES,
+    drawn_part,
     enclosing_pairs,
     find_frames,
     map_labels,
@@ -92,18 +93,14 @@ class CmrFrame:
         """Return image, label and geometry.
 
         Raises:
-            ConversionError: If a file is damaged, both differ in geometry, or the image is black.
+            ConversionError: If a file is damaged or the image is black.
         """
         return _nameless(self._load, self.files, self.participant)
 
     def _load(self) -> CaseData:
         import SimpleITK
 
-        difference = geometry_difference(
-            read_header(self.files.image), read_header(self.files.label)
-        )
-        if difference:
-            raise ConversionError(difference)
+        # both grids were compared when the labels were looked at
         image = read_image(self.files.image)
         labels = read_labels(self.files.label)
         if self.index is not None:
@@ -183,7 +180,7 @@ def _survey_frame(
     files: FrameFiles, frame: str, label_map: tuple[tuple[int, int], ...]
 ) -> dict[str, FrameFacts]:
     header = _checked_headers(files, 3)
-    stored = read_labels(files.label)
+    stored = drawn_part(read_labels(files.label))
     labels = map_labels(stored, label_map)
     strange = strange_values(stored, label_map)
     # strange values are a problem of their own, and the reason why labels seem absent
@@ -202,7 +199,7 @@ def _survey_cycle(
     strange = strange_values(stored, label_map)
     facts = {}
     for name, (index, reason) in find_frames(labels).items():
-        enclosed = () if index is None else enclosing_pairs(labels[index])
+        enclosed = () if index is None else enclosing_pairs(drawn_part(labels[index]))
         reason = None if strange else reason
         facts[name] = FrameFacts(index, shape, reason, strange, enclosed, _state(files))
     return facts

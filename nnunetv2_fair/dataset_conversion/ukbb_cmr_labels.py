@@ -66,6 +66,24 @@ def map_labels(labels: NDArray[Any], label_map: Sequence[tuple[int, int]]) -> ND
     return result
 
 
+def drawn_part(labels: NDArray[Any]) -> NDArray[Any]:
+    """Return the smallest box (and a border of a pixel) that holds all that is not 0.
+
+    A heart fills a twentieth of its image; what follows takes that much less time.
+
+    Args:
+        labels: (slices, rows, columns).
+    """
+    box = []
+    for axis in range(labels.ndim):
+        others = tuple(other for other in range(labels.ndim) if other != axis)
+        found = np.flatnonzero(labels.any(axis=others))
+        if not found.size:
+            return labels[:1, :1, :1]
+        box.append(slice(max(0, int(found[0]) - 1), int(found[-1]) + 2))
+    return labels[tuple(box)]
+
+
 def strange_values(stored: NDArray[Any], label_map: Sequence[tuple[int, int]]) -> tuple[int, ...]:
     """Return the values that are neither background, nor a label, nor mapped to one."""
     known = {0, *(value for value, _ in label_map)} if label_map else {0, *STRUCTURES}

@@ -10,6 +10,7 @@ from nnunetv2_fair.dataset_conversion.ukbb_cmr_labels import (
     INCOMPLETE,
     NO_FIRST,
     NO_SECOND,
+    drawn_part,
     enclosing_pairs,
     find_frames,
     order_warning,
@@ -89,6 +90,21 @@ def test_enclosure_is_counted_within_slices() -> None:
     assert enclosing_pairs(ring) == ((2, 1),)
     ring[0, 1, 4] = 0
     assert enclosing_pairs(ring) == ()
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_the_drawn_part_says_the_same_as_the_whole(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    label = np.zeros((4, 9, 11), int)
+    corner = rng.integers(0, (4, 9, 11))
+    part = tuple(slice(c, c + int(n)) for c, n in zip(corner, rng.integers(1, 7, 3), strict=True))
+    label[part] = rng.integers(0, 4, label[part].shape)
+    cropped = drawn_part(label)
+    assert enclosing_pairs(cropped) == enclosing_pairs(label)
+    assert np.bincount(cropped.ravel(), minlength=4)[1:].tolist() == (
+        np.bincount(label.ravel(), minlength=4)[1:].tolist()
+    )
 
 
 @pytest.mark.parametrize(
