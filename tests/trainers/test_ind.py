@@ -92,7 +92,8 @@ def test_signs_and_joint_groups(tiny_nnunet):
     write_base()
     trainer = started("nnUNetTrainerInD_sex+age=female+lt50_1epoch")
     assert trainer.grouping.names == ("female, <50",)
-    assert Path(trainer.output_folder).parent.name.startswith("nnUNetTrainerInD_sex+age=female+lt50")
+    folder = Path(trainer.output_folder).parent.name
+    assert folder.startswith("nnUNetTrainerInD_sex+age=female+lt50_1epoch__")
 
 
 def test_own_group_of_the_unknown(tiny_nnunet):
