@@ -34,10 +34,12 @@ from PIL import Image
 from nnunetv2_fair.cli.convert_FairSeg import main as convert_fairseg
 from nnunetv2_fair.cli.convert_MAMA_MIA import main as convert_mama_mia
 from nnunetv2_fair.cli.convert_TUSC import main as convert_tusc
-from tests.dataset_conversion.factories import fairseg, mama_mia, tusc
+from nnunetv2_fair.cli.convert_UKBB_CMR import main as convert_ukbb_cmr
+from tests.dataset_conversion.factories import fairseg, mama_mia, tusc, ukbb_cmr
 
 FAIRSEG_SHAPE, TUSC_SHAPE = (664, 798), (802, 1054)
 MAMA_MIA_SHAPE = (40, 160, 160)
+UKBB_CMR_SHAPE = (11, 208, 187)
 #: Different images are made for this many cases, and repeated: making them takes longest.
 DIFFERENT = 20
 
@@ -144,10 +146,46 @@ def floor_mama_mia(source: Path, target: Path) -> int:
     return len(paths) // 5
 
 
+def prepare_ukbb_cmr(folder: Path, n: int) -> None:
+    """Write both frames of n / 2 participants in the size of UK Biobank's."""
+    persons = ukbb_cmr.people(n // 2)
+    for seed, person in enumerate(persons):
+        for frame in ("ED", "ES"):
+            coarse, small = ukbb_cmr.heart(seed % DIFFERENT, frame == "ES")
+            image, label = np.zeros(UKBB_CMR_SHAPE, np.float32), np.zeros(UKBB_CMR_SHAPE, np.int16)
+            for i in range(len(image)):
+                image[i] = photograph(DIFFERENT * i + seed % DIFFERENT, UKBB_CMR_SHAPE[1:])
+            image[3:8, 80:116, 80:124] = coarse
+            label[3:8, 80:116, 80:124] = small
+            place = folder / "images" / person.eid
+            ukbb_cmr.save(place / f"sa_{frame}.nii.gz", image, person.eid)
+            ukbb_cmr.save(place / f"label_sa_{frame}.nii.gz", label, person.eid)
+    ukbb_cmr.write_table(folder / "table.csv", persons)
+
+
+def floor_ukbb_cmr(source: Path, target: Path) -> int:
+    """Read image and label of every frame, write all files."""
+    paths = sorted(source.glob("images/*/sa_E?.nii.gz"))
+    for number, path in enumerate(paths):
+        image = SimpleITK.ReadImage(str(path))
+        label = SimpleITK.ReadImage(str(path.with_name(f"label_{path.name}")), SimpleITK.sitkUInt8)
+        SimpleITK.WriteImage(image, str(target / f"{number}_0000.nii.gz"), useCompression=True)
+        SimpleITK.WriteImage(label, str(target / f"{number}.nii.gz"), useCompression=True)
+    return len(paths)
+
+
+def convert_both_frames(arguments: list[str]) -> int:
+    """Convert with the table, and keep the map beside it."""
+    source = Path(arguments[arguments.index("-i") + 1])
+    more = ["--table", str(source / "table.csv"), "--participant-map", str(source / "map.csv")]
+    return convert_ukbb_cmr(["-i", str(source / "images"), *arguments[2:], *more])
+
+
 BENCHMARKS = {
     "MAMA_MIA": Benchmark(prepare_mama_mia, floor_mama_mia, convert_mama_mia),
     "FairSeg": Benchmark(prepare_fairseg, floor_fairseg, convert_fairseg),
     "TUSC": Benchmark(prepare_tusc, floor_tusc, convert_tusc),
+    "UKBB_CMR": Benchmark(prepare_ukbb_cmr, floor_ukbb_cmr, convert_both_frames),
 }
 
 
