@@ -67,7 +67,8 @@ class DemographicsTable:
     @property
     def sampling_weights(self) -> dict[str, int]:
         """How often each case counts when training cases are drawn."""
-        return {case: int(text) for case, text in self.frame[SAMPLING_WEIGHT].items()}
+        weights = [int(text) for text in self.frame[SAMPLING_WEIGHT]]
+        return dict(zip(self.frame.index, weights, strict=True))
 
     def with_bins(self, attribute: str, bins: Bins) -> "DemographicsTable":
         """Return the table with other bins for one numeric attribute.

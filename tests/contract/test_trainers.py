@@ -155,7 +155,13 @@ def test_nothing_adapts_in_validation(name, tiny_nnunet):
 
 
 @pytest.mark.parametrize(
-    "name", ["nnUNetTrainerOversamplingGroupDRO", "nnUNetTrainerFairMedSeg", "nnUNetTrainerAPPLE"]
+    "name",
+    [
+        "nnUNetTrainerOversamplingGroupDRO",
+        "nnUNetTrainerFairMedSeg",
+        "nnUNetTrainerAPPLE",
+        "nnUNetTrainerADV",
+    ],
 )
 def test_a_killed_training_continues_as_if_nothing_had_happened(name, tiny_nnunet):
     done = subprocess.run(
