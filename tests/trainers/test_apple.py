@@ -45,8 +45,9 @@ def log_of(trainer):
 
 
 def test_at_step_0_the_output_is_the_bases(base):
-    for name in (APPLE, f"{APPLE}_levelsall"):
+    for name, n_levels in ((APPLE, 1), (f"{APPLE}_levelsall", 4)):
         trainer, plain = started(name), make_seeded_trainer("nnUNetTrainer")
+        assert len(trainer._perturbed.generators) == n_levels
         plain.load_checkpoint(str(base))
         batch = next(trainer.dataloader_val)["data"]
         for network in (trainer.network, plain.network):
