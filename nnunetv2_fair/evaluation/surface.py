@@ -162,8 +162,8 @@ class Surfaces:
         outside = np.zeros(len(places), dtype=bool)
         for stride in self._strides:
             outside |= ~np.isin(self._flat[places + stride], values)
-            before = places - stride
-            outside |= (before < 0) | ~np.isin(self._flat[before], values)
+            # before the first voxels the index wraps around, into the last layer of background
+            outside |= ~np.isin(self._flat[places - stride], values)
         return outside
 
 
