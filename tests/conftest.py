@@ -7,6 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# how long an example takes says more about the machine than about the code
+settings.register_profile("project", deadline=None)
+settings.load_profile("project")
 
 # nnU-Net's spawned workers import torch for seconds each, and waiting threads must not spin
 os.environ.setdefault("nnUNet_n_proc_DA", "1")
