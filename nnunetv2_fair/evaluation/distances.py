@@ -17,6 +17,8 @@ from scipy.spatial.distance import cdist
 
 #: Up to this many pairs of points all their distances are computed.
 _FEW_PAIRS = 200_000
+#: Points whose distances to all others are in memory together: few stay in the processor's cache.
+_ROWS_OF_PAIRS = 64
 #: Up to this many points a k-d tree is ready before a table is filled.
 _FEW_POINTS = 4000
 #: Rows around a point that are looked up before it goes to the tree.
@@ -40,8 +42,7 @@ def distances_both_ways(
     """
     if len(first) * len(second) <= _FEW_PAIRS:
         step = np.asarray(spacing, dtype=float)
-        squared = cdist(first * step, second * step, "sqeuclidean")
-        return np.sqrt(squared.min(axis=1)), np.sqrt(squared.min(axis=0))
+        return _by_all_pairs(first * step, second * step)
     return nearest_distances(first, second, spacing), nearest_distances(second, first, spacing)
 
 
@@ -78,6 +79,17 @@ def nearest_distances(
     if left.any():
         distances[left] = _by_tree(points[left], targets, step)
     return distances
+
+
+def _by_all_pairs(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    there = np.empty(len(first))
+    back = np.full(len(second), np.inf)
+    for start in range(0, len(first), _ROWS_OF_PAIRS):
+        rows = slice(start, start + _ROWS_OF_PAIRS)
+        squared = cdist(first[rows], second, "sqeuclidean")
+        there[rows] = squared.min(axis=1)
+        np.minimum(back, squared.min(axis=0), out=back)
+    return np.sqrt(there), np.sqrt(back)
 
 
 def _by_tree(points: np.ndarray, targets: np.ndarray, step: np.ndarray) -> np.ndarray:
