@@ -2,8 +2,9 @@
 
 Hiding the counts of small groups is not enough: what all others leave of the total is the hidden
 one. So further counts are hidden until every small group could, for all that is published, have
-nobody in it or as many as a small group may have. That is checked by linear programming over every
-combination of attributes that a person could have, with all the knowledge that a reader has.
+nobody in it or as many as a small group may have. That is checked by linear and integer programs
+over every combination of attributes that a person could have, with all the knowledge that a reader
+has.
 
 Source: Fischetti and Salazar (2001), Solving the cell suppression problem on tabular data with
 linear constraints, Management Science 47(7), for the readers' side (the attacker's two linear
@@ -16,8 +17,8 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
-from scipy.optimize import linprog
+
+from nnunetv2_fair.evaluation.reader_knowledge import Knowledge
 
 #: Groups with fewer patients are small.
 FEWEST = 5
@@ -33,7 +34,6 @@ _PLUS = "+"
 
 # beyond, the programs take too long: intersections are then not told at all
 _MOST_PROFILES = 2000
-_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -248,32 +248,17 @@ class _System:
     def _is_exposed(self, cell: Cell) -> bool:
         """Return whether readers can tell more than that the group is small."""
         fewest = 1 if cell[1] == UNKNOWN else 0  # that some are unknown shows
-        patients, cases = self._range(cell)
-        for low, high in (patients, cases):
-            if low > fewest + _TOLERANCE or high < self._most - _TOLERANCE:
-                return True
-        return False
+        inside = self._cells[cell].astype(float)
+        nothing = np.zeros(self.n_profiles)
+        known = self._knowledge()
+        # few cases are as few patients, and many patients are as many cases
+        could_be_few = known.allows(np.r_[nothing, inside], fewest)
+        return not (could_be_few and known.allows(np.r_[-inside, nothing], -self._most))
 
-    def _range(self, cell: Cell) -> tuple[tuple[float, float], tuple[float, float]]:
-        """Return the fewest and most patients, and cases, that a group could have."""
-        n = self.n_profiles
-        equal, equal_to, at_most, limits = self._knowledge()
-        bounds = np.stack([np.zeros(2 * n), np.where(np.tile(self._never, 2), 0, np.inf)], axis=1)
-        ends = []
-        for half in (0, 1):
-            target = np.zeros(2 * n)
-            target[half * n : (half + 1) * n] = self._cells[cell]
-            for sign in (1, -1):
-                found = linprog(sign * target, at_most, limits, equal, equal_to, bounds)
-                # everything is bounded by the totals, and the truth is a solution
-                ends.append(sign * found.fun)
-        return (ends[0], ends[1]), (ends[2], ends[3])
-
-    def _knowledge(self) -> tuple[sparse.csr_matrix, np.ndarray, sparse.csr_matrix, np.ndarray]:
-        """Return the equations and inequalities that readers know of."""
-        n = self.n_profiles
-        nothing = np.zeros(n)
-        everyone = np.ones(n)
+    def _knowledge(self) -> Knowledge:
+        """Return what readers know of the counts as they are told now."""
+        nothing = np.zeros(self.n_profiles)
+        everyone = np.ones(self.n_profiles)
         equal = [np.r_[everyone, nothing], np.r_[nothing, everyone]]
         equal_to = [self._n_patients.sum(), self._n_cases.sum()]
         at_most, limits = [], []
@@ -294,15 +279,12 @@ class _System:
             else:
                 equal += [np.r_[inside, nothing], np.r_[nothing, inside]]
                 equal_to += [self._n_patients[members].sum(), self._n_cases[members].sum()]
-        # nobody is a patient without a case
-        rows = sparse.hstack([sparse.identity(n), -sparse.identity(n)])
-        if at_most:
-            rows = sparse.vstack([rows, sparse.csr_matrix(np.array(at_most))])
-        return (
-            sparse.csr_matrix(np.array(equal)),
+        return Knowledge(
+            np.array(equal),
             np.array(equal_to),
-            sparse.csr_matrix(rows),
-            np.r_[np.zeros(n), np.array(limits)],
+            np.array(at_most).reshape(-1, 2 * self.n_profiles),
+            np.array(limits),
+            self._never,
         )
 
 

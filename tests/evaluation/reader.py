@@ -89,25 +89,45 @@ class Reader:
                 yield LinearConstraint(np.r_[inside, none], 0, FEWEST - 1)
             elif not reason.startswith("not told"):
                 yield LinearConstraint(np.r_[inside, none], FEWEST, np.inf)
-        # everybody has a case
-        both = np.hstack([-np.eye(n), np.eye(n)])
-        yield LinearConstraint(both, 0, np.inf)
+        # everybody has a case, and every case is somebody's
+        yield LinearConstraint(np.hstack([-np.eye(n), np.eye(n)]), 0, np.inf)
+        yield LinearConstraint(np.hstack([totals["cases"] * np.eye(n), -np.eye(n)]), 0, np.inf)
 
     def possible(self, expression: str, group: str) -> tuple[float, float, float, float]:
-        """Return the fewest and most patients, fewest and most cases, of a group."""
-        n = len(self.profiles)
-        inside, none = self.members(expression, group), np.zeros(n)
+        """Return the fewest and most patients, fewest and most cases, of a group.
+
+        HiGHS's presolve takes some of these programs to a wrong optimum and calls it optimal, so
+        each is solved without it too, and the range spans only what whole numbers show that agree
+        with all that is known.
+        """
+        inside, none = self.members(expression, group), np.zeros(len(self.profiles))
         constraints = list(self.constraints())
         found = []
         for target in (np.r_[inside, none], np.r_[none, inside]):
             for sign in (1, -1):
-                solved = milp(
-                    sign * target, constraints=constraints, integrality=np.ones(2 * n),
-                    bounds=Bounds(0, np.inf),
-                )  # fmt: skip
-                assert solved.success, solved.message  # the truth is possible
-                found.append(round(sign * solved.fun))
+                shown = [
+                    sign * round(target @ numbers)
+                    for presolve in (False, True)
+                    if (numbers := self._solved(sign * target, constraints, presolve)) is not None
+                ]
+                assert shown  # the truth is possible
+                found.append(sign * min(shown))
         return found[0], found[1], found[2], found[3]
+
+    @staticmethod
+    def _solved(
+        target: np.ndarray, constraints: list[LinearConstraint], presolve: bool
+    ) -> np.ndarray | None:
+        """Return whole numbers that keep all constraints with a small target, if any are found."""
+        solved = milp(
+            target, constraints=constraints, integrality=np.ones(len(target)),
+            bounds=Bounds(0, np.inf), options={"presolve": presolve},
+        )  # fmt: skip
+        if solved.x is None:
+            return None
+        numbers = np.round(solved.x)
+        kept = [(c.lb <= c.A @ numbers) & (c.A @ numbers <= c.ub) for c in constraints]
+        return numbers if (numbers >= 0).all() and all(np.all(k) for k in kept) else None
 
     def sum_can_be_told(self, metric: str, label: str, expression: str, group: str) -> bool:
         """Return whether the sum of a metric over a group follows from means and counts."""
