@@ -231,7 +231,7 @@ people_strategy = st.lists(
     [("m", "", 7), ("f", "o", 5), ("f", "e", 5), ("f", "y", 1), ("f", "o", 1), ("f", "", 1),
      ("", "y", 1), ("", "y", 1), ("m", "", 6)], ("sex", "age", "sex+age"),
 )  # fmt: skip
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_small_group_of_any_table_can_be_worked_out(tmp_path_factory, cells, expressions):
     people = [
         {"sex": sex, "age": age, "patient": f"p{index}_{i // 2}"}
