@@ -5,7 +5,7 @@ Source: MAMA-MIA challenge 2025, task 1, scoring_task1.py and metrics.py of the 
 
 import math
 import multiprocessing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
@@ -214,10 +214,13 @@ def challenge_table(
 def _measure_all(pairs: Sequence[CasePair], processes: int) -> list[ChallengeMeasures]:
     if not pairs:
         raise EvaluationError("No case has a prediction: there is nothing to score.")
-    show = {"total": len(pairs), "desc": "Scoring as the challenge", "unit": "case"}
+
+    def shown(results: Iterable[ChallengeMeasures]) -> list[ChallengeMeasures]:
+        return list(tqdm(results, "Scoring as the challenge", len(pairs), unit="case"))
+
     if processes <= 1:
-        return list(tqdm(map(measure_challenge_case, pairs), **show))
+        return shown(map(measure_challenge_case, pairs))
     # spawn, as forking a process with threads (tqdm, SimpleITK) may hang
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as executor:
-        return list(tqdm(executor.map(measure_challenge_case, pairs), **show))
+        return shown(executor.map(measure_challenge_case, pairs))
