@@ -50,11 +50,16 @@ def check_file(path: Path) -> CheckedFile:
         return _check_nifti(path)
     if name.endswith((".mha", ".mhd")):
         _check_meta_image(path)
+    return CheckedFile(file_hash(path), 0)
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, as 64 hex digits."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             digest.update(block)
-    return CheckedFile(digest.hexdigest(), 0)
+    return digest.hexdigest()
 
 
 def _check_nifti(path: Path) -> CheckedFile:

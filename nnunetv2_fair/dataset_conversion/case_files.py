@@ -22,6 +22,7 @@ from nnunetv2_fair.dataset_conversion.volumes import (
     write_volume,
 )
 from nnunetv2_fair.errors import ConversionError, FairError, shorten
+from nnunetv2_fair.integrity import file_hash
 
 #: 2D files without spacing, read by nnU-Net's ``NaturalImage2DIO``.
 PICTURE_ENDINGS = (".png",)
@@ -137,15 +138,6 @@ def fingerprint(*settings: object, files: Sequence[Path] = ()) -> str:
     for path in files:
         status = path.stat()
         digest.update(f"{path.name}|{status.st_size}|{status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
-
-
-def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, as 64 hex digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
     return digest.hexdigest()
 
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from nnunetv2_fair.dataset_conversion.case_files import CaseJob, fingerprint
 from nnunetv2_fair.dataset_conversion.conversion_log import UNKNOWN, ConversionLog, Skipped
@@ -53,6 +52,7 @@ from nnunetv2_fair.dataset_conversion.fairseg_people import (
 )
 from nnunetv2_fair.dataset_conversion.fairseg_search import FoundFiles, find_files
 from nnunetv2_fair.dataset_conversion.fairseg_settings import FairSegSettings
+from nnunetv2_fair.dataset_conversion.foreground_search import all_masks_empty
 from nnunetv2_fair.dataset_conversion.names import safe_case_name
 from nnunetv2_fair.dataset_conversion.parallel import map_unordered
 from nnunetv2_fair.dataset_conversion.writer import DatasetDescription, DatasetPlan
@@ -244,13 +244,9 @@ def _job(file: _File, part: Part, settings: FairSegSettings) -> CaseJob:
 
 
 def _refuse_empty_masks(jobs: Sequence[CaseJob], settings: FairSegSettings) -> None:
-    """Read masks until one marks something; a release with empty masks has been reported."""
-    for job in tqdm(jobs, desc="looking for labels", unit="case", delay=2, leave=False):
-        try:
-            if job.load().mask.any():
-                return
-        except ConversionError:
-            return  # said with all others when it is written
+    """Refuse masks without foreground: a release with such masks has been reported."""
+    if not all_masks_empty(jobs, "labels"):
+        return
     raise ConversionError(
         f"{settings.folder}: all {len(jobs)} masks hold nothing but 0, so there is nothing to "
         "learn. Expected -1 (rim) and -2 (cup). Converting the masks to unsigned numbers sets "

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Literal
 
 import pandas as pd
-from tqdm import tqdm
 
 from nnunetv2_fair.dataset_conversion.case_files import CaseJob, fingerprint
 from nnunetv2_fair.dataset_conversion.conversion_log import ConversionLog, Skipped
+from nnunetv2_fair.dataset_conversion.foreground_search import all_masks_empty
 from nnunetv2_fair.dataset_conversion.holdout import choose_test_patients
 from nnunetv2_fair.dataset_conversion.metadata import Metadata, Row
 from nnunetv2_fair.dataset_conversion.names import case_name_problems, safe_case_name
@@ -260,13 +260,9 @@ def _jobs(
 
 
 def _refuse_empty_masks(jobs: Sequence[CaseJob], path: Path) -> None:
-    """Read masks until one marks something."""
-    for job in tqdm(jobs, desc="looking for nodules", unit="case", delay=2, leave=False):
-        try:
-            if job.load().mask.any():
-                return
-        except ConversionError:
-            return  # said with all others when it is written
+    """Refuse masks without foreground."""
+    if not all_masks_empty(jobs, "nodules"):
+        return
     raise ConversionError(
         f"{path}: the masks of all {len(jobs)} chosen frames hold nothing but 0, so there is "
         "nothing to learn. Was the file written completely? Download it again."

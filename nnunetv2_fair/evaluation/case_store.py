@@ -16,12 +16,12 @@ from typing import Any, TextIO
 
 from nnunetv2_fair import __version__
 from nnunetv2_fair.evaluation.cases import CaseMeasures, CasePair, CaseTask, LabelMeasures
+from nnunetv2_fair.integrity import file_hash
 from nnunetv2_fair.paths import MEASURED_CASES
 
 logger = logging.getLogger(__name__)
 
 _SHARD = re.compile(r"measured_cases_(\d+)_of_(\d+)\.jsonl")
-_BLOCK = 1 << 20
 
 
 class CaseStore:
@@ -68,7 +68,7 @@ class CaseStore:
             return None
         files = [path for path in (pair.reference, pair.prediction) if path is not None]
         try:
-            return found.get(tuple(map(_file_hash, files)))
+            return found.get(tuple(map(file_hash, files)))
         except OSError:
             return None  # measuring it says what is wrong
 
@@ -150,11 +150,3 @@ def _fingerprint(task: CaseTask) -> str:
     known = None if task.known is None else sorted(task.known)
     about = [__version__, task.metrics, task.tolerance, regions, task.ignore, known]
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()
-
-
-def _file_hash(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

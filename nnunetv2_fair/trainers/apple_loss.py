@@ -3,18 +3,17 @@
 from typing import Any, Protocol
 
 import torch
-from torch import nn
 
 from nnunetv2_fair.losses.monitor import MonitoredLoss
 from nnunetv2_fair.networks.perturbation import PerturbedOutput
-from nnunetv2_fair.trainers.adversary import Adversary
+from nnunetv2_fair.trainers.adversarial_game import AdversarialGame
 
 
 class _AllReduce(Protocol):
     def __call__(self, values: torch.Tensor, /) -> torch.Tensor: ...
 
 
-class AppleLoss(nn.Module):
+class AppleLoss(AdversarialGame):
     """``beta L_seg + L_fair`` in training, nnU-Net's loss in validation (Eqs. 4 to 6).
 
     ``L_seg`` is half of nnU-Net's loss. In a training step the discriminator learns from the
@@ -26,33 +25,14 @@ class AppleLoss(nn.Module):
     """
 
     def __init__(self, segmentation: MonitoredLoss, beta: float) -> None:
-        super().__init__()
-        self.segmentation = segmentation
+        super().__init__(segmentation)
         self.beta = beta
-        #: Whom the generator plays against; set when training begins.
-        self.adversary: Adversary | None = None
-        self._groups: torch.Tensor | None = None
         # sums over the steps of an epoch of L_seg, |delta|/|f_o|, and 1; on the training device
         self._sums: torch.Tensor | None = None
 
-    @property
-    def loss(self) -> nn.Module:
-        """The segmentation loss without the monitor."""
-        return self.segmentation.loss
-
-    def set_batch(self, groups: torch.Tensor, *, training: bool) -> None:
-        """Say which groups the samples of the coming batch are in.
-
-        Args:
-            groups: ``(B,)`` int, -1 for unknown.
-            training: Whether the batch belongs to a training step.
-        """
-        self.segmentation.set_batch(groups, training=training)
-        self._groups = groups if training else None
-
     def forward(self, output: Any, target: Any) -> torch.Tensor:
         """Return the loss of the batch: a scalar."""
-        groups, self._groups = self._groups, None
+        groups = self.take_groups()
         if not isinstance(output, PerturbedOutput) or groups is None or self.adversary is None:
             return self.segmentation(output, target)
         segmentation = self.segmentation(output.segmentation, target) / 2
