@@ -52,39 +52,58 @@ def add_conversion_arguments(parser: argparse.ArgumentParser, name: str | None =
     )
 
 
-def add_picture_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that the converters of 2D pictures share."""
-    parser.add_argument("--table", type=Path, help="table file (metadata.csv, .tsv or .xlsx)")
-    parser.add_argument("--sheet", help="sheet of an XLSX file (the first by default)")
-    parser.add_argument(
-        "--columns",
-        nargs="+",
-        default=[],
-        metavar="WHAT=COLUMN",
-        help="columns of the table, such as image=filename patient=subject sex=Gender, or a "
-        "JSON file with such pairs",
-    )
-    parser.add_argument(
-        "--unknown",
-        nargs="+",
-        default=[],
-        metavar="TEXT",
-        help="cell contents that mean unknown, beside the empty cell",
-    )
+def add_columns_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """Add ``--columns``, which :func:`column_map` reads; ``meaning`` is its help."""
+    parser.add_argument("--columns", nargs="+", default=[], metavar="WHAT=COLUMN", help=meaning)
+
+
+def add_unknown_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """Add ``--unknown``, cell contents without a level; ``meaning`` is its help."""
+    parser.add_argument("--unknown", nargs="+", default=[], metavar="TEXT", help=meaning)
+
+
+def add_values_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """Add ``--values``, which :func:`value_maps` reads; ``meaning`` is its help."""
     parser.add_argument(
         "--values",
         nargs="+",
         action="append",
         default=[],
         metavar="ATTRIBUTE OLD=NEW",
-        help="levels that cell contents mean, such as: --values sex F=female M=male",
+        help=meaning,
     )
-    parser.add_argument(
-        "--resize",
-        nargs=2,
-        type=int,
-        metavar=("ROWS", "COLUMNS"),
-        help="size of all images (images linearly, masks by nearest neighbour)",
+
+
+def add_resize_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """Add ``--resize``, which :func:`size_of` reads; ``meaning`` is its help."""
+    parser.add_argument("--resize", nargs=2, type=int, metavar=("ROWS", "COLUMNS"), help=meaning)
+
+
+def add_unpaired_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """Add ``--unpaired``, what to do with files or rows alone; ``meaning`` is its help."""
+    parser.add_argument("--unpaired", choices=("error", "skip"), default="error", help=meaning)
+
+
+def add_picture_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that the converters of 2D pictures share."""
+    parser.add_argument("--table", type=Path, help="table file (metadata.csv, .tsv or .xlsx)")
+    parser.add_argument("--sheet", help="sheet of an XLSX file (the first by default)")
+    add_columns_argument(
+        parser,
+        "columns of the table, such as image=filename patient=subject sex=Gender, or a "
+        "JSON file with such pairs",
+    )
+    add_unknown_argument(
+        parser,
+        "cell contents that mean unknown, beside the empty cell",
+    )
+    add_values_argument(
+        parser,
+        "levels that cell contents mean, such as: --values sex F=female M=male",
+    )
+    add_resize_argument(
+        parser,
+        "size of all images (images linearly, masks by nearest neighbour)",
     )
     parser.add_argument(
         "--test-ratio",
@@ -93,6 +112,11 @@ def add_picture_arguments(parser: argparse.ArgumentParser) -> None:
         help="share of patients for the test part, chosen so that groups keep their shares",
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of that choice")
+
+
+def size_of(numbers: Sequence[int] | None) -> tuple[int, int] | None:
+    """Return (rows, columns) of a flag such as ``--resize``; None if it is not given."""
+    return (numbers[0], numbers[1]) if numbers else None
 
 
 def processes_of(args: argparse.Namespace) -> int:

@@ -7,8 +7,11 @@ from pathlib import Path
 from nnunetv2_fair.cli.common import command_parser, run
 from nnunetv2_fair.cli.conversion_arguments import (
     add_conversion_arguments,
+    add_resize_argument,
+    add_unpaired_argument,
     convert,
     processes_of,
+    size_of,
 )
 
 
@@ -54,12 +57,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar=("ROWS", "COLUMNS"),
         help="cut out the middle (512 512 in the FairSeg paper)",
     )
-    parser.add_argument(
-        "--resize",
-        nargs=2,
-        type=int,
-        metavar=("ROWS", "COLUMNS"),
-        help="size of all images, after the crop (images linearly, masks by nearest neighbour)",
+    add_resize_argument(
+        parser,
+        "size of all images, after the crop (images linearly, masks by nearest neighbour)",
     )
     parser.add_argument(
         "--image-key", metavar="NAME", help="array of the image, such as oct_fundus"
@@ -71,11 +71,9 @@ def _parser() -> argparse.ArgumentParser:
         help="share of people for a test part of your own (0.2 where nothing else tells)",
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of that choice")
-    parser.add_argument(
-        "--unpaired",
-        choices=("error", "skip"),
-        default="error",
-        help="files that lists or table name but that are not there: refuse, or go on without",
+    add_unpaired_argument(
+        parser,
+        "files that lists or table name but that are not there: refuse, or go on without",
     )
     return parser
 
@@ -94,8 +92,8 @@ def _convert(args: argparse.Namespace) -> None:
         regions=args.regions,
         image_key=args.image_key,
         mask_key=args.mask_key,
-        crop=tuple(args.center_crop) if args.center_crop else None,
-        size=tuple(args.resize) if args.resize else None,
+        crop=size_of(args.center_crop),
+        size=size_of(args.resize),
         test_ratio=args.test_ratio,
         seed=args.seed,
         unpaired=args.unpaired,

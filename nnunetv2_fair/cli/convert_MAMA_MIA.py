@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from nnunetv2_fair.cli.common import command_parser, run
 from nnunetv2_fair.cli.conversion_arguments import (
     add_conversion_arguments,
+    add_unpaired_argument,
     convert,
     processes_of,
 )
@@ -41,11 +42,9 @@ def _parser() -> argparse.ArgumentParser:
         help="normalise by mean and standard deviation over all phases of the examination, as the "
         "authors of MAMA-MIA recommend, instead of nnU-Net's normalisation of each channel",
     )
-    parser.add_argument(
-        "--unpaired",
-        choices=("error", "skip"),
-        default="error",
-        help="patients who lack images, mask or row: refuse, or leave out and count by group",
+    add_unpaired_argument(
+        parser,
+        "patients who lack images, mask or row: refuse, or leave out and count by group",
     )
     parser.add_argument(
         "--test-ratio",

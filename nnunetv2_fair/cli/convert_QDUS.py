@@ -10,6 +10,7 @@ from nnunetv2_fair.cli.conversion_arguments import (
     column_map,
     convert,
     processes_of,
+    size_of,
     value_maps,
 )
 from nnunetv2_fair.errors import UsageError
@@ -52,7 +53,7 @@ def _convert(args: argparse.Namespace) -> None:
         sex_map=values.get("sex"),
         unknown=tuple(args.unknown),
         sheet=args.sheet,
-        size=tuple(args.resize) if args.resize else None,
+        size=size_of(args.resize),
         test_ratio=args.test_ratio,
         seed=args.seed,
     )

@@ -7,7 +7,12 @@ from pathlib import Path
 from nnunetv2_fair.cli.common import command_parser, run
 from nnunetv2_fair.cli.conversion_arguments import (
     add_conversion_arguments,
+    add_resize_argument,
+    add_unknown_argument,
+    add_unpaired_argument,
+    add_values_argument,
     convert,
+    size_of,
     value_maps,
 )
 
@@ -27,38 +32,26 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--every", type=int, default=5, metavar="N", help="take every N-th frame of each clip"
     )
-    parser.add_argument(
-        "--resize",
-        nargs=2,
-        type=int,
-        metavar=("ROWS", "COLUMNS"),
-        help="size of all frames (256 256 in the APPLE paper; images linearly, masks by nearest "
+    add_resize_argument(
+        parser,
+        "size of all frames (256 256 in the APPLE paper; images linearly, masks by nearest "
         "neighbour); the original size by default",
     )
     parser.add_argument(
         "--test-ratio", type=float, default=0.3, help="share of clips for the test part"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the choice of the test part")
-    parser.add_argument(
-        "--unknown",
-        nargs="+",
-        default=[],
-        metavar="TEXT",
-        help="cell contents that mean unknown, beside the empty cell",
+    add_unknown_argument(
+        parser,
+        "cell contents that mean unknown, beside the empty cell",
     )
-    parser.add_argument(
-        "--values",
-        nargs="+",
-        action="append",
-        default=[],
-        metavar="ATTRIBUTE OLD=NEW",
-        help="levels that cell contents mean, such as: --values sex w=female",
+    add_values_argument(
+        parser,
+        "levels that cell contents mean, such as: --values sex w=female",
     )
-    parser.add_argument(
-        "--unpaired",
-        choices=("error", "skip"),
-        default="error",
-        help="clips without a row in the table, and the reverse: refuse, or leave out and list",
+    add_unpaired_argument(
+        parser,
+        "clips without a row in the table, and the reverse: refuse, or leave out and list",
     )
     return parser
 
@@ -72,7 +65,7 @@ def _convert(args: argparse.Namespace) -> None:
         name=args.n,
         table=args.table,
         every=args.every,
-        size=tuple(args.resize) if args.resize else None,
+        size=size_of(args.resize),
         test_ratio=args.test_ratio,
         seed=args.seed,
         unknown=tuple(args.unknown),

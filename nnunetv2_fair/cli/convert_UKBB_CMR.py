@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 
 from nnunetv2_fair.cli.common import command_parser, run
 from nnunetv2_fair.cli.conversion_arguments import (
+    add_columns_argument,
     add_conversion_arguments,
+    add_unknown_argument,
+    add_unpaired_argument,
+    add_values_argument,
     column_map,
     convert,
     label_map_of,
@@ -57,28 +61,18 @@ def _parser() -> argparse.ArgumentParser:
         help="labels.csv of Lee et al. (case and numeric ethnicity); needs --values ethnicity",
     )
     parser.add_argument("--sheet", help="sheet of an XLSX file (the first by default)")
-    parser.add_argument(
-        "--columns",
-        nargs="+",
-        default=[],
-        metavar="WHAT=COLUMN",
-        help="columns that are called otherwise, such as participant=ID ethnicity=group; or a "
+    add_columns_argument(
+        parser,
+        "columns that are called otherwise, such as participant=ID ethnicity=group; or a "
         "JSON file with such pairs",
     )
-    parser.add_argument(
-        "--values",
-        nargs="+",
-        action="append",
-        default=[],
-        metavar="ATTRIBUTE OLD=NEW",
-        help="what cell contents mean, such as: --values ethnicity 1=White 2=Black",
+    add_values_argument(
+        parser,
+        "what cell contents mean, such as: --values ethnicity 1=White 2=Black",
     )
-    parser.add_argument(
-        "--unknown",
-        nargs="+",
-        default=[],
-        metavar="TEXT",
-        help="cell contents that mean unknown, beside the empty cell and UK Biobank's -1 and -3",
+    add_unknown_argument(
+        parser,
+        "cell contents that mean unknown, beside the empty cell and UK Biobank's -1 and -3",
     )
     parser.add_argument(
         "--instance",
@@ -135,11 +129,9 @@ def _parser() -> argparse.ArgumentParser:
         "folders called train and test say; 0 for an external set that is only predicted on",
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of that choice")
-    parser.add_argument(
-        "--unpaired",
-        choices=("error", "skip"),
-        default="error",
-        help="participants without row of the table: refuse, or leave out and list",
+    add_unpaired_argument(
+        parser,
+        "participants without row of the table: refuse, or leave out and list",
     )
     parser.add_argument("--licence", help="terms of the data (default: those of UK Biobank)")
     parser.add_argument("--reference", help="where the data come from (default: UK Biobank)")

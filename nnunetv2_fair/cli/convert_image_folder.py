@@ -7,12 +7,14 @@ from nnunetv2_fair.cli.common import command_parser, run
 from nnunetv2_fair.cli.conversion_arguments import (
     add_conversion_arguments,
     add_picture_arguments,
+    add_unpaired_argument,
     column_map,
     convert,
     label_map_of,
     number_lists,
     number_pairs,
     processes_of,
+    size_of,
     value_maps,
 )
 from nnunetv2_fair.errors import UsageError
@@ -99,11 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--channel-name", default="grey", help="name of the channel; nnU-Net normalises by it"
     )
-    parser.add_argument(
-        "--unpaired",
-        choices=("error", "skip"),
-        default="error",
-        help="images without mask or row, and the reverse: refuse, or leave out and list",
+    add_unpaired_argument(
+        parser,
+        "images without mask or row, and the reverse: refuse, or leave out and list",
     )
     parser.add_argument("--licence", default="unknown", help="terms of the data")
     parser.add_argument("--reference", default="", help="where the data come from")
@@ -158,7 +158,7 @@ def _convert(args: argparse.Namespace) -> None:
         rules=MaskRules(label_map, args.threshold),
         color=args.color,
         channel_name=args.channel_name,
-        size=tuple(args.resize) if args.resize else None,
+        size=size_of(args.resize),
         test_ratio=args.test_ratio,
         seed=args.seed,
         unpaired=args.unpaired,
