@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from zlib_ng import zlib_ng
 
 from nnunetv2_fair.errors import DamagedFileError
@@ -162,6 +164,32 @@ class NiftiStream:
                 start += self._read(_NIFTI2_HEADER - len(start))
                 return _nifti2(start, order) if len(start) == _NIFTI2_HEADER else None
         return None
+
+
+def plain_voxels(path: Path) -> NDArray[Any] | None:
+    """Read the voxels of a NIfTI file, in a fraction of the time that SimpleITK takes.
+
+    Returns:
+        The voxels as an array (slowest axis first, as SimpleITK's), in the machine's byte order;
+        None if the file is no NIfTI file, or needs more than copying (scaling, colours).
+
+    Raises:
+        DamagedFileError: If the file is truncated or its compressed data is damaged.
+        OSError: If the file cannot be read.
+    """
+    if not path.name.lower().endswith(NIFTI_ENDINGS):
+        return None
+    with NiftiStream(path) as stream:
+        header = stream.header
+        if header is None or header.dtype is None or not header.is_plain:
+            return None
+        content = b"".join(stream.voxel_blocks(_BLOCK))
+        stream.finish()
+    shape = header.shape
+    while len(shape) > 3 and shape[0] == 1:  # as SimpleITK does
+        shape = shape[1:]
+    voxels = np.frombuffer(content, header.dtype).reshape(shape)
+    return voxels.astype(header.dtype.newbyteorder("="))
 
 
 def _nifti1(header: bytes, order: str) -> NiftiHeader:

@@ -9,7 +9,7 @@ import SimpleITK as sitk  # noqa: N813
 
 from nnunetv2_fair.errors import DamagedFileError
 from nnunetv2_fair.evaluation.masks import _read_plain_nifti, read_label_map
-from nnunetv2_fair.nifti import NiftiStream
+from nnunetv2_fair.nifti import NiftiStream, plain_voxels
 
 VOLUME = (np.arange(5 * 8 * 11).reshape(5, 8, 11) % 7 == 0).astype(np.uint8) * 3
 CODES = {
@@ -54,6 +54,34 @@ def test_axes_of_length_one_are_left_out_as_by_simpleitk(tmp_path: Path, shape: 
     path.write_bytes(nifti1(labels))
     array = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
     assert np.array_equal(read_label_map(path).labels, array.squeeze())
+
+
+@pytest.mark.parametrize("kind", list(CODES))
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    "shape", [(7, 5), (1, 7, 5), (3, 7, 5), (2, 3, 7, 5), (1, 3, 7, 5), (1, 1, 1, 7, 5)]
+)
+def test_plain_voxels_equal_simpleitks(
+    tmp_path: Path, kind: str, order: str, shape: tuple[int, ...]
+) -> None:
+    values = np.arange(np.prod(shape)).reshape(shape) % 120
+    path = tmp_path / "case.nii.gz"
+    path.write_bytes(gzip.compress(nifti1(values.astype(kind), order)))
+    found = plain_voxels(path)
+    expected = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    assert found is not None
+    assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+    assert np.array_equal(found, expected)
+
+
+def test_voxels_that_are_not_plain_are_left_to_others(tmp_path: Path) -> None:
+    path = tmp_path / "case.nii"
+    path.write_bytes(nifti1(VOLUME, slope=2.0))
+    assert plain_voxels(path) is None
+    assert plain_voxels(tmp_path / "case.mha") is None
+    path.write_bytes(nifti1(VOLUME)[:-3])
+    with pytest.raises(DamagedFileError, match="case.nii is truncated"):
+        plain_voxels(path)
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunetv2_fair.errors import ConversionError, DamagedFileError, shorten
+from nnunetv2_fair.errors import ConversionError, DamagedFileError, FairError, shorten
 from nnunetv2_fair.integrity import CheckedFile, check_file
+from nnunetv2_fair.nifti import plain_voxels
 
 if TYPE_CHECKING:
     import SimpleITK
@@ -133,9 +134,14 @@ def read_labels(path: Path) -> NDArray[Any]:
     Raises:
         ConversionError: As :func:`read_image`, and if it holds values that are no integers.
     """
-    import SimpleITK
+    try:
+        labels = plain_voxels(path)
+    except DamagedFileError as error:
+        raise ConversionError(str(error)) from error
+    if labels is None or labels.dtype.kind not in "iu":
+        import SimpleITK
 
-    labels = SimpleITK.GetArrayFromImage(read_image(path))
+        labels = SimpleITK.GetArrayFromImage(read_image(path))
     if labels.dtype.kind in "iu":
         return labels
     whole = np.rint(labels)
@@ -215,28 +221,26 @@ def verify_volume(path: Path, pixels: NDArray[Any], geometry: Geometry) -> None:
         ConversionError: If anything differs.
         OSError: If the disk is full.
     """
-    import SimpleITK
-
     try:
-        image = SimpleITK.ReadImage(str(path))
-    except RuntimeError as error:
+        found = read_header(path).geometry
+        same = (
+            _holds(path, _storable(pixels))
+            # NIfTI stores the geometry as 32-bit floats
+            and np.allclose(found.spacing_mm, geometry.spacing_mm, rtol=1e-5)
+            and np.allclose(found.origin_mm, geometry.origin_mm, rtol=1e-5, atol=1e-3)
+            and np.allclose(found.direction, geometry.direction, atol=1e-4)
+        )
+    except (RuntimeError, FairError) as error:
         _check_space(path)
         raise ConversionError(
-            f"SimpleITK wrote it but cannot read it back: {error}. Does the direction "
+            f"SimpleITK wrote it, but it cannot be read back: {error}. Does the direction "
             f"{geometry.direction} consist of perpendicular unit vectors?"
         ) from error
-    same = (
-        np.array_equal(SimpleITK.GetArrayViewFromImage(image), _storable(pixels))
-        # NIfTI stores the geometry as 32-bit floats
-        and np.allclose(image.GetSpacing(), geometry.spacing_mm, rtol=1e-5)
-        and np.allclose(image.GetOrigin(), geometry.origin_mm, rtol=1e-5, atol=1e-3)
-        and np.allclose(image.GetDirection(), geometry.direction, atol=1e-4)
-    )
     if not same:
         raise ConversionError(
             f"{path.name}, read back, has other pixels, spacing, origin or direction than was "
-            f"written (found {image.GetSpacing()}, {image.GetOrigin()}, {image.GetDirection()}; "
-            f"expected {geometry.spacing_mm}, {geometry.origin_mm}, {geometry.direction})."
+            f"written (found {found.spacing_mm}, {found.origin_mm}, {found.direction}; expected "
+            f"{geometry.spacing_mm}, {geometry.origin_mm}, {geometry.direction})."
         )
 
 
@@ -245,6 +249,16 @@ def geometry_of(image: "SimpleITK.Image") -> Geometry:
     return Geometry(
         tuple(image.GetSpacing()), tuple(image.GetOrigin()), tuple(image.GetDirection())
     )
+
+
+def _holds(path: Path, pixels: NDArray[Any]) -> bool:
+    """Whether a file holds exactly these voxels, and nothing is missing of it."""
+    found = plain_voxels(path)
+    if found is None:
+        import SimpleITK
+
+        found = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path)))
+    return found.dtype == pixels.dtype and np.array_equal(found, pixels)
 
 
 def _storable(pixels: NDArray[Any]) -> NDArray[Any]:
