@@ -80,7 +80,7 @@ def test_voxels_that_are_not_plain_are_left_to_others(tmp_path: Path) -> None:
     assert plain_voxels(path) is None
     assert plain_voxels(tmp_path / "case.mha") is None
     path.write_bytes(nifti1(VOLUME)[:-3])
-    with pytest.raises(DamagedFileError, match="case.nii is truncated"):
+    with pytest.raises(DamagedFileError, match=r"case\.nii is truncated"):
         plain_voxels(path)
 
 
