@@ -35,7 +35,9 @@ ALLOWED = {
         "evaluation.discovery_result",
         "evaluation.text_table",
     },
+    "study": {"evaluation", "report", "subgroups"},
     "cli": {
+        "study",
         "subgroups",
         "dataset_conversion",
         "phantoms",

@@ -1,0 +1,75 @@
+"""The record of a step that has ended well: where and with what it ran, and what it cost."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One start of a step's commands.
+
+    Attributes:
+        started: Date and time with zone, ISO 8601.
+        seconds: Wall time.
+        exit_code: Of the command that failed, or 0; negative for a signal.
+        host: Name of the machine.
+        job: Slurm's job id; empty on a machine without.
+        gpu: Names of the graphics cards that the job could use; empty for none.
+        gpus: How many those are.
+        peak_memory_mb: Most main memory held by the step's processes at a time.
+        continued: Whether it went on from a checkpoint.
+    """
+
+    started: str
+    seconds: float
+    exit_code: int
+    host: str
+    job: str = ""
+    gpu: str = ""
+    gpus: int = 0
+    peak_memory_mb: float = 0.0
+    continued: bool = False
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a step that has ended well.
+
+    Attributes:
+        step: Its name.
+        kind: Its kind.
+        fingerprint: Its fingerprint.
+        attempts: All of its attempts, failed ones included, oldest first; empty if the outcome
+            was there before the study.
+        versions: Of Python and the packages that matter, and ``commit`` of a checkout.
+        taken_over: Whether the outcome was there before the study.
+        facts: As in the plan.
+    """
+
+    step: str
+    kind: str
+    fingerprint: str
+    attempts: tuple[Attempt, ...]
+    versions: dict[str, str] = field(default_factory=dict)
+    taken_over: bool = False
+    facts: dict[str, str] = field(default_factory=dict)
+
+    def write(self, path: Path) -> None:
+        """Write it, under a temporary name first."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.new")
+        temporary.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        temporary.replace(path)
+
+
+def read_record(path: Path) -> Record:
+    """Read a record.
+
+    Raises:
+        OSError: If there is none.
+    """
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    attempts = tuple(Attempt(**entry) for entry in content["attempts"])
+    return Record(**content | {"attempts": attempts})

@@ -1,0 +1,140 @@
+"""What a study is made of: steps, each a few commands whose outcome is a file on disk."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Kind = Literal["prepare", "preprocess", "train", "predict", "evaluate", "merge", "compare", "index"]
+#: Folder of the study's own state, inside the study's folder.
+STATE = ".study"
+PLAN_JSON = f"{STATE}/plan.json"
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one step asks of the machine; what is empty or 0 is left to the cluster.
+
+    Attributes:
+        cpus: Cores.
+        gpus: Graphics cards.
+        memory_mb: Main memory.
+        runtime_min: Time limit of one attempt.
+        partition: Slurm partition.
+        account: Slurm account.
+        constraint: Slurm constraint, such as ``a100``.
+    """
+
+    cpus: int = 1
+    gpus: int = 0
+    memory_mb: int = 4000
+    runtime_min: int = 60
+    partition: str = ""
+    account: str = ""
+    constraint: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One job.
+
+    Attributes:
+        name: Unique in the study, safe as a file name, tells nothing about persons:
+            ``train.d042.2d.nnUNetTrainerAPPLE_sex.f0``.
+        kind: What it does.
+        commands: Programs with their arguments, run one after the other in the study's folder.
+        needs: Names of the steps that must have ended well before.
+        outputs: Files that exist afterwards; relative to the study's folder, or absolute.
+        fingerprint: Hash over everything that its outcome depends on: commands, contents of
+            outside inputs (tables, dataset.json), fingerprints of the steps it needs. A changed
+            one makes the step run again, and with it exactly those that need it.
+        resources: What it asks for.
+        attempts: How often it may be started, continuing after a time limit or a pre-emption.
+        resume: Arguments appended to the last command if ``checkpoint`` exists.
+        checkpoint: File whose existence means that an earlier attempt can be continued.
+        finished: File whose existence without a record of this study means that somebody else has
+            done the step already; it is then taken over, never overwritten. Empty: none.
+        facts: What tables show beside it: dataset, configuration, trainer, fold, part ...
+    """
+
+    name: str
+    kind: Kind
+    commands: tuple[tuple[str, ...], ...]
+    needs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    fingerprint: str = ""
+    resources: Resources = field(default_factory=Resources)
+    attempts: int = 1
+    resume: tuple[str, ...] = ()
+    checkpoint: str = ""
+    finished: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def record(self) -> str:
+        """Where its record lies once it has ended well, relative to the study's folder."""
+        return f"{STATE}/done/{self.name}/{self.fingerprint}.json"
+
+    @property
+    def log(self) -> str:
+        """Where all its attempts write to, relative to the study's folder."""
+        return f"logs/{self.name}.log"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All steps of a study, each behind those that it needs.
+
+    Attributes:
+        title: Name of the study.
+        steps: By name, in an order in which they could run one after the other.
+        setup: Shell lines before every step, such as ``module load`` and ``source activate``.
+        environment: Variables set for every step; nnU-Net's three folders among them.
+        container: Command that every step is run in, such as ``apptainer exec --nv image.sif``.
+    """
+
+    title: str
+    steps: Mapping[str, Step]
+    setup: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    container: tuple[str, ...] = ()
+
+    def write(self, folder: Path) -> None:
+        """Write the plan into a study's folder, under a temporary name first."""
+        path = folder / PLAN_JSON
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.new")
+        content = asdict(self) | {"steps": [asdict(step) for step in self.steps.values()]}
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        temporary.replace(path)
+
+
+def read_plan(folder: Path) -> Plan:
+    """Read the plan of a study's folder.
+
+    Raises:
+        OSError: If there is none.
+    """
+    content = json.loads((folder / PLAN_JSON).read_text(encoding="utf-8"))
+    steps = [_step(entry) for entry in content["steps"]]
+    return Plan(
+        content["title"],
+        {step.name: step for step in steps},
+        tuple(content["setup"]),
+        content["environment"],
+        tuple(content["container"]),
+    )
+
+
+def _step(entry: dict[str, Any]) -> Step:
+    return Step(
+        **entry
+        | {
+            "commands": tuple(tuple(command) for command in entry["commands"]),
+            "needs": tuple(entry["needs"]),
+            "outputs": tuple(entry["outputs"]),
+            "resume": tuple(entry["resume"]),
+            "resources": Resources(**entry["resources"]),
+        }
+    )
