@@ -43,6 +43,6 @@ def choose_test_patients(strata: Mapping[str, Sequence[str]], ratio: float, seed
         raise ConversionError(
             f"A test part of {ratio:g} cannot be taken from {len(patients)} patients: training "
             "and test part need at least one each. Choose another --test-ratio (0 for no test "
-            "part), or name the parts with --split-column."
+            "part)."
         )
     return chosen
