@@ -84,7 +84,7 @@ class Patient:
 
     @property
     def age(self) -> float | None:
-        return None if self.number % 11 == 10 else 34.5 + 3 * self.number % 51
+        return None if self.number % 11 == 10 else 34.5 + 3 * self.number % 84
 
     def tumour(self) -> NDArray[np.uint8]:
         """Return the experts' mask."""

@@ -73,7 +73,7 @@ class Download:
         """Return a clip's row: clip 3 has no sex, clip 6 no age, clip 9 hardly anything."""
         cells = dict.fromkeys(HEADER, "")
         cells |= {"annot_id": f"{clip}_", "size_x": "1.2", "size_y": "0.9", "size_z": "1.5",
-                  "location": "Right", "age": str(28 + 5 * clip % 60),
+                  "location": "Right", "age": str(28 + 5 * clip % 65),
                   "sex": "Male" if clip % 3 == 0 else "Female", "ti-rads_composition": "solid",
                   "ti-rads_level": f"TR{3 + clip % 3}",
                   "histopath_diagnosis": "benign" if clip % 2 else "malignant"}  # fmt: skip
