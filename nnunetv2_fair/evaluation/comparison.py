@@ -18,16 +18,21 @@ from nnunetv2_fair.evaluation.comparison_checks import (
     model_names,
 )
 from nnunetv2_fair.evaluation.comparison_result import (
+    HIGHER_IS_FAIRER,
+    OVERALL_MEAN,
+    WORST_GROUP_MEAN,
     Difference,
     ModelComparison,
     ModelDifferences,
     ModelScores,
     PairedComparison,
+    RankRange,
 )
 from nnunetv2_fair.evaluation.effects import holm
 from nnunetv2_fair.evaluation.estimates import Estimates, GapKey, Summaries
 from nnunetv2_fair.evaluation.evaluator import versions
 from nnunetv2_fair.evaluation.intervals import NO_INTERVAL, Sources, expanded_interval
+from nnunetv2_fair.evaluation.ranks import rank_ranges
 from nnunetv2_fair.evaluation.result import EvaluationResult, Interval, MetricInfo
 from nnunetv2_fair.evaluation.statistics import (
     Observations,
@@ -243,6 +248,7 @@ def _compare(
         group_cases={name: int((groups == i).sum()) for i, name in enumerate(names)},
         group_patients=dict(zip(names, counts, strict=True)),
         left_out=left_out,
+        ranks=_ranks(paired, n_patients),
     )
     return entry, int((known & ~complete).sum())
 
@@ -326,6 +332,43 @@ def _differences(paired: _Paired, model: int, n_patients: int) -> ModelDifferenc
             for name in gaps
         },
     )
+
+
+def _ranks(paired: _Paired, n_patients: int) -> dict[str, dict[str, RankRange]]:
+    """Return the ranks of all models by every measure."""
+    if n_patients < paired.sizeable or not paired.settings.n_bootstrap:
+        return {}
+    first, models = paired.estimates[0], range(len(paired.models))
+    higher = paired.metric.better == "higher"
+    whole = Sources(np.ones(1), np.array([first.overall.size]))
+    with np.errstate(invalid="ignore"):  # infinite values have no variance
+        variances = first.drawn.means[:, paired.enough].var(axis=0)
+    groups = Sources(variances, first.sizes[paired.enough])
+
+    def scores(summaries: Sequence[Summaries]) -> dict[str, list[np.ndarray]]:
+        found = {
+            OVERALL_MEAN: [summary.overall_mean for summary in summaries],
+            WORST_GROUP_MEAN: [paired.worst(summary.means) for summary in summaries],
+        }
+        gaps = [paired.gaps(model, summaries[model]) for model in models]
+        return found | {name: [by_model[name] for by_model in gaps] for name in gaps[0]}
+
+    values = scores([estimates.data for estimates in paired.estimates])
+    drawn = scores([estimates.drawn for estimates in paired.estimates])
+    ranks: dict[str, dict[str, RankRange]] = {}
+    for measure in values:
+        is_score = measure in (OVERALL_MEAN, WORST_GROUP_MEAN)
+        found = rank_ranges(
+            np.array(values[measure], dtype=float),
+            np.stack(drawn[measure], axis=-1),
+            higher_is_better=higher if is_score else measure in HIGHER_IS_FAIRER,
+            confidence=paired.settings.confidence,
+            sources=whole if measure == OVERALL_MEAN else groups,
+        )
+        by_model = {m: r for m, r in zip(paired.models, found, strict=True) if r is not None}
+        if by_model:
+            ranks[measure] = by_model
+    return ranks
 
 
 def _corrected(entries: Sequence[PairedComparison]) -> tuple[PairedComparison, ...]:
@@ -431,6 +474,10 @@ def _definitions(settings: StatisticsSettings) -> Mapping[str, str]:
         "gap_difference": "Fairness measure of the model minus that of the baseline. Fairness gaps "
         "are compared by magnitude. Below 0 the model is fairer, except for equity-scaled scores, "
         "where above 0 is better.",
+        "rank": f"Ranks a model can have, 1 being the best, with {settings.confidence:.0%} "
+        "confidence for all models together: 1 plus the number of models shown to be better, to "
+        "the number of models minus those shown to be worse, in the same resamples of patients. "
+        "Models whose ranges overlap are not put in an order.",
         "worst_group": "Group with the worst mean; for the difference each model's own worst group "
         "is taken, which may be different groups.",
         "paired_test": "Two-sided Wilcoxon signed-rank test of the differences per unit.",

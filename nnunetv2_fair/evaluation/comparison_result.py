@@ -11,10 +11,27 @@ from nnunetv2_fair.evaluation.result import Interval, MetricInfo, interval_from_
 from nnunetv2_fair.paths import COMPARISON_JSON
 from nnunetv2_fair.subgroups.table import replace_file
 
-COMPARISON_FORMAT = 2
+COMPARISON_FORMAT = 3
 
 #: Fairness measures of which more is fairer; of all others less (in magnitude) is fairer.
 HIGHER_IS_FAIRER = frozenset({"es_std", "es_absolute"})
+
+#: Keys of :attr:`PairedComparison.ranks` beside the fairness measures.
+OVERALL_MEAN = "overall_mean"
+WORST_GROUP_MEAN = "worst_group_mean"
+
+
+@dataclass(frozen=True)
+class RankRange:
+    """Ranks that a model can have; 1 is the best.
+
+    Attributes:
+        first: Best rank it can have.
+        last: Worst rank it can have; equal to ``first`` where the data settle it.
+    """
+
+    first: int
+    last: int
 
 
 @dataclass(frozen=True)
@@ -95,6 +112,9 @@ class PairedComparison:
         group_cases: Group -> number of these cases.
         group_patients: Group -> number of patients they come from.
         left_out: Groups that enter no gap and no worst group, with the reason.
+        ranks: ``overall_mean``, ``worst_group_mean`` or a fairness measure (keys as in
+            :class:`ModelScores`) -> model -> ranks it can have; models and measures that cannot
+            be ranked are absent. Fairness gaps are ranked by magnitude.
     """
 
     attribute: str
@@ -107,6 +127,7 @@ class PairedComparison:
     group_cases: Mapping[str, int] = field(default_factory=dict)
     group_patients: Mapping[str, int] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    ranks: Mapping[str, Mapping[str, RankRange]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -250,4 +271,8 @@ def _entry(entry: Mapping[str, Any]) -> PairedComparison:
         group_cases=entry["group_cases"],
         group_patients=entry["group_patients"],
         left_out=entry["left_out"],
+        ranks={
+            measure: {model: RankRange(**ranks) for model, ranks in by_model.items()}
+            for measure, by_model in entry["ranks"].items()
+        },
     )

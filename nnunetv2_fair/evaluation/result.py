@@ -309,8 +309,13 @@ class EvaluationResult:
         replace_file(folder / SUMMARY_JSON, text + "\n")
 
     @classmethod
-    def read(cls, folder: Path) -> "EvaluationResult":
+    def read(cls, folder: Path, *, with_cases: bool = True) -> "EvaluationResult":
         """Read what :meth:`write` wrote.
+
+        Args:
+            folder: Where it was written.
+            with_cases: Whether to read ``per_case.csv``; without, ``per_case`` has no rows, and
+                nobody who only needs the summary has single persons in memory.
 
         Raises:
             EvaluationError: If a file is missing or of another format.
@@ -325,7 +330,7 @@ class EvaluationResult:
                     "Evaluate again with this version of nnunetv2_fair."
                 )
             metrics = tuple(MetricInfo(**metric) for metric in content["metrics"])
-            if content["shareable"]:
+            if content["shareable"] or not with_cases:
                 per_case = no_cases(content["attributes"], metrics)
             else:
                 _require(folder / PER_CASE_CSV)
