@@ -52,7 +52,8 @@ def train_and_evaluate(
 
 
 def test_tusc(nnunet_folders: dict[str, Path], tmp_path: Path) -> None:
-    source = Download(shape=(52, 64)).write(tmp_path / "TUSC")
+    # enough men for every part and fold
+    source = Download(lengths=(7, 12, 5, 1, 11, 10) * 4, shape=(52, 64)).write(tmp_path / "TUSC")
     assert convert_tusc(["-i", str(source), "-d", "44", "-np", "1", "--resize", "48", "56"]) == 0
     raw = nnunet_folders["nnUNet_raw"] / "Dataset044_TUSC"
     log, result = train_and_evaluate(raw, 44, "sex", tmp_path)
