@@ -52,6 +52,10 @@ class TrainingError(FairError):
     """A training cannot start or continue as asked."""
 
 
+class StudyError(FairError):
+    """A study's file, plan or folder is wrong, or a step of it failed."""
+
+
 def shorten(items: Iterable[object], limit: int = 5) -> str:
     """Return ``a, b, c, d, e and 7 more``: long lists must not bury a message.
 
@@ -65,7 +69,7 @@ def shorten(items: Iterable[object], limit: int = 5) -> str:
     return f"{', '.join(listed[:limit])} and {len(listed) - limit} more"
 
 
-def shorten_lines(problems: Iterable[str], limit: int = 20) -> str:
+def shorten_lines(problems: Iterable[object], limit: int = 20) -> str:
     """Return one problem per line, the rest counted, so that all are seen at once."""
     listed = list(problems)
     lines = [f"  - {problem}" for problem in listed[:limit]]

@@ -1,0 +1,41 @@
+"""Mistakes in a study's file: collected, each with its line, and told all at once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnunetv2_fair.errors import StudyError, shorten_lines
+
+#: A study with more mistakes than this has one cause for most of them.
+_MOST_SHOWN = 60
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One mistake.
+
+    Attributes:
+        line: Line of the study's file, from 1; 0 if no line is to blame.
+        text: What was found, what was expected, what mends it.
+    """
+
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.text}" if self.line else self.text
+
+
+def refuse(path: Path, problems: list[Problem]) -> None:
+    """Raise if there are mistakes.
+
+    Args:
+        path: The study's file.
+        problems: Mistakes, in any order; repeated ones are told once.
+
+    Raises:
+        StudyError: With all of them, by line.
+    """
+    found = sorted(set(problems))
+    if found:
+        count = "one mistake" if len(found) == 1 else f"{len(found)} mistakes"
+        raise StudyError(f"{path}: {count}, nothing was done.\n{shorten_lines(found, _MOST_SHOWN)}")

@@ -1,0 +1,137 @@
+"""What trainers' names mean, for programs that must not import torch.
+
+``python -m nnunetv2_fair.trainers.describe`` reads ``{"names": [...], "attributes": [...]}`` from
+standard input and writes ``{name: facts}`` to standard output; the facts are those of
+:func:`describe`, and bases of the named trainers are described as well.
+"""
+
+import contextlib
+import difflib
+import inspect
+import json
+import sys
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+
+from nnunetv2_fair import trainers
+from nnunetv2_fair.errors import TrainerNameError, shorten
+from nnunetv2_fair.trainers.base import SubgroupTrainer
+from nnunetv2_fair.trainers.names import Option
+
+#: Stands for a group in the name of a method that trains one model per group.
+_ANY_GROUP = "group"
+
+
+def describe(name: str, attributes: Collection[str]) -> dict[str, Any]:
+    """Say what a trainer's name means.
+
+    Args:
+        name: Of ours, nnU-Net's, or a trainer of the user's. A method that trains one group's
+            model may leave the group out: ``nnUNetTrainerInD_sex`` stands for all of its models.
+        attributes: Attributes that datasets have; needed for such a name only, because an
+            attribute may hold underscores.
+
+    Returns:
+        ``error``: empty, or why there is no such trainer, then the rest is missing; ``ours``:
+        whether it is one of this package's, which read the demographics; ``attribute``: that the
+        name says, or None for the dataset's default; ``base``: name of the trainer whose finished
+        model it builds on, or None; ``per_group``: None, or the name's parts before and behind
+        ``=<group>`` if it stands for a model per group.
+    """
+    method = name.partition("_")[0]
+    known = trainers.METHODS.get(method)
+    if known is None:
+        return _foreign(name)
+    try:
+        if known.takes_group and "=" not in name:
+            head, rest = _split(name, attributes)
+            found = getattr(trainers, f"{head}={_ANY_GROUP}{rest}")
+            return _facts(found, per_group=[head, rest])
+        return _facts(getattr(trainers, name))
+    except TrainerNameError as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        return {"error": f"{reason}. {_options(known.known_options().values())}"}
+
+
+def _facts(found: type[SubgroupTrainer], per_group: list[str] | None = None) -> dict[str, Any]:
+    options = {key: option.default for key, option in found.known_options().items()}
+    options.update(found.chosen_options)
+    builds = "base" in options and options.get("start") != "scratch"
+    return {
+        "error": "",
+        "ours": True,
+        "attribute": found.attribute,
+        "base": options["base"] if builds else None,
+        "per_group": per_group,
+    }
+
+
+def _split(name: str, attributes: Collection[str]) -> tuple[str, str]:
+    """Part a name that says no group behind the longest attribute expression it begins with."""
+    tokens = name.split("_")
+    for end in range(len(tokens), 1, -1):
+        if all(part in attributes for part in "_".join(tokens[1:end]).split("+")):
+            return "_".join(tokens[:end]), "".join(f"_{token}" for token in tokens[end:])
+    raise TrainerNameError(
+        f"'{name}' trains a model for each group, and does not say of which attribute: expected "
+        f"{tokens[0]}_<attribute>, with an attribute of {shorten(sorted(attributes), 12)}"
+    )
+
+
+def _options(options: Iterable[Option]) -> str:
+    listed = "; ".join(f"{o.name} ({o.allowed}; default {o.default})" for o in options)
+    return f"Options: {listed}"
+
+
+def _foreign(name: str) -> dict[str, Any]:
+    """Look a name up as nnU-Net does: among its own trainers, then in ``nnUNet_extTrainer``."""
+    try:
+        recursive_find_trainer_class_by_name(name)
+    except (RuntimeError, AssertionError):
+        close = difflib.get_close_matches(name.partition("_")[0], _known(), n=1, cutoff=0.5)
+        close = difflib.get_close_matches(name, _known(), n=1, cutoff=0.8) or close
+        hint = f" Did you mean {close[0]}?" if close else ""
+        return {
+            "error": f"there is no trainer '{name}', neither of ours nor of nnU-Net nor in "
+            f"nnUNet_extTrainer.{hint}"
+        }
+    return {"error": "", "ours": False, "attribute": None, "base": None, "per_group": None}
+
+
+def _known() -> list[str]:
+    theirs = {
+        name
+        for module in list(sys.modules.values())
+        if getattr(module, "__name__", "").startswith("nnunetv2.training.nnUNetTrainer")
+        for name, value in vars(module).items()
+        if inspect.isclass(value) and issubclass(value, nnUNetTrainer)
+    }
+    return sorted({*trainers.METHODS, *theirs})
+
+
+def describe_all(names: Iterable[str], attributes: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Describe names, the bases they build on, and so on."""
+    described: dict[str, dict[str, Any]] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in described:
+            described[name] = describe(name, attributes)
+            base = described[name].get("base")
+            waiting += [base] if base else []
+    return described
+
+
+def main() -> None:
+    """Answer what standard input asks."""
+    asked = json.load(sys.stdin)
+    with contextlib.redirect_stdout(sys.stderr):  # nnU-Net says where it searches
+        answer = describe_all(asked["names"], asked["attributes"])
+    json.dump(answer, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
