@@ -1,6 +1,6 @@
 """The part of a label map that is not background: all that any metric needs to look at."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,14 +31,14 @@ class Foreground:
         labels[tuple(slice(start, start + length) for start, length in box)] = self.labels
         return labels
 
-    def part(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    def part(self, low: Sequence[int], high: Sequence[int]) -> np.ndarray:
         """Return a view of the labels from ``low`` to ``high`` (inclusive), which lie in the box.
 
         Args:
-            low: (dimensions,) position in the label map.
+            low: Position in the label map.
             high: As ``low``.
         """
-        corners = zip(low.tolist(), high.tolist(), self.offset, strict=True)
+        corners = zip(low, high, self.offset, strict=True)
         return self.labels[tuple(slice(a - start, b - start + 1) for a, b, start in corners)]
 
 

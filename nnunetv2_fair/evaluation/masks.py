@@ -189,8 +189,8 @@ def read_label_map(path: Path) -> LabelMap:
             integers.
     """
     if path.name.lower().endswith(PILLOW_ENDINGS):
-        pixels, geometry, digest = read_picture(path)
-        return LabelMap(crop(_as_integers(pixels, path)), geometry, digest)
+        foreground, geometry, digest = read_picture(path)
+        return LabelMap(_of_integers(foreground, path), geometry, digest)
     try:
         if path.name.lower().endswith(NIFTI_ENDINGS):
             found = _read_plain_nifti(path)
@@ -226,8 +226,12 @@ def _read_plain_nifti(path: Path) -> LabelMap | None:
     geometry = read_geometry(path)
     if geometry.shape != shape:
         return None
-    whole_numbers = _as_integers(found.labels, path)
-    return LabelMap(replace(found, labels=whole_numbers), geometry, digest)
+    return LabelMap(_of_integers(found, path), geometry, digest)
+
+
+def _of_integers(found: Foreground, path: Path) -> Foreground:
+    labels = _as_integers(found.labels, path)
+    return found if labels is found.labels else replace(found, labels=labels)
 
 
 def _as_integers(labels: np.ndarray, path: Path) -> np.ndarray:

@@ -11,11 +11,14 @@ import numpy as np
 import PIL.Image
 
 from nnunetv2_fair.errors import EvaluationError
+from nnunetv2_fair.evaluation.foreground import Foreground, crop
 from nnunetv2_fair.evaluation.geometry import Geometry
 
 PILLOW_ENDINGS = (".png", ".bmp", ".gif", ".jpg", ".jpeg")
 #: Pillow's modes with one number per pixel: bits, bytes, palette indices, 16 and 32 bits.
 _LABEL_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
+#: Those with a byte per pixel in memory: some versions of Pillow misplace the box of 16 bits.
+_BYTE_MODES = ("1", "L", "P")
 _ERRORS = (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError)
 
 
@@ -37,11 +40,11 @@ def read_picture_geometry(path: Path) -> Geometry:
         raise unreadable(path, error) from error
 
 
-def read_picture(path: Path) -> tuple[np.ndarray, Geometry, str]:
+def read_picture(path: Path) -> tuple[Foreground, Geometry, str]:
     """Read a picture.
 
     Returns:
-        Its pixels, its grid, and the SHA-256 of the file's bytes as 64 hex digits.
+        What is not zero, the picture's grid, and the SHA-256 of the file's bytes as 64 hex digits.
 
     Raises:
         EvaluationError: If the file is unreadable or has several values per pixel.
@@ -51,9 +54,17 @@ def read_picture(path: Path) -> tuple[np.ndarray, Geometry, str]:
     try:
         with PIL.Image.open(io.BytesIO(data)) as picture:
             geometry = _geometry(picture, path)
-            return np.array(picture), geometry, hashlib.sha256(data).hexdigest()
+            return _foreground(picture), geometry, hashlib.sha256(data).hexdigest()
     except _ERRORS as error:
         raise unreadable(path, error) from error
+
+
+def _foreground(picture: PIL.Image.Image) -> Foreground:
+    box = picture.getbbox() if picture.mode in _BYTE_MODES else None
+    if box is None:
+        return crop(np.array(picture))
+    left, upper, _, _ = box
+    return Foreground(np.array(picture.crop(box)), (upper, left), (picture.height, picture.width))
 
 
 def _geometry(picture: PIL.Image.Image, path: Path) -> Geometry:

@@ -1,5 +1,6 @@
 """One region (a label, or several) in reference and prediction: what metrics start from."""
 
+import operator
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -52,16 +53,16 @@ class LabelMapPair:
     def region(self, values: Sequence[int]) -> "RegionPair":
         """Return the region of these label values in both masks."""
         surfaces = tuple(found.of(values) for found in self._surfaces)
-        boxes = [(s.min(axis=0), s.max(axis=0)) if len(s) else None for s in surfaces]
+        boxes = [_box(surface) for surface in surfaces]
         voxels = [
             0 if box is None else int(np.count_nonzero(region_mask(labels.part(*box), values)))
             for labels, box in zip(self._maps, boxes, strict=True)
         ]
         both = 0
         if boxes[0] is not None and boxes[1] is not None:
-            low = np.maximum(boxes[0][0], boxes[1][0])
-            high = np.minimum(boxes[0][1], boxes[1][1])
-            if (low <= high).all():
+            low = list(map(max, boxes[0][0], boxes[1][0]))
+            high = list(map(min, boxes[0][1], boxes[1][1]))
+            if all(map(operator.le, low, high)):
                 first, second = (region_mask(m.part(low, high), values) for m in self._maps)
                 both = int(np.count_nonzero(first & second))
         counts = OverlapCounts(both, voxels[1] - both, voxels[0] - both)
@@ -115,6 +116,13 @@ class RegionPair:
         """Surface distances that take every voxel for a cube of side 1, as some scorers do."""
         cubes = (1.0,) * len(self._spacing)
         return compare_surfaces(*self._surfaces, cubes, self._tolerance)
+
+
+def _box(surface: np.ndarray) -> tuple[list[int], list[int]] | None:
+    """Return the lowest and the highest position along each axis; None if there is none."""
+    if not len(surface):
+        return None
+    return np.minimum.reduce(surface).tolist(), np.maximum.reduce(surface).tolist()
 
 
 def region_mask(labels: np.ndarray, values: Sequence[int]) -> np.ndarray:

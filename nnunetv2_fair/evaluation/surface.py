@@ -137,11 +137,12 @@ class Surfaces:
         self._strides = [stride // padded.itemsize for stride in padded.strides]
         self._places = np.flatnonzero(_borders(self._flat, self._strides))
         self._found = self._flat[self._places]
-        self._positions = np.empty((len(self._places), labels.ndim), dtype=np.intp)
+        # axis by axis, so that what is done for every axis runs over consecutive numbers
+        self._positions = np.empty((labels.ndim, len(self._places)), dtype=np.intp)
         starts = (0,) * labels.ndim if offset is None else offset
         along = np.unravel_index(self._places, padded.shape)
         for axis, start in enumerate(starts):
-            np.add(along[axis], start, out=self._positions[:, axis])
+            np.add(along[axis], start, out=self._positions[axis])
         self.values: tuple[int, ...] = tuple(_values(self._found))
 
     def of(self, values: Sequence[int]) -> np.ndarray:
@@ -152,10 +153,10 @@ class Surfaces:
             region is empty.
         """
         if len(values) == 1:
-            return self._positions.compress(self._found == values[0], axis=0)
+            return self._positions.compress(self._found == values[0], axis=1).T
         inside = np.flatnonzero(np.isin(self._found, values))
         border = self._at_the_border_of(values, self._places[inside])
-        return self._positions[inside[border]]
+        return self._positions[:, inside[border]].T
 
     def _at_the_border_of(self, values: Sequence[int], places: np.ndarray) -> np.ndarray:
         """Return which of a region's voxels have a neighbour outside it, not just another label."""

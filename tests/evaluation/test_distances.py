@@ -70,6 +70,21 @@ def test_large_surfaces_with_far_points_equal_brute_force(spacing: tuple[float, 
     )
 
 
+@pytest.mark.parametrize("extent", [(1440, 1448), (1449, 900), (40_000, 70_001), (800, 1100, 1182)])
+@pytest.mark.parametrize("side", [1.0, 0.78])
+def test_all_pairs_are_exact_however_large_the_picture(extent: tuple[int, ...], side: float):
+    generator = np.random.default_rng(7)
+    corners = np.array([[0] * len(extent), extent, [extent[0] - 1, *extent[1:]]])
+    first = np.concatenate([generator.integers(0, extent, (300, len(extent))), corners])
+    # neighbours of far-off points: what products of large numbers would round away
+    second = np.concatenate([first[:150] + 1, corners[::-1], corners[1:2] + 1])
+    assert len(first) * len(second) <= distances._FEW_PAIRS
+    spacing = (side,) * len(extent)
+    there, back = distances_both_ways(first, second, spacing)
+    assert there == pytest.approx(brute_force(first, second, spacing), rel=1e-9, abs=0)
+    assert back == pytest.approx(brute_force(second, first, spacing), rel=1e-9, abs=0)
+
+
 def test_only_targets_that_can_be_nearest_are_kept():
     places = np.array([[0.0, 0.0], [1.0, 0.0]])
     candidates = np.array([[3.0, 0.0], [3.5, 0.5], [50.0, 0.0], [-2.5, 0.0]])

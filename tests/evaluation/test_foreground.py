@@ -75,5 +75,5 @@ def test_blocks_are_small(size: int, number: int):
 def test_part_is_a_view_in_positions_of_the_label_map():
     labels = np.zeros((8, 9), dtype=np.uint8)
     labels[2:6, 3:8] = np.arange(20).reshape(4, 5) + 1
-    part = crop(labels).part(np.array([3, 4]), np.array([4, 6]))
+    part = crop(labels).part((3, 4), (4, 6))
     assert np.array_equal(part, labels[3:5, 4:7])

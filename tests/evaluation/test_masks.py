@@ -12,6 +12,7 @@ import tifffile
 from PIL import Image
 
 from nnunetv2_fair.errors import EvaluationError
+from nnunetv2_fair.evaluation.foreground import crop
 from nnunetv2_fair.evaluation.geometry import geometry_difference
 from nnunetv2_fair.evaluation.masks import (
     find_masks,
@@ -130,6 +131,23 @@ def test_palette_indices_and_bits_are_labels(tmp_path: Path):
     deep = PLANE.astype(np.uint16) * 300
     Image.fromarray(deep).save(tmp_path / "deep.png")
     assert np.array_equal(read_label_map(tmp_path / "deep.png").labels, deep)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1", "I;16"])
+def test_pictures_are_cropped_to_what_is_not_zero(tmp_path: Path, mode: str):
+    pixels = np.zeros((21, 34), dtype=np.uint16 if mode == "I;16" else np.uint8)
+    for rows, columns in ((slice(0), slice(0)), (slice(3, 9), slice(20, 34)), (20, 0)):
+        pixels[rows, columns] = 256 if mode == "I;16" else 1
+        picture = Image.fromarray(pixels > 0 if mode == "1" else pixels)
+        if mode == "P":
+            picture.putpalette([9, 9, 9, 255, 0, 0])
+        assert picture.mode == mode
+        picture.save(tmp_path / "case.png")
+        found = read_label_map(tmp_path / "case.png").foreground
+        assert np.array_equal(found.whole, pixels)
+        expected = crop(pixels)
+        assert (found.offset, found.shape) == (expected.offset, expected.shape)
+        assert found.labels.shape == expected.labels.shape
 
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".mha", ".nrrd", ".png", ".tif"])
