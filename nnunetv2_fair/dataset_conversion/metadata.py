@@ -57,6 +57,8 @@ class TableSettings:
         default: The dataset's default attribute; None: the first one.
         per: ``image``: a row describes one image. ``patient``: all images of a patient.
         sheet: Sheet of an XLSX file; None: the first.
+        none_is_level: Attributes of which "none" is a finding; elsewhere it is refused, because it
+            may mean unknown.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -69,6 +71,7 @@ class TableSettings:
     default: str | None = None
     per: Literal["image", "patient"] = "image"
     sheet: str | None = None
+    none_is_level: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -364,8 +367,11 @@ class _Reader:
 
     def _doubtful_levels(self, attribute: Attribute, known: Sequence[str]) -> None:
         counted = Counter(known)
+        doubtful = _UNKNOWN_WORDS
+        if attribute.name in self.settings.none_is_level:
+            doubtful = doubtful - {"none"}
         for level in attribute.levels:
-            if level.casefold() in _UNKNOWN_WORDS:
+            if level.casefold() in doubtful:
                 self.problems.append(
                     f"{self.path.name}: '{attribute.name}' is '{level}' in {counted[level]} rows. "
                     f"If that means unknown: --unknown {shlex.quote(level)}. If it is a group of "

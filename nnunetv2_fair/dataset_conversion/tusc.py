@@ -97,10 +97,7 @@ def plan_tusc(settings: TuscSettings) -> DatasetPlan:
     """
     _check_settings(settings)
     table, frames_file = _files(settings)
-    metadata = read_nodules(table, settings.unknown, settings.values)
-    contents = read_contents(frames_file)
-    rows, problems = rows_by_clip(metadata)
-    problems = [*metadata.problems, *problems]
+    metadata, rows, contents, problems = _read(table, frames_file, settings)
     frames, notes = choose_frames(contents, settings.every)
     clips = dict.fromkeys(contents.clips)
     without_row = [clip for clip in clips if clip not in rows]
@@ -112,9 +109,7 @@ def plan_tusc(settings: TuscSettings) -> DatasetPlan:
     if not frames and not problems:
         problems.append(f"no clip of {frames_file.name} has a row in {table.name}")
     if problems:
-        raise ConversionError(
-            f"{settings.folder} cannot be converted:\n{shorten_lines(problems, 30)}"
-        )
+        raise _refusal(settings, problems)
     log = ConversionLog("nnUNetv2_fair_convert_TUSC", _plain(settings))
     log.notes = [
         *metadata.notes,
@@ -172,6 +167,32 @@ def _files(settings: TuscSettings) -> tuple[Path, Path]:
             f"holds {FRAMES_FILE} and {TABLE} (--table)."
         )
     return table, frames
+
+
+def _read(
+    table: Path, frames_file: Path, settings: TuscSettings
+) -> tuple[Metadata, dict[str, Row], Contents, list[str]]:
+    """Read both files; a damaged one does not hide what is wrong with the other."""
+    problems: list[str] = []
+    rows: dict[str, Row] = {}
+    metadata, contents = None, None
+    try:
+        metadata = read_nodules(table, settings.unknown, settings.values)
+        rows, repeated = rows_by_clip(metadata)
+        problems += [*metadata.problems, *repeated]
+    except ConversionError as error:
+        problems.append(str(error))
+    try:
+        contents = read_contents(frames_file)
+    except ConversionError as error:
+        problems.append(str(error))
+    if metadata is None or contents is None:
+        raise _refusal(settings, problems)
+    return metadata, rows, contents, problems
+
+
+def _refusal(settings: TuscSettings, problems: Sequence[str]) -> ConversionError:
+    return ConversionError(f"{settings.folder} cannot be converted:\n{shorten_lines(problems, 30)}")
 
 
 def choose_frames(contents: Contents, every: int) -> tuple[list[_Frame], list[str]]:

@@ -14,6 +14,8 @@ from nnunetv2_fair.errors import ConversionError, DemographicsError, UsageError,
 from nnunetv2_fair.subgroups.table import read_delimited
 
 _ID_COLUMN = "annot_id"
+#: Where "none" is a finding: TI-RADS calls the absence of echogenic foci so.
+_NONE_IS_A_LEVEL = ("tirads_echogenicfoci",)
 _SEX_LEVELS: Mapping[str, str] = {
     **dict.fromkeys(("F", "Female", "female", "FEMALE"), "female"),
     **dict.fromkeys(("M", "Male", "male", "MALE"), "male"),
@@ -48,8 +50,19 @@ def read_nodules(
         frame = read_delimited(path)
     except DemographicsError as error:
         raise ConversionError(str(error)) from error
-    filled = {column.casefold() for column in frame.columns if (frame[column] != "").any()}
-    more = {name: column for name, column in _MORE_COLUMNS.items() if column in filled}
+    columns = {column.casefold(): column for column in frame.columns}
+    missing = [name for name in (_ID_COLUMN, "sex", "age") if name not in columns]
+    if missing:
+        raise ConversionError(
+            f"{path} has no column {shorten(map(repr, missing))}. Columns found: "
+            f"{shorten(frame.columns, 20)}. Is it metadata.csv of the Thyroid Ultrasound Cine-clip "
+            "set? Correct the header, or name another table (--table)."
+        )
+    more = {
+        name: columns[column]
+        for name, column in _MORE_COLUMNS.items()
+        if column in columns and (frame[columns[column]] != "").any()
+    }
     strange = set(values) - {"sex", *more}
     if strange:
         raise UsageError(
@@ -66,6 +79,7 @@ def read_nodules(
             bins={"age": (50.0,)},
             dicom_age=("age",),
             default="sex",
+            none_is_level=_NONE_IS_A_LEVEL,
             per="patient",
         ),
     )

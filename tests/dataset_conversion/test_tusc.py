@@ -292,6 +292,14 @@ def damaged(tmp_path: Path, name: str) -> tuple[Path, str]:
         with (source / "metadata.csv").open("a") as table:
             table.write("2" + "," * 13 + "\n")
         return source, r"line 14: nodule '2' already stands in line 3 as '2_'"
+    if name == "columns":
+        download.write(source)
+        table = source / "metadata.csv"
+        table.write_text(table.read_text().replace("annot_id", "id").replace("age", "years"))
+        return (
+            source,
+            r"metadata\.csv has no column 'annot_id', 'age'\. Columns found: id, .*--table",
+        )
     if name == "sex code":
         Download(rows={2: {"sex": "1"}}).write(source)
         return source, r"'2_': '1' is not a level of 'sex'.*--values sex"
@@ -303,7 +311,7 @@ def damaged(tmp_path: Path, name: str) -> tuple[Path, str]:
 
 DAMAGES = ["wrong folder", "no folder", "truncated", "other file", "other keys", "lengths", "sizes",
            "type", "frame numbers", "empty masks", "blurred masks", "no row", "no frames",
-           "two rows", "sex code", "age"]  # fmt: skip
+           "two rows", "columns", "sex code", "age"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", DAMAGES)
@@ -328,6 +336,36 @@ def test_all_problems_are_listed_at_once(
                   "id 44 is taken by Dataset044_Other"):  # fmt: skip
         assert piece in error
     assert sorted(path.name for path in raw.iterdir()) == ["Dataset044_Other"]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "other keys"])
+def test_a_damaged_file_does_not_hide_what_is_wrong_with_the_table(
+    tmp_path: Path, raw: Path, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    source, message = damaged(tmp_path, damage)
+    table = source / "metadata.csv"
+    table.write_text(table.read_text().replace("Female", "?", 1))
+    assert convert(source) == 1
+    error = capsys.readouterr().err.replace("\n", " ")
+    assert re.search(message, error), error
+    assert "'?' is not a level of 'sex'" in error
+
+
+def test_no_echogenic_foci_are_a_level_of_tirads(
+    source: Path, raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    foci = {1: "none", 2: "punctate", 5: "none"}
+    rows = {clip: {"ti-rads_echogenicfoci": text} for clip, text in foci.items()}
+    Download(rows=rows).write(source)
+    assert convert(source, "--test-ratio", "0") == 0
+    table = read_dataset_table(raw / NAME)
+    assert table.schema["tirads_echogenicfoci"].levels == ("none", "punctate")
+    column = table.frame["tirads_echogenicfoci"]
+    assert [column[f"clip{clip:03d}_frame000"] for clip in (1, 2, 5, 6)] == [*foci.values(), ""]
+    # in other columns the word may mean that nothing is known
+    Download(rows={1: {"ti-rads_shape": "none"}}).write(source)
+    assert convert(source, "--overwrite") == 1
+    assert "'tirads_shape' is 'none' in 1 rows" in capsys.readouterr().err
 
 
 def test_clips_left_out_are_counted_by_group(source: Path, raw: Path) -> None:
