@@ -3,12 +3,14 @@
 Only ``summary.json`` and ``comparison.json`` are read, never a table with single persons.
 """
 
+import dataclasses
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-from nnunetv2_fair.errors import EvaluationError
+from nnunetv2_fair.errors import EvaluationError, shorten
 from nnunetv2_fair.evaluation.comparison_result import (
     OVERALL_MEAN,
     WORST_GROUP_MEAN,
@@ -19,6 +21,8 @@ from nnunetv2_fair.evaluation.intervals import NO_INTERVAL
 from nnunetv2_fair.evaluation.result import Comparison, EvaluationResult, Interval, MetricInfo
 from nnunetv2_fair.paths import COMPARISON_JSON, SUMMARY_JSON
 from nnunetv2_fair.study.progress import Progress, StepProgress
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -188,7 +192,8 @@ def _read_evaluation(folder: Path, step: StepProgress, output: PurePath) -> Eval
         try:
             result = EvaluationResult.read(folder / output, with_cases=False)
         except (EvaluationError, OSError) as error:
-            problem = str(error)
+            logger.warning("%s", error)
+            problem = f"finished, but its {SUMMARY_JSON} cannot be read"
     return Evaluated(step.fact("trainer"), step, output, result, problem)
 
 
@@ -201,17 +206,14 @@ def _with_comparison(
             compared = ModelComparison.read(folder / output)
             problem = _differs(on_test, compared)
         except (EvaluationError, OSError) as error:
-            problem = str(error)
-    return OnTestSet(
-        on_test.dataset,
-        on_test.configuration,
-        on_test.plans,
-        on_test.test,
-        on_test.evaluated,
-        step,
-        output,
-        None if problem else compared,
-        problem,
+            logger.warning("%s", error)
+            problem = f"its {COMPARISON_JSON} cannot be read"
+    return dataclasses.replace(
+        on_test,
+        comparing=step,
+        comparison_folder=output,
+        compared=None if problem else compared,
+        problem=problem,
     )
 
 
@@ -221,11 +223,7 @@ def _differs(on_test: OnTestSet, compared: ModelComparison) -> str:
     other = [
         trainer
         for trainer, result in on_test.shown.items()
-        if models.get(trainer, {}).get("inputs_sha256") != result.inputs_sha256
+        if (models.get(trainer, {}).get("inputs_sha256"), models.get(trainer, {}).get("created"))
+        != (result.inputs_sha256, result.created)
     ]
-    if not other:
-        return ""
-    return (
-        f"The comparison was made from other evaluations of {', '.join(other)}. Delete "
-        f"{COMPARISON_JSON} and start the study again."
-    )
+    return f"it was made from other evaluations of {shorten(other)}" if other else ""
