@@ -30,6 +30,7 @@ from nnunetv2_fair.dataset_conversion.fairseg_files import (
     survey_npz,
 )
 from nnunetv2_fair.dataset_conversion.fairseg_lists import (
+    FileLists,
     Part,
     Summary,
     SyntheticName,
@@ -41,6 +42,7 @@ from nnunetv2_fair.dataset_conversion.fairseg_parts import (
     NOT_THERE,
     Choice,
     by_chance,
+    by_folders,
     by_lists,
     by_summary,
 )
@@ -111,23 +113,22 @@ def plan_fairseg(settings: FairSegSettings, processes: int = 1) -> DatasetPlan:
     values = {n: people.values[file.case] for n, file in real.items()}
     if summary is not None:
         problems += summary.problems
-        problems += race_disagreements(values, summary.race, summary.path.name)
+        differences, notes = race_disagreements(values, summary.race, summary.path.name)
+        problems += differences
+        people.notes += notes
     problems += _size_problems([*real.values(), *generated.values()], settings)
+    choice = _given_parts(settings, found, lists, summary)
+    if choice is not None:
+        problems += choice.problems
     if problems:
         raise _refusal(settings, problems)
-    patients = {n: people.patients[file.case] for n, file in real.items()}
-    if lists is not None:
-        choice = by_lists(lists, found.real, found.synthetic, settings.unpaired)
-    elif summary is not None and summary.parts and settings.test_ratio is None:
-        choice = by_summary(summary, found.real, found.synthetic, settings.unpaired)
-    else:
+    if choice is None:
+        patients = {n: people.patients[file.case] for n, file in real.items()}
         groups = {n: _groups(row, schema) for n, row in values.items()}
         ratio = _DEFAULT_TEST_RATIO if settings.test_ratio is None else settings.test_ratio
         # the default attribute stands first, and counts most
         order = list(schema.attributes)
         choice = by_chance(groups, patients, order, found.synthetic, ratio, settings.seed)
-    if choice.problems:
-        raise _refusal(settings, choice.problems)
     log = _log(settings, found, choice, [*people.notes, *made_up.notes, *choice.notes])
     log.skipped += [
         Skipped(short(real[n].path), NOT_LISTED, _known(_groups(values[n], schema)))
@@ -187,6 +188,19 @@ def _summary(settings: FairSegSettings) -> Summary | None:
             "this release."
         )
     return read_summary(tables[0]) if tables else None
+
+
+def _given_parts(
+    settings: FairSegSettings, found: FoundFiles, lists: FileLists | None, summary: Summary | None
+) -> Choice | None:
+    """Return the parts as lists, table or folders give them; None if they are to be chosen."""
+    if lists is not None:
+        return by_lists(lists, found.real, found.synthetic, settings.unpaired)
+    if settings.test_ratio is not None:
+        return None
+    if summary is not None and summary.parts:
+        return by_summary(summary, found.real, found.synthetic, settings.unpaired)
+    return by_folders(settings.folder, found.real, found.synthetic)
 
 
 def _size_problems(files: Sequence[_File], settings: FairSegSettings) -> list[str]:

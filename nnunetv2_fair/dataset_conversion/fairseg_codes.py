@@ -38,6 +38,10 @@ _MEANINGS = {
     "language": "preferred language",
     "maritalstatus": "marital status as recorded",
 }
+#: What the README and copies of data_summary.csv call a level otherwise.
+_OTHER_WORDS: Mapping[str, Mapping[str, str]] = {
+    "language": {"others": "other", "other languages": "other"},
+}
 _UNKNOWN_CODE = -1
 _UNKNOWN_WORDS = ("", "nan", "unknown", "unavailable", "null", "unidentified", "unindentified")
 #: No group of people is this old in years; ages in days are.
@@ -147,6 +151,7 @@ def level_of(
         word = str(value).strip().casefold()
         if word in _UNKNOWN_WORDS:
             return "", None
+        word = _OTHER_WORDS.get(attribute, {}).get(word, word)
         for level in codes.values():
             if word == level.casefold():
                 return level, None
@@ -158,25 +163,22 @@ def level_of(
     return "", f"{attribute} is {value!r}, expected {known} or -1 (unknown)"
 
 
-def is_unknown_word(word: str) -> bool:
-    """Return whether a word says that something is not known, as FairDiff's folders may."""
-    return word.strip().casefold() in _UNKNOWN_WORDS
+def is_unknown(text: str) -> bool:
+    """Return whether a text says that something is not known: a word for it, or -1."""
+    return text.strip().casefold() in _UNKNOWN_WORDS or _code(text) == _UNKNOWN_CODE
 
 
-def code_problems(problems: Sequence[tuple[str, str]]) -> list[str]:
+def code_problems(problems: Sequence[tuple[str, str]], remedy: str) -> list[str]:
     """Return one sentence per kind of wrong value instead of one per file.
 
     Args:
         problems: Pairs of file and what is wrong with it.
+        remedy: What to do about it.
     """
     files: dict[str, list[str]] = {}
     for file, what in problems:
         files.setdefault(what, []).append(file)
-    return [
-        f"{what}: {shorten(found, 4)}. Is this another release? If the value means unknown, store "
-        "-1 instead"
-        for what, found in files.items()
-    ]
+    return [f"{what}: {shorten(found, 4)}. {remedy}" for what, found in files.items()]
 
 
 def _code(value: str | float) -> int | None:

@@ -257,7 +257,8 @@ def rim_and_cup(mask: NDArray[Any], key: str) -> NDArray[np.uint8]:
 
     Args:
         mask: 0, -1 and -2 as in the original files, of any type; in an unsigned one the negative
-            values appear as 255 and 254. Copies with 1 and 2 are taken as well.
+            values appear as its highest ones, such as 255 and 254. Copies with 1 and 2 are taken
+            as well.
         key: Its name, for the message.
 
     Raises:
@@ -265,8 +266,8 @@ def rim_and_cup(mask: NDArray[Any], key: str) -> NDArray[np.uint8]:
     """
     if mask.ndim == 3 and 1 in (mask.shape[0], mask.shape[2]):
         mask = mask.reshape(plane_of(mask.shape))
-    if mask.dtype == np.uint8:
-        mask = np.ascontiguousarray(mask).view(np.int8)
+    if mask.dtype.kind == "u":
+        mask = np.ascontiguousarray(mask).view(mask.dtype.str.replace("u", "i"))
     with np.errstate(invalid="ignore"):  # not-a-number becomes some number, and differs from it
         signed = mask.astype(np.int8)
     low, high = (int(signed.min()), int(signed.max())) if mask.size else (0, 0)

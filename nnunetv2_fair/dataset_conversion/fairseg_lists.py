@@ -75,6 +75,19 @@ def synthetic_name(parts: Sequence[str]) -> SyntheticName | None:
     return SyntheticName(above[-1], int(match[1])) if match and above else None
 
 
+def part_of_folders(parts: Sequence[str]) -> Part | None:
+    """Return the part that the folders of a path name, such as ``Training``; None if none does.
+
+    Args:
+        parts: Folders.
+    """
+    words = {part.casefold() for part in parts}
+    train, test = words & {"train", "training"}, words & {"test", "testing"}
+    if bool(train) == bool(test):
+        return None
+    return "train" if train else "test"
+
+
 def read_lists(paths: Sequence[Path]) -> FileLists:
     """Read ``train.txt`` and ``test.txt``.
 

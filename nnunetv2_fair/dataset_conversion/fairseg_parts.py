@@ -1,4 +1,4 @@
-"""Which FairSeg files go where: by lists, by ``data_summary.csv``, or by a split of our own."""
+"""Which FairSeg files go where: by lists, ``data_summary.csv``, folders, or a split of our own."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from nnunetv2_fair.dataset_conversion.fairseg_lists import (
     Part,
     Summary,
     SyntheticName,
+    part_of_folders,
 )
 from nnunetv2_fair.dataset_conversion.holdout import choose_test_patients
 from nnunetv2_fair.errors import shorten
@@ -108,6 +109,30 @@ def by_summary(
             "leave such files out with --unpaired skip, or choose a test part with --test-ratio"
         )
     return choice
+
+
+def by_folders(
+    folder: Path, real: Mapping[int, Path], synthetic: Mapping[SyntheticName, Path]
+) -> Choice | None:
+    """Follow folders called ``Training`` and ``Test``, as a copy of the set has them.
+
+    Args:
+        folder: The download.
+        real: Original files by number.
+        synthetic: Synthetic files by name; all are for training.
+
+    Returns:
+        None unless every file lies in one of the two, and both have files.
+    """
+    parts = {n: part_of_folders(path.relative_to(folder).parts[:-1]) for n, path in real.items()}
+    named = {n: part for n, part in parts.items() if part is not None}
+    if len(named) < len(real) or len(set(named.values())) < 2:
+        return None
+    return Choice(
+        real=named,
+        synthetic=dict.fromkeys(synthetic, 1),
+        notes=["training and test part as in the folders of these names"],
+    )
 
 
 def by_chance(

@@ -1,6 +1,7 @@
 """From what FairSeg's files say to one row of demographics each."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nnunetv2_fair.dataset_conversion.fairseg_codes import (
@@ -8,13 +9,14 @@ from nnunetv2_fair.dataset_conversion.fairseg_codes import (
     ages_in_years,
     code_problems,
     decide_race_scheme,
-    is_unknown_word,
+    is_unknown,
     level_of,
 )
 from nnunetv2_fair.dataset_conversion.fairseg_files import ATTRIBUTE_KEYS, NpzFacts
 from nnunetv2_fair.errors import shorten
 
 _AGE = "age"
+_ANOTHER_RELEASE = "Is this another release? If the value means unknown, store -1 instead"
 _CATEGORICAL = tuple(name for name in ATTRIBUTE_KEYS if name != _AGE)
 
 
@@ -78,20 +80,20 @@ def real_people(facts: Mapping[str, NpzFacts], race_scheme: str | None) -> Peopl
                 if problem:
                     wrong.append((file, problem))
         people.values[file] = row
-    people.problems += code_problems(wrong)
+    people.problems += code_problems(wrong, _ANOTHER_RELEASE)
     _add_patients(people, facts)
     return people
 
 
 def _add_patients(people: People, facts: Mapping[str, NpzFacts]) -> None:
     """Files of the same ``pid`` are of one person, who is named after the first of them."""
-    known = [f.patient for f in facts.values() if f.patient]
+    known = [f.patient for f in facts.values() if not is_unknown(f.patient)]
     usable = len(set(known)) > 1 or len(known) == 1
     if known and not usable:
         people.notes.append("pid is the same in all files and is not used")
     first: dict[str, str] = {}
     for file, f in facts.items():
-        named = f.patient if usable and f.patient else file
+        named = f.patient if usable and not is_unknown(f.patient) else file
         people.patients[file] = first.setdefault(named, file)
     shared = len(facts) - len(first)
     if shared:
@@ -106,42 +108,64 @@ def synthetic_people(facts: Mapping[str, tuple[str, NpzFacts]]) -> People:
             2, 3 and 7, as FairDiff's packing writes them; the folder has to agree.
     """
     people = People()
+    codes = RACE_SCHEMES["237"]
     wrong: list[tuple[str, str]] = []
+    misplaced: list[tuple[str, str]] = []
     for file, (group, f) in facts.items():
         row = dict.fromkeys(ATTRIBUTE_KEYS, "")
         for name in _CATEGORICAL:
-            if name not in f.attributes or is_unknown_word(group):
+            if name not in f.attributes or is_unknown(group):
                 continue
-            row[name], problem = level_of(name, f.attributes[name], RACE_SCHEMES["237"])
-            if not problem and len(f.attributes) == 1 and row[name].casefold() != group.casefold():
-                problem = f"{name} means '{row[name] or 'unknown'}' in folder '{group}'"
+            row[name], problem = level_of(name, f.attributes[name], codes)
             if problem:
                 wrong.append((file, problem))
+            elif len(f.attributes) == 1 and row[name] != level_of(name, group, codes)[0]:
+                what = f"{name} means '{row[name] or 'unknown'}' in folder '{group}'"
+                misplaced.append((file, what))
         people.values[file] = row
         people.patients[file] = file
-    people.problems = code_problems(wrong)
+    people.problems = code_problems(wrong, _ANOTHER_RELEASE) + code_problems(
+        misplaced, "Move the files to the folder of their group, or give it the group's name"
+    )
     return people
 
 
 def race_disagreements(
     values: Mapping[int, Mapping[str, str]], race: Mapping[int, str], table: str
-) -> list[str]:
-    """Return a sentence if files and ``data_summary.csv`` tell different races.
+) -> tuple[list[str], list[str]]:
+    """Compare the races that files and ``data_summary.csv`` tell.
 
     Args:
         values: Values of each file, by its number.
         race: Race in words, by number, as the table has it.
         table: Name of the table.
+
+    Returns:
+        A sentence if they differ (counts, no persons), and a note if the table has words that no
+        code stands for, which cannot be compared.
     """
-    wrong: Sequence[str] = [
-        f"data_{number:05d} ({row['race']}, in the table {race[number]})"
-        for number, row in values.items()
-        if row["race"] and number in race and not is_unknown_word(race[number])
-        and race[number].casefold() != row["race"].casefold()
-    ]  # fmt: skip
-    if not wrong:
-        return []
-    return [
-        f"{len(wrong)} files and {table} tell different races: {shorten(wrong, 3)}. Are the race "
-        "codes read the right way (--race-codes)? Is the table of the same release?"
-    ]
+    levels = {level.casefold(): level for level in RACE_SCHEMES["012"].values()}
+    words = {n: race[n].strip() for n, row in values.items() if row["race"] and n in race}
+    words = {number: word for number, word in words.items() if not is_unknown(word)}
+    strange = sorted({word for word in words.values() if word.casefold() not in levels})
+    wrong = Counter(
+        (values[number]["race"], levels[word.casefold()])
+        for number, word in words.items()
+        if levels.get(word.casefold(), values[number]["race"]) != values[number]["race"]
+    )
+    problems = []
+    if wrong:
+        pairs = (
+            f"{count} are {ours} by the files and {theirs} by the table"
+            for (ours, theirs), count in sorted(wrong.items())
+        )
+        problems.append(
+            f"{wrong.total()} files and {table} tell different races: {shorten(pairs, 6)}. Are the "
+            "race codes read the right way (--race-codes)? Is the table of the same release?"
+        )
+    notes = []
+    if strange:
+        notes.append(
+            f"race in {table} has words that were not compared with the files: {shorten(strange)}"
+        )
+    return problems, notes

@@ -141,6 +141,45 @@ def test_data_summary_tells_the_parts(source: Path, raw: Path) -> None:
     assert len(cases_of(raw, "Ts")) == 6
 
 
+def test_folders_tell_the_parts_where_nothing_else_does(source: Path, raw: Path) -> None:
+    for number in range(1, 13):
+        folder = source / "slo" / ("Test" if number in (2, 5, 11) else "Training")
+        write_npz(folder / f"data_{number:05d}.npz", arrays(number, RELEASES["readme"], SHAPE))
+    assert convert(source) == 0
+    assert cases_of(raw, "Ts") == {"data_00002", "data_00005", "data_00011"}
+    assert "as in the folders of these names" in " ".join(log_of(raw)["notes"])
+    assert convert(source, "--test-ratio", 0.5, "--overwrite") == 0
+    assert len(cases_of(raw, "Ts")) == 6
+    write_summary(source / "data_summary.csv", range(1, 13), 8)
+    assert convert(source, "--overwrite") == 0
+    assert cases_of(raw, "Ts") == {f"data_{n:05d}" for n in range(9, 13)}
+    (source / "data_summary.csv").unlink()
+    # one file in neither folder: a part of its own choice would be a guess
+    (source / "slo/Test/data_00002.npz").rename(source / "data_00002.npz")
+    assert convert(source, "--overwrite") == 0
+    assert "chosen by person" in " ".join(log_of(raw)["notes"])
+
+
+def test_races_in_other_words_are_not_compared(source: Path, raw: Path) -> None:
+    write_download(source, range(1, 7))
+    words = ("asian", "black or african american", "White")
+    rows = "".join(f"data_{n:05d}.npz,{words[person(n)['race']]},1\n" for n in range(1, 7))
+    (source / "data_summary.csv").write_text(HEAD + rows)
+    assert convert(source) == 0
+    notes = " ".join(log_of(raw)["notes"])
+    assert "words that were not compared with the files: black or african american" in notes
+
+
+def test_levels_in_the_words_of_the_readme(source: Path, raw: Path) -> None:
+    write_download(source, range(1, 4))
+    for number, word in enumerate(("Others", "other languages", "Unavailable"), start=1):
+        edit(source, number, language=word, maritalstatus="Married or Partnered")
+    assert convert(source, "--test-ratio", 0) == 0
+    frame = table_of(raw).frame
+    assert list(frame["language"]) == ["other", "other", ""]
+    assert set(frame["maritalstatus"]) == {"married or partnered"}
+
+
 def test_altered_summary_with_use_column(source: Path, raw: Path) -> None:
     write_download(source, range(1, 7))
     rows = "\n".join(f"data_{n:05d},{'training' if n < 4 else 'test'}" for n in range(1, 7))
@@ -163,6 +202,16 @@ def test_own_split_keeps_groups_and_people_together(source: Path, raw: Path) -> 
     assert not people & {table.patients[case] for case in cases_of(raw, "Tr")}
     assert len(people) == pytest.approx(0.3 * len(set(table.patients.values())), abs=1)
     assert {table.frame.loc[case, "race"] for case in test} == set(RACES)
+
+
+def test_unknown_pids_are_no_person(source: Path, raw: Path) -> None:
+    for number, pid in enumerate((-1, -1, "unknown", 8, 7, 7, "", np.nan), start=1):
+        content = arrays(number, RELEASES["code"], (20, 26)) | {"pid": pid}
+        write_npz(source / f"data_{number:05d}.npz", content)
+    assert convert(source) == 0
+    patients = table_of(raw).patients
+    assert patients["data_00006"] == "data_00005"
+    assert len(set(patients.values())) == 7
 
 
 def test_one_pid_for_all_is_no_person(source: Path, raw: Path) -> None:
@@ -229,6 +278,22 @@ def test_synthetic_images_without_lists_are_all_for_training(
     assert table.synthetic_cases <= cases_of(raw, "Tr")
 
 
+@pytest.mark.parametrize(
+    ("group", "code", "level"),
+    [("Others", 2, "other"), ("Spanish", 1, "Spanish"), ("Unindentified", -1, "")],
+)
+def test_packs_of_other_attributes(
+    source: Path, raw: Path, tmp_path: Path, group: str, code: int, level: str
+) -> None:
+    write_download(source, range(1, 7), "fairmedfm")
+    pack = {"fundus": image(1, SHAPE), "disc_cup_borders": -labels(1, SHAPE).astype(float)}
+    path = tmp_path / "language" / group / "data" / "000000.npz"
+    write_npz(path, pack | {"language": code})
+    assert convert(source, "--synthetic", tmp_path / "language") == 0
+    case = f"synthetic_language_{group}_000000"
+    assert table_of(raw).frame.loc[case, "language"] == level
+
+
 def test_synthetic_packs_inside_the_download_are_no_people(source: Path, raw: Path) -> None:
     write_download(source, range(1, 9))
     packs = write_pack(source / "synthetic-image" / "race", "Asian", range(2))
@@ -247,6 +312,8 @@ def test_synthetic_packs_inside_the_download_are_no_people(source: Path, raw: Pa
         np.array([[0, 1], [2, 0]], np.uint8),
         np.array([[[0, -1], [-2, 0]]], np.int16),
         np.asfortranarray(np.array([[0, 255], [254, 0]], np.uint8)),
+        np.array([[0, -1], [-2, 0]]).astype(np.uint16),
+        np.array([[0, -1], [-2, 0]]).astype(">u4"),
     ],
 )
 def test_masks_of_every_type(mask: np.ndarray) -> None:
@@ -378,7 +445,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "split word": (summary(HEAD + "data_00001.npz,Black,maybe\n"), r"'train' is 'maybe', expected"),
     "other races": (
         summary(HEAD + ROWS.replace("White", "Asian")),
-        r"files and data_summary\.csv tell different races: .*\(White, in the table Asian\)",
+        r"data_summary\.csv tell different races: 3 are White by the files and Asian by",
     ),
 }  # fmt: skip
 
@@ -426,6 +493,24 @@ def test_bad_lists_are_refused(
     assert re.search(message, error), error
 
 
+def test_lists_are_checked_together_with_the_files(
+    source: Path, raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_download(source, range(1, 9))
+    truncate(source)
+    edit(source, 5, gender=4)
+    lists = write_lists(
+        tmp_path / "lists",
+        train=["data_00001.npz", "data_00050.npz"],
+        test=["data_00001.npz", "hello"],
+    )
+    assert convert(source, "--split-lists", lists) == 1
+    error = capsys.readouterr().err
+    for piece in ("data_00003.npz cannot be read as npz", "gender is 4", "1 files that are not",
+                  "share 1 files", "line 2: 'hello'"):  # fmt: skip
+        assert piece in error
+
+
 def test_partial_downloads_may_go_on(source: Path, raw: Path, tmp_path: Path) -> None:
     write_download(source, range(1, 9))
     lists = write_lists(
@@ -448,6 +533,7 @@ def test_partial_downloads_may_go_on(source: Path, raw: Path, tmp_path: Path) ->
         ((2, 3, 7), None, ["Asian", "Black", "White"]),
         ((2, 7, 7), None, ["Asian", "White", "White"]),
         (("White", b"black", "unknown"), None, ["White", "Black", ""]),
+        ((1, "asian", -1.0), None, ["Black", "Asian", ""]),
     ],
 )
 def test_race_codes_are_decided_once(
@@ -467,7 +553,9 @@ def test_a_pack_must_agree_with_its_folder(
     packs = write_pack(tmp_path / "race", "Black", range(2))
     (packs / "Black").rename(packs / "White")
     assert convert(source, "--synthetic", packs) == 1
-    assert "race means 'Black' in folder 'White'" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "race means 'Black' in folder 'White'" in error
+    assert "Move the files to the folder of their group" in error
     write_pack(tmp_path / "both" / "race", "Asian", [1])
     write_pack(tmp_path / "both" / "gender", "Asian", [1])
     assert convert(source, "--synthetic", tmp_path / "both") == 1
