@@ -20,6 +20,7 @@ _PURPOSES = {
     "nnUNetv2_fair_phantoms": "make images with a planted, known bias",
     "nnUNetv2_fair_predict_InD": "every case by the model of its group (nnUNetTrainerInD)",
     "nnUNetv2_fair_prepare": "check demographics, write folds by patient",
+    "nnUNetv2_fair_study": "methods x attributes x folds from one file, here or on Slurm",
     "nnUNetv2_fair_trial": "add a small configuration for trying out on a CPU",
 }
 

@@ -27,9 +27,11 @@ class ResourceBook:
 
     Args:
         settings: The study's settings.
+        most_cpus: Cores that there are; None if the cluster decides.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, most_cpus: int | None = None) -> None:
+        self._most_cpus = most_cpus
         self._patterns = settings.trainer_resources
         self._default = settings.resources.get("default", {})
         self._of_kind: dict[str, dict[str, Any]] = {}
@@ -54,6 +56,8 @@ class ResourceBook:
             for pattern, own in self._patterns.items():
                 if fnmatchcase(trainer, pattern):
                     values = values | _values(own)
+        if self._most_cpus is not None:
+            values = values | {"cpus": min(values["cpus"], self._most_cpus)}
         return Resources(**values)
 
 

@@ -12,7 +12,7 @@ from nnunetv2_fair.study.yaml_lines import Document, read_yaml
 
 INTERNAL = "internal"
 _MINUTES = {"d": 24 * 60, "h": 60, "m": 1}
-_MEGABYTES = {"M": 1, "G": 1000, "T": 1000_000}
+_MEGABYTES = {"M": 1, "G": 1000, "T": 1000 * 1000}
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,7 @@ class Plan:
         setup: Shell lines before every step, such as ``module load`` and ``source activate``.
         environment: Variables set for every step; nnU-Net's three folders among them.
         container: Command that every step is run in, such as ``apptainer exec --nv image.sif``.
+        source: The study's file, seen from the study's folder.
     """
 
     title: str
@@ -99,6 +100,7 @@ class Plan:
     setup: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     container: tuple[str, ...] = ()
+    source: str = ""
 
     def write(self, folder: Path) -> None:
         """Write the plan into a study's folder, under a temporary name first."""
@@ -124,6 +126,7 @@ def read_plan(folder: Path) -> Plan:
         tuple(content["setup"]),
         content["environment"],
         tuple(content["container"]),
+        content["source"],
     )
 
 

@@ -1,0 +1,105 @@
+"""``nnUNetv2_fair_study``: methods x attributes x folds from one file."""
+
+import argparse
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnunetv2_fair import registration
+from nnunetv2_fair.cli.common import command_parser, run
+from nnunetv2_fair.errors import UsageError
+
+logger = logging.getLogger(__name__)
+
+#: The examples of ``study.examples``, the general one first.
+EXAMPLES = ("example", "mama-mia", "ukbb-cmr", "tusc", "qdus", "fairseg")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser(
+        "nnUNetv2_fair_study",
+        "Run a study: prepare, preprocess, train, predict, evaluate and compare all methods, "
+        "attributes and folds that one file names, on this machine or a Slurm cluster, and write "
+        "an index page. Run it again to do what is missing.",
+        "nnUNetv2_fair_study study.yaml --init       # write a file to start from\n"
+        "  nnUNetv2_fair_study study.yaml --dry-run    # check it, and show what would run\n"
+        "  nnUNetv2_fair_study study.yaml --executor slurm --jobs 50",
+    )
+    parser.add_argument(
+        "file", nargs="?", type=Path, default=Path("study.yaml"), help="the study's file"
+    )
+    parser.add_argument(
+        "-o", type=Path, metavar="FOLDER", help="the study's folder (default: that of the file)"
+    )
+    parser.add_argument(
+        "--init", nargs="?", const=EXAMPLES[0], choices=EXAMPLES, metavar="EXAMPLE",
+        help="write a commented example in place of running anything; of "
+        f"{', '.join(EXAMPLES)}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--dry-run", action="store_true",
+        help="check everything and show what would run; nothing is written",
+    )  # fmt: skip
+    parser.add_argument(
+        "--executor", choices=("local", "slurm"), default="local",
+        help="run on this machine, or submit jobs to Slurm",
+    )  # fmt: skip
+    parser.add_argument(
+        "--jobs", type=int, metavar="N",
+        help="most jobs at a time (default: as many as this machine's cores and graphics cards "
+        "allow; 100 with Slurm)",
+    )  # fmt: skip
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; see ``--help``.
+
+    Returns:
+        0 if all steps have ended well, 1 on bad data or if a step failed, 2 on bad usage.
+    """
+    outcome = [0]
+
+    def action(args: argparse.Namespace) -> None:
+        outcome[0] = _study(args)
+
+    return run(action, _parser(), argv) or outcome[0]
+
+
+def _study(args: argparse.Namespace) -> int:
+    if args.jobs is not None and args.jobs < 1:
+        raise UsageError(f"--jobs {args.jobs}: expected 1 or more.")
+    if args.init is not None:
+        _write_example(args.file, args.init)
+        return 0
+
+    from nnunetv2_fair.study.overview import overview
+    from nnunetv2_fair.study.plan import plan_study
+
+    registration.register()
+    folder = (args.o or args.file.parent).absolute()
+    most_cpus = os.cpu_count() if args.executor == "local" else None
+    plan = plan_study(args.file, folder, most_cpus)
+    logger.info("%s", overview(plan, folder))
+    if args.dry_run:
+        return 0
+
+    from nnunetv2_fair.study.run import run_study
+
+    plan.write(folder)
+    return run_study(folder, executor=args.executor, jobs=args.jobs)
+
+
+def _write_example(path: Path, name: str) -> None:
+    """Write one of the examples, but over nothing."""
+    from importlib import resources
+
+    if path.exists():
+        raise UsageError(f"{path} exists; name a file that does not: nnUNetv2_fair_study "
+                         f"other.yaml --init {name}")  # fmt: skip
+    source = resources.files("nnunetv2_fair.study").joinpath("examples", f"{name}.yaml")
+    text = source.read_text(encoding="utf-8")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    logger.info("Wrote %s. Read it, change it, then: nnUNetv2_fair_study %s --dry-run", path, path)

@@ -1,0 +1,208 @@
+"""Steps of a dataset: folds, fingerprint, plans, preprocessing."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from nnunetv2_fair import paths
+from nnunetv2_fair.errors import shorten
+from nnunetv2_fair.study.checks import (
+    CASCADE,
+    FINAL,
+    LATEST,
+    PLANNERS,
+    TRIAL,
+    StudyDataset,
+)
+from nnunetv2_fair.study.commands import Command
+from nnunetv2_fair.study.datasets import ALLOW_CHANGED_TABLE, Dataset
+from nnunetv2_fair.study.evaluation_arguments import seed_arguments
+from nnunetv2_fair.study.problems import Problem
+from nnunetv2_fair.study.step import Kind
+from nnunetv2_fair.study.step_builder import StepBuilder
+
+_KIND: Kind = "preprocess"
+
+
+def add_dataset(builder: StepBuilder, on: StudyDataset) -> None:
+    """Add preparation, planning and preprocessing of a dataset."""
+    _add_prepare(builder, on)
+    dataset = on.dataset
+    cpus = builder.cpus(_KIND)
+    facts = {"dataset": dataset.name}
+    extracted = dataset.preprocessed / "dataset_fingerprint.json"
+    number = str(int(dataset.name[7:10]))
+    builder.add(
+        fingerprint_name(dataset),
+        _KIND,
+        [
+            Command(
+                "nnUNetv2_extract_fingerprint",
+                ("-d", number),
+                ("--verify_dataset_integrity", "--clean", "-np", cpus),
+            )
+        ],
+        inputs=[dataset.images],
+        outputs=[str(extracted)],
+        facts=facts,
+        finished=_if_found(builder, fingerprint_name(dataset), extracted.is_file(), extracted),
+    )
+    for plans in on.entry.plans:
+        _add_plans(builder, on, plans, number)
+
+
+def fingerprint_name(dataset: Dataset) -> str:
+    """Return the name of the step that extracts nnU-Net's fingerprint."""
+    return f"fingerprint.{dataset.short}"
+
+
+def prepare_name(dataset: Dataset) -> str:
+    """Return the name of the step that makes the folds."""
+    return f"prepare.{dataset.short}"
+
+
+def data_names(dataset: Dataset, plans: str, configuration: str) -> list[str]:
+    """Return the names of the steps after which a configuration can be trained."""
+    names = [f"preprocess.{dataset.short}.{plans}.{_preprocessed(configuration)}"]
+    if configuration.endswith(TRIAL):
+        names.append(f"trial.{dataset.short}.{plans}.{configuration.removesuffix(TRIAL)}")
+    return names
+
+
+def _preprocessed(configuration: str) -> str:
+    """Return the configuration whose preprocessed data another one is trained on."""
+    configuration = configuration.removesuffix(TRIAL)
+    return "3d_fullres" if configuration == CASCADE else configuration
+
+
+def _if_found(builder: StepBuilder, name: str, there: bool, path: Path) -> str:
+    """Return the file that tells of work that was there before the study first looked.
+
+    Later, the step's record says whether it still fits.
+    """
+    return str(path) if there and not builder.is_known(name) else ""
+
+
+def _add_prepare(builder: StepBuilder, on: StudyDataset) -> None:
+    dataset, entry = on.dataset, on.entry
+    name = prepare_name(dataset)
+    splits = dataset.preprocessed / paths.SPLITS_JSON
+    what = ["-d", dataset.name, "--folds", str(entry.number_of_folds)]
+    what += seed_arguments(builder.settings.seed)
+    if entry.stratify:
+        what += ["-a", entry.stratify]
+    made = builder.has_made(name)
+    same = dataset.copied == dataset.table
+    step = builder.add(
+        name,
+        "prepare",
+        [Command("nnUNetv2_fair_prepare", tuple(what), ("--overwrite",) if made else ())],
+        inputs=[dataset.table],
+        outputs=[
+            str(dataset.preprocessed / file)
+            for file in (paths.DEMOGRAPHICS_CSV, paths.DEMOGRAPHICS_JSON, paths.SPLITS_JSON)
+        ],
+        facts={"dataset": dataset.name},
+        finished=str(splits) if same and splits.is_file() and not made else "",
+    )
+    if builder.environment.get(ALLOW_CHANGED_TABLE) == "1":
+        # trainings that are there are kept, so the folds that they were made with are kept, too
+        kept = Command("nnUNetv2_fair_prepare", tuple(what))
+        builder.steps[name] = replace(step, commands=(kept.line(builder.python),))
+        return
+    changed = dataset.copied is not None and not same
+    if changed or builder.was_done_otherwise(step):
+        _refuse_trained(builder, on, changed)
+
+
+def _refuse_trained(builder: StepBuilder, on: StudyDataset, changed: bool) -> None:
+    """Folds cannot change under trainings that have begun with the former ones."""
+    begun = [
+        folder
+        for model in on.models
+        for training in model.trainings
+        for plans in on.entry.plans
+        for configuration in on.entry.configurations
+        for fold in on.entry.folds
+        for folder in [on.fold_folder(training, plans, configuration, fold)]
+        if (folder / FINAL).is_file() or (folder / LATEST).is_file()
+    ]
+    if not begun:
+        return
+    what = (
+        f"the demographics of {on.dataset.name} have changed since nnUNetv2_fair_prepare copied "
+        "them"
+        if changed
+        else f"the demographics of {on.dataset.name}, or seed, number_of_folds or stratify, have "
+        "changed since this study made its folds"
+    )
+    builder.problems.append(
+        Problem(
+            on.entry.line,
+            f"{what}, and {len(begun)} trainings have begun with the former ones: "
+            f"{shorten(begun, 3)}. Put the former ones back; or move these folders away to train "
+            f"again; or keep them with {ALLOW_CHANGED_TABLE}: 1 in environment",
+        )
+    )
+
+
+def _add_plans(builder: StepBuilder, on: StudyDataset, plans: str, number: str) -> None:
+    dataset = on.dataset
+    name = f"plan.{dataset.short}.{plans}"
+    path = dataset.preprocessed / f"{plans}.json"
+    facts = {"dataset": dataset.name, "plans": plans}
+    planner = PLANNERS.get(plans, "")
+    builder.add(
+        name,
+        _KIND,
+        [Command("nnUNetv2_plan_experiment", ("-d", number, "-pl", planner))],
+        needs=[fingerprint_name(dataset)],
+        outputs=[str(path)],
+        facts=facts,
+        finished=_if_found(builder, name, path.is_file(), path),
+    )
+    content = dataset.plans(plans)
+    planned = content["configurations"] if content is not None else {}
+    before = name
+    for configuration in on.entry.configurations:
+        data = _preprocessed(configuration)
+        step = f"preprocess.{dataset.short}.{plans}.{data}"
+        if step not in builder.steps:
+            folder = dataset.preprocessed / planned.get(data, {}).get("data_identifier", "?")
+            builder.add(
+                step,
+                _KIND,
+                [
+                    Command(
+                        "nnUNetv2_preprocess",
+                        ("-d", number, "-plans_name", plans, "-c", data),
+                        ("-np", builder.cpus(_KIND)),
+                    )
+                ],
+                needs=[name],
+                inputs=[dataset.images],
+                facts={**facts, "configuration": data},
+                finished=_if_found(builder, step, _complete(dataset, folder), folder),
+            )
+        if configuration.endswith(TRIAL):
+            # one after the other: each writes the plans file
+            source = configuration.removesuffix(TRIAL)
+            trial = f"trial.{dataset.short}.{plans}.{source}"
+            builder.add(
+                trial,
+                _KIND,
+                [Command("nnUNetv2_fair_trial", ("-d", dataset.name, "-c", source, "-p", plans))],
+                needs=[before],
+                outputs=[str(path)],
+                facts={**facts, "configuration": configuration},
+                finished=_if_found(builder, trial, configuration in planned, path),
+            )
+            before = trial
+
+
+def _complete(dataset: Dataset, folder: Path) -> bool:
+    """Return whether a folder holds as many preprocessed cases as there are training cases."""
+    if not folder.is_dir():
+        return False
+    suffix = f"_0000{dataset.ending}"
+    cases = sum(1 for _ in (dataset.raw / "imagesTr").glob(f"*{suffix}"))
+    return sum(1 for _ in folder.glob("*.pkl")) >= cases > 0
