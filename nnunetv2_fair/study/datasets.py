@@ -197,19 +197,20 @@ def find_test(entry: TestEntry, dataset: Dataset, environment: Mapping[str, str]
     Raises:
         FairError: If it is missing, empty, or not in the label space of ``dataset``.
     """
-    folders = [f for f in (entry.images, entry.labels, entry.demographics) if f is not None]
-    if entry.name == INTERNAL and not entry.dataset and not folders:
-        return _of_dataset(entry, dataset, dataset)
-    if entry.dataset and not folders:
-        other = find_dataset(entry.dataset, environment)
-        _check_same_space(dataset, other)
-        return _of_dataset(entry, other, dataset)
-    if entry.dataset or len(folders) < 3:
-        raise StudyError(
-            f"test set '{entry.name}': expected either dataset, or images, labels and demographics "
-            "together"
-        )
-    return _of_folders(entry.name, *folders, dataset.ending)
+    images, labels, table = entry.images, entry.labels, entry.demographics
+    if not (images or labels or table):
+        if entry.name == INTERNAL and not entry.dataset:
+            return _of_dataset(entry, dataset, dataset)
+        if entry.dataset:
+            other = find_dataset(entry.dataset, environment)
+            _check_same_space(dataset, other)
+            return _of_dataset(entry, other, dataset)
+    elif images and labels and table and not entry.dataset:
+        return _of_folders(entry.name, images, labels, table, dataset.ending)
+    raise StudyError(
+        f"test set '{entry.name}': expected either dataset, or images, labels and demographics "
+        "together"
+    )
 
 
 def _of_dataset(entry: TestEntry, other: Dataset, dataset: Dataset) -> TestSet:
@@ -253,18 +254,14 @@ def _test_set(
 
 def _check_same_space(dataset: Dataset, other: Dataset) -> None:
     """Refuse a test set whose labels, channels or file format are not those of the training."""
-    for what, ours, theirs in (
-        ("labels", dataset.content["labels"], other.content["labels"]),
-        ("number of channels", *(len(d.content["channel_names"]) for d in (dataset, other))),
+    ours, theirs = dataset.content, other.content
+    for what, wanted, found in (
+        ("labels", ours["labels"], theirs["labels"]),
+        ("number of channels", len(ours["channel_names"]), len(theirs["channel_names"])),
         ("file ending", dataset.ending, other.ending),
     ):
-        if ours != theirs:
+        if wanted != found:
             raise DatasetError(
-                f"{other.name} cannot test models of {dataset.name}: its {what} {_word(what)} "
-                f"{theirs}, that of {dataset.name} {ours}. Convert it to the same label space and "
-                "format, or leave it out"
+                f"{other.name} cannot test models of {dataset.name}: {what} {found} there, "
+                f"{wanted} here. Convert it to the same label space and format, or leave it out"
             )
-
-
-def _word(what: str) -> str:
-    return "are" if what == "labels" else "is"

@@ -48,13 +48,11 @@ def model_of(named: Named, facts: TrainerFacts, dataset: "Dataset") -> Model:
     Raises:
         FairError: If it is one model per group, and the dataset's groups do not allow that.
     """
-    trainings = (named.name,)
-    if facts.per_group is not None:
-        trainings = tuple(_per_group(facts, dataset))
+    trainings = [named.name] if facts.per_group is None else _per_group(facts, dataset)
     return Model(
         named.name,
         named.line,
-        trainings,
+        tuple(trainings),
         facts.base,
         facts.attribute,
         facts.per_group is not None,

@@ -3,6 +3,7 @@
 import copy
 import difflib
 import json
+from collections.abc import Iterable
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -49,16 +50,17 @@ def check_schema(document: Document) -> tuple[Any, list[Problem]]:
     problems: list[Problem] = []
     data = copy.deepcopy(document.data)
     wrong: list[Place] = []
-    for error in Draft202012Validator(read_schema_of_studies()).iter_errors(document.data):
-        place = tuple(error.absolute_path)
-        if error.validator == "additionalProperties":
-            for key in error.instance:
-                if key not in error.schema["properties"]:
-                    problems.append(_unknown_key(document, (*place, key), error))
+    for found in Draft202012Validator(read_schema_of_studies()).iter_errors(document.data):
+        place = tuple(found.absolute_path)
+        schema: Any = found.schema
+        if found.validator == "additionalProperties":
+            for key in found.instance:
+                if key not in schema["properties"]:
+                    problems.append(_unknown_key(document, (*place, key), schema["properties"]))
                     wrong.append((*place, key))
         else:
-            problems.append(Problem(document.line(*place), _sentence(place, error)))
-            if error.validator != "required" or place:
+            problems.append(Problem(document.line(*place), _sentence(place, found, schema)))
+            if found.validator != "required" or place:
                 wrong.append(place)
     for place in sorted(wrong, key=len, reverse=True):
         data = _without(data, place)
@@ -70,16 +72,16 @@ def place_name(place: Place) -> str:
     return ", ".join(f"entry {p + 1}" if isinstance(p, int) else p for p in place)
 
 
-def _sentence(place: Place, error: "ValidationError") -> str:
+def _sentence(place: Place, error: "ValidationError", schema: Any) -> str:
     where = f"{place_name(place)}: " if place else ""
     if error.validator == "required":
-        missing = [key for key in error.validator_value if key not in error.instance]
-        known = error.schema["properties"]
+        missing = [key for key in schema["required"] if key not in error.instance]
+        known = schema["properties"]
         expected = "; ".join(f"{key}: {known[key].get('description', '')}" for key in missing)
         return f"{where}missing {shorten(missing)}. Expected {expected}"
     if place and place[-1] == "seed" and isinstance(error.instance, list):
         return f"{where}{_NO_SEEDS}"
-    return f"{where}found {_shown(error.instance)}; expected {error.schema['description']}"
+    return f"{where}found {_shown(error.instance)}; expected {schema['description']}"
 
 
 def _shown(value: Any) -> str:
@@ -89,12 +91,12 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _unknown_key(document: Document, place: Place, error: "ValidationError") -> Problem:
+def _unknown_key(document: Document, place: Place, properties: Iterable[str]) -> Problem:
     key = str(place[-1])
     where = f"{place_name(place[:-1])}: " if len(place) > 1 else ""
     if key in _SEEDS:
         return Problem(document.line(*place), f"{where}'{key}': {_NO_SEEDS}")
-    known = sorted(error.schema["properties"])
+    known = sorted(properties)
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f"Did you mean '{close[0]}'? " if close else ""
     return Problem(
