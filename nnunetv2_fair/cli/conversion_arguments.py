@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunetv2_fair.errors import ConversionError, UsageError, shorten_lines
+from nnunetv2_fair.errors import ConversionError, UsageError, shorten, shorten_lines
 
 if TYPE_CHECKING:
     from nnunetv2_fair.dataset_conversion.writer import DatasetPlan
@@ -84,8 +84,13 @@ def add_unpaired_argument(parser: argparse.ArgumentParser, meaning: str) -> None
     parser.add_argument("--unpaired", choices=("error", "skip"), default="error", help=meaning)
 
 
-def add_picture_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that the converters of 2D pictures share."""
+def add_picture_arguments(parser: argparse.ArgumentParser, test_ratio: float = 0.2) -> None:
+    """Add the flags that the converters of 2D pictures share.
+
+    Args:
+        parser: Where to add them.
+        test_ratio: Default of ``--test-ratio``.
+    """
     parser.add_argument("--table", type=Path, help="table file (metadata.csv, .tsv or .xlsx)")
     parser.add_argument("--sheet", help="sheet of an XLSX file (the first by default)")
     add_columns_argument(
@@ -108,7 +113,7 @@ def add_picture_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--test-ratio",
         type=float,
-        default=0.2,
+        default=test_ratio,
         help="share of patients for the test part, chosen so that groups keep their shares",
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of that choice")
@@ -326,4 +331,4 @@ def _describe(counts: Mapping[str, Any], plan: "DatasetPlan") -> None:
     skipped = plan.log.skipped
     for reason in dict.fromkeys(entry.reason for entry in skipped):
         items = [entry.item for entry in skipped if entry.reason == reason]
-        logger.info("Left out, %s: %d", reason, len(items))
+        logger.info("Left out, %s: %d (%s)", reason, len(items), shorten(items))

@@ -26,11 +26,12 @@ def _parser() -> argparse.ArgumentParser:
         "begins with its case_id. Images become grey levels; mask values above 0 (in JPEG masks\n"
         "above 127) are nodule; age groups are <50 and >=50. Files without counterpart are left\n"
         "out and listed in conversion_log.txt. Sex may be F/M, Female/Male or 女/男; numbers need\n"
-        "--values sex, ages such as 045Y are understood.",
+        "--values sex, ages such as 045Y are understood. Training and test part are 7:3 by case,\n"
+        "as in the APPLE paper, which also resizes to 256 x 256.",
         "nnUNetv2_fair_convert_QDUS -i QDUS -d 43 --values sex 0=female 1=male",
     )
     add_conversion_arguments(parser, "QDUS")
-    add_picture_arguments(parser)
+    add_picture_arguments(parser, test_ratio=0.3)
     return parser
 
 

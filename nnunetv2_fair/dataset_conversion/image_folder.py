@@ -115,9 +115,8 @@ def plan_image_folder(settings: ImageFolderSettings, processes: int = 1) -> Data
             listed at once.
     """
     pattern = _checked_pattern(settings)
-    images_folder = _subfolder(settings.folder, settings.images, "--images")
-    masks_folder = _subfolder(settings.folder, settings.masks, "--masks")
-    metadata = read_metadata(_table(settings), settings.table_settings)
+    images_folder, masks_folder, table = _places(settings)
+    metadata = read_metadata(table, settings.table_settings)
     log = ConversionLog(settings.converter, _plain(settings), notes=list(metadata.notes))
     problems = list(metadata.problems)
 
@@ -216,16 +215,37 @@ def _checked_pattern(settings: ImageFolderSettings) -> re.Pattern[str] | None:
     return pattern
 
 
+def _places(settings: ImageFolderSettings) -> tuple[Path, Path, Path]:
+    """Return the folders of images and masks, and the table; all that are absent are named."""
+    if not settings.folder.is_dir():
+        raise ConversionError(f"{settings.folder} does not exist or is no folder (-i).")
+    found, problems = [], []
+    for find in (
+        lambda: _subfolder(settings.folder, settings.images, "--images"),
+        lambda: _subfolder(settings.folder, settings.masks, "--masks"),
+        lambda: _table(settings),
+    ):
+        try:
+            found.append(find())
+        except ConversionError as error:
+            problems.append(str(error))
+    if problems:
+        raise ConversionError("\n".join(problems))
+    images_folder, masks_folder, table = found
+    return images_folder, masks_folder, table
+
+
 def _subfolder(folder: Path, names: tuple[str, ...], flag: str) -> Path:
-    if not folder.is_dir():
-        raise ConversionError(f"{folder} does not exist or is no folder (-i).")
     for name in names:
         if (folder / name).is_dir():
             return folder / name
     present = sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
+    wanted = " or ".join(f"'{name}'" for name in names)
+    # a preset knows several names, and has no flag for others
+    remedy = f"Name the right one with {flag}" if len(names) == 1 else "Rename the right one"
     raise ConversionError(
-        f"{folder} has no folder '{names[0]}'. Folders found: {shorten(present, 12) or 'none'}. "
-        f"Name the right one with {flag}."
+        f"{folder} has no folder {wanted}. Folders found: {shorten(present, 12) or 'none'}. "
+        f"{remedy}."
     )
 
 
@@ -260,7 +280,12 @@ def _unpaired_problems(
     if not pairing.pairs and len(pairing.unpaired.get(NO_MASK, [])) == len(images):
         suffix = guess_suffix(images, masks)
         if suffix:
-            hint = f". The masks' names seem to end in '{suffix}': --suffix-mask {suffix}"
+            hint = f". The masks' names seem to end in '{suffix}': "
+            hint += (
+                f"--suffix-mask {suffix}"
+                if len(settings.mask_suffixes) == 1
+                else f"rename them to end in '{settings.mask_suffixes[-1]}'"
+            )
     if not images:
         return [f"{settings.folder} has no images in its folder {settings.images[0]}"]
     if settings.unpaired == "skip":

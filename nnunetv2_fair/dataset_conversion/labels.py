@@ -45,8 +45,8 @@ def decide_labels(
         reached = found
     if values and not problems and not any(set(v) - {0} for v in values.values()):
         problems.append(
-            f"all {len(values)} masks hold nothing but 0: there is nothing to learn. Is this the "
-            "right folder (--masks)?"
+            f"all {len(values)} masks hold nothing but 0: there is nothing to learn. Is "
+            f"'{next(iter(values)).parent.name}' the folder of the masks?"
         )
     if not given:
         ordered = sorted(reached)

@@ -4,7 +4,7 @@ The set is private and its layout unpublished; this preset accepts the forms tha
 usually have, and reports what it could not match instead of guessing.
 
 Source: the APPLE paper, npj Digital Medicine 2025, doi:10.1038/s41746-025-01641-y (attributes, age
-groups below 50 and from 50 on).
+groups below 50 and from 50 on, 7:3).
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from pathlib import Path
 from nnunetv2_fair.dataset_conversion.image_folder import ImageFolderSettings
 from nnunetv2_fair.dataset_conversion.metadata import TableSettings
 from nnunetv2_fair.dataset_conversion.pictures import MaskRules
-from nnunetv2_fair.errors import ConversionError, DemographicsError
+from nnunetv2_fair.errors import ConversionError, DemographicsError, shorten
 from nnunetv2_fair.subgroups.table import read_delimited
 
 #: Cell contents whose meaning is beyond doubt. Numbers are not among them.
@@ -35,7 +35,7 @@ def qdus_settings(
     unknown: tuple[str, ...] = (),
     sheet: str | None = None,
     size: tuple[int, int] | None = None,
-    test_ratio: float = 0.2,
+    test_ratio: float = 0.3,
     seed: int = 0,
 ) -> ImageFolderSettings:
     """Return the settings of the image folder converter for QDUS.
@@ -67,6 +67,11 @@ def qdus_settings(
     header = _header(folder, table, sheet)
     if "patient" not in given:
         given["patient"] = "case_id"
+    if header and given["patient"].casefold() not in {column.casefold() for column in header}:
+        raise ConversionError(
+            f"The table has no column '{given['patient']}', which says whose images a row "
+            f"describes. Columns found: {shorten(header, 20)}. Name it: --columns case_id=<column>."
+        )
     per_image = "image" in given or any(c.casefold() == "image" for c in header)
     return ImageFolderSettings(
         folder=folder,

@@ -78,7 +78,7 @@ def test_pictures_become_grey_and_masks_binary(folder: Path, raw: Path) -> None:
 
 
 def test_cases_stay_together(folder: Path, raw: Path) -> None:
-    assert convert(folder, "--test-ratio", "0.3") == 0
+    assert convert(folder) == 0  # 7:3, as in the paper
     target = raw / "Dataset043_QDUS"
     train, test = (
         {path.name.split("_")[0] for path in (target / part).iterdir()}
@@ -120,7 +120,7 @@ def test_unpaired_files_are_listed_and_images_and_cases_counted_apart(
     save(folder / "images" / "999_1.png", image_of(3))
     save(folder / "masks" / "999_1.png", mask_of(3))
     assert convert(folder) == 0
-    assert "Left out, image without row in the table: 1" in capsys.readouterr().out
+    assert "Left out, image without row in the table: 1 (999_1.png)" in capsys.readouterr().out
     log = json_of(raw / "Dataset043_QDUS" / "conversion_log.json")
     assert {(entry["reason"], entry["item"]) for entry in log["skipped"]} == {
         ("image without mask", "101_1.png"),
@@ -135,6 +135,40 @@ def test_unpaired_files_are_listed_and_images_and_cases_counted_apart(
         "images converted": 18,
         "patients converted": 10,
     }
+
+
+def test_what_is_absent_is_named_at_once_and_no_other_flags(
+    folder: Path, raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("images", "masks"):
+        (folder / name).rename(folder / f"other_{name}")
+    (folder / "metadata.csv").rename(folder / "people.csv")
+    assert convert(folder) == 1
+    error = capsys.readouterr().err
+    found = "Folders found: other_images, other_masks. Rename the right one."
+    assert f"has no folder 'images' or 'image'. {found}" in error
+    assert f"has no folder 'masks' or 'mask'. {found}" in error
+    assert "Files found: people.csv. Name the right one with --table." in error
+
+
+def test_masks_of_other_names_are_to_be_renamed(
+    folder: Path, raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (folder / "masks").iterdir():
+        path.rename(path.with_name(path.name.replace("_mask", "_seg")))
+    assert convert(folder) == 1
+    error = capsys.readouterr().err
+    assert "seem to end in '_seg': rename them to end in '_mask'" in error
+
+
+def test_empty_masks_name_their_folder(
+    folder: Path, raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (folder / "masks").iterdir():
+        save(path, mask_of(0, 0))
+    assert convert(folder) == 1
+    assert "all 20 masks hold nothing but 0" in (error := capsys.readouterr().err)
+    assert "Is 'masks' the folder of the masks?" in error
 
 
 def test_numbers_for_sex_need_a_map(
@@ -159,7 +193,8 @@ def test_numbers_for_sex_need_a_map(
         (",49", ",999", "'999' is outside the plausible range of 'age' (0 to 120 years)"),
         (",Female", ",Femal", "line 4, patient '103': 'Femal' is not a level of 'sex'"),
         ("\n103,", "\n102,", "line 4: patient '102' already stands in line 3"),
-        ("case_id", "Fall", "no column 'case_id'"),
+        ("case_id", "Fall", "no column 'case_id', which says whose images a row describes"),
+        ("case_id", "Fall", "Columns found: Fall, Sex, Age. Name it: --columns case_id=<column>"),
         (",Sex", ",Geschlecht", "no column 'sex' for the attribute 'sex'"),
     ],
 )

@@ -73,4 +73,4 @@ def test_thresholds_need_no_labels() -> None:
 def test_masks_without_anything() -> None:
     _, (problem,) = decide_labels({A: (0,), B: (0,)}, MaskRules(), {"lungs": 1})
     assert "all 2 masks hold nothing but 0" in problem
-    assert "--masks" in problem
+    assert "Is 'masks' the folder of the masks?" in problem
