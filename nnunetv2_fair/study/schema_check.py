@@ -54,7 +54,8 @@ def check_schema(document: Document) -> tuple[Any, list[Problem]]:
         place = tuple(found.absolute_path)
         schema: Any = found.schema
         if found.validator == "additionalProperties":
-            for key in found.instance:
+            given: Any = found.instance
+            for key in given:
                 if key not in schema["properties"]:
                     problems.append(_unknown_key(document, (*place, key), schema["properties"]))
                     wrong.append((*place, key))
@@ -75,7 +76,8 @@ def place_name(place: Place) -> str:
 def _sentence(place: Place, error: "ValidationError", schema: Any) -> str:
     where = f"{place_name(place)}: " if place else ""
     if error.validator == "required":
-        missing = [key for key in schema["required"] if key not in error.instance]
+        given: Any = error.instance
+        missing = [key for key in schema["required"] if key not in given]
         known = schema["properties"]
         expected = "; ".join(f"{key}: {known[key].get('description', '')}" for key in missing)
         return f"{where}missing {shorten(missing)}. Expected {expected}"
