@@ -22,7 +22,8 @@ from nnunetv2_fair.study.results import read_results
 
 INDEX_HTML = "index.html"
 
-logger = logging.getLogger(__name__)
+# as a program the module's name is __main__, which is below nobody
+logger = logging.getLogger("nnunetv2_fair.study.index")
 
 
 def write_index(folder: Path) -> Path:

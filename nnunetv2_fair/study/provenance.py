@@ -59,7 +59,7 @@ def _entry(step: StepProgress) -> dict[str, Any]:
         "fingerprint": step.step.fingerprint,
         "versions": {} if step.record is None else dict(step.record.versions),
         "wall_seconds": round(sum(attempt.seconds for attempt in attempts), 3),
-        "peak_memory_mb": max((attempt.peak_memory_mb for attempt in attempts), default=None),
+        "peak_memory_mb": max((attempt.peak_memory_mb for attempt in attempts), default=0) or None,
         "gpu": next((attempt.gpu for attempt in reversed(attempts) if attempt.gpu), ""),
         "jobs": list(dict.fromkeys(attempt.job for attempt in attempts if attempt.job)),
         "attempts": [asdict(attempt) for attempt in attempts],

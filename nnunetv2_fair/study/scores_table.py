@@ -7,14 +7,19 @@ from nnunetv2_fair.evaluation.comparison_result import (
     HIGHER_IS_FAIRER,
     OVERALL_MEAN,
     WORST_GROUP_MEAN,
+    RankRange,
 )
 from nnunetv2_fair.evaluation.result import EvaluationResult, MetricInfo
 from nnunetv2_fair.report import numbers
 from nnunetv2_fair.report.cells import undefined, value
-from nnunetv2_fair.report.document import MEASURES, Terms, measure_title, metric_heading
+from nnunetv2_fair.report.document import Terms, measure_title, metric_heading
 from nnunetv2_fair.report.findings import confidence, label_words
 from nnunetv2_fair.report.markup import Html, element, join, name, sentence, shortened
+from nnunetv2_fair.study.ranking import RANKINGS_CSV
 from nnunetv2_fair.study.results import Score
+
+#: Measures that fit beside each other on a screen.
+_COLUMNS = (OVERALL_MEAN, WORST_GROUP_MEAN, "fairness_gap", "delta", "ser", "es_std")
 
 
 def scores_table(
@@ -35,11 +40,11 @@ def scores_table(
         ranked: Whether there is a comparison, so that methods have ranks.
     """
     metric, label = result.metrics[0], result.headline_label
-    found = list(dict.fromkeys(m for by_measure in scores.values() for m in by_measure))
-    measures = [m for m in (OVERALL_MEAN, WORST_GROUP_MEAN, *MEASURES) if m in found]
-    # with three groups and more there are several signed gaps, which rankings.csv holds
-    several = len(result.comparison(attribute, metric.name, label).groups) > 2
-    measures = [m for m in measures if m != "fairness_gap" or not several]
+    found = {m for by_measure in scores.values() for m in by_measure}
+    measures = [m for m in _COLUMNS if m in found]
+    # with three groups and more there are several signed gaps
+    if len(result.comparison(attribute, metric.name, label).groups) > 2:
+        measures = [m for m in measures if m != "fairness_gap"]
     head = element(
         "tr",
         element("th", "Method", scope="col"),
@@ -61,12 +66,12 @@ def scores_table(
         f", with the {level} interval of each evaluation by itself"
         + (
             f", and the ranks that the method can have ({level} confidence, paired comparison). "
-            "Bold: no method is shown to be better. "
+            "Bold: shown to be better than another method, and worse than none. "
             if ranked
             else ". Ranks need the comparison, which is not there yet. "
         )
-        + "Methods stand in the order of the study: overlapping intervals or ranks put no order "
-        "on them.",
+        + "Methods stand in the order of the study: intervals that overlap put no order on them, "
+        f"ranks that do not overlap do. All measures, labels and metrics: {RANKINGS_CSV}.",
     )
     table = element("table", caption, element("thead", head), element("tbody", *rows))
     return element(
@@ -77,7 +82,7 @@ def scores_table(
 
 def _heading(measure: str, metric: MetricInfo, terms: Terms) -> Html:
     if measure == OVERALL_MEAN:
-        return join(["Mean", element("small", "higher is better" if _up(metric) else "lower is")])
+        return join(["Mean", element("small", f"{metric.better} is better")])
     if measure == WORST_GROUP_MEAN:
         return join([terms.link("worst_group", "Worst group")])
     better = "higher is fairer" if measure in HIGHER_IS_FAIRER else ""
@@ -88,9 +93,8 @@ def _heading(measure: str, metric: MetricInfo, terms: Terms) -> Html:
 
 def _cell(score: Score | None, metric: MetricInfo) -> Html:
     if score is None or math.isnan(score.value):
-        return element(
-            "td", undefined("fewer than two groups are large enough to be told"), class_="value"
-        )
+        reason = "too few groups or patients to compare, or it would tell of a single patient"
+        return element("td", undefined(reason), class_="value")
     unit = numbers.measure_unit(score.measure, metric)
     shown = value(score.value, unit, "not computable")
     best = score.ranks is not None and score.ranks.first == 1 and score.ranks.last < score.n_ranked
@@ -99,21 +103,16 @@ def _cell(score: Score | None, metric: MetricInfo) -> Html:
     return element(
         "td",
         element("strong", shown) if best else shown,
-        join([" ", name(group, 28)]) if group else "",
+        element("small", name(group, 28)) if group else "",
         element("small", limits) if limits != numbers.UNDEFINED else "",
-        element("small", _rank(score)) if score.ranks is not None else "",
+        element("small", _rank(score.ranks, score.n_ranked)) if score.ranks is not None else "",
         class_="value",
     )
 
 
-def _rank(score: Score) -> str:
-    ranks = score.ranks
-    if ranks is None:
-        return ""
+def _rank(ranks: RankRange, count: int) -> str:
+    if (ranks.first, ranks.last) == (1, count):
+        return "any rank"
     if ranks.first == ranks.last:
-        return f"rank {ranks.first} of {score.n_ranked}"
-    return f"rank {ranks.first} to {ranks.last} of {score.n_ranked}"
-
-
-def _up(metric: MetricInfo) -> bool:
-    return metric.better == "higher"
+        return f"rank {ranks.first} of {count}"
+    return f"rank {ranks.first} to {ranks.last} of {count}"
