@@ -19,6 +19,7 @@ from nnunetv2_fair.dataset_conversion.breast_boxes import BREAST_BOXES_JSON, box
 from nnunetv2_fair.dataset_conversion.case_files import CaseJob, fingerprint
 from nnunetv2_fair.dataset_conversion.conversion_log import ConversionLog, Skipped
 from nnunetv2_fair.dataset_conversion.holdout import choose_test_patients
+from nnunetv2_fair.dataset_conversion.mama_mia_codes import COLUMNS
 from nnunetv2_fair.dataset_conversion.mama_mia_files import Download, find_download
 from nnunetv2_fair.dataset_conversion.mama_mia_table import (
     Clinical,
@@ -91,10 +92,9 @@ def plan_mama_mia(settings: MamaMiaSettings, processes: int = 1) -> DatasetPlan:
     """
     _check_settings(settings)
     download = find_download(settings.folder)
-    clinical = read_clinical(download.table, download.infos)
-    official = _official_parts(settings, download)
+    clinical, official, problems = _tables(settings, download)
     log = ConversionLog("nnUNetv2_fair_convert_MAMA_MIA", _plain(settings))
-    problems = [*download.problems, *clinical.problems]
+    problems += [*download.problems, *clinical.problems]
 
     cases, unpaired, absent = _match(settings, download, clinical, official)
     problems += _unpaired_problems(settings, unpaired, cases)
@@ -182,6 +182,25 @@ def _description(settings: MamaMiaSettings) -> DatasetDescription:
     )
 
 
+def _tables(
+    settings: MamaMiaSettings, download: Download
+) -> tuple[Clinical, dict[str, _Part], list[str]]:
+    """Return table and official parts; unreadable ones are problems beside those of the files."""
+    problems = []
+    try:
+        clinical = read_clinical(download.table, download.infos)
+    except ConversionError as error:
+        problems.append(str(error))
+        # who stands in the table is not known, so nobody is reported as lacking a row
+        clinical = Clinical({patient: dict.fromkeys(COLUMNS, "") for patient in download.phases})
+    official: dict[str, _Part] = {}
+    try:
+        official = _official_parts(settings, download)
+    except ConversionError as error:
+        problems.append(str(error))
+    return clinical, official, problems
+
+
 def _official_parts(settings: MamaMiaSettings, download: Download) -> dict[str, _Part]:
     """Return the official part of every patient; empty if the user wants a choice of their own."""
     if settings.test_ratio is not None:
@@ -204,7 +223,7 @@ def _match(
     cases: dict[str, BreastCase] = {}
     unpaired: dict[str, list[str]] = {}
     absent: dict[str, list[str]] = {}
-    known = {*download.phases, *download.experts, *clinical.values}
+    known = {*download.phases, *download.experts, *clinical.values, *official}
     for patient in sorted(known):
         phases = download.phases.get(patient, {})
         n_phases = clinical.n_phases.get(patient, len(phases))

@@ -159,8 +159,8 @@ def _read_table(path: Path, clinical: Clinical) -> None:
         clinical.values[patient] = dict.fromkeys(COLUMNS, "")
         clinical.values[patient].update(_read_cells(cells, where, clinical))
         phases = cells.get(_PHASES, "")
-        if phases.isdecimal():
-            clinical.n_phases[patient] = int(phases)
+        if re.fullmatch(r"\d+(\.0*)?", phases):  # empty cells make decimals of the others
+            clinical.n_phases[patient] = int(float(phases))
     if repeated:
         clinical.notes.append(f"{path.name}: {repeated} rows stand twice and were taken once")
 
@@ -184,6 +184,8 @@ def _read_cells(cells: Mapping[str, Any], where: str, clinical: Clinical) -> dic
 
 
 def _read_box(coordinates: Any, patient: str, where: str, clinical: Clinical) -> None:
+    if isinstance(coordinates, Mapping):  # keys without values say as little as no key
+        coordinates = coordinates if any(v is not None for v in coordinates.values()) else None
     if coordinates is None:
         return
     try:

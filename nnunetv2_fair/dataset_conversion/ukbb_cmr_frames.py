@@ -6,7 +6,7 @@ without cause, because those of libraries name files, and files are named after 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -25,6 +25,7 @@ from nnunetv2_fair.dataset_conversion.ukbb_cmr_labels import (
 )
 from nnunetv2_fair.dataset_conversion.ukbb_cmr_sources import FrameFiles, Source
 from nnunetv2_fair.dataset_conversion.volumes import (
+    Geometry,
     VolumeHeader,
     geometry_difference,
     geometry_of,
@@ -170,10 +171,17 @@ def _checked_headers(files: FrameFiles, dimensions: int) -> VolumeHeader:
             raise ConversionError(
                 f"{header.path.name} has {len(header.shape)} dimensions; expected {dimensions}"
             )
-    difference = geometry_difference(image, label)
+    difference = geometry_difference(_in_space(image), _in_space(label))
     if difference:
         raise ConversionError(f"{difference}; image and label must be of the same grid")
     return image
+
+
+def _in_space(header: VolumeHeader) -> VolumeHeader:
+    """Return the header without duration and beginning of a cycle, which labels often lack."""
+    where, n = header.geometry, len(header.shape)
+    direction = tuple(where.direction[n * i + j] for i in range(3) for j in range(3))
+    return replace(header, geometry=Geometry(where.spacing_mm[:3], where.origin_mm[:3], direction))
 
 
 def _survey_frame(

@@ -35,6 +35,11 @@ _Part = Literal["train", "test"]
 _PARTS: Mapping[str, _Part] = {
     "train": "train", "training": "train", "validation": "train", "val": "train", "test": "test",
 }  # fmt: skip
+#: Names that are nobody's.
+_HARMLESS = {
+    *_PARTS, "sa", "la", "data", "images", "nifti", "cmr", "ukbb", "imagestr", "imagests",
+    "labelstr", "labelsts", "nnunet_raw_data", "labels.csv", "dataset.json",
+}  # fmt: skip
 _DEPTH = 4  # <root>/sa/train/<participant>
 _FLAT = re.compile(r"(?P<participant>.+)_sa_(?P<frame>ED|ES)")
 
@@ -126,8 +131,14 @@ def _nothing_found(search: _Search) -> str:
         present = sorted(os.listdir(search.root))  # noqa: PTH208
     except OSError:
         present = []
-    listed = shorten((without_identifiers(name) for name in present), 8) or "nothing"
-    return f"{text} Found there: {listed}. Name the folder that holds the participants (-i)."
+    # any name could be a participant's, or hold it
+    known = [name for name in present if name.casefold() in _HARMLESS]
+    others = len(present) - len(known)
+    listed = shorten([*known, *([f"{others} files or folders of other names"] if others else [])])
+    return (
+        f"{text} Found there: {listed or 'nothing'}. Name the folder that holds the participants "
+        "(-i)."
+    )
 
 
 def _entries(search: _Search, folder: Path) -> list[str]:
@@ -141,9 +152,13 @@ def _entries(search: _Search, folder: Path) -> list[str]:
 
 
 def _shown(search: _Search, folder: Path) -> str:
-    relative = folder.relative_to(search.root).as_posix()
-    text = search.root.name if relative == "." else relative
-    return without_identifiers(text) or "."
+    """Return a folder for people; a name that could be a participant's is its place instead."""
+    if folder == search.root:
+        return without_identifiers(folder.name) or "."
+    if all(part.casefold() in _HARMLESS for part in folder.relative_to(search.root).parts):
+        return folder.relative_to(search.root).as_posix()
+    position = _entries(search, folder.parent).index(folder.name) + 1
+    return f"entry {position} of {_shown(search, folder.parent)}"
 
 
 def _walk(search: _Search, folder: Path, depth: int) -> None:

@@ -281,6 +281,13 @@ def _checked(path: Path) -> CheckedFile:
 def _unreadable(path: Path, error: Exception) -> ConversionError:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = lines[-1].split("sitk::ERROR: ")[-1] if lines else "no reason given"
+    if "orthonormal" in reason:
+        return ConversionError(
+            f"{path} has axes in its header that are not perpendicular, which neither SimpleITK "
+            "nor nnU-Net accepts. Copying it again does not help: leave it out, or make them "
+            "perpendicular, with nibabel: image.set_qform(image.affine, 1, strip_shears=True); "
+            "image.set_sform(None, 0)"
+        )
     return ConversionError(
         f"{path} cannot be read as a volume ({reason}). Download or copy the file again."
     )

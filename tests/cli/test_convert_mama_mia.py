@@ -489,6 +489,62 @@ def test_lists(download: MiniDownload, raw: Path, capsys: pytest.CaptureFixture[
     assert convert(download) == 0
 
 
+def test_unreadable_tables_are_listed_with_what_is_missing(
+    download: MiniDownload, raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    download.table.write_bytes(download.table.read_bytes()[:500])
+    (download.folder / "train_test_splits.csv").unlink()
+    download.expert("ISPY1_1002").unlink()
+    out = refused(download, raw, capsys)
+    for text in (
+        "clinical_and_imaging_info.xlsx is not readable as XLSX",
+        "has no train_test_splits.csv with the official parts",
+        "1 patients, no expert mask: ISPY1_1002",
+    ):
+        assert text in out
+    assert "no row in the table" not in out  # nobody knows
+
+
+def test_patients_of_the_lists_who_are_nowhere_else(
+    download: MiniDownload, raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = list(download.patients)
+    download.write_splits([*names[:6], "DUKE_900"], [*names[6:], "NACT_99"])
+    assert "2 patients, no image: DUKE_900, NACT_99" in refused(download, raw, capsys)
+    assert convert(download, "--unpaired", "skip") == 0
+    log = json_of(target_of(raw) / "conversion_log.json")
+    assert log["skipped_by_group"]["no image"]["age"] == {"unknown": 2}
+
+
+def test_numbers_of_phases_that_a_csv_holds_as_decimals(
+    download: MiniDownload, raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [name for name in COLUMNS if name != "menopause"]
+    lines = [",".join(names)]
+    for row in download.rows.values():
+        cells = {**row, "num_phases": f"{row['num_phases']}.0", "site": ""}
+        lines.append(",".join(f'"{cells[name] or ""}"' for name in names))
+    download.table.with_suffix(".csv").write_text("\n".join(lines))
+    download.table.unlink()
+    download.image("DUKE_001", 2).unlink()  # the last of its three
+    out = refused(download, raw, capsys)
+    assert "1 patients, a phase that the table counts is not there: DUKE_001" in out
+
+
+def test_boxes_without_numbers_are_none(
+    download: MiniDownload, raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = download.info("ISPY1_1002")
+    content = json.loads(path.read_text())
+    content["primary_lesion"]["breast_coordinates"] = dict.fromkeys(
+        content["primary_lesion"]["breast_coordinates"]
+    )
+    path.write_text(json.dumps(content))
+    assert convert(download) == 0
+    assert "1 patients have no breast box: ISPY1_1002" in capsys.readouterr().out
+    assert "ISPY1_1002" not in read_boxes(target_of(raw) / "breast_boxes.json")
+
+
 def test_files_of_two_cases(
     download: MiniDownload, raw: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK
@@ -151,6 +152,26 @@ def test_a_whole_cycle_gives_the_same_two_frames(root: Path, raw: Path) -> None:
         assert np.array_equal(SimpleITK.GetArrayFromImage(written), image[t])
         mask = SimpleITK.ReadImage(str(raw / TARGET / f"labelsTr/{number}_{frame}.nii.gz"))
         assert np.array_equal(SimpleITK.GetArrayFromImage(mask), label[t])
+
+
+def test_a_cycle_whose_label_lacks_the_duration_of_frames(root: Path, raw: Path) -> None:
+    shutil.rmtree(root / "images")
+    for seed, person in enumerate(PEOPLE):
+        folder = root / "images" / person.eid
+        save_cycle(folder, person.eid, seed)
+        label = nibabel.load(folder / "label_sa.nii.gz")
+        plain = nibabel.Nifti1Image(np.asanyarray(label.dataobj), AFFINE)
+        plain.header["pixdim"][4] = 0
+        nibabel.save(plain, folder / "label_sa.nii.gz")
+    # rounding of a hundredth of a millimetre is none of a hundredth of a second
+    moved = AFFINE.copy()
+    moved[0, 3] += 0.01
+    save(folder / "label_sa.nii.gz", cycle(seed)[1], person.eid, moved)
+    assert convert(root, "--test-ratio", "0") == 0
+    assert len(list((raw / TARGET / "imagesTr").iterdir())) == 24
+    moved[0, 3] += 1
+    save(folder / "label_sa.nii.gz", cycle(seed)[1], person.eid, moved)
+    assert convert(root, "--test-ratio", "0", "--overwrite") == 1
 
 
 @pytest.mark.parametrize("linked", [False, True])
@@ -604,6 +625,28 @@ def test_damaged_files_named_after_participants_are_not_named(
     error += capfd.readouterr().err
     assert "(entry 5 of imagesTr): <participant>_sa_ED_0000.nii.gz is damaged" in error
     assert not any(person.eid in error for person in PEOPLE)
+
+
+def test_folders_of_a_clinic_are_not_named_after_its_patients(
+    root: Path, raw: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Names of other sites have no seven digits by which they could be known."""
+    names = ("smith_john", "STT0012")
+    for name in names:
+        (root / "other" / name).mkdir(parents=True)
+        (root / "other" / name / "cine.nii.gz").touch()
+        save_frames(root / "deeper" / "wave" / name / "sa", name, 1)
+    (root / "other" / "sa").mkdir()
+    assert convert(root, images="other") == 1
+    out, wrong = capfd.readouterr()
+    assert "Found there: sa, 2 files or folders of other names." in wrong
+    assert convert(root, images="deeper") == 1
+    more, deeper = capfd.readouterr()
+    assert (
+        "entry 1 of entry 1 of entry 1 of deeper and entry 1 of entry 2 of entry 1 of deeper"
+        in deeper
+    )
+    assert not any(name in out + wrong + more + deeper for name in names)
 
 
 def test_unreadable_folders_are_not_named(root: Path, raw: Path) -> None:

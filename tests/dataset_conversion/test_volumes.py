@@ -3,6 +3,7 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK
@@ -194,6 +195,22 @@ def test_what_is_no_volume_is_refused(tmp_path: Path) -> None:
     SimpleITK.WriteImage(vectors, str(tmp_path / "vectors.nrrd"))
     with pytest.raises(ConversionError, match=r"vectors\.nrrd has 3 values per voxel"):
         read_header(tmp_path / "vectors.nrrd")
+
+
+def test_skew_axes_come_with_the_lines_that_mend_them(tmp_path: Path) -> None:
+    affine = np.diag([0.7, 1.3, 4.0, 1.0])
+    affine[0, 2] = 0.02
+    path = tmp_path / "skew.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.ones((7, 5, 3), np.uint8), affine), path)
+    with pytest.raises(
+        ConversionError, match=r"skew\.nii\.gz has axes .* that are not perp"
+    ) as found:
+        read_header(path)
+    remedy = str(found.value).partition("with nibabel: ")[2]
+    image = nibabel.load(path)
+    exec(remedy, {"image": image})  # what the message offers has to work
+    nibabel.save(image, path)
+    assert read_header(path).shape == (3, 5, 7)
 
 
 def test_differences_of_grids_are_named(tmp_path: Path) -> None:
