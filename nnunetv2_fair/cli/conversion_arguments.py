@@ -320,10 +320,12 @@ def _finish(plan: "DatasetPlan", args: argparse.Namespace, problems: Sequence[st
 
 
 def _describe(counts: Mapping[str, Any], plan: "DatasetPlan") -> None:
+    from nnunetv2_fair.dataset_conversion.conversion_log import part_text
+
     labels = ", ".join(f"{name} {value}" for name, value in plan.description.labels.items())
     logger.info("%s: labels %s", plan.description.folder_name, labels)
     for part, numbers in counts["cases"].items():
-        logger.info("%s: %d cases of %d patients", part, numbers["cases"], numbers["patients"])
+        logger.info("%s", part_text(part, numbers))
     for attribute, parts in counts["groups"].items():
         for part, groups in parts.items():
             listed = ", ".join(f"{name} {n}" for name, n in groups.items())

@@ -77,6 +77,18 @@ class ConversionLog:
         }
 
 
+def part_text(part: str, numbers: Mapping[str, int]) -> str:
+    """Return how many cases and patients a part has, for people.
+
+    Args:
+        part: ``train`` or ``test``.
+        numbers: Counts of ``cases``, ``patients`` and, where there may be any, ``synthetic`` cases.
+    """
+    text = f"{part}: {numbers['cases']} cases of {numbers['patients']} patients"
+    synthetic = numbers.get("synthetic", 0)
+    return f"{text} ({synthetic} of the cases are synthetic)" if synthetic else text
+
+
 def log_text(content: Mapping[str, Any]) -> str:
     """Return the log as text for people.
 
@@ -85,7 +97,7 @@ def log_text(content: Mapping[str, Any]) -> str:
     """
     lines = [f"{content['dataset']}, written by {content['converter']} ({content['version']})", ""]
     for part, numbers in content["cases"].items():
-        lines.append(f"{part}: {numbers['cases']} cases of {numbers['patients']} patients")
+        lines.append(part_text(part, numbers))
     lines += [f"{name}: {number}" for name, number in content["counts"].items()]
     for attribute, parts in content["groups"].items():
         lines += ["", f"Cases by {attribute}:"]

@@ -51,7 +51,7 @@ from nnunetv2_fair.paths import (
     RESULTS,
     environment_folder,
 )
-from nnunetv2_fair.subgroups.schema import CASE, PATIENT, Schema
+from nnunetv2_fair.subgroups.schema import CASE, PATIENT, SYNTHETIC, Schema
 from nnunetv2_fair.subgroups.table import check_table, replace_file, write_table
 
 logger = logging.getLogger(__name__)
@@ -457,11 +457,20 @@ def written_counts(plan: DatasetPlan) -> dict[str, Any]:
     return {
         "version": f"nnunetv2_fair {__version__}",
         "dataset": plan.description.folder_name,
-        "cases": {
-            part: {"cases": len(rows), "patients": int(rows[PATIENT].nunique())}
-            for part, rows in parts.items()
-        },
+        "cases": {part: _numbers(rows) for part, rows in parts.items()},
         "groups": groups,
+    }
+
+
+def _numbers(rows: pd.DataFrame) -> dict[str, int]:
+    """Return counts of cases and of people; nobody is behind a synthetic case."""
+    if SYNTHETIC not in rows:
+        return {"cases": len(rows), "patients": int(rows[PATIENT].nunique())}
+    real = rows[rows[SYNTHETIC] != "1"]
+    return {
+        "cases": len(rows),
+        "patients": int(real[PATIENT].nunique()),
+        "synthetic": len(rows) - len(real),
     }
 
 

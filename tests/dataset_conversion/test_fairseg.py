@@ -270,12 +270,23 @@ def test_fairdiff_lists_become_sampling_weights(
 
 
 def test_synthetic_images_without_lists_are_all_for_training(
-    source: Path, raw: Path, fairdiff: tuple[Path, Path]
+    source: Path,
+    raw: Path,
+    fairdiff: tuple[Path, Path],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert convert(source, "--synthetic", fairdiff[0]) == 0
     table = table_of(raw)
     assert len(table.synthetic_cases) == 8
     assert table.synthetic_cases <= cases_of(raw, "Tr")
+    people = len(cases_of(raw, "Tr")) - 8
+    assert log_of(raw)["cases"]["train"] == {
+        "cases": people + 8, "patients": people, "synthetic": 8
+    }  # fmt: skip
+    line = f"train: {people + 8} cases of {people} patients (8 of the cases are synthetic)"
+    assert line in capsys.readouterr().out
+    assert line in (raw / NAME / "conversion_log.txt").read_text()
+    assert "test: 3 cases of 3 patients\n" in (raw / NAME / "conversion_log.txt").read_text()
 
 
 @pytest.mark.parametrize(
