@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
+from nnunetv2_fair.evaluation.result import MetricInfo
 from nnunetv2_fair.report import numbers
 from nnunetv2_fair.report.cells import undefined
 from nnunetv2_fair.report.document import Terms, document
@@ -62,7 +63,7 @@ def render_index(
 
 def _terms(results: Sequence[OnTestSet]) -> Terms:
     definitions: dict[str, str] = {}
-    metrics = {}
+    metrics: dict[str, MetricInfo] = {}
     for on_test in results:
         for result in on_test.shown.values():
             metrics |= {metric.name: metric for metric in result.metrics}
@@ -197,10 +198,10 @@ def _costs(folder: Path, costs: Sequence[Cost]) -> Html:
 
 def _cost_row(cost: Cost, *, several: bool) -> Html:
     if cost.trainer:
-        place = (cost.dataset, cost.configuration, cost.plans) if several else ()
+        place = [cost.dataset, cost.configuration, cost.plans] if several else []
         title = join([name(cost.trainer)])
     else:
-        place = (cost.dataset,)
+        place = [cost.dataset]
         title = join(["shared by all methods"])
     small = element("small", name(", ".join(part for part in place if part))) if any(place) else ""
     memory: object = f"{cost.peak_memory_mb / 1000:,.1f} GB"

@@ -24,6 +24,9 @@ from nnunetv2_fair.study.progress import Progress, StepProgress
 
 logger = logging.getLogger(__name__)
 
+#: Dataset, configuration, plans, test set.
+_Place = tuple[str, str, str, str]
+
 
 @dataclass(frozen=True)
 class Evaluated:
@@ -100,17 +103,22 @@ class Score:
 
 def read_results(folder: Path, progress: Progress) -> tuple[OnTestSet, ...]:
     """Read everything that is evaluated and compared, in the plan's order."""
-    evaluated: dict[tuple[str, ...], list[Evaluated]] = {}
-    comparing: dict[tuple[str, ...], tuple[StepProgress, PurePath]] = {}
+    evaluated: dict[_Place, list[Evaluated]] = {}
+    comparing: dict[_Place, tuple[StepProgress, PurePath]] = {}
     for step in progress.steps:
-        place = tuple(step.fact(f) for f in ("dataset", "configuration", "plans", "test"))
+        place = (
+            step.fact("dataset"),
+            step.fact("configuration"),
+            step.fact("plans"),
+            step.fact("test"),
+        )
         if (output := _output(step, SUMMARY_JSON)) is not None:
             evaluated.setdefault(place, []).append(_read_evaluation(folder, step, output.parent))
         elif (output := _output(step, COMPARISON_JSON)) is not None:
             comparing[place] = (step, output.parent)
     found = []
     for place, methods in evaluated.items():
-        on_test = OnTestSet(*place, evaluated=tuple(methods))
+        on_test = OnTestSet(*place, tuple(methods))
         if place in comparing:
             on_test = _with_comparison(folder, on_test, *comparing[place])
         found.append(on_test)
