@@ -90,6 +90,7 @@ class _Search:
     empty: int = 0  # folders without any short-axis file
     zips: int = 0  # downloads that nobody unpacked
     visited: set[Path] = field(default_factory=set)
+    places: dict[Path, str] = field(default_factory=dict)  # folders gone into, for people
 
 
 def find_sources(root: Path, frames: Sequence[str]) -> tuple[list[Source], list[str], int]:
@@ -152,13 +153,15 @@ def _entries(search: _Search, folder: Path) -> list[str]:
 
 
 def _shown(search: _Search, folder: Path) -> str:
-    """Return a folder for people; a name that could be a participant's is its place instead."""
+    """Return a folder for people: a name only where it cannot be a participant's."""
     if folder == search.root:
         return without_identifiers(folder.name) or "."
-    if all(part.casefold() in _HARMLESS for part in folder.relative_to(search.root).parts):
-        return folder.relative_to(search.root).as_posix()
-    position = _entries(search, folder.parent).index(folder.name) + 1
-    return f"entry {position} of {_shown(search, folder.parent)}"
+    return search.places.get(folder) or folder.relative_to(search.root).as_posix()
+
+
+def _place(search: _Search, folder: Path, where: str) -> str:
+    known = all(part.casefold() in _HARMLESS for part in folder.relative_to(search.root).parts)
+    return folder.relative_to(search.root).as_posix() if known else where
 
 
 def _walk(search: _Search, folder: Path, depth: int) -> None:
@@ -180,6 +183,7 @@ def _walk(search: _Search, folder: Path, depth: int) -> None:
             part = _PARTS.get(folder.name) if depth else None
             search.sources.append(_source(search, name, where, part, files))
         elif depth + 1 < _DEPTH and _has_folders(child):
+            search.places[child] = _place(search, child, where)
             _walk(search, child, depth + 1)
         else:
             without_images += 1
