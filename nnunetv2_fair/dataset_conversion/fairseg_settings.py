@@ -24,8 +24,9 @@ class FairSegSettings:
         mask_key: Name of the mask's array; None: the usual ones.
         crop: (rows, columns) to cut out of the middle.
         size: (rows, columns) to resize to, after the crop.
-        test_ratio: Share of people for the test part; None follows ``data_summary.csv`` where
-            there is one, and takes 0.2 otherwise. Lists go before both.
+        test_ratio: Share of people for the test part; None follows ``data_summary.csv`` or
+            folders ``Training`` and ``Test`` where there are any, and takes 0.2 otherwise. Lists
+            go before all of these.
         seed: Seed of the choice of the test part.
         unpaired: ``error`` refuses lists or tables that name absent files, ``skip`` goes on
             without those files.
