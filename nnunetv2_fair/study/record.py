@@ -20,6 +20,8 @@ class Attempt:
         gpus: How many those are.
         peak_memory_mb: Most main memory held by the step's processes at a time.
         continued: Whether it went on from a checkpoint.
+        fingerprint: Of the step when it was started; empty if nothing was run.
+        run: Which call of ``nnUNetv2_fair_study`` it belongs to.
     """
 
     started: str
@@ -31,6 +33,8 @@ class Attempt:
     gpus: int = 0
     peak_memory_mb: float = 0.0
     continued: bool = False
+    fingerprint: str = ""
+    run: str = ""
 
 
 @dataclass(frozen=True)
