@@ -22,8 +22,8 @@ def _parser() -> argparse.ArgumentParser:
         "cup and six attributes: race, gender, age (<60, >=60), ethnicity, language, marital\n"
         "status. All releases are understood; what race codes mean and whether ages are days is\n"
         "decided once for the dataset. The test part follows --split-lists, else\n"
-        "data_summary.csv, else folders Training and Test, else it is chosen by person, each group\n"
-        "in its share. FairDiff's synthetic images join the training part (--synthetic).",
+        "data_summary.csv, else folders Training and Test, else it is chosen by person, each\n"
+        "group in its share. FairDiff's synthetic images join the training part (--synthetic).",
         "nnUNetv2_fair_convert_FairSeg -i FairSeg -d 45 --split-lists lists/FairSeg_final",
     )
     add_conversion_arguments(parser, "FairSeg")

@@ -66,6 +66,7 @@ class ImageFolderSettings:
         size: (rows, columns) of all images; None keeps each one's own size.
         test_ratio: Share of patients for the test part, unless the table says.
         seed: Seed of the choice of test patients.
+        fixed: Attributes that cannot differ between images of a patient; others may, with a note.
         unpaired: ``error`` refuses images without mask or row and the reverse, ``skip`` leaves
             them out and lists them.
         licence: Terms of the data.
@@ -91,6 +92,7 @@ class ImageFolderSettings:
     size: tuple[int, int] | None = None
     test_ratio: float = 0.2
     seed: int = 0
+    fixed: tuple[str, ...] = ()
     unpaired: Literal["error", "skip"] = "error"
     licence: str = "unknown"
     reference: str = ""
@@ -137,6 +139,12 @@ def plan_image_folder(settings: ImageFolderSettings, processes: int = 1) -> Data
     )
     problems += pairing.problems
     problems += _unpaired_problems(settings, pairing, metadata, images, masks, masks_folder.name)
+    varying = _varying(pairing.pairs, metadata)
+    problems += [
+        f"{metadata.path.name}: {what}. Correct these rows; leave the cell empty if it is unknown"
+        for name, what in varying.items()
+        if name in settings.fixed
+    ]
     _log_unpaired(pairing, metadata, log)
 
     facts = _survey(pairing, settings, processes)
@@ -163,7 +171,7 @@ def plan_image_folder(settings: ImageFolderSettings, processes: int = 1) -> Data
         "images converted": len(pairing.pairs),
         "patients converted": len({pair.patient for pair in pairing.pairs}),
     }
-    log.notes += _patient_notes(pairing.pairs, metadata)
+    log.notes += [what for name, what in varying.items() if name not in settings.fixed]
     for note in log.notes:
         logger.info("Note: %s", note)
     parts = _parts(pairing.pairs, metadata, settings)
@@ -363,8 +371,9 @@ def _parts(
     return {pair.key: "test" if pair.patient in chosen else "train" for pair in pairs}
 
 
-def _patient_notes(pairs: list[Pair], metadata: Metadata) -> list[str]:
-    notes = []
+def _varying(pairs: list[Pair], metadata: Metadata) -> dict[str, str]:
+    """Return a sentence for each attribute that differs between images of the same patient."""
+    sentences = {}
     for attribute in metadata.schema.attributes.values():
         if attribute.type != "categorical":
             continue
@@ -373,11 +382,11 @@ def _patient_notes(pairs: list[Pair], metadata: Metadata) -> list[str]:
             levels.setdefault(pair.patient, set()).add(pair.row.values[attribute.name])
         varying = [patient for patient, found in levels.items() if len(found - {""}) > 1]
         if varying:
-            notes.append(
+            sentences[attribute.name] = (
                 f"'{attribute.name}' differs between images of the same patient for "
                 f"{len(varying)} patients: {shorten(sorted(varying))}"
             )
-    return notes
+    return sentences
 
 
 def _demographics(pairs: list[Pair], cases: Mapping[str, str], metadata: Metadata) -> pd.DataFrame:

@@ -99,6 +99,7 @@ def qdus_settings(
         size=size,
         test_ratio=test_ratio,
         seed=seed,
+        fixed=("sex",),
         unpaired="skip",
         licence="private",
         reference="https://doi.org/10.1038/s41746-025-01641-y",

@@ -103,6 +103,23 @@ def test_rows_per_image_from_excel_with_other_folder_names(folder: Path, raw: Pa
     assert list(frame.loc["102_2", ["patient", "sex", "age"]]) == ["102", "male", "41"]
 
 
+def test_rows_of_one_case_must_agree_on_sex(
+    folder: Path, raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [(case, f"{case}_{view}.png", "FM"[i % 2], 40 + i + view)
+            for i, case in enumerate(CASES) for view in (1, 2)]  # fmt: skip
+    rows[1] = (*rows[1][:2], "M", 42)
+    rows[3] = (*rows[3][:2], "", 43)
+    write_csv(folder / "metadata.csv", ("case_id", "image", "Sex", "Age"), rows)
+    assert convert(folder) == 1
+    error = capsys.readouterr().err
+    assert "'sex' differs between images of the same patient for 1 patients: 101." in error
+    assert "Correct these rows" in error
+    rows[1] = (*rows[1][:2], "F", 42)
+    write_csv(folder / "metadata.csv", ("case_id", "image", "Sex", "Age"), rows)
+    assert convert(folder) == 0
+
+
 def test_blurred_jpeg_masks_are_cut_at_127(folder: Path, raw: Path) -> None:
     for i, case in enumerate(CASES):
         (folder / "masks" / f"{case}_1_mask.png").unlink()
