@@ -224,8 +224,9 @@ def _models(
     usable = []
     for trainer in named:
         known = facts.get(trainer.name, TrainerFacts("unknown"))
-        if known.error:
-            found.add(trainer.line, known.error)
+        base = facts.get(known.base or "", TrainerFacts())
+        if known.error or base.error:
+            found.add(trainer.line, known.error or f"base of {trainer.name}: {base.error}")
             continue
         with found.blamed(trainer.line):
             if known.ours:

@@ -46,17 +46,21 @@ def describe(name: str, attributes: Collection[str]) -> dict[str, Any]:
     if known is None:
         return _foreign(name)
     try:
+        per_group = None
+        full = name
         if known.takes_group and "=" not in name:
-            head, rest = _split(name, attributes)
-            found = getattr(trainers, f"{head}={_ANY_GROUP}{rest}")
-            return _facts(found, per_group=[head, rest])
-        return _facts(getattr(trainers, name))
+            head, rest = per_group = _split(name, attributes)
+            full = f"{head}={_ANY_GROUP}{rest}"
+        facts = _facts(getattr(trainers, full), per_group)
+        if facts["base"] and facts["base"].partition("_")[0] == method:
+            raise TrainerNameError(f"'{name}': a model of {method} is no base for another one")
+        return facts
     except TrainerNameError as error:
         reason = str(error).splitlines()[0].rstrip(".")
         return {"error": f"{reason}. {_options(known.known_options().values())}"}
 
 
-def _facts(found: type[SubgroupTrainer], per_group: list[str] | None = None) -> dict[str, Any]:
+def _facts(found: type[SubgroupTrainer], per_group: tuple[str, str] | None) -> dict[str, Any]:
     options = {key: option.default for key, option in found.known_options().items()}
     options.update(found.chosen_options)
     builds = "base" in options and options.get("start") != "scratch"

@@ -1,0 +1,100 @@
+"""A dataset to plan studies on, and files of studies to write."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nnunetv2_fair import registration
+from nnunetv2_fair.study import checks, trainer_facts
+from nnunetv2_fair.study.plan import plan_study
+from nnunetv2_fair.study.step import Plan
+from tests.nnunet_dataset import NAME, write_raw
+
+STUDY = """\
+title: Tiny
+datasets:
+  - id: 901
+    configurations: [2d]
+    folds: [0, 1]
+    number_of_folds: 2
+attributes: [sex, age]
+trainers:
+  - nnUNetTrainer
+  - nnUNetTrainerOversampling_{attribute}
+"""
+
+
+@pytest.fixture
+def study_root(nnunet_folders, tmp_path) -> Path:
+    """A folder for a study, beside nnU-Net's folders with one dataset that nobody has prepared."""
+    write_raw(nnunet_folders["nnUNet_raw"])
+    for variable in (
+        "nnUNet_fair_base_checkpoint",
+        "nnUNet_fair_allow_changed_table",
+    ):
+        assert variable not in os.environ
+    root = tmp_path / "study"
+    root.mkdir()
+    return root
+
+
+@pytest.fixture
+def raw(study_root, nnunet_folders) -> Path:
+    return nnunet_folders["nnUNet_raw"] / NAME
+
+
+@pytest.fixture
+def preprocessed(study_root, nnunet_folders) -> Path:
+    return nnunet_folders["nnUNet_preprocessed"] / NAME
+
+
+@pytest.fixture
+def results(study_root, nnunet_folders) -> Path:
+    return nnunet_folders["nnUNet_results"] / NAME
+
+
+@pytest.fixture
+def write_study(study_root) -> Callable[..., Path]:
+    """Write a study's file; ``extra`` goes behind ``text``."""
+
+    def write(text: str = STUDY, extra: str = "", name: str = "study.yaml") -> Path:
+        path = study_root / name
+        path.write_text(text + extra, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def plan(write_study, study_root, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Plan]:
+    """Plan a study from its text.
+
+    The real trainers are asked, but in this process: importing torch in a process of its own
+    takes seconds, and one test of it is enough (``test_trainer_facts.py``).
+    """
+    from nnunetv2_fair.trainers.describe import describe_all
+
+    registration.register()
+
+    def ask(names, attributes, environment):
+        answer = describe_all(names, attributes)
+        return {name: trainer_facts._facts(found) for name, found in answer.items()}
+
+    monkeypatch.setattr(checks, "ask", ask)
+
+    def make(text: str = STUDY, extra: str = "", folder: Path | None = None) -> Plan:
+        return plan_study(write_study(text, extra), folder or study_root)
+
+    return make
+
+
+def finish_training(
+    results: Path, trainer: str, fold: int | str, configuration: str = "2d", plans="nnUNetPlans"
+) -> Path:
+    """Leave what a finished training leaves, as far as a plan looks at it."""
+    folder = results / f"{trainer}__{plans}__{configuration}" / f"fold_{fold}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "checkpoint_final.pth").write_bytes(b"weights")
+    return folder
