@@ -18,7 +18,8 @@ _SECONDS_PER_HOUR = 3600
 class Cost:
     """What one method has cost so far, all attempts included, failed ones too.
 
-    A trainer that starts from another one's model (APPLE, InD) does not pay for that model.
+    A trainer that starts from another one's model (APPLE, InD) does not pay for that model; InD
+    pays for the models of all its groups.
 
     Attributes:
         dataset: Dataset that it was trained on.
@@ -59,8 +60,10 @@ class Cost:
 def costs_of(progress: Progress) -> tuple[Cost, ...]:
     """Return the costs per method in the plan's order; within a dataset what is shared first."""
     by_method: dict[tuple[str, str, str, str], list[StepProgress]] = {}
+    owners = _owners(progress)
     for step in progress.steps:
-        dataset, trainer = step.fact("dataset"), step.fact("trainer")
+        dataset = step.fact("dataset")
+        trainer = owners.get(step.step.name, step.fact("trainer"))
         shared = (dataset, "", "", "")
         method = (dataset, step.fact("configuration"), step.fact("plans"), trainer)
         by_method.setdefault(shared, [])
@@ -79,6 +82,21 @@ def write_costs(costs: Sequence[Cost], folder: Path) -> Path:
     path = folder / COSTS_CSV
     replace_file(path, csv_text(frame.round(6)))
     return path
+
+
+def _owners(progress: Progress) -> dict[str, str]:
+    """Return step -> method, of trainings that are no method: one model for each group."""
+    methods = {step.fact("trainer") for step in progress.steps if step.fact("test")}
+    steps = {step.step.name: step for step in progress.steps}
+    return {
+        needed: step.fact("trainer")
+        for step in progress.steps
+        if step.step.kind == "predict"
+        for needed in step.step.needs
+        if needed in steps
+        and steps[needed].step.kind == "train"
+        and steps[needed].fact("trainer") not in methods
+    }
 
 
 def _cost(

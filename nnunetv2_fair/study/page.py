@@ -1,6 +1,7 @@
 """The index page of a study: one HTML file that links to everything the study has made."""
 
 import math
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePath
@@ -12,13 +13,13 @@ from nnunetv2_fair.report.document import Terms, document
 from nnunetv2_fair.report.markup import Html, element, join, name
 from nnunetv2_fair.study.costs import COSTS_CSV, Cost, total
 from nnunetv2_fair.study.links import link_to
-from nnunetv2_fair.study.progress import Progress, State, StepProgress
+from nnunetv2_fair.study.progress import Progress, State
 from nnunetv2_fair.study.provenance import PROVENANCE_JSON, distinct, distinct_versions
 from nnunetv2_fair.study.ranking import RANKINGS_CSV
 from nnunetv2_fair.study.results import OnTestSet
 from nnunetv2_fair.study.test_set_section import section_of, title_of
 
-_STATES: tuple[State, ...] = ("done", "taken over", "failed", "waiting", "to do")
+_STATES: tuple[State, ...] = ("done", "taken over", "failed", "waiting", "running", "to do")
 
 
 def render_index(
@@ -102,7 +103,7 @@ def _summary(folder: Path, progress: Progress) -> Html:
         "section",
         element("h2", "Summary"),
         element("p", lead, class_="lead"),
-        _failures(folder, [step for step in progress.steps if step.state == "failed"]),
+        _failures(folder, progress),
         element("div", element("div", table, class_="scroll"), class_="card"),
         element(
             "p",
@@ -119,22 +120,25 @@ def _summary(folder: Path, progress: Progress) -> Html:
     )
 
 
-def _failures(folder: Path, failed: Sequence[StepProgress]) -> Html:
+def _failures(folder: Path, progress: Progress) -> Html:
+    failed = [step for step in progress.steps if step.state == "failed"]
     if not failed:
         return Html("")
+    source = PurePath(progress.plan.source or "study.yaml")
+    command = shlex.join(["nnUNetv2_fair_study", str(source)])
+    if len(source.parts) > 1:
+        command += " -o ."
     items = []
     for step in failed:
-        last = step.attempts[-1]
-        how = f"signal {-last.exit_code}" if last.exit_code < 0 else f"exit code {last.exit_code}"
-        job = f", job {last.job}" if last.job else ""
+        job = f", job {step.attempts[-1].job}" if step.attempts[-1].job else ""
         items.append(
             element(
                 "li",
                 name(step.step.name),
-                f": {how} after {numbers.count(len(step.attempts), 'attempt')}{job}; ",
+                f": {step.how}{job}; ",
                 link_to(folder, PurePath(step.step.log), "log"),
-                ". Again: ",
-                element("code", f"nnUNetv2_fair_study study.yaml --only {step.step.name}"),
+                ". Again, in the study's folder: ",
+                element("code", f"{command} --only {shlex.quote(step.step.name)}"),
             )
         )
     return element(

@@ -16,14 +16,16 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _MOST_ARROWS = 6
 
 
-def planes(scores: Mapping[str, Mapping[str, Score]], metric: MetricInfo) -> Html:
+def planes(scores: Mapping[str, Mapping[str, Score]], metric: MetricInfo, baseline: str) -> Html:
     """Return the plots of the overall mean against the gap and against the worst group.
 
     Args:
-        scores: Method -> measure -> value; the first method is the baseline.
+        scores: Method -> measure -> value.
         metric: What was measured.
+        baseline: Method that all others are compared with; empty if there is none yet.
     """
     heading, higher = metric_heading(metric), metric.better == "higher"
+    marked = baseline if len(scores) <= _MOST_ARROWS else ""
     drawn = []
     for measure, title, y_title, y_higher in (
         ("delta", "Utility against the gap", f"gap of group means, {heading}", False),
@@ -39,10 +41,10 @@ def planes(scores: Mapping[str, Mapping[str, Score]], metric: MetricInfo) -> Htm
                 _letter(position),
                 _point(by_measure, OVERALL_MEAN),
                 _point(by_measure, measure),
-                _is_marked(position, len(scores)),
+                trainer == marked,
                 position,
             )
-            for position, by_measure in enumerate(scores.values())
+            for position, (trainer, by_measure) in enumerate(scores.items())
         ]
         if any(math.isfinite(spot.x[0]) and math.isfinite(spot.y[0]) for spot in spots):
             plane = plane_plot(
@@ -62,9 +64,10 @@ def planes(scores: Mapping[str, Mapping[str, Score]], metric: MetricInfo) -> Htm
             element(
                 "span", _letter(position), aria_hidden="true",
                 class_=f"key c{position % N_COLOURS}"
-                + (" baseline" if _is_marked(position, len(scores)) else ""),
+                + (" baseline" if trainer == marked else ""),
             ),
             name(trainer),
+            " (baseline)" if trainer == baseline else "",
         )
         for position, trainer in enumerate(scores)
     ]  # fmt: skip
@@ -79,10 +82,6 @@ def planes(scores: Mapping[str, Mapping[str, Score]], metric: MetricInfo) -> Htm
             element("p", hint, class_="lead"),
         ]
     )
-
-
-def _is_marked(position: int, count: int) -> bool:
-    return position == 0 and count <= _MOST_ARROWS
 
 
 def _point(by_measure: Mapping[str, Score], measure: str) -> tuple[float, Interval]:

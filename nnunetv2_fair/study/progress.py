@@ -1,20 +1,18 @@
 """How far a study is: which steps are done, failed, waiting or to do, and what each start cost."""
 
-import json
-import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from nnunetv2_fair.errors import StudyError, shorten_lines
+from nnunetv2_fair.study.attempts import read_attempts, read_marker
+from nnunetv2_fair.study.outcome import failures
 from nnunetv2_fair.study.record import Attempt, Record, read_record
-from nnunetv2_fair.study.step import PLAN_JSON, STATE, Plan, Step, read_plan
+from nnunetv2_fair.study.step import PLAN_JSON, Plan, Step, read_plan
 
-logger = logging.getLogger(__name__)
-
-State = Literal["done", "taken over", "failed", "waiting", "to do"]
+State = Literal["done", "taken over", "failed", "waiting", "running", "to do"]
 
 
 @dataclass(frozen=True)
@@ -24,10 +22,12 @@ class StepProgress:
     Attributes:
         step: The step.
         state: ``done``; ``taken over`` (its outcome was there before the study); ``failed`` (its
-            last attempt was); ``waiting`` (for a failed one); ``to do``.
+            last attempt has ended badly); ``waiting`` (for a failed one); ``running`` (or killed
+            so that nobody could say so); ``to do``.
         attempts: Every start since the study began, oldest first.
         record: Of the outcome; None unless done or taken over.
         waits_for: The failed step that it waits for; empty otherwise.
+        how: How a failed step has ended, in words; empty otherwise.
     """
 
     step: Step
@@ -35,6 +35,7 @@ class StepProgress:
     attempts: tuple[Attempt, ...] = ()
     record: Record | None = None
     waits_for: str = ""
+    how: str = ""
 
     @property
     def is_done(self) -> bool:
@@ -76,7 +77,7 @@ def read_progress(folder: Path) -> Progress:
         if step.kind == "index":
             continue
         record = _record(folder / step.record, problems)
-        attempts = _attempts(folder / STATE / "attempts" / f"{step.name}.jsonl")
+        attempts = read_attempts(folder, step)
         if record is not None:
             state: State = "taken over" if record.taken_over else "done"
             found[step.name] = StepProgress(step, state, attempts or record.attempts, record)
@@ -86,8 +87,10 @@ def read_progress(folder: Path) -> Progress:
         waits_for = next((n.waits_for or n.step.name for n in needed if _stuck(n)), "")
         if waits_for:
             found[step.name] = StepProgress(step, "waiting", attempts, None, waits_for)
-        elif attempts and attempts[-1].exit_code != 0:
-            found[step.name] = StepProgress(step, "failed", attempts)
+        elif read_marker(folder, step) is not None:
+            found[step.name] = StepProgress(step, "running", attempts)
+        elif how := _how_it_failed(folder, plan, step, attempts):
+            found[step.name] = StepProgress(step, "failed", attempts, how=how)
         else:
             found[step.name] = StepProgress(step, "to do", attempts)
     if problems:
@@ -100,6 +103,14 @@ def read_progress(folder: Path) -> Progress:
 
 def _stuck(step: StepProgress) -> bool:
     return step.state in ("failed", "waiting")
+
+
+def _how_it_failed(folder: Path, plan: Plan, step: Step, attempts: Sequence[Attempt]) -> str:
+    if not attempts or attempts[-1].exit_code == 0:
+        return ""
+    if attempts[-1].fingerprint not in ("", step.fingerprint):
+        return ""  # with options that have been changed since
+    return next((failure.how for failure in failures(folder, plan, [step], 0)), "")
 
 
 def _plan(folder: Path) -> Plan:
@@ -125,18 +136,3 @@ def _record(path: Path, problems: list[str]) -> Record | None:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         problems.append(f"{path} ({error!r})")
         return None
-
-
-def _attempts(path: Path) -> tuple[Attempt, ...]:
-    """Read a step's attempts; a line that a killed machine left half written is passed over."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return ()
-    found = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            found.append(Attempt(**json.loads(line)))
-        except (ValueError, TypeError):
-            logger.warning("%s, line %d, is damaged and passed over.", path, number)
-    return tuple(found)

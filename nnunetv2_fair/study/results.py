@@ -56,7 +56,7 @@ class OnTestSet:
         configuration: nnU-Net configuration.
         plans: nnU-Net plans.
         test: Name of the test set.
-        evaluated: The methods in the plan's order; the first is the baseline.
+        evaluated: The methods in the plan's order.
         comparing: The step that compares them; None if the plan has none.
         comparison_folder: Where the comparison lies.
         compared: The comparison; None if it is not done, or see ``problem``.

@@ -64,7 +64,7 @@ def _links(folder: Path, on_test: OnTestSet) -> Html:
 def _why_missing(step: StepProgress) -> str:
     if step.state == "waiting":
         return f"waits for {step.waits_for}, which failed"
-    return "failed" if step.state == "failed" else "not done yet"
+    return step.state if step.state in ("failed", "running") else "not done yet"
 
 
 def _attribute(on_test: OnTestSet, attribute: str, terms: Terms) -> Html:
@@ -76,12 +76,12 @@ def _attribute(on_test: OnTestSet, attribute: str, terms: Terms) -> Html:
         for score in scores_of(on_test, trainer, attribute, label, metric):
             by_measure.setdefault(score.measure, score)
         scores[trainer] = by_measure
-    ranked = on_test.compared is not None
-    table = scores_table(scores, first, attribute, terms, ranked=ranked)
+    compared = on_test.compared
+    table = scores_table(scores, first, attribute, terms, ranked=compared is not None)
     return join(
         [
             element("h3", "Groups of ", name(attribute)),
             element("div", table, class_="card"),
-            planes(scores, metric),
+            planes(scores, metric, compared.baseline if compared is not None else ""),
         ]
     )

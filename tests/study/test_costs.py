@@ -76,3 +76,17 @@ def test_study_that_has_not_begun_costs_nothing(tmp_path):
     (cost,) = costs_of(read_progress(tmp_path))
     assert (cost.steps, cost.attempts, cost.wall_hours) == (1, 0, 0)
     assert write_costs((), tmp_path).read_text(encoding="utf-8").startswith("dataset,configur")
+
+
+def test_method_pays_for_the_models_of_its_groups(tmp_path):
+    study = StudyFolder(tmp_path)
+    method, base = "nnUNetTrainerInD_sex", "nnUNetTrainer"
+    names = []
+    for trainer in (base, f"{method}=female", f"{method}=male"):
+        step = study.add(f"train.{trainer}", "train", names[:1], facts=facts(trainer, fold="0"))
+        study.done(step, attempt(3600))
+        names.append(step.name)
+    study.add("predict", "predict", names[1:], facts=facts(method, "internal"))
+    first, second = costs_of(read_progress(tmp_path))
+    assert (first.trainer, first.wall_hours) == (base, 1)
+    assert (second.trainer, second.wall_hours, second.steps) == (method, 2, 3)

@@ -88,9 +88,19 @@ def test_page_says_what_is_missing_and_why(study):
     text = check_index(study.root).text
     assert "2 steps of 8 are missing." in text
     name = f"train.d042.2d.{BROKEN}.f0"
-    assert f"{name}: exit code 1 after 2 attempts, job 99; log" in text
+    assert f"{name}: exit code 1, 2 attempts so far, job 99; log" in text
     assert f"nnUNetv2_fair_study study.yaml --only {name}" in text
     assert f"{BROKEN}: waits for {name}, which failed" in text
+
+
+def test_command_of_a_file_elsewhere(tmp_path):
+    study = StudyFolder(tmp_path)
+    step = study.add("train", "train", facts=facts(FAIR))
+    study.failed(step, attempt(1, 1))
+    Plan("t", {"train": step}, source="../my studies/one.yaml").write(tmp_path)
+    write_index(tmp_path)
+    command = "nnUNetv2_fair_study '../my studies/one.yaml' -o . --only train"
+    assert command in check_index(tmp_path).text
 
 
 def test_page_holds_values_intervals_and_ranks(study):
@@ -111,6 +121,8 @@ def test_page_holds_values_intervals_and_ranks(study):
     assert "intervals that overlap put no order on them" in page.text
     assert len(page.having("svg", "plane")) == 4
     assert len(page.having("circle", "spot")) == 8
+    assert len(page.having("path", "arrow")) == 4  # from the baseline to the other method
+    assert f"{BASELINE} (baseline)" in page.text
 
 
 def test_page_holds_the_costs(study):

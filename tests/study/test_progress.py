@@ -1,10 +1,10 @@
 import dataclasses
 import json
-import logging
 
 import pytest
 
 from nnunetv2_fair.errors import StudyError
+from nnunetv2_fair.study.attempts import write_marker
 from nnunetv2_fair.study.progress import read_progress
 from nnunetv2_fair.study.step import PLAN_JSON, STATE
 from tests.study.finished_study import StudyFolder, attempt
@@ -21,7 +21,7 @@ def test_states_of_steps(tmp_path):
     old = study.add("old", "train")
     study.done(old, taken_over=True)
     failed = study.add("failed", "train", ["done"])
-    study.failed(failed, attempt(5, 0), attempt(9, -9))
+    study.failed(failed, attempt(5, 0), attempt(9, -9, fingerprint="f-failed"))
     study.add("behind", "predict", ["failed", "done"])
     study.add("far_behind", "merge", ["behind"])
     study.add("next", "predict", ["old"])
@@ -34,6 +34,9 @@ def test_states_of_steps(tmp_path):
     assert {s.step.name: s.waits_for for s in progress.steps if s.waits_for} == {
         "behind": "failed",
         "far_behind": "failed",
+    }
+    assert {s.step.name: s.how for s in progress.steps if s.how} == {
+        "failed": "ended by SIGKILL, 2 attempts so far"
     }
     assert progress.count() == {"done": 1, "taken over": 1, "failed": 1, "waiting": 2, "to do": 1}
     assert [a.seconds for a in progress.steps[0].attempts] == [5, 9]
@@ -60,16 +63,32 @@ def test_failed_step_that_ended_well_later_is_done(tmp_path):
     assert states(study) == {"train": "done"}
 
 
-def test_half_a_line_is_passed_over_with_a_warning(tmp_path, caplog):
+def test_failure_of_former_options_is_to_do(tmp_path):
+    study = StudyFolder(tmp_path)
+    step = study.add("train", "train")
+    study.failed(step, attempt(5, 1, fingerprint="f-train"))
+    assert states(study) == {"train": "failed"}
+    study.failed(step, attempt(5, 1, fingerprint="f-of-old"))
+    assert states(study) == {"train": "to do"}
+
+
+def test_marked_step_is_running(tmp_path):
+    study = StudyFolder(tmp_path)
+    step = study.add("train", "train")
+    study.add("predict", "predict", ["train"])
+    study.failed(step, attempt(5, -15))
+    write_marker(tmp_path, step, attempt(3))
+    assert states(study) == {"train": "running", "predict": "to do"}
+
+
+def test_half_a_line_is_passed_over(tmp_path):
     study = StudyFolder(tmp_path)
     step = study.add("train", "train")
     study.failed(step, attempt(5, 1))
     path = tmp_path / STATE / "attempts" / "train.jsonl"
     path.write_text(path.read_text(encoding="utf-8") + '{"started": "20', encoding="utf-8")
-    with caplog.at_level(logging.WARNING):
-        (found,) = read_progress(tmp_path).steps
+    (found,) = read_progress(tmp_path).steps
     assert found.attempts == (attempt(5, 1),)
-    assert "train.jsonl, line 2, is damaged" in caplog.text
 
 
 def test_folder_without_a_study(tmp_path):
