@@ -64,7 +64,8 @@ def qdus_settings(
     given = dict(columns or {})
     if "case_id" in given:
         given["patient"] = given.pop("case_id")
-    header = _header(folder, table, sheet)
+    columns_with_cells = _columns(folder, table, sheet)
+    header = list(columns_with_cells)
     if "patient" not in given:
         given["patient"] = "case_id"
     if header and given["patient"].casefold() not in {column.casefold() for column in header}:
@@ -72,7 +73,10 @@ def qdus_settings(
             f"The table has no column '{given['patient']}', which says whose images a row "
             f"describes. Columns found: {shorten(header, 20)}. Name it: --columns case_id=<column>."
         )
-    per_image = "image" in given or any(c.casefold() == "image" for c in header)
+    # a column that a template had and nobody filled in does not make rows describe images
+    per_image = "image" in given or any(
+        column.casefold() == "image" and filled for column, filled in columns_with_cells.items()
+    )
     return ImageFolderSettings(
         folder=folder,
         dataset_id=dataset_id,
@@ -108,14 +112,18 @@ def qdus_settings(
     )
 
 
-def _header(folder: Path, table: Path | None, sheet: str | None) -> list[str]:
-    """Return the columns of the table; empty if there is none (the converter says so)."""
+def _columns(folder: Path, table: Path | None, sheet: str | None) -> dict[str, bool]:
+    """Return the table's columns, and whether any cell of each is filled in.
+
+    Empty if there is no table (the converter says so).
+    """
     names = [str(table)] if table is not None else list(_TABLES)
     paths = [folder / name for name in names] + ([table] if table is not None else [])
     path = next((path for path in paths if path.is_file()), None)
     if path is None:
-        return []
+        return {}
     try:
-        return list(read_delimited(path, sheet).columns)
+        frame = read_delimited(path, sheet)
     except DemographicsError as error:
         raise ConversionError(str(error)) from error
+    return {column: bool((frame[column] != "").any()) for column in frame.columns}

@@ -103,6 +103,14 @@ def test_rows_per_image_from_excel_with_other_folder_names(folder: Path, raw: Pa
     assert list(frame.loc["102_2", ["patient", "sex", "age"]]) == ["102", "male", "41"]
 
 
+def test_an_empty_image_column_leaves_rows_to_cases(folder: Path, raw: Path) -> None:
+    rows = [(case, "", sex, age) for case, sex, age in zip(CASES, SEXES, AGES, strict=True)]
+    write_csv(folder / "metadata.csv", ("case_id", "image", "Sex", "Age"), rows)
+    assert convert(folder) == 0
+    frame = read_dataset_table(raw / "Dataset043_QDUS").frame
+    assert list(frame.loc["1101_2", ["patient", "sex", "age"]]) == ["1101", "female", "77"]
+
+
 def test_rows_of_one_case_must_agree_on_sex(
     folder: Path, raw: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
