@@ -202,7 +202,9 @@ def _plan(
     from nnunetv2_fair.evaluation.presets import PRESETS, check_preset
     from nnunetv2_fair.evaluation.registry import DEFAULT_METRICS, metrics_named
     from nnunetv2_fair.evaluation.tables import read_table_with_cuts
+    from nnunetv2_fair.evaluation.workers import prepare_workers
 
+    prepare_workers(args.np)
     usual = PRESETS[args.preset].metrics if args.preset is not None else DEFAULT_METRICS
     metrics = tuple(args.metrics or usual)
     metrics_named(metrics)

@@ -9,6 +9,7 @@ from nnunetv2_fair.evaluation.planning import plan_evaluation
 from nnunetv2_fair.evaluation.presets import PRESETS, check_preset, with_preset
 from nnunetv2_fair.evaluation.result import EvaluationResult
 from nnunetv2_fair.evaluation.tables import read_table_with_cuts
+from nnunetv2_fair.evaluation.workers import prepare_workers
 
 
 def evaluate(
@@ -62,6 +63,7 @@ def evaluate(
     if settings is None:
         known = PRESETS.get(preset or "")
         settings = EvaluationSettings(metrics=known.metrics) if known else EvaluationSettings()
+    prepare_workers(settings.processes)
     table = read_table_with_cuts(Path(demographics), bins or {})
     if preset is not None:
         check_preset(preset, settings.metrics, table)

@@ -2,8 +2,10 @@
 
 import multiprocessing
 import signal
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 
 from nnunetv2_fair.errors import EvaluationError
@@ -11,8 +13,23 @@ from nnunetv2_fair.evaluation.cases import CaseMeasures, CasePair, CaseTask, mea
 
 #: Cases that a worker holds: the one it measures and the next, so that it never waits.
 _AHEAD = 2
-# spawn, as forking a process with threads (tqdm, SimpleITK) may hang
-_CONTEXT = multiprocessing.get_context("spawn")
+# No fork of this process, as one with threads (tqdm, SimpleITK) may hang. Where forks are safe, one
+# process without threads of ours imports what a worker needs, and every worker is a fork of that.
+if sys.platform == "linux":
+    _CONTEXT = multiprocessing.get_context("forkserver")
+else:
+    _CONTEXT = multiprocessing.get_context("spawn")
+
+
+def prepare_workers(processes: int) -> None:
+    """Begin, in the background, what the start of workers takes; returns at once.
+
+    Args:
+        processes: How many will be asked for; nothing is done for 1.
+    """
+    if processes > 1 and sys.platform == "linux":
+        forkserver.set_forkserver_preload([__name__])
+        forkserver.ensure_running()
 
 
 def measure_cases(
@@ -33,6 +50,7 @@ def measure_cases(
         for pair in pairs:
             yield measure_case(pair, task)
         return
+    prepare_workers(processes)
     waiting = deque(pairs)
     workers = {_Worker(task) for _ in range(processes)}
     try:

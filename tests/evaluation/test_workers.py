@@ -105,6 +105,40 @@ def test_leaving_early_ends_the_workers(tmp_path: Path):
     assert not active_children()
 
 
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_workers_are_forks_of_one_process_that_is_none_of_ours(tmp_path: Path):
+    cases = measure_cases(make_pairs(tmp_path, 12), TASK, 2)
+    next(cases)
+    parents = {parent_of(worker.pid or 0) for worker in active_children()}
+    cases.close()
+    (parent,) = parents
+    assert parent != os.getpid()
+    assert parent_of(parent) == os.getpid()
+
+
+def test_preparing_one_process_starts_none(tmp_path: Path):
+    script = (
+        "import os, pathlib\n"
+        "from nnunetv2_fair.evaluation.workers import prepare_workers\n"
+        "def children():\n"
+        "    stats = pathlib.Path('/proc').glob('[0-9]*/stat')\n"
+        "    parents = [s.read_text().rpartition(')')[2].split()[1] for s in stats]\n"
+        "    return parents.count(str(os.getpid()))\n"
+        "prepare_workers(1)\n"
+        "print(children())\n"
+        "prepare_workers(2)\n"
+        "print(children() > 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.split() == ["0", "True"], done.stderr
+
+
 def test_script_without_main_guard_is_told_so(tmp_path: Path):
     make_pairs(tmp_path, 3)
     script = tmp_path / "script.py"
