@@ -8,6 +8,7 @@ import hashlib
 import math
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +33,20 @@ _TYPES = {
     1024: "i8", 1280: "u8",
 }  # fmt: skip
 _GZIP = 16 + zlib_ng.MAX_WBITS
+
+
+@contextmanager
+def quiet_itk() -> Iterator[None]:
+    """Keep ITK's own warnings, which name files, off the screen; as before when left."""
+    import SimpleITK
+
+    process = SimpleITK.ProcessObject
+    before = process.GetGlobalWarningDisplay()
+    process.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    finally:
+        process.SetGlobalWarningDisplay(before)
 
 
 @dataclass(frozen=True)

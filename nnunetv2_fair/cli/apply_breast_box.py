@@ -45,7 +45,7 @@ def _apply(args: argparse.Namespace) -> None:
         read_boxes,
     )
     from nnunetv2_fair.dataset_conversion.parallel import map_unordered
-    from nnunetv2_fair.evaluation.masks import find_masks, silence_readers
+    from nnunetv2_fair.evaluation.masks import find_masks
 
     if (args.d is None) == (args.boxes is None):
         raise UsageError("Name the boxes by -d (dataset) or by --boxes (file), one of the two.")
@@ -64,7 +64,6 @@ def _apply(args: argparse.Namespace) -> None:
         )
     names = [source.name for source in predictions.values()]
     check_output_folder(args.o, names, overwrite=args.overwrite)
-    silence_readers()
     with filled_together(args.o, names) as temporary:
         orders = [
             MaskingOrder(source, temporary / source.name, *boxes.get(case, (None, ())))

@@ -27,6 +27,7 @@ from nnunetv2_fair.dataset_conversion.volumes import (
     write_volume,
 )
 from nnunetv2_fair.errors import ConversionError
+from nnunetv2_fair.nifti import quiet_itk
 
 #: File of a dataset's folder that holds the boxes of its cases.
 BREAST_BOXES_JSON = "breast_boxes.json"
@@ -188,6 +189,7 @@ class MaskingOrder:
     shape: tuple[int, ...] = ()
 
 
+@quiet_itk()
 def apply_box(order: MaskingOrder) -> int | str:
     """Write a prediction whose labels outside the box are background.
 

@@ -4,8 +4,7 @@ Runs in worker processes. No path and no identifier leaves this module: errors a
 without cause, because those of libraries name files, and files are named after participants.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
@@ -34,6 +33,7 @@ from nnunetv2_fair.dataset_conversion.volumes import (
     read_labels,
 )
 from nnunetv2_fair.errors import ConversionError, FairError
+from nnunetv2_fair.nifti import quiet_itk
 
 _Result = TypeVar("_Result")
 
@@ -134,7 +134,7 @@ def survey_participant(item: SurveyItem) -> dict[str, FrameFacts]:
 def _nameless(function: Callable[[], _Result], files: FrameFiles, participant: str) -> _Result:
     """Call a function; its errors lose paths, identifiers and causes."""
     try:
-        with _quiet_itk():
+        with quiet_itk():
             return function()
     except OSError as error:
         text = f"cannot be read: {error.strerror or type(error).__name__}"
@@ -149,19 +149,6 @@ def _nameless(function: Callable[[], _Result], files: FrameFiles, participant: s
         text = text.replace(str(path.parent), "its folder")
     # outside of the handler, so that nothing is chained to it
     raise ConversionError(without_identifiers(text, (participant,)))
-
-
-@contextmanager
-def _quiet_itk() -> Iterator[None]:
-    """Keep ITK from writing warnings with paths to the terminal."""
-    import SimpleITK
-
-    before = SimpleITK.ProcessObject.GetGlobalWarningDisplay()
-    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
-    try:
-        yield
-    finally:
-        SimpleITK.ProcessObject.SetGlobalWarningDisplay(before)
 
 
 def _checked_headers(files: FrameFiles, dimensions: int) -> VolumeHeader:

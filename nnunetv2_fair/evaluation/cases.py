@@ -10,13 +10,10 @@ from pathlib import Path
 
 from nnunetv2_fair.errors import EvaluationError, shorten
 from nnunetv2_fair.evaluation.geometry import geometry_difference
-from nnunetv2_fair.evaluation.masks import (
-    LabelMap,
-    read_label_map,
-    silence_readers,
-)
+from nnunetv2_fair.evaluation.masks import LabelMap, read_label_map
 from nnunetv2_fair.evaluation.regions import LabelMapPair
 from nnunetv2_fair.evaluation.registry import metrics_named
+from nnunetv2_fair.nifti import quiet_itk
 
 
 @dataclass(frozen=True)
@@ -93,9 +90,9 @@ class CaseMeasures:
     problems: tuple[str, ...] = ()
 
 
+@quiet_itk()
 def measure_case(pair: CasePair, task: CaseTask) -> CaseMeasures:
     """Measure one case; what is wrong with it is returned, so that all cases are seen first."""
-    silence_readers()
     maps: list[LabelMap] = []
     problems: list[str] = []
     for path in (pair.reference, pair.prediction):

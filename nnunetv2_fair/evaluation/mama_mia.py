@@ -21,6 +21,7 @@ from nnunetv2_fair.evaluation.masks import read_label_map
 from nnunetv2_fair.evaluation.overlap import count_overlap, dice
 from nnunetv2_fair.evaluation.surface import surface_metrics
 from nnunetv2_fair.evaluation.text_table import TextTable
+from nnunetv2_fair.nifti import quiet_itk
 from nnunetv2_fair.subgroups.table import DemographicsTable
 
 AGE = "age"
@@ -62,6 +63,7 @@ class ChallengeMeasures:
     mended: tuple[float, float]
 
 
+@quiet_itk()
 def measure_challenge_case(pair: CasePair) -> ChallengeMeasures:
     """Score one case; both masks are read.
 

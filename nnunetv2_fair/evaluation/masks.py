@@ -34,11 +34,6 @@ VOLUME_ENDINGS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr", ".gipl", 
 _TIFF_ENDINGS = (".tif", ".tiff")
 
 
-def silence_readers() -> None:
-    """Keep the readers' own warnings off the screen; what matters is raised as an error."""
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
-
-
 def mask_ending(path: Path) -> str | None:
     """Return the ending of an image file, such as ``.nii.gz``; None for any other file."""
     name = path.name.lower()

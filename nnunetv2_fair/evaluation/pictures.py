@@ -26,6 +26,7 @@ from nnunetv2_fair.evaluation.result import (
     EvaluationResult,
     MetricInfo,
 )
+from nnunetv2_fair.nifti import quiet_itk
 
 logger = logging.getLogger(__name__)
 
@@ -130,6 +131,7 @@ def _caption(row: pd.Series, metric: MetricInfo) -> str:
     return ", ".join(parts)
 
 
+@quiet_itk()
 def _picture(
     pair: CasePair,
     prediction_path: Path,

@@ -16,8 +16,8 @@ from nnunetv2_fair.evaluation.masks import (
     find_masks,
     has_physical_spacing,
     read_geometry,
-    silence_readers,
 )
+from nnunetv2_fair.nifti import quiet_itk
 from nnunetv2_fair.subgroups.groups import Grouping
 from nnunetv2_fair.subgroups.table import DemographicsTable
 
@@ -86,7 +86,6 @@ def plan_evaluation(
         DemographicsError: If an attribute expression is wrong.
         UsageError: If ``references`` names an attribute or group that is not evaluated.
     """
-    silence_readers()
     groupings = make_groupings(table, attributes)
     vocabularies = make_vocabularies(groupings, references or {})
     found = find_dataset_json(dataset_json, prediction_folder, reference_folder)
@@ -171,6 +170,7 @@ def _unit(pairs: Sequence[CasePair], folder: Path) -> str:
     return "mm" if with_mm else "px"
 
 
+@quiet_itk()
 def _check_geometry(pairs: Sequence[CasePair]) -> None:
     problems = []
     for pair in tqdm(pairs, desc="Checking headers", unit="case"):

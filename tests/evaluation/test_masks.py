@@ -3,6 +3,7 @@ import json
 import math
 import re
 import shutil
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import tifffile
 from PIL import Image
 
 from nnunetv2_fair.errors import EvaluationError
+from nnunetv2_fair.evaluation.cases import CasePair, CaseTask, measure_case
 from nnunetv2_fair.evaluation.foreground import crop
 from nnunetv2_fair.evaluation.geometry import geometry_difference
 from nnunetv2_fair.evaluation.masks import (
@@ -238,3 +240,24 @@ def test_unreadable_file_is_named(tmp_path: Path):
     shutil.copy(path, tmp_path / "wrong.nrrd")
     with pytest.raises(EvaluationError, match=r"wrong\.nrrd cannot be read as an image"):
         read_geometry(tmp_path / "wrong.nrrd")
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_warnings_of_itk_are_hidden_while_a_case_is_measured_and_not_longer(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], shown: bool
+):
+    path = write_mask(tmp_path / "case.nii", VOLUME, (0.5, 0.75, 2.5))
+    content = bytearray(path.read_bytes())
+    content[80:84] = struct.pack("<f", 0.25)  # pixdim says another spacing than the affine
+    path.write_bytes(content)
+    before = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+    try:
+        found = measure_case(CasePair("case", path, path), CaseTask(("dice",), 1.0, None))
+        assert not found.problems
+        assert capfd.readouterr().err == ""
+        assert sitk.ProcessObject.GetGlobalWarningDisplay() is shown
+        sitk.ReadImage(str(path))
+        assert ("WARNING" in capfd.readouterr().err) is shown
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(before)
