@@ -234,9 +234,14 @@ def grid_problems(headers: Sequence[VolumeHeader]) -> list[str]:
     flat = [header for header in headers if len(header.shape) != 3]
     if flat:
         return [f"{flat[0].path} has {len(flat[0].shape)} dimensions; expected 3"]
-    found = [geometry_difference(headers[0], other) for other in headers[1:]]
-    remedy = "download both again, or leave the patient out (move its folder away)"
-    return [f"{difference}; {remedy}" for difference in found if difference]
+    found = {other.path: geometry_difference(headers[0], other) for other in headers[1:]}
+    return [
+        # masks of experts and automatic ones have the same name
+        f"{difference} (the second from the folder {path.parent.name}); download both again, or "
+        "leave the patient out (move its folder away)"
+        for path, difference in found.items()
+        if difference
+    ]
 
 
 def _misfit(box: BreastBox, grid: VolumeHeader) -> str:

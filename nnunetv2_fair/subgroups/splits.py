@@ -36,7 +36,7 @@ def make_folds(
         seed: Seed of the shuffle.
 
     Raises:
-        DemographicsError: If there are fewer patients than folds.
+        DemographicsError: If there are fewer patients than folds, or no group has as many cases.
 
     Source: scikit-learn's ``StratifiedGroupKFold``.
     """
@@ -55,6 +55,13 @@ def make_folds(
             f"between 2 and {n_patients}."
         )
     strata = [grouping.group_of[case] or "" for case in real]
+    largest = max(strata.count(group) for group in set(strata))
+    if largest < n_folds:
+        raise DemographicsError(
+            f"{n_folds} folds cannot be stratified by '{grouping.expression}': its largest group "
+            f"has {largest} cases, so none is in every fold. Choose fewer folds (--folds"
+            f"{f' {largest}' if largest > 1 else ''}) or coarser groups (-a with fewer attributes)."
+        )
     # scikit-learn's own shuffle loses the stratification in some releases (seen with 1.7). It deals
     # patients in the order of their codes where nothing else decides, so random codes shuffle as
     # well; and the first folds get what cannot be shared out, so the folds are shuffled too.

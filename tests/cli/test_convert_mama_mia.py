@@ -395,6 +395,16 @@ def test_masks_that_are_none(
     assert "ISPY1_1002.nii.gz is damaged: its compressed data ends early" in out
 
 
+def test_a_mask_on_another_grid_comes_with_its_folder(
+    download: MiniDownload, raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = download.automatic("ISPY1_1002")
+    SimpleITK.WriteImage(SimpleITK.ReadImage(str(path))[:, :, :-1], str(path))
+    out = refused(download, raw, capsys)
+    assert "ISPY1_1002: ispy1_1002_0000.nii.gz and ispy1_1002.nii.gz differ in size" in out
+    assert "(the second from the folder automatic); download both again" in out
+
+
 def test_masks_all_empty(
     download: MiniDownload, raw: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

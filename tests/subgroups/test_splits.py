@@ -65,6 +65,14 @@ def test_too_many_folds(table):
         make_folds(table, grouping, table.cases, 61, seed=1)
 
 
+def test_groups_that_are_all_smaller_than_the_number_of_folds(table):
+    grouping = group_cases(table, "sex")
+    few = ["p0_0", "p4_0", "p8_0", "p1_0", "p2_0", "p3_0"]  # three of each sex
+    with pytest.raises(DemographicsError, match=r"5 folds .* 'sex': its largest group has 3 cases"):
+        make_folds(table, grouping, few, 5, seed=1)
+    assert len(make_folds(table, grouping, few, 3, seed=1)) == 3
+
+
 def test_absent_groups_are_named(table):
     grouping = group_cases(table, "sex")
     folds = [{"train": ["p1_0"], "val": ["p0_0"]}, {"train": ["p0_0"], "val": ["p1_0"]}]

@@ -283,4 +283,5 @@ if __name__ == "__main__":
         "variant", nargs="?", choices=("official", "challenge"), default="challenge"
     )
     arguments = parser.parse_args()
-    make_download(arguments.folder, variant=arguments.variant)
+    # enough patients for folds that are stratified by two attributes
+    make_download(arguments.folder, 24, variant=arguments.variant)
