@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunetv2_fair.errors import FairError, shorten
+from nnunetv2_fair.errors import FairError, StudyError, shorten
 from nnunetv2_fair.study.datasets import (
     ALLOW_CHANGED_TABLE,
     BASE_CHECKPOINT,
@@ -124,7 +124,7 @@ def check(settings: Settings, shell: Mapping[str, str]) -> Findings:
         if dataset is not None
     ]
     _check_twice(found, [(d.name, e.line, "dataset") for e, d in on_disk])
-    named = {entry.line: _named(found, entry) for entry, _ in on_disk}
+    named = {entry.line: _named(found, entry, dataset) for entry, dataset in on_disk}
     known = {name for _, dataset in on_disk for name in dataset.schema.attributes}
     names = list(dict.fromkeys(n.name for listed in named.values() for n in listed))
     facts: dict[str, TrainerFacts] = {}
@@ -158,13 +158,19 @@ def _check_twice(found: Findings, listed: Sequence[tuple[str, int, str]]) -> Non
         first.setdefault(name, line)
 
 
-def _named(found: Findings, entry: DatasetEntry) -> list[Named]:
+def _named(found: Findings, entry: DatasetEntry, dataset: Dataset) -> list[Named]:
     """Return the trainers of a dataset without wildcards, those named twice once."""
+    attributes = []
+    for expression in dict.fromkeys(entry.attributes or found.settings.attributes):
+        # blamed here once, rather than in every trainer that has a wildcard
+        with found.blamed(entry.attributes_line):
+            _parsed(dataset.name, dataset.schema, expression)
+            attributes.append(expression)
     listed = []
-    attributes = entry.attributes or found.settings.attributes
     for trainer in found.settings.trainers:
-        with found.blamed(trainer.line):
-            listed += [Named(name, trainer.line) for name in expand(trainer.text, attributes)]
+        if attributes or not (entry.attributes or found.settings.attributes):
+            with found.blamed(trainer.line):
+                listed += [Named(name, trainer.line) for name in expand(trainer.text, attributes)]
     _check_twice(found, [(named.name, named.line, "trainer") for named in listed])
     return list({named.name: named for named in reversed(listed)}.values())[::-1]
 
@@ -197,7 +203,11 @@ def _attributes(
     _check_twice(found, [(expression, line, "attribute") for expression in expressions])
     cut = settings.evaluation.get("bins", {})
     schemas = {dataset.name: dataset.schema}
-    schemas |= {f"test set '{t.name}'": t.schema for t in tests if t.schema is not None}
+    schemas |= {
+        f"test set '{test.name}'": test.schema
+        for test in tests
+        if test.schema is not None and test.schema is not dataset.schema
+    }
     for expression in expressions:
         for owner, schema in schemas.items():
             with found.blamed(line):
@@ -230,9 +240,7 @@ def _models(
             continue
         with found.blamed(trainer.line):
             if known.ours:
-                for attribute in _parsed(on.dataset.name, on.dataset.schema, known.attribute):
-                    if not attribute.groups:
-                        attribute.group_of("0")
+                _check_attribute(on.dataset, trainer.name, known)
             model = model_of(trainer, known, on.dataset)
             unsafe = [name for name in model.trainings if not _SAFE.fullmatch(name)]
             if unsafe:
@@ -252,6 +260,17 @@ def _models(
                 f"baseline '{found.settings.baseline}' is no trainer of {on.dataset.name}. "
                 f"Expected one of {shorten(names, 12)}",
             )
+
+
+def _check_attribute(dataset: Dataset, trainer: str, known: TrainerFacts) -> None:
+    try:
+        attributes = _parsed(dataset.name, dataset.schema, known.attribute)
+    except FairError as error:
+        # a misspelt option reads as the end of an attribute's name
+        raise StudyError(f"{trainer}: {error} {known.options}") from error
+    for attribute in attributes:
+        if not attribute.groups:
+            attribute.group_of("0")  # says what to add to the dictionary
 
 
 def _check_unknown(found: Findings, on: StudyDataset, model: Model) -> None:

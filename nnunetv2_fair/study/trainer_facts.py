@@ -21,6 +21,7 @@ class TrainerFacts:
         attribute: Attribute expression in the name; None for the dataset's default.
         base: Name of the trainer whose finished model it builds on.
         per_group: Parts of the name before and behind ``=<group>``, if it is one model per group.
+        options: Options that the method knows, in words.
     """
 
     error: str = ""
@@ -28,6 +29,7 @@ class TrainerFacts:
     attribute: str | None = None
     base: str | None = None
     per_group: tuple[str, str] | None = None
+    options: str = ""
 
 
 def ask(

@@ -39,7 +39,7 @@ def describe(name: str, attributes: Collection[str]) -> dict[str, Any]:
         whether it is one of this package's, which read the demographics; ``attribute``: that the
         name says, or None for the dataset's default; ``base``: name of the trainer whose finished
         model it builds on, or None; ``per_group``: None, or the name's parts before and behind
-        ``=<group>`` if it stands for a model per group.
+        ``=<group>`` if it stands for a model per group; ``options``: of the method, in words.
     """
     method = name.partition("_")[0]
     known = trainers.METHODS.get(method)
@@ -70,6 +70,7 @@ def _facts(found: type[SubgroupTrainer], per_group: tuple[str, str] | None) -> d
         "attribute": found.attribute,
         "base": options["base"] if builds else None,
         "per_group": per_group,
+        "options": _options(found.known_options().values()),
     }
 
 

@@ -15,12 +15,15 @@ def test_trainers_are_asked_in_another_process(tmp_path):
     )
     environment = {**os.environ, "nnUNet_extTrainer": str(tmp_path)}
     facts = ask(
-        ["nnUNetTrainerMine", "nnUNetTrainerAPPLE_sex", "nnUNetTrainerGroupDRO_stepp2"],
+        ["nnUNetTrainerMine", "nnUNetTrainerAPPLE_sex", "nnUNetTrainerGroupDRO_sex_stepp0.2"],
         ["sex"],
         environment,
     )
     assert facts["nnUNetTrainerMine"] == TrainerFacts()
-    assert facts["nnUNetTrainerAPPLE_sex"] == TrainerFacts("", True, "sex", "nnUNetTrainer")
+    apple = facts["nnUNetTrainerAPPLE_sex"]
+    assert apple == TrainerFacts("", True, "sex", "nnUNetTrainer", None, apple.options)
+    assert "beta (a number" in apple.options
+    assert "'stepp0.2' is no" in facts["nnUNetTrainerGroupDRO_sex_stepp0.2"].error
     assert facts["nnUNetTrainer"] == TrainerFacts()  # the base, which nobody asked for
     assert ask([], [], environment) == {}
 
