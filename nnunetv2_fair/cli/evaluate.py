@@ -177,7 +177,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         write_report(result, pictures, folder / REPORT_HTML)
         for name, text in extra.items():
             (folder / name).write_text(text, encoding="utf-8")
-    remove_measured_cases(args.o)
+    remove_measured_cases(_measured_folder(args))
 
     for attribute in result.attributes:
         logger.info("\n%s", console_table(result, attribute))
@@ -233,12 +233,12 @@ def _measure_shard(
     from nnunetv2_fair.evaluation.measuring import Part, case_task, measure_all
 
     plan, metrics = _plan(args, cuts, references)
-    part = Part(args.o, shard, args.merge)
+    part = Part(_measured_folder(args), shard, args.merge)
     measured = measure_all(plan, case_task(plan, metrics, args.tolerance), args.np, part)
     logger.info(
         "Measured %d of %d cases (shard %s) into %s. When all shards are done, run the same "
         "command with --merge in place of --shard.",
-        len(measured), len(plan.pairs), args.shard, args.o,
+        len(measured), len(plan.pairs), args.shard, _measured_folder(args),
     )  # fmt: skip
 
 
@@ -260,7 +260,7 @@ def _from_masks(
         name=args.name,
         processes=args.np,
     )
-    return run_evaluation(plan, settings, Part(args.o, None, args.merge)), plan
+    return run_evaluation(plan, settings, Part(_measured_folder(args), None, args.merge)), plan
 
 
 def _from_scores(
@@ -309,6 +309,12 @@ def _pictures(
 
 def _outputs(args: argparse.Namespace) -> tuple[str, ...]:
     return _SHAREABLE_OUTPUTS if args.shareable else _OUTPUTS
+
+
+def _measured_folder(args: argparse.Namespace) -> Path:
+    """Return where cases are kept until the report is written: never in a folder to share."""
+    out: Path = args.o
+    return out.with_name(f"{out.name}_measured") if args.shareable else out
 
 
 def _assignments(option: str, texts: Sequence[str], example: str) -> dict[str, str]:
@@ -370,7 +376,8 @@ def _check_output(args: argparse.Namespace) -> None:
                 f"-o {out} is the folder of {option}; choose another one for the results."
             )
     check_output_folder(out, _outputs(args), overwrite=args.overwrite, passed_over=MEASURED_CASES)
-    private = sorted(path.name for path in (*out.glob(PER_CASE_CSV), *out.glob("table_*")))
+    telling = (PER_CASE_CSV, "table_*", MEASURED_CASES)
+    private = sorted(path.name for pattern in telling for path in out.glob(pattern))
     if args.shareable and private:
         raise UsageError(
             f"{out} holds {private[0]}, which may tell of single persons, so it is no folder to "

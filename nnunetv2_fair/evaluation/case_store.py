@@ -120,9 +120,11 @@ def shard_of(pairs: Sequence[CasePair], shard: tuple[int, int]) -> Sequence[Case
 
 
 def remove_measured_cases(folder: Path) -> None:
-    """Remove the files of measured cases, which hold single persons."""
+    """Remove the files of measured cases, which hold single persons; the folder too if empty."""
     for path in folder.glob(MEASURED_CASES):
         path.unlink()
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _measures(entry: Mapping[str, Any]) -> CaseMeasures:

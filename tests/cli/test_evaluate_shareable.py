@@ -105,6 +105,42 @@ def test_a_folder_with_private_results_is_refused(dataset, capsys):
     assert (dataset.root / "out" / "summary.json").read_bytes() == before
 
 
+def test_what_was_measured_is_never_in_the_folder_to_share(dataset, capsys):
+    broken = dataset.predictions / f"{dataset.cases[4]}.png"
+    good = broken.read_bytes()
+    broken.write_bytes(good[:70])
+    arguments = ["-a", "sex", "--shareable"]
+    assert main(dataset.arguments("shared", *arguments)) == 1
+    shared, kept = dataset.root / "shared", dataset.root / "shared_measured"
+    assert not shared.exists()
+    assert len((kept / "measured_cases.jsonl").read_text().splitlines()) == 16
+    broken.write_bytes(good)
+    capsys.readouterr()
+    assert main(dataset.arguments("shared", *arguments)) == 0
+    assert "16/17 " in capsys.readouterr().err  # the others were taken from there
+    assert not kept.exists()
+    assert sorted(path.name for path in shared.iterdir()) == ["report.html", "summary.json"]
+
+
+def test_shards_of_a_shareable_evaluation_are_put_together(dataset):
+    arguments = ["-a", "sex", "--shareable"]
+    for number in (1, 2):
+        assert main(dataset.arguments("shared", *arguments, "--shard", f"{number}/2")) == 0
+        assert not (dataset.root / "shared").exists()
+    assert main(dataset.arguments("shared", *arguments, "--merge")) == 0
+    assert not (dataset.root / "shared_measured").exists()
+    assert EvaluationResult.read(dataset.root / "shared").shareable
+
+
+def test_a_folder_with_measured_cases_is_refused(dataset, capsys):
+    kept = dataset.root / "out" / "measured_cases.jsonl"
+    kept.parent.mkdir()
+    kept.write_text("{}\n")
+    assert main(dataset.arguments("out", "-a", "sex", "--shareable")) == 2
+    assert "holds measured_cases.jsonl, which may tell of single" in capsys.readouterr().err
+    assert kept.read_text() == "{}\n"
+
+
 def test_too_few_patients_are_refused(tmp_path, capsys):
     few = make_dataset(tmp_path, n_patients=4, cases_per_patient=2)
     assert main(few.arguments("shared", "-a", "sex", "--shareable")) == 1
