@@ -62,22 +62,26 @@ def _shown_better(
 ) -> np.ndarray:
     """Return (models, models) bool: whether the value of the row's model is shown to be larger."""
     count = len(values)
-    rows, columns = np.triu_indices(count, 1)
-    found = values[rows] - values[columns]
-    with np.errstate(invalid="ignore"):  # a resample may have an infinite value
-        drawn = replicates[:, rows] - replicates[:, columns]
-        spread = drawn.std(axis=0)
-    known = np.isfinite(spread)
+    away = np.ascontiguousarray(replicates.T) - values[:, None]
+    spread = np.full((count, count), np.nan)
+    farthest = np.zeros(len(replicates))
     least = _ROUNDING * np.abs(values).max()
-    varies = known & (spread > least)
-    limits = np.where(known, least, np.inf)
-    if varies.any():
-        away = np.abs(drawn[:, varies] - found[varies]) / spread[varies]
-        limits[varies] = _widened(quantile(away.max(axis=1), confidence), sources) * spread[varies]
-    larger = np.zeros((count, count), dtype=bool)
-    larger[rows, columns] = found > limits
-    larger[columns, rows] = found < -limits
-    return larger
+    for model in range(count - 1):  # a row of pairs at a time: all would fill the memory
+        others = slice(model + 1, count)
+        with np.errstate(invalid="ignore"):  # a resample may have an infinite value
+            between = away[model] - away[others]
+            spread[model, others] = between.std(axis=1)
+        varies = spread[model, others] > least
+        if varies.any():
+            scaled = np.abs(between[varies]) / spread[model, others][varies, None]
+            np.maximum(farthest, scaled.max(axis=0), out=farthest)
+    # of pairs that do not vary nothing but rounding is in doubt
+    reach = _widened(quantile(farthest, confidence), sources) if farthest.any() else 0.0
+    limits = np.maximum(np.where(spread > least, reach * spread, spread), least)
+    found = values[:, None] - values[None, :]
+    larger = found > limits  # never where the spread is not known
+    smaller = found < -limits
+    return np.asarray(larger | smaller.T)
 
 
 def _widened(reach: float, sources: Sources) -> float:

@@ -104,7 +104,7 @@ def _summary(folder: Path, progress: Progress) -> Html:
         element("h2", "Summary"),
         element("p", lead, class_="lead"),
         _failures(folder, progress),
-        element("div", element("div", table, class_="scroll"), class_="card"),
+        element("div", _scrolled(table, "Steps by kind"), class_="card"),
         element(
             "p",
             "As tables: ",
@@ -118,6 +118,10 @@ def _summary(folder: Path, progress: Progress) -> Html:
         ),
         id="summary",
     )
+
+
+def _scrolled(table: Html, words: str) -> Html:
+    return element("div", table, class_="scroll", tabindex="0", role="region", aria_label=words)
 
 
 def _failures(folder: Path, progress: Progress) -> Html:
@@ -189,15 +193,12 @@ def _costs(folder: Path, costs: Sequence[Cost]) -> Html:
         element("h2", "Costs"),
         element(
             "div",
-            element(
-                "div", table, class_="scroll", tabindex="0", role="region",
-                aria_label="Costs of each method",
-            ),
+            _scrolled(table, "Costs of each method"),
             element("p", hint, link_to(folder, PurePath(COSTS_CSV), COSTS_CSV), ".", class_="hint"),
             class_="card",
         ),
         id="costs",
-    )  # fmt: skip
+    )
 
 
 def _cost_row(cost: Cost, *, several: bool) -> Html:
