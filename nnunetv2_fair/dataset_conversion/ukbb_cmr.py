@@ -354,8 +354,8 @@ def _job(
         case,
         part,
         CmrFrame(files, fact.index, settings.label_map, source.participant),
-        # sizes and times alone: a hash of names could be searched for identifiers
-        fingerprint(frame, fact.index, settings.label_map, fact.state),
+        # nothing of names: a hash of these could be searched for identifiers
+        fingerprint(frame, fact.index, settings.label_map, fact.state, fact.drawn),
         slices * rows * columns * _BYTES_PER_VOXEL,
         source.where,
     )

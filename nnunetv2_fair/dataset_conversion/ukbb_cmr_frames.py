@@ -4,12 +4,14 @@ Runs in worker processes. No path and no identifier leaves this module: errors a
 without cause, because those of libraries name files, and files are named after participants.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nnunetv2_fair.dataset_conversion.case_files import CaseData
 from nnunetv2_fair.dataset_conversion.ukbb_cmr_ids import without_identifiers
@@ -49,6 +51,8 @@ class FrameFacts:
         strange: Values of the label that mean nothing.
         enclosed: Pairs (a, b) of labels where a encloses b.
         state: Size and time of change of both files.
+        drawn: Hash of the label's voxels. Numbers of participants are drawn anew when their map is
+            lost, and files of different participants can have the same size and time.
         problem: What is wrong, in words; empty if nothing is.
     """
 
@@ -58,6 +62,7 @@ class FrameFacts:
     strange: tuple[int, ...] = ()
     enclosed: tuple[tuple[int, int], ...] = ()
     state: tuple[tuple[int, int], ...] = ()
+    drawn: str = ""
     problem: str = ""
 
 
@@ -175,14 +180,16 @@ def _survey_frame(
     files: FrameFiles, frame: str, label_map: tuple[tuple[int, int], ...]
 ) -> dict[str, FrameFacts]:
     header = _checked_headers(files, 3)
-    stored = drawn_part(read_labels(files.label))
+    whole = read_labels(files.label)
+    stored = drawn_part(whole)
     labels = map_labels(stored, label_map)
     strange = strange_values(stored, label_map)
     # strange values are a problem of their own, and the reason why labels seem absent
     complete = strange or set(STRUCTURES) <= set(np.unique(labels).tolist())
     reason = None if complete else INCOMPLETE
     enclosed = enclosing_pairs(labels)
-    return {frame: FrameFacts(None, header.shape, reason, strange, enclosed, _state(files))}
+    state, drawn = _state(files), _hash(whole)
+    return {frame: FrameFacts(None, header.shape, reason, strange, enclosed, state, drawn)}
 
 
 def _survey_cycle(
@@ -196,10 +203,15 @@ def _survey_cycle(
     for name, (index, reason) in find_frames(labels).items():
         enclosed = () if index is None else enclosing_pairs(drawn_part(labels[index]))
         reason = None if strange else reason
-        facts[name] = FrameFacts(index, shape, reason, strange, enclosed, _state(files))
+        drawn = "" if index is None else _hash(stored[index])
+        facts[name] = FrameFacts(index, shape, reason, strange, enclosed, _state(files), drawn)
     return facts
 
 
 def _state(files: FrameFiles) -> tuple[tuple[int, int], ...]:
     states = [path.stat() for path in (files.image, files.label)]
     return tuple((state.st_size, state.st_mtime_ns) for state in states)
+
+
+def _hash(labels: NDArray[Any]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(labels)).hexdigest()

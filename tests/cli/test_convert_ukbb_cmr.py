@@ -371,6 +371,33 @@ def test_an_interrupted_conversion_goes_on_with_the_same_numbers(root: Path, raw
     assert patients(root) == numbers
 
 
+def test_a_lost_map_gives_nobody_the_images_of_others(root: Path, raw: Path) -> None:
+    """Plain NIfTI files of one grid have one size; copies can have one time."""
+    shutil.rmtree(root / "images")
+    for seed, person in enumerate(PEOPLE):
+        folder = root / "images" / person.eid
+        save_frames(folder, person.eid, seed)
+        for path in sorted(folder.iterdir()):
+            plain = path.with_suffix("")
+            plain.write_bytes(gzip.decompress(path.read_bytes()))
+            path.unlink()
+            os.utime(plain, (10**9, 10**9))
+    path = root / "images" / PEOPLE[5].eid / "sa_ES.nii"
+    good = path.read_bytes()
+    path.write_bytes(good[:-100])
+    assert convert(root) == 1
+    path.write_bytes(good)
+    os.utime(path, (10**9, 10**9))
+    (root / "map.csv").unlink()
+    assert convert(root) == 0
+    for seed, person in enumerate(PEOPLE):
+        for frame in ("ED", "ES"):
+            name = f"{patients(root)[person.eid]}_{frame}_0000.nii.gz"
+            (written,) = (raw / TARGET).glob(f"images*/{name}")
+            pixels = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(written)))
+            assert np.array_equal(pixels, heart(seed, frame == "ES")[0])
+
+
 def test_nothing_is_written_if_the_target_is_taken(root: Path, raw: Path) -> None:
     (raw / "Dataset045_Other").mkdir(parents=True)
     assert convert(root) == 1
