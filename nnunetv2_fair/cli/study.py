@@ -47,8 +47,16 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--jobs", type=int, metavar="N",
-        help="most jobs at a time (default: as many as this machine's cores and graphics cards "
-        "allow; 100 with Slurm)",
+        help="most jobs at a time (default: as many as cores and graphics cards allow; 500 in "
+        "Slurm's queue)",
+    )  # fmt: skip
+    parser.add_argument("--cores", type=int, metavar="N", help="local: cores to use (default: all)")
+    parser.add_argument(
+        "--gpus", type=int, metavar="N", help="local: graphics cards to use (default: all)"
+    )
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="STEP",
+        help="run only these steps, and what they need and is missing",
     )  # fmt: skip
     return parser
 
@@ -68,8 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _study(args: argparse.Namespace) -> int:
-    if args.jobs is not None and args.jobs < 1:
-        raise UsageError(f"--jobs {args.jobs}: expected 1 or more.")
+    _check_numbers(args)
     if args.init is not None:
         _write_example(args.file, args.init)
         return 0
@@ -79,7 +86,8 @@ def _study(args: argparse.Namespace) -> int:
 
     registration.register()
     folder = (args.o or args.file.parent).absolute()
-    most_cpus = os.cpu_count() if args.executor == "local" else None
+    cores = args.cores or os.cpu_count()
+    most_cpus = cores if args.executor == "local" else None
     plan = plan_study(args.file, folder, most_cpus)
     logger.info("%s", overview(plan, folder))
     if args.dry_run:
@@ -88,7 +96,27 @@ def _study(args: argparse.Namespace) -> int:
     from nnunetv2_fair.study.run import run_study
 
     plan.write(folder)
-    return run_study(folder, executor=args.executor, jobs=args.jobs)
+    return run_study(
+        folder,
+        executor=args.executor,
+        jobs=args.jobs,
+        cores=args.cores,
+        gpus=args.gpus,
+        only=args.only,
+    )
+
+
+def _check_numbers(args: argparse.Namespace) -> None:
+    for option, value, least in (
+        ("--jobs", args.jobs, 1), ("--cores", args.cores, 1), ("--gpus", args.gpus, 0),
+    ):  # fmt: skip
+        if value is not None and value < least:
+            raise UsageError(f"{option} {value}: expected {least} or more.")
+    if args.executor == "slurm" and (args.cores is not None or args.gpus is not None):
+        raise UsageError(
+            "--cores and --gpus are about this machine. What jobs of Slurm ask for stands in the "
+            "study's file, under resources."
+        )
 
 
 def _write_example(path: Path, name: str) -> None:

@@ -68,21 +68,29 @@ def write_study(study_root) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def plan(write_study, study_root, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Plan]:
-    """Plan a study from its text.
+def asked_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask the real trainers, but in this process.
 
-    The real trainers are asked, but in this process: importing torch in a process of its own
-    takes seconds, and one test of it is enough (``test_trainer_facts.py``).
+    Importing torch in a process of its own takes seconds, and one test of it is enough
+    (``test_trainer_facts.py``).
     """
-    from nnunetv2_fair.trainers.describe import describe_all
+    ask_here(monkeypatch)
 
-    registration.register()
+
+def ask_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nnunetv2_fair.trainers.describe import describe_all
 
     def ask(names, attributes, environment):
         answer = describe_all(names, attributes)
         return {name: trainer_facts._facts(found) for name, found in answer.items()}
 
+    registration.register()
     monkeypatch.setattr(checks, "ask", ask)
+
+
+@pytest.fixture
+def plan(write_study, study_root, asked_here) -> Callable[..., Plan]:
+    """Plan a study from its text."""
 
     def make(text: str = STUDY, extra: str = "", folder: Path | None = None) -> Plan:
         return plan_study(write_study(text, extra), folder or study_root)
