@@ -71,13 +71,15 @@ def _shown_better(
         with np.errstate(invalid="ignore"):  # a resample may have an infinite value
             between = away[model] - away[others]
             spread[model, others] = between.std(axis=1)
-        varies = spread[model, others] > least
-        if varies.any():
-            scaled = np.abs(between[varies]) / spread[model, others][varies, None]
+        some = spread[model, others] > least
+        if some.any():
+            scaled = np.abs(between[some]) / spread[model, others][some, None]
             np.maximum(farthest, scaled.max(axis=0), out=farthest)
     # of pairs that do not vary nothing but rounding is in doubt
     reach = _widened(quantile(farthest, confidence), sources) if farthest.any() else 0.0
-    limits = np.maximum(np.where(spread > least, reach * spread, spread), least)
+    limits = np.maximum(spread, least)
+    varies = spread > least
+    limits[varies] = reach * spread[varies]
     found = values[:, None] - values[None, :]
     larger = found > limits  # never where the spread is not known
     smaller = found < -limits

@@ -106,6 +106,15 @@ def test_equal_models_share_all_ranks():
     assert ranges([0.8, 0.8, 0.8 + 1e-14], replicates) == [(1, 3)] * 3
 
 
+@pytest.mark.filterwarnings("error")
+def test_confidence_beyond_reach_settles_only_what_does_not_vary():
+    replicates = np.tile([0.0, 0.1, 5.0], (2000, 1))
+    replicates[5, :2] += 1.0  # a single resample is more than 40 deviations away
+    few = Sources(np.ones(1), np.array([4]))
+    found = ranges([0.0, 0.1, 5.0], replicates, sources=few, confidence=1 - 1e-9)
+    assert found == [(2, 3), (1, 2), (1, 3)]
+
+
 @given(
     st.lists(st.floats(-10, 10), min_size=2, max_size=6),
     st.floats(0.01, 5),
