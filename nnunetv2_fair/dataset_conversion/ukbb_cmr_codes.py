@@ -56,8 +56,8 @@ ETHNICITY_GROUPS: Mapping[str, str] = {
 } | {name.casefold(): name for name in ETHNICITIES}
 SEX_GROUPS: Mapping[str, str] = {"0": "female", "1": "male", "female": "female", "male": "male"}
 
-#: Codes and texts for which a participant's group is unknown, in lower case.
-UNKNOWN_CODES = ("-1", "-3", "do not know", "prefer not to answer")
+#: Texts for which a participant's group is unknown, in lower case; so is every negative code.
+UNKNOWN_TEXTS = ("do not know", "prefer not to answer")
 #: How spreadsheets and statistics programs write an empty cell.
 EMPTY_CELLS = ("", "na", "nan", "<na>", "null", "none")
 
@@ -130,6 +130,6 @@ def sex_of(text: str) -> str | None:
 
 def _group(text: str, groups: Mapping[str, str]) -> str | None:
     key = plain_number(text).casefold()
-    if key in EMPTY_CELLS or key in UNKNOWN_CODES:
+    if key in EMPTY_CELLS or key in UNKNOWN_TEXTS or re.fullmatch(r"-\d+", key):
         return ""
     return groups.get(key)
