@@ -65,8 +65,12 @@ def index_command() -> Command:
 def shown(command: Sequence[str]) -> str:
     """Return a command of the plan as people type it: with its console script, if it has one."""
     scripts = {_entry(script)[1]: script for script in _NNUNET}
+    before, after = _OURS.split("{0}")
     if len(command) > 2 and command[1] == "-c":
-        ours = command[2].removeprefix(_OURS.split("{0}")[0]).partition(" ")[0]
-        script = scripts.get(command[2]) or f"{_PREFIX}{ours}"
-        return shlex.join([script, *command[3:]])
+        code = command[2]
+        if code.startswith(before) and code.endswith(after):
+            ours = code.removeprefix(before).removesuffix(after)
+            return shlex.join([f"{_PREFIX}{ours}", *command[3:]])
+        if code in scripts:
+            return shlex.join([scripts[code], *command[3:]])
     return shlex.join(command)

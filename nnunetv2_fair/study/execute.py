@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from nnunetv2_fair.errors import FairError, StudyError
 from nnunetv2_fair.study import machine
@@ -111,14 +111,21 @@ def execute(folder: Path, name: str, *, run: str = "", devices: Sequence[str] = 
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab", buffering=0) as output, ExitStack() as held:
             try:
-                if _is_there(folder, step, earlier):
-                    return _take_over(folder, plan, step, earlier, output)
+                begun = _begun(folder, step, earlier)
             except StudyError as error:
                 output.write(f"\n=== {attempt.started}: not started\n{error}\n".encode())
                 append_attempt(folder, step, replace(attempt, exit_code=1))
                 tell(folder, step, FAILED)
                 raise
             environment = {**os.environ, **plan.environment}
+            if begun == "by others, finished":
+                return _take_over(folder, step, output)
+            if begun == "by us, finished":
+                # the machine went down between the last attempt's end and the record
+                _write_record(folder, plan, step, environment)
+                tell(folder, step, FINISHED)
+                return 0
+            attempt = replace(attempt, continued=begun == "unfinished" and bool(step.resume))
             if devices:
                 cards = held.enter_context(reserved(folder, devices, step.resources.gpus))
                 environment["CUDA_VISIBLE_DEVICES"] = ",".join(cards)
@@ -134,29 +141,19 @@ def _attempt(
     log: IO[bytes],
 ) -> int:
     """Run the commands one after the other; write the attempt, and the record if all went well."""
-    continued = bool(step.checkpoint) and (folder / step.checkpoint).exists()
     names = machine.cards(environment) if step.resources.gpus else []
     attempt = replace(
-        attempt, continued=continued, fingerprint=step.fingerprint,
-        gpu="; ".join(dict.fromkeys(names)), gpus=len(names) or step.resources.gpus,
+        attempt, fingerprint=step.fingerprint, gpu="; ".join(dict.fromkeys(names)),
+        gpus=len(names) or step.resources.gpus,
     )  # fmt: skip
     watch = _Watch(folder, step, attempt)
-    stopper = Stopper()
-    stopper.install()
     write_marker(folder, step, attempt)
     tell(folder, step, STARTED)
     job = f", Slurm job {attempt.job}" if attempt.job else ""
-    how = ", continued from the checkpoint" if continued else ""
+    how = ", continued from the checkpoint" if attempt.continued else ""
     log.write(f"\n=== {attempt.started}, {attempt.host}{job}{how}\n".encode())
-    code = 0
-    for number, command in enumerate(step.commands, start=1):
-        if continued and number == len(step.commands):
-            command = (*command, *step.resume)
-        log.write(f"$ {shown(command)}\n".encode())
-        code = run_command(wrapped(plan, command), folder, environment, log, stopper, watch.sample)
-        code = -stopper.received if stopper.received else code
-        if code:
-            break
+    with Stopper() as stopper:
+        code = _run_commands(folder, plan, step, attempt, environment, log, stopper, watch)
     watch.sample(0.0)
     missing = [path for path in step.outputs if not (folder / path).exists()]
     if code:
@@ -173,6 +170,30 @@ def _attempt(
     _write_record(folder, plan, step, environment)
     marker_file(folder, step).unlink(missing_ok=True)
     tell(folder, step, FINISHED)
+    return 0
+
+
+def _run_commands(
+    folder: Path,
+    plan: Plan,
+    step: Step,
+    attempt: Attempt,
+    environment: Mapping[str, str],
+    log: IO[bytes],
+    stopper: Stopper,
+    watch: _Watch,
+) -> int:
+    """Return the exit code of the first command that failed, minus the signal, or 0."""
+    last = len(step.commands)
+    for number, command in enumerate(step.commands, start=1):
+        if attempt.continued and number == last:
+            command = (*command, *step.resume)
+        log.write(f"$ {shown(command)}\n".encode())
+        code = run_command(wrapped(plan, command), folder, environment, log, stopper, watch.sample)
+        if stopper.received and (code or number < last):
+            return -stopper.received
+        if code:
+            return code
     return 0
 
 
@@ -199,34 +220,35 @@ def _ending(code: int, step: Step, told_to_end: bool) -> str:
     return f"=== ended with exit code {code}\n"
 
 
-def _is_there(folder: Path, step: Step, earlier: Sequence[Attempt]) -> bool:
-    """Return whether the outcome is there already, and refuse to replace one of other settings."""
+_Begun = Literal["not", "unfinished", "by us, finished", "by others, finished"]
+
+
+def _begun(folder: Path, step: Step, earlier: Sequence[Attempt]) -> _Begun:
+    """Return how far the step is, and refuse to replace an outcome of other settings."""
     finished = bool(step.finished) and (folder / step.finished).exists()
-    begun = bool(step.checkpoint) and (folder / step.checkpoint).exists()
-    if not (finished or begun):
-        return False
+    checkpoint = bool(step.checkpoint) and (folder / step.checkpoint).exists()
+    if not (finished or checkpoint):
+        return "not"
     ran = [attempt for attempt in earlier if attempt.fingerprint]
-    by_us = bool(ran) and ran[-1].fingerprint == step.fingerprint
-    others = list((folder / step.record).parent.glob("*.json"))
-    if not by_us and (ran or others):
+    ours = bool(ran) and ran[-1].fingerprint == step.fingerprint
+    if not ours and (ran or any((folder / step.record).parent.glob("*.json"))):
         place = step.finished if finished else step.checkpoint
+        parent = str(Path(place).parent)
         raise StudyError(
             f"{step.name}: {place} was made by this study under other settings, tables or plans, "
             "and nothing is overwritten. Change them back, or keep it elsewhere: "
-            f"mv {shlex.quote(str(Path(place).parent))} {shlex.quote(f'{Path(place).parent}.old')}"
+            f"mv {shlex.quote(parent)} {shlex.quote(f'{parent}.old')}"
         )
-    return finished
+    if not finished:
+        return "unfinished"
+    if not ours:
+        return "by others, finished"
+    # a training writes its last checkpoint before it validates
+    return "by us, finished" if ran[-1].exit_code == 0 else "unfinished"
 
 
-def _take_over(
-    folder: Path, plan: Plan, step: Step, earlier: Sequence[Attempt], log: IO[bytes]
-) -> int:
+def _take_over(folder: Path, step: Step, log: IO[bytes]) -> int:
     """Write the record of an outcome that was there before."""
-    ours = any(attempt.fingerprint == step.fingerprint for attempt in earlier)
-    if ours:  # the machine went down between the last file and the record
-        _write_record(folder, plan, step, {**os.environ, **plan.environment})
-        tell(folder, step, FINISHED)
-        return 0
     log.write(f"\n=== {step.finished} was there before the study and is taken over\n".encode())
     record = Record(
         step.name, step.kind, step.fingerprint, (), taken_over=True, facts=dict(step.facts)

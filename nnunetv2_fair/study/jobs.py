@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from nnunetv2_fair.study.step import Plan, Step
 
@@ -73,19 +74,30 @@ def _rule(name: str, steps: Sequence[Step], most: Mapping[str, int]) -> Rule:
 
 
 class Records:
-    """Where the records of steps lie, found without looking at any file.
+    """Which records are to be written, and which before.
+
+    What is done has no part in it, so that Snakemake has nothing to do again and little to plan.
 
     Args:
         plan: The study's plan.
+        folder: The study's folder.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, folder: Path) -> None:
         self._steps = plan.steps
+        self._folder = folder
+
+    def _is_done(self, step: Step) -> bool:
+        return (self._folder / step.record).exists()
 
     def needed_by(self, step: str) -> list[str]:
-        """Return the records of what a step needs."""
-        return [self._steps[name].record for name in self._steps[step].needs]
+        """Return the records of what a step needs, none if it is done."""
+        asked = self._steps[step]
+        if self._is_done(asked):
+            return []
+        return [self._steps[name].record for name in asked.needs]
 
-    def of(self, steps: Sequence[str]) -> list[str]:
-        """Return the records of some steps, or of all if none is named."""
-        return [self._steps[name].record for name in steps or self._steps]
+    def missing(self, steps: Sequence[str]) -> list[str]:
+        """Return the missing records of some steps, or of all if none is named."""
+        asked = [self._steps[name] for name in steps or self._steps]
+        return [step.record for step in asked if not self._is_done(step)]

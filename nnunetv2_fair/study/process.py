@@ -7,10 +7,10 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Any
 
 #: What Slurm, a shell and a terminal send to end a job. Slurm kills 30 s later by default.
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -24,7 +24,7 @@ _MEGABYTE = 1_000_000
 
 @dataclass
 class Stopper:
-    """Turns the signals that end a job into signals to the command that runs.
+    """Turns the signals that end a job into signals to the command that runs, within its block.
 
     Attributes:
         received: The signal; 0 until one comes.
@@ -33,13 +33,20 @@ class Stopper:
     received: int = 0
     _process: subprocess.Popen[bytes] | None = None
     _deadline: float = 0.0
+    _before: dict[signal.Signals, Any] = field(default_factory=dict)
 
-    def install(self) -> None:
-        """Take over the signals of this process."""
+    def __enter__(self) -> "Stopper":
         for number in STOPS:
+            handler = signal.getsignal(number)
             # a job under nohup is not to end with the terminal
-            if signal.getsignal(number) is not signal.SIG_IGN:
+            if handler is not signal.SIG_IGN:
+                self._before[number] = handler
                 signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if not self.received:
