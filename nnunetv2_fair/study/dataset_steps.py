@@ -5,7 +5,10 @@ from pathlib import Path
 
 from nnunetv2_fair import paths
 from nnunetv2_fair.errors import shorten
-from nnunetv2_fair.study.checks import (
+from nnunetv2_fair.study.commands import Command
+from nnunetv2_fair.study.datasets import ALLOW_CHANGED_TABLE, Dataset
+from nnunetv2_fair.study.evaluation_arguments import seed_arguments
+from nnunetv2_fair.study.layout import (
     CASCADE,
     FINAL,
     LATEST,
@@ -13,9 +16,6 @@ from nnunetv2_fair.study.checks import (
     TRIAL,
     StudyDataset,
 )
-from nnunetv2_fair.study.commands import Command
-from nnunetv2_fair.study.datasets import ALLOW_CHANGED_TABLE, Dataset
-from nnunetv2_fair.study.evaluation_arguments import seed_arguments
 from nnunetv2_fair.study.problems import Problem
 from nnunetv2_fair.study.step import Kind
 from nnunetv2_fair.study.step_builder import StepBuilder

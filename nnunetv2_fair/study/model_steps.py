@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from nnunetv2_fair import paths
-from nnunetv2_fair.study.checks import CASCADE, CASCADE_NEEDS, StudyDataset
 from nnunetv2_fair.study.commands import Command
 from nnunetv2_fair.study.datasets import TestSet
 from nnunetv2_fair.study.evaluation_arguments import comparison_arguments, evaluation_arguments
+from nnunetv2_fair.study.layout import CASCADE, CASCADE_NEEDS, StudyDataset
 from nnunetv2_fair.study.models import Model
 from nnunetv2_fair.study.step_builder import StepBuilder
 from nnunetv2_fair.study.training_steps import configuration_folder, training_name
@@ -77,8 +77,8 @@ class _Bench:
         if model.per_group:
             script = "nnUNetv2_fair_predict_InD"
             what += ["--demographics", str(self._test.table)]
-            if "unknown_model" in options:
-                what += ["--unknown-model", options["unknown_model"]]
+            chosen = options.get("unknown_model", {}).get(model.attribute)
+            what += [] if chosen is None else ["--unknown-model", chosen]
             how.append("--overwrite")
             inputs.append(self._test.people)
         else:

@@ -1,11 +1,11 @@
 """Steps that train: one for each trainer and fold."""
 
 from nnunetv2_fair.errors import shorten
-from nnunetv2_fair.study.checks import CASCADE, CASCADE_NEEDS, FINAL, LATEST, StudyDataset
 from nnunetv2_fair.study.commands import Command
 from nnunetv2_fair.study.dataset_steps import data_names, prepare_name
 from nnunetv2_fair.study.datasets import ALLOW_CHANGED_TABLE, BASE_CHECKPOINT
 from nnunetv2_fair.study.fingerprints import digest
+from nnunetv2_fair.study.layout import CASCADE, CASCADE_NEEDS, FINAL, LATEST, StudyDataset
 from nnunetv2_fair.study.models import Model, in_order
 from nnunetv2_fair.study.problems import Problem
 from nnunetv2_fair.study.step_builder import StepBuilder

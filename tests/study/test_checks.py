@@ -85,6 +85,7 @@ def test_one_mistake(mistakes, old, new, words):
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
+        ("evaluation: {preset: lee, metrics: [iou]}\n", ["line 11: --preset lee needs dice, hd"]),
         ("baseline: nnUNetTrainerFEBS_sex\n",
          ["line 11: baseline 'nnUNetTrainerFEBS_sex' is no trainer of Dataset901_Tiny. Expected "
           "one of nnUNetTrainer, nnUNetTrainerOversampling_sex"]),
@@ -288,9 +289,14 @@ def test_a_model_per_group_and_cases_of_unknown_group(mistakes, plan, raw):
     assert table.read_text() != content
     (line,) = mistakes(text)
     assert "line 10: nnUNetTrainerInD_sex: 1 cases of test set 'internal' have no known" in line
-    assert "unknown_model: GROUP" in line
+    assert "prediction: {unknown_model: {sex: GROUP}}" in line
     assert "case_025" not in line
-    assert plan(text, "prediction: {unknown_model: male}\n")
+    assert plan(text, "prediction: {unknown_model: {sex: male}}\n")
+    (line,) = mistakes(text, "prediction:\n  unknown_model:\n    sex: men\n")
+    assert line.startswith(
+        "line 13: prediction, unknown_model: test set 'internal' has no group 'men'"
+    )
+    assert "Groups: female, male" in line
 
 
 def test_a_group_without_training_case(mistakes, raw):

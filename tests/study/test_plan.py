@@ -16,7 +16,7 @@ FULL = (
   - nnUNetTrainerAPPLE_{attribute}_beta{0.1,1}
   - nnUNetTrainerInD_sex
 baseline: nnUNetTrainerOversampling_sex
-prediction: {unknown_model: male, mirroring: false, step_size: 0.75}
+prediction: {unknown_model: {sex: male}, mirroring: false, step_size: 0.75}
 evaluation:
   attributes: [sex, sex+age]
   metrics: [dice, hd95]

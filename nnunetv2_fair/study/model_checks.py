@@ -1,0 +1,126 @@
+"""Whether trainers mean something on a dataset: attributes, groups, models they build on."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from nnunetv2_fair.errors import FairError, StudyError, shorten
+from nnunetv2_fair.study.datasets import BASE_CHECKPOINT, Dataset
+from nnunetv2_fair.study.findings import Findings, parsed
+from nnunetv2_fair.study.layout import FINAL, StudyDataset
+from nnunetv2_fair.study.models import Model, Named, in_order, model_of
+from nnunetv2_fair.study.trainer_facts import TrainerFacts
+
+#: A name that is safe as a file name on every system that nnU-Net runs on.
+_SAFE = re.compile(r"[A-Za-z0-9_.+=-]+")
+
+
+def models_of(
+    found: Findings, on: StudyDataset, named: Sequence[Named], facts: Mapping[str, TrainerFacts]
+) -> Iterator[Model]:
+    """Return the models of the trainers that mean something; blame the lines of the others.
+
+    Args:
+        found: What is found is added there.
+        on: The dataset, with its test sets.
+        named: Trainers without wildcards.
+        facts: What their names mean.
+    """
+    usable = []
+    for trainer in named:
+        known = facts.get(trainer.name, TrainerFacts("unknown"))
+        base = facts.get(known.base or "", TrainerFacts())
+        if known.error or base.error:
+            found.add(trainer.line, known.error or f"base of {trainer.name}: {base.error}")
+            continue
+        with found.blamed(trainer.line):
+            if known.ours:
+                _check_attribute(on.dataset, trainer.name, known)
+            model = model_of(trainer, known, on.dataset)
+            unsafe = [name for name in model.trainings if not _SAFE.fullmatch(name)]
+            if unsafe:
+                found.add(trainer.line, f"'{unsafe[0]}' is no name for a folder")
+                continue
+            if model.per_group:
+                _check_unknown(found, on, model)
+            usable.append(model)
+    with found.blamed(named[0].line if named else 0):
+        in_order(usable)
+        yield from usable
+    if found.settings.baseline and usable:
+        names = [model.name for model in usable]
+        if found.settings.baseline not in names:
+            found.add(
+                found.settings.line("baseline"),
+                f"baseline '{found.settings.baseline}' is no trainer of {on.dataset.name}. "
+                f"Expected one of {shorten(names, 12)}",
+            )
+
+
+def _check_attribute(dataset: Dataset, trainer: str, known: TrainerFacts) -> None:
+    try:
+        attributes = parsed(dataset.name, dataset.schema, known.attribute)
+    except FairError as error:
+        # a misspelt option reads as the end of an attribute's name
+        raise StudyError(f"{trainer}: {error} {known.options}") from error
+    for attribute in attributes:
+        if not attribute.groups:
+            attribute.group_of("0")  # says what to add to the dictionary
+
+
+def _check_unknown(found: Findings, on: StudyDataset, model: Model) -> None:
+    """A model per group cannot predict cases whose group nobody knows, unless somebody decides."""
+    from nnunetv2_fair.subgroups.groups import group_cases
+    from nnunetv2_fair.subgroups.table import read_table
+
+    chosen = found.settings.prediction.get("unknown_model", {}).get(model.attribute)
+    for test in on.tests:
+        table = read_table(test.table, test.schema or on.dataset.schema)
+        grouping = group_cases(table, model.attribute)
+        if chosen is not None:
+            if chosen not in grouping.names:
+                found.add(
+                    found.settings.line("prediction", "unknown_model", grouping.expression),
+                    f"prediction, unknown_model: test set '{test.name}' has no group '{chosen}' of "
+                    f"'{grouping.expression}'. Groups: {shorten(grouping.names, 12)}",
+                )
+            continue
+        suffix = f"_0000{on.dataset.ending}"
+        cases = [image.name.removesuffix(suffix) for image in test.images.glob(f"*{suffix}")]
+        unknown = grouping.unknown([case for case in cases if case in grouping.group_of])
+        if unknown:
+            found.add(
+                model.line,
+                f"{model.name}: {len(unknown)} cases of test set '{test.name}' have no known "
+                f"'{grouping.expression}', so no model is theirs. Fill the cells of {test.table}, "
+                "or say whose model predicts them with prediction: {unknown_model: "
+                f"{{{grouping.expression}: GROUP}}}}",
+            )
+
+
+def check_bases(found: Findings, on: StudyDataset) -> None:
+    """Refuse a trainer whose base is neither in the study nor trained already."""
+    if found.environment.get(BASE_CHECKPOINT):
+        path = Path(found.environment[BASE_CHECKPOINT])
+        if not path.is_file():
+            line = found.settings.line("environment", BASE_CHECKPOINT)
+            found.add(line, f"{BASE_CHECKPOINT} is {path}, which is no file; correct or unset it")
+        return
+    trained = {training for model in on.models for training in model.trainings}
+    for model in on.models:
+        if model.base is None or model.base in trained:
+            continue
+        folders = [
+            on.fold_folder(model.base, plans, configuration, fold)
+            for plans in on.entry.plans
+            for configuration in on.entry.configurations
+            for fold in on.entry.folds
+        ]
+        missing = [folder for folder in folders if not (folder / FINAL).is_file()]
+        if missing:
+            found.add(
+                model.line,
+                f"{model.name} builds on a model of {model.base}, which is neither in this study "
+                f"nor trained: there is no {missing[0] / FINAL}. Add '- {model.base}' to trainers, "
+                "or another base to its name",
+            )

@@ -1,0 +1,111 @@
+"""Whether configurations, folds and options mean something beside what is on disk."""
+
+from fnmatch import fnmatchcase
+
+from nnunetv2_fair.errors import shorten
+from nnunetv2_fair.study.datasets import ALLOW_CHANGED_TABLE
+from nnunetv2_fair.study.findings import Findings
+from nnunetv2_fair.study.layout import (
+    CASCADE,
+    CASCADE_NEEDS,
+    PLANNED,
+    PLANNERS,
+    TRIAL,
+    StudyDataset,
+)
+
+
+def check_configurations(found: Findings, on: StudyDataset) -> None:
+    """Refuse plans that nobody can make, and configurations that plans do not have."""
+    entry = on.entry
+    for what, names in (("configuration", entry.configurations), ("plans", entry.plans)):
+        found.twice([(name, entry.line, what) for name in names])
+    for identifier in entry.plans:
+        with found.blamed(entry.line):
+            plans = on.dataset.plans(identifier)
+            if plans is None and identifier not in PLANNERS:
+                found.add(
+                    entry.line,
+                    f"{on.dataset.name} has no plans '{identifier}', and no planner of nnU-Net "
+                    f"makes them. Known: {shorten(PLANNERS, 12)}. Plan with a planner of your own "
+                    "first, or choose one of these",
+                )
+            planned = set(PLANNED if plans is None else plans["configurations"])
+            planned |= {f"{name}{TRIAL}" for name in planned}
+            unknown = [name for name in entry.configurations if name not in planned]
+            if unknown:
+                where = "nnU-Net plans" if plans is None else f"plans '{identifier}' have"
+                listed = shorten(sorted(planned), 12)
+                found.add(
+                    entry.line,
+                    f"{on.dataset.name} has no configuration {shorten(unknown)}; {where} {listed}",
+                )
+    if CASCADE in entry.configurations:
+        n_folds = on.dataset.n_folds or entry.number_of_folds
+        complete = set(entry.folds) == {str(fold) for fold in range(n_folds)}
+        if CASCADE_NEEDS not in entry.configurations or not complete:
+            found.add(
+                entry.line,
+                f"{CASCADE} trains on what {CASCADE_NEEDS} models of all {n_folds} folds predict: "
+                f"add {CASCADE_NEEDS} to the configurations, and list all folds",
+            )
+
+
+def check_folds(found: Findings, on: StudyDataset) -> None:
+    """NnU-Net draws cases of its own for a fold that the splits do not have."""
+    entry = on.entry
+    found.twice([(fold, entry.folds_line, "fold") for fold in entry.folds])
+    if "all" in entry.folds and len(entry.folds) > 1:
+        found.add(entry.folds_line, "'all' trains on all cases and goes with no other fold")
+    n_folds = on.dataset.n_folds or entry.number_of_folds
+    beyond = [fold for fold in entry.folds if fold.isdigit() and int(fold) >= n_folds]
+    if beyond:
+        found.add(
+            entry.folds_line,
+            f"{on.dataset.name} has the folds 0 to {n_folds - 1}, not {shorten(beyond)}; list "
+            "folds that it has, or set number_of_folds before the folds are made",
+        )
+
+
+def check_paper_table(found: Findings, on: StudyDataset) -> None:
+    """Refuse a paper's table that could not be filled in."""
+    options = found.settings.evaluation
+    if "preset" not in options:
+        return
+    from nnunetv2_fair.evaluation.presets import PRESETS, check_preset
+    from nnunetv2_fair.evaluation.tables import read_table_with_cuts
+
+    line = found.settings.line("evaluation", "preset")
+    metrics = tuple(options.get("metrics") or PRESETS[options["preset"]].metrics)
+    for test in on.tests:
+        with found.blamed(line):
+            table = read_table_with_cuts(test.table, options.get("bins", {}))
+            check_preset(options["preset"], metrics, table)
+
+
+def check_options(found: Findings, known: set[str]) -> None:
+    """Refuse options about attributes and trainers that the study does not have.
+
+    Args:
+        found: What is found is added there.
+        known: Attributes of all datasets.
+    """
+    settings = found.settings
+    for key in ("bins", "reference"):
+        for name in settings.evaluation.get(key, {}):
+            if known and name not in known:
+                found.add(
+                    settings.line("evaluation", key, name),
+                    f"evaluation, {key}: there is no attribute '{name}'. Attributes: "
+                    f"{shorten(sorted(known), 12)}",
+                )
+    trainings = {t for on in found.datasets for model in on.models for t in model.trainings}
+    for pattern in settings.trainer_resources:
+        if trainings and not any(fnmatchcase(name, pattern) for name in trainings):
+            found.add(
+                settings.line("resources", "trainers", pattern),
+                f"resources, trainers: no trainer of the study is called '{pattern}'",
+            )
+    if found.environment.get(ALLOW_CHANGED_TABLE, "1") != "1":
+        line = settings.line("environment", ALLOW_CHANGED_TABLE)
+        found.add(line, f"{ALLOW_CHANGED_TABLE} is 1, or not set at all")
