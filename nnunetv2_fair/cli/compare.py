@@ -10,7 +10,7 @@ from nnunetv2_fair.cli.common import command_parser, run
 from nnunetv2_fair.cli.evaluation_arguments import TABLE_FORMATS
 from nnunetv2_fair.cli.output_folder import check_output_folder, filled_together
 from nnunetv2_fair.errors import UsageError
-from nnunetv2_fair.paths import COMPARISON_HTML, COMPARISON_JSON
+from nnunetv2_fair.paths import COMPARISON_HTML, COMPARISON_JSON, PER_CASE_CSV
 
 if TYPE_CHECKING:
     from nnunetv2_fair.report.markup import Html
@@ -52,6 +52,11 @@ def _parser() -> argparse.ArgumentParser:
         "--tables", nargs="+", default=[], choices=TABLE_FORMATS, metavar="FORMAT",
         help="also write every table as table_<name>.<format>: csv, md (Markdown) or tex (LaTeX)",
     )  # fmt: skip
+    parser.add_argument(
+        "--shareable", action="store_true",
+        help="write only what may be shown to others: no counts and means of groups with fewer "
+        "than five patients, or from which they could be worked out",
+    )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier comparison")
     return parser
 
@@ -69,6 +74,7 @@ def _compare(args: argparse.Namespace) -> None:
     _check(args)
 
     from nnunetv2_fair.evaluation.comparison import compare_models
+    from nnunetv2_fair.evaluation.comparison_disclosure import shareable_comparison
     from nnunetv2_fair.evaluation.result import EvaluationResult
     from nnunetv2_fair.evaluation.result_tables import comparison_tables_of
     from nnunetv2_fair.evaluation.text_table import files_of
@@ -84,6 +90,8 @@ def _compare(args: argparse.Namespace) -> None:
         n_bootstrap=args.bootstrap,
         seed=args.seed,
     )
+    if args.shareable:
+        compared = shareable_comparison(compared, results)
     extra = files_of(comparison_tables_of(compared), args.tables)
     outputs = (*_OUTPUTS, *extra)
     with filled_together(args.o, outputs) as folder:
@@ -121,6 +129,11 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError(
             f"--names has {len(args.names)} names for {count} evaluations: give one for each."
         )
+    if args.shareable and args.latent is not None:
+        raise UsageError(
+            "--latent shows a point for every case, so it cannot be shared. Leave out --latent or "
+            "--shareable."
+        )
     for option, value in (("--bootstrap", args.bootstrap), ("--seed", args.seed)):
         if value < 0:
             raise UsageError(f"{option} {value}: expected 0 or more.")
@@ -130,3 +143,9 @@ def _check(args: argparse.Namespace) -> None:
                 f"-o {args.o} is one of the evaluations; choose another folder for the comparison."
             )
     check_output_folder(args.o, _OUTPUTS, overwrite=args.overwrite)
+    private = sorted(p.name for found in (PER_CASE_CSV, "table_*") for p in args.o.glob(found))
+    if args.shareable and private:
+        raise UsageError(
+            f"{args.o} holds {private[0]}, which may tell of single persons, so it is no folder to "
+            "share. Choose another -o for --shareable."
+        )

@@ -110,7 +110,8 @@ class PairedComparison:
         n_cases: Cases of known group that have a value in every model.
         n_patients: Patients they come from.
         group_cases: Group -> number of these cases.
-        group_patients: Group -> number of patients they come from.
+        group_patients: Group -> number of patients they come from; this and the other counts are
+            None where a shareable comparison does not tell them.
         left_out: Groups that enter no gap and no worst group, with the reason.
         ranks: ``overall_mean``, ``worst_group_mean`` or a fairness measure (keys as in
             :class:`ModelScores`) -> model -> ranks it can have; models and measures that cannot
@@ -122,10 +123,10 @@ class PairedComparison:
     label: str
     per_model: Mapping[str, ModelScores]
     differences: Mapping[str, ModelDifferences]
-    n_cases: int = 0
-    n_patients: int = 0
-    group_cases: Mapping[str, int] = field(default_factory=dict)
-    group_patients: Mapping[str, int] = field(default_factory=dict)
+    n_cases: int | None = 0
+    n_patients: int | None = 0
+    group_cases: Mapping[str, int | None] = field(default_factory=dict)
+    group_patients: Mapping[str, int | None] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     ranks: Mapping[str, Mapping[str, RankRange]] = field(default_factory=dict)
 
@@ -146,6 +147,8 @@ class ModelComparison:
         settings: Options the comparison ran with.
         versions: Versions of Python and the packages used.
         created: ISO 8601 time.
+        shareable: Whether it tells of no group of fewer than five patients
+            (:mod:`.comparison_disclosure`).
     """
 
     models: tuple[str, ...]
@@ -159,6 +162,7 @@ class ModelComparison:
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
+    shareable: bool = False
 
     def metric(self, name: str) -> MetricInfo:
         """Return how to read a metric."""
@@ -219,6 +223,7 @@ class ModelComparison:
                 settings=content["settings"],
                 versions=content["versions"],
                 created=content["created"],
+                shareable=bool(content.get("shareable", False)),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise EvaluationError(f"{path} is damaged ({error!r}). Compare again.") from error

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from nnunetv2_fair.errors import EvaluationError
@@ -28,16 +29,16 @@ from nnunetv2_fair.evaluation.suppression import FEWEST, Suppression, find_suppr
 DECIMALS = 3
 
 #: Fairness measures that are functions of medians, which do not add up to anything.
-_OF_MEDIANS = frozenset({"fairness_gap", "ser"})
+OF_MEDIANS = frozenset({"fairness_gap", "ser"})
 
 #: Settings that tell of no file and no person.
-_SETTINGS = (
+SETTINGS = (
     "metrics", "tolerance", "empty_distance", "unit", "min_patients", "bootstrap", "confidence",
     "seed", "regions", "ignore_label", "groups", "reference_groups",
 )  # fmt: skip
 
-_SMALL = f"fewer than {FEWEST} patients"
-_CLOSED = "not told, because it would tell of groups with fewer than " + f"{FEWEST} patients"
+SMALL = f"fewer than {FEWEST} patients"
+CLOSED = "not told, because it would tell of groups with fewer than " + f"{FEWEST} patients"
 
 _NO_VALUE = math.nan
 _NO_INTERVAL = Interval(math.nan, math.nan)
@@ -62,14 +63,9 @@ def shareable(result: EvaluationResult) -> EvaluationResult:
         return result
     rows = evaluated_rows(result.per_case)
     headline = rows[rows["label"] == result.headline_label].reset_index(drop=True)
-    n_patients = headline["patient"].nunique()
-    if n_patients < FEWEST:
-        raise EvaluationError(
-            f"Only {n_patients} patients were evaluated, and a shareable result tells nothing of "
-            f"fewer than {FEWEST}. Leave out --shareable, and keep the result to yourself."
-        )
+    n_patients = patients_enough_to_share(headline)
     pattern_of = _patterns(result, rows, headline)
-    tells = _teller(result)
+    tells = teller(result)
     return EvaluationResult(
         name=result.name,
         per_case=no_cases(result.attributes, result.metrics),
@@ -83,7 +79,7 @@ def shareable(result: EvaluationResult) -> EvaluationResult:
         notes=(*filter(tells, result.notes), *_notes(result)),
         definitions=dict(result.definitions),
         settings={
-            **{key: result.settings[key] for key in _SETTINGS if key in result.settings},
+            **{key: result.settings[key] for key in SETTINGS if key in result.settings},
             "cases": len(headline),
             "patients": n_patients,
         },
@@ -93,6 +89,21 @@ def shareable(result: EvaluationResult) -> EvaluationResult:
     )
 
 
+def patients_enough_to_share(headline: pd.DataFrame) -> int:
+    """Return the number of patients of these rows.
+
+    Raises:
+        EvaluationError: If there are fewer than five.
+    """
+    n_patients = int(headline["patient"].nunique())
+    if n_patients < FEWEST:
+        raise EvaluationError(
+            f"Only {n_patients} patients were evaluated, and a shareable result tells nothing of "
+            f"fewer than {FEWEST}. Leave out --shareable, and keep the result to yourself."
+        )
+    return n_patients
+
+
 def _patterns(
     result: EvaluationResult, rows: pd.DataFrame, headline: pd.DataFrame
 ) -> Callable[[Comparison | None], Suppression | None]:
@@ -100,14 +111,11 @@ def _patterns(
 
     It returns None if nothing may be told, for there are values of too few patients.
     """
-    groups = {a: _groups_of(result, a) for a in result.attributes}
-    everyone = headline[["patient", *result.attributes]].fillna("")
-    counts = find_suppression(everyone, groups)
-    found: dict[bytes, Suppression | None] = {}
+    patterns = Patterns(result, headline)
 
     def pattern(comparison: Comparison | None) -> Suppression | None:
         if comparison is None:
-            return counts
+            return patterns.counts
         values, _ = metric_values(
             rows,
             result.metric(comparison.metric),
@@ -115,27 +123,57 @@ def _patterns(
             result.labels,
             result.settings.get("empty_distance", "diagonal"),
         )
-        defined = ~pd.isna(values)
-        if defined.all():
-            return counts
-        key = defined.tobytes()
-        if key not in found:
-            people = everyone[defined]
-            found[key] = (
-                None
-                if people["patient"].nunique() < FEWEST
-                else counts | find_suppression(people, groups)
-            )
-        return found[key]
+        return patterns.of(~pd.isna(values))
 
     return pattern
+
+
+class Patterns:
+    """What must not be told of the groups of an evaluation, whichever cases have a value.
+
+    Attributes:
+        counts: What must not be told of the counts of all cases.
+    """
+
+    def __init__(self, result: EvaluationResult, headline: pd.DataFrame) -> None:
+        """Find what must not be told of all cases.
+
+        Args:
+            result: The evaluation.
+            headline: Its evaluated rows of one label, with an index from 0.
+        """
+        self._groups = {a: _groups_of(result, a) for a in result.attributes}
+        self._everyone = headline[["patient", *result.attributes]].fillna("")
+        self.counts = find_suppression(self._everyone, self._groups)
+        self._found: dict[bytes, Suppression | None] = {}
+
+    def of(self, defined: np.ndarray) -> Suppression | None:
+        """Return what must not be told of values that some cases have.
+
+        Args:
+            defined: (cases,) whether there is a value.
+
+        Returns:
+            None if nothing may be told, for there are values of too few patients.
+        """
+        if defined.all():
+            return self.counts
+        key = defined.tobytes()
+        if key not in self._found:
+            people = self._everyone[defined]
+            self._found[key] = (
+                None
+                if people["patient"].nunique() < FEWEST
+                else self.counts | find_suppression(people, self._groups)
+            )
+        return self._found[key]
 
 
 def _groups_of(result: EvaluationResult, attribute: str) -> tuple[str, ...]:
     return tuple(next(c.groups for c in result.comparisons if c.attribute == attribute))
 
 
-def _teller(result: EvaluationResult) -> Callable[[str], bool]:
+def teller(result: EvaluationResult) -> Callable[[str], bool]:
     """Return whether a sentence may be shown: it has no number, and names no case or patient."""
     frame = result.per_case
     names = {str(name) for column in ("case", "patient") for name in frame[column].unique()}
@@ -176,7 +214,7 @@ def _comparison(
     attribute = comparison.attribute
     least = max(FEWEST, int(result.settings.get("min_patients", FEWEST)))
     if pattern is None or counts is None or attribute in pattern.closed:
-        reason = _SMALL if pattern is None else _CLOSED
+        reason = SMALL if pattern is None else CLOSED
         told = pattern is not None and pattern.tells_total_of(attribute)
         return replace(
             comparison,
@@ -192,7 +230,7 @@ def _comparison(
     every = [*comparison.groups.values(), comparison.overall]
     complete = not any(g.n_undefined or g.n_replaced for g in every)
     left_out = {
-        group: _SMALL if group in gone else f"fewer than {least} patients with a value"
+        group: SMALL if group in gone else f"fewer than {least} patients with a value"
         for group in comparison.groups
         if group in gone or group in comparison.left_out
     }
@@ -218,7 +256,7 @@ def _comparison(
             _gap(gap)
             for gap in comparison.gaps
             if not gone & set(gap.between)
-            and (gap.name in _OF_MEDIANS or not partly & set(gap.between))
+            and (gap.name in OF_MEDIANS or not partly & set(gap.between))
         ),
         test=_test(comparison.test, compared, gone, partly),
         effects=tuple(_effect(e) for e in comparison.effects if not (gone | partly) & {*e.between}),
@@ -239,13 +277,13 @@ def _statistics(
         n_patients=group.n_patients if tell_counts else None,
         n_undefined=0 if complete else None,
         n_replaced=0 if complete else None,
-        mean=_rounded(group.mean) if tell_means else _NO_VALUE,
-        median=_rounded(group.median),
-        q1=_rounded(group.q1),
-        q3=_rounded(group.q3),
-        std=_rounded(group.std) if tell_means else _NO_VALUE,
-        mean_interval=_interval(group.mean_interval) if tell_means else _NO_INTERVAL,
-        median_interval=_interval(group.median_interval),
+        mean=rounded(group.mean) if tell_means else _NO_VALUE,
+        median=rounded(group.median),
+        q1=rounded(group.q1),
+        q3=rounded(group.q3),
+        std=rounded(group.std) if tell_means else _NO_VALUE,
+        mean_interval=rounded_interval(group.mean_interval) if tell_means else _NO_INTERVAL,
+        median_interval=rounded_interval(group.median_interval),
     )
 
 
@@ -257,31 +295,30 @@ def _test(
     return replace(
         test,
         # U and p together tell how large the groups are
-        statistic=_NO_VALUE if partly & compared else _rounded(test.statistic),
-        p_value=_rounded(test.p_value),
-        corrected_p=_rounded(test.corrected_p),
+        statistic=_NO_VALUE if partly & compared else rounded(test.statistic),
+        p_value=rounded(test.p_value),
+        corrected_p=rounded(test.corrected_p),
     )
 
 
 def _gap(gap: Gap) -> Gap:
-    return replace(gap, value=_rounded(gap.value), interval=_interval(gap.interval))
+    return replace(gap, value=rounded(gap.value), interval=rounded_interval(gap.interval))
 
 
 def _effect(effect: PairEffect) -> PairEffect:
     return replace(
         effect,
-        cliffs_delta=_rounded(effect.cliffs_delta),
-        interval=_interval(effect.interval),
-        detectable_gap=_rounded(effect.detectable_gap),
+        cliffs_delta=rounded(effect.cliffs_delta),
+        interval=rounded_interval(effect.interval),
+        detectable_gap=rounded(effect.detectable_gap),
     )
 
 
-def _interval(limits: Interval) -> Interval:
-    return Interval(_rounded(limits.low), _rounded(limits.high))
+def rounded_interval(limits: Interval) -> Interval:
+    """Return an interval as it may be told."""
+    return Interval(rounded(limits.low), rounded(limits.high))
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
+    """Return a value as it may be told."""
     return round(float(value), DECIMALS)
-
-
-__all__ = ["DECIMALS", "shareable"]

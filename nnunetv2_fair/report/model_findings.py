@@ -71,7 +71,8 @@ def find_change(result: ModelComparison, entry: PairedComparison, model: str) ->
     ]
     if found is None or math.isnan(found.value):
         few: list[str] = ["The gap between the groups of ", Data(entry.attribute)]
-        few.append(" cannot be compared: fewer than two groups are large enough.")
+        few.append(" cannot be compared: fewer than two groups are large enough")
+        few.append(", or their means are not told." if result.shareable else ".")
         return ModelFinding(GapChange.NOT_COMPARABLE, few, tuple(details))
     before, after = base.gaps[HEADLINE_GAP][0], own.gaps[HEADLINE_GAP][0]
     values = (

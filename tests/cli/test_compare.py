@@ -202,3 +202,42 @@ def test_help_is_quick_and_imports_nothing_heavy():
     assert done.returncode == 0, done.stderr
     assert "--common-cases" in done.stdout
     assert "example:" in done.stdout
+
+
+def test_shareable_pages_are_written_without_counts_of_few(data, tmp_path, capsys):
+    rows = (data / "demographics.csv").read_text().splitlines()
+    few = tmp_path / "demographics.csv"
+    few.write_text("\n".join([row[:-1] + "3" if i in (2, 5) else row
+                              for i, row in enumerate(rows)]) + "\n")  # fmt: skip
+    folders = []
+    for model in ("first", "second"):
+        folders.append(str(tmp_path / model))
+        assert run_evaluate(data, model, tmp_path / model, "--demographics", str(few)) == 0
+    capsys.readouterr()
+    out = tmp_path / "shared"
+    assert compare.main([*folders, "-o", str(out), "--bootstrap", "50", "--shareable",
+                         "--tables", "csv"]) == 0  # fmt: skip
+    printed = capsys.readouterr().out
+    page = (out / "comparison.html").read_text(encoding="utf-8")
+    check_page(page)
+    assert ModelComparison.read(out).shareable
+    texts = [path.read_text(encoding="utf-8") for path in out.iterdir()]
+    for text in (*texts, printed):
+        assert "case_" not in text
+        assert str(data) not in text
+        assert "2 patients" not in text.replace("12 patients", "")
+
+
+def test_shareable_pages_are_not_put_beside_private_tables(data, tmp_path, capsys):
+    out = tmp_path / "c"
+    assert run_compare(data, out, "--tables", "csv") == 0
+    capsys.readouterr()
+    assert run_compare(data, out, "--shareable", "--overwrite") == 2
+    message = capsys.readouterr().err
+    assert "holds table_differences.csv, which may tell of single persons" in message
+    assert not ModelComparison.read(out).shareable
+
+
+def test_shareable_pages_have_no_latent_space(data, tmp_path, capsys):
+    assert run_compare(data, tmp_path / "c", "--shareable", "--latent", str(data)) == 2
+    assert "Leave out --latent or --shareable" in capsys.readouterr().err

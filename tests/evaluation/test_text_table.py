@@ -52,12 +52,14 @@ def test_latex():
 
 @pytest.mark.parametrize("convert", [to_csv, to_markdown, to_latex, aligned])
 def test_lines_in_a_cell_break_no_table(convert):
-    hostile = TextTable("t", "a\nb", ("x", "y"), (("one\ntwo\r\nthree", "1"), ("<script>", "2")))
+    hostile = TextTable(
+        "t", "a\nb", ("x", "y"), (("one\ntwo\r\nthree\rfour", "1"), ("<script>", "2"))
+    )
     text = convert(hostile)
     if convert is to_csv:
-        assert list(csv.reader(io.StringIO(text)))[1][0] == "one\ntwo\nthree"
+        assert list(csv.reader(io.StringIO(text)))[1][0] == "one\ntwo\nthree\nfour"
     else:
-        assert "one two three" in text
+        assert "one two three four" in text
         assert "a b" in text
     if convert is to_markdown:
         assert "<script>" not in text
