@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export OMP_WAIT_POLICY := passive
 
-.PHONY: install demo test test-slow lint clean
+.PHONY: install demo test test-slow test-slurm lint clean
 
 install: $(VENV)/installed
 
@@ -29,6 +29,10 @@ test: lint
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow $(SLOW)
+
+# as root: installs Slurm by apt where it is missing, starts a node, and stops it at the end
+test-slurm: install
+	$(BIN)/python -m pytest -m slurm -s
 
 clean:
 	rm -rf $(VENV) .demo build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

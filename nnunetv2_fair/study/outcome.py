@@ -106,7 +106,7 @@ def last_lines(path: Path, start: int = 0) -> tuple[str, ...]:
     except OSError:
         return ()
     # progress bars rewrite their line
-    lines = [line.rsplit("\r", 1)[-1].rstrip() for line in text.splitlines()]
+    lines = [line.rstrip().rsplit("\r", 1)[-1] for line in text.split("\n")]
     lines = [line[:_MOST_CHARACTERS] for line in lines if line]
     return tuple(lines[-_LAST_LINES:])
 

@@ -341,7 +341,7 @@ def test_last_lines_show_what_a_terminal_would(tmp_path):
     path.write_bytes(b"old\n" * 50 + b"\n10%\r50%\r100%\n" + b"x" * 500 + b"\n\xff\n")
     shown = last_lines(path)
     assert shown[-3:] == ("100%", "x" * 300, "�")
-    assert len(shown) == 12
+    assert shown[:-3] == ("old",) * 9
     assert last_lines(path, path.stat().st_size) == ()
     assert last_lines(tmp_path / "none") == ()
 
