@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO
 
 from nnunetv2_fair.errors import FairError, StudyError
 from nnunetv2_fair.study import machine
@@ -32,24 +31,13 @@ from nnunetv2_fair.study.attempts import (
     write_marker,
 )
 from nnunetv2_fair.study.commands import shown
+from nnunetv2_fair.study.earlier import SHELL_OFFSET, has_failed, how_far, was_interrupted
 from nnunetv2_fair.study.gpu_pool import reserved
-from nnunetv2_fair.study.process import STOPS, Stopper, run_command
+from nnunetv2_fair.study.process import Stopper, run_command
 from nnunetv2_fair.study.record import Attempt, Record
 from nnunetv2_fair.study.step import Plan, Step, read_plan
 
 _MARKER_SECONDS = 30.0
-#: What a shell makes of a signal.
-_SHELL_OFFSET = 128
-
-
-def was_interrupted(attempt: Attempt) -> bool:
-    """Return whether an attempt was ended from outside, so that it is worth going on.
-
-    A command that was killed while its job lived on is none: that is how the kernel and Slurm end
-    what takes more memory than there is, and it would do so again.
-    """
-    stops = {int(number) for number in STOPS}
-    return -attempt.exit_code in stops or attempt.exit_code - _SHELL_OFFSET in stops
 
 
 @dataclass
@@ -99,8 +87,12 @@ def execute(folder: Path, name: str, *, run: str = "", devices: Sequence[str] = 
             return 0
         lost = _note_lost(folder, step)
         earlier = read_attempts(folder, step)
-        if not lost and run and _has_failed(earlier, run):
+        if not lost and run and has_failed(earlier, run):
             sys.stderr.write(f"{name} has failed by itself and is not tried again.\n")
+            return 1
+        if run and sum(attempt.run == run for attempt in earlier) >= step.attempts:
+            # Slurm itself starts a job again that was pre-empted
+            sys.stderr.write(f"{name} was started {step.attempts} times and is not again.\n")
             return 1
         attempt = Attempt(
             started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -110,14 +102,14 @@ def execute(folder: Path, name: str, *, run: str = "", devices: Sequence[str] = 
         log = folder / step.log
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab", buffering=0) as output, ExitStack() as held:
+            environment = {**os.environ, **plan.environment}
             try:
-                begun = _begun(folder, step, earlier)
+                begun = how_far(folder, step, earlier, environment)
             except StudyError as error:
                 output.write(f"\n=== {attempt.started}: not started\n{error}\n".encode())
                 append_attempt(folder, step, replace(attempt, exit_code=1))
                 tell(folder, step, FAILED)
                 raise
-            environment = {**os.environ, **plan.environment}
             if begun == "by others, finished":
                 return _take_over(folder, step, output)
             if begun == "by us, finished":
@@ -166,7 +158,7 @@ def _attempt(
     if code:
         marker_file(folder, step).unlink(missing_ok=True)
         tell(folder, step, INTERRUPTED if was_interrupted(attempt) else FAILED)
-        return _SHELL_OFFSET + stopper.received if stopper.received else 1
+        return SHELL_OFFSET + stopper.received if stopper.received else 1
     _write_record(folder, plan, step, environment)
     marker_file(folder, step).unlink(missing_ok=True)
     tell(folder, step, FINISHED)
@@ -220,33 +212,6 @@ def _ending(code: int, step: Step, told_to_end: bool) -> str:
     return f"=== ended with exit code {code}\n"
 
 
-_Begun = Literal["not", "unfinished", "by us, finished", "by others, finished"]
-
-
-def _begun(folder: Path, step: Step, earlier: Sequence[Attempt]) -> _Begun:
-    """Return how far the step is, and refuse to replace an outcome of other settings."""
-    finished = bool(step.finished) and (folder / step.finished).exists()
-    checkpoint = bool(step.checkpoint) and (folder / step.checkpoint).exists()
-    if not (finished or checkpoint):
-        return "not"
-    ran = [attempt for attempt in earlier if attempt.fingerprint]
-    ours = bool(ran) and ran[-1].fingerprint == step.fingerprint
-    if not ours and (ran or any((folder / step.record).parent.glob("*.json"))):
-        place = step.finished if finished else step.checkpoint
-        parent = str(Path(place).parent)
-        raise StudyError(
-            f"{step.name}: {place} was made by this study under other settings, tables or plans, "
-            "and nothing is overwritten. Change them back, or keep it elsewhere: "
-            f"mv {shlex.quote(parent)} {shlex.quote(f'{parent}.old')}"
-        )
-    if not finished:
-        return "unfinished"
-    if not ours:
-        return "by others, finished"
-    # a training writes its last checkpoint before it validates
-    return "by us, finished" if ran[-1].exit_code == 0 else "unfinished"
-
-
 def _take_over(folder: Path, step: Step, log: IO[bytes]) -> int:
     """Write the record of an outcome that was there before."""
     log.write(f"\n=== {step.finished} was there before the study and is taken over\n".encode())
@@ -266,13 +231,6 @@ def _write_record(folder: Path, plan: Plan, step: Step, environment: Mapping[str
         machine.versions(wrapped(plan, [interpreter]), environment), facts=dict(step.facts),
     )  # fmt: skip
     record.write(folder / step.record)
-
-
-def _has_failed(earlier: Sequence[Attempt], run: str) -> bool:
-    """Return whether the latest attempt was of this call and failed by itself."""
-    if not earlier or earlier[-1].run != run:
-        return False
-    return earlier[-1].exit_code != 0 and not was_interrupted(earlier[-1])
 
 
 def _note_lost(folder: Path, step: Step) -> bool:

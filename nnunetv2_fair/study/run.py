@@ -28,7 +28,7 @@ _SNAKEFILE = Path(__file__).with_name("Snakefile")
 _CONFIG = f"{STATE}/run.json"
 _POLL_SECONDS = 0.5
 #: Jobs in Slurm's queue at a time, unless the user says otherwise.
-_SLURM_JOBS = 500
+_SLURM_JOBS = 100
 #: The plugin asks less and less often while nothing ends, so this is the most, not the usual.
 _SECONDS_BEFORE_STATUS = 10
 #: How long files of other nodes may need to be seen on a network drive.
@@ -52,7 +52,7 @@ def run_study(
     Args:
         folder: The study's folder, with its plan.
         executor: ``local``: on this machine; ``slurm``: as jobs of Slurm.
-        jobs: Most jobs at a time; None for as many as cores and cards allow, or 500 in Slurm's
+        jobs: Most jobs at a time; None for as many as cores and cards allow, or 100 in Slurm's
             queue.
         cores: Cores of this machine to use, for ``local``; None for all.
         gpus: Graphics cards of this machine to use, for ``local``; None for all.
@@ -189,6 +189,8 @@ def _snakemake_command(
             *command, "--executor", "slurm", "--jobs", str(jobs or _SLURM_JOBS),
             "--slurm-jobname-prefix", run_checks.job_prefix(folder),
             "--slurm-logdir", str(folder / outcome.SLURM_LOGS),
+            # the plugin leaves jobs of pre-empted and broken nodes to Slurm
+            "--slurm-requeue",
             "--slurm-init-seconds-before-status-checks", str(_SECONDS_BEFORE_STATUS),
             *run_checks.status_options(),
         ]  # fmt: skip

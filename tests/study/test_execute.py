@@ -20,7 +20,8 @@ from nnunetv2_fair.study.attempts import (
     told,
     write_marker,
 )
-from nnunetv2_fair.study.execute import execute, main, was_interrupted, wrapped
+from nnunetv2_fair.study.earlier import was_interrupted
+from nnunetv2_fair.study.execute import execute, main, wrapped
 from nnunetv2_fair.study.gpu_pool import reserved
 from nnunetv2_fair.study.process import held_megabytes
 from nnunetv2_fair.study.record import Attempt, Record
@@ -116,6 +117,16 @@ def test_what_fails_by_itself_is_tried_again_only_by_another_call(tmp_path, caps
     assert (tmp_path / "count").read_text() == "x\n"
     assert execute(tmp_path, "a", run="second") == 1
     assert (tmp_path / "count").read_text() == "x\nx\n"
+
+
+def test_started_as_often_as_said_and_no_more(tmp_path, capsys):
+    step = stub("a", "echo x >> count; kill -TERM $$", attempts=2)
+    write_plan(tmp_path, step)
+    assert [execute(tmp_path, "a", run="r") for _ in range(3)] == [1, 1, 1]
+    assert (tmp_path / "count").read_text() == "x\nx\n"
+    assert "was started 2 times" in capsys.readouterr().err
+    assert execute(tmp_path, "a", run="another") == 1
+    assert (tmp_path / "count").read_text() == "x\n" * 3
 
 
 TRAINING = """
@@ -243,6 +254,16 @@ def test_a_record_of_other_settings_protects_too(tmp_path):
     (tmp_path / "final").touch()
     with pytest.raises(StudyError, match="other settings"):
         execute(tmp_path, "a")
+
+
+def test_trainings_with_a_former_table_are_kept_if_the_user_says_so(tmp_path):
+    step = stub("a", "echo wrong > final", finished="final", fingerprint="now")
+    write_plan(tmp_path, step, environment={"nnUNet_fair_allow_changed_table": "1"})
+    append_attempt(tmp_path, step, Attempt("2026", 1.0, 0, "h", fingerprint="former"))
+    (tmp_path / "final").write_text("kept")
+    assert execute(tmp_path, "a") == 0
+    assert (tmp_path / "final").read_text() == "kept"
+    assert record_of(tmp_path, step).taken_over
 
 
 def test_validation_that_was_cut_off_is_done_again(tmp_path):
