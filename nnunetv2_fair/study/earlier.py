@@ -11,7 +11,6 @@ from nnunetv2_fair.study.process import STOPS
 from nnunetv2_fair.study.record import Attempt
 from nnunetv2_fair.study.step import Step
 
-
 #: What a shell makes of a signal.
 SHELL_OFFSET = 128
 
