@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from nnunetv2_fair.cli.common import command_parser, run
 from nnunetv2_fair.cli.conversion_arguments import (
     add_conversion_arguments,
+    add_unknown_argument,
     add_unpaired_argument,
     convert,
     processes_of,
@@ -42,6 +43,9 @@ def _parser() -> argparse.ArgumentParser:
         help="normalise by mean and standard deviation over all phases of the examination, as the "
         "authors of MAMA-MIA recommend, instead of nnU-Net's normalisation of each channel",
     )
+    add_unknown_argument(
+        parser, "cells of the tables that mean unknown, beside empty ones, unknown, NA and the like"
+    )
     add_unpaired_argument(
         parser,
         "patients who lack images, mask or row: refuse, or leave out and count by group",
@@ -72,6 +76,7 @@ def _convert(args: argparse.Namespace) -> None:
         test_ratio=args.test_ratio,
         seed=args.seed,
         unpaired=args.unpaired,
+        unknown=tuple(args.unknown),
     )
     convert(lambda: plan_mama_mia(settings, processes_of(args)), args)
 

@@ -63,6 +63,7 @@ class MamaMiaSettings:
         seed: Seed of that choice.
         unpaired: ``error`` refuses patients who lack a file or a row, ``skip`` leaves them out and
             counts them by group.
+        unknown: Cells of the tables that mean unknown, beside empty ones, ``unknown``, ``NA`` ...
     """
 
     folder: Path
@@ -74,6 +75,7 @@ class MamaMiaSettings:
     test_ratio: float | None = None
     seed: int = 0
     unpaired: Literal["error", "skip"] = "error"
+    unknown: tuple[str, ...] = ()
 
 
 def plan_mama_mia(settings: MamaMiaSettings, processes: int = 1) -> DatasetPlan:
@@ -188,7 +190,7 @@ def _tables(
     """Return table and official parts; unreadable ones are problems beside those of the files."""
     problems = []
     try:
-        clinical = read_clinical(download.table, download.infos)
+        clinical = read_clinical(download.table, download.infos, settings.unknown)
     except ConversionError as error:
         problems.append(str(error))
         # who stands in the table is not known, so nobody is reported as lacking a row

@@ -6,8 +6,9 @@ sample submission (json keys).
 
 import json
 import re
+import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -39,6 +40,7 @@ class Clinical:
         boxes: Box around the breast, on the grid of the original files.
         problems: What is wrong, in words.
         notes: What was decided without being asked.
+        unknown_words: Cell contents that say nothing, in lower case.
     """
 
     values: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -46,6 +48,7 @@ class Clinical:
     boxes: dict[str, BreastBox] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unknown_words: Collection[str] = frozenset(UNKNOWN_WORDS)
 
     def groups_of(self, patient: str) -> dict[str, str]:
         """Return the patient's group of each attribute, for counts."""
@@ -74,18 +77,21 @@ class Clinical:
         return Schema(attributes, next(iter(attributes), None))
 
 
-def read_clinical(table: Path | None, infos: Mapping[str, Path]) -> Clinical:
+def read_clinical(
+    table: Path | None, infos: Mapping[str, Path], unknown: Iterable[str] = ()
+) -> Clinical:
     """Read the table and the json files; where both speak, the table counts.
 
     Args:
         table: XLSX or CSV; None if there is none.
         infos: Json file of each patient.
+        unknown: Cell contents that say nothing, beside :data:`UNKNOWN_WORDS`.
 
     Raises:
         ConversionError: If the table is unreadable or has no column of patients. Bad cells do not
             raise: they are in ``problems``.
     """
-    clinical = Clinical()
+    clinical = Clinical(unknown_words=UNKNOWN_WORDS | {_plain(text).lower() for text in unknown})
     if table is not None:
         _read_table(table, clinical)
     differing: Counter[str] = Counter()
@@ -169,8 +175,8 @@ def _read_cells(cells: Mapping[str, Any], where: str, clinical: Clinical) -> dic
     """Return the attributes that cells know; report those that cannot be read."""
     found = {}
     for name, column in COLUMNS.items():
-        texts = (re.sub(r"\s+", " ", str(cells.get(key, ""))).strip() for key in column.names)
-        text = next((text for text in texts if text.lower() not in UNKNOWN_WORDS), "")
+        texts = (_plain(cells.get(key, "")) for key in column.names)
+        text = next((text for text in texts if text.lower() not in clinical.unknown_words), "")
         if not text:
             continue
         try:
@@ -178,9 +184,13 @@ def _read_cells(cells: Mapping[str, Any], where: str, clinical: Clinical) -> dic
         except UnknownCodeError as error:
             clinical.problems.append(
                 f"{where}: {name} is '{text}', expected {error}; correct it, or empty it if it is "
-                "unknown"
+                f"unknown. If this text always means unknown: --unknown {shlex.quote(text)}"
             )
     return found
+
+
+def _plain(cell: Any) -> str:
+    return re.sub(r"\s+", " ", str(cell)).strip()
 
 
 def _read_box(coordinates: Any, patient: str, where: str, clinical: Clinical) -> None:

@@ -450,6 +450,20 @@ def test_bad_cells(download: MiniDownload, raw: Path, capsys: pytest.CaptureFixt
     assert "age is '430'" in out
 
 
+def test_texts_that_mean_unknown(
+    download: MiniDownload, raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "Above categories  not applicable AND age < 50"
+    download.rows["ISPY1_1002"]["menopausal_status"] = text
+    download.write_table()
+    remedy = "--unknown 'Above categories not applicable AND age < 50'"
+    assert remedy in refused(download, raw, capsys)
+    assert convert(download, "--unknown", text.upper()) == 0
+    table = pd.read_csv(target_of(raw) / "demographics.csv", index_col="patient")
+    # what says nothing leaves the word to the json file
+    assert table.loc["ISPY1_1002", "menopausal_status"] == "post"
+
+
 def test_rows_of_one_patient(
     download: MiniDownload, raw: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
