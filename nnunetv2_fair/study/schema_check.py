@@ -63,6 +63,7 @@ def check_schema(document: Document) -> tuple[Any, list[Problem]]:
             problems.append(Problem(document.line(*place), _sentence(place, found, schema)))
             if found.validator != "required" or place:
                 wrong.append(place)
+    # what is inside first: an entry that is gone has nothing inside any more
     for place in sorted(wrong, key=len, reverse=True):
         data = _without(data, place)
     return _compact(data), problems
@@ -113,8 +114,6 @@ def _without(data: Any, place: Place) -> Any:
         return {}
     parent = data
     for step in place[:-1]:
-        if parent is _GONE:
-            return data
         parent = parent[step]
     if isinstance(parent, dict):
         parent.pop(place[-1], None)

@@ -260,7 +260,7 @@ def test_resources(plan):
     found = plan(
         extra="""\
 resources:
-  default: {partition: cpu, memory: 3G}
+  default: {partition: cpu, memory: 3G, gpus: 1}
   train: {partition: gpu, gpus: 2, runtime: 1d}
   trainers:
     "*Oversampling*": {runtime: 90m, constraint: a100}
@@ -379,6 +379,33 @@ def test_a_changed_file_reruns_what_depends_on_it(plan, raw, file, kinds):
     with (raw / file).open("ab") as handle:
         handle.write(b"\n")
     assert changed(before, plan()) == kinds
+
+
+def test_a_changed_table_of_a_test_set_reruns_what_reads_it(plan, raw, study_root):
+    folder = study_root / "far"
+    shutil.copytree(raw, folder)
+    text = (
+        STUDY.replace(
+            "    folds:",
+            """\
+    tests:
+      - {name: far, images: far/imagesTs, labels: far/labelsTs, demographics: far/demographics.csv}
+    folds:""",
+        )
+        + "  - nnUNetTrainerInD_sex\n"
+    )
+    before = plan(text)
+    with (folder / "demographics.csv").open("a") as table:
+        table.write("\n")
+    after = plan(text)
+    assert changed(before, after) == {"predict", "evaluate", "compare", "index"}
+    predictions = {
+        name
+        for name in names(before, "predict")
+        if before.steps[name].fingerprint != after.steps[name].fingerprint
+    }
+    # only a model per group looks into the table to predict
+    assert predictions == {"predict.d901.2d.far.nnUNetTrainerInD_sex"}
 
 
 def test_moved_folders_rerun_nothing(plan, nnunet_folders, tmp_path, monkeypatch):
