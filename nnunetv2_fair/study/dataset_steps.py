@@ -1,6 +1,5 @@
 """Steps of a dataset: folds, fingerprint, plans, preprocessing."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from nnunetv2_fair import paths
@@ -21,6 +20,8 @@ from nnunetv2_fair.study.step import Kind
 from nnunetv2_fair.study.step_builder import StepBuilder
 
 _KIND: Kind = "preprocess"
+#: Fact of a preparation: whether the study has made the folds, or found and kept them.
+_FOLDS, _MADE, _KEPT = "folds", "made", "kept"
 
 
 def add_dataset(builder: StepBuilder, on: StudyDataset) -> None:
@@ -83,31 +84,34 @@ def _if_found(builder: StepBuilder, name: str, there: bool, path: Path) -> str:
 
 
 def _add_prepare(builder: StepBuilder, on: StudyDataset) -> None:
+    """Add the preparation; folds that somebody else has made are kept, whatever the file says."""
     dataset, entry = on.dataset, on.entry
     name = prepare_name(dataset)
     splits = dataset.preprocessed / paths.SPLITS_JSON
-    what = ["-d", dataset.name, "--folds", str(entry.number_of_folds)]
-    what += seed_arguments(builder.settings.seed)
-    if entry.stratify:
-        what += ["-a", entry.stratify]
-    made = builder.has_made(name)
+    folds = ["--folds", str(entry.number_of_folds), *seed_arguments(builder.settings.seed)]
+    folds += ["-a", entry.stratify] if entry.stratify else []
+    made = any(
+        record.facts.get(_FOLDS) == _MADE and not record.taken_over
+        for record in builder.records(name)
+    )
+    kept = splits.is_file() and not made
+    # trainings that are to be kept keep the folds that they were made with
+    again = made and builder.environment.get(ALLOW_CHANGED_TABLE) != "1"
+    what, how = ([], folds) if kept else (folds, ["--overwrite"] if again else [])
     same = dataset.copied == dataset.table
     step = builder.add(
         name,
         "prepare",
-        [Command("nnUNetv2_fair_prepare", tuple(what), ("--overwrite",) if made else ())],
+        [Command("nnUNetv2_fair_prepare", ("-d", dataset.name, *what), tuple(how))],
         inputs=[dataset.table],
         outputs=[
             str(dataset.preprocessed / file)
             for file in (paths.DEMOGRAPHICS_CSV, paths.DEMOGRAPHICS_JSON, paths.SPLITS_JSON)
         ],
-        facts={"dataset": dataset.name},
-        finished=str(splits) if same and splits.is_file() and not made else "",
+        facts={"dataset": dataset.name, _FOLDS: _KEPT if kept else _MADE},
+        finished=_if_found(builder, name, same and kept, splits),
     )
     if builder.environment.get(ALLOW_CHANGED_TABLE) == "1":
-        # trainings that are there are kept, so the folds that they were made with are kept, too
-        kept = Command("nnUNetv2_fair_prepare", tuple(what))
-        builder.steps[name] = replace(step, commands=(kept.line(builder.python),))
         return
     changed = dataset.copied is not None and not same
     if changed or builder.was_done_otherwise(step):

@@ -7,7 +7,7 @@ from nnunetv2_fair.study.commands import Command
 from nnunetv2_fair.study.datasets import FOLDERS
 from nnunetv2_fair.study.fingerprints import step_fingerprint
 from nnunetv2_fair.study.problems import Problem
-from nnunetv2_fair.study.record import read_record
+from nnunetv2_fair.study.record import Record, read_record
 from nnunetv2_fair.study.resources import ResourceBook
 from nnunetv2_fair.study.settings import Settings
 from nnunetv2_fair.study.step import STATE, Kind, Step
@@ -50,6 +50,8 @@ class StepBuilder:
         done = folder / STATE / "done"
         # one look at the folder, not one for each of thousands of steps
         self._recorded = {path.name for path in done.iterdir()} if done.is_dir() else set()
+        attempts = (folder / STATE / "attempts").glob("*.jsonl")
+        self._tried = {path.name.removesuffix(".jsonl") for path in attempts}
 
     def add(
         self,
@@ -119,12 +121,11 @@ class StepBuilder:
         return step.name in self._recorded and not (self._folder / step.record).is_file()
 
     def is_known(self, name: str) -> bool:
-        """Return whether the study has done a step, or found it done, in whatever way."""
-        return name in self._recorded
+        """Return whether the study has tried or done a step, or found it done, in whatever way."""
+        return name in self._recorded or name in self._tried
 
-    def has_made(self, name: str) -> bool:
-        """Return whether the study itself has done a step, rather than found it done."""
+    def records(self, name: str) -> list[Record]:
+        """Return all records that the study has of a step, of whatever fingerprint."""
         if name not in self._recorded:
-            return False
-        records = (self._folder / STATE / "done" / name).glob("*.json")
-        return any(not read_record(path).taken_over for path in records)
+            return []
+        return [read_record(path) for path in (self._folder / STATE / "done" / name).glob("*.json")]

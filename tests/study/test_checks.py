@@ -341,13 +341,16 @@ def test_a_table_that_changed_under_finished_trainings(mistakes, plan, raw, resu
 
 
 def test_a_seed_that_changed_under_finished_trainings(mistakes, plan, study_root, results):
-    assert prepare.main(["-d", "901", "--folds", "2"]) == 0
     step = plan().steps["prepare.d901"]
-    Record(step.name, step.kind, step.fingerprint, ()).write(study_root / step.record)
+    assert prepare.main(list(step.commands[0][3:])) == 0
+    record = Record(step.name, step.kind, step.fingerprint, (), facts=dict(step.facts))
+    record.write(study_root / step.record)
     finish_training(results, "nnUNetTrainer", 1)
     assert plan()
     (line,) = mistakes(extra="seed: 5\n")
     assert "or seed, number_of_folds or stratify, have changed since this study made its" in line
+    kept = plan(extra="seed: 5\nenvironment: {nnUNet_fair_allow_changed_table: 1}\n")
+    assert "--overwrite" not in kept.steps["prepare.d901"].commands[0]
 
 
 def test_a_finished_training_whose_images_changed(mistakes, plan, study_root, raw, results):

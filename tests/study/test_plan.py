@@ -8,7 +8,7 @@ from nnunetv2_fair.cli import compare, evaluate, predict_InD, prepare, trial
 from nnunetv2_fair.study.commands import shown
 from nnunetv2_fair.study.record import Record
 from nnunetv2_fair.study.step import read_plan
-from tests.study.conftest import STUDY, finish_training
+from tests.study.conftest import STUDY
 
 FULL = (
     STUDY.replace("[2d]", "[2d, 2d_trial]").replace("folds: [0, 1]", "folds: [0, 1]")
@@ -420,31 +420,61 @@ def test_moved_folders_rerun_nothing(plan, nnunet_folders, tmp_path, monkeypatch
 
 
 def record(study_root, step, *, taken_over=False):
-    Record(step.name, step.kind, step.fingerprint, (), {}, taken_over).write(
+    Record(step.name, step.kind, step.fingerprint, (), {}, taken_over, dict(step.facts)).write(
         study_root / step.record
     )
 
 
 def test_what_is_there_already_is_taken_over(plan, preprocessed, results):
     assert prepare.main(["-d", "901", "--folds", "2", "-a", "age"]) == 0
-    finish_training(results, "nnUNetTrainer", 0)
     steps = plan().steps
     assert steps["prepare.d901"].finished == str(preprocessed / "splits_final.json")
     assert steps["fingerprint.d901"].finished == ""
     assert steps["plan.d901.nnUNetPlans"].finished == ""
-    assert "--overwrite" not in steps["prepare.d901"].commands[0]
 
 
-def test_folds_that_the_study_made_are_made_again_and_others_are_kept(plan, study_root):
+def test_what_the_study_has_begun_is_nobody_elses(plan, study_root):
+    """A job that died between its last file and its record runs again."""
     assert prepare.main(["-d", "901", "--folds", "2", "-a", "age"]) == 0
-    record(study_root, plan().steps["prepare.d901"], taken_over=True)
-    step = plan(extra="seed: 5\n").steps["prepare.d901"]
-    assert step.finished  # somebody else's folds: taken over once more
-    assert "--overwrite" not in step.commands[0]
-    record(study_root, plan().steps["prepare.d901"], taken_over=False)
-    step = plan(extra="seed: 5\n").steps["prepare.d901"]
+    attempts = study_root / ".study" / "attempts" / "prepare.d901.jsonl"
+    attempts.parent.mkdir(parents=True)
+    attempts.write_text("{}\n")
+    step = plan().steps["prepare.d901"]
     assert step.finished == ""
-    assert "--overwrite" in step.commands[0]
+    assert "--overwrite" not in step.commands[0]
+
+
+def test_folds_of_others_are_kept_whatever_the_file_says(plan, study_root, raw):
+    assert prepare.main(["-d", "901", "--folds", "2", "-a", "age"]) == 0
+    before = plan()
+    record(study_root, before.steps["prepare.d901"], taken_over=True)
+    assert changed(before, plan(extra="seed: 5\n")) == {"evaluate", "compare", "index"}
+    # a changed table is copied again, and still the folds are not the study's
+    with (raw / "demographics.csv").open("a") as table:
+        table.write("\n")
+    step = plan().steps["prepare.d901"]
+    assert step.finished == ""
+    record(study_root, step)
+    for text in (STUDY, STUDY.replace("number_of_folds: 2", "number_of_folds: 3")):
+        step = plan(text).steps["prepare.d901"]
+        assert "--overwrite" not in step.commands[0]
+        assert prepare.main(list(step.commands[0][3:])) == 0
+    assert step.facts["folds"] == "kept"
+
+
+def test_folds_that_the_study_made_are_made_again(plan, study_root, preprocessed):
+    first = plan().steps["prepare.d901"]
+    assert first.facts["folds"] == "made"
+    assert "--overwrite" not in first.commands[0]
+    assert prepare.main(list(first.commands[0][3:])) == 0
+    record(study_root, first)
+    assert plan().steps["prepare.d901"].fingerprint == first.fingerprint
+    again = plan(extra="seed: 5\n").steps["prepare.d901"]
+    assert again.fingerprint != first.fingerprint
+    assert again.finished == ""
+    splits = (preprocessed / "splits_final.json").read_text()
+    assert prepare.main(list(again.commands[0][3:])) == 0
+    assert (preprocessed / "splits_final.json").read_text() != splits
 
 
 def test_a_changed_table_is_prepared_again(plan, raw):
