@@ -140,36 +140,51 @@ def _snakemake(
     config_file.write_text(json.dumps(config) + "\n", encoding="utf-8")
     log_file = folder / outcome.SNAKEMAKE_LOG
     log_file.parent.mkdir(parents=True, exist_ok=True)
-    with log_file.open("ab") as log:
+    with log_file.open("ab") as log, _Stopping() as stopping:
         start = log.tell()
         process = subprocess.Popen(
             _snakemake_command(folder, executor, jobs, config["most"], len(config["devices"])),
             cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
             start_new_session=True, pass_fds=[lock],
         )  # fmt: skip
-        stopped = False
-
-        def stop(number: int, frame: FrameType | None) -> None:
-            nonlocal stopped
-            if not stopped:
+        told = False
+        while process.poll() is None:
+            time.sleep(_POLL_SECONDS)
+            news.tell()
+            if stopping.asked and not told:
+                told = True
                 logger.info("Stopping: jobs that run are ended, checkpoints are kept.")
-            stopped = True
-            # Snakemake cancels Slurm's jobs; on this machine they are in its group and end too
-            os.killpg(process.pid, signal.SIGINT)
-
-        before = {number: signal.getsignal(number) for number in STOPS}
-        try:
-            for number, handler in before.items():
-                if handler is not signal.SIG_IGN:  # under nohup it is to go on
-                    signal.signal(number, stop)
-            while process.poll() is None:
-                time.sleep(_POLL_SECONDS)
-                news.tell()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+                # Snakemake cancels Slurm's jobs; on this machine they are in its group and end too
+                os.killpg(process.pid, signal.SIGINT)
         news.tell()
-    return stopped, start
+    return stopping.asked, start
+
+
+class _Stopping:
+    """Notes within its block that the user wants an end."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> "_Stopping":
+        for number in STOPS:
+            self._before[number] = signal.getsignal(number)
+            ignored = self._before[number] is signal.SIG_IGN
+            # what is ignored, by nohup or as a script's background job, goes on being ignored; but
+            # by a function, because Snakemake would inherit SIG_IGN, and it must hear of the end
+            signal.signal(number, self._pass if ignored else self._stop)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+
+    def _pass(self, number: int, frame: FrameType | None) -> None:
+        pass
 
 
 def _snakemake_command(

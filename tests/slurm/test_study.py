@@ -66,7 +66,18 @@ def folder(slurm, tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("nnUNet_n_proc_DA", "1")
     monkeypatch.setenv("QUICK_TRAININGS", json.dumps(LENGTHS))
     monkeypatch.setenv("PYTHONPATH", f"{PROJECT}:{Path(__file__).parent / 'quick'}")
-    done = command("phantoms", "-d", "42", "-n", "Phantoms", "--patients", "24")
+    done = command(
+        "phantoms",
+        "-d",
+        "42",
+        "-n",
+        "Phantoms",
+        "--patients",
+        "24",
+        "--images-per-patient",
+        "1",
+        "1",
+    )
     assert done.returncode == 0, done.stderr
     path = tmp_path / "study"
     path.mkdir()

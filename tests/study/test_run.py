@@ -124,12 +124,15 @@ def test_interrupted_steps_are_started_again_as_often_as_said(tmp_path, said):
     assert "train.x: ended by SIGTERM, 3 attempts so far" in said()
 
 
-def start(folder, *options):
+def start(folder, sigint=signal.SIG_DFL):
     code = (
         "import sys; from pathlib import Path; from nnunetv2_fair.study.run import run_study;"
-        f"sys.exit(run_study(Path({str(folder)!r}){''.join(options)}))"
+        f"sys.exit(run_study(Path({str(folder)!r})))"
     )
-    return subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, sigint),
+    )  # fmt: skip
 
 
 def wait_for(path, seconds=30):
@@ -139,12 +142,16 @@ def wait_for(path, seconds=30):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopping_a_run_stops_its_jobs_and_keeps_checkpoints(tmp_path, number):
+@pytest.mark.parametrize(
+    ("number", "sigint"),
+    # a script's background jobs are born with SIGINT ignored
+    [(signal.SIGINT, signal.SIG_DFL), (signal.SIGTERM, signal.SIG_IGN)],
+)
+def test_stopping_a_run_stops_its_jobs_and_keeps_checkpoints(tmp_path, number, sigint):
     step = stub("train.x", '[ "$1" = --c ] && exit; touch latest; sleep 60', attempts=3)
     step = replace(step, commands=((*step.commands[0], "x"),), resume=("--c",), checkpoint="latest")
     write_plan(tmp_path, step)
-    run = start(tmp_path)
+    run = start(tmp_path, sigint)
     wait_for(tmp_path / "latest")
     run.send_signal(number)
     assert run.wait(30) == 130
