@@ -35,7 +35,8 @@ def add_trainings(builder: StepBuilder, on: StudyDataset) -> None:
                 for trainer in model.trainings:
                     for fold in on.entry.folds:
                         _add(builder, on, plans, configuration, model, trainer, fold, base, changed)
-    if changed and builder.environment.get(ALLOW_CHANGED_TABLE) != "1":
+    told = any(problem.line == on.entry.line for problem in builder.problems)
+    if changed and not told and builder.environment.get(ALLOW_CHANGED_TABLE) != "1":
         builder.problems.append(
             Problem(
                 on.entry.line,
