@@ -33,7 +33,9 @@ class News:
     def __init__(self, folder: Path, steps: Sequence[Step]) -> None:
         self._folder = folder
         self._steps = {step.name: step for step in steps}
-        self._done = sum(outcome.is_done(folder, step) for step in steps)
+        # names, not a count: a job that ends in the second of its time limit is told done twice,
+        # because Slurm calls it failed and another one finds its outcome there
+        self._done = {step.name for step in steps if outcome.is_done(folder, step)}
         self._forget_old()
 
     def _forget_old(self) -> None:
@@ -49,8 +51,8 @@ class News:
 
     def _line(self, what: str, step: Step) -> None:
         if what in (FINISHED, TAKEN_OVER):
-            self._done += 1
-        count = f"[{self._done} of {len(self._steps)}]"
+            self._done.add(step.name)
+        count = f"[{len(self._done)} of {len(self._steps)}]"
         if what == STARTED:
             logger.info("%s %s: started", count, step.name)
         elif what == TAKEN_OVER:

@@ -14,8 +14,8 @@ import pytest
 import nnunetv2_fair
 from nnunetv2_fair.errors import StudyError
 from nnunetv2_fair.study import run_checks
-from nnunetv2_fair.study.attempts import append_attempt
-from nnunetv2_fair.study.news import duration
+from nnunetv2_fair.study.attempts import append_attempt, read_attempts, tell
+from nnunetv2_fair.study.news import News, duration
 from nnunetv2_fair.study.outcome import last_lines
 from nnunetv2_fair.study.record import Attempt
 from nnunetv2_fair.study.run import run_study
@@ -122,6 +122,22 @@ def test_interrupted_steps_are_started_again_as_often_as_said(tmp_path, said):
     assert lines(tmp_path / "count") == ["x"] * 3
     assert [a.exit_code for a in attempts_of(tmp_path, step)] == [-15] * 3
     assert "train.x: ended by SIGTERM, 3 attempts so far" in said()
+
+
+def test_a_step_that_is_told_twice_counts_once(tmp_path, said):
+    one, two = stub("a"), stub("b")
+    news = News(tmp_path, [one, two])
+    for step, what in ((one, "started"), (one, "finished"), (one, "taken-over"), (two, "failed")):
+        tell(tmp_path, step, what)
+    news.tell()
+    assert said().splitlines() == [
+        "[0 of 2] a: started",
+        "[1 of 2] a: finished",
+        "[1 of 2] a: was there already",
+        "[1 of 2] b: failed, see logs/b.log",
+    ]
+    news.tell()
+    assert len(said().splitlines()) == 4
 
 
 def start(folder, sigint=signal.SIG_DFL):
@@ -358,6 +374,4 @@ def test_half_a_line_of_attempts_is_passed_over(tmp_path):
     append_attempt(tmp_path, step, Attempt("2026", 1.0, 1, "h"))
     with (tmp_path / ".study/attempts/a.jsonl").open("a") as file:
         file.write('{"started": "20')
-    from nnunetv2_fair.study.attempts import read_attempts
-
     assert [a.exit_code for a in read_attempts(tmp_path, step)] == [1]
