@@ -9,8 +9,8 @@ from nnunetv2_fair.study.datasets import ALLOW_CHANGED_TABLE, Dataset
 from nnunetv2_fair.study.evaluation_arguments import seed_arguments
 from nnunetv2_fair.study.layout import (
     CASCADE,
+    CONTINUED,
     FINAL,
-    LATEST,
     PLANNERS,
     TRIAL,
     StudyDataset,
@@ -128,7 +128,7 @@ def _refuse_trained(builder: StepBuilder, on: StudyDataset, changed: bool) -> No
         for configuration in on.entry.configurations
         for fold in on.entry.folds
         for folder in [on.fold_folder(training, plans, configuration, fold)]
-        if (folder / FINAL).is_file() or (folder / LATEST).is_file()
+        if any((folder / name).is_file() for name in (FINAL, *CONTINUED))
     ]
     if not begun:
         return

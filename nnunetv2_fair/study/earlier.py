@@ -51,14 +51,14 @@ def how_far(
         StudyError: If its outcome is of other settings, so that running it would replace that.
     """
     finished = bool(step.finished) and (folder / step.finished).exists()
-    checkpoint = bool(step.checkpoint) and (folder / step.checkpoint).exists()
-    if not (finished or checkpoint):
+    checkpoints = [path for path in step.checkpoints if (folder / path).exists()]
+    if not (finished or checkpoints):
         return "not"
     ran = [attempt for attempt in earlier if attempt.fingerprint]
     ours = bool(ran) and ran[-1].fingerprint == step.fingerprint
     known = bool(ran) or any((folder / step.record).parent.glob("*.json"))
     if known and not ours and environment.get(ALLOW_CHANGED_TABLE) != "1":
-        place = step.finished if finished else step.checkpoint
+        place = step.finished if finished else checkpoints[0]
         parent = str(Path(place).parent)
         raise StudyError(
             f"{step.name}: {place} was made by this study under other settings, tables or plans, "

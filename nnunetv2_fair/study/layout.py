@@ -8,7 +8,9 @@ from nnunetv2_fair.study.models import Model
 from nnunetv2_fair.study.settings import DatasetEntry
 
 FINAL = "checkpoint_final.pth"
-LATEST = "checkpoint_latest.pth"
+#: What nnU-Net goes on from, the first that is there. It writes the latest every 50 epochs only,
+#: the best one whenever it is that.
+CONTINUED = ("checkpoint_latest.pth", "checkpoint_best.pth")
 #: Plans that nnU-Net's own planners make -> planner.
 PLANNERS = {
     "nnUNetPlans": "ExperimentPlanner",

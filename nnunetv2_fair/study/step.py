@@ -51,8 +51,8 @@ class Step:
             one makes the step run again, and with it exactly those that need it.
         resources: What it asks for.
         attempts: How often it may be started, continuing after a time limit or a pre-emption.
-        resume: Arguments appended to the last command if ``checkpoint`` exists.
-        checkpoint: File whose existence means that an earlier attempt can be continued.
+        resume: Arguments appended to the last command if one of ``checkpoints`` exists.
+        checkpoints: Files any of which means that an earlier attempt can be continued.
         finished: File whose existence without a record of this study means that somebody else has
             done the step already; it is then taken over, never overwritten. Empty: none.
         facts: What tables show beside it: dataset, configuration, trainer, fold, part ...
@@ -67,7 +67,7 @@ class Step:
     resources: Resources = field(default_factory=Resources)
     attempts: int = 1
     resume: tuple[str, ...] = ()
-    checkpoint: str = ""
+    checkpoints: tuple[str, ...] = ()
     finished: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
 
@@ -138,6 +138,7 @@ def _step(entry: dict[str, Any]) -> Step:
             "needs": tuple(entry["needs"]),
             "outputs": tuple(entry["outputs"]),
             "resume": tuple(entry["resume"]),
+            "checkpoints": tuple(entry["checkpoints"]),
             "resources": Resources(**entry["resources"]),
         }
     )

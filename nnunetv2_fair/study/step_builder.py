@@ -66,7 +66,7 @@ class StepBuilder:
         trainer: str = "",
         finished: str = "",
         resume: tuple[str, ...] = (),
-        checkpoint: str = "",
+        checkpoints: Sequence[str] = (),
     ) -> Step:
         """Add a step.
 
@@ -81,7 +81,7 @@ class StepBuilder:
             trainer: Whose resources a training asks for.
             finished: File whose existence means that it need not be done.
             resume: Arguments to go on with.
-            checkpoint: File whose existence means that it can go on.
+            checkpoints: Files any of which means that it can go on.
         """
         needs = tuple(dict.fromkeys(needs))
         fingerprint = step_fingerprint(
@@ -101,7 +101,7 @@ class StepBuilder:
             resources=self._resources.of(kind, trainer),
             attempts=self.settings.attempts,
             resume=resume,
-            checkpoint=checkpoint,
+            checkpoints=tuple(checkpoints),
             finished=finished,
             facts=facts,
         )

@@ -5,7 +5,7 @@ from nnunetv2_fair.study.commands import Command
 from nnunetv2_fair.study.dataset_steps import data_names, prepare_name
 from nnunetv2_fair.study.datasets import ALLOW_CHANGED_TABLE, BASE_CHECKPOINT
 from nnunetv2_fair.study.fingerprints import digest
-from nnunetv2_fair.study.layout import CASCADE, CASCADE_NEEDS, FINAL, LATEST, StudyDataset
+from nnunetv2_fair.study.layout import CASCADE, CASCADE_NEEDS, CONTINUED, FINAL, StudyDataset
 from nnunetv2_fair.study.models import Model, in_order
 from nnunetv2_fair.study.problems import Problem
 from nnunetv2_fair.study.step_builder import StepBuilder
@@ -98,7 +98,7 @@ def _add(
         trainer=trainer,
         finished=str(folder / FINAL),
         resume=("--c",),
-        checkpoint=str(folder / LATEST),
+        checkpoints=[str(folder / name) for name in CONTINUED],
     )
     if builder.was_done_otherwise(step) and (folder / FINAL).is_file():
         changed.append(str(folder))

@@ -141,7 +141,7 @@ def training(folder, attempts=2):
     return type(step)(**vars(step) | {
         "commands": (("bash", "-c", TRAINING.format(folder), "train"),),
         "outputs": (f"{folder}/final",), "resume": ("--c",),
-        "checkpoint": f"{folder}/latest", "finished": f"{folder}/final",
+        "checkpoints": (f"{folder}/latest",), "finished": f"{folder}/final",
     })  # fmt: skip
 
 

@@ -86,7 +86,9 @@ def test_a_training(plan, results, nnunet_folders):
     folder = results / "nnUNetTrainerAPPLE_age_beta0.1__nnUNetPlans__2d" / "fold_1"
     assert step.outputs == (str(folder / "checkpoint_final.pth"),)
     assert step.finished == str(folder / "checkpoint_final.pth")
-    assert (step.checkpoint, step.resume) == (str(folder / "checkpoint_latest.pth"), ("--c",))
+    # nnU-Net goes on from either, and writes the latest every 50 epochs only
+    latest, best = str(folder / "checkpoint_latest.pth"), str(folder / "checkpoint_best.pth")
+    assert (step.checkpoints, step.resume) == ((latest, best), ("--c",))
     assert step.resources.gpus == 1
     assert step.facts == {
         "dataset": "Dataset901_Tiny",

@@ -165,7 +165,8 @@ def wait_for(path, seconds=30):
 )
 def test_stopping_a_run_stops_its_jobs_and_keeps_checkpoints(tmp_path, number, sigint):
     step = stub("train.x", '[ "$1" = --c ] && exit; touch latest; sleep 60', attempts=3)
-    step = replace(step, commands=((*step.commands[0], "x"),), resume=("--c",), checkpoint="latest")
+    commands = ((*step.commands[0], "x"),)
+    step = replace(step, commands=commands, resume=("--c",), checkpoints=("none", "latest"))
     write_plan(tmp_path, step)
     run = start(tmp_path, sigint)
     wait_for(tmp_path / "latest")
