@@ -35,11 +35,18 @@ def log_of(folder, step):
     return (folder / step.log).read_text()
 
 
+def heed_signals():
+    """Undo what the tests were started with: nohup and a script's background ignore some."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(folder, step, *options):
     """Start a job as Snakemake's shell does."""
     return subprocess.Popen(
         [sys.executable, "-m", "nnunetv2_fair.study.execute", str(folder), step.name, *options],
         env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True,
+        preexec_fn=heed_signals,
     )  # fmt: skip
 
 
