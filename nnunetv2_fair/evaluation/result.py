@@ -409,9 +409,11 @@ def _read_per_case(
     """Read the table as it was written; groups are text even if they look like numbers."""
     text = dict.fromkeys(("case", "patient", "label", "flags", *attributes), str)
     written = {protected(column): kind for column, kind in text.items()}
-    frame = with_formulas(
-        pd.read_csv(path, dtype=written, keep_default_na=False, na_values={}), tuple(text)
-    )
+    frame = pd.read_csv(
+        # pandas 2 changes the last digit unless it is told not to
+        path, dtype=written, keep_default_na=False, na_values={}, float_precision="round_trip"
+    )  # fmt: skip
+    frame = with_formulas(frame, tuple(text))
     units = {metric.unit for metric in metrics if metric.unit}
     for column in (*(metric.column for metric in metrics), *(f"diagonal_{u}" for u in units)):
         if column in frame:
