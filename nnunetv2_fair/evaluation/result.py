@@ -17,7 +17,7 @@ import pandas as pd
 
 from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.discovery_result import Discovery
-from nnunetv2_fair.evaluation.spreadsheet import csv_text, protected, with_formulas
+from nnunetv2_fair.evaluation.spreadsheet import csv_text, with_formulas
 from nnunetv2_fair.evaluation.text_table import TextTable
 from nnunetv2_fair.paths import PER_CASE_CSV, SUMMARY_JSON
 from nnunetv2_fair.subgroups.table import replace_file
@@ -407,13 +407,10 @@ def _read_per_case(
     path: Path, attributes: Sequence[str], metrics: Sequence[MetricInfo]
 ) -> pd.DataFrame:
     """Read the table as it was written; groups are text even if they look like numbers."""
-    text = dict.fromkeys(("case", "patient", "label", "flags", *attributes), str)
-    written = {protected(column): kind for column, kind in text.items()}
-    frame = pd.read_csv(
-        # pandas 2 changes the last digit unless it is told not to
-        path, dtype=written, keep_default_na=False, na_values={}, float_precision="round_trip"
-    )  # fmt: skip
-    frame = with_formulas(frame, tuple(text))
+    text = ("case", "patient", "label", "flags", *attributes)
+    # all as text at first: pandas 2 would change the last digit of numbers
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values={})
+    frame = with_formulas(frame, text)
     units = {metric.unit for metric in metrics if metric.unit}
     for column in (*(metric.column for metric in metrics), *(f"diagonal_{u}" for u in units)):
         if column in frame:
