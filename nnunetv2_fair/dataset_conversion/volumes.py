@@ -138,7 +138,8 @@ def read_labels(path: Path) -> NDArray[Any]:
         labels = plain_voxels(path)
     except DamagedFileError as error:
         raise ConversionError(str(error)) from error
-    if labels is None or labels.dtype.kind not in "iu":
+    # read_image says what is wrong with values that are not finite
+    if labels is None or not np.isfinite(labels).all():
         import SimpleITK
 
         labels = SimpleITK.GetArrayFromImage(read_image(path))
