@@ -298,7 +298,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in args.datasets:
             source = Path(folder) / name
-            BENCHMARKS[name].prepare(source, 10)
+            BENCHMARKS[name].prepare(source, 50)
             arguments = ["-i", str(source), "-d", "900", "-o", str(source / "raw"), "-np", "1"]
             seconds(lambda name=name, given=arguments: BENCHMARKS[name].convert(given))  # type: ignore[misc]
     print(
