@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from tqdm import tqdm
 
-from nnunetv2_fair.evaluation.estimates import Estimates, Summaries
-from nnunetv2_fair.evaluation.result import Comparison, Interval
-from nnunetv2_fair.evaluation.statistics import (
+from nnunetv2_fair.evaluation.results.evaluation import Comparison, Interval
+from nnunetv2_fair.evaluation.statistics.estimates import Estimates, Summaries
+from nnunetv2_fair.evaluation.statistics.group_comparison import (
     Observations,
     StatisticsSettings,
     compare_groups,

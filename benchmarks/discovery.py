@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from nnunetv2_fair.evaluation.discovery import DiscoverySettings, discover
-from nnunetv2_fair.evaluation.result import MetricInfo
-from nnunetv2_fair.evaluation.statistics import StatisticsSettings
+from nnunetv2_fair.evaluation.results.evaluation import MetricInfo
+from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.subgroups.table import read_table
 
 GROUPS = (2, 2, 3, 3, 3, 4, 4, 5, 5, 6)

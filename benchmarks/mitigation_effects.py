@@ -107,7 +107,11 @@ def train_and_test(root: Path, seed: int, method: str, args: argparse.Namespace)
 
 def measures(run: dict) -> dict[str, float]:
     """Return the five measures of one run."""
-    from nnunetv2_fair.evaluation.gaps import equity_scaled, max_min_gap, skewed_error_ratio
+    from nnunetv2_fair.evaluation.statistics.gaps import (
+        equity_scaled,
+        max_min_gap,
+        skewed_error_ratio,
+    )
 
     groups = sorted({group for group, _ in run["dice"]})
     means = {g: float(np.mean([d for group, d in run["dice"] if group == g])) for g in groups}

@@ -13,11 +13,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nnunetv2_fair.evaluation.aggregation import GroupVocabulary, compare_all
-from nnunetv2_fair.evaluation.disclosure import shareable
-from nnunetv2_fair.evaluation.result import AVERAGE, CasePicture, EvaluationResult, MetricInfo
-from nnunetv2_fair.evaluation.statistics import StatisticsSettings
-from nnunetv2_fair.report.page import write_report
+from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
+from nnunetv2_fair.evaluation.results.evaluation import (
+    AVERAGE,
+    CasePicture,
+    EvaluationResult,
+    MetricInfo,
+)
+from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary, compare_all
+from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
+from nnunetv2_fair.report.of_evaluation.page import write_report
 
 METRICS = (
     MetricInfo("dice", "Dice", "", "higher", "Overlap.", True),

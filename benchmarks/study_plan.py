@@ -20,8 +20,8 @@ import numpy as np
 from PIL import Image
 
 from nnunetv2_fair import registration
-from nnunetv2_fair.study.overview import overview
-from nnunetv2_fair.study.plan import plan_study
+from nnunetv2_fair.study.plan.overview import overview
+from nnunetv2_fair.study.plan.plan import plan_study
 
 ATTRIBUTES = ("sex", "race", "language", "site", "scanner", "centre")
 METHODS = (

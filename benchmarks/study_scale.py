@@ -30,8 +30,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.study_plan import write_study
 from nnunetv2_fair import registration
 from nnunetv2_fair.cli.evaluate import main as evaluate
-from nnunetv2_fair.study.plan import plan_study
-from nnunetv2_fair.study.run import run_study
+from nnunetv2_fair.study.plan.plan import plan_study
+from nnunetv2_fair.study.run.run import run_study
 from nnunetv2_fair.study.step import Plan, Resources
 
 _SHAPE = (24, 17)

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from nnunetv2_fair.errors import DamagedFileError
-from nnunetv2_fair.integrity import check_file
+from nnunetv2_fair.files.integrity import check_file
 from tests.evaluation.factories import write_mask
 
 VOLUME = (np.arange(5 * 8 * 11).reshape(5, 8, 11) % 7 == 0).astype(np.uint8) * 3
@@ -20,9 +20,9 @@ def test_nan_is_found_wherever_blocks_end(tmp_path: Path, monkeypatch: pytest.Mo
     labels[0, 0, 0] = labels[3, 8, 12] = math.nan
     path = write_mask(tmp_path / "case.nii.gz", labels)
     for size in (8, 16, 352, 1000):
-        monkeypatch.setattr("nnunetv2_fair.integrity._BLOCK", size)
+        monkeypatch.setattr("nnunetv2_fair.files.integrity._BLOCK", size)
         for compressed in (1, 7, 349):
-            monkeypatch.setattr("nnunetv2_fair.nifti._COMPRESSED_BLOCK", compressed)
+            monkeypatch.setattr("nnunetv2_fair.files.nifti._COMPRESSED_BLOCK", compressed)
             assert check_file(path).not_finite == 2
 
 

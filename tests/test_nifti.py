@@ -8,8 +8,8 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from nnunetv2_fair.errors import DamagedFileError
-from nnunetv2_fair.evaluation.masks import _read_plain_nifti, read_label_map
-from nnunetv2_fair.nifti import NiftiStream, plain_voxels
+from nnunetv2_fair.evaluation.masks.label_maps import _read_plain_nifti, read_label_map
+from nnunetv2_fair.files.nifti import NiftiStream, plain_voxels
 
 VOLUME = (np.arange(5 * 8 * 11).reshape(5, 8, 11) % 7 == 0).astype(np.uint8) * 3
 CODES = {
@@ -112,7 +112,7 @@ def test_scaled_labels_do_not_take_the_fast_way(tmp_path: Path):
 def test_blocks_are_whole_and_of_the_size_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, compressed_block: int
 ):
-    monkeypatch.setattr("nnunetv2_fair.nifti._COMPRESSED_BLOCK", compressed_block)
+    monkeypatch.setattr("nnunetv2_fair.files.nifti._COMPRESSED_BLOCK", compressed_block)
     path = tmp_path / "case.nii.gz"
     data = nifti1(VOLUME)
     path.write_bytes(gzip.compress(data[:100]) + gzip.compress(data[100:]) + b"\0" * 9)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunetv2_fair import paths
-from nnunetv2_fair.cli.common import command_parser, run
+from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.errors import ConversionError, UsageError, shorten, shorten_lines
 
 logger = logging.getLogger(__name__)
@@ -38,14 +38,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _apply(args: argparse.Namespace) -> None:
     from nnunetv2_fair.cli.output_folder import check_output_folder, filled_together
-    from nnunetv2_fair.dataset_conversion.breast_boxes import (
+    from nnunetv2_fair.cropping.boxes import (
         BREAST_BOXES_JSON,
         MaskingOrder,
         apply_box,
         read_boxes,
     )
     from nnunetv2_fair.dataset_conversion.parallel import map_unordered
-    from nnunetv2_fair.evaluation.masks import find_masks
+    from nnunetv2_fair.evaluation.masks.label_maps import find_masks
 
     if (args.d is None) == (args.boxes is None):
         raise UsageError("Name the boxes by -d (dataset) or by --boxes (file), one of the two.")

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunetv2_fair.cli.common import command_parser, run
-from nnunetv2_fair.cli.evaluation_arguments import TABLE_FORMATS
 from nnunetv2_fair.cli.output_folder import check_output_folder, filled_together
+from nnunetv2_fair.cli.shared.common import command_parser, run
+from nnunetv2_fair.cli.shared.evaluation_arguments import TABLE_FORMATS
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.paths import COMPARISON_HTML, COMPARISON_JSON, PER_CASE_CSV
 
 if TYPE_CHECKING:
-    from nnunetv2_fair.report.markup import Html
+    from nnunetv2_fair.report.html.markup import Html
 
 logger = logging.getLogger(__name__)
 
@@ -73,13 +73,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _compare(args: argparse.Namespace) -> None:
     _check(args)
 
-    from nnunetv2_fair.evaluation.comparison import compare_models
-    from nnunetv2_fair.evaluation.comparison_disclosure import shareable_comparison
-    from nnunetv2_fair.evaluation.result import EvaluationResult
-    from nnunetv2_fair.evaluation.result_tables import comparison_tables_of
-    from nnunetv2_fair.evaluation.text_table import files_of
-    from nnunetv2_fair.report.comparison_page import write_comparison
-    from nnunetv2_fair.report.comparison_tables import console_comparison
+    from nnunetv2_fair.evaluation.disclosure.of_comparison import shareable_comparison
+    from nnunetv2_fair.evaluation.models.comparison import compare_models
+    from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+    from nnunetv2_fair.evaluation.results.printed_tables import comparison_tables_of
+    from nnunetv2_fair.evaluation.results.text_table import files_of
+    from nnunetv2_fair.report.of_comparison.page import write_comparison
+    from nnunetv2_fair.report.of_comparison.tables import console_comparison
 
     latent = _latent_section(args.latent) if args.latent is not None else None
     results = [EvaluationResult.read(folder) for folder in args.evaluations]
@@ -110,7 +110,7 @@ def _compare(args: argparse.Namespace) -> None:
 
 def _latent_section(folder: Path) -> "Html":
     from nnunetv2_fair.inspection.result import LatentResult
-    from nnunetv2_fair.report.latent_section import latent_section
+    from nnunetv2_fair.report.of_comparison.latent import latent_section
 
     result = LatentResult.read(folder)
     pictures = {a.picture: (folder / a.picture).read_bytes() for a in result.attributes}

@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from nnunetv2_fair.cli.common import command_parser, run
-from nnunetv2_fair.cli.conversion_arguments import (
+from nnunetv2_fair.cli.shared.common import command_parser, run
+from nnunetv2_fair.cli.shared.conversion_arguments import (
     add_conversion_arguments,
     add_resize_argument,
     add_unpaired_argument,
@@ -79,8 +79,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _convert(args: argparse.Namespace) -> None:
-    from nnunetv2_fair.dataset_conversion.fairseg import plan_fairseg
-    from nnunetv2_fair.dataset_conversion.fairseg_settings import FairSegSettings
+    from nnunetv2_fair.dataset_conversion.fairseg.plan import plan_fairseg
+    from nnunetv2_fair.dataset_conversion.fairseg.settings import FairSegSettings
 
     settings = FairSegSettings(
         folder=args.i,

@@ -3,8 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from nnunetv2_fair.cli.common import command_parser, run
-from nnunetv2_fair.cli.conversion_arguments import (
+from nnunetv2_fair.cli.shared.common import command_parser, run
+from nnunetv2_fair.cli.shared.conversion_arguments import (
     add_conversion_arguments,
     add_unknown_argument,
     add_unpaired_argument,
@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _convert(args: argparse.Namespace) -> None:
-    from nnunetv2_fair.dataset_conversion.mama_mia import MamaMiaSettings, plan_mama_mia
+    from nnunetv2_fair.dataset_conversion.mama_mia.plan import MamaMiaSettings, plan_mama_mia
 
     try:
         phases = tuple(int(text) for text in args.phases.split(","))

@@ -3,8 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from nnunetv2_fair.cli.common import command_parser, run
-from nnunetv2_fair.cli.conversion_arguments import (
+from nnunetv2_fair.cli.shared.common import command_parser, run
+from nnunetv2_fair.cli.shared.conversion_arguments import (
     add_conversion_arguments,
     add_picture_arguments,
     column_map,
@@ -36,8 +36,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _convert(args: argparse.Namespace) -> None:
-    from nnunetv2_fair.dataset_conversion.image_folder import plan_image_folder
-    from nnunetv2_fair.dataset_conversion.qdus import qdus_settings
+    from nnunetv2_fair.dataset_conversion.image_folder.plan import plan_image_folder
+    from nnunetv2_fair.dataset_conversion.image_folder.qdus import qdus_settings
 
     columns = column_map(args.columns)
     values = value_maps(args.values)

@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from nnunetv2_fair.cli.common import command_parser, run
-from nnunetv2_fair.cli.conversion_arguments import (
+from nnunetv2_fair.cli.shared.common import command_parser, run
+from nnunetv2_fair.cli.shared.conversion_arguments import (
     add_conversion_arguments,
     add_resize_argument,
     add_unknown_argument,
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _convert(args: argparse.Namespace) -> None:
-    from nnunetv2_fair.dataset_conversion.tusc import TuscSettings, plan_tusc
+    from nnunetv2_fair.dataset_conversion.tusc.plan import TuscSettings, plan_tusc
 
     settings = TuscSettings(
         folder=args.i,

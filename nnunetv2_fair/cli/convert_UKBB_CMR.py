@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunetv2_fair.cli.common import command_parser, run
-from nnunetv2_fair.cli.conversion_arguments import (
+from nnunetv2_fair.cli.shared.common import command_parser, run
+from nnunetv2_fair.cli.shared.conversion_arguments import (
     add_columns_argument,
     add_conversion_arguments,
     add_unknown_argument,
@@ -23,8 +23,8 @@ from nnunetv2_fair.cli.conversion_arguments import (
 from nnunetv2_fair.errors import ConversionError, UsageError
 
 if TYPE_CHECKING:
-    from nnunetv2_fair.dataset_conversion.ukbb_cmr import CmrPlan
-    from nnunetv2_fair.dataset_conversion.writer import DatasetPlan
+    from nnunetv2_fair.dataset_conversion.ukbb_cmr.plan import CmrPlan
+    from nnunetv2_fair.dataset_conversion.writing.writer import DatasetPlan
 
 logger = logging.getLogger(__name__)
 
@@ -140,12 +140,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _convert(args: argparse.Namespace) -> None:
-    from nnunetv2_fair.dataset_conversion.ukbb_cmr import plan_ukbb_cmr
-    from nnunetv2_fair.dataset_conversion.ukbb_cmr_cohort import parse_cohort
-    from nnunetv2_fair.dataset_conversion.ukbb_cmr_ids import map_problems, read_map, write_map
-    from nnunetv2_fair.dataset_conversion.ukbb_cmr_people import LEVELS, PeopleSettings
-    from nnunetv2_fair.dataset_conversion.ukbb_cmr_settings import CmrSettings
-    from nnunetv2_fair.dataset_conversion.writer import raw_folder
+    from nnunetv2_fair.dataset_conversion.ukbb_cmr.cohort import parse_cohort
+    from nnunetv2_fair.dataset_conversion.ukbb_cmr.ids import map_problems, read_map, write_map
+    from nnunetv2_fair.dataset_conversion.ukbb_cmr.people import LEVELS, PeopleSettings
+    from nnunetv2_fair.dataset_conversion.ukbb_cmr.plan import plan_ukbb_cmr
+    from nnunetv2_fair.dataset_conversion.ukbb_cmr.settings import CmrSettings
+    from nnunetv2_fair.dataset_conversion.writing.writer import raw_folder
 
     columns, values = column_map(args.columns), value_maps(args.values)
     bins = number_lists(args.bins, "--bins")

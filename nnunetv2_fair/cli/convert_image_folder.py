@@ -3,8 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from nnunetv2_fair.cli.common import command_parser, run
-from nnunetv2_fair.cli.conversion_arguments import (
+from nnunetv2_fair.cli.shared.common import command_parser, run
+from nnunetv2_fair.cli.shared.conversion_arguments import (
     add_conversion_arguments,
     add_picture_arguments,
     add_unpaired_argument,
@@ -122,12 +122,12 @@ def _ranges(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
 
 
 def _convert(args: argparse.Namespace) -> None:
-    from nnunetv2_fair.dataset_conversion.image_folder import (
+    from nnunetv2_fair.dataset_conversion.image_folder.plan import (
         ImageFolderSettings,
         plan_image_folder,
     )
-    from nnunetv2_fair.dataset_conversion.metadata import TableSettings
-    from nnunetv2_fair.dataset_conversion.pictures import MaskRules
+    from nnunetv2_fair.dataset_conversion.shared.metadata import TableSettings
+    from nnunetv2_fair.dataset_conversion.shared.pictures import MaskRules
 
     columns = column_map(args.columns)
     if args.split_column:

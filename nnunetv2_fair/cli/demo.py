@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunetv2_fair import paths, registration
-from nnunetv2_fair.cli.common import command_parser, run
+from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.errors import FairError
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Step:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; see :func:`nnunetv2_fair.cli.common.run` for the exit codes."""
+    """Run the command; see :func:`nnunetv2_fair.cli.shared.common.run` for the exit codes."""
     parser = command_parser(
         "nnUNetv2_fair_demo",
         "Make a phantom dataset with a planted bias, train nnU-Net with and without "

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from nnunetv2_fair import paths, registration
-from nnunetv2_fair.cli.common import command_parser, run
+from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.errors import FairError
 
 logger = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ _PACKAGES = ("nnunetv2_fair", "nnunetv2", "torch", "batchgenerators", "numpy", "
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; see :func:`nnunetv2_fair.cli.common.run` for the exit codes."""
+    """Run the command; see :func:`nnunetv2_fair.cli.shared.common.run` for the exit codes."""
     parser = command_parser(
         "nnUNetv2_fair_doctor",
         "Check registration with nnU-Net, versions, paths, GPU and demographics tables. Exits 1 "

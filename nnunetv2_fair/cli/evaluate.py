@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from nnunetv2_fair.cli.common import command_parser, run
-from nnunetv2_fair.cli.evaluation_arguments import (
+from nnunetv2_fair.cli.output_folder import check_output_folder, filled_together
+from nnunetv2_fair.cli.shared.common import command_parser, run
+from nnunetv2_fair.cli.shared.evaluation_arguments import (
     add_findings,
     add_sources,
     check_sources,
     score_columns,
 )
-from nnunetv2_fair.cli.output_folder import check_output_folder, filled_together
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.paths import (
     DEMOGRAPHICS_CSV,
@@ -25,9 +25,9 @@ from nnunetv2_fair.paths import (
 )
 
 if TYPE_CHECKING:
-    from nnunetv2_fair.evaluation.planning import EvaluationPlan
-    from nnunetv2_fair.evaluation.result import CasePicture, EvaluationResult
-    from nnunetv2_fair.evaluation.statistics import StatisticsSettings
+    from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
+    from nnunetv2_fair.evaluation.results.evaluation import CasePicture, EvaluationResult
+    from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
     from nnunetv2_fair.subgroups.table import DemographicsTable
 
 logger = logging.getLogger(__name__)
@@ -143,14 +143,14 @@ def _evaluate(args: argparse.Namespace) -> None:
     shard = _shard(args)
     _check_output(args)
 
-    from nnunetv2_fair.evaluation.case_store import remove_measured_cases
-    from nnunetv2_fair.evaluation.disclosure import shareable
+    from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
     from nnunetv2_fair.evaluation.discovery import DiscoverySettings, with_discovery
-    from nnunetv2_fair.evaluation.presets import with_preset
-    from nnunetv2_fair.evaluation.result_tables import tables_of
-    from nnunetv2_fair.evaluation.text_table import aligned, files_of
-    from nnunetv2_fair.report.page import write_report
-    from nnunetv2_fair.report.tables import console_table
+    from nnunetv2_fair.evaluation.measuring.kept_cases import remove_measured_cases
+    from nnunetv2_fair.evaluation.papers.presets import with_preset
+    from nnunetv2_fair.evaluation.results.printed_tables import tables_of
+    from nnunetv2_fair.evaluation.results.text_table import aligned, files_of
+    from nnunetv2_fair.report.of_evaluation.groups import console_table
+    from nnunetv2_fair.report.of_evaluation.page import write_report
 
     if args.gt is None:
         result, table, plan = *_from_scores(args, cuts, references, scores), None
@@ -197,12 +197,12 @@ def _plan(
     cuts: Mapping[str, Sequence[float]],
     references: Mapping[str, str],
 ) -> "tuple[EvaluationPlan, tuple[str, ...]]":
-    from nnunetv2_fair.evaluation.pictures import image_folder
-    from nnunetv2_fair.evaluation.planning import plan_evaluation
-    from nnunetv2_fair.evaluation.presets import PRESETS, check_preset
-    from nnunetv2_fair.evaluation.registry import DEFAULT_METRICS, metrics_named
+    from nnunetv2_fair.evaluation.measuring.case_pictures import image_folder
+    from nnunetv2_fair.evaluation.measuring.plan import plan_evaluation
+    from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, metrics_named
+    from nnunetv2_fair.evaluation.papers.presets import PRESETS, check_preset
     from nnunetv2_fair.evaluation.tables import read_table_with_cuts
-    from nnunetv2_fair.evaluation.workers import prepare_workers
+    from nnunetv2_fair.files.pool import prepare_workers
 
     prepare_workers(args.np)
     usual = PRESETS[args.preset].metrics if args.preset is not None else DEFAULT_METRICS
@@ -230,7 +230,7 @@ def _measure_shard(
     references: Mapping[str, str],
     shard: tuple[int, int],
 ) -> None:
-    from nnunetv2_fair.evaluation.measuring import Part, case_task, measure_all
+    from nnunetv2_fair.evaluation.measuring.all_cases import Part, case_task, measure_all
 
     plan, metrics = _plan(args, cuts, references)
     part = Part(_measured_folder(args), shard, args.merge)
@@ -247,8 +247,8 @@ def _from_masks(
     cuts: Mapping[str, Sequence[float]],
     references: Mapping[str, str],
 ) -> "tuple[EvaluationResult, EvaluationPlan]":
-    from nnunetv2_fair.evaluation.evaluator import EvaluationSettings, run_evaluation
-    from nnunetv2_fair.evaluation.measuring import Part
+    from nnunetv2_fair.evaluation.measuring.all_cases import Part
+    from nnunetv2_fair.evaluation.run import EvaluationSettings, run_evaluation
 
     plan, metrics = _plan(args, cuts, references)
     logger.info("Evaluating %d cases of %s", len(plan.pairs), args.pred)
@@ -269,9 +269,9 @@ def _from_scores(
     references: Mapping[str, str],
     columns: "Mapping[str, Literal['higher', 'lower']]",
 ) -> "tuple[EvaluationResult, DemographicsTable]":
-    from nnunetv2_fair.evaluation.presets import check_preset
+    from nnunetv2_fair.evaluation.papers.presets import check_preset
     from nnunetv2_fair.evaluation.scored import ScoredSettings, evaluate_scores, table_of_scores
-    from nnunetv2_fair.evaluation.scores import read_nnunet_summary, read_scores_csv
+    from nnunetv2_fair.evaluation.scores_from_files import read_nnunet_summary, read_scores_csv
     from nnunetv2_fair.evaluation.tables import read_table_with_cuts
 
     found = (
@@ -292,7 +292,7 @@ def _from_scores(
 
 
 def _statistics(args: argparse.Namespace) -> "StatisticsSettings":
-    from nnunetv2_fair.evaluation.statistics import StatisticsSettings
+    from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 
     return StatisticsSettings(
         args.unit, args.min_patients, args.bootstrap, args.confidence, args.seed
@@ -302,7 +302,7 @@ def _statistics(args: argparse.Namespace) -> "StatisticsSettings":
 def _pictures(
     args: argparse.Namespace, plan: "EvaluationPlan", result: "EvaluationResult"
 ) -> "list[CasePicture]":
-    from nnunetv2_fair.evaluation.pictures import image_folder, make_pictures
+    from nnunetv2_fair.evaluation.measuring.case_pictures import image_folder, make_pictures
 
     return make_pictures(plan, result, image_folder(args.images, args.gt))
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from nnunetv2_fair import registration
-from nnunetv2_fair.cli.common import command_parser, run
 from nnunetv2_fair.cli.output_folder import check_output_folder, filled_together
-from nnunetv2_fair.cli.trained_models import (
+from nnunetv2_fair.cli.shared.common import command_parser, run
+from nnunetv2_fair.cli.shared.trained_models import (
     check_trained,
     find_cases,
     image_format,
@@ -114,7 +114,7 @@ def _inspect(args: argparse.Namespace) -> None:
             (folder / name).write_bytes(picture)
         result.write(folder)
 
-    from nnunetv2_fair.report.latent_section import console_latent
+    from nnunetv2_fair.report.of_comparison.latent import console_latent
 
     logger.info("\n%s", console_latent(result))
     for name in (LATENT_JSON, *pictures):

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunetv2_fair.cli.common import command_parser, run
+from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.errors import ConversionError, UsageError, shorten_lines
 from nnunetv2_fair.phantoms.spec import (
     AGE_BINS,
@@ -25,8 +25,8 @@ from nnunetv2_fair.phantoms.spec import (
 )
 
 if TYPE_CHECKING:
-    from nnunetv2_fair.dataset_conversion.case_files import CaseData
-    from nnunetv2_fair.dataset_conversion.writer import DatasetPlan
+    from nnunetv2_fair.dataset_conversion.writing.case_files import CaseData
+    from nnunetv2_fair.dataset_conversion.writing.writer import DatasetPlan
     from nnunetv2_fair.phantoms.drawing import Drawing
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ _DEFAULTS = PhantomSpec()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; see :func:`nnunetv2_fair.cli.common.run` for the exit codes."""
+    """Run the command; see :func:`nnunetv2_fair.cli.shared.common.run` for the exit codes."""
     parser = command_parser(
         "nnUNetv2_fair_phantoms",
         "Make a synthetic, ultrasound-like dataset of nodules in which one group is treated "
@@ -127,7 +127,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make_phantoms(args: argparse.Namespace) -> None:
     """Check everything, then write the folder, the dataset, or both."""
-    from nnunetv2_fair.dataset_conversion.writer import plan_problems, raw_folder, write_dataset
+    from nnunetv2_fair.dataset_conversion.writing.writer import (
+        plan_problems,
+        raw_folder,
+        write_dataset,
+    )
     from nnunetv2_fair.phantoms.folder import check_target, generate
 
     spec = _spec(args)
@@ -169,9 +173,9 @@ def phantom_plan(spec: PhantomSpec, dataset_id: int, name: str) -> "DatasetPlan"
         dataset_id: 1 to 999.
         name: Follows ``DatasetXXX_``.
     """
-    from nnunetv2_fair.dataset_conversion.case_files import CaseJob, fingerprint
-    from nnunetv2_fair.dataset_conversion.conversion_log import ConversionLog
-    from nnunetv2_fair.dataset_conversion.writer import DatasetDescription, DatasetPlan
+    from nnunetv2_fair.dataset_conversion.writing.case_files import CaseJob, fingerprint
+    from nnunetv2_fair.dataset_conversion.writing.log import ConversionLog
+    from nnunetv2_fair.dataset_conversion.writing.writer import DatasetDescription, DatasetPlan
     from nnunetv2_fair.phantoms.bias import plant
     from nnunetv2_fair.phantoms.drawing import draw
     from nnunetv2_fair.phantoms.folder import metadata
@@ -207,7 +211,7 @@ def phantom_plan(spec: PhantomSpec, dataset_id: int, name: str) -> "DatasetPlan"
 
 def load_phantom(spec: PhantomSpec, drawing: "Drawing") -> "CaseData":
     """Return the pixels of one image for the dataset writer; runs in its worker processes."""
-    from nnunetv2_fair.dataset_conversion.case_files import CaseData, Geometry
+    from nnunetv2_fair.dataset_conversion.writing.case_files import CaseData, Geometry
     from nnunetv2_fair.phantoms.rendering import render
 
     made = render(drawing, spec)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from nnunetv2_fair import registration
-from nnunetv2_fair.cli.common import command_parser, run
 from nnunetv2_fair.cli.output_folder import check_output_folder
-from nnunetv2_fair.cli.trained_models import (
+from nnunetv2_fair.cli.shared.common import command_parser, run
+from nnunetv2_fair.cli.shared.trained_models import (
     check_trained,
     find_cases,
     image_format,

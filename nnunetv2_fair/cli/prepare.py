@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunetv2_fair import paths
-from nnunetv2_fair.cli.common import command_parser, run
+from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.errors import DatasetError, DemographicsError, shorten
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; see :func:`nnunetv2_fair.cli.common.run` for the exit codes."""
+    """Run the command; see :func:`nnunetv2_fair.cli.shared.common.run` for the exit codes."""
     parser = command_parser(
         "nnUNetv2_fair_prepare",
         "Check a dataset's demographics table against its images, copy the table to "

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunetv2_fair import registration
-from nnunetv2_fair.cli.common import command_parser, run
+from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.errors import UsageError
 
 logger = logging.getLogger(__name__)
@@ -81,8 +81,8 @@ def _study(args: argparse.Namespace) -> int:
         _write_example(args.file, args.init)
         return 0
 
-    from nnunetv2_fair.study.overview import overview
-    from nnunetv2_fair.study.plan import plan_study
+    from nnunetv2_fair.study.plan.overview import overview
+    from nnunetv2_fair.study.plan.plan import plan_study
 
     registration.register()
     folder = (args.o or args.file.parent).absolute()
@@ -93,7 +93,7 @@ def _study(args: argparse.Namespace) -> int:
     if args.dry_run:
         return 0
 
-    from nnunetv2_fair.study.run import run_study
+    from nnunetv2_fair.study.run.run import run_study
 
     plan.write(folder)
     return run_study(

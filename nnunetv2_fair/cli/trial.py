@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnunetv2_fair import paths
-from nnunetv2_fair.cli.common import command_parser, run
+from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.errors import DatasetError, UsageError, shorten
 
 logger = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; see :func:`nnunetv2_fair.cli.common.run` for the exit codes."""
+    """Run the command; see :func:`nnunetv2_fair.cli.shared.common.run` for the exit codes."""
     parser = command_parser(
         "nnUNetv2_fair_trial",
         "Add a small copy of a planned configuration to the plans: same preprocessed data, "

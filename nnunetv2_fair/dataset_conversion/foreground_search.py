@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
-from nnunetv2_fair.dataset_conversion.case_files import CaseJob
+from nnunetv2_fair.dataset_conversion.writing.case_files import CaseJob
 from nnunetv2_fair.errors import ConversionError
 
 

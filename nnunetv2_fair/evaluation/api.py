@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nnunetv2_fair.evaluation.discovery import DiscoverySettings, with_discovery
-from nnunetv2_fair.evaluation.evaluator import EvaluationSettings, run_evaluation
-from nnunetv2_fair.evaluation.planning import plan_evaluation
-from nnunetv2_fair.evaluation.presets import PRESETS, check_preset, with_preset
-from nnunetv2_fair.evaluation.result import EvaluationResult
+from nnunetv2_fair.evaluation.measuring.plan import plan_evaluation
+from nnunetv2_fair.evaluation.papers.presets import PRESETS, check_preset, with_preset
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.run import EvaluationSettings, run_evaluation
 from nnunetv2_fair.evaluation.tables import read_table_with_cuts
-from nnunetv2_fair.evaluation.workers import prepare_workers
+from nnunetv2_fair.files.pool import prepare_workers
 
 
 def evaluate(

@@ -16,15 +16,19 @@ import scipy.stats
 from statsmodels.stats.multitest import multipletests
 
 from nnunetv2_fair.errors import EvaluationError, shorten
-from nnunetv2_fair.evaluation.aggregation import EmptyDistance, evaluated_rows, metric_values
-from nnunetv2_fair.evaluation.discovery_result import (
+from nnunetv2_fair.evaluation.results.discovery import (
     Correction,
     Discovery,
     PairHeatmap,
     Subgroup,
 )
-from nnunetv2_fair.evaluation.result import EvaluationResult, MetricInfo
-from nnunetv2_fair.evaluation.statistics import StatisticsSettings
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, MetricInfo
+from nnunetv2_fair.evaluation.statistics.all_comparisons import (
+    EmptyDistance,
+    evaluated_rows,
+    metric_values,
+)
+from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.subgroups.divergence import (
     Divergences,
     attributes_with_groups,

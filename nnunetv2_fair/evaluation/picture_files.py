@@ -11,8 +11,8 @@ import numpy as np
 import PIL.Image
 
 from nnunetv2_fair.errors import EvaluationError
-from nnunetv2_fair.evaluation.foreground import Foreground, crop
-from nnunetv2_fair.evaluation.geometry import Geometry
+from nnunetv2_fair.evaluation.masks.foreground import Foreground, crop
+from nnunetv2_fair.evaluation.masks.geometry import Geometry
 
 PILLOW_ENDINGS = (".png", ".bmp", ".gif", ".jpg", ".jpeg")
 #: Pillow's modes with one number per pixel: bits, bytes, palette indices, 16 and 32 bits.

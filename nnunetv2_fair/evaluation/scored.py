@@ -9,22 +9,26 @@ from pathlib import Path
 import pandas as pd
 
 from nnunetv2_fair.errors import EvaluationError, UsageError, shorten
-from nnunetv2_fair.evaluation.aggregation import EmptyDistance, compare_all, evaluated_rows
-from nnunetv2_fair.evaluation.evaluator import versions
-from nnunetv2_fair.evaluation.groupings import (
-    group_notes,
-    make_groupings,
-    make_vocabularies,
-    unknown_exclusions,
-)
-from nnunetv2_fair.evaluation.result import (
+from nnunetv2_fair.evaluation.results.evaluation import (
     AVERAGE,
     BOTH_EMPTY,
     EvaluationResult,
     Exclusion,
 )
-from nnunetv2_fair.evaluation.scores import Scores
-from nnunetv2_fair.evaluation.statistics import StatisticsSettings, definitions
+from nnunetv2_fair.evaluation.run import versions
+from nnunetv2_fair.evaluation.scores_from_files import Scores
+from nnunetv2_fair.evaluation.statistics.all_comparisons import (
+    EmptyDistance,
+    compare_all,
+    evaluated_rows,
+)
+from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings, definitions
+from nnunetv2_fair.evaluation.statistics.groupings import (
+    group_notes,
+    make_groupings,
+    make_vocabularies,
+    unknown_exclusions,
+)
 from nnunetv2_fair.evaluation.tables import cut
 from nnunetv2_fair.subgroups.schema import INTERSECTION, PATIENT
 from nnunetv2_fair.subgroups.table import DemographicsTable, check_table, infer_schema

@@ -9,8 +9,8 @@ import numpy as np
 from tqdm import tqdm
 
 from nnunetv2_fair.errors import EvaluationError, shorten
-from nnunetv2_fair.evaluation.evaluator import versions
-from nnunetv2_fair.evaluation.result import Interval
+from nnunetv2_fair.evaluation.results.evaluation import Interval
+from nnunetv2_fair.evaluation.run import versions
 from nnunetv2_fair.inspection.clusters import separation, standardised, tsne
 from nnunetv2_fair.inspection.pictures import tsne_picture
 from nnunetv2_fair.inspection.probe import ProbeScores, held_out_predictions

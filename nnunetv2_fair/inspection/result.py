@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunetv2_fair.errors import EvaluationError
-from nnunetv2_fair.evaluation.result import Interval, interval_from_json, to_json
+from nnunetv2_fair.evaluation.results.evaluation import Interval, interval_from_json, to_json
 from nnunetv2_fair.paths import LATENT_JSON
 from nnunetv2_fair.subgroups.table import replace_file
 

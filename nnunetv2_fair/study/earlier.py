@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from nnunetv2_fair.errors import StudyError
-from nnunetv2_fair.study.datasets import ALLOW_CHANGED_TABLE
-from nnunetv2_fair.study.process import STOPS
+from nnunetv2_fair.study.plan.datasets import ALLOW_CHANGED_TABLE
 from nnunetv2_fair.study.record import Attempt
+from nnunetv2_fair.study.run.process import STOPS
 from nnunetv2_fair.study.step import Step
 
 #: What a shell makes of a signal.

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from nnunetv2_fair.study.problems import Problem
-from nnunetv2_fair.study.settings import Settings
 from nnunetv2_fair.study.step import PLAN_JSON, read_plan
+from nnunetv2_fair.study.study_file.problems import Problem
+from nnunetv2_fair.study.study_file.settings import Settings
 
 
 def check_folder(settings: Settings, folder: Path) -> list[Problem]:

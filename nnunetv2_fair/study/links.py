@@ -4,7 +4,7 @@ import os
 from pathlib import Path, PurePath
 from urllib.parse import quote
 
-from nnunetv2_fair.report.markup import Html, element
+from nnunetv2_fair.report.html.markup import Html, element
 
 
 def link_to(folder: Path, target: PurePath, words: object) -> Html:

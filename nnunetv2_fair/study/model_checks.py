@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from nnunetv2_fair.errors import FairError, StudyError, shorten
-from nnunetv2_fair.study.datasets import BASE_CHECKPOINT, Dataset
-from nnunetv2_fair.study.findings import Findings, parsed
-from nnunetv2_fair.study.layout import FINAL, StudyDataset
-from nnunetv2_fair.study.models import Model, Named, in_order, model_of
-from nnunetv2_fair.study.trainer_facts import TrainerFacts
+from nnunetv2_fair.study.plan.datasets import BASE_CHECKPOINT, Dataset
+from nnunetv2_fair.study.plan.findings import Findings, parsed
+from nnunetv2_fair.study.plan.models import Model, Named, in_order, model_of
+from nnunetv2_fair.study.plan.study_dataset import FINAL, StudyDataset
+from nnunetv2_fair.study.plan.trainer_facts import TrainerFacts
 
 #: A name that is safe as a file name on every system that nnU-Net runs on.
 _SAFE = re.compile(r"[A-Za-z0-9_.+=-]+")

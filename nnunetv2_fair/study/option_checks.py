@@ -3,9 +3,9 @@
 from fnmatch import fnmatchcase
 
 from nnunetv2_fair.errors import shorten
-from nnunetv2_fair.study.datasets import ALLOW_CHANGED_TABLE
-from nnunetv2_fair.study.findings import Findings
-from nnunetv2_fair.study.layout import (
+from nnunetv2_fair.study.plan.datasets import ALLOW_CHANGED_TABLE
+from nnunetv2_fair.study.plan.findings import Findings
+from nnunetv2_fair.study.plan.study_dataset import (
     CASCADE,
     CASCADE_NEEDS,
     PLANNED,
@@ -72,7 +72,7 @@ def check_paper_table(found: Findings, on: StudyDataset) -> None:
     options = found.settings.evaluation
     if "preset" not in options:
         return
-    from nnunetv2_fair.evaluation.presets import PRESETS, check_preset
+    from nnunetv2_fair.evaluation.papers.presets import PRESETS, check_preset
     from nnunetv2_fair.evaluation.tables import read_table_with_cuts
 
     line = found.settings.line("evaluation", "preset")

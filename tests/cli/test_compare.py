@@ -12,7 +12,7 @@ import pytest
 import SimpleITK
 
 from nnunetv2_fair.cli import compare, evaluate
-from nnunetv2_fair.evaluation.comparison_result import ModelComparison
+from nnunetv2_fair.evaluation.results.comparison import ModelComparison
 from tests.report.html_check import check_page
 
 SHAPE = (22, 30)

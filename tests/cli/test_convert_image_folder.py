@@ -14,8 +14,11 @@ import openpyxl
 import pytest
 
 from nnunetv2_fair.cli.convert_image_folder import main
-from nnunetv2_fair.dataset_conversion.image_folder import ImageFolderSettings, plan_image_folder
-from nnunetv2_fair.dataset_conversion.pictures import MaskRules
+from nnunetv2_fair.dataset_conversion.image_folder.plan import (
+    ImageFolderSettings,
+    plan_image_folder,
+)
+from nnunetv2_fair.dataset_conversion.shared.pictures import MaskRules
 from nnunetv2_fair.subgroups.table import read_dataset_table
 from tests.dataset_conversion.folders import (
     edit_table,
@@ -28,7 +31,7 @@ from tests.dataset_conversion.folders import (
     save,
     write_csv,
 )
-from tests.dataset_conversion.test_writer import tree
+from tests.dataset_conversion.writing.test_writer import tree
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK
 
 from nnunetv2_fair.cli.convert_MAMA_MIA import main
-from nnunetv2_fair.dataset_conversion.breast_boxes import read_boxes
+from nnunetv2_fair.cropping.boxes import read_boxes
 from nnunetv2_fair.subgroups.groups import group_cases
 from nnunetv2_fair.subgroups.table import read_dataset_table
 from tests.dataset_conversion.factories.mama_mia import (

@@ -16,10 +16,10 @@ import pytest
 import SimpleITK
 
 from nnunetv2_fair.cli.convert_UKBB_CMR import main
-from nnunetv2_fair.dataset_conversion.ukbb_cmr import plan_ukbb_cmr
-from nnunetv2_fair.dataset_conversion.ukbb_cmr_people import PeopleSettings
-from nnunetv2_fair.dataset_conversion.ukbb_cmr_settings import CmrSettings
-from nnunetv2_fair.dataset_conversion.writer import write_dataset
+from nnunetv2_fair.dataset_conversion.ukbb_cmr.people import PeopleSettings
+from nnunetv2_fair.dataset_conversion.ukbb_cmr.plan import plan_ukbb_cmr
+from nnunetv2_fair.dataset_conversion.ukbb_cmr.settings import CmrSettings
+from nnunetv2_fair.dataset_conversion.writing.writer import write_dataset
 from nnunetv2_fair.errors import FairError
 from nnunetv2_fair.subgroups.table import read_dataset_table
 from tests.dataset_conversion.factories.ukbb_cmr import (

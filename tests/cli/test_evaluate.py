@@ -317,7 +317,7 @@ def test_interrupted_run_leaves_measured_cases_alone(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nnunetv2_fair.report.page.write_report", interrupt)
+    monkeypatch.setattr("nnunetv2_fair.report.of_evaluation.page.write_report", interrupt)
     before = {*dataset.root.rglob("*")}
     assert main(dataset.arguments()) == 130
     kept = dataset.root / "out" / "measured_cases.jsonl"
@@ -355,7 +355,7 @@ def test_help_starts_fast_and_evaluating_needs_neither_torch_nor_nnunetv2(datase
 def test_workers_import_no_pandas():
     shown = run_python(
         "import sys\n"
-        "import nnunetv2_fair.evaluation.cases\n"
+        "import nnunetv2_fair.evaluation.measuring.one_case\n"
         "print([m for m in ('pandas', 'torch', 'matplotlib') if m in sys.modules])"
     )
     assert shown == "[]\n"

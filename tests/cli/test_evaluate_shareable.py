@@ -6,7 +6,7 @@ import pytest
 
 from nnunetv2_fair.cli.compare import main as compare
 from nnunetv2_fair.cli.evaluate import main
-from nnunetv2_fair.evaluation.result import EvaluationResult
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from tests.evaluation.factories import Dataset, make_dataset
 from tests.report.html_check import check_page
 

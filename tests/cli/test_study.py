@@ -5,8 +5,8 @@ import pytest
 
 from nnunetv2_fair.cli import study
 from nnunetv2_fair.study.record import Record
-from nnunetv2_fair.study.settings import read_settings
 from nnunetv2_fair.study.step import read_plan
+from nnunetv2_fair.study.study_file.settings import read_settings
 from tests.nnunet_dataset import write_raw
 from tests.study.conftest import STUDY, ask_here
 
@@ -57,7 +57,7 @@ def test_all_mistakes_in_one_message(file, capfd, monkeypatch):
 
 def test_a_study_that_is_done(file, capfd, monkeypatch):
     """The plan is written and handed over, and there it turns out that nothing is left to do."""
-    from nnunetv2_fair.study.plan import plan_study
+    from nnunetv2_fair.study.plan.plan import plan_study
 
     ask_here(monkeypatch)
     out = file.parent / "elsewhere"

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from nnunetv2_fair.cli.convert_image_folder import main
-from nnunetv2_fair.dataset_conversion.writer import DatasetDescription, write_dataset
+from nnunetv2_fair.dataset_conversion.writing.writer import DatasetDescription, write_dataset
 from tests.dataset_conversion.folders import environment, make_folder
-from tests.dataset_conversion.test_writer import Volume, job, plan_of
+from tests.dataset_conversion.writing.test_writer import Volume, job, plan_of
 
 pytestmark = pytest.mark.slow  # nnU-Net imports torch in this process and in its workers
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nnunetv2_fair.evaluation.result import EvaluationResult
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from tests.end_to_end.test_jsrt import CASES, PROJECT, walk_through
 
 PHANTOMS = """

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from nnunetv2_fair.evaluation.result import EvaluationResult
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 
 PROJECT = Path(__file__).parents[2]
 JSRT = Path(os.environ.get("JSRT", PROJECT.parent / "shared" / "data" / "jsrt"))

@@ -11,7 +11,7 @@ from nnunetv2_fair.cli.convert_MAMA_MIA import main as convert
 from nnunetv2_fair.cli.evaluate import main as evaluate
 from nnunetv2_fair.cli.prepare import main as prepare
 from nnunetv2_fair.cli.trial import main as trial
-from nnunetv2_fair.evaluation.result import EvaluationResult
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from tests.dataset_conversion.factories.mama_mia import make_download
 from tests.end_to_end.test_nnunet_commands import nnunet
 

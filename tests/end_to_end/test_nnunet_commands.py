@@ -10,7 +10,7 @@ import pytest
 
 from nnunetv2_fair import registration
 from nnunetv2_fair.cli.evaluate import main as evaluate
-from nnunetv2_fair.evaluation.result import EvaluationResult
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ from nnunetv2_fair.cli.convert_TUSC import main as convert_tusc
 from nnunetv2_fair.cli.evaluate import main as evaluate
 from nnunetv2_fair.cli.prepare import main as prepare
 from nnunetv2_fair.cli.trial import main as trial
-from nnunetv2_fair.evaluation.result import EvaluationResult
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from tests.dataset_conversion.factories.fairseg import write_download, write_lists, write_pack
 from tests.dataset_conversion.factories.tusc import Download
 from tests.end_to_end.test_nnunet_commands import nnunet

@@ -9,7 +9,7 @@ from nnunetv2_fair.cli.convert_UKBB_CMR import main as convert
 from nnunetv2_fair.cli.evaluate import main as evaluate
 from nnunetv2_fair.cli.prepare import main as prepare
 from nnunetv2_fair.cli.trial import main as trial
-from nnunetv2_fair.evaluation.result import EvaluationResult
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from tests.dataset_conversion.factories.ukbb_cmr import build, people
 from tests.end_to_end.test_nnunet_commands import nnunet
 

@@ -10,9 +10,9 @@ import pytest
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.evaluation import evaluate
 from nnunetv2_fair.evaluation.discovery import DiscoverySettings
-from nnunetv2_fair.evaluation.evaluator import EvaluationSettings
-from nnunetv2_fair.evaluation.result import EvaluationResult
-from nnunetv2_fair.evaluation.statistics import StatisticsSettings
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.run import EvaluationSettings
+from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from tests.evaluation.factories import Dataset, make_dataset
 
 QUICK = EvaluationSettings(

@@ -13,7 +13,7 @@ import SimpleITK as sitk  # noqa: N813
 from PIL import Image
 
 from nnunetv2_fair.cli.evaluate import main
-from nnunetv2_fair.evaluation.cases import CasePair, CaseTask, measure_case
+from nnunetv2_fair.evaluation.measuring.one_case import CasePair, CaseTask, measure_case
 from tests.evaluation.factories import blob, make_dataset, write_dataset_json, write_mask
 
 SHAPE, SPACING = (5, 24, 31), (0.5, 0.8, 2.5)

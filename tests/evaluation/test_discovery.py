@@ -17,9 +17,9 @@ from nnunetv2_fair.evaluation.discovery import (
     discover,
     welch_tests,
 )
-from nnunetv2_fair.evaluation.discovery_result import Discovery
-from nnunetv2_fair.evaluation.result import MetricInfo, to_json
-from nnunetv2_fair.evaluation.statistics import StatisticsSettings
+from nnunetv2_fair.evaluation.results.discovery import Discovery
+from nnunetv2_fair.evaluation.results.evaluation import MetricInfo, to_json
+from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.subgroups.divergence import find_divergences
 from nnunetv2_fair.subgroups.table import DemographicsTable, read_table
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from nnunetv2_fair.evaluation.comparison import compare_models
-from nnunetv2_fair.evaluation.result import (
+from nnunetv2_fair.evaluation.models.comparison import compare_models
+from nnunetv2_fair.evaluation.results.evaluation import (
     AVERAGE,
     CasePicture,
     Comparison,

@@ -12,12 +12,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from nnunetv2_fair.evaluation.disclosure import shareable
-from nnunetv2_fair.report.comparison_page import write_comparison
-from nnunetv2_fair.report.page import write_report
+from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
+from nnunetv2_fair.report.of_comparison.page import write_comparison
+from nnunetv2_fair.report.of_evaluation.page import write_report
 from tests.report import factories
-from tests.report.test_comparison_page import three_models
-from tests.report.test_page import HOSTILE, SITUATIONS
+from tests.report.of_comparison.test_page import three_models
+from tests.report.of_evaluation.test_page import HOSTILE, SITUATIONS
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from nnunetv2_fair.study.attempts import read_attempts, read_marker
 from nnunetv2_fair.study.record import read_record
+from nnunetv2_fair.study.run.attempts import read_attempts, read_marker
 from nnunetv2_fair.study.step import Plan, Step, read_plan
 
 pytestmark = pytest.mark.slurm

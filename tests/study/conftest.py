@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from nnunetv2_fair import registration
-from nnunetv2_fair.study import checks, trainer_facts
-from nnunetv2_fair.study.plan import plan_study
+from nnunetv2_fair.study.plan import checks, trainer_facts
+from nnunetv2_fair.study.plan.plan import plan_study
 from nnunetv2_fair.study.step import Plan
 from tests.nnunet_dataset import NAME, write_raw
 

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from nnunetv2_fair.study.attempts import read_attempts
 from nnunetv2_fair.study.record import Attempt, Record, read_record
+from nnunetv2_fair.study.run.attempts import read_attempts
 from nnunetv2_fair.study.step import Plan, Step
 
 

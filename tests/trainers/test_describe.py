@@ -2,8 +2,8 @@ import pytest
 import yaml
 
 from nnunetv2_fair import registration
-from nnunetv2_fair.study.settings import read_settings
-from nnunetv2_fair.study.wildcards import expand
+from nnunetv2_fair.study.study_file.settings import read_settings
+from nnunetv2_fair.study.study_file.wildcards import expand
 from nnunetv2_fair.trainers.describe import describe, describe_all
 
 

@@ -1,0 +1,344 @@
+"""What all conversion commands share: flags, parsing of ``a=b``, and the last steps."""
+
+import argparse
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nnunetv2_fair.errors import ConversionError, UsageError, shorten, shorten_lines
+
+if TYPE_CHECKING:
+    from nnunetv2_fair.dataset_conversion.writing.writer import DatasetPlan
+
+logger = logging.getLogger(__name__)
+
+
+def add_conversion_arguments(parser: argparse.ArgumentParser, name: str | None = None) -> None:
+    """Add the flags of every converter.
+
+    Args:
+        parser: Where to add them.
+        name: Default of ``-n``; None makes it required.
+    """
+    parser.add_argument("-i", metavar="FOLDER", type=Path, required=True, help="original data")
+    parser.add_argument(
+        "-d", metavar="ID", type=int, required=True, help="id of the new dataset, 1 to 999"
+    )
+    parser.add_argument(
+        "-n", metavar="NAME", default=name, required=name is None, help="name of the new dataset"
+    )
+    parser.add_argument(
+        "-o",
+        metavar="FOLDER",
+        type=Path,
+        help="where datasets are (the environment variable nnUNet_raw by default)",
+    )
+    parser.add_argument(
+        "-np",
+        metavar="N",
+        type=int,
+        default=None,
+        help="number of processes (by default one per processor, at most 8)",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a dataset of the same name"
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check everything, every image and mask included; say what would be written, or all "
+        "that is wrong (exit code 1); write nothing",
+    )
+
+
+def add_columns_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """Add ``--columns``, which :func:`column_map` reads; ``meaning`` is its help."""
+    parser.add_argument("--columns", nargs="+", default=[], metavar="WHAT=COLUMN", help=meaning)
+
+
+def add_unknown_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """Add ``--unknown``, cell contents without a level; ``meaning`` is its help."""
+    parser.add_argument("--unknown", nargs="+", default=[], metavar="TEXT", help=meaning)
+
+
+def add_values_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """Add ``--values``, which :func:`value_maps` reads; ``meaning`` is its help."""
+    parser.add_argument(
+        "--values",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar="ATTRIBUTE OLD=NEW",
+        help=meaning,
+    )
+
+
+def add_resize_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """Add ``--resize``, which :func:`size_of` reads; ``meaning`` is its help."""
+    parser.add_argument("--resize", nargs=2, type=int, metavar=("ROWS", "COLUMNS"), help=meaning)
+
+
+def add_unpaired_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """Add ``--unpaired``, what to do with files or rows alone; ``meaning`` is its help."""
+    parser.add_argument("--unpaired", choices=("error", "skip"), default="error", help=meaning)
+
+
+def add_picture_arguments(parser: argparse.ArgumentParser, test_ratio: float = 0.2) -> None:
+    """Add the flags that the converters of 2D pictures share.
+
+    Args:
+        parser: Where to add them.
+        test_ratio: Default of ``--test-ratio``.
+    """
+    parser.add_argument("--table", type=Path, help="table file (metadata.csv, .tsv or .xlsx)")
+    parser.add_argument("--sheet", help="sheet of an XLSX file (the first by default)")
+    add_columns_argument(
+        parser,
+        "columns of the table, such as image=filename patient=subject sex=Gender, or a "
+        "JSON file with such pairs",
+    )
+    add_unknown_argument(
+        parser,
+        "cell contents that mean unknown, beside the empty cell",
+    )
+    add_values_argument(
+        parser,
+        "levels that cell contents mean, such as: --values sex F=female M=male",
+    )
+    add_resize_argument(
+        parser,
+        "size of all images (images linearly, masks by nearest neighbour)",
+    )
+    parser.add_argument(
+        "--test-ratio",
+        type=float,
+        default=test_ratio,
+        help="share of patients for the test part, chosen so that groups keep their shares",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of that choice")
+
+
+def size_of(numbers: Sequence[int] | None) -> tuple[int, int] | None:
+    """Return (rows, columns) of a flag such as ``--resize``; None if it is not given."""
+    return (numbers[0], numbers[1]) if numbers else None
+
+
+def processes_of(args: argparse.Namespace) -> int:
+    """Return how many processes to use.
+
+    Raises:
+        UsageError: If ``-np`` is below 1.
+    """
+    from nnunetv2_fair.dataset_conversion.parallel import default_processes
+
+    if args.np is not None and args.np < 1:
+        raise UsageError(f"-np {args.np}: expected 1 or more.")
+    return int(args.np) if args.np is not None else default_processes()
+
+
+def pairs(texts: Sequence[str], flag: str) -> dict[str, str]:
+    """Return ``{a: b}`` of texts such as ``a=b``.
+
+    Raises:
+        UsageError: If one has no ``=`` or a name occurs twice.
+    """
+    result: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name or not value:
+            raise UsageError(f"{flag} {text}: expected the form name=value.")
+        if name in result:
+            raise UsageError(f"{flag}: '{name}' is given twice.")
+        result[name] = value
+    return result
+
+
+def number_pairs(texts: Sequence[str], flag: str) -> dict[str, int]:
+    """Return ``{a: 1}`` of texts such as ``a=1``.
+
+    Raises:
+        UsageError: If a value is no integer from 0 to 65535.
+    """
+    result = {}
+    for name, value in pairs(texts, flag).items():
+        if not value.isdecimal() or int(value) > 65535:
+            raise UsageError(f"{flag} {name}={value}: expected an integer from 0 to 65535.")
+        result[name] = int(value)
+    return result
+
+
+def number_lists(texts: Sequence[str], flag: str) -> dict[str, tuple[float, ...]]:
+    """Return ``{a: (1.0, 2.0)}`` of texts such as ``a=1,2``.
+
+    Raises:
+        UsageError: If a value is no list of numbers.
+    """
+    result = {}
+    for name, text in pairs(texts, flag).items():
+        try:
+            result[name] = tuple(float(number) for number in text.split(","))
+        except ValueError as error:
+            raise UsageError(
+                f"{flag} {name}={text}: expected numbers separated by commas, such as age=50,65"
+            ) from error
+    return result
+
+
+def label_map_of(texts: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Return the pairs of ``--label-map VALUE=LABEL ...``.
+
+    Raises:
+        UsageError: If one is no pair of integers.
+    """
+    found = number_pairs(texts, "--label-map")
+    if any(not value.isdecimal() for value in found):
+        raise UsageError("--label-map: expected numbers, such as 255=1; names go to --labels.")
+    return tuple((int(value), label) for value, label in found.items())
+
+
+def column_map(texts: Sequence[str]) -> dict[str, str]:
+    """Return the pairs of ``--columns``, which may be given as a JSON file.
+
+    Raises:
+        UsageError: If they cannot be read.
+    """
+    import json
+
+    if len(texts) == 1 and "=" not in texts[0]:
+        path = Path(texts[0])
+        try:
+            content = json.loads(path.read_text(encoding="utf-8-sig"))
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                f"--columns {path}: expected pairs such as image=filename, or a JSON file with "
+                f'such pairs ({{"image": "filename"}}): {error}'
+            ) from error
+        if not isinstance(content, dict) or not all(isinstance(v, str) for v in content.values()):
+            raise UsageError(
+                f'--columns {path}: expected one object of texts, such as {{"image": "filename"}}.'
+            )
+        return content
+    return pairs(texts, "--columns")
+
+
+def value_maps(texts: Sequence[Sequence[str]]) -> dict[str, dict[str, str]]:
+    """Return the level of each content by attribute, of ``--values ATTRIBUTE OLD=NEW ...``.
+
+    Raises:
+        UsageError: If an attribute or its pairs are missing.
+    """
+    result: dict[str, dict[str, str]] = {}
+    for name, *texts_of_one in texts:
+        if "=" in name or not texts_of_one:
+            raise UsageError(
+                f"--values {name}: expected an attribute and pairs, such as --values sex F=female"
+            )
+        result[name] = {**result.get(name, {}), **pairs(texts_of_one, f"--values {name}")}
+    return result
+
+
+def convert(
+    planner: Callable[[], "DatasetPlan"],
+    args: argparse.Namespace,
+    *,
+    problems: Sequence[str] = (),
+    before_writing: Callable[[], None] | None = None,
+) -> None:
+    """Plan and write a dataset, or with ``--dry-run`` only say what would be written.
+
+    What is wrong with the new dataset's id, name or place is reported together with what is wrong
+    with the data.
+
+    Args:
+        planner: Reads and checks the original data.
+        args: Parsed arguments of :func:`add_conversion_arguments`.
+        problems: What else speaks against writing, in words.
+        before_writing: Called when nothing speaks against writing any more, before the first byte.
+
+    Raises:
+        ConversionError: If anything speaks against writing.
+    """
+    from nnunetv2_fair.dataset_conversion.writing.writer import (
+        plan_problems,
+        raw_folder,
+        target_problems,
+    )
+
+    processes_of(args)
+    raw = raw_folder(args.o)
+    early = [*problems, *target_problems(args.d, args.n, raw, overwrite=args.overwrite)]
+    try:
+        plan = planner()
+    except ConversionError as error:
+        if not early:
+            raise
+        raise ConversionError(
+            f"{error}\nBesides, the dataset could not be written:\n{shorten_lines(early)}"
+        ) from error
+    if not args.dry_run and (problems or before_writing is not None):
+        late = [*problems, *plan_problems(plan, raw, overwrite=args.overwrite)]
+        if late:
+            raise ConversionError(
+                f"{plan.description.folder_name} was not written:\n{shorten_lines(late)}"
+            )
+        if before_writing is not None:
+            before_writing()
+    _finish(plan, args, problems)
+
+
+def _finish(plan: "DatasetPlan", args: argparse.Namespace, problems: Sequence[str] = ()) -> None:
+    """Write a planned dataset, or with ``--dry-run`` only say what would be written.
+
+    Args:
+        plan: What to write.
+        args: Parsed arguments of :func:`add_conversion_arguments`.
+        problems: What a dry run lists beside what it finds itself.
+
+    Raises:
+        ConversionError: If anything speaks against writing.
+    """
+    from nnunetv2_fair.dataset_conversion.writing.dry_run import dry_run_problems, files_to_write
+    from nnunetv2_fair.dataset_conversion.writing.writer import (
+        raw_folder,
+        write_dataset,
+        written_counts,
+    )
+
+    raw, processes = raw_folder(args.o), processes_of(args)
+    if args.dry_run:
+        found = dry_run_problems(plan, raw, processes=processes, overwrite=args.overwrite)
+        if problems or found:
+            raise ConversionError(
+                f"{plan.description.folder_name} could not be written:\n"
+                f"{shorten_lines([*problems, *found], 100)}"
+            )
+    _describe(written_counts(plan), plan)
+    if args.dry_run:
+        logger.info("Would be written to %s:", raw / plan.description.folder_name)
+        for line in files_to_write(plan):
+            logger.info("  %s", line)
+        n_bytes = sum(job.n_bytes for job in plan.jobs)
+        logger.info("  at most %.3g MiB", n_bytes / 2**20)
+        logger.info("Nothing was written (--dry-run).")
+        return
+    target = write_dataset(plan, raw, processes=processes, overwrite=args.overwrite)
+    logger.info("Written and read back: %s", target)
+    logger.info("Next: nnUNetv2_fair_prepare -d %d", plan.description.dataset_id)
+
+
+def _describe(counts: Mapping[str, Any], plan: "DatasetPlan") -> None:
+    from nnunetv2_fair.dataset_conversion.writing.log import part_text
+
+    labels = ", ".join(f"{name} {value}" for name, value in plan.description.labels.items())
+    logger.info("%s: labels %s", plan.description.folder_name, labels)
+    for part, numbers in counts["cases"].items():
+        logger.info("%s", part_text(part, numbers))
+    for attribute, parts in counts["groups"].items():
+        for part, groups in parts.items():
+            listed = ", ".join(f"{name} {n}" for name, n in groups.items())
+            logger.info("  %s, %s: %s", attribute, part, listed)
+    skipped = plan.log.skipped
+    for reason in dict.fromkeys(entry.reason for entry in skipped):
+        items = [entry.item for entry in skipped if entry.reason == reason]
+        logger.info("Left out, %s: %d (%s)", reason, len(items), shorten(items))

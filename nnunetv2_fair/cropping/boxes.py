@@ -1,0 +1,224 @@
+"""Boxes around the breast that holds the tumour, and predictions without what is outside.
+
+MAMA-MIA's json files give ``x_min`` to ``z_max`` as indices of the array that SimpleITK returns:
+``x`` counts along its *first* axis, which is the image's z. Here boxes have the axes of the array
+throughout: (slices, rows, columns).
+
+Source: the sample submission of the MAMA-MIA challenge 2025, which crops
+``array[x_min:x_max, y_min:y_max, z_min:z_max]``.
+"""
+
+import json
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnunetv2_fair.dataset_conversion.writing.volumes import (
+    Geometry,
+    geometry_of,
+    read_image,
+    verify_volume,
+    write_volume,
+)
+from nnunetv2_fair.errors import ConversionError
+from nnunetv2_fair.files.nifti import quiet_itk
+
+#: File of a dataset's folder that holds the boxes of its cases.
+BREAST_BOXES_JSON = "breast_boxes.json"
+
+_AXES = ("slices", "rows", "columns")
+_NOTE = (
+    "Index ranges [first, end) along the axes of the array (slices, rows, columns), which is "
+    "(z, y, x) of the image, in the files of this dataset."
+)
+
+
+@dataclass(frozen=True)
+class BreastBox:
+    """Part of an array.
+
+    Attributes:
+        start: First index along each axis (slices, rows, columns).
+        end: One more than the last index along each axis.
+    """
+
+    start: tuple[int, int, int]
+    end: tuple[int, int, int]
+
+    @property
+    def slices(self) -> tuple[slice, ...]:
+        """Index that cuts the box out of an array."""
+        return tuple(slice(a, b) for a, b in zip(self.start, self.end, strict=True))
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        """Return whether an array of that shape holds the whole box."""
+        return all(b <= n for b, n in zip(self.end, shape, strict=True))
+
+    def outside(self, mask: NDArray[Any]) -> int:
+        """Return how many voxels that are not 0 are outside."""
+        return int(np.count_nonzero(mask)) - int(np.count_nonzero(mask[self.slices]))
+
+
+def box_of_coordinates(coordinates: Mapping[str, Any]) -> BreastBox:
+    """Return the box that ``breast_coordinates`` of a MAMA-MIA json file describes.
+
+    Raises:
+        ConversionError: If a key is absent, no whole number, negative, or a range is empty.
+    """
+    numbers: dict[str, int] = {}
+    for key in (f"{axis}_{end}" for axis in "xyz" for end in ("min", "max")):
+        value = coordinates.get(key)
+        try:
+            number = float(value)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            number = math.nan
+        if not number.is_integer() or number < 0:  # NaN is no integer either
+            raise ConversionError(f"breast_coordinates: {key} is {value!r}, expected an index.")
+        numbers[key] = int(number)
+    start = (numbers["x_min"], numbers["y_min"], numbers["z_min"])
+    end = (numbers["x_max"], numbers["y_max"], numbers["z_max"])
+    if any(a >= b for a, b in zip(start, end, strict=True)):
+        raise ConversionError(
+            f"breast_coordinates: the minima {start} are not all below the maxima {end}."
+        )
+    return BreastBox(start, end)
+
+
+def box_on_grid(
+    box: BreastBox,
+    old: Geometry,
+    old_shape: Sequence[int],
+    new: Geometry,
+    new_shape: Sequence[int],
+) -> BreastBox:
+    """Return the voxels of another grid whose centres lie in the box.
+
+    Args:
+        box: Box on the old grid; it reaches to the faces of its outermost voxels, and at the edge
+            of the image beyond.
+        old: Geometry of the array that the box belongs to.
+        old_shape: (slices, rows, columns) of that array.
+        new: Geometry with parallel axes, in any order and direction.
+        new_shape: (slices, rows, columns) of the new array.
+
+    Raises:
+        ConversionError: If no voxel is inside.
+    """
+    old_axes = np.reshape(old.direction, (3, 3)) * old.spacing_mm
+    new_axes = np.reshape(new.direction, (3, 3)) * new.spacing_mm
+    step = np.linalg.solve(old_axes, new_axes)  # old index per new index, x y z
+    first = np.linalg.solve(old_axes, np.subtract(new.origin_mm, old.origin_mm))
+    ranges = []
+    for axis in range(3):
+        source = int(np.argmax(np.abs(step[:, axis])))
+        position = first[source] + step[source, axis] * np.arange(new_shape[2 - axis])
+        position = np.clip(position, 0, old_shape[2 - source] - 1)
+        low, high = box.start[2 - source] - 0.5, box.end[2 - source] - 0.5
+        inside = np.flatnonzero((position >= low) & (position < high))
+        if not inside.size:
+            raise ConversionError(f"the breast box {box} holds no voxel of the new grid.")
+        ranges.append((int(inside[0]), int(inside[-1]) + 1))
+    z, y, x = ranges[::-1]
+    return BreastBox((z[0], y[0], x[0]), (z[1], y[1], x[1]))
+
+
+def boxes_text(boxes: Mapping[str, tuple[BreastBox, Sequence[int]]]) -> str:
+    """Return the content of ``breast_boxes.json``.
+
+    Args:
+        boxes: Box of each case, and the shape of the array that it belongs to.
+    """
+    cases = {
+        case: {
+            "shape": list(shape),
+            **{name: [box.start[i], box.end[i]] for i, name in enumerate(_AXES)},
+        }
+        for case, (box, shape) in sorted(boxes.items())
+    }
+    lines = [f"    {json.dumps(case)}: {json.dumps(entry)}" for case, entry in cases.items()]
+    listed = ",\n".join(lines)
+    return f'{{\n  "note": {json.dumps(_NOTE)},\n  "cases": {{\n{listed}\n  }}\n}}\n'
+
+
+def read_boxes(path: Path) -> dict[str, tuple[BreastBox, tuple[int, int, int]]]:
+    """Read ``breast_boxes.json``: the box of each case, and its array's shape.
+
+    Raises:
+        ConversionError: If the file is missing or not as :func:`boxes_text` writes it.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        result = {}
+        for case, entry in content["cases"].items():
+            (a, b), (c, d), (e, f) = (map(int, entry[name]) for name in _AXES)
+            z, y, x = map(int, entry["shape"])
+            result[str(case)] = (BreastBox((a, c, e), (b, d, f)), (z, y, x))
+        return result
+    except FileNotFoundError as error:
+        raise ConversionError(
+            f"{path} does not exist. nnUNetv2_fair_convert_MAMA_MIA writes it where the download "
+            "has patient_info_files; name another file with --boxes."
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConversionError(
+            f"{path} is no file of breast boxes ({error!r}); expected what "
+            "nnUNetv2_fair_convert_MAMA_MIA writes."
+        ) from error
+
+
+@dataclass(frozen=True)
+class MaskingOrder:
+    """A prediction, where the masked one goes, and its box.
+
+    Attributes:
+        source: Predicted label map.
+        target: File to write.
+        box: What to keep; None copies the file.
+        shape: Shape of the array that the box belongs to.
+    """
+
+    source: Path
+    target: Path
+    box: BreastBox | None
+    shape: tuple[int, ...] = ()
+
+
+@quiet_itk()
+def apply_box(order: MaskingOrder) -> int | str:
+    """Write a prediction whose labels outside the box are background.
+
+    Returns:
+        How many voxels became background (with 0, the file is a copy of the original), or what is
+        wrong in words.
+    """
+    import SimpleITK
+
+    try:
+        image = read_image(order.source)
+        labels = SimpleITK.GetArrayFromImage(image)
+        if order.box is None:
+            removed = 0
+        elif labels.shape != order.shape:
+            return (
+                f"{order.source.name} has {' x '.join(map(str, labels.shape))} voxels, its box "
+                f"belongs to an image of {' x '.join(map(str, order.shape))}. Predict the images "
+                "of the dataset that the boxes belong to"
+            )
+        else:
+            removed = order.box.outside(labels)
+        if order.box is None or not removed:
+            shutil.copyfile(order.source, order.target)
+            return 0
+        kept = np.zeros_like(labels)
+        kept[order.box.slices] = labels[order.box.slices]
+        write_volume(order.target, kept, geometry_of(image))
+        verify_volume(order.target, kept, geometry_of(image))
+    except ConversionError as error:
+        return str(error)
+    return removed

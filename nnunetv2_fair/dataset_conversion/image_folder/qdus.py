@@ -1,0 +1,129 @@
+"""Thyroid ultrasound images kept as the QDUS set of the APPLE paper is thought to be.
+
+The set is private and its layout unpublished; this preset accepts the forms that such sets
+usually have, and reports what it could not match instead of guessing.
+
+Source: the APPLE paper, npj Digital Medicine 2025, doi:10.1038/s41746-025-01641-y (attributes, age
+groups below 50 and from 50 on, 7:3).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from nnunetv2_fair.dataset_conversion.image_folder.plan import ImageFolderSettings
+from nnunetv2_fair.dataset_conversion.shared.metadata import TableSettings
+from nnunetv2_fair.dataset_conversion.shared.pictures import MaskRules
+from nnunetv2_fair.errors import ConversionError, DemographicsError, shorten
+from nnunetv2_fair.subgroups.table import read_delimited
+
+#: Cell contents whose meaning is beyond doubt. Numbers are not among them.
+SEX_LEVELS: Mapping[str, str] = {
+    **dict.fromkeys(("F", "f", "Female", "female", "FEMALE", "女"), "female"),
+    **dict.fromkeys(("M", "m", "Male", "male", "MALE", "男"), "male"),
+}
+_TABLES = ("metadata.csv", "metadata.tsv", "metadata.xlsx")
+
+
+def qdus_settings(
+    folder: Path,
+    dataset_id: int,
+    name: str = "QDUS",
+    *,
+    table: Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    sex_map: Mapping[str, str] | None = None,
+    unknown: tuple[str, ...] = (),
+    sheet: str | None = None,
+    size: tuple[int, int] | None = None,
+    test_ratio: float = 0.3,
+    seed: int = 0,
+) -> ImageFolderSettings:
+    """Return the settings of the image folder converter for QDUS.
+
+    Grey levels; masks above 0 are nodule (above 127 in JPEG masks), named like their image or with
+    ``_mask`` added; ``Sex`` and ``Age`` (also ``045Y``), age groups <50 and >=50; unpaired files
+    are left out and listed. With a column ``image`` a row describes an image, without one all
+    images whose name begins with its ``case_id``.
+
+    Args:
+        folder: Holds images (or image), masks (or mask) and the table.
+        dataset_id: 1 to 999.
+        name: Follows ``DatasetXXX_``.
+        table: Table file; None: ``metadata.csv``, .tsv or .xlsx.
+        columns: Columns of ``image``, ``case_id``, ``sex``, ``age`` if they are called otherwise.
+        sex_map: Meaning of further contents of the sex column, such as ``{"0": "female"}``.
+        unknown: Cell contents that mean unknown.
+        sheet: Sheet of an XLSX file.
+        size: (rows, columns) of all images.
+        test_ratio: Share of patients for the test part.
+        seed: Seed of the choice of test patients.
+
+    Raises:
+        ConversionError: If the table is unreadable or has no ``case_id``.
+    """
+    given = dict(columns or {})
+    if "case_id" in given:
+        given["patient"] = given.pop("case_id")
+    columns_with_cells = _columns(folder, table, sheet)
+    header = list(columns_with_cells)
+    if "patient" not in given:
+        given["patient"] = "case_id"
+    if header and given["patient"].casefold() not in {column.casefold() for column in header}:
+        raise ConversionError(
+            f"The table has no column '{given['patient']}', which says whose images a row "
+            f"describes. Columns found: {shorten(header, 20)}. Name it: --columns case_id=<column>."
+        )
+    # a column that a template had and nobody filled in does not make rows describe images
+    per_image = "image" in given or any(
+        column.casefold() == "image" and filled for column, filled in columns_with_cells.items()
+    )
+    return ImageFolderSettings(
+        folder=folder,
+        dataset_id=dataset_id,
+        name=name,
+        images=("images", "image"),
+        masks=("masks", "mask"),
+        table=table,
+        table_settings=TableSettings(
+            columns=given,
+            attributes=("sex", "age"),
+            unknown=unknown,
+            values={"sex": {**SEX_LEVELS, **(sex_map or {})}},
+            bins={"age": (50.0,)},
+            dicom_age=("age",),
+            default="sex",
+            per="image" if per_image else "patient",
+            sheet=sheet,
+        ),
+        mask_suffixes=("", "_mask"),
+        labels={"nodule": 1},
+        rules=MaskRules(threshold=0, jpeg_threshold=127),
+        color="to-grey",
+        channel_name="ultrasound",
+        size=size,
+        test_ratio=test_ratio,
+        seed=seed,
+        fixed=("sex",),
+        unpaired="skip",
+        licence="private",
+        reference="https://doi.org/10.1038/s41746-025-01641-y",
+        description="Thyroid nodules in ultrasound images",
+        converter="nnUNetv2_fair_convert_QDUS",
+    )
+
+
+def _columns(folder: Path, table: Path | None, sheet: str | None) -> dict[str, bool]:
+    """Return the table's columns, and whether any cell of each is filled in.
+
+    Empty if there is no table (the converter says so).
+    """
+    names = [str(table)] if table is not None else list(_TABLES)
+    paths = [folder / name for name in names] + ([table] if table is not None else [])
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        return {}
+    try:
+        frame = read_delimited(path, sheet)
+    except DemographicsError as error:
+        raise ConversionError(str(error)) from error
+    return {column: bool((frame[column] != "").any()) for column in frame.columns}

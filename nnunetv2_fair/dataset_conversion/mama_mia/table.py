@@ -1,0 +1,245 @@
+"""What MAMA-MIA says of its patients: the Excel table, the json files, the official lists.
+
+Source: ``notebooks/display_clinical_data.ipynb`` of LidiaGarrucho/MAMA-MIA (table); the challenge's
+sample submission (json keys).
+"""
+
+import json
+import re
+import shlex
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from nnunetv2_fair.cropping.boxes import BreastBox, box_of_coordinates
+from nnunetv2_fair.dataset_conversion.mama_mia.codes import (
+    AGE_BINS,
+    COLUMNS,
+    UNKNOWN_WORDS,
+    UnknownCodeError,
+)
+from nnunetv2_fair.dataset_conversion.writing.log import UNKNOWN
+from nnunetv2_fair.errors import ConversionError, DemographicsError, shorten
+from nnunetv2_fair.subgroups.schema import Attribute, Schema
+from nnunetv2_fair.subgroups.table import read_delimited
+
+_SHEET = "dataset_info"
+_PATIENT = "patient_id"
+_PHASES = "num_phases"
+
+
+@dataclass
+class Clinical:
+    """What is known of every patient (name in upper case).
+
+    Attributes:
+        values: Value of each attribute, empty where unknown.
+        n_phases: Number of phases of the examination, where the table says.
+        boxes: Box around the breast, on the grid of the original files.
+        problems: What is wrong, in words.
+        notes: What was decided without being asked.
+        unknown_words: Cell contents that say nothing, in lower case.
+    """
+
+    values: dict[str, dict[str, str]] = field(default_factory=dict)
+    n_phases: dict[str, int] = field(default_factory=dict)
+    boxes: dict[str, BreastBox] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    unknown_words: Collection[str] = frozenset(UNKNOWN_WORDS)
+
+    def groups_of(self, patient: str) -> dict[str, str]:
+        """Return the patient's group of each attribute, for counts."""
+        values = self.values.get(patient, {})
+        groups = {}
+        for name in COLUMNS:
+            value = values.get(name, "")
+            group = AGE_BINS.label(float(value)) if value and name == "age" else value
+            groups[name] = group or UNKNOWN
+        return groups
+
+    def schema(self, patients: Iterable[str]) -> Schema:
+        """Describe the attributes that are known of at least one of the patients."""
+        known = {
+            name: {self.values[patient][name] for patient in patients} - {""} for name in COLUMNS
+        }
+        attributes = {}
+        for name, column in COLUMNS.items():
+            if name == "age" and known[name]:
+                attributes[name] = Attribute(
+                    name, "numeric", column.meaning, "years", bins=AGE_BINS, minimum=0, maximum=120
+                )
+            elif known[name]:
+                levels = column.levels or tuple(sorted(known[name]))
+                attributes[name] = Attribute(name, "categorical", column.meaning, levels=levels)
+        return Schema(attributes, next(iter(attributes), None))
+
+
+def read_clinical(
+    table: Path | None, infos: Mapping[str, Path], unknown: Iterable[str] = ()
+) -> Clinical:
+    """Read the table and the json files; where both speak, the table counts.
+
+    Args:
+        table: XLSX or CSV; None if there is none.
+        infos: Json file of each patient.
+        unknown: Cell contents that say nothing, beside :data:`UNKNOWN_WORDS`.
+
+    Raises:
+        ConversionError: If the table is unreadable or has no column of patients. Bad cells do not
+            raise: they are in ``problems``.
+    """
+    clinical = Clinical(unknown_words=UNKNOWN_WORDS | {_plain(text).lower() for text in unknown})
+    if table is not None:
+        _read_table(table, clinical)
+    differing: Counter[str] = Counter()
+    for patient, path in infos.items():
+        try:
+            content = json.loads(path.read_text(encoding="utf-8-sig"))
+            sections = [content, *(v for v in content.values() if isinstance(v, Mapping))]
+        except (OSError, ValueError, AttributeError) as error:
+            clinical.problems.append(
+                f"{path.parent.name}/{path.name} is no JSON object: {error}. Download it again"
+            )
+            continue
+        where = f"{path.parent.name}/{path.name}"
+        cells = {str(k).strip().lower(): v for section in sections for k, v in section.items()}
+        found = _read_cells(cells, where, clinical)
+        known = clinical.values.setdefault(patient, dict.fromkeys(COLUMNS, ""))
+        for name, value in found.items():
+            if known[name] and value and known[name] != value:
+                differing[name] += 1
+            known[name] = known[name] or value
+        _read_box(cells.get("breast_coordinates"), patient, where, clinical)
+    if differing and table is not None:
+        listed = ", ".join(f"{name} of {n} patients" for name, n in sorted(differing.items()))
+        clinical.notes.append(
+            f"{table.name} and the json files disagree: {listed}; the table's values are kept"
+        )
+    for patient, values in clinical.values.items():
+        values["dataset"] = values["dataset"] or patient.partition("_")[0]
+    for name in COLUMNS:
+        if clinical.values and not any(values[name] for values in clinical.values.values()):
+            clinical.notes.append(f"'{name}' is not taken: this release says nothing of it")
+    return clinical
+
+
+def _read_table(path: Path, clinical: Clinical) -> None:
+    try:
+        try:
+            frame = read_delimited(path, _SHEET if path.suffix.lower() == ".xlsx" else None)
+        except DemographicsError as error:
+            if "has no sheet" not in str(error):
+                raise
+            frame = read_delimited(path)
+    except DemographicsError as error:
+        raise ConversionError(str(error)) from error
+    columns = [re.sub(r"\s+", "_", str(column)).lower() for column in frame.columns]
+    if _PATIENT not in columns:
+        raise ConversionError(
+            f"{path} has no column '{_PATIENT}'. Columns found: {shorten(frame.columns, 30)}. "
+            "Is this the table of the download?"
+        )
+    first: dict[str, tuple[int, dict[str, str]]] = {}
+    repeated = 0
+    for line, row in enumerate(frame.itertuples(index=False, name=None), start=2):
+        cells = dict(zip(columns, row, strict=True))
+        patient = cells[_PATIENT].upper()
+        if not patient:
+            clinical.problems.append(f"{path.name}, line {line}: {_PATIENT} is empty; fill it")
+            continue
+        where = f"{path.name}, line {line}, patient '{patient}'"
+        if patient in first:
+            other_line, other = first[patient]
+            names = [name for name in columns if cells[name] != other[name] and name != _PATIENT]
+            if names:
+                clinical.problems.append(
+                    f"{where}: line {other_line} says otherwise of the same patient "
+                    f"({shorten(names)}); keep one of the two rows"
+                )
+            repeated += not names
+            continue
+        first[patient] = line, cells
+        clinical.values[patient] = dict.fromkeys(COLUMNS, "")
+        clinical.values[patient].update(_read_cells(cells, where, clinical))
+        phases = cells.get(_PHASES, "")
+        if re.fullmatch(r"\d+(\.0*)?", phases):  # empty cells make decimals of the others
+            clinical.n_phases[patient] = int(float(phases))
+    if repeated:
+        clinical.notes.append(f"{path.name}: {repeated} rows stand twice and were taken once")
+
+
+def _read_cells(cells: Mapping[str, Any], where: str, clinical: Clinical) -> dict[str, str]:
+    """Return the attributes that cells know; report those that cannot be read."""
+    found = {}
+    for name, column in COLUMNS.items():
+        texts = (_plain(cells.get(key, "")) for key in column.names)
+        text = next((text for text in texts if text.lower() not in clinical.unknown_words), "")
+        if not text:
+            continue
+        try:
+            found[name] = column.read(text)
+        except UnknownCodeError as error:
+            clinical.problems.append(
+                f"{where}: {name} is '{text}', expected {error}; correct it, or empty it if it is "
+                f"unknown. If this text always means unknown: --unknown {shlex.quote(text)}"
+            )
+    return found
+
+
+def _plain(cell: Any) -> str:
+    return re.sub(r"\s+", " ", str(cell)).strip()
+
+
+def _read_box(coordinates: Any, patient: str, where: str, clinical: Clinical) -> None:
+    if isinstance(coordinates, Mapping):  # keys without values say as little as no key
+        coordinates = coordinates if any(v is not None for v in coordinates.values()) else None
+    if coordinates is None:
+        return
+    try:
+        if not isinstance(coordinates, Mapping):
+            raise ConversionError("breast_coordinates is no object with x_min to z_max.")
+        clinical.boxes[patient] = box_of_coordinates(coordinates)
+    except ConversionError as error:
+        clinical.problems.append(
+            f"{where}: {error} Download the file again, or remove breast_coordinates to go without"
+        )
+
+
+def read_official_parts(path: Path) -> dict[str, Literal["train", "test"]]:
+    """Return the part of every patient of the official lists.
+
+    The two columns are of unequal length: empty cells are padding, not patients.
+
+    Raises:
+        ConversionError: If a column is absent or a patient stands in both.
+    """
+    try:
+        frame = read_delimited(path)
+    except DemographicsError as error:
+        raise ConversionError(str(error)) from error
+    columns = {str(column).lower(): column for column in frame.columns}
+    parts: dict[str, Literal["train", "test"]] = {}
+    both = []
+    names: Sequence[tuple[str, Literal["train", "test"]]] = (
+        ("train_split", "train"),
+        ("test_split", "test"),
+    )
+    for name, part in names:
+        if name not in columns:
+            raise ConversionError(
+                f"{path} has no column '{name}'. Columns found: {shorten(frame.columns, 12)}. To "
+                "draw your own test part: --test-ratio 0.2"
+            )
+        for cell in frame[columns[name]]:
+            if cell.lower() not in UNKNOWN_WORDS:
+                both += [cell.upper()] if parts.get(cell.upper(), part) != part else []
+                parts[cell.upper()] = part
+    if both:
+        raise ConversionError(
+            f"{path}: {len(both)} patients stand in both lists: {shorten(both)}. Remove them from "
+            "one of the two columns."
+        )
+    return parts

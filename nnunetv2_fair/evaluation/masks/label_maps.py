@@ -1,0 +1,262 @@
+"""Finding and reading label maps."""
+
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk  # noqa: N813  (the name everybody knows it by)
+
+from nnunetv2_fair.errors import DamagedFileError, EvaluationError, shorten
+from nnunetv2_fair.evaluation.masks.foreground import (
+    Foreground,
+    crop,
+    crop_blocks,
+    slice_bytes,
+    slices_per_block,
+)
+from nnunetv2_fair.evaluation.masks.geometry import Geometry
+from nnunetv2_fair.evaluation.picture_files import (
+    PILLOW_ENDINGS,
+    colourful,
+    pixel_geometry,
+    read_picture,
+    read_picture_geometry,
+    unreadable,
+)
+from nnunetv2_fair.files.integrity import check_file
+from nnunetv2_fair.files.nifti import NIFTI_ENDINGS, NiftiStream
+
+#: Formats without a physical grid: the spacing in such files is print resolution at best.
+PICTURE_ENDINGS = (".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg", ".gif")
+VOLUME_ENDINGS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr", ".gipl", ".gipl.gz")
+_TIFF_ENDINGS = (".tif", ".tiff")
+
+
+def mask_ending(path: Path) -> str | None:
+    """Return the ending of an image file, such as ``.nii.gz``; None for any other file."""
+    name = path.name.lower()
+    fitting = [e for e in (*VOLUME_ENDINGS, *PICTURE_ENDINGS) if name.endswith(e) and name != e]
+    longest = max(fitting, key=len, default=None)
+    return None if longest is None else path.name[-len(longest) :]
+
+
+def find_masks(folder: Path, what: str) -> dict[str, Path]:
+    """Return the mask file of each case of a folder, sorted by case.
+
+    Other files (nnU-Net's json files, tables, hidden files) are passed over.
+
+    Args:
+        folder: Folder with one file per case, ``<case><ending>``.
+        what: What it should hold, for messages.
+
+    Raises:
+        EvaluationError: If the folder is missing or has no masks, or a case has two files.
+    """
+    if not folder.is_dir():
+        raise EvaluationError(
+            f"{folder} does not exist or is no folder; expected the folder of the {what}."
+        )
+    found: dict[str, list[Path]] = {}
+    others = []
+    for path in sorted(folder.iterdir()):
+        ending = mask_ending(path)
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        if ending is None:
+            others.append(path.name)
+        else:
+            found.setdefault(path.name[: -len(ending)], []).append(path)
+    if not found:
+        seen = f"only {shorten(others)}" if others else "nothing"
+        raise EvaluationError(
+            f"{folder} has no {what}: found {seen}, expected one label map per case, such as "
+            f"case_001.nii.gz or case_001.png (endings: {', '.join(VOLUME_ENDINGS)}, "
+            f"{', '.join(PICTURE_ENDINGS)})."
+        )
+    twice = {case: paths for case, paths in found.items() if len(paths) > 1}
+    if twice:
+        listed = shorten(f"{case} ({', '.join(p.name for p in ps)})" for case, ps in twice.items())
+        raise EvaluationError(
+            f"{folder} has more than one file for {len(twice)} case(s): {listed}. Remove all but "
+            "one of each."
+        )
+    return {case: paths[0] for case, paths in sorted(found.items())}
+
+
+def has_physical_spacing(path: Path) -> bool:
+    """Return whether distances in this file are millimetres rather than pixels."""
+    return _sidecar(path) is not None or not path.name.lower().endswith(PICTURE_ENDINGS)
+
+
+def _sidecar(path: Path) -> Path | None:
+    """Return nnU-Net's json file with the spacing of a TIFF volume, if there is one."""
+    if path.name.lower().endswith(_TIFF_ENDINGS):
+        beside = path.with_suffix(".json")
+        return beside if beside.is_file() else None
+    return None
+
+
+def read_geometry(path: Path) -> Geometry:
+    """Read the grid of a label map without its voxels.
+
+    Raises:
+        EvaluationError: If the file is unreadable, has several values per voxel, or more than
+            three dimensions.
+    """
+    if path.name.lower().endswith(PILLOW_ENDINGS):
+        return read_picture_geometry(path)
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise unreadable(path, error) from error
+    if reader.GetNumberOfComponents() != 1:
+        raise colourful(path, f"{reader.GetNumberOfComponents()} values per pixel")
+    size = tuple(int(length) for length in reader.GetSize())[::-1]
+    kept = [axis for axis, length in enumerate(size) if length > 1] or [len(size) - 1]
+    if len(kept) > 3:
+        raise EvaluationError(f"{path} has {len(kept)} dimensions {size}; expected 2 or 3.")
+    shape = tuple(size[axis] for axis in kept)
+    if not has_physical_spacing(path):
+        return pixel_geometry(shape)
+    sidecar = _sidecar(path)
+    if sidecar is not None:
+        return Geometry(shape, _sidecar_spacing(sidecar, size, kept), "mm", None)
+    spacing = tuple(float(s) for s in reader.GetSpacing())[::-1]
+    if not all(math.isfinite(s) and s > 0 for s in spacing):
+        raise EvaluationError(
+            f"{path} has the spacing {spacing} in its header; expected positive millimetres. "
+            "Correct the header."
+        )
+    placement = (
+        tuple(float(v) for v in reader.GetOrigin()),
+        tuple(float(v) for v in reader.GetDirection()),
+    )
+    return Geometry(shape, tuple(spacing[axis] for axis in kept), "mm", placement)
+
+
+def _sidecar_spacing(path: Path, size: tuple[int, ...], kept: list[int]) -> tuple[float, ...]:
+    try:
+        spacing = [float(s) for s in json.loads(path.read_text(encoding="utf-8"))["spacing"]]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise EvaluationError(
+            f"{path} does not hold the spacing of the TIFF beside it ({error!r}); expected "
+            '{"spacing": [z, y, x]} in millimetres.'
+        ) from error
+    if len(spacing) != len(size) or not all(math.isfinite(s) and s > 0 for s in spacing):
+        raise EvaluationError(
+            f"{path} has the spacing {spacing}; expected {len(size)} positive numbers (mm), one "
+            f"per axis of the TIFF beside it ({' x '.join(map(str, size))})."
+        )
+    return tuple(spacing[axis] for axis in kept)
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """A label map with its grid.
+
+    Attributes:
+        foreground: What is not background: integers, axes of length 1 left out.
+        geometry: Its grid.
+        sha256: Hash of the file's bytes.
+    """
+
+    foreground: Foreground
+    geometry: Geometry
+    sha256: str
+
+    @property
+    def labels(self) -> np.ndarray:
+        """All voxels; made anew each time."""
+        return self.foreground.whole
+
+
+def read_label_map(path: Path) -> LabelMap:
+    """Read a label map.
+
+    Ordinary NIfTI files are cropped while they are read; SimpleITK and Pillow read all others.
+
+    Raises:
+        EvaluationError: If the file is unreadable or truncated, or holds values that are no
+            integers.
+    """
+    if path.name.lower().endswith(PILLOW_ENDINGS):
+        foreground, geometry, digest = read_picture(path)
+        return LabelMap(_of_integers(foreground, path), geometry, digest)
+    try:
+        if path.name.lower().endswith(NIFTI_ENDINGS):
+            found = _read_plain_nifti(path)
+            if found is not None:
+                return found
+        checked = check_file(path)
+    except DamagedFileError as error:
+        raise EvaluationError(str(error)) from error
+    if checked.not_finite:  # SimpleITK would make zeros of them
+        raise _not_finite(path, checked.not_finite)
+    geometry = read_geometry(path)
+    try:
+        labels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    except (RuntimeError, ValueError) as error:
+        raise unreadable(path, error) from error
+    whole = _as_integers(labels, path).reshape(geometry.shape)
+    return LabelMap(crop(whole), geometry, checked.sha256)
+
+
+def _read_plain_nifti(path: Path) -> LabelMap | None:
+    """Read a NIfTI file that needs no interpretation; None if it does, or is no NIfTI file."""
+    with NiftiStream(path) as stream:
+        header = stream.header
+        if header is None or not header.is_plain or header.dtype is None:
+            return None
+        shape = tuple(length for length in header.shape if length > 1) or (1,)
+        if len(shape) > 3:
+            return None
+        size = slice_bytes(shape, header.dtype)
+        blocks = stream.voxel_blocks(size * slices_per_block(size))
+        found = crop_blocks(blocks, shape, header.dtype)
+        digest = stream.finish()
+    geometry = read_geometry(path)
+    if geometry.shape != shape:
+        return None
+    return LabelMap(_of_integers(found, path), geometry, digest)
+
+
+def _of_integers(found: Foreground, path: Path) -> Foreground:
+    labels = _as_integers(found.labels, path)
+    return found if labels is found.labels else replace(found, labels=labels)
+
+
+def _as_integers(labels: np.ndarray, path: Path) -> np.ndarray:
+    if labels.dtype.kind in "iu":
+        return labels
+    if labels.dtype == np.bool_:
+        return labels.astype(np.uint8)
+    finite = np.isfinite(labels)
+    if not finite.all():
+        raise _not_finite(path, int((~finite).sum()))
+    whole = np.rint(labels)
+    broken = labels[whole != labels]
+    if broken.size:
+        examples = shorten((f"{value:.4g}" for value in np.unique(broken)[:4]), 3)
+        raise EvaluationError(
+            f"{path} holds values that are no label numbers, such as {examples}: these look like "
+            "probabilities or an interpolated mask. Pass label maps (interpolate masks with "
+            "nearest neighbour)."
+        )
+    largest = np.abs(whole).max(initial=0)
+    if largest > np.iinfo(np.int32).max:
+        raise EvaluationError(
+            f"{path} holds values up to {largest:.4g}; expected small whole label numbers. Export "
+            "the label map again."
+        )
+    return whole.astype(np.int32)
+
+
+def _not_finite(path: Path, count: int) -> EvaluationError:
+    return EvaluationError(
+        f"{path} holds {count} NaN or infinite values; expected whole label numbers. Export the "
+        "label map again."
+    )

@@ -1,0 +1,191 @@
+"""Everything that can be checked before any mask is read."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from nnunetv2_fair.errors import EvaluationError, shorten, shorten_lines
+from nnunetv2_fair.evaluation.masks.geometry import geometry_difference
+from nnunetv2_fair.evaluation.masks.label_maps import (
+    find_masks,
+    has_physical_spacing,
+    read_geometry,
+)
+from nnunetv2_fair.evaluation.measuring.labels import LabelSet, find_dataset_json, read_label_set
+from nnunetv2_fair.evaluation.measuring.one_case import CasePair, geometry_message
+from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary
+from nnunetv2_fair.evaluation.statistics.groupings import make_groupings, make_vocabularies
+from nnunetv2_fair.files.nifti import quiet_itk
+from nnunetv2_fair.subgroups.groups import Grouping
+from nnunetv2_fair.subgroups.table import DemographicsTable
+
+#: Cases named one by one when their headers do not fit.
+_MOST_PROBLEMS = 1000
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """What will be evaluated, checked.
+
+    Attributes:
+        reference_folder: Folder of the references.
+        prediction_folder: Folder of the predictions.
+        pairs: Files of every case, sorted by case.
+        unused_predictions: Cases that have a prediction but no reference.
+        table: Demographics.
+        groupings: Groups of each attribute expression asked for.
+        vocabularies: The same, with the reference groups chosen.
+        labels: What ``dataset.json`` says; None if there is none.
+        dataset_json: That file.
+        unit: Unit of distances: ``mm`` or ``px``.
+    """
+
+    reference_folder: Path
+    prediction_folder: Path
+    pairs: tuple[CasePair, ...]
+    unused_predictions: tuple[str, ...]
+    table: DemographicsTable
+    groupings: tuple[Grouping, ...]
+    vocabularies: tuple[GroupVocabulary, ...]
+    labels: LabelSet | None
+    dataset_json: Path | None
+    unit: str
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Cases without prediction."""
+        return tuple(pair.case for pair in self.pairs if pair.prediction is None)
+
+
+def plan_evaluation(
+    reference_folder: Path,
+    prediction_folder: Path,
+    table: DemographicsTable,
+    attributes: Sequence[str] = (),
+    *,
+    dataset_json: Path | None = None,
+    references: Mapping[str, str] | None = None,
+    allow_missing: bool = False,
+) -> EvaluationPlan:
+    """Find the files of every case and check all that needs no voxels.
+
+    Args:
+        reference_folder: Folder of the reference masks, such as ``labelsTs``; its files are the
+            cases.
+        prediction_folder: Folder of the predicted masks.
+        table: Demographics; rows without reference (training cases) are not used.
+        attributes: Attribute expressions; the dataset's default one if empty.
+        dataset_json: Says which labels there are; looked for in the folders if None.
+        references: Attribute expression -> group that fairness gaps are measured from.
+        allow_missing: Accept cases without prediction.
+
+    Raises:
+        EvaluationError: If files, table and labels do not fit together; all problems at once.
+        DemographicsError: If an attribute expression is wrong.
+        UsageError: If ``references`` names an attribute or group that is not evaluated.
+    """
+    groupings = make_groupings(table, attributes)
+    vocabularies = make_vocabularies(groupings, references or {})
+    found = find_dataset_json(dataset_json, prediction_folder, reference_folder)
+    labels = read_label_set(found) if found is not None else None
+    reference_files = find_masks(reference_folder, "reference masks")
+    prediction_files = find_masks(prediction_folder, "predicted masks")
+    _check_cases(
+        reference_files, prediction_files, reference_folder, prediction_folder, table, allow_missing
+    )
+    pairs = tuple(
+        CasePair(case, path, prediction_files.get(case)) for case, path in reference_files.items()
+    )
+    unit = _unit(pairs, reference_folder)
+    _check_geometry(pairs)
+    return EvaluationPlan(
+        reference_folder=reference_folder,
+        prediction_folder=prediction_folder,
+        pairs=pairs,
+        unused_predictions=tuple(c for c in prediction_files if c not in reference_files),
+        table=table,
+        groupings=groupings,
+        vocabularies=vocabularies,
+        labels=labels,
+        dataset_json=found,
+        unit=unit,
+    )
+
+
+def _check_cases(
+    references: Mapping[str, Path],
+    predictions: Mapping[str, Path],
+    reference_folder: Path,
+    prediction_folder: Path,
+    table: DemographicsTable,
+    allow_missing: bool,
+) -> None:
+    problems = []
+    rows = set(table.cases)
+    unlisted = [case for case in references if case not in rows]
+    if len(unlisted) == len(references):
+        hint = ""
+        if all(case[:-5] in rows and case[-5:-4] == "_" for case in references):
+            hint = " The files end like images (_0000): pass the folder of the masks."
+        problems.append(
+            f"none of the {len(references)} references in {reference_folder} has a row in "
+            f"{table.source}: files are named like {shorten(references, 2)}, rows like "
+            f"{shorten(table.cases, 2)}. Use the same names in column 'case' as in the folder."
+            + hint
+        )
+    elif unlisted:
+        problems.append(
+            f"{len(unlisted)} reference(s) in {reference_folder} have no row in {table.source}: "
+            f"{shorten(unlisted)}. Add a row for each; leave cells empty where a value is unknown"
+        )
+    missing = [case for case in references if case not in predictions]
+    if len(missing) == len(references):
+        problems.append(
+            f"no prediction in {prediction_folder} has the name of a reference: references are "
+            f"named like {shorten(references, 2)}, predictions like {shorten(predictions, 2)}. "
+            "Check -gt and -pred"
+        )
+    elif missing and not allow_missing:
+        problems.append(
+            f"{len(missing)} of {len(references)} predictions are missing in {prediction_folder}: "
+            f"{shorten(missing)}. Predict them, or pass --allow-missing to evaluate the others "
+            "and report the missing ones by group"
+        )
+    if problems:
+        raise EvaluationError(f"Nothing was evaluated:\n{shorten_lines(problems)}")
+
+
+def _unit(pairs: Sequence[CasePair], folder: Path) -> str:
+    physical = {pair.case: has_physical_spacing(pair.reference) for pair in pairs}
+    with_mm = [case for case, has in physical.items() if has]
+    without = [case for case, has in physical.items() if not has]
+    if with_mm and without:
+        raise EvaluationError(
+            f"{folder} mixes references with spacing in millimetres ({shorten(with_mm, 2)}) and "
+            f"pictures without ({shorten(without, 2)}): their distances cannot be put together. "
+            "Save all references in one format."
+        )
+    return "mm" if with_mm else "px"
+
+
+@quiet_itk()
+def _check_geometry(pairs: Sequence[CasePair]) -> None:
+    problems = []
+    for pair in tqdm(pairs, desc="Checking headers", unit="case"):
+        geometries = []
+        for path in (pair.reference, pair.prediction):
+            if path is not None:
+                try:
+                    geometries.append(read_geometry(path))
+                except EvaluationError as error:
+                    problems.append(str(error))
+        if len(geometries) == 2 and pair.prediction is not None:
+            different = geometry_difference(*geometries)
+            if different is not None:
+                problems.append(
+                    geometry_message(pair.case, pair.prediction, pair.reference, different)
+                )
+    if problems:
+        raise EvaluationError(f"Nothing was evaluated:\n{shorten_lines(problems, _MOST_PROBLEMS)}")

@@ -1,0 +1,143 @@
+"""All per-case metrics: function, unit, direction and rules for empty masks.
+
+A new metric is one more entry in :data:`METRICS`; evaluator, statistics and report need no change.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.evaluation.metrics.overlap import detection, dice, iou, volume_error
+from nnunetv2_fair.evaluation.metrics.regions import RegionPair
+
+#: The MAMA-MIA challenge divides HD95 by this, in voxels.
+NORM_HD_VOXELS = 150.0
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric of one region in reference and prediction.
+
+    Attributes:
+        name: Column stem and option value.
+        title: As people write it.
+        is_distance: Whether its unit is that of the spacing (mm or px); otherwise it has none.
+        better: Whether higher or lower values are better.
+        one_minus_is_error: Whether 1 minus the value is an error rate, so that ratios of
+            errors (SER, SKEW) and equity scaling mean something.
+        both_empty: Value if both masks are empty.
+        prediction_empty: Value if the prediction alone is empty.
+        reference_empty: Value if the reference alone is empty.
+        definition: One or two sentences for readers of the report.
+        compute: Takes the region.
+    """
+
+    name: str
+    title: str
+    is_distance: bool
+    better: Literal["higher", "lower"]
+    one_minus_is_error: bool
+    both_empty: float
+    prediction_empty: float
+    reference_empty: float
+    definition: str
+    compute: Callable[[RegionPair], float]
+
+
+_OVERLAP_RULE = " Undefined if both masks are empty, 0 if one of them is."
+_DISTANCE_RULE = " Undefined if both masks are empty, infinite if one of them is."
+_SURFACE = "A mask's surface is its voxels with a face neighbour outside it."
+_NAN, _INF = math.nan, math.inf
+
+
+def _norm_hd(pair: RegionPair) -> float:
+    hd95 = pair.surface_in_voxels.hd95
+    return hd95 if math.isnan(hd95) else min(1.0, hd95 / NORM_HD_VOXELS)
+
+
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "dice", "Dice", False, "higher", True, _NAN, 0.0, 0.0,
+            "Twice the voxels shared by reference and prediction, divided by the voxels of both; "
+            "1 is perfect." + _OVERLAP_RULE,
+            lambda pair: dice(pair.counts),
+        ),
+        Metric(
+            "iou", "IoU", False, "higher", True, _NAN, 0.0, 0.0,
+            "Voxels shared by reference and prediction, divided by the voxels in either; "
+            "1 is perfect." + _OVERLAP_RULE,
+            lambda pair: iou(pair.counts),
+        ),
+        Metric(
+            "hd", "HD", True, "lower", False, _NAN, _INF, _INF,
+            "Hausdorff distance: the farthest that any point of one surface is from the other "
+            "surface; 0 is perfect. " + _SURFACE + _DISTANCE_RULE,
+            lambda pair: pair.surface.hd,
+        ),
+        Metric(
+            "hd95", "HD95", True, "lower", False, _NAN, _INF, _INF,
+            "As HD, but 95% of each surface are at most this far from the other: the larger of "
+            "the two directed 95th percentiles; 0 is perfect. " + _SURFACE + _DISTANCE_RULE,
+            lambda pair: pair.surface.hd95,
+        ),
+        Metric(
+            "assd", "ASSD", True, "lower", False, _NAN, _INF, _INF,
+            "Average distance of the points of both surfaces to the other surface; 0 is perfect. "
+            + _SURFACE + _DISTANCE_RULE,
+            lambda pair: pair.surface.assd,
+        ),
+        Metric(
+            "nsd", "NSD", False, "higher", False, _NAN, 0.0, 0.0,
+            "Share of both surfaces that lies within the tolerance of the other surface; 1 is "
+            "perfect. " + _SURFACE + _OVERLAP_RULE,
+            lambda pair: pair.surface.nsd,
+        ),
+        Metric(
+            "norm_hd", "NormHD", False, "lower", False, _NAN, 1.0, 1.0,
+            f"HD95 in voxels, whatever their size, divided by {NORM_HD_VOXELS:g} and at most 1; 0 "
+            "is perfect. Undefined if both masks are empty, 1 if one of them is.",
+            _norm_hd,
+        ),
+        Metric(
+            "hd95_voxels", "HD95 in voxels", False, "lower", False, _NAN, _INF, _INF,
+            "HD95 counted in voxels, whatever their size, as the MAMA-MIA challenge's script does; "
+            "0 is perfect." + _DISTANCE_RULE + " Infinite values stay so in all statistics.",
+            lambda pair: pair.surface_in_voxels.hd95,
+        ),
+        Metric(
+            "volume_error", "Volume error", False, "lower", False, _NAN, 1.0, _NAN,
+            "Difference of the volumes (in 2D: areas) of prediction and reference, whichever is "
+            "larger, divided by the reference's; 0 is perfect. 1 if the prediction is empty, "
+            "undefined if the reference or if both masks are empty.",
+            lambda pair: volume_error(pair.counts),
+        ),
+        Metric(
+            "detection", "Detection", False, "higher", True, _NAN, 0.0, 0.0,
+            "1 if the prediction shares a voxel with the reference; 0 if the structure is missed "
+            "altogether or predicted where there is none, so that a mean is the share of cases in "
+            "which it was found. Undefined if both masks are empty.",
+            lambda pair: detection(pair.counts),
+        ),
+    )
+}  # fmt: skip
+
+DEFAULT_METRICS = ("dice", "iou", "hd", "hd95")
+
+
+def metrics_named(names: Sequence[str]) -> tuple[Metric, ...]:
+    """Return the metrics of these names.
+
+    Raises:
+        UsageError: If a name is unknown or repeated, or none is given.
+    """
+    unknown = [name for name in names if name not in METRICS]
+    if unknown or not names or len(set(names)) != len(names):
+        found = ", ".join(names) or "none"
+        raise UsageError(
+            f"Metrics: found {found}; expected one or more different ones of {', '.join(METRICS)}."
+        )
+    return tuple(METRICS[name] for name in names)

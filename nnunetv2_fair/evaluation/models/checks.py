@@ -1,0 +1,148 @@
+"""What has to agree before models can be compared."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from nnunetv2_fair.errors import EvaluationError, UsageError, shorten, shorten_lines
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+
+#: Settings that must agree, or the same name would stand for different things.
+MUST_AGREE = (
+    "unit", "min_patients", "empty_distance", "tolerance", "regions", "ignore_label",
+    "reference_groups",
+)  # fmt: skip
+
+
+def model_names(results: Sequence[EvaluationResult], names: Sequence[str] | None) -> list[str]:
+    """Return one different name per model.
+
+    Raises:
+        UsageError: If there are fewer than two results or the names do not fit.
+    """
+    if len(results) < 2:
+        raise UsageError(
+            f"A comparison needs two or more evaluations, got {len(results)}. Pass the output "
+            "folders of nnUNetv2_fair_evaluate, the baseline first."
+        )
+    chosen = [result.name for result in results] if names is None else list(names)
+    if len(chosen) != len(results):
+        raise UsageError(
+            f"--names has {len(chosen)} names for {len(results)} evaluations: give one for each."
+        )
+    if len(set(chosen)) != len(chosen):
+        raise UsageError(
+            f"The models have the same name ({shorten(chosen)}): tell them apart with --names, for "
+            "example --names baseline oversampling."
+        )
+    return chosen
+
+
+def common_cases_of(
+    results: Sequence[EvaluationResult],
+    evaluated: Sequence[pd.DataFrame],
+    models: Sequence[str],
+    common_cases: bool,
+) -> list[str]:
+    """Return the cases to compare.
+
+    Args:
+        results: Evaluations, the baseline first.
+        evaluated: Their rows with a prediction.
+        models: Names of the models.
+        common_cases: Whether the models may have different cases.
+
+    Raises:
+        EvaluationError: If the evaluations differ in anything else; all differences at once.
+    """
+    without_cases = [m for m, result in zip(models, results, strict=True) if result.shareable]
+    if without_cases:
+        raise EvaluationError(
+            f"Made with --shareable, so without the cases that a comparison needs: "
+            f"{shorten(without_cases)}. Compare the evaluations made without it."
+        )
+    baseline, first = results[0], models[0]
+    problems = []
+    case_sets = [set(rows["case"]) for rows in evaluated]
+    common = set.intersection(*case_sets)
+    for result, model, rows, cases in zip(
+        results[1:], models[1:], evaluated[1:], case_sets[1:], strict=True
+    ):
+        pair = f"'{first}' and '{model}'"
+        for what, ours, theirs in (
+            ("labels", baseline.labels, result.labels),
+            (
+                "metrics",
+                tuple(metric.column for metric in baseline.metrics),
+                tuple(metric.column for metric in result.metrics),
+            ),
+            ("attributes", baseline.attributes, result.attributes),
+        ):
+            if ours != theirs:
+                problems.append(
+                    f"{pair} have different {what}: {shorten(ours, 12)} against "
+                    f"{shorten(theirs, 12)}"
+                )
+        problems.extend(
+            f"{pair} were evaluated with different settings: {key} is "
+            f"{baseline.settings.get(key)!r} against {result.settings.get(key)!r}"
+            for key in MUST_AGREE
+            if baseline.settings.get(key) != result.settings.get(key)
+        )
+        alone, missing = case_sets[0] - cases, cases - case_sets[0]
+        if (alone or missing) and not common_cases:
+            problems.append(
+                f"{pair} have different cases: {len(alone)} only in the first "
+                f"({shorten(sorted(alone), 3) or 'none'}), {len(missing)} only in the second "
+                f"({shorten(sorted(missing), 3) or 'none'}); pass --common-cases to compare the "
+                f"{len(common)} that all have"
+            )
+        if not problems:
+            problems.extend(_row_problems(pair, evaluated[0], rows, common, baseline.attributes))
+    if not common:
+        problems.append(
+            f"no case has a prediction in all evaluations: {first} has cases like "
+            f"{shorten(sorted(case_sets[0]), 2) or 'none'}"
+        )
+    if problems:
+        raise EvaluationError(
+            "These evaluations cannot be compared:\n"
+            f"{shorten_lines(problems)}\n"
+            "Evaluate all models with the same references, table and options."
+        )
+    return sorted(common)
+
+
+def _row_problems(
+    pair: str,
+    ours: pd.DataFrame,
+    theirs: pd.DataFrame,
+    common: set[str],
+    attributes: Sequence[str],
+) -> list[str]:
+    problems = []
+    left, right = (
+        rows[rows["case"].isin(common)].set_index(["case", "label"]).sort_index()
+        for rows in (ours, theirs)
+    )
+    for column in ("patient", *attributes):
+        differing = sorted(
+            {key[0] for key in left.index[(left[column] != right[column]).to_numpy(dtype=bool)]}
+        )
+        if differing:
+            problems.append(
+                f"{pair}: the column '{column}' differs in {len(differing)} cases: "
+                f"{shorten(differing)}; were they evaluated with the same table?"
+            )
+    sizes = [
+        rows["reference_voxels"].to_numpy(dtype=float, na_value=np.nan) for rows in (left, right)
+    ]
+    # scores that were read from a table may come without sizes
+    same = (sizes[0] == sizes[1]) | (np.isnan(sizes[0]) & np.isnan(sizes[1]))
+    differing = sorted({key[0] for key in left.index[~same]})
+    if differing:
+        problems.append(
+            f"{pair}: the references differ in {len(differing)} cases: {shorten(differing)}"
+        )
+    return problems

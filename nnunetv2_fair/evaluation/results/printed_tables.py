@@ -1,0 +1,241 @@
+"""Everything an evaluation or a comparison found, as tables to print."""
+
+import math
+from collections.abc import Iterable
+
+from nnunetv2_fair.evaluation.results.comparison import Difference, ModelComparison
+from nnunetv2_fair.evaluation.results.discovery import Discovery
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Interval, MetricInfo
+from nnunetv2_fair.evaluation.results.text_table import TextTable
+
+_WHERE = ("Attribute", "Label", "Metric")
+
+
+def tables_of(result: EvaluationResult) -> tuple[TextTable, ...]:
+    """Return the tables of an evaluation.
+
+    Returns:
+        Groups, fairness measures, tests and pairs of groups; then the subgroups that were
+        discovered and the tables of a preset, where there are any.
+    """
+    found = [_groups(result), _gaps(result), _tests(result), _effects(result)]
+    if result.discovery is not None:
+        found.append(_subgroups(result.discovery, result.metric(result.discovery.metric)))
+    return (*found, *result.preset_tables)
+
+
+def comparison_tables_of(compared: ModelComparison) -> tuple[TextTable, ...]:
+    """Return the tables of a comparison: scores of every model, and differences."""
+    return (_models(compared), _model_gaps(compared), _differences(compared))
+
+
+def _groups(result: EvaluationResult) -> TextTable:
+    rows = []
+    for found in result.comparisons:
+        info = result.metric(found.metric)
+        for name, group in (*found.groups.items(), ("overall", found.overall)):
+            rows.append(
+                (
+                    found.attribute,
+                    found.label,
+                    _title(info),
+                    name,
+                    _count(group.n_patients),
+                    _count(group.n_cases),
+                    number(group.mean, info),
+                    _range(group.mean_interval, info),
+                    number(group.median, info),
+                    _range(group.median_interval, info),
+                    number(group.iqr, info),
+                    number(group.std, info),
+                )
+            )
+    interval = f"{result.settings.get('confidence', 0.95):.0%} interval"
+    return TextTable(
+        "groups",
+        f"{result.name}: groups",
+        (
+            *_WHERE, "Group", "Patients", "Cases", "Mean", f"Mean {interval}", "Median",
+            f"Median {interval}", "IQR", "SD",
+        ),
+        tuple(rows),
+    )  # fmt: skip
+
+
+def _gaps(result: EvaluationResult) -> TextTable:
+    rows = [
+        (
+            found.attribute,
+            found.label,
+            _title(result.metric(found.metric)),
+            gap.name,
+            " - ".join(gap.between) if gap.name == "fairness_gap" else "all",
+            number(gap.value, None),
+            _range(gap.interval, None),
+        )
+        for found in result.comparisons
+        for gap in found.gaps
+    ]
+    columns = (*_WHERE, "Measure", "Groups", "Value", "Interval")
+    return TextTable("gaps", f"{result.name}: fairness measures", columns, tuple(rows))
+
+
+def _tests(result: EvaluationResult) -> TextTable:
+    rows = [
+        (
+            found.attribute,
+            found.label,
+            _title(result.metric(found.metric)),
+            found.test.name,
+            "" if math.isnan(found.test.statistic) else f"{found.test.statistic:.6g}",
+            p_value(found.test.p_value),
+            p_value(found.test.corrected_p),
+            str(found.test.family_size),
+        )
+        for found in result.comparisons
+        if found.test is not None
+    ]
+    columns = (*_WHERE, "Test", "Statistic", "p", "p (Holm)", "Tests in family")
+    return TextTable("tests", f"{result.name}: tests of no difference", columns, tuple(rows))
+
+
+def _effects(result: EvaluationResult) -> TextTable:
+    rows = [
+        (
+            found.attribute,
+            found.label,
+            _title(result.metric(found.metric)),
+            *effect.between,
+            number(effect.cliffs_delta, None),
+            _range(effect.interval, None),
+            number(effect.detectable_gap, result.metric(found.metric)),
+        )
+        for found in result.comparisons
+        for effect in found.effects
+    ]
+    columns = (*_WHERE, "Reference", "Group", "Cliff's delta", "Interval", "Detectable gap")
+    return TextTable("pairs", f"{result.name}: pairs of groups", columns, tuple(rows))
+
+
+def _subgroups(found: Discovery, info: MetricInfo) -> TextTable:
+    rows = [
+        (
+            group.name,
+            str(group.n_patients),
+            str(group.n_cases),
+            number(group.mean, info),
+            number(group.divergence, info),
+            number(group.t, None),
+            p_value(group.p_value),
+            p_value(group.corrected_p),
+            ", ".join(f"{name} {number(v, info)}" for name, v in group.contributions.items()),
+        )
+        for group in found.subgroups
+    ]
+    correction = {"holm": "Holm", "fdr": "FDR"}[found.correction]
+    return TextTable(
+        "subgroups",
+        f"Subgroups that diverge in {_title(info)} of {found.label} (all: "
+        f"{number(found.overall, info)})",
+        (
+            "Subgroup", "Patients", "Cases", "Mean", "Divergence", "t", "p", f"p ({correction})",
+            "Contributions",
+        ),
+        tuple(rows),
+        (
+            f"{found.n_searched} subgroups with at least {found.min_support:.3g} of "
+            f"{found.n_units} units were searched and {found.n_tests} tested; "
+            f"{found.n_redundant} that say what a part of them says are left out.",
+        ),
+    )  # fmt: skip
+
+
+def _models(compared: ModelComparison) -> TextTable:
+    rows = []
+    for entry in compared.entries:
+        info = compared.metric(entry.metric)
+        where = (entry.attribute, entry.label, _title(info))
+        for model, scores in entry.per_model.items():
+            overall = (scores.overall_mean, scores.overall_interval)
+            rows.append((*where, model, "overall", *_both(overall, info)))
+            for name, mean in scores.group_means.items():
+                pair = (mean, scores.group_intervals[name])
+                rows.append((*where, model, name, *_both(pair, info)))
+    columns = (*_WHERE, "Model", "Group", "Mean", "Interval")
+    return TextTable("models", "Models: means", columns, tuple(rows))
+
+
+def _model_gaps(compared: ModelComparison) -> TextTable:
+    rows = [
+        (
+            entry.attribute,
+            entry.label,
+            _title(compared.metric(entry.metric)),
+            model,
+            name,
+            *_both(gap, None),
+        )
+        for entry in compared.entries
+        for model, scores in entry.per_model.items()
+        for name, gap in scores.gaps.items()
+    ]
+    columns = (*_WHERE, "Model", "Measure", "Value", "Interval")
+    return TextTable("model_gaps", "Models: fairness measures", columns, tuple(rows))
+
+
+def _differences(compared: ModelComparison) -> TextTable:
+    rows = []
+    for entry in compared.entries:
+        info = compared.metric(entry.metric)
+        where = (entry.attribute, entry.label, _title(info))
+        for model, found in entry.differences.items():
+            parts: Iterable[tuple[str, Difference]] = (
+                ("overall", found.overall),
+                *found.groups.items(),
+                ("worst group", found.worst_group),
+                *found.gaps.items(),
+            )
+            for name, part in parts:
+                rows.append(
+                    (
+                        *where,
+                        model,
+                        name,
+                        *_both((part.value, part.interval), None),
+                        p_value(part.p_value),
+                        p_value(part.corrected_p),
+                    )
+                )
+    columns = (*_WHERE, "Model", "What", "Difference", "Interval", "p", "p (Holm)")
+    return TextTable("differences", f"Differences to {compared.baseline}", columns, tuple(rows))
+
+
+def number(value: float, info: MetricInfo | None) -> str:
+    """Return four decimals, or three of a distance; empty if undefined."""
+    if math.isnan(value):
+        return ""
+    return f"{value:.{3 if info is not None and info.unit else 4}f}"
+
+
+def p_value(value: float | None) -> str:
+    """Return three significant digits; empty if there is no test."""
+    return "" if value is None or math.isnan(value) else f"{value:.3g}"
+
+
+def _count(count: int | None) -> str:
+    return "" if count is None else str(count)
+
+
+def _both(pair: tuple[float, Interval], info: MetricInfo | None) -> tuple[str, str]:
+    return number(pair[0], info), _range(pair[1], info)
+
+
+def _range(interval: Interval, info: MetricInfo | None) -> str:
+    if math.isnan(interval.low) or math.isnan(interval.high):
+        return ""
+    # in brackets, as spreadsheets take what begins with a minus for a formula
+    return f"[{number(interval.low, info)} to {number(interval.high, info)}]"
+
+
+def _title(info: MetricInfo) -> str:
+    return f"{info.title} ({info.unit})" if info.unit else info.title

@@ -1,0 +1,295 @@
+"""Scores per case that some other tool measured: a CSV file, or nnU-Net's ``summary.json``."""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from nnunetv2_fair.errors import EvaluationError, UsageError, shorten, shorten_lines
+from nnunetv2_fair.evaluation.masks.label_maps import mask_ending
+from nnunetv2_fair.evaluation.metrics.registry import METRICS
+from nnunetv2_fair.evaluation.results.evaluation import (
+    AVERAGE,
+    BOTH_EMPTY,
+    EMPTY_PREDICTION,
+    EMPTY_REFERENCE,
+    MISSING_PREDICTION,
+    MetricInfo,
+)
+from nnunetv2_fair.evaluation.spreadsheet import unprotected
+from nnunetv2_fair.subgroups.table import read_delimited
+
+#: Label of a table that has no column ``label``.
+ONLY_LABEL = "segmentation"
+
+_ALIASES: Mapping[str, str] = {"dsc": "dice", "jaccard": "iou", "hausdorff": "hd"}
+_UNITS = ("mm", "px")
+_ABOUT = ("case", "patient", "label", "flags", "reference_voxels", "prediction_voxels")
+_DIAGONALS = tuple(f"diagonal_{unit}" for unit in _UNITS)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores per case and label.
+
+    Attributes:
+        source: File they were read from.
+        sha256: Hash of its bytes.
+        rows: Columns ``case``, ``label``, ``flags``, ``reference_voxels``, ``prediction_voxels``
+            (missing where the file has none), the metrics' columns, and ``diagonal_<unit>`` where
+            the file has it. Every label has a row for every case.
+        metrics: How to read the metrics.
+        labels: Labels in the order of the file.
+        about_cases: One row per case: ``case``, perhaps ``patient``, and all further columns.
+        incomplete: Combinations of case and label that the file does not have.
+    """
+
+    source: Path
+    sha256: str
+    rows: pd.DataFrame
+    metrics: tuple[MetricInfo, ...]
+    labels: tuple[str, ...]
+    about_cases: pd.DataFrame
+    incomplete: int
+
+
+def read_scores_csv(
+    path: Path, further: Mapping[str, Literal["higher", "lower"]] | None = None
+) -> Scores:
+    """Read a table with a row per case, or per case and label.
+
+    Args:
+        path: CSV with the column ``case``, optionally ``label`` and ``patient``, and a column per
+            metric: named like the metrics of this package, with or without a unit (``dice``,
+            ``hd95_mm``), or in ``further``. All other columns describe the cases. An own
+            ``per_case.csv`` is read as well.
+        further: Other metric columns -> whether higher or lower values are better.
+
+    Raises:
+        EvaluationError: If the table is malformed; all problems at once.
+        UsageError: If ``further`` names columns that are not there.
+    """
+    frame = read_delimited(path)
+    frame = frame.rename(columns=unprotected).map(unprotected)
+    if "case" not in frame:
+        raise EvaluationError(
+            f"{path} has no column 'case' that names each case. Columns: "
+            f"{shorten(frame.columns, 20)}. Rename the column that holds the names."
+        )
+    chosen = _metric_columns(list(frame.columns), further or {}, path)
+    if "label" not in frame:
+        frame["label"] = ONLY_LABEL
+    # the index counts from 0, and the first row is line 2 of the file
+    frame = frame[frame["label"] != AVERAGE]
+    numbers = [*(info.column for info in chosen.values()), *_DIAGONALS]
+    numbers += ["reference_voxels", "prediction_voxels"]
+    frame = frame.rename(columns={column: info.column for column, info in chosen.items()})
+    problems = _row_problems(frame, [column for column in numbers if column in frame])
+    infos = tuple(chosen.values())
+    problems += _range_problems(frame, infos) if not problems else []
+    if problems:
+        raise EvaluationError(f"{path} cannot be used:\n{shorten_lines(problems)}")
+    for column in numbers:
+        if column in frame:
+            frame[column] = frame[column].map(_number)
+    about = [c for c in frame.columns if c not in (*numbers, *_ABOUT) or c in ("case", "patient")]
+    described = frame[about].drop_duplicates()
+    repeated = described["case"][described["case"].duplicated()].unique()
+    if len(repeated):
+        raise EvaluationError(
+            f"{path}: the rows of {len(repeated)} cases differ in what should be the same for all "
+            f"labels of a case ({shorten(about[1:], 8)}): {shorten(repeated)}. Correct the rows, "
+            "or name columns that are metrics with --score."
+        )
+    return _scores(path, frame, infos, described)
+
+
+def read_nnunet_summary(path: Path) -> Scores:
+    """Read nnU-Net's ``summary.json``: Dice and IoU of every case and label.
+
+    Raises:
+        EvaluationError: If the file is no such summary.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        entries = content["metric_per_case"]
+        records = [
+            _nnunet_record(entry, label, values)
+            for entry in entries
+            for label, values in entry["metrics"].items()
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EvaluationError(
+            f"{path} is no summary.json of nnU-Net ({error!r}): expected 'metric_per_case' with a "
+            "prediction_file and metrics per label. nnUNetv2_evaluate_folder writes one; an own "
+            "per-case table is read with --from-csv."
+        ) from error
+    if not records:
+        raise EvaluationError(f"{path} has no cases under 'metric_per_case'. Evaluate again.")
+    frame = pd.DataFrame.from_records(records)
+    doubled = frame[frame.duplicated(["case", "label"])]["case"].unique()
+    if len(doubled):
+        raise EvaluationError(
+            f"{path} has {len(doubled)} cases more than once: {shorten(doubled)}. Files in "
+            "different folders have the same name; evaluate one folder at a time."
+        )
+    infos = tuple(_info(name, name, "", path) for name in ("dice", "iou"))
+    return _scores(path, frame, infos, frame[["case"]].drop_duplicates())
+
+
+def _nnunet_record(entry: Mapping[str, Any], label: str, values: Mapping[str, Any]) -> dict:
+    name = Path(str(entry["prediction_file"])).name
+    in_reference, in_prediction = int(values["n_ref"]), int(values["n_pred"])
+    return {
+        "case": name.removesuffix(mask_ending(Path(name)) or ""),
+        "label": label,
+        "dice": float(values["Dice"]),
+        "iou": float(values["IoU"]),
+        "reference_voxels": in_reference,
+        "prediction_voxels": in_prediction,
+    }
+
+
+def _metric_columns(
+    columns: Sequence[str], further: Mapping[str, Literal["higher", "lower"]], path: Path
+) -> dict[str, MetricInfo]:
+    absent = [name for name in further if name not in columns]
+    if absent:
+        raise UsageError(
+            f"--score names columns that {path} does not have: {shorten(absent)}. Columns: "
+            f"{shorten(columns, 20)}."
+        )
+    found: dict[str, MetricInfo] = {}
+    for column in columns:
+        if column in further:
+            better = further[column]
+            found[column] = MetricInfo(column, column, "", better, _source_text(column, path))
+            continue
+        stem, _, unit = column.lower().rpartition("_")
+        name, unit = (stem, unit) if unit in _UNITS else (column.lower(), "")
+        name = _ALIASES.get(name, name)
+        if name in METRICS and column not in _ABOUT:
+            found[column] = _info(name, column, unit, path)
+    names = [info.column for info in found.values()]
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise EvaluationError(
+            f"{path} has more than one column for {shorten(doubled)}. Remove all but one."
+        )
+    if not found:
+        raise EvaluationError(
+            f"{path} has no column that is known as a metric ({', '.join(METRICS)}). Columns: "
+            f"{shorten(columns, 20)}. Say which ones are metrics: --score NAME=higher or lower."
+        )
+    return found
+
+
+def _info(name: str, column: str, unit: str, path: Path) -> MetricInfo:
+    known = METRICS[name]
+    return MetricInfo(
+        name, known.title, unit, known.better, _source_text(column, path), known.one_minus_is_error
+    )
+
+
+def _source_text(column: str, path: Path) -> str:
+    return f"As the column '{column}' of {path.name} has it; not measured here."
+
+
+def _row_problems(frame: pd.DataFrame, numbers: Iterable[str]) -> list[str]:
+    problems = []
+    if not len(frame):
+        problems.append("there are no rows below the header")
+    seen: dict[tuple[str, str], int] = {}
+    for line, case, label in zip(frame.index + 2, frame["case"], frame["label"], strict=True):
+        key = (case, label)
+        if not case or not label:
+            problems.append(f"line {line}: the {'case' if not case else 'label'} is empty")
+        elif key in seen:
+            problems.append(
+                f"line {line}: case '{case}' with label '{label}' already stands in line "
+                f"{seen[key]}"
+            )
+        seen.setdefault(key, line)
+    for column in numbers:
+        for line, case, cell in zip(frame.index + 2, frame["case"], frame[column], strict=True):
+            if not _is_number(cell):
+                problems.append(
+                    f"line {line}, case '{case}': {column} is '{cell}', expected a number (empty "
+                    "or nan: undefined)"
+                )
+    return problems
+
+
+def _range_problems(frame: pd.DataFrame, infos: Sequence[MetricInfo]) -> list[str]:
+    problems = []
+    for info in infos:
+        if info.one_minus_is_error:
+            values = frame[info.column].map(_number)
+            outside = frame["case"][(values < 0) | (values > 1)]
+            if len(outside):
+                problems.append(
+                    f"{info.column} lies outside 0..1 in {len(outside)} rows: "
+                    f"{shorten(outside)}; divide per cent by 100"
+                )
+    return problems
+
+
+def _scores(
+    path: Path, frame: pd.DataFrame, infos: tuple[MetricInfo, ...], about: pd.DataFrame
+) -> Scores:
+    cases = sorted(frame["case"].unique())
+    labels = list(dict.fromkeys(frame["label"]))
+    wanted = pd.MultiIndex.from_product([cases, labels], names=["case", "label"])
+    rows = frame.set_index(["case", "label"])
+    present = wanted.isin(rows.index)
+    rows = rows.reindex(wanted).reset_index()
+    for column in ("reference_voxels", "prediction_voxels"):
+        counts = rows[column] if column in rows else pd.Series(math.nan, index=rows.index)
+        rows[column] = counts.round().astype("Int64")
+    rows["flags"] = [
+        _flag(*pair)
+        for pair in zip(rows["reference_voxels"], rows["prediction_voxels"], strict=True)
+    ]
+    if "flags" in frame and not frame.empty:
+        given = frame.set_index(["case", "label"])["flags"].reindex(wanted).to_numpy()
+        rows["flags"] = [
+            old if isinstance(old, str) and MISSING_PREDICTION in old else new
+            for old, new in zip(given, rows["flags"], strict=True)
+        ]
+    diagonals = [f"diagonal_{unit}" for unit in _UNITS if any(info.unit == unit for info in infos)]
+    for column in diagonals:
+        # without diagonals nothing can be replaced by them
+        rows[column] = (
+            rows.groupby("case")[column].transform("first") if column in rows else math.nan
+        )
+    kept = ["case", "label", *(info.column for info in infos), *diagonals]
+    rows = rows[[*kept, "reference_voxels", "prediction_voxels", "flags"]]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Scores(path, digest, rows, infos, tuple(labels), about, int((~present).sum()))
+
+
+def _flag(reference: Any, prediction: Any) -> str:
+    if pd.isna(reference) or pd.isna(prediction):
+        return ""
+    if not reference and not prediction:
+        return BOTH_EMPTY
+    if not prediction:
+        return EMPTY_PREDICTION
+    return "" if reference else EMPTY_REFERENCE
+
+
+def _number(cell: str) -> float:
+    return float(cell) if cell.strip() else math.nan
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        _number(cell)
+    except ValueError:
+        return False
+    return True

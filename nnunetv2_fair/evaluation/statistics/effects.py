@@ -1,0 +1,115 @@
+"""Effect sizes, what a test could have seen, and the correction for testing often."""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from scipy.special import stdtrit
+from scipy.stats import rankdata
+from statsmodels.stats.multitest import multipletests
+
+from nnunetv2_fair.evaluation.results.evaluation import Comparison
+
+#: Probability with which a detectable gap is shown.
+POWER = 0.8
+
+
+def cliffs_delta(first: np.ndarray, second: np.ndarray) -> float:
+    """Return P(first > second) - P(first < second) over all pairs of values.
+
+    Args:
+        first: (n,) values, infinity allowed.
+        second: (m,) values.
+
+    Returns:
+        In -1..1: 1 if every value of ``first`` is the larger one; NaN if one is empty.
+
+    Source: Cliff, Dominance statistics, Psychological Bulletin 1993.
+    """
+    if not first.size or not second.size:
+        return math.nan
+    ranks = rankdata(np.concatenate([first, second]))[: first.size]
+    wins = ranks.sum() - first.size * (first.size + 1) / 2
+    return float(2 * wins / (first.size * second.size) - 1)
+
+
+def detectable_gap(first: np.ndarray, second: np.ndarray, confidence: float = 0.95) -> float:
+    """Return the smallest difference of means that is shown with 80% probability.
+
+    Of a two-sided Welch test at the level 1 - confidence, for groups of these sizes and spreads:
+    ``(t_(1 - level / 2) + t_0.8) * sqrt(s1^2 / n1 + s2^2 / n2)`` with Welch's degrees of freedom.
+
+    Args:
+        first: (n,) values.
+        second: (m,) values.
+        confidence: 1 minus the level of the test.
+
+    Returns:
+        In the unit of the values; NaN if a group has fewer than two values, one is infinite, or
+        no value differs from another.
+
+    Source: Cohen, Statistical power analysis for the behavioral sciences, 1988, chapter 2.
+    """
+    if first.size < 2 or second.size < 2:
+        return math.nan
+    pooled = np.concatenate([first, second])
+    if not np.isfinite(pooled).all():
+        return math.nan
+    errors = np.array([first.var(ddof=1) / first.size, second.var(ddof=1) / second.size])
+    if not errors.sum() > 0:
+        return math.nan
+    share = errors / errors.sum()
+    freedom = 1 / (share**2 / np.array([first.size - 1, second.size - 1])).sum()
+    quantiles = stdtrit(freedom, [(1 + confidence) / 2, POWER])
+    return float(quantiles.sum() * math.sqrt(errors.sum()))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected by Holm's method; NaN stays NaN and does not count.
+
+    Source: Holm, A simple sequentially rejective multiple test procedure, 1979.
+    """
+    values = np.asarray(p_values, dtype=float)
+    tested = ~np.isnan(values)
+    if tested.any():
+        values[tested] = multipletests(values[tested], method="holm")[1]
+    return [float(value) for value in values]
+
+
+def correct_tests(comparisons: Iterable[Comparison]) -> tuple[Comparison, ...]:
+    """Correct the tests of group differences for their number.
+
+    A family is all tests by the same metric: those of every attribute and label. Metrics are
+    views of the same masks, and their tests rise and fall together; whoever looks for the metric
+    that shows a difference needs a stricter correction.
+    """
+    made = list(comparisons)
+    families: dict[str, list[int]] = {}
+    for index, comparison in enumerate(made):
+        if comparison.test is not None:
+            families.setdefault(comparison.metric, []).append(index)
+    for family in families.values():
+        tests = {index: test for index in family if (test := made[index].test) is not None}
+        corrected = holm([test.p_value for test in tests.values()])
+        for (index, test), p_value in zip(tests.items(), corrected, strict=True):
+            made[index] = dataclasses.replace(
+                made[index],
+                test=dataclasses.replace(test, corrected_p=p_value, family_size=len(family)),
+            )
+    return tuple(made)
+
+
+def definitions(confidence: float) -> Mapping[str, str]:
+    """Return what effect sizes and corrected p-values are, in words."""
+    return {
+        "corrected_p": "p-value corrected by Holm's method over all tests by the same metric "
+        "(every attribute and label): if no groups differ at all, the chance that any of these "
+        f"corrected values is below {1 - confidence:.2g} is at most {1 - confidence:.2g}.",
+        "cliffs_delta": "Cliff's delta: the share of pairs, one patient or case of each group, in "
+        "which the reference group has the higher value, minus the share in which it has the "
+        "lower one; 0 is no difference, 1 and -1 are complete separation.",
+        "detectable_gap": "Smallest difference of the two groups' means that a two-sided Welch "
+        f"test at the level {1 - confidence:.2g} would show with {POWER:.0%} probability, given "
+        "the groups' sizes and spreads. A smaller true difference will usually stay unseen.",
+    }

@@ -1,0 +1,250 @@
+"""Group statistics and fairness measures of the data and of its resamples."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnunetv2_fair.evaluation.results.evaluation import Interval
+from nnunetv2_fair.evaluation.statistics import gaps
+from nnunetv2_fair.evaluation.statistics.intervals import (
+    NO_INTERVAL,
+    Sources,
+    expanded_interval,
+    mean_interval,
+    scaled_interval,
+    spread_interval,
+)
+from nnunetv2_fair.evaluation.statistics.resampling import Replicates, Units
+
+
+@dataclass(frozen=True)
+class Summaries:
+    """Means and medians, of the data or of many resamples at once.
+
+    Attributes:
+        means: (..., groups); NaN for groups without units.
+        medians: (..., groups).
+        overall_mean: (...).
+        overall_median: (...).
+    """
+
+    means: np.ndarray
+    medians: np.ndarray
+    overall_mean: np.ndarray
+    overall_median: np.ndarray
+
+
+@dataclass(frozen=True)
+class GapKey:
+    """Which fairness measure, between which groups."""
+
+    name: str
+    between: tuple[str, ...]
+
+
+def _log_errors(scores: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore"):
+        return np.log(1.0 - scores)
+
+
+_Measure = Callable[[Summaries, list[int]], np.ndarray]
+
+#: Fairness measures over all groups: name -> (only for errors, function of summaries and groups).
+_MEASURES: Mapping[str, tuple[bool, _Measure]] = {
+    "ser": (True, lambda s, g: gaps.skewed_error_ratio_along(s.medians[..., g])),
+    "delta": (False, lambda s, g: gaps.max_min_gap_along(s.means[..., g])),
+    "std": (False, lambda s, g: gaps.group_std_along(s.means[..., g])),
+    "skew": (True, lambda s, g: gaps.skewed_error_ratio_along(s.means[..., g])),
+    "es_std": (
+        True,
+        lambda s, g: gaps.equity_scaled_along(s.overall_mean, s.means[..., g], "std"),
+    ),
+    "es_absolute": (
+        True,
+        lambda s, g: gaps.equity_scaled_along(s.overall_mean, s.means[..., g], "absolute"),
+    ),
+}
+
+_Spread = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+#: Those that measure the spread over groups: name -> (group values, spread of (..., groups)
+#: values around (...) overall values, whether the measure is the exponential of the spread).
+_SPREADS: Mapping[str, tuple[_Measure, _Spread, bool]] = {
+    "ser": (lambda s, g: _log_errors(s.medians[..., g]), lambda v, _: _range(v), True),
+    "delta": (lambda s, g: s.means[..., g], lambda v, _: _range(v), False),
+    "std": (lambda s, g: s.means[..., g], lambda v, _: gaps.group_std_along(v), False),
+    "skew": (lambda s, g: _log_errors(s.means[..., g]), lambda v, _: _range(v), True),
+}
+
+#: The spread that an overall score is scaled down by.
+_SCALED: Mapping[str, _Spread] = {
+    "es_std": lambda v, _: gaps.group_std_along(v),
+    "es_absolute": lambda v, overall: np.abs(overall[..., None] - v).sum(axis=-1),
+}
+
+
+def _range(values: np.ndarray) -> np.ndarray:
+    return gaps.max_min_gap_along(values)
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """One model's statistics with their intervals.
+
+    Attributes:
+        names: Names of all groups.
+        enough: Groups that are large enough for fairness measures.
+        reference: Group that fairness gaps are measured from; None if no group is large enough.
+        error_measures: Whether 1 minus the metric is an error rate: adds SER, SKEW and equity
+            scaling.
+        data: Summaries of the data.
+        drawn: Summaries of the resamples, along the first axis.
+        samples: Values of each group's units.
+        overall: (units,) values.
+        confidence: Coverage of the intervals.
+    """
+
+    names: Sequence[str]
+    enough: list[int]
+    reference: int | None
+    error_measures: bool
+    data: Summaries
+    drawn: Summaries
+    samples: Sequence[np.ndarray]
+    overall: np.ndarray
+    confidence: float
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """(groups,) units of each group."""
+        return np.array([sample.size for sample in self.samples])
+
+    @classmethod
+    def of(
+        cls,
+        units: Units,
+        replicates: Replicates,
+        model: int,
+        *,
+        names: Sequence[str],
+        enough: list[int],
+        reference: int | None,
+        error_measures: bool,
+        confidence: float,
+    ) -> "Estimates":
+        """Summarise one model's units."""
+        groups = [units.of_group(index, model) for index in range(len(names))]
+        overall = units.overall[model]
+        data = Summaries(
+            np.array([values.mean() if values.size else math.nan for values in groups]),
+            np.array([np.median(values) if values.size else math.nan for values in groups]),
+            np.asarray(overall.mean() if overall.size else math.nan),
+            np.asarray(np.median(overall) if overall.size else math.nan),
+        )
+        drawn = Summaries(
+            replicates.means[:, model],
+            replicates.medians[:, model],
+            replicates.overall_mean[:, model],
+            replicates.overall_median[:, model],
+        )
+        return cls(
+            names, enough, reference, error_measures, data, drawn, groups, overall, confidence
+        )
+
+    def mean_interval(self, group: int) -> Interval:
+        """Interval of a group's mean."""
+        draws, sources = self.drawn.means[:, group], self._sources(self.drawn.means, [group])
+        return mean_interval(draws, self.samples[group], self.confidence, sources)
+
+    def median_interval(self, group: int) -> Interval:
+        """Interval of a group's median."""
+        sources = self._sources(self.drawn.medians, [group])
+        return expanded_interval(self.drawn.medians[:, group], self.confidence, sources)
+
+    @property
+    def overall_mean_interval(self) -> Interval:
+        """Interval of the mean of all units."""
+        sources = Sources(np.ones(1), np.array([self.overall.size]))
+        return mean_interval(self.drawn.overall_mean, self.overall, self.confidence, sources)
+
+    @property
+    def overall_median_interval(self) -> Interval:
+        """Interval of the median of all units."""
+        sources = Sources(np.ones(1), np.array([self.overall.size]), of_means=False)
+        return expanded_interval(self.drawn.overall_median, self.confidence, sources)
+
+    def gaps(self) -> dict[GapKey, tuple[float, Interval]]:
+        """Return every fairness measure with its interval."""
+        values = self.gap_values(self.data)
+        draws = self.gap_values(self.drawn)
+        return {
+            key: (float(value), self._gap_interval(key, float(value), draws[key]))
+            for key, value in values.items()
+        }
+
+    def gap_values(self, summaries: Summaries) -> dict[GapKey, np.ndarray]:
+        """Compute every fairness measure of the data or of the resamples.
+
+        Returns:
+            Measure -> (...) values; NaN throughout if fewer than two groups are large enough.
+        """
+        found: dict[GapKey, np.ndarray] = {}
+        undefined = np.full(summaries.overall_mean.shape, np.nan)
+        comparable = len(self.enough) >= 2
+        between = tuple(self.names[index] for index in self.enough)
+        if comparable and self.reference is not None:
+            for other in self.enough:
+                if other != self.reference:
+                    key = GapKey("fairness_gap", (self.names[self.reference], self.names[other]))
+                    medians = summaries.medians
+                    with np.errstate(invalid="ignore"):
+                        found[key] = medians[..., self.reference] - medians[..., other]
+        else:
+            found[GapKey("fairness_gap", between)] = undefined
+        for name, (only_errors, function) in _MEASURES.items():
+            if self.error_measures or not only_errors:
+                value = function(summaries, self.enough) if comparable else undefined
+                found[GapKey(name, between)] = value
+        return found
+
+    def _gap_interval(self, key: GapKey, value: float, draws: np.ndarray) -> Interval:
+        if len(self.enough) < 2 or not draws.size:
+            return NO_INTERVAL
+        confidence = self.confidence
+        if key.name == "fairness_gap":
+            pair = [self.names.index(name) for name in key.between]
+            return expanded_interval(draws, confidence, self._sources(self.drawn.medians, pair))
+        source = self.drawn.medians if key.name == "ser" else self.drawn.means
+        sources = self._sources(source, self.enough)
+        if not math.isfinite(value) or (key.name in _SCALED and value <= 0):
+            return expanded_interval(draws, confidence, sources)
+        if key.name in _SCALED:
+            away = self.drawn.means[:, self.enough] - self.data.means[self.enough]
+            overall = self.drawn.overall_mean - self.data.overall_mean
+            with np.errstate(divide="ignore"):
+                ratio = np.log(self.drawn.overall_mean) - np.log(self.data.overall_mean)
+            deviations = _SCALED[key.name](away, overall)
+            return scaled_interval(value, ratio, deviations, confidence, sources)
+        values, spread, exponential = _SPREADS[key.name]
+        with np.errstate(invalid="ignore"):
+            away = values(self.drawn, self.enough) - values(self.data, self.enough)
+            # a resample without any error is infinitely far away
+            deviations = np.nan_to_num(
+                spread(away, self.drawn.overall_mean), nan=np.inf, posinf=np.inf
+            )
+        start = math.log(value) if exponential else value
+        found = spread_interval(start, deviations, confidence, sources)
+        return Interval(_exp(found.low), _exp(found.high)) if exponential else found
+
+    def _sources(self, source: np.ndarray, groups: list[int]) -> Sources:
+        if not len(source):
+            return Sources(np.ones(len(groups)), self.sizes[groups])
+        with np.errstate(invalid="ignore"):  # infinite values have no variance
+            variances = source[:, groups].var(axis=0)
+        return Sources(variances, self.sizes[groups], of_means=source is self.drawn.means)
+
+
+def _exp(value: float) -> float:
+    return math.exp(value) if value < 700 else math.inf

@@ -1,0 +1,305 @@
+"""Statistics per group, fairness measures with intervals, and tests of no difference."""
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import scipy.stats
+
+from nnunetv2_fair.evaluation.results.evaluation import (
+    Comparison,
+    Gap,
+    GroupStatistics,
+    GroupTest,
+    Interval,
+    PairEffect,
+)
+from nnunetv2_fair.evaluation.statistics import effects
+from nnunetv2_fair.evaluation.statistics.estimates import Estimates
+from nnunetv2_fair.evaluation.statistics.intervals import NO_INTERVAL, Sources, expanded_interval
+from nnunetv2_fair.evaluation.statistics.resampling import Units, bootstrap, quantile
+
+Unit = Literal["patient", "case"]
+
+
+@dataclass(frozen=True)
+class StatisticsSettings:
+    """How cases are aggregated.
+
+    Attributes:
+        unit: ``patient``: a patient's value is the mean over that patient's cases in the group;
+            ``case``: every case counts by itself, as in most papers.
+        min_patients: Groups with fewer patients enter no gap and no test.
+        n_bootstrap: Number of bootstrap resamples; 0 gives no intervals.
+        confidence: Coverage of the intervals.
+        seed: Seed of the bootstrap.
+    """
+
+    unit: Unit = "patient"
+    min_patients: int = 5
+    n_bootstrap: int = 2000
+    confidence: float = 0.95
+    seed: int = 0
+
+    def generator(self, *what: str) -> np.random.Generator:
+        """Return the random numbers of one comparison; they depend on no other comparison."""
+        return np.random.default_rng([self.seed, zlib.crc32("|".join(what).encode())])
+
+
+@dataclass(frozen=True)
+class Observations:
+    """One metric of one label: one entry per case of known group.
+
+    Attributes:
+        values: Values per case; NaN where undefined.
+        replaced: Whether an infinite distance was replaced.
+        patients: Patient of each case.
+        groups: Index of each case's group.
+        names: Names of all groups, also of those without cases.
+    """
+
+    values: np.ndarray
+    replaced: np.ndarray
+    patients: np.ndarray
+    groups: np.ndarray
+    names: tuple[str, ...]
+
+
+def compare_groups(
+    observations: Observations,
+    *,
+    attribute: str,
+    metric: str,
+    label: str,
+    reference: str | None,
+    error_measures: bool,
+    settings: StatisticsSettings,
+) -> Comparison:
+    """Compare the groups by one metric.
+
+    Args:
+        observations: The values.
+        attribute: Attribute expression, for the result.
+        metric: Name of the metric, for the result.
+        label: Label, for the result.
+        reference: Group that fairness gaps are measured from; the group with most patients
+            (among those large enough) if None or too small.
+        error_measures: Whether 1 minus the metric is an error rate: adds SER, SKEW and equity
+            scaling.
+        settings: How to aggregate.
+    """
+    names = observations.names
+    defined = ~np.isnan(observations.values)
+    units = units_of(observations, defined, settings.unit)
+    patients = patients_per_group(observations, defined)
+    left_out = too_small(names, observations, patients, settings.min_patients)
+    enough = [index for index, name in enumerate(names) if name not in left_out]
+    sizeable = max(2, settings.min_patients)
+
+    measured_from = reference_index(names, enough, patients, reference)
+    pairs = [
+        (measured_from, other)
+        for other in enough
+        if measured_from is not None and other != measured_from
+    ]
+    replicates = bootstrap(
+        units, settings.n_bootstrap, settings.generator(attribute, metric, label), pairs
+    )
+    estimates = Estimates.of(
+        units,
+        replicates,
+        0,
+        names=names,
+        enough=enough,
+        reference=measured_from,
+        error_measures=error_measures,
+        confidence=settings.confidence,
+    )
+    groups = {
+        name: _statistics(
+            observations,
+            observations.groups == index,
+            units.of_group(index),
+            (estimates.mean_interval(index), estimates.median_interval(index))
+            if patients[index] >= sizeable
+            else (NO_INTERVAL, NO_INTERVAL),
+        )
+        for index, name in enumerate(names)
+    }
+    large = len(set(observations.patients[defined])) >= sizeable
+    overall = _statistics(
+        observations,
+        np.ones(len(defined), dtype=bool),
+        units.overall[0],
+        (estimates.overall_mean_interval, estimates.overall_median_interval)
+        if large
+        else (NO_INTERVAL, NO_INTERVAL),
+    )
+    return Comparison(
+        attribute=attribute,
+        metric=metric,
+        label=label,
+        overall=overall,
+        groups=groups,
+        left_out=left_out,
+        gaps=tuple(
+            Gap(key.name, value, found, key.between)
+            for key, (value, found) in estimates.gaps().items()
+        ),
+        test=group_test([units.of_group(index) for index in enough]),
+        effects=tuple(
+            _effect(units, pair, replicates.dominance[:, column], names, settings.confidence)
+            for column, pair in enumerate(pairs)
+        ),
+    )
+
+
+def _effect(
+    units: Units,
+    pair: tuple[int, int],
+    draws: np.ndarray,
+    names: Sequence[str],
+    confidence: float,
+) -> PairEffect:
+    first, second = (units.of_group(index) for index in pair)
+    sizes = np.array([first.size, second.size])
+    return PairEffect(
+        between=(names[pair[0]], names[pair[1]]),
+        cliffs_delta=effects.cliffs_delta(first, second),
+        interval=expanded_interval(draws, confidence, Sources(1 / sizes, sizes)),
+        detectable_gap=effects.detectable_gap(first, second, confidence),
+    )
+
+
+def units_of(observations: Observations, defined: np.ndarray, unit: Unit) -> Units:
+    """Average the defined values over each unit's cases."""
+    names = observations.patients if unit == "patient" else np.arange(len(defined)).astype(str)
+    return Units.from_cases(
+        observations.values[None, defined],
+        names[defined],
+        observations.groups[defined],
+        len(observations.names),
+    )
+
+
+def patients_per_group(observations: Observations, defined: np.ndarray) -> list[int]:
+    """Return how many patients of each group have a defined value."""
+    return [
+        len(set(observations.patients[defined & (observations.groups == index)]))
+        for index in range(len(observations.names))
+    ]
+
+
+def too_small(
+    names: Sequence[str], observations: Observations, patients: Sequence[int], min_patients: int
+) -> dict[str, str]:
+    """Return the groups that enter no gap and no test, with the reason."""
+    reasons = {}
+    for index, (name, count) in enumerate(zip(names, patients, strict=True)):
+        if not (observations.groups == index).any():
+            reasons[name] = "no cases"
+        elif count == 0:
+            reasons[name] = "no case has a defined value"
+        elif count < min_patients:
+            word = "patient" if count == 1 else "patients"
+            reasons[name] = f"{count} {word} with a value, fewer than {min_patients}"
+    return reasons
+
+
+def reference_index(
+    names: Sequence[str], enough: Sequence[int], patients: Sequence[int], reference: str | None
+) -> int | None:
+    """Return the group that fairness gaps are measured from; None if no group is large enough."""
+    if reference is not None and reference in names and names.index(reference) in enough:
+        return names.index(reference)
+    return max(enough, key=lambda index: patients[index], default=None)
+
+
+def _statistics(
+    observations: Observations,
+    chosen: np.ndarray,
+    values: np.ndarray,
+    intervals: tuple[Interval, Interval],
+) -> GroupStatistics:
+    with np.errstate(invalid="ignore"):  # infinite distances have no standard deviation
+        std = float(values.std(ddof=1)) if values.size > 1 else math.nan
+    return GroupStatistics(
+        n_cases=int(chosen.sum()),
+        n_patients=len(set(observations.patients[chosen])),
+        n_undefined=int(np.isnan(observations.values[chosen]).sum()),
+        n_replaced=int(observations.replaced[chosen].sum()),
+        mean=float(values.mean()) if values.size else math.nan,
+        median=float(np.median(values)) if values.size else math.nan,
+        q1=quantile(values, 0.25),
+        q3=quantile(values, 0.75),
+        std=std,
+        mean_interval=intervals[0],
+        median_interval=intervals[1],
+    )
+
+
+def group_test(samples: Sequence[np.ndarray]) -> GroupTest | None:
+    """Test two-sidedly whether the groups' values come from one distribution.
+
+    Args:
+        samples: One array of unit values per group.
+
+    Returns:
+        Mann-Whitney U for two groups, Kruskal-Wallis for more, None for fewer. If all values are
+        equal there is nothing to tell apart and p is 1.
+    """
+    if len(samples) < 2:
+        return None
+    pooled = np.concatenate(samples)
+    identical = bool((pooled == pooled[0]).all())
+    if len(samples) == 2:
+        first, second = samples
+        if identical:
+            return GroupTest("Mann-Whitney U", first.size * second.size / 2, 1.0)
+        u = scipy.stats.mannwhitneyu(first, second, alternative="two-sided")
+        return GroupTest("Mann-Whitney U", float(u.statistic), float(u.pvalue))
+    if identical:
+        return GroupTest("Kruskal-Wallis", 0.0, 1.0)
+    h = scipy.stats.kruskal(*samples)
+    return GroupTest("Kruskal-Wallis", float(h.statistic), float(h.pvalue))
+
+
+def definitions(settings: StatisticsSettings) -> dict[str, str]:
+    """Return what every statistic and fairness measure is, in words."""
+    unit = (
+        "One value per patient: the mean over the patient's cases in that group."
+        if settings.unit == "patient"
+        else "One value per case, even if several cases come from one patient."
+    )
+    return {
+        "unit": unit,
+        "mean": "Average over the units of a group.",
+        "median": "Half of the units of a group lie below it, half above.",
+        "iqr": "Interquartile range: from the value that a quarter of the units lie below to the "
+        "value that a quarter lie above.",
+        "std_within": "Sample standard deviation over the units of one group.",
+        "interval": f"{settings.confidence:.0%} bootstrap interval, widened for small groups (BCa "
+        f"for means, percentiles otherwise): {settings.n_bootstrap} resamples of whole "
+        f"{settings.unit}s within each group. None is given for groups of fewer than "
+        f"{max(2, settings.min_patients)} patients.",
+        "fairness_gap": "Median of the reference group minus median of the other group; 0 is "
+        "equal, a positive value means that the reference group's values are higher.",
+        "ser": "Skewed error ratio: the largest group error divided by the smallest, where a "
+        "group's error is 1 minus its median; 1 is equal.",
+        "delta": "Largest group mean minus smallest group mean; 0 is equal.",
+        "std": "Sample standard deviation over the groups' means; 0 is equal.",
+        "skew": "As SER, but with means instead of medians; 1 is equal.",
+        "es_std": "Equity-scaled score: the overall mean divided by 1 plus the sample standard "
+        "deviation over the groups' means (FairDiff's form); at most the overall mean, higher "
+        "is better.",
+        "es_absolute": "Equity-scaled score: the overall mean divided by 1 plus the sum of the "
+        "absolute differences between the overall mean and the groups' means (FairSeg's form); "
+        "at most the overall mean, higher is better.",
+        "test": "Two-sided test of no difference between the groups over the units: Mann-Whitney "
+        "U for two groups, Kruskal-Wallis for more.",
+        "overall": "All evaluated cases whose group is known, also those of small groups.",
+        **effects.definitions(settings.confidence),
+    }

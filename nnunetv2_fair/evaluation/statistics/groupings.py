@@ -1,0 +1,115 @@
+"""Groups of an evaluation: which ones there are, and who is in none of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from nnunetv2_fair.errors import EvaluationError, UsageError, shorten
+from nnunetv2_fair.evaluation.metrics.registry import METRICS
+from nnunetv2_fair.evaluation.results.evaluation import Comparison, Exclusion
+from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary
+from nnunetv2_fair.subgroups.groups import Grouping, group_cases
+from nnunetv2_fair.subgroups.table import DemographicsTable
+
+#: How exclusions name those whose group is not known.
+UNKNOWN = "unknown"
+
+_COLUMNS = ("label", "reference_voxels", "prediction_voxels", "flags", "diagonal_mm", "diagonal_px")
+
+
+def make_groupings(table: DemographicsTable, attributes: Sequence[str]) -> tuple[Grouping, ...]:
+    """Return the groups of every attribute expression, each once.
+
+    Args:
+        table: Demographics.
+        attributes: Attribute expressions; the table's default one if empty.
+
+    Raises:
+        EvaluationError: If an attribute has no groups or the name of a column of results.
+        DemographicsError: If an expression is wrong.
+    """
+    made = [group_cases(table, expression) for expression in (attributes or [""])]
+    reserved = {*_COLUMNS, *METRICS, *(f"{m}_{u}" for m in METRICS for u in ("mm", "px"))}
+    for grouping in made:
+        if grouping.expression in reserved:
+            raise EvaluationError(
+                f"{table.source}: the attribute '{grouping.expression}' has the name of a column "
+                "of per_case.csv. Rename it in the table and in its dictionary."
+            )
+        if not grouping.names:
+            raise EvaluationError(
+                f"{table.source}: no case has a value of '{grouping.expression}', so there are no "
+                "groups to compare. Fill the column or evaluate by another attribute: "
+                f"{shorten(table.schema.attributes, 12)}."
+            )
+    unique = {grouping.expression: grouping for grouping in made}
+    return tuple(unique.values())
+
+
+def make_vocabularies(
+    groupings: Sequence[Grouping], references: Mapping[str, str]
+) -> tuple[GroupVocabulary, ...]:
+    """Return the groupings with the reference groups chosen.
+
+    Args:
+        groupings: Groups of each attribute expression.
+        references: Attribute expression -> group that fairness gaps are measured from.
+
+    Raises:
+        UsageError: If ``references`` names an attribute or group that is not evaluated.
+    """
+    _check_references(references, groupings)
+    return tuple(
+        GroupVocabulary(g.expression, g.names, references.get(g.expression, g.reference))
+        for g in groupings
+    )
+
+
+def _check_references(references: Mapping[str, str], groupings: Sequence[Grouping]) -> None:
+    by_expression = {grouping.expression: grouping for grouping in groupings}
+    for expression, group in references.items():
+        if expression not in by_expression:
+            raise UsageError(
+                f"--reference {expression}={group}: '{expression}' is not evaluated (evaluated: "
+                f"{shorten(by_expression, 12)}). Add -a {expression} or correct the name."
+            )
+        names = by_expression[expression].names
+        if group not in names:
+            raise UsageError(
+                f"--reference {expression}={group}: there is no group '{group}'. Groups of "
+                f"'{expression}': {'; '.join(names)}."
+            )
+
+
+def unknown_exclusions(groupings: Sequence[Grouping], cases: Sequence[str]) -> Iterator[Exclusion]:
+    """Return who is in no group of which attribute."""
+    for grouping in groupings:
+        unknown = tuple(grouping.unknown(cases))
+        if unknown:
+            yield Exclusion(
+                f"The table has no value of '{grouping.expression}' for the case, so it enters "
+                "no group and no overall value of this attribute.",
+                unknown,
+                {grouping.expression: {UNKNOWN: len(unknown)}},
+            )
+
+
+def group_notes(
+    vocabularies: Sequence[GroupVocabulary], comparisons: Sequence[Comparison]
+) -> Iterator[str]:
+    """Say which groups are too small, and what follows from it."""
+    for vocabulary in vocabularies:
+        ours = [c for c in comparisons if c.attribute == vocabulary.expression]
+        here = ours[0]
+        small = {name: reason for name, reason in here.left_out.items() if reason != "no cases"}
+        if small:
+            listed = shorten((f"'{name}' ({reason})" for name, reason in small.items()), 3)
+            yield f"'{vocabulary.expression}': too small to compare: {listed}."
+        if len(here.groups) - len(here.left_out) < 2:
+            yield (
+                f"'{vocabulary.expression}': fewer than two groups are large enough, so no "
+                "fairness measure can be computed."
+            )
+        if vocabulary.reference is not None and vocabulary.reference in here.left_out:
+            yield (
+                f"'{vocabulary.expression}': the reference group '{vocabulary.reference}' is too "
+                "small; gaps are measured from the largest group instead."
+            )

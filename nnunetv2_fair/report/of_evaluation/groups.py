@@ -1,0 +1,249 @@
+"""The table of groups: for the page, and as plain text for the terminal."""
+
+import math
+from collections.abc import Sequence
+
+from nnunetv2_fair.evaluation.results.evaluation import (
+    Comparison,
+    EvaluationResult,
+    GroupStatistics,
+    Interval,
+    MetricInfo,
+)
+from nnunetv2_fair.report.html import numbers
+from nnunetv2_fair.report.html.cells import WHY_HIDDEN, undefined, value, why_undefined
+from nnunetv2_fair.report.html.document import Terms, measure_title, metric_heading
+from nnunetv2_fair.report.html.markup import (
+    Html,
+    clean,
+    element,
+    join,
+    name,
+    padded,
+    plain,
+    sentence,
+    shortened,
+    width,
+)
+from nnunetv2_fair.report.of_evaluation.case_table import cases_link
+from nnunetv2_fair.report.of_evaluation.findings import FAIRNESS_GAP, confidence, label_words
+from nnunetv2_fair.report.of_evaluation.measures import is_corrected, measure_rows
+
+#: Longest name of a group in the terminal.
+_LONGEST_CONSOLE = 32
+
+
+def group_table(result: EvaluationResult, attribute: str, label: str, terms: Terms) -> Html:
+    """Return the table of one attribute: groups, then the differences between them."""
+    made = {c.metric: c for c in result.comparisons
+            if c.attribute == attribute and c.label == label}  # fmt: skip
+    metrics = [metric for metric in result.metrics if metric.name in made]
+    level = numbers.percent(confidence(result.settings))
+    head = element(
+        "tr",
+        element("th", "Group", scope="col"),
+        element("th", "Cases", scope="col", class_="count"),
+        element("th", "Patients", scope="col", class_="count"),
+        *[
+            element("th", terms.link(metric.name, metric_heading(metric)), scope="col")
+            for metric in metrics
+        ],
+    )
+    first = made[metrics[0].name]
+    rows = [
+        _group_row(
+            name(group),
+            statistics,
+            [(metric, made[metric.name].groups[group]) for metric in metrics],
+            first.left_out.get(group),
+            link=cases_link(result, attribute, group),
+        )
+        for group, statistics in first.groups.items()
+    ]
+    whole = [(metric, made[metric.name].overall) for metric in metrics]
+    rows.append(
+        _group_row(terms.link("overall", "All groups"), first.overall, whole, None, kind="overall")
+    )
+    columns = 3 + len(metrics)
+    measures = measure_rows(result, [(metric, made[metric.name]) for metric in metrics], terms)
+    divider = element(
+        "tr",
+        element("th", "Differences between the groups", colspan=columns, scope="rowgroup"),
+        class_="divider",
+    )
+    caption = element(
+        "caption",
+        "Groups of ", name(attribute), ", ", sentence(label_words(label)),
+        f". Per group: median [lower to upper quartile]; below it the mean and its {level} "
+        f"interval. Differences: value and its {level} interval.",
+    )  # fmt: skip
+    table = element(
+        "table",
+        caption,
+        element("thead", head),
+        element("tbody", *rows),
+        element("tbody", divider, *measures, class_="measures"),
+    )
+    return join(
+        [
+            element(
+                "div", table, class_="scroll", tabindex="0", role="region",
+                aria_label=f"Groups of {shortened(attribute)}",
+            ),
+            _remarks([(metric, made[metric.name]) for metric in metrics], result),
+        ]
+    )  # fmt: skip
+
+
+def _group_row(
+    title: Html,
+    counts: GroupStatistics,
+    cells: Sequence[tuple[MetricInfo, GroupStatistics]],
+    reason: str | None,
+    kind: str = "",
+    link: Html | str = "",
+) -> Html:
+    small = element("small", f"not compared: {clean(reason)}") if reason else ""
+    return element(
+        "tr",
+        element("th", title, small, link, scope="row"),
+        element("td", numbers.told(counts.n_cases), class_="count"),
+        element("td", numbers.told(counts.n_patients), class_="count"),
+        *[_statistics_cell(metric, group) for metric, group in cells],
+        class_="small" if reason else kind or None,
+    )
+
+
+def _statistics_cell(metric: MetricInfo, group: GroupStatistics) -> Html:
+    if math.isnan(group.median):
+        return element("td", undefined(why_undefined(group)), class_="value")
+    unit = metric.unit
+    quartiles = (
+        f" [{numbers.number(group.q1, unit)} to {numbers.number(group.q3, unit)}]"
+        if not math.isnan(group.q1)
+        else ""
+    )
+    limits = numbers.interval(group.mean_interval, unit)
+    interval = f" ({limits})" if limits != numbers.UNDEFINED else ""
+    reason = WHY_HIDDEN if group.n_cases is None else "not computable"
+    mean = element("small", "mean ", value(group.mean, unit, reason), interval)
+    median = value(group.median, unit, "not computable")
+    return element("td", element("strong", median), quartiles, mean, class_="value")
+
+
+def _remarks(made: Sequence[tuple[MetricInfo, Comparison]], result: EvaluationResult) -> Html:
+    """Say which values the table's statistics leave out or replace."""
+    policy = result.settings.get("empty_distance", "diagonal")
+    by = "the image diagonal" if policy == "diagonal" else f"the policy '{policy}'"
+    items = []
+    first = made[0][1]
+    for metric, comparison in made:
+        for group, reason in comparison.left_out.items():
+            if group not in first.left_out:
+                items.append(
+                    element("li", f"{metric.title}: ", name(group), " is not compared: ",
+                            clean(reason), ".")
+                )  # fmt: skip
+        for kind, words in (
+            ("n_undefined", "undefined and left out"),
+            ("n_replaced", f"infinite (one mask empty) and replaced by {by}"),
+        ):
+            counts = {g: getattr(s, kind) for g, s in comparison.groups.items()}
+            if any(counts.values()):
+                listed: list[object] = [f"{metric.title}: "]
+                for position, (group, n) in enumerate((g, n) for g, n in counts.items() if n):
+                    listed += [", "] * bool(position) + [f"{numbers.count(n, 'case')} of ",
+                                                         name(group)]  # fmt: skip
+                items.append(element("li", *listed, f" {words}."))
+    return element("ul", *items, class_="notes hint") if items else Html("")
+
+
+def console_table(result: EvaluationResult, attribute: str) -> str:
+    """Return the groups of one attribute as aligned plain text, at most about 100 columns.
+
+    Args:
+        result: The evaluation.
+        attribute: One of its attribute expressions.
+
+    Returns:
+        For the headline label, one block per metric: every group with its counts, median with
+        quartiles and mean with interval, then the fairness measures and the test.
+    """
+    label = result.headline_label
+    level = numbers.percent(confidence(result.settings))
+    heading = plain(["Groups of ", shortened(attribute), ", ", *label_words(label)])
+    lines = [heading]
+    for metric in result.metrics:
+        try:
+            comparison = result.comparison(attribute, metric.name, label)
+        except KeyError:
+            continue
+        lines += ["", *_console_block(metric, comparison, level)]
+        for group, reason in comparison.left_out.items():
+            text = f"  * {shortened(group, _LONGEST_CONSOLE)} is not compared: {clean(reason)}"
+            if text not in lines:  # mostly the same for every metric
+                lines.append(text)
+    return numbers.ascii_only("\n".join(lines))
+
+
+def _console_block(metric: MetricInfo, comparison: Comparison, level: str) -> list[str]:
+    header = [metric_heading(metric), "cases", "patients", "median [q1 to q3]",
+              f"mean [{level} interval]"]  # fmt: skip
+    rows = [header]
+    for group, statistics in comparison.groups.items():
+        mark = " *" if group in comparison.left_out else ""
+        rows.append(_console_row(shortened(group, _LONGEST_CONSOLE) + mark, metric, statistics))
+    rows.append(_console_row("all groups", metric, comparison.overall))
+    widths = [max(width(row[i]) for row in rows) for i in range(len(header))]
+    lines = []
+    for number, row in enumerate(rows):
+        cells = [
+            padded(cell, columns, right=i in (1, 2))
+            for i, (cell, columns) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append((("" if number == 0 else "  ") + "  ".join(
+            [padded(cells[0], widths[0] + (2 if number == 0 else 0)), *cells[1:]]
+        )).rstrip())  # fmt: skip
+    computed = [gap for gap in comparison.gaps if not math.isnan(gap.value)]
+    for gap in computed:
+        unit = numbers.measure_unit(gap.name, metric)
+        title = measure_title(gap.name).lower() if gap.name == FAIRNESS_GAP else measure_title(
+            gap.name
+        )  # fmt: skip
+        if gap.name == FAIRNESS_GAP:
+            title += " " + " - ".join(shortened(g, _LONGEST_CONSOLE) for g in gap.between)
+        amount = numbers.with_unit(gap.value, unit, signed=gap.name == FAIRNESS_GAP)
+        lines.append(f"  {title}: {amount} {_bracket(gap.interval, unit)}".rstrip())
+    for effect in comparison.effects:
+        pair = " - ".join(shortened(group, _LONGEST_CONSOLE) for group in effect.between)
+        delta = numbers.number(effect.cliffs_delta, signed=True)
+        text = f"  Cliff's delta {pair}: {delta} {_bracket(effect.interval, '')}".rstrip()
+        if not math.isnan(effect.detectable_gap):
+            size = numbers.with_unit(effect.detectable_gap, metric.unit)
+            text += f", detectable difference {size}"
+        lines.append(text)
+    if comparison.test is not None:
+        text = f"  {comparison.test.name}: {numbers.p_value(comparison.test.p_value)}"
+        if is_corrected(comparison.test):
+            text += f", corrected {numbers.p_value(comparison.test.corrected_p)}"
+        lines.append(text)
+    if not computed:
+        lines.append("  no gap: fewer than two groups are large enough")
+    return lines
+
+
+def _console_row(title: str, metric: MetricInfo, group: GroupStatistics) -> list[str]:
+    unit = metric.unit
+    quartiles = Interval(group.q1, group.q3)
+    return [
+        title,
+        numbers.told(group.n_cases),
+        numbers.told(group.n_patients),
+        f"{numbers.number(group.median, unit)} {_bracket(quartiles, unit)}".rstrip(),
+        f"{numbers.number(group.mean, unit)} {_bracket(group.mean_interval, unit)}".rstrip(),
+    ]
+
+
+def _bracket(limits: Interval, unit: str) -> str:
+    text = numbers.interval(limits, unit)
+    return "" if text == numbers.UNDEFINED else f"[{text}]"

@@ -1,0 +1,87 @@
+"""The last step of a study: one page and three tables about everything it has made.
+
+Run as ``python -m nnunetv2_fair.study.index.index FOLDER``, at any time: the page of a
+half-finished study says what is missing. It reads no table of cases, so nothing about individual
+patients gets in.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+from nnunetv2_fair.errors import FairError
+from nnunetv2_fair.report.html.document import write_page
+from nnunetv2_fair.study.index.costs import costs_of, write_costs
+from nnunetv2_fair.study.index.page import render_index
+from nnunetv2_fair.study.index.progress import read_progress
+from nnunetv2_fair.study.index.provenance import write_provenance
+from nnunetv2_fair.study.index.rankings_csv import write_rankings
+from nnunetv2_fair.study.index.results import read_results
+
+INDEX_HTML = "index.html"
+
+# as a program the module's name is __main__, which is below nobody
+logger = logging.getLogger("nnunetv2_fair.study.index.index")
+
+
+def write_index(folder: Path) -> Path:
+    """Write ``index.html``, ``provenance.json``, ``costs.csv`` and ``rankings.csv``.
+
+    Args:
+        folder: The study's folder.
+
+    Returns:
+        The page.
+
+    Raises:
+        StudyError: If the folder holds no study, or files of its state are damaged.
+        OSError: If a file cannot be written.
+    """
+    progress = read_progress(folder)
+    results = read_results(folder, progress)
+    costs = costs_of(progress)
+    # the page comes last, as it links to files that are there
+    write_costs(costs, folder)
+    write_rankings(results, folder)
+    write_provenance(progress, folder)
+    created = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    page = folder / INDEX_HTML
+    write_page(render_index(folder, progress, results, costs, created), page)
+    return page
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the index of a study.
+
+    Returns:
+        0 on success, 1 on bad data, 2 on bad usage.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m nnunetv2_fair.study.index.index",
+        description="Write index.html, provenance.json, costs.csv and rankings.csv of a study.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("folder", type=Path, help="the study's folder, which holds .study")
+    args = parser.parse_args(argv)
+    logging.basicConfig(format="%(message)s", stream=sys.stdout)
+    logging.getLogger("nnunetv2_fair").setLevel(logging.INFO)
+    try:
+        logger.info("Wrote %s", write_index(args.folder))
+    except FairError as error:
+        sys.stderr.write(f"{parser.prog}: {error}\n")
+        return error.exit_code
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        sys.stderr.write(
+            f"{parser.prog}:{where}: {error.strerror or error}. Check that the folder is writable "
+            "and has space left, then run the command again.\n"
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""How far a study is: which steps are done, failed, waiting or to do, and what each start cost."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from nnunetv2_fair.errors import StudyError, shorten_lines
+from nnunetv2_fair.study.record import Attempt, Record, read_record
+from nnunetv2_fair.study.run.attempts import read_attempts, read_marker
+from nnunetv2_fair.study.run.outcome import failures
+from nnunetv2_fair.study.step import PLAN_JSON, Plan, Step, read_plan
+
+State = Literal["done", "taken over", "failed", "waiting", "running", "to do"]
+
+
+@dataclass(frozen=True)
+class StepProgress:
+    """One step and what became of it.
+
+    Attributes:
+        step: The step.
+        state: ``done``; ``taken over`` (its outcome was there before the study); ``failed`` (its
+            last attempt has ended badly); ``waiting`` (for a failed one); ``running`` (or killed
+            so that nobody could say so); ``to do``.
+        attempts: Every start since the study began, oldest first.
+        record: Of the outcome; None unless done or taken over.
+        waits_for: The failed step that it waits for; empty otherwise.
+        how: How a failed step has ended, in words; empty otherwise.
+    """
+
+    step: Step
+    state: State
+    attempts: tuple[Attempt, ...] = ()
+    record: Record | None = None
+    waits_for: str = ""
+    how: str = ""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether its outcome is there."""
+        return self.record is not None
+
+    def fact(self, name: str) -> str:
+        """Return a fact of the step, such as its trainer; empty if it has none."""
+        return self.step.facts.get(name, "")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A study and what became of its steps.
+
+    Attributes:
+        plan: What is to be done.
+        steps: All of its steps in the plan's order, but for the index itself.
+    """
+
+    plan: Plan
+    steps: tuple[StepProgress, ...]
+
+    def count(self) -> Mapping[State, int]:
+        """Return the number of steps in each state."""
+        return Counter(step.state for step in self.steps)
+
+
+def read_progress(folder: Path) -> Progress:
+    """Read how far the study in a folder is.
+
+    Raises:
+        StudyError: If the folder holds no study, or files of its state are damaged; all at once.
+    """
+    plan = _plan(folder)
+    problems: list[str] = []
+    found: dict[str, StepProgress] = {}
+    for step in plan.steps.values():
+        if step.kind == "index":
+            continue
+        record = _record(folder / step.record, problems)
+        attempts = read_attempts(folder, step)
+        if record is not None:
+            state: State = "taken over" if record.taken_over else "done"
+            found[step.name] = StepProgress(step, state, attempts or record.attempts, record)
+            continue
+        # behind all that it needs, so that what those wait for is known
+        needed = [found[name] for name in step.needs if name in found]
+        waits_for = next((n.waits_for or n.step.name for n in needed if _stuck(n)), "")
+        if waits_for:
+            found[step.name] = StepProgress(step, "waiting", attempts, None, waits_for)
+        elif read_marker(folder, step) is not None:
+            found[step.name] = StepProgress(step, "running", attempts)
+        elif how := _how_it_failed(folder, plan, step, attempts):
+            found[step.name] = StepProgress(step, "failed", attempts, how=how)
+        else:
+            found[step.name] = StepProgress(step, "to do", attempts)
+    if problems:
+        raise StudyError(
+            f"Records of finished steps are damaged:\n{shorten_lines(problems)}\n"
+            "Delete these files and start the study again: what the steps have made is kept."
+        )
+    return Progress(plan, tuple(found.values()))
+
+
+def _stuck(step: StepProgress) -> bool:
+    return step.state in ("failed", "waiting")
+
+
+def _how_it_failed(folder: Path, plan: Plan, step: Step, attempts: Sequence[Attempt]) -> str:
+    if not attempts or attempts[-1].exit_code == 0:
+        return ""
+    if attempts[-1].fingerprint not in ("", step.fingerprint):
+        return ""  # with options that have been changed since
+    return next((failure.how for failure in failures(folder, plan, [step], 0)), "")
+
+
+def _plan(folder: Path) -> Plan:
+    try:
+        return read_plan(folder)
+    except OSError as error:
+        raise StudyError(
+            f"{folder} has no {PLAN_JSON}: it is no folder of a study. Plan one with "
+            "nnUNetv2_fair_study study.yaml, or name the folder that holds study.yaml."
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StudyError(
+            f"{folder / PLAN_JSON} is damaged ({error!r}). Run nnUNetv2_fair_study again: it "
+            "writes the plan anew and keeps what is done."
+        ) from error
+
+
+def _record(path: Path, problems: list[str]) -> Record | None:
+    try:
+        return read_record(path)
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        problems.append(f"{path} ({error!r})")
+        return None

@@ -1,0 +1,132 @@
+"""Whether a study's file means something: its names against the disk and the real trainers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from nnunetv2_fair.errors import shorten
+from nnunetv2_fair.study.model_checks import check_bases, models_of
+from nnunetv2_fair.study.option_checks import (
+    check_configurations,
+    check_folds,
+    check_options,
+    check_paper_table,
+)
+from nnunetv2_fair.study.plan.datasets import FOLDERS, Dataset, TestSet, find_dataset, find_test
+from nnunetv2_fair.study.plan.findings import Findings, parsed
+from nnunetv2_fair.study.plan.models import Named
+from nnunetv2_fair.study.plan.study_dataset import StudyDataset
+from nnunetv2_fair.study.plan.trainer_facts import TrainerFacts, ask
+from nnunetv2_fair.study.study_file.settings import DatasetEntry, Settings
+from nnunetv2_fair.study.study_file.wildcards import expand
+
+
+def check(settings: Settings, shell: Mapping[str, str]) -> Findings:
+    """Check the meaning of a study's settings.
+
+    Args:
+        settings: What its file says.
+        shell: Environment that trainers are looked up in, beside the study's own.
+    """
+    found = Findings(settings)
+    missing = [variable for variable in FOLDERS if variable not in found.environment]
+    if missing:
+        found.add(
+            settings.line("environment"),
+            f"{shorten(missing)} not set: name nnU-Net's folders in environment, for example "
+            f"{missing[0]}: /data/{missing[0]}, or export them before",
+        )
+        return found
+    on_disk = [
+        (entry, dataset)
+        for entry in settings.datasets
+        for dataset in [_dataset(found, entry)]
+        if dataset is not None
+    ]
+    found.twice([(d.name, e.line, "dataset") for e, d in on_disk])
+    named = [_named(found, entry, dataset) for entry, dataset in on_disk]
+    known = {name for _, dataset in on_disk for name in dataset.schema.attributes}
+    names = list(dict.fromkeys(n.name for listed in named for n in listed))
+    facts: dict[str, TrainerFacts] = {}
+    with found.blamed(0):
+        facts = ask(names, sorted(known), {**shell, **found.environment})
+    for (entry, dataset), trainers in zip(on_disk, named, strict=True):
+        tests = tuple(_tests(found, entry, dataset))
+        attributes = _attributes(found, entry, dataset, tests)
+        resolved = StudyDataset(entry, dataset, tests, (), attributes)
+        models = tuple(models_of(found, resolved, trainers, facts))
+        resolved = replace(resolved, models=models)
+        check_bases(found, resolved)
+        check_configurations(found, resolved)
+        check_folds(found, resolved)
+        check_paper_table(found, resolved)
+        found.datasets.append(resolved)
+    check_options(found, known)
+    return found
+
+
+def _dataset(found: Findings, entry: DatasetEntry) -> Dataset | None:
+    with found.blamed(entry.line):
+        return find_dataset(entry.dataset, found.environment)
+    return None
+
+
+def _named(found: Findings, entry: DatasetEntry, dataset: Dataset) -> list[Named]:
+    """Return the trainers of a dataset without wildcards, those named twice once."""
+    attributes = []
+    for expression in dict.fromkeys(entry.attributes or found.settings.attributes):
+        # blamed here once, rather than in every trainer that has a wildcard
+        with found.blamed(entry.attributes_line):
+            parsed(dataset.name, dataset.schema, expression)
+            attributes.append(expression)
+    listed = []
+    for trainer in found.settings.trainers:
+        if attributes or not (entry.attributes or found.settings.attributes):
+            with found.blamed(trainer.line):
+                listed += [Named(name, trainer.line) for name in expand(trainer.text, attributes)]
+    found.twice([(named.name, named.line, "trainer") for named in listed])
+    return list({named.name: named for named in reversed(listed)}.values())[::-1]
+
+
+def _tests(found: Findings, entry: DatasetEntry, dataset: Dataset) -> Iterator[TestSet]:
+    found.twice([(test.name, test.line, "test set") for test in entry.tests])
+    for test in entry.tests:
+        with found.blamed(test.line):
+            yield find_test(test, dataset, found.environment)
+
+
+def _attributes(
+    found: Findings, entry: DatasetEntry, dataset: Dataset, tests: Sequence[TestSet]
+) -> tuple[str, ...]:
+    """Return the attributes to evaluate by, after looking for them in all tables."""
+    settings = found.settings
+    expressions = settings.evaluated or entry.attributes or settings.attributes
+    line = (
+        settings.line("evaluation", "attributes") if settings.evaluated else entry.attributes_line
+    )
+    if not expressions:
+        if not dataset.schema.default:
+            found.add(
+                entry.line,
+                f"no attribute to evaluate {dataset.name} by: it has no default. Add a key "
+                f"attributes, with some of {shorten(dataset.schema.attributes, 12)}",
+            )
+            return ()
+        expressions, line = (dataset.schema.default,), entry.line
+    found.twice([(expression, line, "attribute") for expression in expressions])
+    cut = settings.evaluation.get("bins", {})
+    schemas = {dataset.name: dataset.schema}
+    schemas |= {
+        f"test set '{test.name}'": test.schema
+        for test in tests
+        if test.schema is not None and test.schema is not dataset.schema
+    }
+    for expression in expressions:
+        for owner, schema in schemas.items():
+            with found.blamed(line):
+                for attribute in parsed(owner, schema, expression):
+                    if not attribute.groups and attribute.name not in cut:
+                        attribute.group_of("0")  # says what to add to the dictionary
+    if entry.stratify:
+        with found.blamed(entry.stratify_line):
+            parsed(dataset.name, dataset.schema, entry.stratify)
+    return tuple(expressions)

@@ -1,0 +1,212 @@
+"""Steps of a dataset: folds, fingerprint, plans, preprocessing."""
+
+from pathlib import Path
+
+from nnunetv2_fair import paths
+from nnunetv2_fair.errors import shorten
+from nnunetv2_fair.study.plan.commands import Command
+from nnunetv2_fair.study.plan.datasets import ALLOW_CHANGED_TABLE, Dataset
+from nnunetv2_fair.study.plan.evaluation_arguments import seed_arguments
+from nnunetv2_fair.study.plan.step_builder import StepBuilder
+from nnunetv2_fair.study.plan.study_dataset import (
+    CASCADE,
+    CONTINUED,
+    FINAL,
+    PLANNERS,
+    TRIAL,
+    StudyDataset,
+)
+from nnunetv2_fair.study.step import Kind
+from nnunetv2_fair.study.study_file.problems import Problem
+
+_KIND: Kind = "preprocess"
+#: Fact of a preparation: whether the study has made the folds, or found and kept them.
+_FOLDS, _MADE, _KEPT = "folds", "made", "kept"
+
+
+def add_dataset(builder: StepBuilder, on: StudyDataset) -> None:
+    """Add preparation, planning and preprocessing of a dataset."""
+    _add_prepare(builder, on)
+    dataset = on.dataset
+    cpus = builder.cpus(_KIND)
+    facts = {"dataset": dataset.name}
+    extracted = dataset.preprocessed / "dataset_fingerprint.json"
+    number = str(int(dataset.name[7:10]))
+    builder.add(
+        fingerprint_name(dataset),
+        _KIND,
+        [
+            Command(
+                "nnUNetv2_extract_fingerprint",
+                ("-d", number),
+                ("--verify_dataset_integrity", "--clean", "-np", cpus),
+            )
+        ],
+        inputs=[dataset.images],
+        outputs=[str(extracted)],
+        facts=facts,
+        finished=_if_found(builder, fingerprint_name(dataset), extracted.is_file(), extracted),
+    )
+    for plans in on.entry.plans:
+        _add_plans(builder, on, plans, number)
+
+
+def fingerprint_name(dataset: Dataset) -> str:
+    """Return the name of the step that extracts nnU-Net's fingerprint."""
+    return f"fingerprint.{dataset.short}"
+
+
+def prepare_name(dataset: Dataset) -> str:
+    """Return the name of the step that makes the folds."""
+    return f"prepare.{dataset.short}"
+
+
+def data_names(dataset: Dataset, plans: str, configuration: str) -> list[str]:
+    """Return the names of the steps after which a configuration can be trained."""
+    names = [f"preprocess.{dataset.short}.{plans}.{_preprocessed(configuration)}"]
+    if configuration.endswith(TRIAL):
+        names.append(f"trial.{dataset.short}.{plans}.{configuration.removesuffix(TRIAL)}")
+    return names
+
+
+def _preprocessed(configuration: str) -> str:
+    """Return the configuration whose preprocessed data another one is trained on."""
+    configuration = configuration.removesuffix(TRIAL)
+    return "3d_fullres" if configuration == CASCADE else configuration
+
+
+def _if_found(builder: StepBuilder, name: str, there: bool, path: Path) -> str:
+    """Return the file that tells of work that was there before the study first looked.
+
+    Later, the step's record says whether it still fits.
+    """
+    return str(path) if there and not builder.is_known(name) else ""
+
+
+def _add_prepare(builder: StepBuilder, on: StudyDataset) -> None:
+    """Add the preparation; folds that somebody else has made are kept, whatever the file says."""
+    dataset, entry = on.dataset, on.entry
+    name = prepare_name(dataset)
+    splits = dataset.preprocessed / paths.SPLITS_JSON
+    folds = ["--folds", str(entry.number_of_folds), *seed_arguments(builder.settings.seed)]
+    folds += ["-a", entry.stratify] if entry.stratify else []
+    made = any(
+        record.facts.get(_FOLDS) == _MADE and not record.taken_over
+        for record in builder.records(name)
+    )
+    kept = splits.is_file() and not made
+    # trainings that are to be kept keep the folds that they were made with
+    again = made and builder.environment.get(ALLOW_CHANGED_TABLE) != "1"
+    what, how = ([], folds) if kept else (folds, ["--overwrite"] if again else [])
+    same = dataset.copied == dataset.table
+    step = builder.add(
+        name,
+        "prepare",
+        [Command("nnUNetv2_fair_prepare", ("-d", dataset.name, *what), tuple(how))],
+        inputs=[dataset.table],
+        outputs=[
+            str(dataset.preprocessed / file)
+            for file in (paths.DEMOGRAPHICS_CSV, paths.DEMOGRAPHICS_JSON, paths.SPLITS_JSON)
+        ],
+        facts={"dataset": dataset.name, _FOLDS: _KEPT if kept else _MADE},
+        finished=_if_found(builder, name, same and kept, splits),
+    )
+    if builder.environment.get(ALLOW_CHANGED_TABLE) == "1":
+        return
+    changed = dataset.copied is not None and not same
+    if changed or builder.was_done_otherwise(step):
+        _refuse_trained(builder, on, changed)
+
+
+def _refuse_trained(builder: StepBuilder, on: StudyDataset, changed: bool) -> None:
+    """Folds cannot change under trainings that have begun with the former ones."""
+    begun = [
+        folder
+        for model in on.models
+        for training in model.trainings
+        for plans in on.entry.plans
+        for configuration in on.entry.configurations
+        for fold in on.entry.folds
+        for folder in [on.fold_folder(training, plans, configuration, fold)]
+        if any((folder / name).is_file() for name in (FINAL, *CONTINUED))
+    ]
+    if not begun:
+        return
+    what = (
+        f"the demographics of {on.dataset.name} have changed since nnUNetv2_fair_prepare copied "
+        "them"
+        if changed
+        else f"the demographics of {on.dataset.name}, or seed, number_of_folds or stratify, have "
+        "changed since this study made its folds"
+    )
+    builder.problems.append(
+        Problem(
+            on.entry.line,
+            f"{what}, and {len(begun)} trainings have begun with the former ones: "
+            f"{shorten(begun, 3)}. Put the former ones back; or move these folders away to train "
+            f"again; or keep them with {ALLOW_CHANGED_TABLE}: 1 in environment",
+        )
+    )
+
+
+def _add_plans(builder: StepBuilder, on: StudyDataset, plans: str, number: str) -> None:
+    dataset = on.dataset
+    name = f"plan.{dataset.short}.{plans}"
+    path = dataset.preprocessed / f"{plans}.json"
+    facts = {"dataset": dataset.name, "plans": plans}
+    planner = PLANNERS.get(plans, "")
+    builder.add(
+        name,
+        _KIND,
+        [Command("nnUNetv2_plan_experiment", ("-d", number, "-pl", planner))],
+        needs=[fingerprint_name(dataset)],
+        outputs=[str(path)],
+        facts=facts,
+        finished=_if_found(builder, name, path.is_file(), path),
+    )
+    content = dataset.plans(plans)
+    planned = content["configurations"] if content is not None else {}
+    before = name
+    for configuration in on.entry.configurations:
+        data = _preprocessed(configuration)
+        step = f"preprocess.{dataset.short}.{plans}.{data}"
+        if step not in builder.steps:
+            folder = dataset.preprocessed / planned.get(data, {}).get("data_identifier", "?")
+            builder.add(
+                step,
+                _KIND,
+                [
+                    Command(
+                        "nnUNetv2_preprocess",
+                        ("-d", number, "-plans_name", plans, "-c", data),
+                        ("-np", builder.cpus(_KIND)),
+                    )
+                ],
+                needs=[name],
+                inputs=[dataset.images],
+                facts={**facts, "configuration": data},
+                finished=_if_found(builder, step, _complete(dataset, folder), folder),
+            )
+        if configuration.endswith(TRIAL):
+            # one after the other: each writes the plans file
+            source = configuration.removesuffix(TRIAL)
+            trial = f"trial.{dataset.short}.{plans}.{source}"
+            builder.add(
+                trial,
+                _KIND,
+                [Command("nnUNetv2_fair_trial", ("-d", dataset.name, "-c", source, "-p", plans))],
+                needs=[before],
+                outputs=[str(path)],
+                facts={**facts, "configuration": configuration},
+                finished=_if_found(builder, trial, configuration in planned, path),
+            )
+            before = trial
+
+
+def _complete(dataset: Dataset, folder: Path) -> bool:
+    """Return whether a folder holds as many preprocessed cases as there are training cases."""
+    if not folder.is_dir():
+        return False
+    suffix = f"_0000{dataset.ending}"
+    cases = sum(1 for _ in (dataset.raw / "imagesTr").glob(f"*{suffix}"))
+    return sum(1 for _ in folder.glob("*.pkl")) >= cases > 0

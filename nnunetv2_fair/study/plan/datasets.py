@@ -1,0 +1,267 @@
+"""What a study's datasets and test sets are on disk."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nnunetv2_fair import paths
+from nnunetv2_fair.errors import DatasetError, StudyError, shorten
+from nnunetv2_fair.study.plan.fingerprints import digest, file_fingerprint, listing_fingerprint
+from nnunetv2_fair.study.study_file.settings import INTERNAL, Settings, TestEntry, absolute
+
+if TYPE_CHECKING:
+    from nnunetv2_fair.subgroups.schema import Schema
+    from nnunetv2_fair.subgroups.table import DemographicsTable
+
+FOLDERS = (paths.RAW, paths.PREPROCESSED, paths.RESULTS)
+#: Variables of the planning shell that change what the steps do, and so go into the plan.
+ALLOW_CHANGED_TABLE = "nnUNet_fair_allow_changed_table"
+BASE_CHECKPOINT = "nnUNet_fair_base_checkpoint"
+_KEPT = ("nnUNet_extTrainer", BASE_CHECKPOINT, ALLOW_CHANGED_TABLE)
+
+
+def study_environment(settings: Settings) -> dict[str, str]:
+    """Return the variables that every step is run with.
+
+    Those of the study's file, and of nnU-Net's what else is set where the study is planned.
+    Folders of the file may be relative to it.
+    """
+    found = {name: os.environ[name] for name in (*FOLDERS, *_KEPT) if os.environ.get(name)}
+    beside = settings.path.parent
+    for name, value in settings.environment.items():
+        found[name] = str(absolute(value, beside)) if name in FOLDERS else value
+    for name in FOLDERS:
+        if name in found:
+            found[name] = str(Path(found[name]).absolute())
+    return found
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset in nnU-Net's folders.
+
+    Attributes:
+        name: Such as ``Dataset042_Lungs``.
+        raw: Its folder in ``nnUNet_raw``.
+        preprocessed: Its folder in ``nnUNet_preprocessed``; may not exist.
+        results: Its folder in ``nnUNet_results``; may not exist.
+        content: Of ``dataset.json``.
+        schema: What its attributes mean.
+        table: Fingerprint of its demographics.
+        copied: Fingerprint of their copy in ``preprocessed``; None if there is none.
+        n_folds: Folds of ``splits_final.json``; None if there is none.
+        images: Fingerprint of its training cases and ``dataset.json``.
+    """
+
+    name: str
+    raw: Path
+    preprocessed: Path
+    results: Path
+    content: Mapping[str, Any]
+    schema: "Schema" = field(repr=False)
+    table: str
+    copied: str | None
+    n_folds: int | None
+    images: str
+
+    @property
+    def short(self) -> str:
+        """The dataset in steps' names: ``d042``."""
+        return f"d{self.name[7:10]}"
+
+    @property
+    def ending(self) -> str:
+        """Ending of its images' names."""
+        return str(self.content["file_ending"])
+
+    def read_table(self) -> "DemographicsTable":
+        """Read its demographics.
+
+        Raises:
+            DemographicsError: If they are wrong.
+        """
+        from nnunetv2_fair.subgroups.table import read_table
+
+        return read_table(self.raw / paths.DEMOGRAPHICS_CSV, self.schema)
+
+    def plans(self, identifier: str) -> dict[str, Any] | None:
+        """Return the content of a plans file; None if it does not exist.
+
+        Raises:
+            DatasetError: If it is damaged.
+        """
+        path = self.preprocessed / f"{identifier}.json"
+        if not path.is_file():
+            return None
+        content = _json(path)
+        if not isinstance(content.get("configurations"), dict):
+            raise DatasetError(f"{path} is no plans file of nnU-Net: plan the dataset again.")
+        return content
+
+
+def find_dataset(dataset: str, environment: Mapping[str, str]) -> Dataset:
+    """Look at a dataset.
+
+    Args:
+        dataset: Its id or name.
+        environment: Holds nnU-Net's three folders.
+
+    Raises:
+        FairError: If it is missing, or its demographics or ``dataset.json`` are.
+    """
+    from nnunetv2_fair.subgroups.schema import read_schema
+
+    roots = {variable: Path(environment[variable]) for variable in FOLDERS}
+    name = paths.dataset_name(dataset, roots[paths.RAW])
+    raw, preprocessed = roots[paths.RAW] / name, roots[paths.PREPROCESSED] / name
+    for file in (paths.DEMOGRAPHICS_CSV, paths.DEMOGRAPHICS_JSON):
+        if not (raw / file).is_file():
+            raise DatasetError(
+                f"{raw} has no {file}, so nobody knows who the cases are from. The converters "
+                "write it; docs/reference/files.md says how to write one."
+            )
+    content = _json(raw / paths.DATASET_JSON)
+    missing = [key for key in ("labels", "channel_names", "file_ending") if key not in content]
+    if missing:
+        raise DatasetError(f"{raw / paths.DATASET_JSON} lacks {shorten(missing)}: not nnU-Net's.")
+    splits = preprocessed / paths.SPLITS_JSON
+    return Dataset(
+        name=name,
+        raw=raw,
+        preprocessed=preprocessed,
+        results=roots[paths.RESULTS] / name,
+        content=content,
+        schema=read_schema(raw / paths.DEMOGRAPHICS_JSON),
+        table=_table_fingerprint(raw),
+        copied=_table_fingerprint(preprocessed)
+        if (preprocessed / paths.DEMOGRAPHICS_CSV).is_file()
+        else None,
+        n_folds=len(_json(splits)) if splits.is_file() else None,
+        images=digest(
+            [
+                file_fingerprint(raw / paths.DATASET_JSON),
+                *(listing_fingerprint(raw / part) for part in ("imagesTr", "labelsTr")),
+            ]
+        ),
+    )
+
+
+def _table_fingerprint(folder: Path) -> str:
+    files = (paths.DEMOGRAPHICS_CSV, paths.DEMOGRAPHICS_JSON)
+    return digest([file_fingerprint(folder / file) for file in files])
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DatasetError(
+            f"{path} is missing or no JSON ({error}). Copy or convert the dataset again."
+        ) from error
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Images that models are tested on.
+
+    Attributes:
+        name: Short name.
+        images: Folder of the images.
+        labels: Folder of the reference masks.
+        table: Demographics of the cases.
+        schema: What the attributes mean; None if the table has no dictionary beside it.
+        inputs: Fingerprint of names and sizes of images and masks.
+        people: Fingerprint of the demographics.
+    """
+
+    name: str
+    images: Path
+    labels: Path
+    table: Path
+    schema: "Schema | None" = field(repr=False)
+    inputs: tuple[str, str]
+    people: str
+
+
+def find_test(entry: TestEntry, dataset: Dataset, environment: Mapping[str, str]) -> TestSet:
+    """Look at a test set.
+
+    Args:
+        entry: As the study's file names it.
+        dataset: What the models are trained on.
+        environment: Holds nnU-Net's three folders.
+
+    Raises:
+        FairError: If it is missing, empty, or not in the label space of ``dataset``.
+    """
+    images, labels, table = entry.images, entry.labels, entry.demographics
+    if not (images or labels or table):
+        if entry.name == INTERNAL and not entry.dataset:
+            return _of_dataset(entry, dataset, dataset)
+        if entry.dataset:
+            other = find_dataset(entry.dataset, environment)
+            _check_same_space(dataset, other)
+            return _of_dataset(entry, other, dataset)
+    elif images and labels and table and not entry.dataset:
+        return _of_folders(entry.name, images, labels, table, dataset.ending)
+    raise StudyError(
+        f"test set '{entry.name}': expected either dataset, or images, labels and demographics "
+        "together"
+    )
+
+
+def _of_dataset(entry: TestEntry, other: Dataset, dataset: Dataset) -> TestSet:
+    suffix = "Tr" if entry.part == "training" else "Ts"
+    if suffix == "Tr" and other.name == dataset.name:
+        raise StudyError(
+            f"test set '{entry.name}' is the training cases of {dataset.name} itself: test on "
+            "cases that the models have not seen"
+        )
+    images, labels = other.raw / f"images{suffix}", other.raw / f"labels{suffix}"
+    table = other.raw / paths.DEMOGRAPHICS_CSV
+    return _test_set(entry.name, images, labels, table, other.schema, dataset.ending)
+
+
+def _of_folders(name: str, images: Path, labels: Path, table: Path, ending: str) -> TestSet:
+    from nnunetv2_fair.subgroups.schema import read_schema
+
+    if not table.is_file():
+        raise DatasetError(f"test set '{name}': {table} does not exist")
+    dictionary = table.with_suffix(".json")
+    schema = read_schema(dictionary) if dictionary.is_file() else None
+    return _test_set(name, images, labels, table, schema, ending)
+
+
+def _test_set(
+    name: str, images: Path, labels: Path, table: Path, schema: "Schema | None", ending: str
+) -> TestSet:
+    for folder, suffix, hint in (
+        (images, f"_0000{ending}", ""),
+        (labels, ending, " Predictions without reference masks cannot be evaluated."),
+    ):
+        if not folder.is_dir() or not any(e.name.endswith(suffix) for e in os.scandir(folder)):
+            raise DatasetError(
+                f"test set '{name}': {folder} is missing or holds no file named "
+                f"<case>{suffix}.{hint} Convert the data with a test part, or name other tests"
+            )
+    people = digest([file_fingerprint(table), file_fingerprint(table.with_suffix(".json"))])
+    listings = listing_fingerprint(images), listing_fingerprint(labels)
+    return TestSet(name, images, labels, table, schema, listings, people)
+
+
+def _check_same_space(dataset: Dataset, other: Dataset) -> None:
+    """Refuse a test set whose labels, channels or file format are not those of the training."""
+    ours, theirs = dataset.content, other.content
+    for what, wanted, found in (
+        ("labels", ours["labels"], theirs["labels"]),
+        ("number of channels", len(ours["channel_names"]), len(theirs["channel_names"])),
+        ("file ending", dataset.ending, other.ending),
+    ):
+        if wanted != found:
+            raise DatasetError(
+                f"{other.name} cannot test models of {dataset.name}: {what} {found} there, "
+                f"{wanted} here. Convert it to the same label space and format, or leave it out"
+            )

@@ -1,0 +1,68 @@
+"""From a study's file to its steps."""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from nnunetv2_fair.study.folder import check_folder
+from nnunetv2_fair.study.plan import checks
+from nnunetv2_fair.study.plan.commands import index_command
+from nnunetv2_fair.study.plan.dataset_steps import add_dataset
+from nnunetv2_fair.study.plan.step_builder import StepBuilder
+from nnunetv2_fair.study.plan.test_steps import add_tests
+from nnunetv2_fair.study.plan.training_steps import add_trainings
+from nnunetv2_fair.study.step import Plan
+from nnunetv2_fair.study.study_file.problems import refuse
+from nnunetv2_fair.study.study_file.settings import Settings, read_settings
+
+_SHOWN = ("evaluate", "merge", "compare")
+INDEX_OUTPUTS = ("index.html", "provenance.json", "costs.csv", "rankings.csv")
+
+
+def plan_study(path: Path, folder: Path, most_cpus: int | None = None) -> Plan:
+    """Plan a study; nothing is written.
+
+    Args:
+        path: The study's file.
+        folder: The study's folder; it need not exist.
+        most_cpus: Cores of the machine that all steps run on; None for a cluster.
+
+    Returns:
+        All steps, each behind those that it needs.
+
+    Raises:
+        StudyError: With all mistakes of the file, each with its line.
+    """
+    settings, problems = read_settings(path)
+    found = checks.check(settings, os.environ)
+    found.problems += problems
+    found.problems += check_folder(settings, folder)
+    builder = StepBuilder(settings, found.environment, folder, _python(settings), most_cpus)
+    if settings.title and not found.problems:
+        for on in found.datasets:
+            add_dataset(builder, on)
+            add_trainings(builder, on)
+            add_tests(builder, on)
+        found.problems += builder.problems
+    refuse(path, found.problems)
+    builder.add(
+        "index",
+        "index",
+        [index_command()],
+        needs=[name for name, step in builder.steps.items() if step.kind in _SHOWN],
+        outputs=INDEX_OUTPUTS,
+        facts={},
+    )
+    return Plan(
+        settings.title,
+        builder.steps,
+        settings.setup,
+        found.environment,
+        tuple(shlex.split(settings.container)),
+        source=os.path.relpath(path.resolve(), folder.resolve()),
+    )
+
+
+def _python(settings: Settings) -> str:
+    return settings.python or ("python" if settings.container else sys.executable)

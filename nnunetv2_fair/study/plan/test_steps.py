@@ -1,0 +1,166 @@
+"""Steps behind the trainings: predict, evaluate, compare."""
+
+from collections.abc import Iterator
+
+from nnunetv2_fair import paths
+from nnunetv2_fair.study.plan.commands import Command
+from nnunetv2_fair.study.plan.datasets import TestSet
+from nnunetv2_fair.study.plan.evaluation_arguments import comparison_arguments, evaluation_arguments
+from nnunetv2_fair.study.plan.models import Model
+from nnunetv2_fair.study.plan.step_builder import StepBuilder
+from nnunetv2_fair.study.plan.study_dataset import CASCADE, CASCADE_NEEDS, StudyDataset
+from nnunetv2_fair.study.plan.training_steps import configuration_folder, training_name
+
+
+def add_tests(builder: StepBuilder, on: StudyDataset) -> None:
+    """Add predictions, evaluations and comparisons of a dataset's models on all its test sets."""
+    for plans in on.entry.plans:
+        for configuration in sorted(on.entry.configurations, key=lambda c: c == CASCADE):
+            for test in on.tests:
+                bench = _Bench(builder, on, plans, configuration, test)
+                for model in on.models:
+                    bench.predict(model)
+                    bench.evaluate(model)
+                bench.compare()
+
+
+class _Bench:
+    """All models of one configuration on one test set."""
+
+    def __init__(
+        self, builder: StepBuilder, on: StudyDataset, plans: str, configuration: str, test: TestSet
+    ) -> None:
+        self._builder = builder
+        self._on = on
+        self._plans = plans
+        self._configuration = configuration
+        self._test = test
+        self._evaluated: dict[str, str] = {}
+        self._where = self._place(configuration)
+        self._facts = {
+            "dataset": on.dataset.name,
+            "configuration": configuration,
+            "plans": plans,
+            "test": test.name,
+        }
+
+    def _place(self, configuration: str) -> str:
+        folder = configuration_folder(self._plans, configuration)
+        return f"{self._on.dataset.name}/{folder}/{self._test.name}"
+
+    def _name(self, kind: str, *parts: str, configuration: str = "") -> str:
+        where = configuration_folder(self._plans, configuration or self._configuration)
+        return ".".join([kind, self._on.dataset.short, where, self._test.name, *parts])
+
+    def predict(self, model: Model) -> None:
+        """Add the prediction by all folds together, which is nnU-Net's ensemble of folds."""
+        builder, on = self._builder, self._on
+        out = f"predictions/{self._where}/{model.name}"
+        what = [
+            "-d", on.dataset.name, "-i", str(self._test.images), "-o", out,
+            "-tr", model.name, "-p", self._plans, "-c", self._configuration, "-f", *on.entry.folds,
+        ]  # fmt: skip
+        options = builder.settings.prediction
+        if "step_size" in options:
+            what += ["-step_size", f"{options['step_size']:g}"]
+        if options.get("mirroring") is False:
+            what.append("--disable_tta")
+        needs = list(self._trainings(model))
+        if self._configuration == CASCADE:
+            before = f"predictions/{self._place(CASCADE_NEEDS)}/{model.name}"
+            what += ["-prev_stage_predictions", before]
+            needs.append(self._name("predict", model.name, configuration=CASCADE_NEEDS))
+        half = str(max(1, int(builder.cpus("predict")) // 2))
+        how = ["-device", builder.settings.device, "-npp", half, "-nps", half]
+        inputs = [self._test.inputs[0]]
+        script = "nnUNetv2_predict"
+        if model.per_group:
+            script = "nnUNetv2_fair_predict_InD"
+            what += ["--demographics", str(self._test.table)]
+            chosen = options.get("unknown_model", {}).get(model.attribute)
+            what += [] if chosen is None else ["--unknown-model", chosen]
+            how.append("--overwrite")
+            inputs.append(self._test.people)
+        else:
+            how.append("--disable_progress_bar")
+        builder.add(
+            self._name("predict", model.name),
+            "predict",
+            [Command(script, tuple(what), tuple(how))],
+            needs=needs,
+            inputs=inputs,
+            outputs=[f"{out}/{paths.DATASET_JSON}"],
+            facts={**self._facts, "trainer": model.name},
+        )
+
+    def _trainings(self, model: Model) -> Iterator[str]:
+        for trainer in model.trainings:
+            for fold in self._on.entry.folds:
+                yield training_name(self._on, self._plans, self._configuration, trainer, fold)
+
+    def evaluate(self, model: Model) -> None:
+        """Add the evaluation: one step, or shards and the step that merges them."""
+        builder = self._builder
+        out = f"evaluations/{self._where}/{model.name}"
+        shards = builder.settings.shards
+        arguments = evaluation_arguments(
+            builder.settings.evaluation, self._on.attributes, builder.settings.seed
+        )
+        what = (
+            "-gt", str(self._test.labels), "-pred", f"predictions/{self._where}/{model.name}",
+            "--demographics", str(self._test.table), "-o", out, "--name", model.name, *arguments,
+        )  # fmt: skip
+        how = ("--overwrite", "-np", builder.cpus("evaluate"))
+        inputs = [self._test.inputs[1], self._test.people]
+        predicted = self._name("predict", model.name)
+        attributes = " ".join(self._on.attributes)
+        facts = {**self._facts, "trainer": model.name, "attributes": attributes}
+        outputs = [
+            f"{out}/{file}" for file in (paths.SUMMARY_JSON, paths.PER_CASE_CSV, paths.REPORT_HTML)
+        ]
+        command = "nnUNetv2_fair_evaluate"
+        name = self._name("evaluate", model.name)
+        self._evaluated[model.name] = name
+        if shards == 1:
+            builder.add(
+                name, "evaluate", [Command(command, what, how)], needs=[predicted],
+                inputs=inputs, outputs=outputs, facts=facts,
+            )  # fmt: skip
+            return
+        parts = []
+        for number in range(1, shards + 1):
+            parts.append(f"{name}.s{number}of{shards}")
+            part = ("--shard", f"{number}/{shards}")
+            builder.add(
+                parts[-1], "evaluate", [Command(command, (*what, *part), how)], needs=[predicted],
+                inputs=inputs, facts={**facts, "shard": part[1]},
+            )  # fmt: skip
+        merged = self._name("merge", model.name)
+        self._evaluated[model.name] = merged
+        builder.add(
+            merged, "merge", [Command(command, (*what, "--merge"), ("--overwrite", "-np", "1"))],
+            needs=[predicted, *parts], inputs=inputs, outputs=outputs, facts=facts,
+        )  # fmt: skip
+
+    def compare(self) -> None:
+        """Add the comparison with the baseline, if there is something to compare."""
+        settings = self._builder.settings
+        names = list(self._evaluated)
+        if len(names) < 2:
+            return
+        baseline = settings.baseline or names[0]
+        ordered = [baseline, *(name for name in names if name != baseline)]
+        out = f"comparisons/{self._where}"
+        what = (
+            *(f"evaluations/{self._where}/{name}" for name in ordered),
+            "-o", out, "--names", *ordered,
+            *comparison_arguments(settings.evaluation, settings.seed),
+        )  # fmt: skip
+        self._builder.add(
+            self._name("compare"),
+            "compare",
+            [Command("nnUNetv2_fair_compare", what, ("--overwrite",))],
+            needs=[self._evaluated[name] for name in ordered],
+            outputs=[f"{out}/{file}" for file in (paths.COMPARISON_JSON, paths.COMPARISON_HTML)],
+            facts={**self._facts, "attributes": " ".join(self._on.attributes)},
+        )

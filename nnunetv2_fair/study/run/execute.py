@@ -1,0 +1,265 @@
+"""What one job of a study runs: ``python -m nnunetv2_fair.study.run.execute FOLDER STEP``."""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO
+
+from nnunetv2_fair.errors import FairError, StudyError
+from nnunetv2_fair.study.earlier import SHELL_OFFSET, has_failed, how_far, was_interrupted
+from nnunetv2_fair.study.gpu_pool import reserved
+from nnunetv2_fair.study.plan.commands import shown
+from nnunetv2_fair.study.record import Attempt, Record
+from nnunetv2_fair.study.run import machine
+from nnunetv2_fair.study.run.attempts import (
+    FAILED,
+    FINISHED,
+    INTERRUPTED,
+    RUNNING,
+    STARTED,
+    TAKEN_OVER,
+    append_attempt,
+    marker_file,
+    only_one,
+    read_attempts,
+    read_marker,
+    tell,
+    write_marker,
+)
+from nnunetv2_fair.study.run.process import Stopper, run_command
+from nnunetv2_fair.study.step import Plan, Step, read_plan
+
+_MARKER_SECONDS = 30.0
+
+
+@dataclass
+class _Watch:
+    """Keeps the marker of the running attempt up to date."""
+
+    folder: Path
+    step: Step
+    attempt: Attempt
+    begun: float = field(default_factory=time.monotonic)
+    _written: float = 0.0
+
+    def sample(self, megabytes: float) -> None:
+        peak = max(self.attempt.peak_memory_mb, round(megabytes, 1))
+        seconds = round(time.monotonic() - self.begun, 2)
+        self.attempt = replace(self.attempt, peak_memory_mb=peak, seconds=seconds)
+        if time.monotonic() - self._written > _MARKER_SECONDS:
+            self._written = time.monotonic()
+            write_marker(self.folder, self.step, self.attempt)
+
+
+def execute(folder: Path, name: str, *, run: str = "", devices: Sequence[str] = ()) -> int:
+    """Run a step to its record.
+
+    Args:
+        folder: The study's folder.
+        name: The step.
+        run: Which call of ``nnUNetv2_fair_study`` this is for: what has failed by itself in it is
+            not started again by Snakemake's retries.
+        devices: Graphics cards of this machine to choose from; empty if Slurm chooses.
+
+    Returns:
+        0 if the record is there, 128 and the signal if this process was told to end, else 1.
+
+    Raises:
+        StudyError: If there is no such step, or its outcome cannot be made without overwriting.
+    """
+    plan = read_plan(folder)
+    if name not in plan.steps:
+        raise StudyError(
+            f"{folder} has no step {name!r}: its plan was made anew since this job was submitted. "
+            "Run nnUNetv2_fair_study again."
+        )
+    step = plan.steps[name]
+    with only_one(folder / RUNNING / f"{name}.lock"):
+        if (folder / step.record).exists():
+            return 0
+        lost = _note_lost(folder, step)
+        earlier = read_attempts(folder, step)
+        if not lost and run and has_failed(earlier, run):
+            sys.stderr.write(f"{name} has failed by itself and is not tried again.\n")
+            return 1
+        if run and sum(attempt.run == run for attempt in earlier) >= step.attempts:
+            # Slurm itself starts a job again that was pre-empted
+            sys.stderr.write(f"{name} was started {step.attempts} times and is not again.\n")
+            return 1
+        attempt = Attempt(
+            started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            seconds=0.0, exit_code=0, host=machine.host(), job=machine.slurm_job(os.environ),
+            run=run,
+        )  # fmt: skip
+        log = folder / step.log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab", buffering=0) as output, ExitStack() as held:
+            environment = {**os.environ, **plan.environment}
+            try:
+                begun = how_far(folder, step, earlier, environment)
+            except StudyError as error:
+                output.write(f"\n=== {attempt.started}: not started\n{error}\n".encode())
+                append_attempt(folder, step, replace(attempt, exit_code=1))
+                tell(folder, step, FAILED)
+                raise
+            if begun == "by others, finished":
+                return _take_over(folder, step, output)
+            if begun == "by us, finished":
+                # the machine went down between the last attempt's end and the record
+                _write_record(folder, plan, step, environment)
+                tell(folder, step, FINISHED)
+                return 0
+            attempt = replace(attempt, continued=begun == "unfinished" and bool(step.resume))
+            if devices:
+                cards = held.enter_context(reserved(folder, devices, step.resources.gpus))
+                environment["CUDA_VISIBLE_DEVICES"] = ",".join(cards)
+            return _attempt(folder, plan, step, attempt, environment, output)
+
+
+def _attempt(
+    folder: Path,
+    plan: Plan,
+    step: Step,
+    attempt: Attempt,
+    environment: Mapping[str, str],
+    log: IO[bytes],
+) -> int:
+    """Run the commands one after the other; write the attempt, and the record if all went well."""
+    names = machine.cards(environment) if step.resources.gpus else []
+    attempt = replace(
+        attempt, fingerprint=step.fingerprint, gpu="; ".join(dict.fromkeys(names)),
+        gpus=len(names) or step.resources.gpus,
+    )  # fmt: skip
+    watch = _Watch(folder, step, attempt)
+    write_marker(folder, step, attempt)
+    tell(folder, step, STARTED)
+    job = f", Slurm job {attempt.job}" if attempt.job else ""
+    how = ", continued from the checkpoint" if attempt.continued else ""
+    log.write(f"\n=== {attempt.started}, {attempt.host}{job}{how}\n".encode())
+    with Stopper() as stopper:
+        code = _run_commands(folder, plan, step, attempt, environment, log, stopper, watch)
+    watch.sample(0.0)
+    missing = [path for path in step.outputs if not (folder / path).exists()]
+    if code:
+        log.write(_ending(code, step, stopper.received != 0).encode())
+    elif missing:
+        code = 1
+        log.write(f"=== ended without an error, but did not write {', '.join(missing)}\n".encode())
+    attempt = replace(watch.attempt, exit_code=code)
+    append_attempt(folder, step, attempt)
+    if code:
+        marker_file(folder, step).unlink(missing_ok=True)
+        tell(folder, step, INTERRUPTED if was_interrupted(attempt) else FAILED)
+        return SHELL_OFFSET + stopper.received if stopper.received else 1
+    _write_record(folder, plan, step, environment)
+    marker_file(folder, step).unlink(missing_ok=True)
+    tell(folder, step, FINISHED)
+    return 0
+
+
+def _run_commands(
+    folder: Path,
+    plan: Plan,
+    step: Step,
+    attempt: Attempt,
+    environment: Mapping[str, str],
+    log: IO[bytes],
+    stopper: Stopper,
+    watch: _Watch,
+) -> int:
+    """Return the exit code of the first command that failed, minus the signal, or 0."""
+    last = len(step.commands)
+    for number, command in enumerate(step.commands, start=1):
+        if attempt.continued and number == last:
+            command = (*command, *step.resume)
+        log.write(f"$ {shown(command)}\n".encode())
+        code = run_command(wrapped(plan, command), folder, environment, log, stopper, watch.sample)
+        if stopper.received and (code or number < last):
+            return -stopper.received
+        if code:
+            return code
+    return 0
+
+
+def wrapped(plan: Plan, command: Sequence[str]) -> list[str]:
+    """Return a command as it is run: behind the setup's shell lines, in the container."""
+    inside = [*plan.container, *command]
+    if not plan.setup:
+        return inside
+    script = "\n".join(["set -e", *plan.setup, "set +e", 'exec "$@"'])
+    return ["bash", "-c", script, "bash", *inside]
+
+
+def _ending(code: int, step: Step, told_to_end: bool) -> str:
+    if told_to_end:
+        return (
+            f"=== ended by signal {-code}: a time limit ({step.resources.runtime_min} min), "
+            "a pre-emption, scancel or Ctrl-C\n"
+        )
+    if code == -signal.SIGKILL:
+        return (
+            f"=== killed; usually for want of memory ({step.resources.memory_mb} MB was asked for)."
+            " Ask for more under resources in the study's file.\n"
+        )
+    return f"=== ended with exit code {code}\n"
+
+
+def _take_over(folder: Path, step: Step, log: IO[bytes]) -> int:
+    """Write the record of an outcome that was there before."""
+    log.write(f"\n=== {step.finished} was there before the study and is taken over\n".encode())
+    record = Record(
+        step.name, step.kind, step.fingerprint, (), taken_over=True, facts=dict(step.facts)
+    )
+    record.write(folder / step.record)
+    tell(folder, step, TAKEN_OVER)
+    return 0
+
+
+def _write_record(folder: Path, plan: Plan, step: Step, environment: Mapping[str, str]) -> None:
+    program = step.commands[-1][0]
+    interpreter = program if Path(program).name.startswith("python") else sys.executable
+    record = Record(
+        step.name, step.kind, step.fingerprint, read_attempts(folder, step),
+        machine.versions(wrapped(plan, [interpreter]), environment), facts=dict(step.facts),
+    )  # fmt: skip
+    record.write(folder / step.record)
+
+
+def _note_lost(folder: Path, step: Step) -> bool:
+    """List an attempt that was killed before it could list itself; return whether there is one."""
+    lost = read_marker(folder, step)
+    if lost is None:
+        return False
+    append_attempt(folder, step, replace(lost, exit_code=-signal.SIGKILL))
+    marker_file(folder, step).unlink(missing_ok=True)
+    with (folder / step.log).open("ab") as log:
+        log.write(b"=== killed without warning, with its machine or by force\n")
+    return True
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a step; for jobs, not for people."""
+    parser = argparse.ArgumentParser("python -m nnunetv2_fair.study.run.execute")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("step")
+    parser.add_argument("--run", default="")
+    parser.add_argument("--devices", default="")
+    args = parser.parse_args(argv)
+    devices = [device for device in args.devices.split(",") if device]
+    try:
+        return execute(args.folder.resolve(), args.step, run=args.run, devices=devices)
+    except (FairError, OSError, subprocess.SubprocessError) as error:
+        sys.stderr.write(f"{args.step}: {error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,230 @@
+"""Running a study's plan: Snakemake schedules, this checks before, tells meanwhile, sums up."""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+from nnunetv2_fair.errors import StudyError, shorten
+from nnunetv2_fair.study.run import machine, outcome
+from nnunetv2_fair.study.run import preflight as run_checks
+from nnunetv2_fair.study.run.execute import wrapped
+from nnunetv2_fair.study.run.news import News
+from nnunetv2_fair.study.run.process import STOPS
+from nnunetv2_fair.study.run_lock import running_alone
+from nnunetv2_fair.study.step import STATE, Plan, Step, read_plan
+
+logger = logging.getLogger(__name__)
+
+Executor = Literal["local", "slurm"]
+_SNAKEFILE = Path(__file__).with_name("Snakefile")
+_CONFIG = f"{STATE}/run.json"
+_POLL_SECONDS = 0.5
+#: Jobs in Slurm's queue at a time, unless the user says otherwise.
+_SLURM_JOBS = 100
+#: The plugin asks less and less often while nothing ends, so this is the most, not the usual.
+_SECONDS_BEFORE_STATUS = 10
+#: How long files of other nodes may need to be seen on a network drive.
+_LATENCY_SECONDS = {"local": 5, "slurm": 60}
+_INTERRUPTED = 130
+
+
+def run_study(
+    folder: Path,
+    *,
+    executor: Executor = "local",
+    jobs: int | None = None,
+    cores: int | None = None,
+    gpus: int | None = None,
+    only: Sequence[str] = (),
+) -> int:
+    """Run what is missing of a study's plan.
+
+    A failed step does not stop those that do not need it. A second call runs what is missing.
+
+    Args:
+        folder: The study's folder, with its plan.
+        executor: ``local``: on this machine; ``slurm``: as jobs of Slurm.
+        jobs: Most jobs at a time; None for as many as cores and cards allow, or 100 in Slurm's
+            queue.
+        cores: Cores of this machine to use, for ``local``; None for all.
+        gpus: Graphics cards of this machine to use, for ``local``; None for all.
+        only: Names of steps: only these run, with what they need and is missing.
+
+    Returns:
+        0 if all is done, 1 if something failed, 130 if it was interrupted.
+
+    Raises:
+        StudyError: If it cannot be started; nothing was done then.
+    """
+    folder = folder.resolve()
+    run_checks.check_installed(executor)
+    plan = _plan(folder, only)
+    with running_alone(folder) as lock:
+        steps = outcome.wanted_steps(plan, only)
+        missing = [step for step in steps if not outcome.is_done(folder, step)]
+        if not missing:
+            logger.info("All %d steps are done already.", len(steps))
+            return 0
+        devices = machine.devices()[:gpus] if executor == "local" else []
+        if executor == "local" and gpus is not None and len(devices) < gpus:
+            raise StudyError(f"--gpus {gpus}: this machine has {len(devices) or 'none'}.")
+        _check(folder, plan, missing, executor, devices)
+        logger.info("%d of %d steps are to run.", len(missing), len(steps))
+        config = {
+            "run": f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{os.getpid()}",
+            "only": list(only),
+            "devices": ",".join(devices),
+            "most": run_checks.most_on_this_machine(cores) if executor == "local" else {},
+        }
+        stopped, start = _snakemake(folder, executor, jobs, config, lock, News(folder, steps))
+        failed = outcome.failures(folder, plan, steps, start)
+        if failed and not only:
+            _write_index(folder, plan)
+        if stopped:
+            logger.info("Stopped. The same command goes on from here.")
+            return _INTERRUPTED
+        logger.info("%s", outcome.summary(folder, plan, steps, failed, executor))
+        return 1 if failed else 0
+
+
+def _plan(folder: Path, only: Sequence[str]) -> Plan:
+    try:
+        plan = read_plan(folder)
+    except OSError as error:
+        raise StudyError(
+            f"{folder} holds no plan of a study. Make one: nnUNetv2_fair_study study.yaml"
+        ) from error
+    unknown = [name for name in only if name not in plan.steps]
+    if unknown:
+        raise StudyError(
+            f"--only: the study has no step {shorten(unknown)}. Its steps are listed by --dry-run."
+        )
+    return plan
+
+
+def _check(
+    folder: Path, plan: Plan, missing: Sequence[Step], executor: Executor, devices: Sequence[str]
+) -> None:
+    to_run = Plan(plan.title, {step.name: step for step in missing})
+    problems = run_checks.check_room(folder, plan)
+    if executor == "slurm":
+        run_checks.check_queue(folder)
+        problems += run_checks.slurm_problems(to_run)
+    else:
+        problems += run_checks.check_cards(to_run, devices)
+    run_checks.refuse(problems)
+
+
+def _snakemake(
+    folder: Path,
+    executor: Executor,
+    jobs: int | None,
+    config: Mapping[str, Any],
+    lock: int,
+    news: News,
+) -> tuple[bool, int]:
+    """Run Snakemake to its end.
+
+    Returns:
+        Whether the user stopped it, and where its log of this run begins.
+    """
+    config_file = folder / _CONFIG
+    config_file.write_text(json.dumps(config) + "\n", encoding="utf-8")
+    log_file = folder / outcome.SNAKEMAKE_LOG
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    with log_file.open("ab") as log, _Stopping() as stopping:
+        start = log.tell()
+        process = subprocess.Popen(
+            _snakemake_command(folder, executor, jobs, config["most"], len(config["devices"])),
+            cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+            start_new_session=True, pass_fds=[lock],
+        )  # fmt: skip
+        told = False
+        while process.poll() is None:
+            time.sleep(_POLL_SECONDS)
+            news.tell()
+            if stopping.asked and not told:
+                told = True
+                logger.info("Stopping: jobs that run are ended, checkpoints are kept.")
+                # Snakemake cancels Slurm's jobs; on this machine they are in its group and end too
+                os.killpg(process.pid, signal.SIGINT)
+        news.tell()
+    return stopping.asked, start
+
+
+class _Stopping:
+    """Notes within its block that the user wants an end."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> "_Stopping":
+        for number in STOPS:
+            self._before[number] = signal.getsignal(number)
+            ignored = self._before[number] is signal.SIG_IGN
+            # what is ignored, by nohup or as a script's background job, goes on being ignored; but
+            # by a function, because Snakemake would inherit SIG_IGN, and it must hear of the end
+            signal.signal(number, self._pass if ignored else self._stop)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+
+    def _pass(self, number: int, frame: FrameType | None) -> None:
+        pass
+
+
+def _snakemake_command(
+    folder: Path, executor: Executor, jobs: int | None, most: Mapping[str, int], gpus: int
+) -> list[str]:
+    command = [
+        sys.executable, "-m", "snakemake", "--snakefile", str(_SNAKEFILE), "--directory",
+        str(folder), "--configfile", str(folder / _CONFIG), "--nocolor", "--keep-going",
+        # records appear whole or not at all, and the lock is ours: nothing to mend after a kill
+        "--nolock", "--ignore-incomplete", "--drop-metadata",
+        "--rerun-triggers", "mtime", "--scheduler", "greedy",
+        "--latency-wait", str(_LATENCY_SECONDS[executor]),
+        "--default-resources", "tmpdir=system_tmpdir",
+    ]  # fmt: skip
+    if executor == "slurm":
+        return [
+            *command, "--executor", "slurm", "--jobs", str(jobs or _SLURM_JOBS),
+            "--slurm-jobname-prefix", run_checks.job_prefix(folder),
+            "--slurm-logdir", str(folder / outcome.SLURM_LOGS),
+            # the plugin leaves jobs of pre-empted and broken nodes to Slurm
+            "--slurm-requeue",
+            "--slurm-init-seconds-before-status-checks", str(_SECONDS_BEFORE_STATUS),
+            *run_checks.status_options(),
+        ]  # fmt: skip
+    limits = {"mem_mb": most["mem_mb"], "gpu": gpus, "job": jobs or most["_cores"]}
+    return [
+        *command, "--cores", str(most["_cores"]), "--resources",
+        *(f"{name}={value}" for name, value in limits.items()),
+    ]  # fmt: skip
+
+
+def _write_index(folder: Path, plan: Plan) -> None:
+    """Write the index page of what there is: its step waits for steps that have failed."""
+    for step in plan.steps.values():
+        if step.kind == "index":
+            with (folder / step.log).open("ab") as log:
+                for command in step.commands:
+                    subprocess.run(
+                        wrapped(plan, command), cwd=folder, stdin=subprocess.DEVNULL, stdout=log,
+                        stderr=subprocess.STDOUT, check=False, env={**os.environ,
+                        **plan.environment},
+                    )  # fmt: skip

@@ -1,0 +1,149 @@
+"""Reading YAML so that every value knows its line, and no text turns into something else.
+
+YAML 1.1, which PyYAML speaks, reads ``042`` as 34, ``48:00:00`` as 172800 and ``no`` as false.
+Here only ``true``, ``false``, ``null`` and numbers without leading zero are anything but text.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nnunetv2_fair.errors import StudyError
+from nnunetv2_fair.study.study_file.problems import Problem
+
+if TYPE_CHECKING:
+    from yaml.nodes import Node
+
+#: Where a value is: keys of mappings and positions in lists, from the outside in.
+Place = tuple[str | int, ...]
+
+_WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
+_WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_DECIMAL = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?")
+
+
+@dataclass(frozen=True)
+class Document:
+    """A YAML file.
+
+    Attributes:
+        path: The file.
+        data: Its content: dictionaries, lists, text, numbers, booleans, None.
+        lines: Line of every entry: of a mapping's key, of a list's item. From 1.
+        problems: Duplicate keys, keys that are no text, entries that hold themselves.
+    """
+
+    path: Path
+    data: Any
+    lines: Mapping[Place, int]
+    problems: tuple[Problem, ...]
+
+    def line(self, *place: str | int) -> int:
+        """Return the line of an entry, or of the nearest one around it."""
+        while place and place not in self.lines:
+            place = place[:-1]
+        return self.lines.get(place, 1)
+
+
+def import_yaml() -> Any:
+    """Return PyYAML.
+
+    Raises:
+        StudyError: If the extra that brings it is not installed.
+    """
+    try:
+        import yaml
+    except ImportError as error:
+        raise StudyError(needs_extra("PyYAML")) from error
+    return yaml
+
+
+def needs_extra(package: str) -> str:
+    """Return the message for a package that is not installed."""
+    return (
+        f"Studies need {package}, which is not installed here. Install it, and all else that "
+        'studies need, into this environment: pip install "nnunetv2_fair[cluster]"'
+    )
+
+
+def read_yaml(path: Path) -> Document:
+    """Read one YAML file.
+
+    Raises:
+        StudyError: If it is missing, not UTF-8, or no YAML.
+    """
+    yaml = import_yaml()
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        root = yaml.compose(text, Loader=yaml.BaseLoader)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise StudyError(
+            f"{path} does not exist or is no file. Pass the study's file, or write an example to "
+            f"start from: nnUNetv2_fair_study {path} --init"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path} is not UTF-8: {error.reason}. Save it as UTF-8.") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark is not None else ""
+        reason = getattr(error, "problem", None) or str(error)
+        raise StudyError(
+            f"{path}{where}: this is no YAML: {reason}. Look for a missing colon or quote, a tab, "
+            "or lines that do not begin in one column."
+        ) from error
+    if root is None:
+        return Document(path, None, {}, ())
+    reader = _Reader(yaml)
+    data = reader.value(root, (), ())
+    return Document(path, data, reader.lines, tuple(reader.problems))
+
+
+class _Reader:
+    def __init__(self, yaml: Any) -> None:
+        self.lines: dict[Place, int] = {}
+        self.problems: list[Problem] = []
+        self._scalar = yaml.ScalarNode
+        self._sequence = yaml.SequenceNode
+
+    def value(self, node: "Node", place: Place, around: tuple[int, ...]) -> Any:
+        line = node.start_mark.line + 1
+        self.lines.setdefault(place, line)
+        if isinstance(node, self._scalar):
+            return plain_value(node.value) if node.style is None else node.value
+        if id(node) in around:
+            self.problems.append(
+                Problem(line, "an entry holds itself (*...): write it out, or leave the alias out")
+            )
+            return None
+        around = (*around, id(node))
+        if isinstance(node, self._sequence):
+            return [self.value(item, (*place, i), around) for i, item in enumerate(node.value)]
+        content: dict[str, Any] = {}
+        for key, item in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, self._scalar):
+                self.problems.append(Problem(line, "a key must be one word, not a list"))
+                continue
+            if key.value in content:
+                first = self.lines[(*place, key.value)]
+                self.problems.append(
+                    Problem(line, f"'{key.value}' stands there twice, first in line {first}; "
+                            "keep one of them")
+                )  # fmt: skip
+                continue
+            self.lines[(*place, key.value)] = line
+            content[key.value] = self.value(item, (*place, key.value), around)
+        return content
+
+
+def plain_value(text: str) -> Any:
+    """Return what unquoted text stands for."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    if _DECIMAL.fullmatch(text):
+        return float(text)
+    return text

@@ -1,0 +1,134 @@
+"""A shareable comparison tells no more than a shareable evaluation of the same patients."""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from nnunetv2_fair.errors import EvaluationError
+from nnunetv2_fair.evaluation.disclosure.of_comparison import shareable_comparison
+from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
+from nnunetv2_fair.evaluation.models.comparison import compare_models
+from nnunetv2_fair.evaluation.results.comparison import ModelComparison
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.report.of_comparison.page import render_comparison
+from tests.evaluation.disclosure.test_of_evaluation import TABLES, make, persons
+
+
+def models(
+    people: Sequence[Mapping[str, str]], expressions: Sequence[str], **options: object
+) -> list[EvaluationResult]:
+    """Return evaluations of two models that segmented the same people."""
+    first = make(people, expressions, **options)
+    frame = first.per_case.copy()
+    frame["dice"] = frame["dice"] ** np.linspace(0.5, 1, len(frame))
+    return [first, dataclasses.replace(first, name="other", per_case=frame)]
+
+
+def shared(results: Sequence[EvaluationResult]) -> ModelComparison:
+    return shareable_comparison(compare_models(results, n_bootstrap=20), results)
+
+
+def of_medians(measures: Iterable[str]) -> bool:
+    return {measure.partition(":")[0] for measure in measures} <= {"fairness_gap", "ser"}
+
+
+@pytest.mark.parametrize("table", list(TABLES))
+def test_no_count_and_no_mean_is_told_that_the_evaluation_hides(table: str):
+    cells, attributes, expressions = TABLES[table]
+    results = models(persons(cells, attributes), expressions)
+    evaluation, whole = shareable(results[0]), compare_models(results, n_bootstrap=20)
+    hidden = 0
+    for entry in shared(results).entries:
+        alone = evaluation.comparison(entry.attribute, entry.metric, entry.label)
+        complete = whole.entry(entry.attribute, entry.metric, entry.label)
+        for group, found in alone.groups.items():
+            assert entry.group_patients[group] == found.n_patients
+            assert entry.group_cases[group] == found.n_cases
+            for scores in entry.per_model.values():
+                assert math.isnan(scores.group_means[group]) == math.isnan(found.mean)
+                limits = scores.group_intervals[group]
+                assert math.isnan(limits.low) or not math.isnan(found.mean)
+            (differences,) = entry.differences.values()
+            if math.isnan(found.mean):
+                hidden += 1
+                assert math.isnan(differences.groups[group].value)
+                assert differences.groups[group].p_value is None
+        for scores in entry.per_model.values():
+            assert math.isnan(scores.overall_mean) == math.isnan(alone.overall.mean)
+        if any(math.isnan(alone.groups[g].mean) for g in entry.per_model["model"].group_means
+               if g not in complete.left_out):  # fmt: skip
+            for scores in entry.per_model.values():
+                assert of_medians(scores.gaps)
+                assert (scores.worst_group, math.isnan(scores.worst_group_mean)) == ("", True)
+            (differences,) = entry.differences.values()
+            assert of_medians(differences.gaps)
+            assert math.isnan(differences.worst_group.value)
+            assert not {"worst_group_mean", "delta", "es_std", "skew"} & set(entry.ranks)
+        if math.isnan(alone.overall.mean):
+            assert "overall_mean" not in entry.ranks
+            assert entry.n_patients is None
+    assert hidden
+
+
+def test_nothing_but_decimals_is_lost_where_all_groups_are_large():
+    results = models(persons({("f",): 21, ("m",): 33}, ["sex"]), ["sex"])
+    whole, told = compare_models(results, n_bootstrap=20), shared(results)
+    assert told.shareable
+    assert ModelComparison.shareable is False
+    for before, after in zip(whole.entries, told.entries, strict=True):
+        assert after.group_patients == {"f": 21, "m": 33}
+        assert (after.n_cases, after.n_patients) == (54, 54)
+        assert after.ranks == before.ranks
+        for model in whole.models:
+            ours, theirs = before.per_model[model], after.per_model[model]
+            assert theirs.overall_mean == pytest.approx(ours.overall_mean, abs=6e-4)
+            assert theirs.worst_group == ours.worst_group
+            assert set(theirs.gaps) == set(ours.gaps)
+            assert theirs.gaps["delta"][0] == round(ours.gaps["delta"][0], 3)
+
+
+def test_undefined_values_of_any_model_take_all_counts_away():
+    people = persons({("f",): 21, ("m",): 33}, ["sex"])
+    results = models(people, ["sex"])
+    frame = results[1].per_case.copy()
+    frame.loc[[3], "dice"] = math.nan
+    results[1] = dataclasses.replace(results[1], per_case=frame)
+    told = shared(results)
+    for metric, counts in (("dice", (None, None)), ("hd95", (21, 33))):
+        entry = told.entry("sex", metric, "organ")
+        assert (entry.group_patients["f"], entry.group_patients["m"]) == counts
+        assert (entry.n_cases is None) == (counts[0] is None)
+        assert not math.isnan(entry.per_model["other"].group_means["f"])
+
+
+def test_page_and_file_tell_of_no_person_and_no_file(tmp_path):
+    cells, attributes, expressions = TABLES["one small group"]
+    told = shared(models(persons(cells, attributes), expressions))
+    page = render_comparison(told)
+    told.write(tmp_path)
+    text = page + (tmp_path / "comparison.json").read_text(encoding="utf-8")
+    for private in ("case_0", "Jane", "/home", "0" * 64, "3 patients", "25 patients"):
+        assert private not in text
+    assert "This is a shareable comparison" in page
+    assert "or their means are not told" in page
+    again = ModelComparison.read(tmp_path)
+    assert again.shareable
+    assert repr(again.entries) == repr(told.entries)
+
+
+def test_different_cases_are_not_shared():
+    results = models(persons({("f",): 21, ("m",): 33}, ["sex"]), ["sex"])
+    fewer = results[1].per_case[results[1].per_case["case"] != "case_004x"]
+    results[1] = dataclasses.replace(results[1], per_case=fewer)
+    compared = compare_models(results, common_cases=True, n_bootstrap=20)
+    with pytest.raises(EvaluationError, match=r"other: other cases than those of model\. Who is"):
+        shareable_comparison(compared, results)
+
+
+def test_fewer_than_five_patients_are_not_shared():
+    results = models(persons({("f",): 2, ("m",): 2}, ["sex"]), ["sex"])
+    with pytest.raises(EvaluationError, match="Only 4 patients were evaluated"):
+        shared(results)

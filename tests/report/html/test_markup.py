@@ -1,0 +1,78 @@
+import html
+import string
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nnunetv2_fair.report.html.markup import (
+    LONGEST,
+    Data,
+    Html,
+    clean,
+    element,
+    listed,
+    name,
+    padded,
+    plain,
+    sentence,
+    shortened,
+    width,
+)
+from tests.report.html_check import Page
+
+HOSTILE = st.text(
+    st.sampled_from(string.ascii_letters + "<>&\"'/=\x00\x07\u202e\u2067\u200f\ud800é漢 \n;#")
+)
+
+
+@given(HOSTILE)
+def test_a_name_is_one_isolated_element_with_its_text(text):
+    markup = name(text)
+    page = Page(markup)
+    assert [tag for tag, _ in page.tags] == ["bdi"]
+    assert "".join(page.texts) == shortened(text)
+    markup.encode("utf-8")
+
+
+@given(HOSTILE, HOSTILE)
+def test_attributes_cannot_be_left(first, second):
+    page = Page(element("p", second, title=first, class_="x"))
+    assert len(page.tags) == 1
+    tag, attributes = page.tags[0]
+    assert (tag, set(attributes)) == ("p", {"title", "class"})
+
+
+def test_markup_is_kept_and_text_escaped():
+    assert element("p", "a < b", Html("<b>c</b>")) == "<p>a &lt; b<b>c</b></p>"
+    assert element("input", type="checkbox", checked=True, hidden=False, id=None) == (
+        '<input type="checkbox" checked>'
+    )
+
+
+def test_long_names_keep_both_ends():
+    text = "a" * 3000 + "z" * 2000
+    short = shortened(text)
+    assert len(short) == LONGEST
+    assert short.startswith("aaa")
+    assert short.endswith("zzz")
+    assert len(name(text)) < 700
+    assert shortened("b" * LONGEST) == "b" * LONGEST
+
+
+def test_control_characters_and_direction_overrides_are_replaced():
+    assert clean("a\u202eb\x00c\td") == "a\ufffdb\ufffdc d"
+
+
+def test_sentences_isolate_names_and_escape_words():
+    pieces = ["5 < 6 for ", Data("<script>")]
+    assert sentence(pieces) == '5 &lt; 6 for <bdi class="name">&lt;script&gt;</bdi>'
+    assert plain(pieces) == "5 < 6 for <script>"
+    assert html.unescape(sentence(listed(["a", "b", "c"]))).count("bdi") == 6
+    assert plain(listed(["a", "b", "c"])) == "a, b and c"
+
+
+def test_columns_of_wide_and_combining_characters():
+    assert width("漢字") == 4
+    assert width("e\u0301") == 1
+    assert padded("漢", 4) == "漢  "
+    assert padded("x", 3, right=True) == "  x"

@@ -1,0 +1,120 @@
+import dataclasses
+import math
+
+import pytest
+
+from nnunetv2_fair.evaluation.results.discovery import Discovery, PairHeatmap, Subgroup
+from nnunetv2_fair.evaluation.results.text_table import TextTable
+from nnunetv2_fair.report.of_evaluation.page import render_report
+from tests.report import factories
+from tests.report.html_check import check_page
+from tests.report.of_evaluation.test_page import HOSTILE
+
+NAN = math.nan
+
+
+def discovery(**changes) -> Discovery:
+    women = Subgroup(
+        {"sex": "female", "age": ">=65"}, 14, 12, 0.118, 0.61, -0.213, -5.26, 1e-5, 4e-4,
+        {"sex": -0.173, "age": -0.04},
+    )  # fmt: skip
+    men = Subgroup({"sex": "male"}, 56, 56, 0.55, 0.87, 0.047, 1.61, 0.11, 0.62, {"sex": 0.047})
+    one = Subgroup({"site": "C"}, 1, 1, 0.01, 0.4, -0.42, NAN, NAN, NAN, {"site": -0.42})
+    pair = PairHeatmap(
+        "sex", "age", ("female", "male"), ("<50", ">=65"),
+        ((0.81, 0.61), (0.88, NAN)), ((24, 14), (26, 2)), ((24, 12), (26, 0)),
+    )  # fmt: skip
+    found = Discovery(
+        "dice", "average", ("sex", "age", "site"), 0.05, "holm", 101, 37, 35, 9, 0.823,
+        (women, men, one), (pair,),
+    )  # fmt: skip
+    return dataclasses.replace(found, **changes)
+
+
+def page(found: Discovery, **changes):
+    result = dataclasses.replace(factories.full(), discovery=found, **changes)
+    return check_page(render_report(result, []))
+
+
+def test_subgroups_are_shown_with_what_makes_them():
+    shown = page(discovery())
+    for text in (
+        "All combinations of the groups of 3 attributes (sex, age, site) with at least 5% of the "
+        "101 units were searched: 37 subgroups.",
+        "minus that of all, 0.823 (mean of all labels).",
+        "sex: femaleage: >=651412", "11.8%", "0.610\N{MINUS SIGN}0.213\N{MINUS SIGN}5.26p < 0.001",
+        "\N{MINUS SIGN}0.173 sex\N{MINUS SIGN}0.040 age", "+0.047 sex", "p = 0.620",
+        "1 of these differ from everybody else by more than chance explains.",
+        "p-values of 35 tests are corrected by Holm's method (no false finding at all). "
+        "9 subgroups left out because a part of them says the same.",
+        "Discovered",
+    ):  # fmt: skip
+        assert text in shown.text, text
+    bars = [a for t, a in shown.tags if t == "span" and "--share" in (a.get("style") or "")]
+    assert [(a["class"], a["style"]) for a in bars] == [
+        ("bar worse", "--share:0.41"), ("bar worse", "--share:0.10"),
+        ("bar better", "--share:0.11"), ("bar worse", "--share:1.00"),
+    ]  # fmt: skip
+
+
+def test_what_chance_explains_is_not_emphasised():
+    shown = page(discovery())
+    rows = [a for t, a in shown.tags if t == "tr" and a.get("class") == "small"]
+    emphasised = page(discovery(subgroups=discovery().subgroups[:1]))
+    fewer = [a for t, a in emphasised.tags if t == "tr" and a.get("class") == "small"]
+    assert len(rows) == len(fewer) + 2
+    none = page(discovery(subgroups=discovery().subgroups[1:]))
+    assert "None of these differs from everybody else by more than chance explains." in none.text
+
+
+def test_of_distances_more_is_worse():
+    shown = page(discovery(metric="hd95"))
+    bars = [a for t, a in shown.tags if t == "span" and "--share" in (a.get("style") or "")]
+    assert [a["class"] for a in bars] == ["bar better", "bar better", "bar worse", "bar better"]
+
+
+def test_heatmaps_of_pairs():
+    shown = page(discovery(), attributes=("sex",))
+    assert "Rows sex, columns age. Mean Dice; n counts patients." in shown.text
+    heats = shown.having("table", "heat")
+    assert heats
+    cells = [a for t, a in shown.tags if t == "td" and "--share" in (a.get("style") or "")]
+    assert [a["style"] for a in cells[-3:]] == ["--share:0.19", "--share:0.60", "--share:0.04"]
+    assert "no cases" in shown.text
+
+
+@pytest.mark.parametrize("found", [discovery(subgroups=(), heatmaps=())])
+def test_nothing_found_is_said(found):
+    assert "No subgroup is large enough to be searched." in page(found).text
+
+
+def test_no_search_no_section():
+    shown = check_page(render_report(factories.full(), []))
+    assert "Discovered" not in shown.text
+    assert "As in the paper" not in shown.text
+
+
+def test_hostile_names_stay_text():
+    items = dict(zip(HOSTILE, HOSTILE[::-1], strict=True))
+    strange = dataclasses.replace(
+        discovery().subgroups[0], items=items, contributions=dict.fromkeys(HOSTILE, 0.1)
+    )
+    pair = PairHeatmap(HOSTILE[0], HOSTILE[1], HOSTILE[:2], HOSTILE[2:4],
+                       ((0.1, 0.2), (0.3, 0.4)), ((9, 9), (9, 9)), ((9, 9), (9, 9)))  # fmt: skip
+    shown = page(discovery(subgroups=(strange,), heatmaps=(pair,), attributes=HOSTILE))
+    assert "<script>alert(1)</script>: &amp; &lt;" in shown.text
+
+
+def test_tables_of_papers():
+    table = TextTable(
+        "lee", "Table 2 of Lee et al.", ("Group", "DSC \u2191", HOSTILE[0]),
+        (("female", "0.81 (0.05)", HOSTILE[2]), ("male", "0.84 (0.04)", "x" * 5000)),
+        ("The paper's SER uses medians.",),
+    )  # fmt: skip
+    result = dataclasses.replace(factories.full(), preset_tables=(table, table))
+    shown = check_page(render_report(result, []))
+    for text in ("Table 2 of Lee et al.", "DSC \u2191", "0.81 (0.05)",
+                 "The paper's SER uses medians.", "<script>alert(1)</script>"):  # fmt: skip
+        assert shown.text.count(text) >= 2
+    assert "As in the paper" in shown.text
+    assert "x" * 100 not in shown.text

@@ -1,0 +1,217 @@
+"""What the headline says in each situation, word by word."""
+
+import dataclasses
+import math
+
+import pytest
+
+from nnunetv2_fair.evaluation.results.evaluation import (
+    Comparison,
+    Gap,
+    GroupTest,
+    Interval,
+    PairEffect,
+)
+from nnunetv2_fair.report.html.markup import plain
+from nnunetv2_fair.report.of_evaluation.findings import Verdict, find, main_gap, too_small
+from tests.report import factories
+
+MANN_WHITNEY = "Mann-Whitney U"
+
+
+def comparison(medians, gaps, p, *, metric="dice", label="nodule", left_out=(), test=MANN_WHITNEY):
+    """Build a comparison with the given numbers."""
+    base = factories.statistics([0.5] * 9)
+    groups = {n: dataclasses.replace(base, median=m) for n, m in medians.items()}
+    made = tuple(Gap("fairness_gap", v, Interval(*i), b) for v, i, b in gaps)
+    return Comparison(
+        "sex", metric, label, base, groups, dict.fromkeys(left_out, "2 patients"), made,
+        None if p is None else GroupTest(test, 1.0, p),
+    )  # fmt: skip
+
+
+def said(found, **changes):
+    result = dataclasses.replace(factories.two_groups(size=6), **changes)
+    finding = find(result, found)
+    return finding.verdict, plain(finding.headline), plain(finding.brief)
+
+
+TWO = {"female": 0.712, "male": 0.823}
+PAIR = ("male", "female")
+
+
+def test_gap_shown():
+    verdict, headline, brief = said(comparison(TWO, [(0.111, (0.041, 0.172), PAIR)], 0.0032))
+    assert verdict is Verdict.SHOWN
+    assert headline == (
+        "Segmentation of nodule is worse for female than for male: median Dice 0.712 against "
+        "0.823 (gap 0.111, 95% interval 0.041 to 0.172, Mann-Whitney U p = 0.003)."
+    )
+    assert brief == (
+        "worse for female (gap 0.111, 95% interval 0.041 to 0.172, Mann-Whitney U p = 0.003)"
+    )
+
+
+def test_negative_gap_names_the_reference_as_worse_and_turns_the_interval():
+    medians = {"female": 0.823, "male": 0.712}
+    _, headline, _ = said(comparison(medians, [(-0.111, (-0.172, -0.041), PAIR)], 0.0001))
+    assert headline == (
+        "Segmentation of nodule is worse for male than for female: median Dice 0.712 against "
+        "0.823 (gap 0.111, 95% interval 0.041 to 0.172, Mann-Whitney U p < 0.001)."
+    )
+
+
+def test_of_distances_the_larger_is_worse():
+    medians = {"female": 9.2, "male": 5.1}
+    found = comparison(medians, [(-4.1, (-6.0, -2.0), PAIR)], 0.001, metric="hd95")
+    _, headline, _ = said(found)
+    assert "is worse for female than for male: median HD95 9.20 mm against 5.10 mm" in headline
+    assert "gap 4.10 mm, 95% interval 2.00 mm" not in headline
+    assert "(gap 4.10 mm, 95% interval 2.00 to 6.00," in headline
+
+
+def test_gap_not_shown_claims_no_equality():
+    found = comparison(TWO, [(0.011, (-0.043, 0.061), PAIR)], 0.41)
+    verdict, headline, brief = said(found)
+    assert verdict is Verdict.NOT_SHOWN
+    assert headline.startswith("No difference in segmentation of nodule between female and male")
+    assert "could be shown" in headline
+    assert headline.endswith(
+        "This does not prove that there is none: a gap in the median of up to 0.061 would fit "
+        "these data too."
+    )
+    assert brief.startswith("no difference shown (gap 0.011")
+
+
+@pytest.mark.parametrize(
+    ("limits", "p"), [((0.01, 0.1), 0.08), ((-0.01, 0.1), 0.01), ((math.nan, math.nan), 0.01)]
+)
+def test_interval_and_test_that_disagree_are_unclear(limits, p):
+    verdict, headline, brief = said(comparison(TWO, [(0.05, limits, PAIR)], p))
+    assert verdict is Verdict.UNCLEAR
+    assert headline.startswith("There are signs that segmentation of nodule is worse for female")
+    assert "Interval and test do not agree" in headline
+    assert "unclear" in brief
+
+
+def test_no_interval_and_no_evidence():
+    found = comparison(TWO, [(0.05, (math.nan, math.nan), PAIR)], 0.4)
+    verdict, headline, _ = said(found)
+    assert verdict is Verdict.NOT_SHOWN
+    assert "gap 0.050, no interval" in headline
+    assert headline.endswith("This does not prove that there is none.")
+
+
+def test_the_confidence_level_decides_what_the_test_must_reach():
+    found = comparison(TWO, [(0.05, (0.01, 0.09), PAIR)], 0.03)
+    assert said(found)[0] is Verdict.SHOWN
+    verdict, headline, _ = said(found, settings={"confidence": 0.99})
+    assert verdict is Verdict.UNCLEAR
+    assert "99% interval" in headline
+
+
+def test_one_group_left():
+    found = comparison(
+        TWO, [(math.nan, (math.nan, math.nan), ("male",))], None, left_out=["female"]
+    )
+    verdict, headline, _ = said(found)
+    assert verdict is Verdict.NOT_COMPARABLE
+    assert headline == "The groups of sex cannot be compared: only male is large enough."
+    assert plain(too_small(found)) == (
+        "Not compared, for too few patients or no defined value: female (9 patients)."
+    )
+
+
+def test_no_group_left():
+    found = comparison(TWO, [], None, left_out=["female", "male"])
+    assert said(found)[1] == (
+        "The groups of sex cannot be compared: no group is large enough and has a defined Dice."
+    )
+
+
+def test_undefined_medians_cannot_be_compared():
+    found = comparison({"female": math.nan, "male": 0.8}, [], None)
+    assert said(found)[0] is Verdict.NOT_COMPARABLE
+
+
+THREE = {"a": 0.80, "b": 0.70, "c": 0.60}
+GAPS = [(0.10, (0.02, 0.18), ("a", "b")), (0.20, (0.11, 0.29), ("a", "c"))]
+
+
+def test_three_groups():
+    found = comparison(THREE, GAPS, 0.002, label="average", test="Kruskal-Wallis")
+    verdict, headline, brief = said(found, labels=("x", "average"))
+    assert verdict is Verdict.SHOWN
+    assert headline == (
+        "Segmentation, averaged over all labels, differs between the groups of sex: median Dice "
+        "0.600 for c (worst) and 0.800 for a (best); largest gap from a: +0.200 for c, 95% "
+        "interval +0.110 to +0.290; Kruskal-Wallis p = 0.002."
+    )
+    assert brief.startswith("worst for c, best for a")
+    assert main_gap(found).between == ("a", "c")
+
+
+@pytest.mark.parametrize(
+    ("p", "verdict", "start"),
+    [
+        (0.2, Verdict.UNCLEAR, "There are signs that segmentation of nodule differs"),
+        (math.nan, Verdict.UNCLEAR, "There are signs"),
+    ],
+)
+def test_three_groups_where_the_test_does_not_agree(p, verdict, start):
+    found = said(comparison(THREE, GAPS, p, test="Kruskal-Wallis"))
+    assert found[0] is verdict
+    assert found[1].startswith(start)
+
+
+def test_three_groups_without_difference():
+    gaps = [(0.10, (-0.1, 0.3), ("a", "b")), (0.11, (-0.1, 0.25), ("a", "c"))]
+    verdict, headline, _ = said(comparison(THREE, gaps, 0.4, test="Kruskal-Wallis"))
+    assert verdict is Verdict.NOT_SHOWN
+    assert "up to 0.300 would fit these data too" in headline
+
+
+def test_identical_values_show_no_difference():
+    same = {"female": 0.8, "male": 0.8}
+    verdict, headline, _ = said(comparison(same, [(0.0, (0.0, 0.0), PAIR)], 1.0))
+    assert verdict is Verdict.NOT_SHOWN
+    assert "gap 0.000, 95% interval 0.000 to 0.000" in headline
+
+
+def test_many_small_groups_are_counted():
+    names = [f"g{i}" for i in range(9)]
+    found = comparison(dict.fromkeys(names, 0.5), [], None, left_out=names)
+    assert plain(too_small(found)).endswith("g3 (9 patients) and 5 more.")
+
+
+def test_the_corrected_p_value_decides_and_is_said():
+    found = comparison(TWO, [(0.111, (0.041, 0.172), PAIR)], 0.0032)
+    corrected = GroupTest(MANN_WHITNEY, 1.0, 0.0032, 0.0128, 4)
+    verdict, headline, _ = said(dataclasses.replace(found, test=corrected))
+    assert verdict is Verdict.SHOWN
+    assert "Mann-Whitney U p = 0.003, corrected p = 0.013)" in headline
+    corrected = GroupTest(MANN_WHITNEY, 1.0, 0.0032, 0.064, 20)
+    verdict, headline, _ = said(dataclasses.replace(found, test=corrected))
+    assert verdict is Verdict.UNCLEAR
+    assert "p = 0.003, corrected p = 0.064)" in headline
+    # a family of one is not corrected
+    alone = GroupTest(MANN_WHITNEY, 1.0, 0.0032, 0.0032, 1)
+    assert "corrected" not in said(dataclasses.replace(found, test=alone))[1]
+
+
+def test_what_could_not_have_been_seen_is_said():
+    found = comparison(TWO, [(0.011, (-0.043, 0.061), PAIR)], 0.41)
+    groups = {
+        "female": dataclasses.replace(found.groups["female"], n_patients=12),
+        "male": dataclasses.replace(found.groups["male"], n_patients=1180),
+    }
+    effect = PairEffect(PAIR, 0.1, Interval(-0.2, 0.4), 0.0412)
+    found = dataclasses.replace(found, groups=groups, effects=(effect,))
+    assert said(found)[1].endswith(
+        "would fit these data too. With groups of 1,180 and 12 patients, a difference of the "
+        "means under 0.041 will usually not be seen."
+    )
+    hidden = {**groups, "male": dataclasses.replace(groups["male"], n_patients=None)}
+    assert "usually" not in said(dataclasses.replace(found, groups=hidden))[1]
+    unknown = dataclasses.replace(effect, detectable_gap=math.nan)
+    assert "usually" not in said(dataclasses.replace(found, effects=(unknown,)))[1]

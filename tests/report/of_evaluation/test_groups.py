@@ -1,0 +1,180 @@
+import dataclasses
+import math
+
+from nnunetv2_fair.evaluation.results.evaluation import (
+    Comparison,
+    EvaluationResult,
+    Gap,
+    GroupStatistics,
+    GroupTest,
+    Interval,
+    PairEffect,
+)
+from nnunetv2_fair.report.html.document import Terms
+from nnunetv2_fair.report.html.markup import width
+from nnunetv2_fair.report.of_evaluation.groups import console_table, group_table
+from tests.report import factories
+from tests.report.html_check import Page
+
+NAN = math.nan
+WOMEN = GroupStatistics(
+    8, 6, 0, 0, 0.701, 0.712, 0.65, 0.76, 0.1, Interval(0.672, 0.731), Interval(0.69, 0.74)
+)
+MEN = GroupStatistics(
+    12, 9, 1, 2, 0.803, 0.823, 0.78, 0.861, 0.1, Interval(0.78, 0.83), Interval(0.8, 0.84)
+)
+FEW = GroupStatistics(
+    2, 2, 0, 0, 0.5, 0.5, 0.4, 0.6, 0.1, factories.NO_INTERVAL, factories.NO_INTERVAL
+)
+NONE = GroupStatistics(
+    0, 0, 0, 0, NAN, NAN, NAN, NAN, NAN, factories.NO_INTERVAL, factories.NO_INTERVAL
+)
+
+
+def small_result() -> EvaluationResult:
+    groups = {"female": WOMEN, "male": MEN, "diverse": FEW, "unasked": NONE}
+    gaps = (
+        Gap("fairness_gap", 0.111, Interval(-0.041, 0.172), ("male", "female")),
+        Gap("ser", 1.6271, Interval(1.2, 2.1), ("female", "male")),
+        Gap("delta", NAN, factories.NO_INTERVAL, ("female", "male")),
+    )
+    left_out = {"diverse": "2 patients, fewer than 5", "unasked": "no cases"}
+    dice = Comparison(
+        "sex", "dice", "nodule", MEN, groups, left_out, gaps, GroupTest("Mann-Whitney U", 7, 0.0321)
+    )
+    far = dataclasses.replace(
+        MEN, median=math.inf, mean=math.inf, mean_interval=Interval(9.5, math.inf)
+    )
+    hd95 = dataclasses.replace(
+        dice, metric="hd95", groups={**groups, "male": far}, gaps=(), test=None,
+        left_out={**left_out, "female": "no case has a defined value"},
+    )  # fmt: skip
+    frame = factories.two_groups(size=5).per_case
+    return EvaluationResult(
+        "x", frame, (factories.DICE, factories.HD95), ("nodule",), ("sex",), (dice, hd95),
+        definitions=factories.DEFINITIONS,
+    )  # fmt: skip
+
+
+def test_console_table_word_by_word():
+    assert (
+        console_table(small_result(), "sex") + "\n"
+        == """\
+Groups of sex, nodule
+
+Dice          cases  patients  median [q1 to q3]       mean [95% interval]
+  female          8         6  0.712 [0.650 to 0.760]  0.701 [0.672 to 0.731]
+  male           12         9  0.823 [0.780 to 0.861]  0.803 [0.780 to 0.830]
+  diverse *       2         2  0.500 [0.400 to 0.600]  0.500
+  unasked *       0         0  -                       -
+  all groups     12         9  0.823 [0.780 to 0.861]  0.803 [0.780 to 0.830]
+  fairness gap male - female: +0.111 [-0.041 to 0.172]
+  SER: 1.627 [1.200 to 2.100]
+  Mann-Whitney U: p = 0.032
+  * diverse is not compared: 2 patients, fewer than 5
+  * unasked is not compared: no cases
+
+HD95 (mm)     cases  patients  median [q1 to q3]    mean [95% interval]
+  female *        8         6  0.71 [0.65 to 0.76]  0.70 [0.67 to 0.73]
+  male           12         9  inf [0.78 to 0.86]     inf [9.50 to inf]
+  diverse *       2         2  0.50 [0.40 to 0.60]  0.50
+  unasked *       0         0  -                    -
+  all groups     12         9  0.82 [0.78 to 0.86]  0.80 [0.78 to 0.83]
+  no gap: fewer than two groups are large enough
+  * female is not compared: no case has a defined value
+"""
+    )
+
+
+def test_console_table_of_wide_and_long_names_stays_aligned():
+    names = ("女性", "x" * 5000, "\u202eflip")
+    result = factories.make_result({"sex": names}, 6)
+    lines = console_table(result, "sex").splitlines()
+    block = lines[3 : 4 + len(names)]  # the groups and their total
+    assert len({width(line[: line.rindex("[")]) for line in block}) == 1
+    assert max(map(width, lines)) < 130
+    assert "\u202e" not in "".join(lines)
+
+
+def test_console_table_without_comparable_groups():
+    text = console_table(factories.make_result({"sex": ("a", "b")}, {"a": 9, "b": 2}), "sex")
+    assert "no gap: fewer than two groups are large enough" in text
+    assert "fairness gap" not in text
+
+
+def table(result, attribute="sex", label="nodule"):
+    terms = Terms(result.metrics, result.definitions)
+    return Page(group_table(result, attribute, label, terms))
+
+
+def test_group_table_has_every_group_count_and_number():
+    page = table(small_result())
+    for text in (
+        "femaleworst cases86", "0.712 [0.650 to 0.760]mean 0.701 (0.672 to 0.731)",
+        "+0.111\N{MINUS SIGN}0.041 to +0.172", "1.6271.200 to 2.100", "p = 0.032",
+        "not compared: 2 patients, fewer than 5", "male \N{MINUS SIGN} female",
+    ):  # fmt: skip
+        assert text in page.text
+    assert len(page.having("tr", "small")) == 2
+
+
+def test_undefined_and_infinite_values_explain_themselves():
+    page = table(small_result())
+    titles = {a.get("title") for t, a in page.tags if t == "span"}
+    assert "no cases" in titles
+    assert "infinite: a prediction or reference is empty" in titles
+    assert "not defined for distances" in titles
+    assert "\N{EN DASH}" in page.text
+    assert "\N{INFINITY}" in page.text
+    assert "nan" not in page.text
+    assert "inf " not in page.text
+
+
+def test_remarks_say_what_was_left_out_and_replaced():
+    text = table(small_result()).text
+    assert "Dice: 1 case of male undefined and left out." in text
+    assert (
+        "HD95: 2 cases of male infinite (one mask empty) and replaced by the image diagonal."
+        in text
+    )
+    assert "HD95: female is not compared: no case has a defined value." in text
+
+
+def test_without_measures_the_table_says_so():
+    result = factories.make_result({"sex": ("a", "b")}, {"a": 9, "b": 2})
+    page = table(result)
+    assert "No measure can be computed: fewer than two groups are large enough" in page.text
+
+
+def test_terms_link_to_definitions():
+    page = table(small_result())
+    terms = page.having("a", "term")
+    titles = {a["title"] for a in terms}
+    assert factories.DEFINITIONS["ser"] in titles
+    assert any("Higher is better." in title for title in titles)
+
+
+def test_effects_and_corrected_tests_have_rows():
+    result = small_result()
+    made = []
+    for comparison in result.comparisons:
+        unit = result.metric(comparison.metric).unit
+        effect = PairEffect(
+            ("male", "female"), -0.21 if unit else 0.31, Interval(0.1, 0.5) if not unit else
+            Interval(-0.4, 0.1), 12.345 if unit else 0.0456,
+        )  # fmt: skip
+        test = GroupTest("Mann-Whitney U", 3.0, 0.0321, 0.0642, 6)
+        made.append(dataclasses.replace(comparison, effects=(effect,), test=test))
+    page = table(dataclasses.replace(result, comparisons=tuple(made)))
+    for text in (
+        "Cliff's deltamale \N{MINUS SIGN} female+0.310+0.100 to +0.500",
+        "Detectable differencemale \N{MINUS SIGN} female0.046",
+        "p = 0.032p = 0.064 for 6 tests",
+    ):
+        assert text in page.text
+    assert "12.3" in page.text
+    text = console_table(dataclasses.replace(result, comparisons=tuple(made)), "sex")
+    assert "  Mann-Whitney U: p = 0.032, corrected p = 0.064\n" in text
+    assert (
+        "  Cliff's delta male - female: +0.310 [0.100 to 0.500], detectable difference 0.046\n"
+    ) in text

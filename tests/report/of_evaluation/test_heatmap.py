@@ -1,0 +1,85 @@
+import dataclasses
+import math
+import re
+
+import pytest
+
+from nnunetv2_fair.report.of_evaluation.heatmap import heatmap, parts_of, split_names
+from tests.report import factories
+from tests.report.html_check import Page
+
+
+def cells(result, attribute="sex+age"):
+    label = result.headline_label
+    page = Page(heatmap(result, result.comparison(attribute, "dice", label)))
+    return page, [a for t, a in page.tags if t == "td"][1:]
+
+
+def test_every_intersection_has_its_cell_with_mean_and_count():
+    result = factories.full()
+    page, found = cells(result)
+    groups = result.comparison("sex+age", "dice", "average").groups
+    assert len(found) == len(groups) == 6
+    for group, statistics in groups.items():
+        if statistics.n_cases:
+            assert f"{statistics.mean:.3f}n = {statistics.n_patients}" in page.text, group
+    assert "<5050-64>=65" in page.text  # the order of the dictionary, not of the alphabet
+
+
+def test_small_and_empty_cells_are_marked_and_not_coloured():
+    page, found = cells(factories.full())
+    assert len(page.having("td", "few")) == 1
+    assert len(page.having("td", "none")) == 1
+    assert "not compared" in page.text
+    assert "no cases" in page.text
+    coloured = [a for a in found if a.get("style")]
+    assert len(coloured) == 4
+
+
+def test_the_worst_cell_has_the_strongest_colour():
+    result = factories.full()
+    comparison = result.comparison("sex+age", "dice", "average")
+    _, found = cells(result)
+    shares = [float(a["style"].split(":")[1]) for a in found if a.get("style")]
+    means = [g.mean for n, g in comparison.groups.items() if n not in comparison.left_out]
+    assert shares.index(max(shares)) == means.index(min(means))
+    assert (min(shares), max(shares)) == (0.04, 0.6)
+    far = Page(heatmap(result, result.comparison("sex+age", "hd95", "average")))
+    styles = [a["style"] for t, a in far.tags if t == "td" and a.get("style", "").startswith("--")]
+    assert [float(s.split(":")[1]) for s in styles].index(0.6) == means.index(min(means))
+
+
+@pytest.mark.parametrize("attribute", ["sex", "age"])
+def test_only_for_two_attributes(attribute):
+    result = factories.full()
+    assert heatmap(result, result.comparison(attribute, "dice", "average")) == ""
+    assert parts_of("a+b+c") == ("a", "b", "c")
+
+
+def test_levels_with_commas_cannot_be_laid_out():
+    result = factories.make_result(
+        {"sex": ("f", "m"), "site": ("Rome, Italy", "Oslo")}, 6, attributes=("sex+site",)
+    )
+    page = Page(heatmap(result, result.comparisons[0]))
+    assert "contain commas" in page.text
+    assert split_names(["a, b, c"]) is None
+
+
+def test_unknown_people_as_a_group_of_their_own_have_no_cell():
+    result = factories.full()
+    comparison = result.comparison("sex+age", "dice", "average")
+    groups = {**comparison.groups, "unknown": comparison.overall}
+    page = Page(heatmap(result, dataclasses.replace(comparison, groups=groups)))
+    assert "unknown" not in page.text
+    assert "contain commas" not in page.text
+
+
+def test_undefined_and_equal_means():
+    result = factories.full()
+    comparison = result.comparison("sex+age", "dice", "average")
+    same = {n: dataclasses.replace(g, mean=0.5, n_cases=9) for n, g in comparison.groups.items()}
+    first = next(iter(same))
+    same[first] = dataclasses.replace(same[first], mean=math.nan)
+    markup = heatmap(result, dataclasses.replace(comparison, groups=same, left_out={}))
+    assert "undefined" in Page(markup).text
+    assert set(re.findall(r"--share:([\d.]+)", markup)) == {"0.04"}

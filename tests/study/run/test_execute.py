@@ -1,0 +1,442 @@
+"""What one job does, with real processes and real signals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import nnunetv2_fair
+from nnunetv2_fair.errors import StudyError
+from nnunetv2_fair.study.earlier import was_interrupted
+from nnunetv2_fair.study.gpu_pool import reserved
+from nnunetv2_fair.study.record import Attempt, Record
+from nnunetv2_fair.study.run import execute as module
+from nnunetv2_fair.study.run.attempts import (
+    append_attempt,
+    marker_file,
+    read_marker,
+    told,
+    write_marker,
+)
+from nnunetv2_fair.study.run.execute import execute, main, wrapped
+from nnunetv2_fair.study.run.process import held_megabytes
+from nnunetv2_fair.study.step import Plan, Resources
+from tests.study.stub_plans import attempts_of, record_of, stub, write_plan
+
+ROOT = Path(nnunetv2_fair.__file__).parents[2]
+
+
+def log_of(folder, step):
+    return (folder / step.log).read_text()
+
+
+def heed_signals():
+    """Undo what the tests were started with: nohup and a script's background ignore some."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def start(folder, step, *options):
+    """Start a job as Snakemake's shell does."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "nnunetv2_fair.study.run.execute", str(folder), step.name, *options],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True,
+        preexec_fn=heed_signals,
+    )  # fmt: skip
+
+
+def wait_for(path, seconds=20):
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} did not appear"
+        time.sleep(0.02)
+
+
+def test_commands_run_one_after_the_other_in_the_studys_folder(tmp_path):
+    step = stub("train.a")
+    step = type(step)(**vars(step) | {
+        "commands": (("bash", "-c", "echo one; echo 1 > first"), ("bash", "-c", "cat first")),
+        "outputs": ("first",),
+        "facts": {"fold": "0"},
+    })  # fmt: skip
+    write_plan(tmp_path, step)
+    assert execute(tmp_path, step.name, run="r") == 0
+    log = log_of(tmp_path, step)
+    assert log.index("\none\n") < log.index("cat first") < log.index("\n1\n")
+    record = record_of(tmp_path, step)
+    assert record.facts == {"fold": "0"}
+    assert not record.taken_over
+    assert record.versions["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert {"nnunetv2", "torch", "nnunetv2_fair"} <= set(record.versions)
+    (attempt,) = record.attempts
+    assert (attempt.exit_code, attempt.run, attempt.fingerprint) == (0, "r", step.fingerprint)
+    assert not attempt.continued
+    assert not marker_file(tmp_path, step).exists()
+    assert [what for _, what, _ in told(tmp_path)] == ["started", "finished"]
+
+
+def test_a_second_time_nothing_runs(tmp_path):
+    step = stub("a", "echo x >> count")
+    write_plan(tmp_path, step)
+    assert execute(tmp_path, "a") == execute(tmp_path, "a") == 0
+    assert (tmp_path / "count").read_text() == "x\n"
+
+
+def test_the_first_failing_command_ends_the_step(tmp_path):
+    step = stub("a", "exit 7")
+    step = type(step)(**vars(step) | {"commands": (*step.commands, ("touch", "after"))})
+    write_plan(tmp_path, step)
+    assert execute(tmp_path, "a") == 1
+    assert not (tmp_path / "after").exists()
+    assert not (tmp_path / step.record).exists()
+    assert [a.exit_code for a in attempts_of(tmp_path, step)] == [7]
+    assert "ended with exit code 7" in log_of(tmp_path, step)
+
+
+def test_a_program_that_is_not_there_is_named(tmp_path):
+    step = stub("a")
+    step = type(step)(**vars(step) | {"commands": (("no-such-program", "x"),)})
+    write_plan(tmp_path, step)
+    assert execute(tmp_path, "a") == 1
+    assert "no-such-program cannot be started" in log_of(tmp_path, step)
+
+
+def test_missing_outputs_are_a_failure(tmp_path):
+    step = stub("a", "true", outputs=("here", "there/file"))
+    write_plan(tmp_path, step)
+    (tmp_path / "here").touch()
+    assert execute(tmp_path, "a") == 1
+    assert "did not write there/file" in log_of(tmp_path, step)
+    assert [a.exit_code for a in attempts_of(tmp_path, step)] == [1]
+
+
+def test_what_fails_by_itself_is_tried_again_only_by_another_call(tmp_path, capsys):
+    step = stub("a", "echo x >> count; false")
+    write_plan(tmp_path, step)
+    assert execute(tmp_path, "a", run="first") == 1
+    assert execute(tmp_path, "a", run="first") == 1
+    assert "is not tried again" in capsys.readouterr().err
+    assert (tmp_path / "count").read_text() == "x\n"
+    assert execute(tmp_path, "a", run="second") == 1
+    assert (tmp_path / "count").read_text() == "x\nx\n"
+
+
+def test_started_as_often_as_said_and_no_more(tmp_path, capsys):
+    step = stub("a", "echo x >> count; kill -TERM $$", attempts=2)
+    write_plan(tmp_path, step)
+    assert [execute(tmp_path, "a", run="r") for _ in range(3)] == [1, 1, 1]
+    assert (tmp_path / "count").read_text() == "x\nx\n"
+    assert "was started 2 times" in capsys.readouterr().err
+    assert execute(tmp_path, "a", run="another") == 1
+    assert (tmp_path / "count").read_text() == "x\n" * 3
+
+
+TRAINING = """
+if [ "$1" = --c ]; then touch {0}/final; exit; fi
+trap 'echo saved; exit 9' TERM; echo $$ > {0}/pid; touch {0}/latest; sleep 30 & wait
+"""
+
+
+def training(folder, attempts=2):
+    """Return a step that writes a checkpoint, waits to be ended, and goes on with ``--c``."""
+    step = stub("train.x", attempts=attempts)
+    return type(step)(**vars(step) | {
+        "commands": (("bash", "-c", TRAINING.format(folder), "train"),),
+        "outputs": (f"{folder}/final",), "resume": ("--c",),
+        "checkpoints": (f"{folder}/latest",), "finished": f"{folder}/final",
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_ended_from_outside_and_continued(tmp_path, number):
+    step = training(tmp_path)
+    write_plan(tmp_path, step)
+    job = start(tmp_path, step, "--run=r")
+    wait_for(tmp_path / "latest")
+    job.send_signal(number)
+    assert job.wait(20) == 128 + number
+    (attempt,) = attempts_of(tmp_path, step)
+    assert attempt.exit_code == -number
+    assert was_interrupted(attempt)
+    assert "saved" in log_of(tmp_path, step)
+    assert f"ended by signal {int(number)}" in log_of(tmp_path, step)
+    assert not marker_file(tmp_path, step).exists()
+    assert [what for _, what, _ in told(tmp_path)] == ["started", "interrupted"]
+    assert execute(tmp_path, step.name, run="r") == 0
+    first, second = record_of(tmp_path, step).attempts
+    assert (first.continued, second.continued) == (False, True)
+    assert "continued from the checkpoint" in log_of(tmp_path, step)
+
+
+def test_a_command_that_will_not_end_is_killed(tmp_path):
+    step = stub("a", "trap '' TERM; touch begun; sleep 60 & wait; wait")
+    write_plan(tmp_path, step)
+    code = (
+        "import sys; from nnunetv2_fair.study import process; process._GRACE_SECONDS = 0.5;"
+        "process._SAMPLE_SECONDS = 0.2; from nnunetv2_fair.study.run.execute import main;"
+        f"sys.exit(main([{str(tmp_path)!r}, 'a']))"
+    )
+    job = subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    wait_for(tmp_path / "begun")
+    job.terminate()
+    assert job.wait(20) == 128 + signal.SIGTERM
+    assert [a.exit_code for a in attempts_of(tmp_path, step)] == [-signal.SIGTERM]
+
+
+def test_killed_without_warning_is_noted_by_the_next(tmp_path):
+    step = training(tmp_path)
+    write_plan(tmp_path, step)
+    job = start(tmp_path, step, "--run=r")
+    wait_for(tmp_path / "latest")
+    job.kill()
+    job.wait(20)
+    assert attempts_of(tmp_path, step) == []
+    marker = read_marker(tmp_path, step)
+    assert marker is not None
+    # Slurm ends all of a job's processes, here the command is left
+    os.killpg(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert execute(tmp_path, step.name, run="r") == 0
+    lost, second = record_of(tmp_path, step).attempts
+    assert (lost.exit_code, lost.started, lost.run) == (-signal.SIGKILL, marker.started, "r")
+    assert second.continued
+    assert "killed without warning" in log_of(tmp_path, step)
+
+
+def test_a_command_killed_for_memory_is_told_so_and_not_tried_again(tmp_path):
+    step = stub("a", "kill -KILL $$", resources=Resources(memory_mb=123))
+    write_plan(tmp_path, step)
+    assert execute(tmp_path, "a", run="r") == 1
+    assert "want of memory (123 MB was asked for)" in log_of(tmp_path, step)
+    assert execute(tmp_path, "a", run="r") == 1
+    assert [a.exit_code for a in attempts_of(tmp_path, step)] == [-9]
+
+
+def test_finished_before_the_study_is_taken_over(tmp_path):
+    step = stub("a", "echo wrong > final", outputs=("final",), finished="final")
+    write_plan(tmp_path, step)
+    (tmp_path / "final").write_text("theirs")
+    assert execute(tmp_path, "a") == 0
+    assert (tmp_path / "final").read_text() == "theirs"
+    record = record_of(tmp_path, step)
+    assert record.taken_over
+    assert record.attempts == ()
+    assert [what for _, what, _ in told(tmp_path)] == ["taken-over"]
+
+
+def test_an_unfinished_training_of_others_is_continued(tmp_path):
+    step = training(tmp_path)
+    write_plan(tmp_path, step)
+    (tmp_path / "latest").touch()
+    assert execute(tmp_path, step.name) == 0
+    assert record_of(tmp_path, step).attempts[0].continued
+
+
+@pytest.mark.parametrize("file", ["final", "latest"])
+def test_nothing_of_other_settings_is_overwritten(tmp_path, file, capsys):
+    step = training(tmp_path)
+    changed = type(step)(**vars(step) | {"fingerprint": "changed"})
+    write_plan(tmp_path, changed)
+    append_attempt(tmp_path, step, Attempt("2026", 1.0, -15, "h", fingerprint=step.fingerprint))
+    (tmp_path / file).write_text("kept")
+    with pytest.raises(StudyError, match=f"{file} was made by this study under other") as error:
+        execute(tmp_path, step.name)
+    assert f"mv {tmp_path} {tmp_path}.old" in str(error.value)
+    assert main([str(tmp_path), step.name]) == 1
+    assert "nothing is overwritten" in capsys.readouterr().err
+    assert (tmp_path / file).read_text() == "kept"
+    assert "nothing is overwritten" in log_of(tmp_path, step)
+
+
+def test_a_record_of_other_settings_protects_too(tmp_path):
+    step = stub("a", finished="final", outputs=("final",))
+    Record("a", "train", "earlier", (), taken_over=True).write(tmp_path / ".study/done/a/e.json")
+    write_plan(tmp_path, step)
+    (tmp_path / "final").touch()
+    with pytest.raises(StudyError, match="other settings"):
+        execute(tmp_path, "a")
+
+
+def test_trainings_with_a_former_table_are_kept_if_the_user_says_so(tmp_path):
+    step = stub("a", "echo wrong > final", finished="final", fingerprint="now")
+    write_plan(tmp_path, step, environment={"nnUNet_fair_allow_changed_table": "1"})
+    append_attempt(tmp_path, step, Attempt("2026", 1.0, 0, "h", fingerprint="former"))
+    (tmp_path / "final").write_text("kept")
+    assert execute(tmp_path, "a") == 0
+    assert (tmp_path / "final").read_text() == "kept"
+    assert record_of(tmp_path, step).taken_over
+
+
+def test_validation_that_was_cut_off_is_done_again(tmp_path):
+    step = training(tmp_path)
+    write_plan(tmp_path, step)
+    (tmp_path / "final").touch()
+    append_attempt(tmp_path, step, Attempt("2026", 1.0, -15, "h", fingerprint=step.fingerprint))
+    assert execute(tmp_path, step.name) == 0
+    assert [a.continued for a in record_of(tmp_path, step).attempts] == [False, True]
+
+
+def test_a_lost_record_is_written_again(tmp_path):
+    step = stub("a", "echo x >> count; touch final", finished="final")
+    write_plan(tmp_path, step)
+    execute(tmp_path, "a")
+    (tmp_path / step.record).unlink()
+    assert execute(tmp_path, "a") == 0
+    assert (tmp_path / "count").read_text() == "x\n"
+    record = record_of(tmp_path, step)
+    assert not record.taken_over
+    assert len(record.attempts) == 1
+
+
+def test_two_jobs_of_one_step_wait_for_each_other(tmp_path):
+    step = stub("a", "echo x >> count; sleep 0.6")
+    write_plan(tmp_path, step)
+    jobs = [start(tmp_path, step), start(tmp_path, step)]
+    assert [job.wait(20) for job in jobs] == [0, 0]
+    assert (tmp_path / "count").read_text() == "x\n"
+
+
+def test_setup_environment_and_container(tmp_path):
+    step = stub("a", 'echo "$FROM_SETUP $FROM_PLAN $INSIDE" > said')
+    write_plan(
+        tmp_path, step, setup=("export FROM_SETUP=1", "false || true"),
+        environment={"FROM_PLAN": "2"}, container=("env", "INSIDE=3"),
+    )  # fmt: skip
+    assert execute(tmp_path, "a") == 0
+    assert (tmp_path / "said").read_text() == "1 2 3\n"
+
+
+def test_a_failing_setup_is_a_failure(tmp_path):
+    step = stub("a", "touch ran")
+    write_plan(tmp_path, step, setup=("no-such-module load x",))
+    assert execute(tmp_path, "a") == 1
+    assert not (tmp_path / "ran").exists()
+    assert "no-such-module" in log_of(tmp_path, step)
+
+
+def test_arguments_reach_commands_as_they_are():
+    plan = Plan("t", {}, setup=("true",))
+    odd = ["printf", "%s|", "a b", "$HOME", "'\"", "", "*"]
+    done = subprocess.run(wrapped(plan, odd), capture_output=True, text=True, check=True)
+    assert done.stdout == "a b|$HOME|'\"||*|"
+
+
+def test_versions_are_those_of_the_commands_interpreter(tmp_path):
+    step = stub("a")
+    step = type(step)(**vars(step) | {"commands": (("python-of-somebody", "x"),)})
+    script = tmp_path / "bin" / "python-of-somebody"
+    script.parent.mkdir()
+    script.write_text('#!/bin/sh\n[ "$1" = x ] || echo \'{"python": "9.9", "torch": "8"}\'\n')
+    script.chmod(0o755)
+    write_plan(tmp_path, step, setup=(f"PATH={script.parent}:$PATH",))
+    assert execute(tmp_path, "a") == 0
+    versions = record_of(tmp_path, step).versions
+    assert (versions["python"], versions["torch"]) == ("9.9", "8")
+    assert "numpy" not in versions
+
+
+BIG = "b = bytearray({}_000_000); import time; time.sleep(2.5)"
+
+
+def test_peak_memory_is_that_of_all_processes_together(tmp_path):
+    code = f"""
+import subprocess, sys
+two = [subprocess.Popen([sys.executable, "-c", {BIG.format(150)!r}]) for _ in range(2)]
+[one.wait() for one in two]
+"""
+    step = stub("a")
+    step = type(step)(**vars(step) | {"commands": ((sys.executable, "-c", code),)})
+    write_plan(tmp_path, step)
+    # by itself: the kernel counts memory of the process that starts one, and this one's is large
+    command = [
+        sys.executable,
+        "-m",
+        "nnunetv2_fair.study.run.execute",
+        str(tmp_path),
+        "a",
+        "--run=r",
+    ]
+    subprocess.run(command, check=True, timeout=60)
+    (attempt,) = attempts_of(tmp_path, step)
+    assert 300 < attempt.peak_memory_mb < 420
+    assert 2.4 < attempt.seconds < 20
+
+
+def test_held_memory_of_nobody_is_nothing():
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    assert held_megabytes(ended.pid) == 0.0
+
+
+def test_slurms_job_is_noted(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "77")
+    step = stub("a")
+    write_plan(tmp_path, step)
+    assert execute(tmp_path, "a") == 0
+    assert attempts_of(tmp_path, step)[0].job == "77"
+    assert "Slurm job 77" in log_of(tmp_path, step)
+
+
+def test_cards_are_named_and_counted(tmp_path, monkeypatch):
+    fake = tmp_path / "bin" / "nvidia-smi"
+    fake.parent.mkdir()
+    fake.write_text("#!/bin/sh\nprintf '0, GPU-a, NVIDIA H200\\n1, GPU-b, NVIDIA A100\\n'\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
+    step = stub("a", 'echo "$CUDA_VISIBLE_DEVICES" > said', resources=Resources(gpus=1))
+    write_plan(tmp_path, step)
+    with reserved(tmp_path, ["0", "1"], 1) as first:
+        assert first == ["0"]
+        assert execute(tmp_path, "a", devices=["0", "1"]) == 0
+    assert (tmp_path / "said").read_text() == "1\n"
+    (attempt,) = attempts_of(tmp_path, step)
+    assert (attempt.gpu, attempt.gpus) == ("NVIDIA A100", 1)
+
+
+def test_a_step_without_cards_sees_none(tmp_path):
+    step = stub("a", 'echo "<$CUDA_VISIBLE_DEVICES>" > said')
+    write_plan(tmp_path, step)
+    assert execute(tmp_path, "a", devices=["0"]) == 0
+    assert (tmp_path / "said").read_text() == "<>\n"
+
+
+def test_cards_are_waited_for(tmp_path):
+    begun = time.monotonic()
+    holder = subprocess.Popen(
+        [sys.executable, "-c",
+         "import time; from pathlib import Path\n"
+         "from nnunetv2_fair.study.gpu_pool import reserved\n"
+         f"with reserved(Path({str(tmp_path)!r}), ['0'], 1):\n"
+         f" Path({str(tmp_path)!r}, 'held').touch(); time.sleep(1)"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    wait_for(tmp_path / "held")
+    with reserved(tmp_path, ["0"], 1) as got:
+        assert got == ["0"]
+        assert time.monotonic() - begun > 0.9
+    holder.wait()
+
+
+def test_an_unknown_step_is_refused(tmp_path, capsys):
+    write_plan(tmp_path, stub("a"))
+    assert main([str(tmp_path), "b"]) == 1
+    message = capsys.readouterr().err
+    assert "has no step 'b'" in message
+    assert "Run nnUNetv2_fair_study again" in message
+
+
+def test_the_marker_is_kept_up_to_date(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_MARKER_SECONDS", 0.0)
+    step = stub("a", "sleep 1.5; cp .study/running/a.json seen")
+    write_plan(tmp_path, step)
+    assert execute(tmp_path, "a") == 0
+    seen = Attempt(**json.loads((tmp_path / "seen").read_text()))
+    assert seen.seconds > 0.9
+    write_marker(tmp_path, step, seen)
+    assert read_marker(tmp_path, step) == seen
