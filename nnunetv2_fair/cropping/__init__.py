@@ -1,1 +1,4 @@
-"""cropping."""
+"""Boxes around organs.
+
+Ground level: imports only files.
+"""

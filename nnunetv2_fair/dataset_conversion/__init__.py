@@ -1,1 +1,4 @@
-"""From original data to nnU-Net datasets."""
+"""From original data to nnU-Net datasets: one room per dataset, on `shared` and `writing`.
+
+No converter imports another one.
+"""

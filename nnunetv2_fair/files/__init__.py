@@ -1,1 +1,4 @@
-"""files."""
+"""Ground level: writing atomically, reading tables, NIfTI, hashes, versions, processes.
+
+Imports only errors and paths; no pandas.
+"""

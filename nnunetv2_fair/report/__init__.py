@@ -1,1 +1,1 @@
-"""From results to pages that people read."""
+"""From results to pages written for people: `html` is shared, one room per kind of page."""

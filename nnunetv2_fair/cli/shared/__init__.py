@@ -1,1 +1,4 @@
-"""shared."""
+"""Arguments and endings that several commands share.
+
+May import whatever commands may.
+"""

@@ -1,1 +1,4 @@
-"""fairseg."""
+"""Harvard-FairSeg: optic cup and disc in SLO fundus images.
+
+Imports shared, writing and subgroups.
+"""

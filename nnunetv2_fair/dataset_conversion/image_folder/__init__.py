@@ -1,1 +1,4 @@
-"""image_folder."""
+"""Any folder of images and masks with a table; QDUS is one.
+
+Imports shared, writing and subgroups.
+"""

@@ -1,1 +1,4 @@
-"""disclosure."""
+"""What may leave a hospital: results without small groups and without what would reveal them.
+
+Imports results and statistics.
+"""

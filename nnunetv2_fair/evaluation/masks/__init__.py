@@ -1,1 +1,4 @@
-"""masks."""
+"""Reading label maps and pictures, their geometry and foreground.
+
+Imports only files.
+"""

@@ -1,1 +1,4 @@
-"""papers."""
+"""Presets and tables in the form of the papers.
+
+May import every other room of evaluation.
+"""

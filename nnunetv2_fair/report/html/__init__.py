@@ -1,1 +1,4 @@
-"""html."""
+"""What all pages share: the frame, safe text, numbers, figures.
+
+Imports only evaluation results.
+"""

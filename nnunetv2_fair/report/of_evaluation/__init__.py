@@ -1,1 +1,4 @@
-"""of_evaluation."""
+"""The page of an evaluation, section by section.
+
+Imports the shared parts of pages and results.
+"""

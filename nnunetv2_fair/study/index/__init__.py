@@ -1,1 +1,4 @@
-"""index."""
+"""What a study has found so far: the index page and its tables.
+
+Imports report and the other rooms of study; nothing imports it.
+"""

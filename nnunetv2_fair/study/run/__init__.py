@@ -1,1 +1,4 @@
-"""run."""
+"""Running the steps of a plan: Snakemake, locks, attempts, events.
+
+Imports the plan.
+"""

@@ -1,1 +1,4 @@
-"""study_file."""
+"""Reading study.yaml: settings, or every problem at once with its line.
+
+Imports only what is needed to check names.
+"""
