@@ -211,9 +211,8 @@ def _run_nnunet(command: list[str], environment: dict[str, str], log: Path) -> N
             stderr=subprocess.STDOUT, text=True, errors="replace",
         ) as process,
     ):  # fmt: skip
-        assert process.stdout is not None
         n_predicted = 0
-        for line in process.stdout:
+        for line in process.stdout or ():
             kept.write(line)
             text = _TIMESTAMP.sub("", line.rstrip())
             if _NEWS.search(text):

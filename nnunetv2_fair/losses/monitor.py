@@ -17,16 +17,12 @@ class EpochSummary:
 
     Attributes:
         train_loss: ``(G,)`` mean per-sample loss; NaN if the group was not drawn.
-        train_samples: ``(G,)`` samples drawn.
         pseudo_dice: ``(G, K)`` Dice over the group's validation patches pooled; NaN if neither
             reference nor prediction holds the label.
-        val_samples: ``(G,)`` validation samples drawn.
     """
 
     train_loss: np.ndarray
-    train_samples: np.ndarray
     pseudo_dice: np.ndarray
-    val_samples: np.ndarray
 
 
 @runtime_checkable
@@ -66,7 +62,6 @@ class GroupMonitor:
         self._dtype = torch.float32 if self._device.type == "mps" else torch.float64
         self._loss = torch.zeros((self._n_groups + 1, 2), dtype=self._dtype, device=self._device)
         self._counts: torch.Tensor | None = None
-        self._val_samples = torch.zeros(self._n_groups + 1, dtype=self._dtype, device=self._device)
 
     def set_batch(self, groups: torch.Tensor, *, training: bool) -> None:
         """Say which groups the samples are in (see :class:`GroupAware`)."""
@@ -91,7 +86,6 @@ class GroupMonitor:
             shape = (self._n_groups + 1, *counts.shape[1:])
             self._counts = torch.zeros(shape, dtype=self._dtype, device=self._device)
         self._counts.index_add_(0, groups, counts)
-        self._val_samples.index_add_(0, groups, torch.ones_like(groups, dtype=self._dtype))
 
     def finish_epoch(self, all_reduce: Callable[[torch.Tensor], torch.Tensor]) -> EpochSummary:
         """Return the epoch's summary and start over.
@@ -100,7 +94,6 @@ class GroupMonitor:
             all_reduce: Sums a tensor over all ranks; returns it unchanged in one process.
         """
         loss = all_reduce(self._loss)[:-1].cpu().numpy()
-        val_samples = all_reduce(self._val_samples)[:-1].cpu().numpy()
         counts = torch.zeros((self._n_groups + 1, 3, 0), dtype=self._dtype, device=self._device)
         if self._counts is not None:
             counts = all_reduce(self._counts)
@@ -108,9 +101,7 @@ class GroupMonitor:
         with np.errstate(divide="ignore", invalid="ignore"):
             summary = EpochSummary(
                 train_loss=loss[:, 0] / loss[:, 1],
-                train_samples=loss[:, 1].astype(int),
                 pseudo_dice=2 * tp / (2 * tp + fp + fn),
-                val_samples=val_samples.astype(int),
             )
         self._reset()
         return summary

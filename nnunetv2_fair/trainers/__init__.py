@@ -1,11 +1,10 @@
 """nnU-Net trainers that assess and mitigate unfairness; names are experiments.
 
 ``nnUNetTrainerOversampling_sex_5epochs`` and all other names of the grammar in
-:mod:`nnunetv2_fair.trainers.names` are attributes of this module, built when asked for.
+:mod:`nnunetv2_fair.trainers.shared.names` are attributes of this module, built when asked for.
 """
 
 from nnunetv2_fair.trainers.base import SubgroupTrainer
-from nnunetv2_fair.trainers.names import parse_name
 from nnunetv2_fair.trainers.nnUNetTrainerADV import nnUNetTrainerADV
 from nnunetv2_fair.trainers.nnUNetTrainerAPPLE import nnUNetTrainerAPPLE
 from nnunetv2_fair.trainers.nnUNetTrainerFairMedSeg import nnUNetTrainerFairMedSeg
@@ -21,6 +20,7 @@ from nnunetv2_fair.trainers.nnUNetTrainerOversamplingReweighting import (
 )
 from nnunetv2_fair.trainers.nnUNetTrainerReweighting import nnUNetTrainerReweighting
 from nnunetv2_fair.trainers.nnUNetTrainerReweightingGroupDRO import nnUNetTrainerReweightingGroupDRO
+from nnunetv2_fair.trainers.shared.names import parse_name
 
 METHODS: dict[str, type[SubgroupTrainer]] = {
     method.__name__: method

@@ -23,15 +23,15 @@ from nnunetv2_fair.subgroups.table import (
     read_dataset_table,
     table_hash,
 )
-from nnunetv2_fair.trainers.checkpoint import (
+from nnunetv2_fair.trainers.shared.checkpoint import (
     FairnessCheckpoint,
     check_same_table,
     fingerprint,
     read_checkpoint,
     write_checkpoint,
 )
-from nnunetv2_fair.trainers.names import Option, choice_option
-from nnunetv2_fair.trainers.subgroup_log import SubgroupLog
+from nnunetv2_fair.trainers.shared.names import Option, choice_option
+from nnunetv2_fair.trainers.shared.subgroup_log import SubgroupLog
 
 
 class SubgroupTrainer(nnUNetTrainer):
@@ -41,7 +41,7 @@ class SubgroupTrainer(nnUNetTrainer):
     or the loss (:meth:`adapt_loss`, :meth:`prepare_loss`). Prediction needs neither the table nor
     this class's state.
 
-    Class attributes are set by the name (see :mod:`nnunetv2_fair.trainers.names`):
+    Class attributes are set by the name (see :mod:`nnunetv2_fair.trainers.shared.names`):
 
     Attributes:
         attribute: Attribute expression that defines the groups; None takes the default.
@@ -174,6 +174,8 @@ class SubgroupTrainer(nnUNetTrainer):
         train_cases = list(replace_sampler(train, None).indices)
         val_cases = list(replace_sampler(val, None).indices)
         self._check_groups(train_cases, val_cases)
+        self._report_groups(train_cases)
+        self._watch_groups(train_cases, val_cases)
         self._log(f"Demographics table: SHA-256 {self.table_hash[:12]}...")
         self.prepare_loss(train_cases)
         self._restore_fairness()
@@ -183,7 +185,7 @@ class SubgroupTrainer(nnUNetTrainer):
         return train, val
 
     def _check_groups(self, train_cases: list[str], val_cases: list[str]) -> None:
-        """Compare table and fold before the first step, and say what was found."""
+        """Raise if the table does not fit the fold, or the fold's groups not the method."""
         check_against_cases(
             self.table, [*train_cases, *val_cases], f"fold {self.fold}", allow_extra=True
         )
@@ -198,6 +200,11 @@ class SubgroupTrainer(nnUNetTrainer):
                 "trainer's name, other bins in demographics.json, or other folds with "
                 "nnUNetv2_fair_prepare."
             )
+
+    def _report_groups(self, train_cases: list[str]) -> None:
+        """Say in the log how many training cases each group has."""
+        grouping = self.grouping
+        counts = grouping.counts(train_cases)
         self._log(f"Groups of '{grouping.expression}' in the training part of fold {self.fold}:")
         for name, count in counts.items():
             self._log(f"  {name}: {count} cases ({count / len(train_cases):.1%})")
@@ -210,6 +217,10 @@ class SubgroupTrainer(nnUNetTrainer):
                 f"  {len(unknown)} training cases have no known '{grouping.expression}': they "
                 "train as in nnU-Net and count in no group."
             )
+
+    def _watch_groups(self, train_cases: list[str], val_cases: list[str]) -> None:
+        """Start the monitor and the log of this fold's groups."""
+        grouping = self.grouping
         patients = self.table.patients
         visible = {
             part: {

@@ -9,10 +9,10 @@ from torch import nn
 
 from nnunetv2_fair.networks.discriminator import AttributeDiscriminator
 from nnunetv2_fair.networks.tap import BottleneckTap
-from nnunetv2_fair.trainers.adv_loss import AdversarialLoss
-from nnunetv2_fair.trainers.adversary import Adversary
 from nnunetv2_fair.trainers.base import SubgroupTrainer
-from nnunetv2_fair.trainers.names import Option, number_option
+from nnunetv2_fair.trainers.shared.adv_loss import AdversarialLoss
+from nnunetv2_fair.trainers.shared.adversary import Adversary
+from nnunetv2_fair.trainers.shared.names import Option, number_option
 
 #: Of the discriminator's Adam, as in APPLE.
 _DISCRIMINATOR_LR = 1e-3

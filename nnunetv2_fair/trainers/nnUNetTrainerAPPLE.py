@@ -8,17 +8,18 @@ from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
+from nnunetv2_fair.errors import TrainingError
 from nnunetv2_fair.losses.group_dro import GroupDRO, GroupDROLoss
 from nnunetv2_fair.losses.reweighting import group_weights
 from nnunetv2_fair.losses.weighted import SampleWeightedLoss
 from nnunetv2_fair.networks.bottleneck import unwrapped
 from nnunetv2_fair.networks.discriminator import AttributeDiscriminator
 from nnunetv2_fair.networks.perturbation import PerturbedNetwork
-from nnunetv2_fair.trainers.adversary import Adversary, CollapseWatch
-from nnunetv2_fair.trainers.apple_loss import AppleLoss
 from nnunetv2_fair.trainers.base import SubgroupTrainer
-from nnunetv2_fair.trainers.base_model import base_option, load_base
-from nnunetv2_fair.trainers.names import Option, choice_option, number_option
+from nnunetv2_fair.trainers.shared.adversary import Adversary, CollapseWatch
+from nnunetv2_fair.trainers.shared.apple_loss import AppleLoss
+from nnunetv2_fair.trainers.shared.base_model import base_option, load_base
+from nnunetv2_fair.trainers.shared.names import Option, choice_option, number_option
 
 
 def _steps(text: str) -> int:
@@ -107,7 +108,12 @@ class nnUNetTrainerAPPLE(SubgroupTrainer):
     @property
     def _perturbed(self) -> PerturbedNetwork:
         network = unwrapped(self.network)
-        assert isinstance(network, PerturbedNetwork)
+        if not isinstance(network, PerturbedNetwork):
+            raise TrainingError(
+                f"{type(self).__name__} needs the network that it builds itself, nnU-Net's with "
+                f"generators in it; found {type(network).__name__}. Leave the trainer's "
+                "build_network_architecture as it is."
+            )
         return network
 
     @property

@@ -7,7 +7,7 @@ from torch import nn
 
 from nnunetv2_fair.losses.febs import FEBSLoss
 from nnunetv2_fair.trainers.base import SubgroupTrainer
-from nnunetv2_fair.trainers.names import Option, number_option
+from nnunetv2_fair.trainers.shared.names import Option, number_option
 
 
 class nnUNetTrainerFEBS(SubgroupTrainer):

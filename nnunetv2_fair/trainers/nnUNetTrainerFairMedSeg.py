@@ -20,7 +20,7 @@ from nnunetv2_fair.subgroups.divergence import (
     label_cases,
 )
 from nnunetv2_fair.trainers.base import SubgroupTrainer
-from nnunetv2_fair.trainers.names import Option, choice_option, number_option
+from nnunetv2_fair.trainers.shared.names import Option, choice_option, number_option
 
 
 @dataclass

@@ -8,7 +8,7 @@ from torch import nn
 
 from nnunetv2_fair.losses.group_dro import GroupDRO, GroupDROLoss
 from nnunetv2_fair.trainers.base import SubgroupTrainer
-from nnunetv2_fair.trainers.names import Option, choice_option, number_option
+from nnunetv2_fair.trainers.shared.names import Option, choice_option, number_option
 
 
 class nnUNetTrainerGroupDRO(SubgroupTrainer):

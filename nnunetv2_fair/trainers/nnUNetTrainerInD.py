@@ -10,8 +10,8 @@ from nnunetv2_fair.networks.bottleneck import unwrapped
 from nnunetv2_fair.subgroups.groups import Grouping
 from nnunetv2_fair.subgroups.tokens import group_named
 from nnunetv2_fair.trainers.base import SubgroupTrainer
-from nnunetv2_fair.trainers.base_model import base_option, load_base
-from nnunetv2_fair.trainers.names import Option, choice_option
+from nnunetv2_fair.trainers.shared.base_model import base_option, load_base
+from nnunetv2_fair.trainers.shared.names import Option, choice_option
 
 #: A tenth of nnU-Net's: fine-tuning starts from weights that already fit.
 _FINE_TUNING_LR = 1e-3

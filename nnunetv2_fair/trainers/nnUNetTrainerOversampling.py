@@ -8,7 +8,7 @@ import torch.distributed as dist
 
 from nnunetv2_fair.sampling.balance import BalancedSampler, balanced_shares
 from nnunetv2_fair.trainers.base import SubgroupTrainer
-from nnunetv2_fair.trainers.names import Option, number_option
+from nnunetv2_fair.trainers.shared.names import Option, number_option
 
 
 class nnUNetTrainerOversampling(SubgroupTrainer):

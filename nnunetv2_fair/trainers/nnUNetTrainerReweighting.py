@@ -9,7 +9,7 @@ from torch import nn
 from nnunetv2_fair.losses.reweighting import group_weights
 from nnunetv2_fair.losses.weighted import SampleWeightedLoss
 from nnunetv2_fair.trainers.base import SubgroupTrainer
-from nnunetv2_fair.trainers.names import Option, choice_option, number_option
+from nnunetv2_fair.trainers.shared.names import Option, choice_option, number_option
 
 
 class nnUNetTrainerReweighting(SubgroupTrainer):

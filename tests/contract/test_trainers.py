@@ -18,7 +18,7 @@ from nnunetv2.model_sharing.model_export import export_pretrained_model
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunetv2_fair.trainers import METHODS
-from nnunetv2_fair.trainers.checkpoint import KEY
+from nnunetv2_fair.trainers.shared.checkpoint import KEY
 from tests.trainers.seeding import make_seeded_trainer, seeded_epoch_start, write_base
 from tests.trainers.test_trainers import registered  # noqa: F401
 

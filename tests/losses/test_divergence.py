@@ -1,5 +1,6 @@
 """The divergence-weighted loss against nnU-Net's own, sample by sample."""
 
+import numpy as np
 import pytest
 import torch
 from nnunetv2.training.loss.compound_losses import DC_and_BCE_loss, DC_and_CE_loss
@@ -8,6 +9,7 @@ from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 
 from nnunetv2_fair.losses.divergence import DivergenceWeightedLoss
 from nnunetv2_fair.losses.monitor import GroupMonitor
+from nnunetv2_fair.losses.per_sample import TargetFormat, hard_counts
 from tests.losses.test_per_sample import SHAPES, label_batch, region_batch
 
 LEVELS = (4 / 7, 2 / 7, 1 / 7, 0.0)
@@ -135,4 +137,9 @@ def test_the_monitor_sees_validation_cases_only_when_told():
     ours(output, target)
     monitor.set_batch(torch.tensor([2, 0, 2]), training=False)
     ours(output, target)
-    assert monitor.finish_epoch(lambda values: values).val_samples.tolist() == [1, 0, 2, 0]
+    pooled = monitor.finish_epoch(lambda values: values).pseudo_dice
+    counts = hard_counts(output[0].detach(), target[0], TargetFormat(False, None)).numpy()
+    assert np.isnan(pooled[[1, 3]]).all()
+    for group, members in ((0, [1]), (2, [0, 2])):
+        tp, fp, fn = counts[members].sum(0)
+        np.testing.assert_allclose(pooled[group], 2 * tp / (2 * tp + fp + fn))

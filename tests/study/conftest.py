@@ -82,7 +82,7 @@ def asked_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ask_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nnunetv2_fair.trainers.describe import describe_all
+    from nnunetv2_fair.trainers.shared.describe import describe_all
 
     def ask(names, attributes, environment):
         answer = describe_all(names, attributes)

@@ -13,7 +13,7 @@ from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 from torch import nn
 
 from nnunetv2_fair.errors import TrainerNameError, TrainingError
-from nnunetv2_fair.trainers.checkpoint import KEY
+from nnunetv2_fair.trainers.shared.checkpoint import KEY
 from tests.nnunet_dataset import build, write_raw_volumes
 from tests.trainers.seeding import make_seeded_trainer, write_base
 from tests.trainers.test_trainers import registered, rewrite_sex  # noqa: F401
@@ -314,6 +314,13 @@ def test_an_architecture_without_bottleneck_is_refused(base, monkeypatch):
     architecture["network_class_name"] = "tests.trainers.test_apple.Flat"
     with pytest.raises(TrainingError, match="Flat cannot be split at a bottleneck: it has no enc"):
         trainer.initialize()
+
+
+def test_a_network_without_generators_is_refused(base):
+    trainer = make_seeded_trainer(APPLE)
+    trainer.network = nn.Identity()
+    with pytest.raises(TrainingError, match=r"needs the network that it builds itself.* Identity"):
+        trainer.configure_optimizers()
 
 
 @pytest.mark.slow

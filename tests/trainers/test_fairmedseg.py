@@ -8,7 +8,7 @@ import torch
 
 from nnunetv2_fair.errors import DemographicsError
 from nnunetv2_fair.losses.per_sample import TargetFormat, hard_counts
-from nnunetv2_fair.trainers.checkpoint import KEY
+from nnunetv2_fair.trainers.shared.checkpoint import KEY
 from tests.subgroups.test_divergence import brute_force, brute_force_weights
 from tests.trainers.test_trainers import make_trainer, registered  # noqa: F401
 

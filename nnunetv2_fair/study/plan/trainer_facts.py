@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from nnunetv2_fair.errors import StudyError
 
-_MODULE = "nnunetv2_fair.trainers.describe"
+_MODULE = "nnunetv2_fair.trainers.shared.describe"
 
 
 @dataclass(frozen=True)
 class TrainerFacts:
-    """What a trainer's name means; see :func:`nnunetv2_fair.trainers.describe.describe`.
+    """What a trainer's name means; see :func:`nnunetv2_fair.trainers.shared.describe.describe`.
 
     Attributes:
         error: Why there is no such trainer; empty if there is.

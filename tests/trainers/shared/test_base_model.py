@@ -10,8 +10,8 @@ import torch
 
 from nnunetv2_fair.errors import TrainerNameError, TrainingError
 from nnunetv2_fair.trainers import nnUNetTrainerAPPLE
-from nnunetv2_fair.trainers.base_model import read_base
-from nnunetv2_fair.trainers.names import parse_name
+from nnunetv2_fair.trainers.shared.base_model import read_base
+from nnunetv2_fair.trainers.shared.names import parse_name
 from tests.trainers.seeding import make_seeded_trainer, write_base
 from tests.trainers.test_trainers import registered  # noqa: F401
 
@@ -57,7 +57,7 @@ def test_the_name_says_the_base(text, trainer):
 
 def test_what_is_no_trainer_is_no_base():
     methods = {"nnUNetTrainerAPPLE": nnUNetTrainerAPPLE.known_options()}
-    with pytest.raises(TrainerNameError, match=r"'/x' is no value of option 'base': expected a tr"):
+    with pytest.raises(TrainerNameError, match=r"'/x' is not a value of option 'base': expected a"):
         parse_name("nnUNetTrainerAPPLE_base/x", methods)
 
 

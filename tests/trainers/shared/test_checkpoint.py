@@ -7,7 +7,7 @@ import torch
 
 from nnunetv2_fair.errors import TrainingError
 from nnunetv2_fair.trainers import SubgroupTrainer
-from nnunetv2_fair.trainers.checkpoint import KEY, FairnessCheckpoint, write_checkpoint
+from nnunetv2_fair.trainers.shared.checkpoint import KEY, FairnessCheckpoint, write_checkpoint
 from tests.trainers.test_trainers import make_trainer, registered, rewrite_sex  # noqa: F401
 
 NAME = "nnUNetTrainerOversampling_2epochs"

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nnunetv2_fair.errors import TrainerNameError, shorten
+from nnunetv2_fair.errors import TrainerNameError
 from nnunetv2_fair.subgroups.tokens import group_token
 
 #: nnU-Net's own trainer of one epoch has no plural s.
@@ -36,7 +36,7 @@ class Option:
         allowed: The values in words, for messages: ``a number above 0 and at most 1``.
         meaning: One sentence.
         numeric: Whether values begin with a digit. Then a word that only begins like the
-            option, such as the attribute ``alphabet`` beside the option ``alpha``, is none.
+            option, such as the attribute ``alphabet`` beside the option ``alpha``, is not one.
     """
 
     name: str
@@ -111,53 +111,87 @@ def parse_name(
     method, _, rest = name.partition("_")
     if method not in methods:
         return None
-    options = methods[method]
     if name == method:
         return Experiment(method)
+    options, takes_group = methods[method], method in one_group
+    try:
+        return _read_rest(method, rest.split("_"), options, takes_group)
+    except _GrammarError as error:
+        grammar = describe(method, options, one_group=takes_group)
+        raise TrainerNameError(f"Trainer name '{name}': {error}.\n{grammar}") from None
 
-    def fail(what: str) -> TrainerNameError:
-        grammar = describe(method, options, one_group=method in one_group)
-        return TrainerNameError(f"Trainer name '{name}': {what}.\n{grammar}")
 
-    tokens = rest.split("_")
+class _GrammarError(Exception):
+    """What is wrong behind the method's name, in words without a full stop."""
+
+
+def _read_rest(
+    method: str, tokens: list[str], options: Mapping[str, Option], takes_group: bool
+) -> Experiment:
+    """Read what follows the method: attribute (and group), options, epochs, in this order."""
     if "" in tokens:
-        raise fail("two underscores in a row, or one at the end")
-    epochs = None
-    found = _EPOCHS.fullmatch(tokens[-1])
-    if found:
-        epochs = int(found[1])
-        tokens.pop()
-        if epochs < 1:
-            raise fail("at least 1 epoch is needed")
-    attribute: list[str] = []
+        raise _GrammarError("two underscores in a row, or one at the end")
+    tokens, epochs = _take_epochs(tokens)
+    attribute, group, tokens = _take_attribute(tokens, options, takes_group)
     values: dict[str, Any] = {}
-    group = None
     for token in tokens:
-        if method in one_group and "=" in token and group is None and not values:
-            last, _, group = token.partition("=")
-            if not last or not _is_attribute(last) or not group:
-                raise fail(f"'{token}' is not of the form <attribute>=<group>")
-            if group != group_token(group):
-                raise fail(f"write group '{group}' as '{group_token(group)}', for folder names")
-            attribute.append(last)
-            continue
-        option = _option_of(token, options)
-        if option is None and not values and group is None and _is_attribute(token):
-            attribute.append(token)  # an attribute's name may itself hold underscores
-            continue
-        if option is None:
-            raise fail(f"'{token}' is no option of {method}")
-        text = token[len(option.name) :]
-        if option.name in values:
-            raise fail(f"option '{option.name}' stands there twice")
-        try:
-            values[option.name] = option.parse(text)
-        except ValueError:
-            message = f"'{text}' is no value of option '{option.name}': expected {option.allowed}"
-            raise fail(message) from None
-    if method in one_group and group is None:
-        raise fail("it does not say which group to train on")
-    return Experiment(method, "_".join(attribute) or None, values, epochs, group)
+        option, value = _read_option(method, token, options)
+        if option in values:
+            raise _GrammarError(f"option '{option}' is given twice")
+        values[option] = value
+    if takes_group and group is None:
+        raise _GrammarError("it does not say which group to train on")
+    return Experiment(method, attribute, values, epochs, group)
+
+
+def _take_epochs(tokens: list[str]) -> tuple[list[str], int | None]:
+    """Return the tokens in front of the number of epochs, and that number."""
+    found = _EPOCHS.fullmatch(tokens[-1])
+    if not found:
+        return tokens, None
+    epochs = int(found[1])
+    if epochs < 1:
+        raise _GrammarError("at least 1 epoch is needed")
+    return tokens[:-1], epochs
+
+
+def _take_attribute(
+    tokens: list[str], options: Mapping[str, Option], takes_group: bool
+) -> tuple[str | None, str | None, list[str]]:
+    """Return attribute expression and group, None where absent, and the tokens behind them."""
+    parts: list[str] = []  # an attribute's name may itself hold underscores
+    for position, token in enumerate(tokens):
+        if takes_group and "=" in token:
+            last, group = _read_group(token)
+            return "_".join([*parts, last]), group, tokens[position + 1 :]
+        if _option_of(token, options) is not None or not _is_attribute(token):
+            return "_".join(parts) or None, None, tokens[position:]
+        parts.append(token)
+    return "_".join(parts) or None, None, []
+
+
+def _read_group(token: str) -> tuple[str, str]:
+    """Return the last part of the attribute expression, and the group."""
+    attribute, _, group = token.partition("=")
+    if not attribute or not _is_attribute(attribute) or not group:
+        raise _GrammarError(f"'{token}' is not of the form <attribute>=<group>")
+    if group != group_token(group):
+        raise _GrammarError(f"write group '{group}' as '{group_token(group)}', for folder names")
+    return attribute, group
+
+
+def _read_option(method: str, token: str, options: Mapping[str, Option]) -> tuple[str, Any]:
+    """Return name and value of the option that a token sets."""
+    option = _option_of(token, options)
+    if option is None:
+        raise _GrammarError(f"'{token}' is not an option of {method}")
+    text = token.removeprefix(option.name)
+    try:
+        return option.name, option.parse(text)
+    except ValueError:
+        raise _GrammarError(
+            f"'{text}' is not a value of option '{option.name}': expected {option.allowed}"
+        ) from None
 
 
 def _option_of(token: str, options: Mapping[str, Option]) -> Option | None:
@@ -188,8 +222,3 @@ def describe(method: str, options: Mapping[str, Option], *, one_group: bool = Fa
         for option in options.values()
     ]
     return "\n".join(lines)
-
-
-def unknown_method(name: str, methods: Mapping[str, Any]) -> str:
-    """Return the message for a name that no method fits."""
-    return f"There is no trainer '{name}'. Known: {shorten(sorted(methods), 40)}."

@@ -1,8 +1,9 @@
 """What trainers' names mean, for programs that must not import torch.
 
-``python -m nnunetv2_fair.trainers.describe`` reads ``{"names": [...], "attributes": [...]}`` from
-standard input and writes ``{name: facts}`` to standard output; the facts are those of
-:func:`describe`, and bases of the named trainers are described as well.
+``python -m nnunetv2_fair.trainers.shared.describe`` reads
+``{"names": [...], "attributes": [...]}`` from standard input and writes ``{name: facts}`` to
+standard output; the facts are those of :func:`describe`, and bases of the named trainers are
+described as well.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 from nnunetv2_fair import trainers
 from nnunetv2_fair.errors import TrainerNameError, shorten
 from nnunetv2_fair.trainers.base import SubgroupTrainer
-from nnunetv2_fair.trainers.names import Option
+from nnunetv2_fair.trainers.shared.names import Option
 
 #: Stands for a group in the name of a method that trains one model per group.
 _ANY_GROUP = "group"

@@ -1,7 +1,7 @@
 import pytest
 
 from nnunetv2_fair.errors import TrainerNameError
-from nnunetv2_fair.trainers.names import (
+from nnunetv2_fair.trainers.shared.names import (
     Experiment,
     choice_option,
     number_option,
@@ -53,12 +53,15 @@ def test_grammar(name, expected):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nnUNetTrainerAPPLE_sex_gamma0.5", "'gamma0.5' is no option of nnUNetTrainerAPPLE"),
-        ("nnUNetTrainerAPPLE_beta0.1_sex", "'sex' is no option"),
-        ("nnUNetTrainerAPPLE_alpha2", "'2' is no value of option 'alpha': expected a number from"),
+        ("nnUNetTrainerAPPLE_sex_gamma0.5", "'gamma0.5' is not an option of nnUNetTrainerAPPLE"),
+        ("nnUNetTrainerAPPLE_beta0.1_sex", "'sex' is not an option"),
+        (
+            "nnUNetTrainerAPPLE_alpha2",
+            "'2' is not a value of option 'alpha': expected a number",
+        ),
         ("nnUNetTrainerAPPLE_beta0", "a number above 0 to 100"),
         ("nnUNetTrainerAPPLE_unknownmale", "expected one of exclude, own"),
-        ("nnUNetTrainerAPPLE_beta1_beta2", "option 'beta' stands there twice"),
+        ("nnUNetTrainerAPPLE_beta1_beta2", "option 'beta' is given twice"),
         ("nnUNetTrainerAPPLE__sex", "two underscores in a row"),
         ("nnUNetTrainerAPPLE_0epochs", "at least 1 epoch"),
     ],
@@ -106,11 +109,11 @@ def test_one_group(rest, expected):
         ("nnUNetTrainerInD_sex=", "'sex=' is not of the form <attribute>=<group>"),
         ("nnUNetTrainerInD_=male", "'=male' is not of the form <attribute>=<group>"),
         ("nnUNetTrainerInD_age=<50", "write group '<50' as 'lt50', for folder names"),
-        ("nnUNetTrainerInD_sex=male_age", "'age' is no option of nnUNetTrainerInD"),
-        ("nnUNetTrainerInD_sex=male_age=old", "'age=old' is no option of nnUNetTrainerInD"),
-        ("nnUNetTrainerInD_alpha1_sex=male", "'sex=male' is no option of nnUNetTrainerInD"),
+        ("nnUNetTrainerInD_sex=male_age", "'age' is not an option of nnUNetTrainerInD"),
+        ("nnUNetTrainerInD_sex=male_age=old", "'age=old' is not an option of nnUNetTrainerInD"),
+        ("nnUNetTrainerInD_alpha1_sex=male", "'sex=male' is not an option of nnUNetTrainerInD"),
         # all other methods train on all groups
-        ("nnUNetTrainerAPPLE_sex=male", "'sex=male' is no option of nnUNetTrainerAPPLE"),
+        ("nnUNetTrainerAPPLE_sex=male", "'sex=male' is not an option of nnUNetTrainerAPPLE"),
     ],
 )
 def test_wrong_groups(name, message):

@@ -14,7 +14,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_fair.errors import TrainingError, shorten, shorten_lines
-from nnunetv2_fair.trainers.names import Option
+from nnunetv2_fair.trainers.shared.names import Option
 
 #: This environment variable names the base's checkpoint outright.
 BASE_CHECKPOINT = "nnUNet_fair_base_checkpoint"

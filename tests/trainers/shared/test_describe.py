@@ -4,7 +4,7 @@ import yaml
 from nnunetv2_fair import registration
 from nnunetv2_fair.study.study_file.settings import read_settings
 from nnunetv2_fair.study.study_file.wildcards import expand
-from nnunetv2_fair.trainers.describe import describe, describe_all
+from nnunetv2_fair.trainers.shared.describe import describe, describe_all
 
 
 @pytest.fixture(autouse=True)
@@ -45,9 +45,9 @@ def test_what_names_mean(name, facts):
         ("nnUNetTrainerDA6", ["no trainer", "Did you mean nnUNetTrainerDA5?"]),
         (
             "nnUNetTrainerOversampling_sex_level2",
-            ["'2' is no value of option 'level'", "Options: "],
+            ["'2' is not a value of option 'level'", "Options: "],
         ),
-        ("nnUNetTrainerGroupDRO_sex_steps0.1", ["'steps0.1' is no option", "step (a number"]),
+        ("nnUNetTrainerGroupDRO_sex_steps0.1", ["'steps0.1' is not an option", "step (a number"]),
         ("nnUNetTrainerInD_colour", ["of which attribute", "attribute of age, sex"]),
         ("nnUNetTrainerAPPLE_sex_baseAPPLE-sex", ["nnUNetTrainerAPPLE is no base for another"]),
         ("print", ["there is no trainer 'print'"]),

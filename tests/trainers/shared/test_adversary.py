@@ -10,10 +10,11 @@ import torch
 from sklearn.metrics import balanced_accuracy_score
 
 from nnunetv2_fair.networks.discriminator import AttributeDiscriminator
-from nnunetv2_fair.trainers.adversary import Adversary, CollapseWatch, GuessSummary
-from tests.trainers.adversary_worker import play
+from nnunetv2_fair.trainers.shared.adversary import Adversary, CollapseWatch, GuessSummary
+from tests.trainers.shared.adversary_worker import play
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
+WORKER = "tests.trainers.shared.adversary_worker"
 
 
 def batch(n=24, n_groups=3, seed=0):
@@ -137,7 +138,7 @@ def test_a_continued_training_is_not_judged_by_its_later_epochs():
 def test_two_processes_play_as_one(tmp_path):
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.trainers.adversary_worker", str(rank), str(tmp_path)],
+            [sys.executable, "-m", WORKER, str(rank), str(tmp_path)],
             cwd=ROOT, stderr=subprocess.PIPE, text=True,
         )
         for rank in (0, 1)
