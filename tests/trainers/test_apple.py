@@ -287,13 +287,16 @@ def test_one_group_only_is_refused(base, tiny_nnunet):
     [
         (
             "_sex_fairhinge",
-            "'hinge' is no value of option 'fair': expected one of paper, confusion",
+            "'hinge' is not a value of option 'fair': expected one of paper, confusion",
         ),
-        ("_dsteps0", "'0' is no value of option 'dsteps': expected a whole number from 1 to 100"),
-        ("_dsteps1.5", "'1.5' is no value of option 'dsteps'"),
+        (
+            "_dsteps0",
+            "'0' is not a value of option 'dsteps': expected a whole number from 1 to 100",
+        ),
+        ("_dsteps1.5", "'1.5' is not a value of option 'dsteps'"),
         ("_levelsskips", "expected one of bottleneck, all"),
         ("_segworst", "expected one of plain, balanced, dro"),
-        ("_gamma1.5", "'gamma1.5' is no option of nnUNetTrainerAPPLE"),
+        ("_gamma1.5", "'gamma1.5' is not an option of nnUNetTrainerAPPLE"),
     ],
 )
 def test_wrong_options_list_the_right_ones(name, message):

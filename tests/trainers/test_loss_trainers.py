@@ -199,12 +199,15 @@ def test_a_group_only_in_validation(tiny_nnunet, method):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nnUNetTrainerReweighting_sex_cap0.5", "'0.5' is no value of option 'cap': expected a"),
+        ("nnUNetTrainerReweighting_sex_cap0.5", "'0.5' is not a value of option 'cap': expected a"),
         ("nnUNetTrainerReweighting_scalebig", "expected one of mean, raw"),
-        ("nnUNetTrainerGroupDRO_step0.1_gamma1", "'gamma1' is no option of nnUNetTrainerGroupDRO"),
+        (
+            "nnUNetTrainerGroupDRO_step0.1_gamma1",
+            "'gamma1' is not an option of nnUNetTrainerGroupDRO",
+        ),
         ("nnUNetTrainerGroupDRO_objectivesoft", "expected one of online, hardmax"),
         ("nnUNetTrainerFEBS_gamma11", "expected a number from 0 to 10"),
-        ("nnUNetTrainerReweightingGroupDRO_level0.5", "'level0.5' is no option"),
+        ("nnUNetTrainerReweightingGroupDRO_level0.5", "'level0.5' is not an option"),
     ],
 )
 def test_unknown_options_reach_the_user(name, message):

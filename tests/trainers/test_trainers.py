@@ -71,7 +71,7 @@ def test_nnunets_own_names_and_unknown_names_stay_nnunets():
 
 
 def test_a_wrong_option_reaches_the_user_through_nnunets_search():
-    with pytest.raises(TrainerNameError, match="'2' is no value of option 'level'"):
+    with pytest.raises(TrainerNameError, match="'2' is not a value of option 'level'"):
         recursive_find_trainer_class_by_name("nnUNetTrainerOversampling_sex_level2")
 
 

@@ -129,7 +129,7 @@ devices: cpu
         (5, 'found "nine"'),
         (6, "No dataset '77'"),
         (7, "no attribute 'colour'"),
-        (10, "'stop0.1' is no option"),
+        (10, "'stop0.1' is not an option"),
         (11, "Did you mean 'device'?"),
     ):
         assert any(line.startswith(f"line {number}: ") and word in line for line in lines), lines
