@@ -140,23 +140,6 @@ PENDING: set[tuple[str, str]] = {
     ("evaluation/results/evaluation", "evaluation/spreadsheet"),
     ("evaluation/results/text_table", "evaluation/spreadsheet"),
     ("files/pool", "evaluation/measuring/one_case"),
-    ("report/html/planes", "evaluation/statistics/intervals"),
-    ("report/html/planes", "study/index/results"),
-    ("study/earlier", "study/plan/datasets"),
-    ("study/earlier", "study/run/process"),
-    ("study/folder", "study/study_file/problems"),
-    ("study/folder", "study/study_file/settings"),
-    ("study/links", "report/html/markup"),
-    ("study/model_checks", "study/plan/datasets"),
-    ("study/model_checks", "study/plan/findings"),
-    ("study/model_checks", "study/plan/models"),
-    ("study/model_checks", "study/plan/study_dataset"),
-    ("study/model_checks", "study/plan/trainer_facts"),
-    ("study/option_checks", "evaluation/papers/presets"),
-    ("study/option_checks", "evaluation/tables"),
-    ("study/option_checks", "study/plan/datasets"),
-    ("study/option_checks", "study/plan/findings"),
-    ("study/option_checks", "study/plan/study_dataset"),
 }
 
 

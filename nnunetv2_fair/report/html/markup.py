@@ -6,9 +6,12 @@ right-to-left marks change anything around it.
 """
 
 import html
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePath
+from urllib.parse import quote
 
 #: Longest data text that is shown in full; the middle of longer ones is left out.
 LONGEST = 64
@@ -124,3 +127,17 @@ def padded(text: str, columns: int, *, right: bool = False) -> str:
     """Pad a text to a number of terminal columns."""
     space = " " * max(0, columns - width(text))
     return space + text if right else text + space
+
+
+def link_to(folder: Path, target: PurePath, words: object) -> Html:
+    """Return a link that still works when the folder moves; words alone if the file is gone.
+
+    Args:
+        folder: Where the page is.
+        target: The file; relative to the folder, or absolute.
+        words: What to show.
+    """
+    if not (folder / target).is_file():
+        return element("span", words, " (not there)")
+    relative = Path(os.path.relpath(folder / target, folder)).as_posix()
+    return element("a", words, href=quote(relative))

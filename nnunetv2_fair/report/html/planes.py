@@ -5,27 +5,28 @@ from collections.abc import Mapping
 
 from nnunetv2_fair.evaluation.results.comparison import OVERALL_MEAN, WORST_GROUP_MEAN
 from nnunetv2_fair.evaluation.results.evaluation import Interval, MetricInfo
-from nnunetv2_fair.evaluation.statistics.intervals import NO_INTERVAL
 from nnunetv2_fair.report.html.document import metric_heading
 from nnunetv2_fair.report.html.figures import N_COLOURS, Spot, plane_plot
 from nnunetv2_fair.report.html.markup import Html, element, join, name
-from nnunetv2_fair.study.index.results import Score
+
+#: A value and its interval.
+Point = tuple[float, Interval]
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #: Methods up to which the eye can follow arrows from the baseline.
 _MOST_ARROWS = 6
 
 
-def planes(scores: Mapping[str, Mapping[str, Score]], metric: MetricInfo, baseline: str) -> Html:
+def planes(points: Mapping[str, Mapping[str, Point]], metric: MetricInfo, baseline: str) -> Html:
     """Return the plots of the overall mean against the gap and against the worst group.
 
     Args:
-        scores: Method -> measure -> value.
+        points: Method -> measure -> value with its interval.
         metric: What was measured.
         baseline: Method that all others are compared with; empty if there is none yet.
     """
     heading, higher = metric_heading(metric), metric.better == "higher"
-    marked = baseline if len(scores) <= _MOST_ARROWS else ""
+    marked = baseline if len(points) <= _MOST_ARROWS else ""
     drawn = []
     for measure, title, y_title, y_higher in (
         ("delta", "Utility against the gap", f"gap of group means, {heading}", False),
@@ -44,7 +45,7 @@ def planes(scores: Mapping[str, Mapping[str, Score]], metric: MetricInfo, baseli
                 trainer == marked,
                 position,
             )
-            for position, (trainer, by_measure) in enumerate(scores.items())
+            for position, (trainer, by_measure) in enumerate(points.items())
         ]
         if any(math.isfinite(spot.x[0]) and math.isfinite(spot.y[0]) for spot in spots):
             plane = plane_plot(
@@ -69,7 +70,7 @@ def planes(scores: Mapping[str, Mapping[str, Score]], metric: MetricInfo, baseli
             name(trainer),
             " (baseline)" if trainer == baseline else "",
         )
-        for position, trainer in enumerate(scores)
+        for position, trainer in enumerate(points)
     ]  # fmt: skip
     hint = (
         "Right and up are better. Lines: the interval of each method by itself; the ranks come "
@@ -84,9 +85,8 @@ def planes(scores: Mapping[str, Mapping[str, Score]], metric: MetricInfo, baseli
     )
 
 
-def _point(by_measure: Mapping[str, Score], measure: str) -> tuple[float, Interval]:
-    score = by_measure.get(measure)
-    return (math.nan, NO_INTERVAL) if score is None else (score.value, score.interval)
+def _point(by_measure: Mapping[str, Point], measure: str) -> Point:
+    return by_measure.get(measure, (math.nan, Interval(math.nan, math.nan)))
 
 
 def _letter(position: int) -> str:

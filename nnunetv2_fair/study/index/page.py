@@ -10,14 +10,13 @@ from nnunetv2_fair.evaluation.results.evaluation import MetricInfo
 from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.cells import undefined
 from nnunetv2_fair.report.html.document import Terms, document
-from nnunetv2_fair.report.html.markup import Html, element, join, name
+from nnunetv2_fair.report.html.markup import Html, element, join, link_to, name
 from nnunetv2_fair.study.index.costs import COSTS_CSV, Cost, total
 from nnunetv2_fair.study.index.per_test_set import section_of, title_of
 from nnunetv2_fair.study.index.progress import Progress, State
 from nnunetv2_fair.study.index.provenance import PROVENANCE_JSON, distinct, distinct_versions
 from nnunetv2_fair.study.index.rankings_csv import RANKINGS_CSV
 from nnunetv2_fair.study.index.results import OnTestSet
-from nnunetv2_fair.study.links import link_to
 
 _STATES: tuple[State, ...] = ("done", "taken over", "failed", "waiting", "running", "to do")
 

@@ -1,15 +1,15 @@
 """The part of the index page about one test set: links, tables, plots."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from nnunetv2_fair.paths import COMPARISON_HTML, REPORT_HTML
 from nnunetv2_fair.report.html.document import Terms
-from nnunetv2_fair.report.html.markup import Html, element, join, name
-from nnunetv2_fair.report.html.planes import planes
+from nnunetv2_fair.report.html.markup import Html, element, join, link_to, name
+from nnunetv2_fair.report.html.planes import Point, planes
 from nnunetv2_fair.study.index.progress import StepProgress
 from nnunetv2_fair.study.index.results import OnTestSet, Score, scores_of
 from nnunetv2_fair.study.index.scores_table import scores_table
-from nnunetv2_fair.study.links import link_to
 
 
 def title_of(on_test: OnTestSet) -> list[str]:
@@ -82,6 +82,13 @@ def _attribute(on_test: OnTestSet, attribute: str, terms: Terms) -> Html:
         [
             element("h3", "Groups of ", name(attribute)),
             element("div", table, class_="card"),
-            planes(scores, metric, compared.baseline if compared is not None else ""),
+            planes(_points(scores), metric, compared.baseline if compared is not None else ""),
         ]
     )
+
+
+def _points(scores: Mapping[str, Mapping[str, Score]]) -> dict[str, dict[str, Point]]:
+    return {
+        trainer: {measure: (score.value, score.interval) for measure, score in by_measure.items()}
+        for trainer, by_measure in scores.items()
+    }

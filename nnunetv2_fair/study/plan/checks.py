@@ -1,21 +1,30 @@
-"""Whether a study's file means something: its names against the disk and the real trainers."""
+"""Whether a study's file means something: its names against the disk and the real trainers.
 
+Checks of trainers are in ``model_checks``, those of configurations, folds and options in
+``option_checks``.
+"""
+
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from nnunetv2_fair.errors import shorten
-from nnunetv2_fair.study.model_checks import check_bases, models_of
-from nnunetv2_fair.study.option_checks import (
+from nnunetv2_fair.study.plan.datasets import Dataset, TestSet, find_dataset, find_test
+from nnunetv2_fair.study.plan.environment import FOLDERS
+from nnunetv2_fair.study.plan.findings import Findings, parsed
+from nnunetv2_fair.study.plan.model_checks import check_bases, models_of
+from nnunetv2_fair.study.plan.models import Named
+from nnunetv2_fair.study.plan.option_checks import (
     check_configurations,
     check_folds,
     check_options,
     check_paper_table,
 )
-from nnunetv2_fair.study.plan.datasets import FOLDERS, Dataset, TestSet, find_dataset, find_test
-from nnunetv2_fair.study.plan.findings import Findings, parsed
-from nnunetv2_fair.study.plan.models import Named
 from nnunetv2_fair.study.plan.study_dataset import StudyDataset
 from nnunetv2_fair.study.plan.trainer_facts import TrainerFacts, ask
+from nnunetv2_fair.study.step import PLAN_JSON, read_plan
+from nnunetv2_fair.study.study_file.problems import Problem
 from nnunetv2_fair.study.study_file.settings import DatasetEntry, Settings
 from nnunetv2_fair.study.study_file.wildcards import expand
 
@@ -130,3 +139,30 @@ def _attributes(
         with found.blamed(entry.stratify_line):
             parsed(dataset.name, dataset.schema, entry.stratify)
     return tuple(expressions)
+
+
+def check_folder(settings: Settings, folder: Path) -> list[Problem]:
+    """Return why a folder cannot be the study's: a file, not writable, or another study's."""
+    if folder.exists() and not folder.is_dir():
+        return [Problem(0, f"{folder} is a file; name a folder with -o")]
+    existing = next(f for f in (folder.absolute(), *folder.absolute().parents) if f.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return [Problem(0, f"{existing} cannot be written; name another folder with -o")]
+    path = folder / PLAN_JSON
+    if not path.is_file():
+        return []
+    try:
+        other = read_plan(folder)
+    except (ValueError, KeyError, TypeError, OSError):
+        return [Problem(0, f"{path} is damaged; delete it. What has been done stays known")]
+    source = os.path.relpath(settings.path.resolve(), folder.resolve())
+    if (other.title, other.source) == (settings.title, source):
+        return []
+    return [
+        Problem(
+            settings.line("title"),
+            f"{folder} holds another study, '{other.title}' of {other.source}. Name another "
+            f"folder with -o; if it is the same study under a new name, delete {path} (what has "
+            "been done stays known)",
+        )
+    ]

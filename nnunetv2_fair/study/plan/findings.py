@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from nnunetv2_fair.errors import FairError
-from nnunetv2_fair.study.plan.datasets import study_environment
+from nnunetv2_fair.study.plan.environment import study_environment
 from nnunetv2_fair.study.plan.study_dataset import StudyDataset
 from nnunetv2_fair.study.study_file.problems import Problem
 from nnunetv2_fair.study.study_file.settings import Settings

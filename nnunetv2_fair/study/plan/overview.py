@@ -3,8 +3,8 @@
 from collections import Counter
 from pathlib import Path
 
-from nnunetv2_fair.study.plan.commands import shown
-from nnunetv2_fair.study.plan.resources import KINDS
+from nnunetv2_fair.study.plan.steps.commands import shown
+from nnunetv2_fair.study.plan.steps.resources import KINDS
 from nnunetv2_fair.study.step import Plan, Step
 
 _MOST_SHOWN = 5

@@ -5,13 +5,12 @@ import shlex
 import sys
 from pathlib import Path
 
-from nnunetv2_fair.study.folder import check_folder
 from nnunetv2_fair.study.plan import checks
-from nnunetv2_fair.study.plan.commands import index_command
-from nnunetv2_fair.study.plan.dataset_steps import add_dataset
-from nnunetv2_fair.study.plan.step_builder import StepBuilder
-from nnunetv2_fair.study.plan.test_steps import add_tests
-from nnunetv2_fair.study.plan.training_steps import add_trainings
+from nnunetv2_fair.study.plan.steps.commands import index_command
+from nnunetv2_fair.study.plan.steps.dataset_steps import add_dataset
+from nnunetv2_fair.study.plan.steps.step_builder import StepBuilder
+from nnunetv2_fair.study.plan.steps.test_steps import add_tests
+from nnunetv2_fair.study.plan.steps.training_steps import add_trainings
 from nnunetv2_fair.study.step import Plan
 from nnunetv2_fair.study.study_file.problems import refuse
 from nnunetv2_fair.study.study_file.settings import Settings, read_settings
@@ -37,7 +36,7 @@ def plan_study(path: Path, folder: Path, most_cpus: int | None = None) -> Plan:
     settings, problems = read_settings(path)
     found = checks.check(settings, os.environ)
     found.problems += problems
-    found.problems += check_folder(settings, folder)
+    found.problems += checks.check_folder(settings, folder)
     builder = StepBuilder(settings, found.environment, folder, _python(settings), most_cpus)
     if settings.title and not found.problems:
         for on in found.datasets:

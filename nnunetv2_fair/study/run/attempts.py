@@ -8,7 +8,6 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from nnunetv2_fair.study.step import STATE, Step
 
 RUNNING = f"{STATE}/running"
 EVENTS = f"{STATE}/events"
-#: What befalls a step: the words of the files in ``EVENTS``.
+#: Events of a step: the words of the files in ``EVENTS``.
 STARTED, FINISHED, TAKEN_OVER, INTERRUPTED, FAILED = (
     "started", "finished", "taken-over", "interrupted", "failed",
 )  # fmt: skip
@@ -93,22 +92,3 @@ def told(folder: Path) -> Iterator[tuple[str, str, str]]:
     for name in names:
         _, _, what, step = name.split("+", 3)
         yield name, what, step
-
-
-@contextmanager
-def only_one(path: Path) -> Iterator[None]:
-    """Wait until nobody else holds the file's lock, and hold it.
-
-    The lock ends with the process, however that ends.
-    """
-    import fcntl
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError:
-            # a few network drives know no locks: Slurm and the study's own lock must do
-            yield
-            return
-        yield

@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from nnunetv2_fair.errors import FairError, StudyError
-from nnunetv2_fair.study.earlier import SHELL_OFFSET, has_failed, how_far, was_interrupted
-from nnunetv2_fair.study.gpu_pool import reserved
-from nnunetv2_fair.study.plan.commands import shown
+from nnunetv2_fair.study.plan.steps.commands import shown
 from nnunetv2_fair.study.record import Attempt, Record
 from nnunetv2_fair.study.run import machine
 from nnunetv2_fair.study.run.attempts import (
@@ -28,12 +26,13 @@ from nnunetv2_fair.study.run.attempts import (
     TAKEN_OVER,
     append_attempt,
     marker_file,
-    only_one,
     read_attempts,
     read_marker,
     tell,
     write_marker,
 )
+from nnunetv2_fair.study.run.earlier import SHELL_OFFSET, has_failed, how_far, was_interrupted
+from nnunetv2_fair.study.run.locks import only_one, reserved_gpus
 from nnunetv2_fair.study.run.process import Stopper, run_command
 from nnunetv2_fair.study.step import Plan, Step, read_plan
 
@@ -119,7 +118,7 @@ def execute(folder: Path, name: str, *, run: str = "", devices: Sequence[str] = 
                 return 0
             attempt = replace(attempt, continued=begun == "unfinished" and bool(step.resume))
             if devices:
-                cards = held.enter_context(reserved(folder, devices, step.resources.gpus))
+                cards = held.enter_context(reserved_gpus(folder, devices, step.resources.gpus))
                 environment["CUDA_VISIBLE_DEVICES"] = ",".join(cards)
             return _attempt(folder, plan, step, attempt, environment, output)
 

@@ -14,12 +14,11 @@ from types import FrameType
 from typing import Any, Literal
 
 from nnunetv2_fair.errors import StudyError, shorten
-from nnunetv2_fair.study.run import machine, outcome
-from nnunetv2_fair.study.run import preflight as run_checks
+from nnunetv2_fair.study.run import machine, outcome, preflight
 from nnunetv2_fair.study.run.execute import wrapped
+from nnunetv2_fair.study.run.locks import running_alone
 from nnunetv2_fair.study.run.news import News
 from nnunetv2_fair.study.run.process import STOPS
-from nnunetv2_fair.study.run_lock import running_alone
 from nnunetv2_fair.study.step import STATE, Plan, Step, read_plan
 
 logger = logging.getLogger(__name__)
@@ -66,7 +65,7 @@ def run_study(
         StudyError: If it cannot be started; nothing was done then.
     """
     folder = folder.resolve()
-    run_checks.check_installed(executor)
+    preflight.check_installed(executor)
     plan = _plan(folder, only)
     with running_alone(folder) as lock:
         steps = outcome.wanted_steps(plan, only)
@@ -83,7 +82,7 @@ def run_study(
             "run": f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{os.getpid()}",
             "only": list(only),
             "devices": ",".join(devices),
-            "most": run_checks.most_on_this_machine(cores) if executor == "local" else {},
+            "most": preflight.most_on_this_machine(cores) if executor == "local" else {},
         }
         stopped, start = _snakemake(folder, executor, jobs, config, lock, News(folder, steps))
         failed = outcome.failures(folder, plan, steps, start)
@@ -115,13 +114,13 @@ def _check(
     folder: Path, plan: Plan, missing: Sequence[Step], executor: Executor, devices: Sequence[str]
 ) -> None:
     to_run = Plan(plan.title, {step.name: step for step in missing})
-    problems = run_checks.check_room(folder, plan)
+    problems = preflight.check_room(folder, plan)
     if executor == "slurm":
-        run_checks.check_queue(folder)
-        problems += run_checks.slurm_problems(to_run)
+        preflight.check_queue(folder)
+        problems += preflight.slurm_problems(to_run)
     else:
-        problems += run_checks.check_cards(to_run, devices)
-    run_checks.refuse(problems)
+        problems += preflight.check_cards(to_run, devices)
+    preflight.refuse(problems)
 
 
 def _snakemake(
@@ -203,12 +202,12 @@ def _snakemake_command(
     if executor == "slurm":
         return [
             *command, "--executor", "slurm", "--jobs", str(jobs or _SLURM_JOBS),
-            "--slurm-jobname-prefix", run_checks.job_prefix(folder),
+            "--slurm-jobname-prefix", preflight.job_prefix(folder),
             "--slurm-logdir", str(folder / outcome.SLURM_LOGS),
             # the plugin leaves jobs of pre-empted and broken nodes to Slurm
             "--slurm-requeue",
             "--slurm-init-seconds-before-status-checks", str(_SECONDS_BEFORE_STATUS),
-            *run_checks.status_options(),
+            *preflight.status_options(),
         ]  # fmt: skip
     limits = {"mem_mb": most["mem_mb"], "gpu": gpus, "job": jobs or most["_cores"]}
     return [

@@ -1,6 +1,5 @@
 """What a study's file says, with the line of whatever may turn out to be wrong."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,11 +7,10 @@ from typing import Any
 
 from nnunetv2_fair.study.study_file.problems import Problem
 from nnunetv2_fair.study.study_file.schema_check import check_schema
+from nnunetv2_fair.study.study_file.values import absolute
 from nnunetv2_fair.study.study_file.yaml_lines import Document, read_yaml
 
 INTERNAL = "internal"
-_MINUTES = {"d": 24 * 60, "h": 60, "m": 1}
-_MEGABYTES = {"M": 1, "G": 1000, "T": 1000 * 1000}
 
 
 @dataclass(frozen=True)
@@ -230,20 +228,5 @@ def _test(
     return TestEntry(test["name"], line, dataset, test.get("part", "test"), **folders)
 
 
-def absolute(text: str, beside: Path) -> Path:
-    """Return a path of the file; relative ones are seen from the file's folder."""
-    return (beside.resolve() / Path(text).expanduser()).absolute()
-
-
 def _texts(values: Sequence[Any] | None) -> tuple[str, ...]:
     return tuple(str(value) for value in values or () if value is not None)
-
-
-def minutes(text: str) -> int:
-    """Return the minutes of a time limit such as ``1d12h``."""
-    return sum(int(n) * _MINUTES[unit] for n, unit in re.findall(r"(\d+)([dhm])", text))
-
-
-def megabytes(text: str) -> int:
-    """Return the megabytes of ``32G`` or ``500M``."""
-    return int(text.rstrip("MGTB ")) * _MEGABYTES[text.rstrip("B")[-1]]

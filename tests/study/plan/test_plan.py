@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from nnunetv2_fair.cli import compare, evaluate, predict_InD, prepare, trial
-from nnunetv2_fair.study.plan.commands import shown
+from nnunetv2_fair.study.plan.steps.commands import shown
 from nnunetv2_fair.study.record import Record
 from nnunetv2_fair.study.step import read_plan
 from tests.study.conftest import STUDY

@@ -12,8 +12,6 @@ import pytest
 
 import nnunetv2_fair
 from nnunetv2_fair.errors import StudyError
-from nnunetv2_fair.study.earlier import was_interrupted
-from nnunetv2_fair.study.gpu_pool import reserved
 from nnunetv2_fair.study.record import Attempt, Record
 from nnunetv2_fair.study.run import execute as module
 from nnunetv2_fair.study.run.attempts import (
@@ -23,7 +21,9 @@ from nnunetv2_fair.study.run.attempts import (
     told,
     write_marker,
 )
+from nnunetv2_fair.study.run.earlier import was_interrupted
 from nnunetv2_fair.study.run.execute import execute, main, wrapped
+from nnunetv2_fair.study.run.locks import reserved_gpus
 from nnunetv2_fair.study.run.process import held_megabytes
 from nnunetv2_fair.study.step import Plan, Resources
 from tests.study.stub_plans import attempts_of, record_of, stub, write_plan
@@ -391,7 +391,7 @@ def test_cards_are_named_and_counted(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
     step = stub("a", 'echo "$CUDA_VISIBLE_DEVICES" > said', resources=Resources(gpus=1))
     write_plan(tmp_path, step)
-    with reserved(tmp_path, ["0", "1"], 1) as first:
+    with reserved_gpus(tmp_path, ["0", "1"], 1) as first:
         assert first == ["0"]
         assert execute(tmp_path, "a", devices=["0", "1"]) == 0
     assert (tmp_path / "said").read_text() == "1\n"
@@ -411,13 +411,13 @@ def test_cards_are_waited_for(tmp_path):
     holder = subprocess.Popen(
         [sys.executable, "-c",
          "import time; from pathlib import Path\n"
-         "from nnunetv2_fair.study.gpu_pool import reserved\n"
-         f"with reserved(Path({str(tmp_path)!r}), ['0'], 1):\n"
+         "from nnunetv2_fair.study.run.locks import reserved_gpus\n"
+         f"with reserved_gpus(Path({str(tmp_path)!r}), ['0'], 1):\n"
          f" Path({str(tmp_path)!r}, 'held').touch(); time.sleep(1)"],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     wait_for(tmp_path / "held")
-    with reserved(tmp_path, ["0"], 1) as got:
+    with reserved_gpus(tmp_path, ["0"], 1) as got:
         assert got == ["0"]
         assert time.monotonic() - begun > 0.9
     holder.wait()

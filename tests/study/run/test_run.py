@@ -183,13 +183,13 @@ def test_two_runs_at_once_are_refused_and_a_dead_ones_lock_is_free(tmp_path):
     write_plan(tmp_path, step)
     run = start(tmp_path)
     wait_for(tmp_path / "begun")
-    with pytest.raises(StudyError, match=f"being run already, by process {run.pid} on") as error:
+    with pytest.raises(StudyError, match=f"already being run, by process {run.pid} on") as error:
         run_study(tmp_path)
-    assert "Wait for its end" in str(error.value)
+    assert "Wait for it to end" in str(error.value)
     # killed by force, its Snakemake goes on, and the lock with it
     run.kill()
     run.wait()
-    with pytest.raises(StudyError, match="being run already"):
+    with pytest.raises(StudyError, match="already being run"):
         run_study(tmp_path)
     end = time.monotonic() + 30
     while True:

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from nnunetv2_fair.study.study_file.schema_check import read_schema_of_studies
-from nnunetv2_fair.study.study_file.settings import megabytes, minutes, read_settings
+from nnunetv2_fair.study.study_file.settings import read_settings
 
 FULL = """\
 title: All of it
@@ -154,20 +154,6 @@ def test_a_file_that_is_no_mapping(tmp_path):
         assert problems
         assert "expected keys such as title, datasets and trainers" in problems[0].text
         assert settings.datasets == ()
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"), [("90m", 90), ("48h", 2880), ("1d12h", 2160), ("2d1h5m", 2945)]
-)
-def test_minutes(text, expected):
-    assert minutes(text) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"), [("500M", 500), ("32G", 32_000), ("32 GB", 32_000), ("1T", 10**6)]
-)
-def test_megabytes(text, expected):
-    assert megabytes(text) == expected
 
 
 def test_every_part_of_the_schema_says_in_words_what_it_expects():

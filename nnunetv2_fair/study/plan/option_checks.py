@@ -3,7 +3,7 @@
 from fnmatch import fnmatchcase
 
 from nnunetv2_fair.errors import shorten
-from nnunetv2_fair.study.plan.datasets import ALLOW_CHANGED_TABLE
+from nnunetv2_fair.study.plan.environment import ALLOW_CHANGED_TABLE
 from nnunetv2_fair.study.plan.findings import Findings
 from nnunetv2_fair.study.plan.study_dataset import (
     CASCADE,

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from nnunetv2_fair.study.plan.commands import Command
-from nnunetv2_fair.study.plan.datasets import FOLDERS
+from nnunetv2_fair.study.plan.environment import FOLDERS
 from nnunetv2_fair.study.plan.fingerprints import step_fingerprint
-from nnunetv2_fair.study.plan.resources import ResourceBook
+from nnunetv2_fair.study.plan.steps.commands import Command
+from nnunetv2_fair.study.plan.steps.resources import ResourceBook
 from nnunetv2_fair.study.record import Record, read_record
 from nnunetv2_fair.study.step import STATE, Kind, Step
 from nnunetv2_fair.study.study_file.problems import Problem

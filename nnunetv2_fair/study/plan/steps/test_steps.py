@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 
 from nnunetv2_fair import paths
-from nnunetv2_fair.study.plan.commands import Command
 from nnunetv2_fair.study.plan.datasets import TestSet
-from nnunetv2_fair.study.plan.evaluation_arguments import comparison_arguments, evaluation_arguments
 from nnunetv2_fair.study.plan.models import Model
-from nnunetv2_fair.study.plan.step_builder import StepBuilder
+from nnunetv2_fair.study.plan.steps.commands import Command
+from nnunetv2_fair.study.plan.steps.evaluation_arguments import (
+    comparison_arguments,
+    evaluation_arguments,
+)
+from nnunetv2_fair.study.plan.steps.step_builder import StepBuilder
+from nnunetv2_fair.study.plan.steps.training_steps import configuration_folder, training_name
 from nnunetv2_fair.study.plan.study_dataset import CASCADE, CASCADE_NEEDS, StudyDataset
-from nnunetv2_fair.study.plan.training_steps import configuration_folder, training_name
 
 
 def add_tests(builder: StepBuilder, on: StudyDataset) -> None:

@@ -6,8 +6,8 @@ from importlib import metadata
 
 import pytest
 
-from nnunetv2_fair.study.plan import commands
-from nnunetv2_fair.study.plan.commands import Command, index_command, shown
+from nnunetv2_fair.study.plan.steps import commands
+from nnunetv2_fair.study.plan.steps.commands import Command, index_command, shown
 from tests.contract.test_layers import COMMANDS
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from nnunetv2_fair.errors import StudyError
-from nnunetv2_fair.study.plan.datasets import ALLOW_CHANGED_TABLE
+from nnunetv2_fair.study.plan.environment import ALLOW_CHANGED_TABLE
 from nnunetv2_fair.study.record import Attempt
 from nnunetv2_fair.study.run.process import STOPS
 from nnunetv2_fair.study.step import Step

@@ -4,10 +4,11 @@ from pathlib import Path
 
 from nnunetv2_fair import paths
 from nnunetv2_fair.errors import shorten
-from nnunetv2_fair.study.plan.commands import Command
-from nnunetv2_fair.study.plan.datasets import ALLOW_CHANGED_TABLE, Dataset
-from nnunetv2_fair.study.plan.evaluation_arguments import seed_arguments
-from nnunetv2_fair.study.plan.step_builder import StepBuilder
+from nnunetv2_fair.study.plan.datasets import Dataset
+from nnunetv2_fair.study.plan.environment import ALLOW_CHANGED_TABLE
+from nnunetv2_fair.study.plan.steps.commands import Command
+from nnunetv2_fair.study.plan.steps.evaluation_arguments import seed_arguments
+from nnunetv2_fair.study.plan.steps.step_builder import StepBuilder
 from nnunetv2_fair.study.plan.study_dataset import (
     CASCADE,
     CONTINUED,

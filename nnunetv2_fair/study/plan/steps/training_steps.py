@@ -1,12 +1,12 @@
 """Steps that train: one for each trainer and fold."""
 
 from nnunetv2_fair.errors import shorten
-from nnunetv2_fair.study.plan.commands import Command
-from nnunetv2_fair.study.plan.dataset_steps import data_names, prepare_name
-from nnunetv2_fair.study.plan.datasets import ALLOW_CHANGED_TABLE, BASE_CHECKPOINT
+from nnunetv2_fair.study.plan.environment import ALLOW_CHANGED_TABLE, BASE_CHECKPOINT
 from nnunetv2_fair.study.plan.fingerprints import digest
 from nnunetv2_fair.study.plan.models import Model, in_order
-from nnunetv2_fair.study.plan.step_builder import StepBuilder
+from nnunetv2_fair.study.plan.steps.commands import Command
+from nnunetv2_fair.study.plan.steps.dataset_steps import data_names, prepare_name
+from nnunetv2_fair.study.plan.steps.step_builder import StepBuilder
 from nnunetv2_fair.study.plan.study_dataset import (
     CASCADE,
     CASCADE_NEEDS,

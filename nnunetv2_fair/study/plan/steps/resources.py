@@ -5,7 +5,8 @@ from fnmatch import fnmatchcase
 from typing import Any, get_args
 
 from nnunetv2_fair.study.step import Kind, Resources
-from nnunetv2_fair.study.study_file.settings import Settings, megabytes, minutes
+from nnunetv2_fair.study.study_file.settings import Settings
+from nnunetv2_fair.study.study_file.values import megabytes, minutes
 
 KINDS: tuple[str, ...] = get_args(Kind)
 #: For datasets of a few thousand cases; nnU-Net needs the cores to augment and to resample.

@@ -1,0 +1,104 @@
+"""Who may run what at a time: the study's lock, a lock per step, and the GPUs of one machine.
+
+All are flocks, which end with the process that holds them, however that ends. ``filelock`` is not
+used: where a drive knows no locks, its older versions wait forever, and its newer ones fall back to
+marker files, which a killed job would leave behind.
+"""
+
+import errno
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO
+
+from nnunetv2_fair.errors import StudyError
+from nnunetv2_fair.study.step import STATE
+
+_RUN_LOCK = f"{STATE}/run.lock"
+_GPU_LOCKS = f"{STATE}/gpus"
+_POLL_SECONDS = 0.5
+
+
+@contextmanager
+def running_alone(folder: Path) -> Iterator[int]:
+    """Hold the study's lock; yield its file descriptor.
+
+    A process that inherits the descriptor holds the lock too: Snakemake, should this process be
+    killed while it goes on. A lock whose processes are all gone is free.
+
+    Raises:
+        StudyError: If another run of the study is active.
+    """
+    path = folder / _RUN_LOCK
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise StudyError(
+                f"{folder} is already being run, by {file.read().strip() or 'another process'}. "
+                "Wait for it to end or stop it there, or give this study a folder of its own."
+            ) from error
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+            raise StudyError(
+                f"{folder} is on a drive without file locks ({error.strerror}), so that two runs "
+                "could not be told apart. Keep the study's folder on another drive."
+            ) from error
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.flush()
+        yield file.fileno()
+
+
+@contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Wait until nobody else holds the file's lock, and hold it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:
+            # a few network drives know no locks: Slurm and the study's own lock must do
+            yield
+            return
+        yield
+
+
+@contextmanager
+def reserved_gpus(folder: Path, devices: Sequence[str], number: int) -> Iterator[list[str]]:
+    """Reserve GPUs of this machine until the block ends, waiting until enough are free.
+
+    Snakemake starts no more jobs than there are GPUs; this says which of them are whose.
+
+    Args:
+        folder: The study's folder.
+        devices: Values for ``CUDA_VISIBLE_DEVICES``.
+        number: How many the job needs.
+    """
+    (folder / _GPU_LOCKS).mkdir(parents=True, exist_ok=True)
+    with ExitStack() as held:
+        got: list[str] = []
+        while len(got) < number:
+            for device in devices:
+                if len(got) < number and device not in got:
+                    file = held.enter_context((folder / _GPU_LOCKS / f"{device}.lock").open("a"))
+                    if _try_lock(file):
+                        got.append(device)
+            if len(got) < number:
+                time.sleep(_POLL_SECONDS)
+        yield got
+
+
+def _try_lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
