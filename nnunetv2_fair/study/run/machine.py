@@ -74,7 +74,7 @@ def versions(interpreter: Sequence[str], environment: Mapping[str, str]) -> dict
         found |= installed.installed_versions()
     else:
         found |= _asked(interpreter, environment)
-    commit = _commit(Path(nnunetv2_fair.__file__).parents[2])
+    commit = _commit(Path(nnunetv2_fair.__file__).parents[1])
     return found | ({"commit": commit} if commit else {})
 
 

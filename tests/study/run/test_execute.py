@@ -28,7 +28,7 @@ from nnunetv2_fair.study.run.process import held_megabytes
 from nnunetv2_fair.study.step import Plan, Resources
 from tests.study.stub_plans import attempts_of, record_of, stub, write_plan
 
-ROOT = Path(nnunetv2_fair.__file__).parents[2]
+ROOT = Path(nnunetv2_fair.__file__).parents[1]
 
 
 def log_of(folder, step):
@@ -177,7 +177,7 @@ def test_a_command_that_will_not_end_is_killed(tmp_path):
     step = stub("a", "trap '' TERM; touch begun; sleep 60 & wait; wait")
     write_plan(tmp_path, step)
     code = (
-        "import sys; from nnunetv2_fair.study import process; process._GRACE_SECONDS = 0.5;"
+        "import sys; from nnunetv2_fair.study.run import process; process._GRACE_SECONDS = 0.5;"
         "process._SAMPLE_SECONDS = 0.2; from nnunetv2_fair.study.run.execute import main;"
         f"sys.exit(main([{str(tmp_path)!r}, 'a']))"
     )

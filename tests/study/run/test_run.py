@@ -14,7 +14,7 @@ import pytest
 import nnunetv2_fair
 from nnunetv2_fair.errors import StudyError
 from nnunetv2_fair.study.record import Attempt
-from nnunetv2_fair.study.run import preflight as run_checks
+from nnunetv2_fair.study.run import preflight
 from nnunetv2_fair.study.run.attempts import append_attempt, read_attempts, tell
 from nnunetv2_fair.study.run.news import News, duration
 from nnunetv2_fair.study.run.outcome import last_lines
@@ -22,7 +22,7 @@ from nnunetv2_fair.study.run.run import run_study
 from nnunetv2_fair.study.step import Resources
 from tests.study.stub_plans import attempts_of, record_of, stub, write_plan
 
-ROOT = Path(nnunetv2_fair.__file__).parents[2]
+ROOT = Path(nnunetv2_fair.__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -313,7 +313,7 @@ def test_what_slurm_refuses_is_told_before_anything_is_submitted(tmp_path, monke
 def test_jobs_that_a_dead_run_has_left_in_the_queue(tmp_path, monkeypatch):
     folder = tmp_path / "study"
     write_plan(folder, stub("a"))
-    prefix = run_checks.job_prefix(folder)
+    prefix = preflight.job_prefix(folder)
     fake_slurm(
         tmp_path, monkeypatch, sinfo="echo main",
         squeue=f"echo 11 {prefix}_uuid; echo 12 someone_elses; echo 13 {prefix}_uuid",
@@ -323,7 +323,7 @@ def test_jobs_that_a_dead_run_has_left_in_the_queue(tmp_path, monkeypatch):
 
 
 def test_a_full_drive_is_told_before(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_checks, "_LEAST_FREE_BYTES", 2**70)
+    monkeypatch.setattr(preflight, "_LEAST_FREE_BYTES", 2**70)
     write_plan(tmp_path, stub("a"), environment={"nnUNet_results": str(tmp_path / "to/come")})
     with pytest.raises(StudyError, match="at least 1 GiB is needed") as error:
         run_study(tmp_path)
