@@ -37,7 +37,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _apply(args: argparse.Namespace) -> None:
-    from nnunetv2_fair.cli.output_folder import check_output_folder, filled_together
     from nnunetv2_fair.cropping.boxes import (
         BREAST_BOXES_JSON,
         MaskingOrder,
@@ -46,6 +45,7 @@ def _apply(args: argparse.Namespace) -> None:
     )
     from nnunetv2_fair.dataset_conversion.parallel import map_unordered
     from nnunetv2_fair.evaluation.masks.label_maps import find_masks
+    from nnunetv2_fair.files.atomic import check_output_folder, filled_together
 
     if (args.d is None) == (args.boxes is None):
         raise UsageError("Name the boxes by -d (dataset) or by --boxes (file), one of the two.")

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunetv2_fair.cli.output_folder import check_output_folder, filled_together
 from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.cli.shared.evaluation_arguments import TABLE_FORMATS
 from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.files.atomic import check_output_folder, filled_together
 from nnunetv2_fair.paths import COMPARISON_HTML, COMPARISON_JSON, PER_CASE_CSV
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from nnunetv2_fair.cli.output_folder import check_output_folder, filled_together
 from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.cli.shared.evaluation_arguments import (
     add_findings,
@@ -16,6 +15,7 @@ from nnunetv2_fair.cli.shared.evaluation_arguments import (
     score_columns,
 )
 from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.files.atomic import check_output_folder, filled_together
 from nnunetv2_fair.paths import (
     DEMOGRAPHICS_CSV,
     MEASURED_CASES,

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from nnunetv2_fair import registration
-from nnunetv2_fair.cli.output_folder import check_output_folder, filled_together
 from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.cli.shared.trained_models import (
     check_trained,
@@ -17,6 +16,7 @@ from nnunetv2_fair.cli.shared.trained_models import (
     read_table_for,
 )
 from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.files.atomic import check_output_folder, filled_together
 from nnunetv2_fair.paths import LATENT_JSON, raw_dataset
 
 logger = logging.getLogger(__name__)

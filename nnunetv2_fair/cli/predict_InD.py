@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from nnunetv2_fair import registration
-from nnunetv2_fair.cli.output_folder import check_output_folder
 from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.cli.shared.trained_models import (
     check_trained,
@@ -24,6 +23,7 @@ from nnunetv2_fair.cli.shared.trained_models import (
     read_table_for,
 )
 from nnunetv2_fair.errors import DemographicsError, ModelError, UsageError, shorten
+from nnunetv2_fair.files.atomic import check_output_folder, filled_together
 from nnunetv2_fair.paths import DATASET_JSON
 
 if TYPE_CHECKING:
@@ -123,20 +123,15 @@ def _predict(args: argparse.Namespace) -> None:
     check_trained([folders[name] for name in routes], args.f, args.chk)
 
     registration.register()
-    args.o.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{args.o.name}.", dir=args.o.parent) as temporary:
-        predictions = Path(temporary) / "predictions"
+    with filled_together(args.o) as predictions, tempfile.TemporaryDirectory() as links:
         with tqdm(total=len(cases), desc="Predicting", unit="case") as progress:
             for number, (name, routed) in enumerate(routes.items()):
-                images = Path(temporary) / f"images_{number}"
+                images = Path(links) / f"images_{number}"
                 _link([file for case in routed for file in cases[case]], images)
                 command = _command(args, trainers[name], images, predictions)
                 _run_nnunet(command, predictions, ending, progress)
         _check_complete(predictions, ending, cases)
         (predictions / _ARGUMENTS).unlink(missing_ok=True)
-        args.o.mkdir(exist_ok=True)
-        for file in predictions.iterdir():
-            file.replace(args.o / file.name)
     logger.info("Predicted %d cases by %d models: %s", len(cases), len(routes), args.o)
 
 

@@ -45,13 +45,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def prepare(args: argparse.Namespace) -> None:
     """Check everything, then copy the table and write the folds."""
+    from nnunetv2_fair.files.atomic import filled_together, write_text
     from nnunetv2_fair.subgroups.groups import group_cases
     from nnunetv2_fair.subgroups.schema import read_schema
     from nnunetv2_fair.subgroups.splits import make_folds, missing_groups
     from nnunetv2_fair.subgroups.table import (
         check_against_cases,
         read_table,
-        replace_file,
         unknown_counts,
     )
 
@@ -72,10 +72,10 @@ def prepare(args: argparse.Namespace) -> None:
 
     target = paths.preprocessed_dataset(raw.name)
     target.mkdir(parents=True, exist_ok=True)
-    for name in (paths.DEMOGRAPHICS_CSV, paths.DEMOGRAPHICS_JSON):
-        temporary = target / f".{name}.tmp"
-        shutil.copyfile(raw / name, temporary)
-        temporary.replace(target / name)
+    names = (paths.DEMOGRAPHICS_CSV, paths.DEMOGRAPHICS_JSON)
+    with filled_together(target, names) as unfinished:
+        for name in names:
+            shutil.copyfile(raw / name, unfinished / name)
 
     logger.info("%s: %d training and %d test cases of %d patients", raw.name, len(train),
                 len(test), len(set(table.patients.values())))  # fmt: skip
@@ -88,7 +88,7 @@ def prepare(args: argparse.Namespace) -> None:
         check_folds(table, folds, splits_file)
         logger.info("%s exists and is kept (--overwrite replaces it).", splits_file)
     else:
-        replace_file(splits_file, json.dumps(folds, indent=1) + "\n")
+        write_text(splits_file, json.dumps(folds, indent=1) + "\n")
         logger.info("Wrote %s: %d folds by patient, stratified by %s.", splits_file, len(folds),
                     grouping.expression)  # fmt: skip
     logger.info("%s", fold_table(grouping, folds, train))

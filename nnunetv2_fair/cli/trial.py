@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def add_trial_configuration(args: argparse.Namespace) -> None:
     """Write ``<configuration>_trial`` into the plans file."""
-    from nnunetv2_fair.subgroups.table import replace_file
+    from nnunetv2_fair.files.atomic import write_text
 
     folder = paths.environment_folder(paths.PREPROCESSED)
     name = paths.dataset_name(args.d, folder)
@@ -56,7 +56,7 @@ def add_trial_configuration(args: argparse.Namespace) -> None:
     configurations[trial] = shrink(
         configurations[args.c], args.c, args.features, args.batch_size, args.patch
     )
-    replace_file(plans_file, json.dumps(plans, indent=4) + "\n")
+    write_text(plans_file, json.dumps(plans, indent=4) + "\n")
     logger.info("Added configuration %s to %s: patches %s, batches of %d, %d features.",
                 trial, plans_file, configurations[trial]["patch_size"],
                 configurations[trial]["batch_size"], args.features)  # fmt: skip

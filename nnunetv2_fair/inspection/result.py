@@ -8,8 +8,8 @@ from typing import Any
 
 from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.results.evaluation import Interval, interval_from_json, to_json
+from nnunetv2_fair.files.atomic import write_text
 from nnunetv2_fair.paths import LATENT_JSON
-from nnunetv2_fair.subgroups.table import replace_file
 
 LATENT_FORMAT = 1
 
@@ -90,7 +90,7 @@ class LatentResult:
         content = {f.name: to_json(getattr(self, f.name)) for f in fields(self)}
         content["format"] = LATENT_FORMAT
         text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-        replace_file(folder / LATENT_JSON, text + "\n")
+        write_text(folder / LATENT_JSON, text + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> "LatentResult":

@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from nnunetv2_fair import __version__
 from nnunetv2_fair.errors import DatasetError
+from nnunetv2_fair.files.atomic import publish_folder
 from nnunetv2_fair.phantoms.bias import plant
 from nnunetv2_fair.phantoms.drawing import Drawing, draw
 from nnunetv2_fair.phantoms.image_files import IMAGES, MASKS, subfolders, write_images
@@ -74,9 +75,7 @@ def generate(
         (unfinished / name).mkdir()
     _write_images(spec, drawings, unfinished, processes)
     metadata(spec, drawings).to_csv(unfinished / METADATA_CSV, index=False, lineterminator="\n")
-    if folder.exists():
-        shutil.rmtree(folder)
-    unfinished.rename(folder)
+    publish_folder(unfinished, folder)
     logger.info("%s: %d images of %d patients", folder, len(drawings), spec.n_patients)
     return folder
 

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nnunetv2_fair.files.atomic import write_text
+
 
 @dataclass(frozen=True)
 class Attempt:
@@ -61,11 +63,9 @@ class Record:
     facts: dict[str, str] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
-        """Write it, under a temporary name first."""
+        """Write it, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.new")
-        temporary.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_text(path, json.dumps(asdict(self), indent=1) + "\n")
 
 
 def read_record(path: Path) -> Record:

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from nnunetv2_fair.files.atomic import write_text
+
 Kind = Literal["prepare", "preprocess", "train", "predict", "evaluate", "merge", "compare", "index"]
 #: Folder of the study's own state, inside the study's folder.
 STATE = ".study"
@@ -103,13 +105,11 @@ class Plan:
     source: str = ""
 
     def write(self, folder: Path) -> None:
-        """Write the plan into a study's folder, under a temporary name first."""
+        """Write the plan into a study's folder."""
         path = folder / PLAN_JSON
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.new")
         content = asdict(self) | {"steps": [asdict(step) for step in self.steps.values()]}
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_text(path, json.dumps(content, indent=1) + "\n")
 
 
 def read_plan(folder: Path) -> Plan:

@@ -4,7 +4,6 @@ import csv
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from nnunetv2_fair.errors import DemographicsError, shorten, shorten_lines
+from nnunetv2_fair.files.atomic import filled_together
 from nnunetv2_fair.paths import DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON
 from nnunetv2_fair.subgroups.schema import (
     CASE,
@@ -366,22 +366,12 @@ def write_table(frame: pd.DataFrame, schema: Schema, folder: Path) -> Path:
     check_table(frame, schema, path)
     reserved = [name for name in RESERVED_COLUMNS if name in frame.columns]
     columns = [*reserved, *schema.attributes]
-    replace_file(
-        folder / DEMOGRAPHICS_JSON,
-        json.dumps(schema.to_dict(), indent=2, ensure_ascii=False) + "\n",
-    )
-    replace_file(path, frame[columns].to_csv(index=False, lineterminator="\n"))
+    described = json.dumps(schema.to_dict(), indent=2, ensure_ascii=False) + "\n"
+    listed = frame[columns].to_csv(index=False, lineterminator="\n")
+    with filled_together(folder, (DEMOGRAPHICS_JSON, DEMOGRAPHICS_CSV)) as unfinished:
+        (unfinished / DEMOGRAPHICS_JSON).write_text(described, encoding="utf-8", newline="")
+        (unfinished / DEMOGRAPHICS_CSV).write_text(listed, encoding="utf-8", newline="")
     return path
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write ``text`` (UTF-8) to a temporary name, then rename: never half a file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8", newline="")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def table_hash(folder: Path) -> str:
@@ -442,7 +432,6 @@ __all__ = [
     "read_dataset_table",
     "read_delimited",
     "read_table",
-    "replace_file",
     "table_hash",
     "unknown_counts",
     "write_table",

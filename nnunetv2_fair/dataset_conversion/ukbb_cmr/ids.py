@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nnunetv2_fair.errors import ConversionError, shorten
+from nnunetv2_fair.files.atomic import write_text
 from nnunetv2_fair.paths import PREPROCESSED, RAW, RESULTS
 
 _HEADER = ("participant", "patient")
@@ -134,18 +135,10 @@ def write_map(path: Path, patients: Mapping[str, str]) -> None:
     writer.writerow(_HEADER)
     by_number = sorted((patient, participant) for participant, patient in patients.items())
     writer.writerows((participant, patient) for patient, participant in by_number)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.unlink(missing_ok=True)
-        # the mode is set at creation: there is no moment at which others could read it
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text.getvalue())
-        temporary.replace(path)
+        write_text(path, text.getvalue(), private=True)
     except OSError as error:
         raise ConversionError(
             f"{without_identifiers(str(path))} (--participant-map) cannot be written: "
             f"{error.strerror}. Nothing was converted."
         ) from None
-    finally:
-        temporary.unlink(missing_ok=True)

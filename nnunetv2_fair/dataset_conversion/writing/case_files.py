@@ -5,7 +5,6 @@ Runs in worker processes, so it imports neither pandas nor (for pictures) Simple
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from nnunetv2_fair.dataset_conversion.writing.volumes import (
     write_volume,
 )
 from nnunetv2_fair.errors import ConversionError, FairError, shorten
+from nnunetv2_fair.files.atomic import replacing, write_text
 from nnunetv2_fair.files.integrity import file_hash
 
 #: 2D files without spacing, read by nnU-Net's ``NaturalImage2DIO``.
@@ -30,7 +30,6 @@ PICTURE_ENDINGS = (".png",)
 VOLUME_ENDINGS = (".nii.gz", ".nrrd", ".mha")
 
 _RECORD_FORMAT = 1
-_TEMPORARY = ".partial_"
 
 
 @dataclass(frozen=True)
@@ -219,22 +218,18 @@ def _write(order: WriteOrder) -> CaseRecord:
     for name, content in contents.items():
         path = order.dataset / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}_{path.name}")
         try:
-            _write_file(temporary, content, data.geometry)
-            files[name] = file_hash(temporary)
-            temporary.replace(path)
+            # not flushed to the disk: an interrupted conversion checks every hash again
+            with replacing(path, durable=False) as temporary:
+                _write_file(temporary, content, data.geometry)
+                files[name] = file_hash(temporary)
         except OSError as error:
             what = f"{error.strerror or error} (case '{order.job.case}')"
             raise OSError(error.errno, what, str(path)) from error
-        finally:
-            temporary.unlink(missing_ok=True)
     values = tuple(int(value) for value in _values_of(data.mask, order.values))
     record = CaseRecord(files, values, tuple(data.mask.shape))
     described = {"key": order.key, "files": files, "values": values, "shape": record.shape}
-    temporary = order.record.with_name(f"{_TEMPORARY}{os.getpid()}_{order.record.name}")
-    temporary.write_text(json.dumps(described), encoding="utf-8")
-    temporary.replace(order.record)
+    write_text(order.record, json.dumps(described), durable=False)
     return record
 
 

@@ -47,6 +47,7 @@ from nnunetv2_fair.dataset_conversion.writing.safe_names import (
     repeated,
 )
 from nnunetv2_fair.errors import ConversionError, DemographicsError, shorten, shorten_lines
+from nnunetv2_fair.files.atomic import publish_folder, write_text
 from nnunetv2_fair.paths import (
     DATASET_JSON,
     DEMOGRAPHICS_CSV,
@@ -56,7 +57,7 @@ from nnunetv2_fair.paths import (
     environment_folder,
 )
 from nnunetv2_fair.subgroups.schema import CASE, PATIENT, SYNTHETIC, Schema
-from nnunetv2_fair.subgroups.table import check_table, replace_file, write_table
+from nnunetv2_fair.subgroups.table import check_table, write_table
 
 logger = logging.getLogger(__name__)
 
@@ -241,7 +242,8 @@ def write_dataset(
         done = _write_cases(plan, dataset, records, processes)
         _write_descriptions(plan, dataset, done)
         _verify_complete(plan, dataset, done)
-        _publish(dataset, target, work)
+        publish_folder(dataset, target)
+        shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
         raise ConversionError(
             f"{error.filename or work}: {error.strerror or error}. {target.name} is not finished; "
@@ -430,19 +432,19 @@ def _write_cases(
 
 def _write_descriptions(plan: DatasetPlan, dataset: Path, done: Mapping[str, CaseRecord]) -> None:
     content = plan.description.to_json(len(plan.cases("train")))
-    replace_file(dataset / DATASET_JSON, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_text(dataset / DATASET_JSON, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     try:
         write_table(plan.demographics, plan.schema, dataset)
     except DemographicsError as error:
         raise ConversionError(str(error)) from error
     for name, text in plan.files.items():
-        replace_file(dataset / name, text)
+        write_text(dataset / name, text)
     log = plan.log.to_dict(written_counts(plan))
     log["notes"] = [*log["notes"], *_label_notes(plan, done)]
     for note in _label_notes(plan, done):
         logger.warning("Note: %s", note)
-    replace_file(dataset / LOG_JSON, json.dumps(log, indent=2, ensure_ascii=False) + "\n")
-    replace_file(dataset / LOG_TXT, log_text(log))
+    write_text(dataset / LOG_JSON, json.dumps(log, indent=2, ensure_ascii=False) + "\n")
+    write_text(dataset / LOG_TXT, log_text(log))
 
 
 def written_counts(plan: DatasetPlan) -> dict[str, Any]:
@@ -508,18 +510,6 @@ def _verify_complete(plan: DatasetPlan, dataset: Path, done: Mapping[str, CaseRe
             f"{shorten(sorted(present - expected)) or 'none'}. Is the same conversion running "
             "twice? Let one finish, then run the command again."
         )
-
-
-def _publish(dataset: Path, target: Path, work: Path) -> None:
-    """Give the finished folder its name; the old dataset is gone only after that."""
-    old = target.with_name(f".{target.name}.replaced")
-    if target.exists():
-        if old.exists():
-            shutil.rmtree(old)
-        target.rename(old)
-    dataset.rename(target)
-    shutil.rmtree(work, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _warn_of_old_preprocessing(name: str) -> None:

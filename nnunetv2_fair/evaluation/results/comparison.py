@@ -13,8 +13,8 @@ from nnunetv2_fair.evaluation.results.evaluation import (
     interval_from_json,
     to_json,
 )
+from nnunetv2_fair.files.atomic import write_text
 from nnunetv2_fair.paths import COMPARISON_JSON
-from nnunetv2_fair.subgroups.table import replace_file
 
 COMPARISON_FORMAT = 3
 
@@ -194,7 +194,7 @@ class ModelComparison:
         content = {f.name: to_json(getattr(self, f.name)) for f in fields(self)}
         content["format"] = COMPARISON_FORMAT
         text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-        replace_file(folder / COMPARISON_JSON, text + "\n")
+        write_text(folder / COMPARISON_JSON, text + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> "ModelComparison":

@@ -19,8 +19,8 @@ from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.results.discovery import Discovery
 from nnunetv2_fair.evaluation.results.text_table import TextTable
 from nnunetv2_fair.evaluation.spreadsheet import csv_text, with_formulas
+from nnunetv2_fair.files.atomic import write_text
 from nnunetv2_fair.paths import PER_CASE_CSV, SUMMARY_JSON
-from nnunetv2_fair.subgroups.table import replace_file
 
 if TYPE_CHECKING:
     from fairlearn.metrics import MetricFrame
@@ -304,9 +304,9 @@ class EvaluationResult:
         }
         summary["format"] = SUMMARY_FORMAT
         if not self.shareable:
-            replace_file(folder / PER_CASE_CSV, csv_text(self.per_case))
+            write_text(folder / PER_CASE_CSV, csv_text(self.per_case))
         text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
-        replace_file(folder / SUMMARY_JSON, text + "\n")
+        write_text(folder / SUMMARY_JSON, text + "\n")
 
     @classmethod
     def read(cls, folder: Path, *, with_cases: bool = True) -> "EvaluationResult":

@@ -1,8 +1,7 @@
 """What all pages share: the frame, terms with their definitions, settings, writing the file."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 from nnunetv2_fair.evaluation.results.evaluation import MetricInfo
@@ -182,17 +181,3 @@ def document(
         f"<title>{window}</title>\n<style>{CSS}</style>\n</head>\n"
         f"<body>\n{body}\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
     )
-
-
-def write_page(page: str, path: Path) -> None:
-    """Write a page under a temporary name, then rename: never half a file.
-
-    Raises:
-        OSError: If the folder is missing, read-only or full.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(page, encoding="utf-8", newline="\n", errors="replace")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

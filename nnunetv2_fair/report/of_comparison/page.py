@@ -9,6 +9,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
     PairedComparison,
 )
 from nnunetv2_fair.evaluation.results.evaluation import Interval
+from nnunetv2_fair.files.atomic import write_text
 from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.document import (
     Terms,
@@ -16,7 +17,6 @@ from nnunetv2_fair.report.html.document import (
     metric_heading,
     notes_card,
     settings_section,
-    write_page,
 )
 from nnunetv2_fair.report.html.figures import Spot, Whisker, forest_plot, plane_plot
 from nnunetv2_fair.report.html.markup import (
@@ -67,7 +67,7 @@ def write_comparison(result: ModelComparison, path: Path, latent: Html | None = 
     Raises:
         OSError: If the file cannot be written.
     """
-    write_page(render_comparison(result, latent), path)
+    write_text(path, render_comparison(result, latent), errors="replace")
 
 
 def render_comparison(result: ModelComparison, latent: Html | None = None) -> str:

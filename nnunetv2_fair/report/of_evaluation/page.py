@@ -10,6 +10,7 @@ from nnunetv2_fair.evaluation.results.evaluation import (
     Comparison,
     EvaluationResult,
 )
+from nnunetv2_fair.files.atomic import write_text
 from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.document import (
     Terms,
@@ -17,7 +18,6 @@ from nnunetv2_fair.report.html.document import (
     metric_heading,
     notes_card,
     settings_section,
-    write_page,
 )
 from nnunetv2_fair.report.html.figures import Whisker, forest_plot
 from nnunetv2_fair.report.html.markup import Html, clean, element, name, sentence
@@ -57,7 +57,7 @@ def write_report(result: EvaluationResult, pictures: Sequence[CasePicture], path
     Raises:
         OSError: If the file cannot be written.
     """
-    write_page(render_report(result, pictures), path)
+    write_text(path, render_report(result, pictures), errors="replace")
 
 
 def render_report(result: EvaluationResult, pictures: Sequence[CasePicture]) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from nnunetv2_fair.evaluation.spreadsheet import csv_text
+from nnunetv2_fair.files.atomic import write_text
 from nnunetv2_fair.study.index.progress import Progress, StepProgress
-from nnunetv2_fair.subgroups.table import replace_file
 
 COSTS_CSV = "costs.csv"
 _SECONDS_PER_HOUR = 3600
@@ -80,7 +80,7 @@ def write_costs(costs: Sequence[Cost], folder: Path) -> Path:
     """Write ``costs.csv`` with a row per method, and return its path."""
     frame = pd.DataFrame([asdict(cost) for cost in costs], columns=list(Cost.__annotations__))
     path = folder / COSTS_CSV
-    replace_file(path, csv_text(frame.round(6)))
+    write_text(path, csv_text(frame.round(6)))
     return path
 
 

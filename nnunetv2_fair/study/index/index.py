@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from nnunetv2_fair.errors import FairError
-from nnunetv2_fair.report.html.document import write_page
+from nnunetv2_fair.files.atomic import write_text
 from nnunetv2_fair.study.index.costs import costs_of, write_costs
 from nnunetv2_fair.study.index.page import render_index
 from nnunetv2_fair.study.index.progress import read_progress
@@ -49,7 +49,7 @@ def write_index(folder: Path) -> Path:
     write_provenance(progress, folder)
     created = datetime.now(timezone.utc).isoformat(timespec="seconds")
     page = folder / INDEX_HTML
-    write_page(render_index(folder, progress, results, costs, created), page)
+    write_text(page, render_index(folder, progress, results, costs, created), errors="replace")
     return page
 
 

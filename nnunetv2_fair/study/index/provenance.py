@@ -7,8 +7,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from nnunetv2_fair.files.atomic import write_text
 from nnunetv2_fair.study.index.progress import Progress, StepProgress
-from nnunetv2_fair.subgroups.table import replace_file
 
 PROVENANCE_JSON = "provenance.json"
 PROVENANCE_FORMAT = 1
@@ -24,7 +24,7 @@ def write_provenance(progress: Progress, folder: Path) -> Path:
         "steps": [_entry(step) for step in progress.steps],
     }
     path = folder / PROVENANCE_JSON
-    replace_file(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return path
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from nnunetv2_fair.evaluation.spreadsheet import csv_text
+from nnunetv2_fair.files.atomic import write_text
 from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.study.index.results import OnTestSet, scores_of
-from nnunetv2_fair.subgroups.table import replace_file
 
 RANKINGS_CSV = "rankings.csv"
 _COLUMNS = (
@@ -28,7 +28,7 @@ def write_rankings(results: Sequence[OnTestSet], folder: Path) -> Path:
     counts = ["first_rank", "last_rank", "ranked"]
     frame[counts] = frame[counts].astype("Int64")
     path = folder / RANKINGS_CSV
-    replace_file(path, csv_text(frame))
+    write_text(path, csv_text(frame))
     return path
 
 

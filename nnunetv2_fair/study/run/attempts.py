@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+from nnunetv2_fair.files.atomic import write_text
 from nnunetv2_fair.study.record import Attempt
 from nnunetv2_fair.study.step import STATE, Step
 
@@ -56,12 +57,10 @@ def marker_file(folder: Path, step: Step) -> Path:
 
 
 def write_marker(folder: Path, step: Step, attempt: Attempt) -> None:
-    """Write or renew the marker, under a temporary name first."""
+    """Write or renew the marker."""
     path = marker_file(folder, step)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(json.dumps(asdict(attempt)) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, json.dumps(asdict(attempt)) + "\n")
 
 
 def read_marker(folder: Path, step: Step) -> Attempt | None:

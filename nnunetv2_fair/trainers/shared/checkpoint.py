@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from nnunetv2_fair.errors import TrainingError
+from nnunetv2_fair.files.atomic import replacing
 
 #: Our key in nnU-Net's checkpoint.
 KEY = "nnunetv2_fair"
@@ -54,15 +55,11 @@ def write_checkpoint(path: Path, write: Callable[[str], None], ours: FairnessChe
         write: Writes nnU-Net's checkpoint to the path that it is given.
         ours: What to add.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
+    with replacing(path) as temporary:
         write(str(temporary))
         content = torch.load(temporary, map_location="cpu", weights_only=False)
         content[KEY] = {**vars(ours), "state": dict(ours.state)}
         torch.save(content, temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_checkpoint(checkpoint: dict | str) -> FairnessCheckpoint | None:

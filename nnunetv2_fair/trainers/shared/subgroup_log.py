@@ -11,8 +11,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from nnunetv2_fair.files.atomic import write_text
 from nnunetv2_fair.losses.monitor import EpochSummary
-from nnunetv2_fair.subgroups.table import replace_file
 
 
 class SubgroupLog:
@@ -97,7 +97,7 @@ class SubgroupLog:
 
     def _write(self, history: pd.DataFrame) -> None:
         text = history.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-        replace_file(self._table, text)
+        write_text(self._table, text)
 
     def _draw(self, history: pd.DataFrame) -> None:
         # nnU-Net's logger sets a theme for its own large picture

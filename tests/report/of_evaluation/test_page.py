@@ -234,11 +234,11 @@ def test_a_full_disk_keeps_the_old_file(tmp_path):
     code = (
         "import resource, signal\n"
         "from pathlib import Path\n"
-        "from nnunetv2_fair.report.html.document import write_page\n"
+        "from nnunetv2_fair.files.atomic import write_text\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try:\n"
-        f"    write_page('x' * 5000, Path({str(path)!r}))\n"
+        f"    write_text(Path({str(path)!r}), 'x' * 5000)\n"
         "except OSError:\n"
         "    raise SystemExit(7)\n"
     )

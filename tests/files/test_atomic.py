@@ -1,0 +1,231 @@
+import errno
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nnunetv2_fair.errors import EvaluationError, UsageError
+from nnunetv2_fair.files.atomic import (
+    UNFINISHED,
+    check_output_folder,
+    filled_together,
+    publish_folder,
+    replacing,
+    write_bytes,
+    write_text,
+)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_text_and_bytes_are_written_as_they_are(tmp_path: Path):
+    write_text(tmp_path / "a.txt", "ä\r\nb\n")
+    assert (tmp_path / "a.txt").read_bytes() == b"\xc3\xa4\r\nb\n"
+    write_bytes(tmp_path / "a.txt", b"\x00\xff")
+    assert (tmp_path / "a.txt").read_bytes() == b"\x00\xff"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_what_utf8_cannot_hold(tmp_path: Path):
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(tmp_path / "a.txt", "\udcff")
+    assert (tmp_path / "a.txt").read_text() == "old"
+    write_text(tmp_path / "a.txt", "\udcff", errors="replace")
+    assert (tmp_path / "a.txt").read_text() == "?"
+
+
+@given(old=st.binary(max_size=50), half=st.binary(max_size=50))
+@settings(max_examples=25, deadline=None)
+def test_a_failure_leaves_the_old_file(tmp_path_factory, old: bytes, half: bytes):
+    folder = tmp_path_factory.mktemp("failing")
+    path = folder / "file.bin"
+    path.write_bytes(old)
+    with pytest.raises(RuntimeError), replacing(path) as temporary:  # noqa: PT012
+        temporary.write_bytes(half)
+        assert path.read_bytes() == old
+        raise RuntimeError
+    assert path.read_bytes() == old
+    assert names(folder) == ["file.bin"]
+
+
+def test_the_temporary_file_is_beside_keeps_the_ending_and_cannot_be_guessed(tmp_path: Path):
+    found = []
+    for _ in range(2):
+        with replacing(tmp_path / "mask.nii.gz") as temporary:
+            assert temporary.parent == tmp_path
+            assert temporary.name.endswith("mask.nii.gz")
+            assert temporary.read_bytes() == b""
+            found.append(temporary.name)
+    assert found[0] != found[1]
+    long_name = "é" * 120 + ".nii.gz"  # 247 bytes: as long as names may be
+    write_bytes(tmp_path / long_name, b"1")
+    assert (tmp_path / long_name).read_bytes() == b"1"
+
+
+def test_links_are_replaced_not_followed(tmp_path: Path):
+    (tmp_path / "precious").write_text("keep")
+    (tmp_path / "out.txt").symlink_to(tmp_path / "precious")
+    write_text(tmp_path / "out.txt", "new")
+    assert (tmp_path / "precious").read_text() == "keep"
+    assert (tmp_path / "out.txt").read_text() == "new"
+    assert not (tmp_path / "out.txt").is_symlink()
+
+
+def test_a_link_under_the_temporary_name_is_not_followed(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(os, "urandom", lambda n: b"\0" * n)
+    (tmp_path / "precious").write_text("keep")
+    (tmp_path / f"{UNFINISHED}{'00' * 8}-out.txt").symlink_to(tmp_path / "precious")
+    with pytest.raises(FileExistsError):
+        write_text(tmp_path / "out.txt", "new")
+    assert (tmp_path / "precious").read_text() == "keep"
+
+
+def test_private_files_are_never_readable_by_others(tmp_path: Path):
+    with replacing(tmp_path / "map.csv", private=True) as temporary:
+        assert stat.S_IMODE(temporary.stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "map.csv").stat().st_mode) == 0o600
+
+
+def test_files_are_flushed_before_they_get_their_name(tmp_path: Path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(names(tmp_path)))
+    write_text(tmp_path / "a.txt", "x", durable=False)
+    assert not flushed
+    (tmp_path / "a.txt").unlink()
+    write_text(tmp_path / "a.txt", "x")
+    ((only,),) = flushed
+    assert only.startswith(UNFINISHED)
+
+
+@pytest.mark.parametrize(
+    ("code", "raises"), [(errno.EINVAL, False), (errno.EIO, True), (errno.ENOSPC, True)]
+)
+def test_drives_without_flush_are_fine_and_full_ones_are_not(tmp_path, monkeypatch, code, raises):
+    def fail(descriptor):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    (tmp_path / "a.txt").write_text("old")
+    if raises:
+        with pytest.raises(OSError, match=os.strerror(code)):
+            write_text(tmp_path / "a.txt", "new")
+    else:
+        write_text(tmp_path / "a.txt", "new")
+    assert (tmp_path / "a.txt").read_text() == ("old" if raises else "new")
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_errors_name_the_file_that_was_meant(tmp_path: Path):
+    with pytest.raises(FileNotFoundError) as error:
+        write_text(tmp_path / "gone" / "a.txt", "x")
+    assert error.value.filename == str(tmp_path / "gone" / "a.txt")
+    (tmp_path / "b.txt").mkdir()
+    with pytest.raises(OSError, match=r"b\.txt"):
+        write_text(tmp_path / "b.txt", "x")
+    assert names(tmp_path) == ["b.txt"]
+
+
+def test_files_appear_together(tmp_path: Path):
+    out = tmp_path / "deep" / "out"
+    with filled_together(out, ("a", "b")) as folder:
+        assert folder.parent == out  # so that a drive's root can be an output folder
+        (folder / "a").write_text("1")
+        (folder / "b").write_text("2")
+        (folder / "scratch").write_text("3")
+        assert not (out / "a").exists()
+    assert names(out) == ["a", "b"]
+    with filled_together(out) as folder:
+        (folder / "b").write_text("new")
+        (folder / "c").write_text("3")
+    assert names(out) == ["a", "b", "c"]
+    assert (out / "b").read_text() == "new"
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_failure_leaves_the_output_folder_as_it_was(tmp_path: Path, exists: bool):
+    out = tmp_path / "deep" / "out"
+    if exists:
+        out.mkdir(parents=True)
+        (out / "a").write_text("old")
+    with pytest.raises(RuntimeError), filled_together(out, ("a",)) as folder:  # noqa: PT012
+        (folder / "a").write_text("new")
+        raise RuntimeError
+    assert (names(out) if exists else names(tmp_path)) == (["a"] if exists else [])
+    if exists:
+        assert (out / "a").read_text() == "old"
+
+
+def test_a_missing_file_or_a_folder_in_the_way_leaves_all_files(tmp_path: Path):
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(FileNotFoundError), filled_together(tmp_path, ("a", "b")) as folder:
+        (folder / "a").write_text("new")
+    (tmp_path / "b").mkdir()
+    with (
+        pytest.raises(IsADirectoryError, match="b"),
+        filled_together(  # noqa: PT012
+            tmp_path, "ab"
+        ) as folder,
+    ):
+        (folder / "a").write_text("new")
+        (folder / "b").write_text("new")
+    assert (tmp_path / "a").read_text() == "old"
+    assert names(tmp_path) == ["a", "b"]
+
+
+def test_what_a_killed_run_left_is_removed_and_what_another_run_holds_is_not(tmp_path: Path):
+    code = (
+        "import os, signal\nfrom pathlib import Path\n"
+        "from nnunetv2_fair.files.atomic import filled_together\n"
+        f"with filled_together(Path({str(tmp_path)!r}), ('a',)) as folder:\n"
+        "    (folder / 'per_case.csv').write_text('persons')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    (left,) = tmp_path.iterdir()
+    check_output_folder(tmp_path, ("a",), overwrite=False)
+    with filled_together(tmp_path, ("a",)) as first:
+        assert not left.exists()
+        (first / "a").write_text("1")
+        with filled_together(tmp_path, ("b",)) as second:
+            (second / "b").write_text("2")
+        assert first.exists()
+    assert names(tmp_path) == ["a", "b"]
+
+
+def test_output_folders_are_refused_early(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="is a file"):
+        check_output_folder(tmp_path / "file", ("a",), overwrite=True)
+    with pytest.raises(UsageError, match="not empty"):
+        check_output_folder(tmp_path, ("a",), overwrite=False)
+    check_output_folder(tmp_path, ("a",), overwrite=False, passed_over="fi*")
+    check_output_folder(tmp_path, ("a",), overwrite=True)
+    check_output_folder(tmp_path / "new" / "out", ("a",), overwrite=False)
+    with pytest.raises(EvaluationError, match="cannot be written"):
+        check_output_folder(tmp_path / "file" / "out", ("a",), overwrite=False)
+
+
+def test_a_folder_is_published_and_the_old_one_goes(tmp_path: Path):
+    for name, text in (("target", "old"), ("unfinished", "new"), (".target.replaced", "older")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(text)
+    publish_folder(tmp_path / "unfinished", tmp_path / "target")
+    assert names(tmp_path) == ["target"]
+    assert (tmp_path / "target" / "file").read_text() == "new"
+
+
+def test_a_folder_that_cannot_be_published_leaves_the_old_one(tmp_path: Path):
+    (tmp_path / "target").mkdir()
+    (tmp_path / "target" / "file").write_text("old")
+    with pytest.raises(FileNotFoundError):
+        publish_folder(tmp_path / "absent", tmp_path / "target")
+    assert (tmp_path / "target" / "file").read_text() == "old"
+    assert names(tmp_path) == ["target"]
