@@ -3,7 +3,6 @@
 SimpleITK turns grey BMP files and palettes of label numbers into colours; Pillow does not.
 """
 
-import hashlib
 import io
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import PIL.Image
 from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.masks.foreground import Foreground, crop
 from nnunetv2_fair.evaluation.masks.geometry import Geometry
+from nnunetv2_fair.files.fingerprints import hash_of
 
 PILLOW_ENDINGS = (".png", ".bmp", ".gif", ".jpg", ".jpeg")
 #: Pillow's modes with one number per pixel: bits, bytes, palette indices, 16 and 32 bits.
@@ -54,7 +54,7 @@ def read_picture(path: Path) -> tuple[Foreground, Geometry, str]:
     try:
         with PIL.Image.open(io.BytesIO(data)) as picture:
             geometry = _geometry(picture, path)
-            return _foreground(picture), geometry, hashlib.sha256(data).hexdigest()
+            return _foreground(picture), geometry, hash_of(data)
     except _ERRORS as error:
         raise unreadable(path, error) from error
 

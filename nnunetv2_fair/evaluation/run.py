@@ -1,18 +1,14 @@
 """Evaluates a folder of predictions: one case at a time, then groups against each other."""
 
-import hashlib
 import math
-import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
 
-from nnunetv2_fair import __version__
 from nnunetv2_fair.errors import EvaluationError, shorten
 from nnunetv2_fair.evaluation.measuring.all_cases import Part, case_task, measure_all
 from nnunetv2_fair.evaluation.measuring.labels import LabelSet, labels_found
@@ -33,6 +29,8 @@ from nnunetv2_fair.evaluation.results.evaluation import (
 from nnunetv2_fair.evaluation.statistics.all_comparisons import EmptyDistance, compare_all
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings, definitions
 from nnunetv2_fair.evaluation.statistics.groupings import UNKNOWN, group_notes, unknown_exclusions
+from nnunetv2_fair.files.fingerprints import file_hash, hash_of
+from nnunetv2_fair.files.versions import measuring_versions
 
 
 @dataclass(frozen=True)
@@ -98,20 +96,10 @@ def run_evaluation(
             **{metric.name: metric.definition for metric in infos},
         },
         settings=_settings(plan, settings, labels),
-        versions=versions(),
+        versions=measuring_versions(),
         inputs_sha256=_inputs_hash(plan, measured),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and the packages that results depend on."""
-    packages = ("numpy", "scipy", "pandas", "SimpleITK")
-    return {
-        "nnunetv2_fair": __version__,
-        "python": platform.python_version(),
-        **{package: version(package) for package in packages},
-    }
 
 
 def _labels_of(measured: Sequence[CaseMeasures], plan: EvaluationPlan) -> LabelSet:
@@ -336,11 +324,9 @@ def _settings(
 
 
 def _inputs_hash(plan: EvaluationPlan, measured: Sequence[CaseMeasures]) -> str:
-    digest = hashlib.sha256()
-    for case in measured:
-        digest.update("\0".join((case.case, *case.sha256)).encode() + b"\n")
+    parts = ["\0".join((case.case, *case.sha256)).encode() + b"\n" for case in measured]
     others = [plan.table.source, plan.table.source.with_suffix(".json"), plan.dataset_json]
     for path in others:
         if path is not None and path.is_file():
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+            parts.append(bytes.fromhex(file_hash(path)))
+    return hash_of(*parts)

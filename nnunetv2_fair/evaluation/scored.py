@@ -1,6 +1,5 @@
 """Compares groups by scores that are there already."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -15,7 +14,6 @@ from nnunetv2_fair.evaluation.results.evaluation import (
     EvaluationResult,
     Exclusion,
 )
-from nnunetv2_fair.evaluation.run import versions
 from nnunetv2_fair.evaluation.scores_from_files import Scores
 from nnunetv2_fair.evaluation.statistics.all_comparisons import (
     EmptyDistance,
@@ -30,6 +28,8 @@ from nnunetv2_fair.evaluation.statistics.groupings import (
     unknown_exclusions,
 )
 from nnunetv2_fair.evaluation.tables import cut
+from nnunetv2_fair.files.fingerprints import file_hash, hash_of
+from nnunetv2_fair.files.versions import measuring_versions
 from nnunetv2_fair.subgroups.schema import INTERSECTION, PATIENT
 from nnunetv2_fair.subgroups.table import DemographicsTable, check_table, infer_schema
 
@@ -153,7 +153,7 @@ def evaluate_scores(
             "groups": {v.expression: list(v.names) for v in vocabularies},
             "reference_groups": {v.expression: v.reference for v in vocabularies},
         },
-        versions=versions(),
+        versions=measuring_versions(),
         inputs_sha256=_inputs_hash(scores, table.source),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
@@ -237,8 +237,8 @@ def _notes(scores: Scores, per_case: pd.DataFrame) -> list[str]:
 
 
 def _inputs_hash(scores: Scores, table: Path) -> str:
-    digest = hashlib.sha256(scores.sha256.encode())
+    parts = [scores.sha256.encode()]
     for path in (table, table.with_suffix(".json")):
         if path.is_file() and path != scores.source:
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+            parts.append(bytes.fromhex(file_hash(path)))
+    return hash_of(*parts)

@@ -1,6 +1,5 @@
 """Scores per case that some other tool measured: a CSV file, or nnU-Net's ``summary.json``."""
 
-import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +21,7 @@ from nnunetv2_fair.evaluation.results.evaluation import (
     MetricInfo,
 )
 from nnunetv2_fair.evaluation.spreadsheet import unprotected
+from nnunetv2_fair.files.fingerprints import file_hash
 from nnunetv2_fair.subgroups.table import read_delimited
 
 #: Label of a table that has no column ``label``.
@@ -269,7 +269,7 @@ def _scores(
         )
     kept = ["case", "label", *(info.column for info in infos), *diagonals]
     rows = rows[[*kept, "reference_voxels", "prediction_voxels", "flags"]]
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = file_hash(path)
     return Scores(path, digest, rows, infos, tuple(labels), about, int((~present).sum()))
 
 

@@ -1,11 +1,10 @@
-"""Hash of a file, and whether a NIfTI or MetaImage file is whole.
+"""Whether a NIfTI or MetaImage file is whole.
 
 SimpleITK reads files without complaint where it should not. What is missing of a truncated NIfTI
 file (and, in old versions, of a MetaImage) becomes zero, which would pass for an empty part of
 a mask; so do NaN and infinite values in NIfTI files.
 """
 
-import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from nnunetv2_fair.errors import DamagedFileError
+from nnunetv2_fair.files.fingerprints import file_hash
 from nnunetv2_fair.files.nifti import NIFTI_ENDINGS, NiftiStream
 
 #: Bytes looked at together; whole numbers of any type fit into it.
@@ -51,15 +51,6 @@ def check_file(path: Path) -> CheckedFile:
     if name.endswith((".mha", ".mhd")):
         _check_meta_image(path)
     return CheckedFile(file_hash(path), 0)
-
-
-def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, as 64 hex digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _check_nifti(path: Path) -> CheckedFile:

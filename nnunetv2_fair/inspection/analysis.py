@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from nnunetv2_fair.errors import EvaluationError, shorten
 from nnunetv2_fair.evaluation.results.evaluation import Interval
-from nnunetv2_fair.evaluation.run import versions
+from nnunetv2_fair.files.versions import measuring_versions
 from nnunetv2_fair.inspection.clusters import separation, standardised, tsne
 from nnunetv2_fair.inspection.pictures import tsne_picture
 from nnunetv2_fair.inspection.probe import ProbeScores, held_out_predictions
@@ -172,7 +172,7 @@ def analyse(
         models=tuple(features),
         attributes=tuple(attributes),
         settings=asdict(settings),
-        versions=versions(),
+        versions=measuring_versions(),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
     return result, pictures

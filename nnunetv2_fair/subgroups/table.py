@@ -1,7 +1,6 @@
 """Reading, checking and writing the demographics table."""
 
 import csv
-import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping
@@ -12,6 +11,7 @@ import pandas as pd
 
 from nnunetv2_fair.errors import DemographicsError, shorten, shorten_lines
 from nnunetv2_fair.files.atomic import filled_together
+from nnunetv2_fair.files.fingerprints import files_hash
 from nnunetv2_fair.paths import DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON
 from nnunetv2_fair.subgroups.schema import (
     CASE,
@@ -376,10 +376,7 @@ def write_table(frame: pd.DataFrame, schema: Schema, folder: Path) -> Path:
 
 def table_hash(folder: Path) -> str:
     """Return the SHA-256 of table and dictionary of a dataset folder, as 64 hex digits."""
-    digest = hashlib.sha256()
-    for name in (DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON):
-        digest.update((folder / name).read_bytes())
-    return digest.hexdigest()
+    return files_hash(folder / name for name in (DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON))
 
 
 def check_against_cases(

@@ -168,14 +168,14 @@ def test_a_missing_file_or_a_folder_in_the_way_leaves_all_files(tmp_path: Path):
     with pytest.raises(FileNotFoundError), filled_together(tmp_path, ("a", "b")) as folder:
         (folder / "a").write_text("new")
     (tmp_path / "b").mkdir()
-    with (
-        pytest.raises(IsADirectoryError, match="b"),
-        filled_together(  # noqa: PT012
-            tmp_path, "ab"
-        ) as folder,
-    ):
-        (folder / "a").write_text("new")
-        (folder / "b").write_text("new")
+
+    def fill() -> None:
+        with filled_together(tmp_path, ("a", "b")) as folder:
+            (folder / "a").write_text("new")
+            (folder / "b").write_text("new")
+
+    with pytest.raises(IsADirectoryError, match="b"):
+        fill()
     assert (tmp_path / "a").read_text() == "old"
     assert names(tmp_path) == ["a", "b"]
 

@@ -3,7 +3,6 @@
 Runs in worker processes, so it imports neither pandas nor SimpleITK.
 """
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from PIL import Image, ImageOps
 
 from nnunetv2_fair.dataset_conversion.writing.case_files import CaseData
 from nnunetv2_fair.errors import ConversionError, shorten
+from nnunetv2_fair.files.fingerprints import files_hash
 
 #: Endings (lower case) of files that are taken for pictures.
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -139,9 +139,7 @@ def survey_pair(case: PictureCase) -> PairFacts:
         )
     if problems:
         return PairFacts(problems=tuple(problems))
-    digest = hashlib.sha256(case.image.read_bytes())
-    digest.update(case.mask.read_bytes())
-    return PairFacts(shape, n_bytes, values, digest.hexdigest())
+    return PairFacts(shape, n_bytes, values, files_hash((case.image, case.mask)))
 
 
 def read_picture(path: Path) -> NDArray[Any]:

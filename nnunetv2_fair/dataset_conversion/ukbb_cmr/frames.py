@@ -4,7 +4,6 @@ Runs in worker processes. No path and no identifier leaves this module: errors a
 without cause, because those of libraries name files, and files are named after participants.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -35,6 +34,7 @@ from nnunetv2_fair.dataset_conversion.writing.volumes import (
     read_labels,
 )
 from nnunetv2_fair.errors import ConversionError, FairError
+from nnunetv2_fair.files.fingerprints import hash_of
 from nnunetv2_fair.files.nifti import quiet_itk
 
 _Result = TypeVar("_Result")
@@ -214,4 +214,4 @@ def _state(files: FrameFiles) -> tuple[tuple[int, int], ...]:
 
 
 def _hash(labels: NDArray[Any]) -> str:
-    return hashlib.sha256(np.ascontiguousarray(labels)).hexdigest()
+    return hash_of(labels.tobytes())

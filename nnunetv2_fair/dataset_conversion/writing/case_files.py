@@ -3,7 +3,6 @@
 Runs in worker processes, so it imports neither pandas nor (for pictures) SimpleITK.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +21,7 @@ from nnunetv2_fair.dataset_conversion.writing.volumes import (
 )
 from nnunetv2_fair.errors import ConversionError, FairError, shorten
 from nnunetv2_fair.files.atomic import replacing, write_text
-from nnunetv2_fair.files.integrity import file_hash
+from nnunetv2_fair.files.fingerprints import file_hash, text_hash
 
 #: 2D files without spacing, read by nnU-Net's ``NaturalImage2DIO``.
 PICTURE_ENDINGS = (".png",)
@@ -133,11 +132,9 @@ def fingerprint(*settings: object, files: Sequence[Path] = ()) -> str:
         settings: Values with a stable ``repr``: numbers, text, tuples, frozen dataclasses.
         files: Source files.
     """
-    digest = hashlib.sha256(repr(settings).encode())
-    for path in files:
-        status = path.stat()
-        digest.update(f"{path.name}|{status.st_size}|{status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+    states = [(path.name, path.stat()) for path in files]
+    lines = [f"{name}|{state.st_size}|{state.st_mtime_ns}\n" for name, state in states]
+    return text_hash("".join([repr(settings), *lines]))
 
 
 def finished(order: WriteOrder) -> CaseRecord | None:

@@ -1,9 +1,10 @@
 """Names that nnU-Net, every file system and every shell accept."""
 
-import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+
+from nnunetv2_fair.files.fingerprints import hash_of
 
 _SAFE_CASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -37,7 +38,7 @@ def safe_case_name(name: str) -> str:
     safe = re.sub(r"[^A-Za-z0-9._-]+", "_", plain.replace("\\", "/").replace("/", "__"))
     safe = safe.strip("._-")
     if any(ord(letter) > 127 for letter in plain) or len(safe) > _LONGEST or not safe:
-        digits = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:6]
+        digits = hash_of(name.encode("utf-8", "surrogateescape"))[:6]
         safe = f"{safe[:100] or 'case'}_{digits}"
     return safe
 

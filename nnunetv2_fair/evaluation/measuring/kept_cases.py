@@ -4,7 +4,6 @@ One line of JSON per case, written as soon as the case is measured. A line count
 files, byte for byte, and the same options. It holds no demographics.
 """
 
-import hashlib
 import json
 import logging
 import re
@@ -21,7 +20,7 @@ from nnunetv2_fair.evaluation.measuring.one_case import (
     CaseTask,
     LabelMeasures,
 )
-from nnunetv2_fair.files.integrity import file_hash
+from nnunetv2_fair.files.fingerprints import file_hash, text_hash
 from nnunetv2_fair.paths import MEASURED_CASES
 
 logger = logging.getLogger(__name__)
@@ -156,4 +155,4 @@ def _fingerprint(task: CaseTask) -> str:
     regions = None if task.regions is None else [[n, list(v)] for n, v in task.regions.items()]
     known = None if task.known is None else sorted(task.known)
     about = [__version__, task.metrics, task.tolerance, regions, task.ignore, known]
-    return hashlib.sha256(json.dumps(about).encode()).hexdigest()
+    return text_hash(json.dumps(about))

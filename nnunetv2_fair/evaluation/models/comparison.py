@@ -29,7 +29,6 @@ from nnunetv2_fair.evaluation.results.comparison import (
     RankRange,
 )
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Interval, MetricInfo
-from nnunetv2_fair.evaluation.run import versions
 from nnunetv2_fair.evaluation.statistics.all_comparisons import (
     EmptyDistance,
     evaluated_rows,
@@ -47,6 +46,7 @@ from nnunetv2_fair.evaluation.statistics.group_comparison import (
 )
 from nnunetv2_fair.evaluation.statistics.intervals import NO_INTERVAL, Sources, expanded_interval
 from nnunetv2_fair.evaluation.statistics.resampling import Units, bootstrap
+from nnunetv2_fair.files.versions import measuring_versions
 
 #: Up to this many changes the signed-rank test is exact.
 _MOST_EXACT = 50
@@ -139,7 +139,7 @@ def compare_models(
             "seed": seed,
             **{key: given[key] for key in MUST_AGREE if key in given},
         },
-        versions=versions(),
+        versions=measuring_versions(),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
 

@@ -6,7 +6,8 @@ enters the page as text (``textContent``), never as markup.
 """
 
 import base64
-import hashlib
+
+from nnunetv2_fair.files.fingerprints import text_hash
 
 SCRIPT = r"""
 "use strict";
@@ -249,7 +250,7 @@ SCRIPT = r"""
 
 def policy() -> str:
     """Return the page's content security policy: this script, and nothing from anywhere else."""
-    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode("ascii")
+    digest = base64.b64encode(bytes.fromhex(text_hash(SCRIPT))).decode("ascii")
     return (
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
         f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"

@@ -6,11 +6,12 @@ with how many processes the step runs, and where nnU-Net's folders and the inter
 that moving them runs nothing again.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+from nnunetv2_fair.files.fingerprints import file_hash, text_hash
 
 #: Hex digits of a fingerprint: few enough for a file name, far too many to meet by chance.
 _LENGTH = 20
@@ -19,7 +20,7 @@ _LENGTH = 20
 def digest(content: object) -> str:
     """Return a fingerprint of anything that JSON can hold."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()[:_LENGTH]
+    return text_hash(text)[:_LENGTH]
 
 
 def step_fingerprint(
@@ -52,7 +53,7 @@ def _portable(argument: str, roots: Mapping[str, str]) -> str:
 def file_fingerprint(path: Path) -> str:
     """Return the fingerprint of a file's bytes; that of a missing file differs from all others."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:_LENGTH]
+        return file_hash(path)[:_LENGTH]
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return "missing"
 

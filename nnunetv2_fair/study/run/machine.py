@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import nnunetv2_fair
-from nnunetv2_fair.study import installed
+from nnunetv2_fair.files import versions as installed
 
 _PATIENCE_SECONDS = 60
 

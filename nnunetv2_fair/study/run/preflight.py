@@ -1,7 +1,6 @@
 """What is checked on the machine before a study's first job: all problems at once."""
 
 import getpass
-import hashlib
 import importlib.util
 import os
 import shutil
@@ -10,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nnunetv2_fair.errors import StudyError, shorten, shorten_lines
+from nnunetv2_fair.files.fingerprints import text_hash
 from nnunetv2_fair.study.step import Plan, Resources, Step
 
 _SLURM = ("sbatch", "squeue", "scancel", "sinfo")
@@ -125,7 +125,7 @@ def _described(resources: Resources) -> str:
 
 def job_prefix(folder: Path) -> str:
     """Return how the names of a study's Slurm jobs begin; the same for every run in a folder."""
-    return "study_" + hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
+    return "study_" + text_hash(str(folder.resolve()))[:12]
 
 
 def check_queue(folder: Path) -> None:

@@ -1,6 +1,5 @@
 """What our trainers add to nnU-Net's checkpoints: settings and adaptive state, no demographics."""
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -12,6 +11,7 @@ import torch
 
 from nnunetv2_fair.errors import TrainingError
 from nnunetv2_fair.files.atomic import replacing
+from nnunetv2_fair.files.fingerprints import text_hash
 
 #: Our key in nnU-Net's checkpoint.
 KEY = "nnunetv2_fair"
@@ -44,7 +44,7 @@ def fingerprint(groups: Any) -> str:
     Args:
         groups: Lists and texts, nested as needed.
     """
-    return hashlib.sha256(json.dumps(groups).encode()).hexdigest()
+    return text_hash(json.dumps(groups))
 
 
 def write_checkpoint(path: Path, write: Callable[[str], None], ours: FairnessCheckpoint) -> None:

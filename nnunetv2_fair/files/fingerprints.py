@@ -1,0 +1,50 @@
+"""All hashes: of files, of texts, and of several things together. All are SHA-256."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+#: Bytes of a file that are read together.
+_BLOCK = 1 << 20
+
+
+def hash_of(*parts: bytes) -> str:
+    """Return the hash of all parts, one after the other, as 64 hex digits.
+
+    Nothing stands between the parts: who joins parts of any length ends each in a way of its own.
+
+    Args:
+        parts: What to hash.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def text_hash(text: str) -> str:
+    """Return the hash of a text in UTF-8, as 64 hex digits."""
+    return hash_of(text.encode())
+
+
+def file_hash(path: Path) -> str:
+    """Return the hash of a file's bytes, as 64 hex digits.
+
+    Raises:
+        OSError: If the file cannot be read.
+    """
+    return files_hash((path,))
+
+
+def files_hash(paths: Iterable[Path]) -> str:
+    """Return the hash of the bytes of several files, one after the other, as 64 hex digits.
+
+    Raises:
+        OSError: If a file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    return digest.hexdigest()
