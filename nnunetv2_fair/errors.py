@@ -20,6 +20,10 @@ class UsageError(FairError):
     exit_code = 2
 
 
+class InstallationError(FairError):
+    """A command needs a package that is not installed."""
+
+
 class DemographicsError(FairError):
     """The demographics table, its dictionary or an attribute expression is wrong."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunetv2_fair import paths, registration
-from nnunetv2_fair.cli.shared.common import command_parser, run
+from nnunetv2_fair.cli.shared.common import command_parser, require_nnunet, run
 from nnunetv2_fair.errors import FairError
 
 logger = logging.getLogger(__name__)
@@ -69,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def demonstrate(args: argparse.Namespace) -> None:
     """Run all steps that are not done yet, then say where the results are."""
+    require_nnunet()
     root = Path(args.o).resolve()
     done = root / "done"
     done.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
-"""``nnUNetv2_fair_doctor``: shows whether everything is in place, and how to mend what is not."""
+"""``nnUNetv2_fair_doctor``: shows whether everything is in place, and how to fix what is not."""
 
 import argparse
+import importlib.util
 import logging
 import os
 import site
@@ -17,8 +18,8 @@ from nnunetv2_fair.errors import FairError
 
 logger = logging.getLogger(__name__)
 
-_PACKAGES = ("nnunetv2_fair", "nnunetv2", "torch", "batchgenerators", "numpy", "pandas", "scipy",
-             "SimpleITK", "scikit-learn")  # fmt: skip
+_EVALUATOR = ("nnunetv2_fair", "numpy", "pandas", "scipy", "SimpleITK")
+_TRAINING = ("nnunetv2", "torch", "batchgenerators", "scikit-learn")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,17 +48,24 @@ def examine(args: argparse.Namespace) -> None:
     if args.register:
         write_registration()
         problems = _check_registration()
+    elif _evaluator_only():
+        logger.info(
+            "installation   evaluator only (no torch, no nnunetv2): evaluate, compare and the "
+            "index of a study work. To train, predict and convert: pip install nnunetv2_fair"
+        )
+        problems = _check_versions(_EVALUATOR)
     else:
         problems = [
             *_check_registration(),
-            *_check_versions(),
+            *_check_versions(_EVALUATOR + _TRAINING),
             *_check_paths(),
             *_check_device(),
             *_check_tables(),
         ]
     if problems:
         listed = "\n".join(f"  {i}. {problem}" for i, problem in enumerate(problems, start=1))
-        raise FairError(f"{len(problems)} things need attention:\n{listed}")
+        what = "1 thing needs" if len(problems) == 1 else f"{len(problems)} things need"
+        raise FairError(f"{what} attention:\n{listed}")
     logger.info("Everything is in place.")
 
 
@@ -107,9 +115,13 @@ def _check_registration() -> list[str]:
     ]
 
 
-def _check_versions() -> list[str]:
+def _evaluator_only() -> bool:
+    return not any(importlib.util.find_spec(name) for name in ("torch", "nnunetv2"))
+
+
+def _check_versions(packages: Sequence[str]) -> list[str]:
     problems = []
-    for name in _PACKAGES:
+    for name in packages:
         try:
             logger.info("%-14s %s", name, metadata.version(name))
         except metadata.PackageNotFoundError:

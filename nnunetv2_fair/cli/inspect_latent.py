@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nnunetv2_fair import registration
-from nnunetv2_fair.cli.shared.common import command_parser, run
+from nnunetv2_fair.cli.shared.common import command_parser, require_nnunet, run
 from nnunetv2_fair.cli.shared.trained_models import (
     check_trained,
     find_cases,
@@ -81,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _inspect(args: argparse.Namespace) -> None:
+    require_nnunet()
     _check(args)
     folders = [model_folder(args.d, trainer, args.p, args.c) for trainer in args.tr]
     check_trained(folders, [args.f], args.chk)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from nnunetv2_fair import registration
-from nnunetv2_fair.cli.shared.common import command_parser, run
+from nnunetv2_fair.cli.shared.common import command_parser, require_nnunet, run
 from nnunetv2_fair.cli.shared.trained_models import (
     check_trained,
     find_cases,
@@ -100,6 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _predict(args: argparse.Namespace) -> None:
+    require_nnunet()
     if args.o.resolve() == args.i.resolve():
         raise UsageError(f"-o {args.o} is the folder of the images; choose another one.")
     check_output_folder(args.o, ["masks of the same name"], overwrite=args.overwrite)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunetv2_fair import registration
-from nnunetv2_fair.cli.shared.common import command_parser, run
+from nnunetv2_fair.cli.shared.common import command_parser, require_nnunet, run
 from nnunetv2_fair.errors import UsageError
 
 logger = logging.getLogger(__name__)
@@ -80,6 +80,7 @@ def _study(args: argparse.Namespace) -> int:
     if args.init is not None:
         _write_example(args.file, args.init)
         return 0
+    require_nnunet()
 
     from nnunetv2_fair.study.plan.overview import overview
     from nnunetv2_fair.study.plan.plan import plan_study

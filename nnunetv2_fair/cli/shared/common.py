@@ -1,11 +1,24 @@
 """What all commands share: how they parse, log and fail."""
 
 import argparse
+import importlib.util
 import logging
 import sys
 from collections.abc import Callable, Sequence
 
-from nnunetv2_fair.errors import FairError
+from nnunetv2_fair.errors import FairError, InstallationError
+
+#: What the evaluator-only installation leaves out, by the name it is imported by.
+_FULL_INSTALLATION = {
+    "batchgenerators": "batchgenerators",
+    "batchgeneratorsv2": "batchgeneratorsv2",
+    "dynamic_network_architectures": "dynamic-network-architectures",
+    "h5py": "h5py",
+    "matplotlib": "matplotlib",
+    "nnunetv2": "nnunetv2",
+    "sklearn": "scikit-learn",
+    "torch": "torch",
+}
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
@@ -36,6 +49,11 @@ def run(
 ) -> int:
     """Parse, act, and turn an expected error into one message.
 
+    Args:
+        action: What the command does with its arguments.
+        parser: Of the command.
+        argv: Arguments; those of the process if None.
+
     Returns:
         0 on success, 1 on bad data, 2 on bad usage, 130 when interrupted.
     """
@@ -45,6 +63,12 @@ def run(
     logging.getLogger("nnunetv2_fair").setLevel(logging.INFO)
     try:
         action(args)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _FULL_INSTALLATION:
+            raise
+        sys.stderr.write(f"{parser.prog}: {_needs_full_installation(missing)}\n")
+        return InstallationError.exit_code
     except FairError as error:
         sys.stderr.write(f"{parser.prog}: {error}\n")
         return error.exit_code
@@ -59,3 +83,21 @@ def run(
         sys.stderr.write(f"\n{parser.prog}: interrupted; run the command again to go on.\n")
         return 130
     return 0
+
+
+def require_nnunet() -> None:
+    """Refuse at once what starts or imports nnU-Net where only the evaluator is installed.
+
+    Raises:
+        InstallationError: If nnunetv2 is not installed.
+    """
+    if importlib.util.find_spec("nnunetv2") is None:
+        raise InstallationError(_needs_full_installation("nnunetv2"))
+
+
+def _needs_full_installation(module: str) -> str:
+    return (
+        f"{_FULL_INSTALLATION[module]} is not installed, and this command needs it. This looks "
+        "like the evaluator-only installation; the full one also trains, predicts and converts: "
+        "pip install nnunetv2_fair"
+    )
