@@ -8,15 +8,15 @@ from pathlib import Path
 
 from nnunetv2_fair import registration
 from nnunetv2_fair.cli.shared.common import command_parser, require_nnunet, run
-from nnunetv2_fair.cli.shared.trained_models import (
+from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.files.atomic import check_output_folder, filled_together
+from nnunetv2_fair.nnunet.trained_models import (
     check_trained,
     find_cases,
     image_format,
     model_folder,
     read_table_for,
 )
-from nnunetv2_fair.errors import UsageError
-from nnunetv2_fair.files.atomic import check_output_folder, filled_together
 from nnunetv2_fair.paths import LATENT_JSON, raw_dataset
 
 logger = logging.getLogger(__name__)

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from nnunetv2_fair.cli import predict_InD
 from nnunetv2_fair.errors import ModelError
+from nnunetv2_fair.nnunet import predict_by_group
 from tests.trained_models import write_model
 from tests.trainers.test_trainers import registered  # noqa: F401
 
@@ -115,9 +116,9 @@ def test_models_that_no_case_needs_may_be_missing(tiny_nnunet, models, tmp_path,
 
     def note(command, predictions, ending, progress):
         commands.append(command)
-        shutil.copytree(tiny_nnunet["raw"] / "labelsTs", predictions)
+        shutil.copytree(tiny_nnunet["raw"] / "labelsTs", predictions, dirs_exist_ok=True)
 
-    monkeypatch.setattr(predict_InD, "_run_nnunet", note)
+    monkeypatch.setattr(predict_by_group, "_run_nnunet", note)
     table = demographics(tiny_nnunet, lambda table: table.assign(sex="male"))
     assert predict(tiny_nnunet, tmp_path / "out", "--demographics", str(table)) == 0
     (command,) = commands
@@ -129,7 +130,7 @@ def test_models_that_no_case_needs_may_be_missing(tiny_nnunet, models, tmp_path,
 def test_nnunets_last_words_are_shown_when_it_fails(tmp_path):
     code = "import sys; print('first'); print('disk full', file=sys.stderr); sys.exit(3)"
     with tqdm(total=1) as progress, pytest.raises(ModelError) as error:
-        predict_InD._run_nnunet([sys.executable, "-c", code], tmp_path, ".png", progress)
+        predict_by_group._run_nnunet([sys.executable, "-c", code], tmp_path, ".png", progress)
     message = str(error.value)
     assert "nnUNetv2_predict stopped with exit code 3; nothing was written" in message
     assert "first" in message
@@ -141,7 +142,7 @@ def test_a_case_that_nnunet_left_out_is_named(tiny_nnunet, models, tmp_path, mon
         shutil.copytree(tiny_nnunet["raw"] / "labelsTs", predictions, dirs_exist_ok=True)
         (predictions / "case_025.png").unlink()
 
-    monkeypatch.setattr(predict_InD, "_run_nnunet", leave_one_out)
+    monkeypatch.setattr(predict_by_group, "_run_nnunet", leave_one_out)
     code, message = refused(tiny_nnunet, tmp_path / "out", capsys)
     assert code == 1
     assert "nnUNetv2_predict left out 1 of 6 cases: case_025" in message

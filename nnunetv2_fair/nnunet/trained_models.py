@@ -1,4 +1,4 @@
-"""What commands that use trained models share: where models, images and tables are."""
+"""Trained models on disk: where they are, what images they take, and whose those are."""
 
 import json
 import re

@@ -1,0 +1,269 @@
+"""Every case is predicted by the model of its group (trainer ``nnUNetTrainerInD``)."""
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from nnunetv2_fair import registration
+from nnunetv2_fair.errors import DemographicsError, ModelError, UsageError, shorten
+from nnunetv2_fair.files.atomic import check_output_folder, filled_together
+from nnunetv2_fair.nnunet.trained_models import (
+    check_trained,
+    find_cases,
+    image_format,
+    model_folder,
+    read_table_for,
+)
+from nnunetv2_fair.paths import DATASET_JSON
+from nnunetv2_fair.subgroups.groups import Grouping, group_cases
+from nnunetv2_fair.subgroups.schema import Schema
+from nnunetv2_fair.subgroups.table import check_against_cases
+from nnunetv2_fair.subgroups.tokens import group_token
+
+logger = logging.getLogger(__name__)
+
+_METHOD = "nnUNetTrainerInD"
+_PREDICT = (
+    "from nnunetv2.inference.predict_from_raw_data import predict_entry_point; "
+    "predict_entry_point()"
+)
+#: nnU-Net's note of its arguments, which would be those of the last group only.
+_ARGUMENTS = "predict_from_raw_data_args.json"
+_LAST_LINES = 20
+
+
+@dataclass(frozen=True)
+class PredictionSettings:
+    """Which models predict, and how; the names in brackets are those of ``nnUNetv2_predict``.
+
+    Attributes:
+        trainer: The models' trainer without the group: ``nnUNetTrainerInD_sex_100epochs`` for
+            the models ``nnUNetTrainerInD_sex=female_100epochs`` and so on (``-tr``).
+        configuration: Such as ``2d`` (``-c``).
+        plans: Plans identifier (``-p``).
+        folds: Folds whose predictions are averaged (``-f``).
+        checkpoint: Name of the checkpoint file (``-chk``).
+        device: ``cuda``, ``cpu`` or ``mps``.
+        step_size: Step of the sliding window, as a share of the patch.
+        mirroring: Whether predictions of mirrored images are averaged (``--disable_tta``).
+        save_probabilities: Whether to write probabilities as well.
+        preprocessing_processes: Processes that preprocess (``-npp``).
+        writing_processes: Processes that write masks (``-nps``).
+        previous_stage: Predictions of the previous stage of a cascade.
+    """
+
+    trainer: str
+    configuration: str
+    plans: str = "nnUNetPlans"
+    folds: tuple[str, ...] = ("0", "1", "2", "3", "4")
+    checkpoint: str = "checkpoint_final.pth"
+    device: str = "cuda"
+    step_size: float = 0.5
+    mirroring: bool = True
+    save_probabilities: bool = False
+    preprocessing_processes: int = 3
+    writing_processes: int = 3
+    previous_stage: Path | None = None
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """How much :func:`predict_by_group` did.
+
+    Attributes:
+        n_cases: Cases predicted.
+        n_models: Models that at least one case needed.
+    """
+
+    n_cases: int
+    n_models: int
+
+
+def predict_by_group(
+    dataset: str,
+    images: Path,
+    out: Path,
+    settings: PredictionSettings,
+    *,
+    demographics: Path | None = None,
+    unknown_model: str | None = None,
+    overwrite: bool = False,
+) -> Predicted:
+    """Predict every case by the model of its group; masks appear together or not at all.
+
+    The table says which group a case is in; neither the output nor the log does.
+
+    Args:
+        dataset: Id or name of the dataset that the models were trained on.
+        images: Folder of images as nnU-Net names them.
+        out: Folder for the masks.
+        settings: Which models, and how they predict.
+        demographics: Table with a row per case; None: the dataset's.
+        unknown_model: Group whose model predicts cases of unknown group; None refuses them.
+        overwrite: Whether ``out`` may hold masks already.
+
+    Raises:
+        UsageError: If the arguments contradict each other or name what does not exist.
+        DatasetError: If the images are not what the models take.
+        DemographicsError: If the table is wrong, or cases have no known group.
+        ModelError: If models are missing, or nnU-Net fails.
+    """
+    if out.resolve() == images.resolve():
+        raise UsageError(f"-o {out} is the folder of the images; choose another one.")
+    check_output_folder(out, ["masks of the same name"], overwrite=overwrite)
+    table = read_table_for(dataset, demographics)
+    attribute, rest = _split_name(settings.trainer, table.schema)
+    grouping = group_cases(table, attribute)
+    _check_unknown_model(unknown_model, grouping)
+    trainers = {name: _trainer(attribute, name, rest) for name in grouping.names}
+    folders = {
+        name: model_folder(dataset, trainer, settings.plans, settings.configuration)
+        for name, trainer in trainers.items()
+    }
+    trained = [folder for folder in folders.values() if (folder / DATASET_JSON).is_file()]
+    if not trained:
+        check_trained(list(folders.values()), settings.folds, settings.checkpoint)
+    ending, n_channels = image_format(trained[0])
+    cases = find_cases(images, ending, n_channels)
+    check_against_cases(table, cases, str(images), allow_extra=True)
+    routes = _route(grouping, list(cases), unknown_model)
+    check_trained([folders[name] for name in routes], settings.folds, settings.checkpoint)
+
+    registration.register()
+    with filled_together(out) as predictions, tempfile.TemporaryDirectory() as links:
+        with tqdm(total=len(cases), desc="Predicting", unit="case") as progress:
+            for number, (name, routed) in enumerate(routes.items()):
+                shown = Path(links) / f"images_{number}"
+                _link([file for case in routed for file in cases[case]], shown)
+                command = _command(dataset, trainers[name], settings, shown, predictions)
+                _run_nnunet(command, predictions, ending, progress)
+        _check_complete(predictions, ending, cases)
+        (predictions / _ARGUMENTS).unlink(missing_ok=True)
+    return Predicted(len(cases), len(routes))
+
+
+def _split_name(trainer: str, schema: Schema) -> tuple[str, str]:
+    """Return the attribute that the name holds, and what follows behind it.
+
+    The attribute's own name may hold underscores, so the longest one that exists is taken.
+    """
+    if "=" in trainer:
+        raise UsageError(
+            f"-tr {trainer}: leave out '=' and the group; every case's own group is put there."
+        )
+    tokens = trainer.split("_")
+    for end in range(len(tokens), 1, -1):
+        expression = "_".join(tokens[1:end])
+        known = all(name in schema.attributes for name in expression.split("+"))
+        if known and tokens[0] == _METHOD:
+            return expression, "".join(f"_{token}" for token in tokens[end:])
+    raise UsageError(
+        f"-tr {trainer}: expected {_METHOD}_<attribute> and what else stands in the models' "
+        f"names, for example {_METHOD}_sex_100epochs. Attributes of this dataset: "
+        f"{shorten(schema.attributes, 12)}."
+    )
+
+
+def _trainer(attribute: str, group: str, rest: str) -> str:
+    return f"{_METHOD}_{attribute}={group_token(group)}{rest}"
+
+
+def _check_unknown_model(wanted: str | None, grouping: Grouping) -> None:
+    if wanted is not None and wanted not in grouping.names:
+        raise UsageError(
+            f"--unknown-model {wanted}: '{grouping.expression}' has no such group. Groups: "
+            f"{shorten(grouping.names, 12)}."
+        )
+
+
+def _route(
+    grouping: Grouping, cases: Sequence[str], unknown_model: str | None
+) -> dict[str, list[str]]:
+    """Return the cases that each group's model predicts; groups without cases are left out."""
+    routes = {name: group for name, group in grouping.members(cases).items() if group}
+    unknown = grouping.unknown(cases)
+    if unknown and unknown_model is None:
+        raise DemographicsError(
+            f"{len(unknown)} of {len(cases)} cases have no known '{grouping.expression}', so no "
+            f"model is theirs: {shorten(unknown)}. Fill the cells of the table, take the images "
+            "out of the folder, or say whose model predicts them: --unknown-model GROUP, with "
+            f"GROUP one of {shorten(grouping.names, 12)}."
+        )
+    if unknown and unknown_model is not None:
+        routes[unknown_model] = [*routes.get(unknown_model, []), *unknown]
+        logger.info("%d cases of unknown group go to the model you named.", len(unknown))
+    return routes
+
+
+def _link(files: Sequence[Path], folder: Path) -> None:
+    """Show nnU-Net some images as a folder of their own; copies where links are not allowed."""
+    folder.mkdir()
+    for file in files:
+        try:
+            (folder / file.name).symlink_to(file.resolve())
+        except OSError:
+            shutil.copyfile(file, folder / file.name)
+
+
+def _command(
+    dataset: str, trainer: str, settings: PredictionSettings, images: Path, predictions: Path
+) -> list[str]:
+    command = [
+        sys.executable, "-c", _PREDICT, "-d", dataset, "-i", images, "-o", predictions,
+        "-tr", trainer, "-p", settings.plans, "-c", settings.configuration,
+        "-f", *settings.folds, "-chk", settings.checkpoint, "-device", settings.device,
+        "-step_size", settings.step_size, "-npp", settings.preprocessing_processes,
+        "-nps", settings.writing_processes, "--disable_progress_bar",
+    ]  # fmt: skip
+    if not settings.mirroring:
+        command.append("--disable_tta")
+    if settings.save_probabilities:
+        command.append("--save_probabilities")
+    if settings.previous_stage is not None:
+        command += ["-prev_stage_predictions", settings.previous_stage]
+    return [str(part) for part in command]
+
+
+def _run_nnunet(command: list[str], predictions: Path, ending: str, progress: tqdm) -> None:
+    """Run ``nnUNetv2_predict``, showing progress but not its words, which name cases by model."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as words:
+        process = subprocess.Popen(
+            command, stdout=words, stderr=subprocess.STDOUT, env=dict(os.environ)
+        )
+        try:
+            running = True
+            while running:
+                try:
+                    process.wait(timeout=0.5)
+                    running = False
+                except subprocess.TimeoutExpired:
+                    pass
+                done = len(list(predictions.glob(f"*{ending}")))
+                if done > progress.n:
+                    progress.update(done - progress.n)
+        finally:
+            process.kill()
+        if process.returncode:
+            words.seek(0)
+            last = "".join(words.readlines()[-_LAST_LINES:])
+            raise ModelError(
+                f"nnUNetv2_predict stopped with exit code {process.returncode}; nothing was "
+                f"written. Its last words:\n{last}"
+            )
+
+
+def _check_complete(predictions: Path, ending: str, cases: Mapping[str, Sequence[Path]]) -> None:
+    missing = [case for case in cases if not (predictions / f"{case}{ending}").is_file()]
+    if missing:
+        raise ModelError(
+            f"nnUNetv2_predict left out {len(missing)} of {len(cases)} cases: {shorten(missing)}. "
+            "Nothing was written. Predict them with nnUNetv2_predict to see why."
+        )

@@ -1,0 +1,230 @@
+"""From a raw dataset's demographics to what training reads: the checked table and the folds."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnunetv2_fair import paths
+from nnunetv2_fair.errors import DatasetError, DemographicsError, shorten
+from nnunetv2_fair.files.atomic import filled_together
+from nnunetv2_fair.subgroups.groups import Grouping, group_cases
+from nnunetv2_fair.subgroups.schema import read_schema
+from nnunetv2_fair.subgroups.splits import Fold, make_folds, missing_groups
+from nnunetv2_fair.subgroups.table import DemographicsTable, check_against_cases, read_table
+
+#: Patients per fold that joint groups keep on average if nobody says what to stratify by: folds
+#: deal patients, and with one per fold every group below the average would miss some folds.
+_PATIENTS_PER_FOLD = 2
+
+
+@dataclass(frozen=True)
+class PreparedDataset:
+    """What :func:`prepare_dataset` found and wrote.
+
+    Attributes:
+        name: Of the dataset, such as ``Dataset042_Lungs``.
+        folder: Its folder in ``nnUNet_preprocessed``, with table, dictionary and folds.
+        table: The demographics.
+        grouping: Groups that the folds are stratified by.
+        train: Training cases.
+        test: Test cases.
+        folds: The folds that training will use.
+        kept: Whether they were there before and are kept.
+        warnings: What somebody should know about the folds: sentences without a full stop.
+    """
+
+    name: str
+    folder: Path
+    table: DemographicsTable
+    grouping: Grouping
+    train: Sequence[str]
+    test: Sequence[str]
+    folds: Sequence[Fold]
+    kept: bool
+    warnings: Sequence[str]
+
+    @property
+    def splits_file(self) -> Path:
+        """The file with the folds."""
+        return self.folder / paths.SPLITS_JSON
+
+
+def prepare_dataset(
+    dataset: str | int,
+    attribute: str | None = None,
+    *,
+    n_folds: int = 5,
+    seed: int = 12345,
+    overwrite: bool = False,
+) -> PreparedDataset:
+    """Check a raw dataset's demographics, copy them to ``nnUNet_preprocessed``, and make folds.
+
+    Everything is checked before anything is written: a wrong table, fold or argument leaves all
+    files as they were. Table, dictionary and folds are replaced together.
+
+    Args:
+        dataset: Id or name of a dataset in ``nnUNet_raw``.
+        attribute: Attribute expression to stratify by; None: :func:`stratification` chooses.
+        n_folds: Number of folds, at least 2.
+        seed: Seed of the folds.
+        overwrite: Whether to replace folds that exist; without it they are checked and kept.
+
+    Raises:
+        DatasetError: If the dataset, its images or existing folds are missing or wrong.
+        DemographicsError: If the table does not fit the images, the attribute is unknown, or
+            there are too few patients for the folds.
+    """
+    raw = paths.raw_dataset(dataset)
+    table = _read_raw_table(raw)
+    train, test = cases_of(raw)
+    check_against_cases(table, [*train, *test], str(raw))
+    grouping = group_cases(table, attribute or stratification(table, train, n_folds))
+    folder = paths.preprocessed_dataset(raw.name)
+    splits_file = folder / paths.SPLITS_JSON
+    kept = splits_file.exists() and not overwrite
+    if kept:
+        folds = read_folds(splits_file)
+        warnings = check_folds(table, folds, splits_file)
+    else:
+        folds = make_folds(table, grouping, train, n_folds, seed)
+        warnings = []
+    warnings += missing_groups(grouping, folds, train)
+
+    copied = [paths.DEMOGRAPHICS_CSV, paths.DEMOGRAPHICS_JSON]
+    written = copied if kept else [*copied, paths.SPLITS_JSON]
+    with filled_together(folder, written) as temporary:
+        for name in copied:
+            shutil.copyfile(raw / name, temporary / name)
+        if not kept:
+            text = json.dumps(folds, indent=1) + "\n"
+            (temporary / paths.SPLITS_JSON).write_text(text, encoding="utf-8")
+    return PreparedDataset(raw.name, folder, table, grouping, train, test, folds, kept, warnings)
+
+
+def _read_raw_table(raw: Path) -> DemographicsTable:
+    table_file = raw / paths.DEMOGRAPHICS_CSV
+    if not table_file.is_file():
+        raise DemographicsError(
+            f"{raw} has no {paths.DEMOGRAPHICS_CSV}. The converters write it; for a dataset of "
+            "your own, put a CSV with the columns case, patient and your attributes there, and a "
+            f"{paths.DEMOGRAPHICS_JSON} that describes them (docs/reference/files.md)."
+        )
+    return read_table(table_file, read_schema(raw / paths.DEMOGRAPHICS_JSON))
+
+
+def cases_of(raw: Path) -> tuple[list[str], list[str]]:
+    """Return the training and test cases of a raw dataset, from its image files.
+
+    Args:
+        raw: Dataset folder in ``nnUNet_raw``.
+
+    Raises:
+        DatasetError: If dataset.json or imagesTr is missing or holds no cases.
+    """
+    try:
+        content = json.loads((raw / paths.DATASET_JSON).read_text(encoding="utf-8"))
+        ending = content["file_ending"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError(
+            f"{raw / paths.DATASET_JSON} is missing or not nnU-Net's: expected JSON with a key "
+            f'"file_ending" ({error!r}).'
+        ) from error
+    suffix = f"_0000{ending}"
+    found = [
+        sorted(f.name.removesuffix(suffix) for f in (raw / part).glob(f"*{suffix}"))
+        for part in ("imagesTr", "imagesTs")
+    ]
+    if not found[0]:
+        raise DatasetError(
+            f"{raw / 'imagesTr'} holds no image named <case>{suffix}, the first channel of a "
+            "training case in nnU-Net's format. Convert the data first."
+        )
+    return found[0], found[1]
+
+
+def stratification(table: DemographicsTable, cases: Sequence[str], n_folds: int) -> str:
+    """Return the attributes to stratify by when the user names none.
+
+    The default attribute first, then the others in the dictionary's order, each only if it
+    leaves the joint groups on average two patients per fold. Only patients whom folds can deal
+    count: those with a real case of known joint group.
+
+    Args:
+        table: Demographics of at least ``cases``.
+        cases: Training cases.
+        n_folds: Number of folds.
+
+    Raises:
+        DemographicsError: If no attribute forms groups.
+    """
+    schema = table.schema
+    order = sorted(schema.attributes, key=lambda name: name != schema.default)
+    usable = [name for name in order if schema[name].groups]
+    if not usable:
+        raise DemographicsError(
+            f"{table.source}: no attribute forms groups. Add levels or bins to one of "
+            f"{shorten(schema.attributes)} in {paths.DEMOGRAPHICS_JSON}."
+        )
+    real = [case for case in cases if case not in table.synthetic_cases]
+    patients = table.patients
+    chosen = [usable[0]]
+    for name in usable[1:]:
+        joint = group_cases(table, "+".join([*chosen, name])).members(real)
+        members = [group for group in joint.values() if group]
+        n_patients = len({patients[case] for group in members for case in group})
+        if members and n_patients >= _PATIENTS_PER_FOLD * n_folds * len(members):
+            chosen.append(name)
+    return "+".join(chosen)
+
+
+def read_folds(path: Path) -> list[Fold]:
+    """Read an existing splits file.
+
+    Args:
+        path: nnU-Net's ``splits_final.json``.
+
+    Raises:
+        DatasetError: If it is not a list of ``{"train": [...], "val": [...]}``.
+    """
+    try:
+        folds = json.loads(path.read_text(encoding="utf-8"))
+        return [{"train": list(fold["train"]), "val": list(fold["val"])} for fold in folds]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(
+            f"{path} is damaged ({error!r}). Remove it or run again with --overwrite."
+        ) from error
+
+
+def check_folds(table: DemographicsTable, folds: Sequence[Fold], path: Path) -> list[str]:
+    """Compare existing folds with the table.
+
+    Args:
+        table: Demographics of all cases.
+        folds: The folds.
+        path: Their file, for messages.
+
+    Returns:
+        A sentence for each fold with patients in both of its parts.
+
+    Raises:
+        DatasetError: If a fold names cases that are not in the table.
+    """
+    known, patients = set(table.cases), table.patients
+    warnings = []
+    for number, fold in enumerate(folds):
+        strangers = sorted({*fold["train"], *fold["val"]} - known)
+        if strangers:
+            raise DatasetError(
+                f"{path}, fold {number}: {len(strangers)} cases are not in the demographics "
+                f"table: {shorten(strangers)}. Add their rows, or make new folds with --overwrite."
+            )
+        shared = {patients[c] for c in fold["train"]} & {patients[c] for c in fold["val"]}
+        if shared:
+            warnings.append(
+                f"fold {number} of {path} has {len(shared)} patients in both its training and its "
+                "validation part, so validation results are too good. Make folds by patient with "
+                "--overwrite"
+            )
+    return warnings

@@ -1,0 +1,128 @@
+"""Preparing a dataset from Python: what is chosen, and that nothing is half done."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from nnunetv2_fair.errors import DatasetError
+from nnunetv2_fair.subgroups.prepare import check_folds, prepare_dataset, stratification
+from nnunetv2_fair.subgroups.table import read_table
+from tests.nnunet_dataset import NAME, write_raw
+
+
+@pytest.fixture
+def folders(nnunet_folders):
+    write_raw(nnunet_folders["nnUNet_raw"])
+    return nnunet_folders["nnUNet_raw"] / NAME, nnunet_folders["nnUNet_preprocessed"] / NAME
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_dataset_is_prepared_without_a_command(folders):
+    _, preprocessed = folders
+    done = prepare_dataset(901, "sex", n_folds=3)
+    assert (done.name, done.folder, done.kept) == (NAME, preprocessed, False)
+    assert sorted(contents(preprocessed)) == [
+        "demographics.csv", "demographics.json", "splits_final.json",
+    ]  # fmt: skip
+    assert json.loads(done.splits_file.read_text()) == done.folds
+    assert len(done.folds) == 3
+    again = prepare_dataset(NAME, "sex", n_folds=2)
+    assert again.kept
+    assert again.folds == done.folds
+
+
+def reword(raw: Path) -> None:
+    table = raw / "demographics.csv"
+    table.write_text(table.read_text().replace("female", "woman"))
+    schema = raw / "demographics.json"
+    schema.write_text(schema.read_text().replace("female", "woman"))
+
+
+@pytest.mark.parametrize("splits", ["{", '[{"train": ["case_000"], "val": ["stranger"]}]', "[1]"])
+def test_bad_folds_leave_the_demographics_as_they_were(folders, splits):
+    raw, preprocessed = folders
+    prepare_dataset(901, "sex", n_folds=3)
+    (preprocessed / "splits_final.json").write_text(splits)
+    before = contents(preprocessed)
+    reword(raw)
+    with pytest.raises(DatasetError, match="--overwrite"):
+        prepare_dataset(901, "sex", n_folds=3)
+    assert contents(preprocessed) == before
+
+
+@pytest.mark.parametrize("broken", ["demographics.csv", "demographics.json", "splits_final.json"])
+def test_what_cannot_be_written_leaves_all_files_as_they_were(folders, monkeypatch, broken):
+    raw, preprocessed = folders
+    prepare_dataset(901, "sex", n_folds=3)
+    before = contents(preprocessed)
+    reword(raw)
+    monkeypatch.setattr(Path, "write_text", refusing(Path.write_text, broken))
+    monkeypatch.setattr("shutil.copyfile", refusing(shutil.copyfile, broken))
+    with pytest.raises(OSError, match="no space left"):
+        prepare_dataset(901, "sex", n_folds=4, overwrite=True)
+    assert contents(preprocessed) == before
+
+
+def refusing(function, name):
+    """Return the function, which finds the drive full when it is to write that file."""
+
+    def refuse(*arguments, **options):
+        if any(Path(str(argument)).name == name for argument in arguments[:2]):
+            raise OSError("no space left")
+        return function(*arguments, **options)
+
+    return refuse
+
+
+def test_folds_that_are_kept_need_not_be_possible(folders):
+    prepare_dataset(901, "sex", n_folds=3)
+    assert prepare_dataset(901, "sex", n_folds=50).kept
+
+
+def table_of(write_demographics, rows):
+    lines = ["case,patient,synthetic,sex,age", *rows]
+    return read_table(write_demographics("\n".join(lines) + "\n"))
+
+
+def people(n):
+    """Return rows of ``n`` patients with two cases each, evenly over six joint groups."""
+    groups = [(sex, age) for sex in ("female", "male") for age in (40, 55, 70)]
+    return [
+        f"c{i}_{k},p{i},0,{groups[i % 6][0]},{groups[i % 6][1]}" for i in range(n) for k in (0, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("n_patients", "expected"), [(59, "sex"), (60, "sex+age"), (61, "sex+age")]
+)
+def test_joint_groups_keep_two_patients_per_fold(write_demographics, n_patients, expected):
+    table = table_of(write_demographics, people(n_patients))
+    assert stratification(table, table.cases, 5) == expected
+
+
+@pytest.mark.parametrize(
+    "useless",
+    [
+        [f"fake{i},fake{i},1,female,40" for i in range(30)],
+        [f"half{i},half{i},0,female," for i in range(30)],
+    ],
+    ids=["synthetic", "unknown"],
+)
+def test_patients_whom_folds_cannot_deal_do_not_count(write_demographics, useless):
+    table = table_of(write_demographics, [*people(59), *useless])
+    assert stratification(table, table.cases, 5) == "sex"
+
+
+def test_each_fold_that_shares_patients_is_named(write_demographics):
+    table = table_of(write_demographics, people(6))
+    folds = [
+        {"train": ["c0_0", "c1_0"], "val": ["c2_0"]},
+        {"train": ["c0_0", "c1_0"], "val": ["c0_1", "c1_1"]},
+    ]
+    (sentence,) = check_folds(table, folds, Path("splits.json"))
+    assert sentence.startswith("fold 1 of splits.json has 2 patients in both")
