@@ -99,6 +99,7 @@ def run_evaluation(
         versions=measuring_versions(),
         inputs_sha256=_inputs_hash(plan, measured),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        group_parts={grouping.expression: grouping.parts for grouping in plan.groupings},
     )
 
 

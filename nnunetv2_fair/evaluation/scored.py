@@ -156,6 +156,7 @@ def evaluate_scores(
         versions=measuring_versions(),
         inputs_sha256=_inputs_hash(scores, table.source),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        group_parts={grouping.expression: grouping.parts for grouping in groupings},
     )
 
 

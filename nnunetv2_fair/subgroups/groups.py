@@ -1,13 +1,14 @@
 """From cases to groups: one fixed vocabulary per dataset and attribute expression."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from typing import Literal
 
 from nnunetv2_fair.errors import DemographicsError, shorten
-from nnunetv2_fair.subgroups.schema import INTERSECTION
+from nnunetv2_fair.subgroups.schema import INTERSECTION, Attribute
 from nnunetv2_fair.subgroups.table import DemographicsTable
 
 #: What to do with a case whose group is unknown (see :func:`group_cases`).
@@ -16,8 +17,46 @@ UnknownPolicy = Literal["exclude", "own", "error"]
 #: Name of the group that the policy ``own`` puts unknown cases into.
 UNKNOWN_GROUP = "unknown"
 
-#: Joins the parts of an intersection's name: ``female, <50``.
 _JOINER = ", "
+_QUOTE = '"'
+
+
+def joined(parts: Iterable[str]) -> str:
+    """Return several levels as one text that people read; different levels give different texts.
+
+    The text is never taken apart again: whoever needs the levels keeps them.
+
+    Args:
+        parts: Such as ``female`` and ``<50``, which give ``female, <50``. A part that contains the
+            joiner or begins with a quotation mark is quoted, its quotation marks doubled:
+            ``a, b`` and ``c`` give ``"a, b", c``.
+    """
+    return _JOINER.join(
+        _QUOTE + part.replace(_QUOTE, 2 * _QUOTE) + _QUOTE
+        if _JOINER in part or part.startswith(_QUOTE)
+        else part
+        for part in parts
+    )
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group of an attribute expression.
+
+    Attributes:
+        parts: Level of each attribute of the expression; empty for the group of all cases of which
+            one is unknown.
+    """
+
+    parts: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What people read, and what tells this group from the others of its expression."""
+        if not self.parts:
+            return UNKNOWN_GROUP
+        # a single level needs no quotation marks: nothing is joined to it
+        return self.parts[0] if len(self.parts) == 1 else joined(self.parts)
 
 
 @dataclass(frozen=True)
@@ -26,17 +65,27 @@ class Grouping:
 
     Attributes:
         expression: Attribute expression, such as ``sex+age``.
-        names: All groups that occur in the table, in the dictionary's order. The order and
+        groups: All groups that occur in the table, in the dictionary's order. The order and
             number never depend on a batch, a fold or a subset.
-        group_of: Group name of each case; None where it is unknown.
+        group_of: Name of the group of each case; None where it is unknown.
         reference: Group that signed gaps are measured from: the dictionary's choice, or None.
     """
 
     expression: str
-    names: tuple[str, ...]
+    groups: tuple[Group, ...]
     # not in repr(): nnU-Net writes the repr of a trainer's attributes into its results folder
     group_of: Mapping[str, str | None] = field(repr=False)
     reference: str | None = None
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of all groups, each different."""
+        return tuple(group.name for group in self.groups)
+
+    @property
+    def parts(self) -> dict[str, tuple[str, ...]]:
+        """Level of each attribute of the expression, by the group's name."""
+        return {group.name: group.parts for group in self.groups}
 
     def index_of(self, case: str) -> int:
         """Return the position of the case's group in ``names``; -1 if it is unknown."""
@@ -85,28 +134,37 @@ def group_cases(
         labels = {value: attribute.group_of(value) for value in values.unique()}
         columns.append([labels[value] for value in values])
 
-    group_of: dict[str, str | None] = {}
+    own = _own_group(attributes) if unknown == "own" else None
+    found: dict[str, Group | None] = {}
     missing = []
     for case, parts in zip(table.cases, zip(*columns, strict=True), strict=True):
-        known = [part for part in parts if part is not None]
+        known = tuple(part for part in parts if part is not None)
         if len(known) == len(parts):
-            group_of[case] = _JOINER.join(known)
+            found[case] = Group(known)
         else:
             missing.append(case)
-            group_of[case] = UNKNOWN_GROUP if unknown == "own" else None
+            found[case] = own
     if missing and unknown == "error":
         raise DemographicsError(
             f"{table.source}: {len(missing)} cases have no value of '{text}': {shorten(missing)}. "
             "Fill the cells, or allow unknown values (the default leaves such cases in no group)."
         )
 
-    present = set(group_of.values())
-    ordered = [_JOINER.join(parts) for parts in product(*(a.groups for a in attributes))]
-    names = [name for name in ordered if name in present]
-    if missing and unknown == "own" and UNKNOWN_GROUP not in names:
-        names.append(UNKNOWN_GROUP)
+    present = set(found.values())
+    ordered = [Group(parts) for parts in product(*(a.groups for a in attributes))]
+    groups = [group for group in ordered if group in present]
+    if missing and own is not None and own not in groups:
+        groups.append(own)
     reference = None
     if all(attribute.reference for attribute in attributes):
-        wanted = _JOINER.join(str(attribute.reference) for attribute in attributes)
-        reference = wanted if wanted in names else None
-    return Grouping(text, tuple(names), group_of, reference)
+        wanted = Group(tuple(str(attribute.reference) for attribute in attributes))
+        reference = wanted.name if wanted in groups else None
+    names = {case: None if group is None else group.name for case, group in found.items()}
+    return Grouping(text, tuple(groups), names, reference)
+
+
+def _own_group(attributes: Sequence[Attribute]) -> Group:
+    """Return the group that unknown cases share: the level of that name where there is one."""
+    if len(attributes) == 1 and UNKNOWN_GROUP in attributes[0].groups:
+        return Group((UNKNOWN_GROUP,))
+    return Group(())

@@ -64,7 +64,8 @@ class nnUNetTrainerInD(SubgroupTrainer):
         found = self.all_groups
         chosen = group_named(self.group, found.names, found.expression)
         members = {case: g if g == chosen else None for case, g in found.group_of.items()}
-        return Grouping(found.expression, (chosen,), members)
+        group = found.groups[found.names.index(chosen)]
+        return Grouping(found.expression, (group,), members)
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
         """Return nnU-Net's optimizer and schedule, slower for fine-tuning."""

@@ -23,6 +23,7 @@ from nnunetv2_fair.evaluation.results.evaluation import (
     Interval,
     MetricInfo,
 )
+from nnunetv2_fair.subgroups.groups import Group
 
 NAN = math.nan
 NO_INTERVAL = Interval(NAN, NAN)
@@ -178,7 +179,7 @@ def make_result(
                 far = (1 - dice) * 40
                 row = {
                     "case": f"secret_{patient:04d}", "patient": f"p{patient:04d}", **own,
-                    **{"+".join(e): ", ".join(own[a] for a in e)
+                    **{"+".join(e): Group(tuple(own[a] for a in e)).name
                        for e in itertools.combinations(levels, 2)},
                     "label": label, "dice": dice, "iou": dice / (2 - dice),
                     "hd_mm": far * 1.6 + 2, "hd95_mm": far + 1, "diagonal_mm": 220.0,
@@ -193,7 +194,7 @@ def make_result(
     comparisons = []
     for expression in expressions:
         parts = [levels[a] for a in expression.split("+")]
-        names = [", ".join(p) for p in itertools.product(*parts)]
+        names = [Group(p).name for p in itertools.product(*parts)]
         first = (reference or {}).get(expression, names[0])
         for label in all_labels:
             chosen = per_case[per_case["label"] == label]
@@ -217,6 +218,13 @@ def make_result(
         versions={"python": "3.11.9", "nnunetv2_fair": "0.1.0", "numpy": "2.4.0"},
         inputs_sha256="0123456789abcdef" * 4,
         created="2025-11-20T20:30:00+00:00",
+        group_parts={
+            e: {
+                Group(parts).name: parts
+                for parts in itertools.product(*(levels[a] for a in e.split("+")))
+            }
+            for e in expressions
+        },
     )  # fmt: skip
 
 

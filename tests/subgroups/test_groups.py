@@ -1,7 +1,9 @@
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from nnunetv2_fair.errors import DemographicsError
-from nnunetv2_fair.subgroups.groups import group_cases
+from nnunetv2_fair.subgroups.groups import Group, group_cases
 from nnunetv2_fair.subgroups.table import read_table
 
 TABLE = """case,patient,sex,age
@@ -51,3 +53,38 @@ def test_unknown_policies(table):
 
 def test_repr_shows_no_person(table):
     assert "group_of" not in repr(group_cases(table))
+
+
+LEVELS = st.text(alphabet=', "a', min_size=1, max_size=6)
+
+
+@given(st.sets(st.tuples(LEVELS, LEVELS), min_size=2, max_size=8))
+@example({("a", "b, c"), ("a, b", "c")})
+@example({('"a, b"', "c"), ("a, b", "c")})
+@example({('"a', 'b", c'), ("a, b", "c")})
+@example({("a,", "b"), ("a", ", b")})
+@example({('a"', '"b'), ('a"", ""', "b")})
+def test_groups_never_share_a_name(parts):
+    assert len({Group(p).name for p in parts}) == len(parts)
+
+
+@given(st.sets(st.lists(LEVELS, min_size=2, max_size=4).map(tuple), min_size=2, max_size=8))
+def test_names_differ_whatever_the_number_of_attributes(parts):
+    names = {Group(p).name for p in parts} | {Group(()).name}
+    assert len(names) == len(parts) + 1
+
+
+def test_a_level_by_itself_is_its_own_name():
+    for level in ("a, b", '"a"', "female"):
+        assert Group((level,)).name == level
+    assert Group(("female", "<50")).name == "female, <50"
+    assert Group(('5" or more', "x")).name == '5" or more, x'
+
+
+def test_the_level_unknown_takes_in_those_who_are_unknown(write_demographics):
+    schema = {"attributes": {"x": {"type": "categorical", "levels": ["unknown", "a"]}}}
+    table = read_table(write_demographics("case,patient,x\n1,1,unknown\n2,2,\n3,3,a\n", schema))
+    own = group_cases(table, "x", unknown="own")
+    assert own.names == ("unknown", "a")
+    assert own.counts("123") == {"unknown": 2, "a": 1}
+    assert group_cases(table, "x").unknown("123") == ["2"]

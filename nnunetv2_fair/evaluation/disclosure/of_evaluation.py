@@ -11,7 +11,12 @@ import numpy as np
 import pandas as pd
 
 from nnunetv2_fair.errors import EvaluationError
-from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST, Suppression, find_suppression
+from nnunetv2_fair.evaluation.disclosure.suppression import (
+    FEWEST,
+    Groups,
+    Suppression,
+    find_suppression,
+)
 from nnunetv2_fair.evaluation.results.evaluation import (
     Comparison,
     EvaluationResult,
@@ -86,6 +91,7 @@ def shareable(result: EvaluationResult) -> EvaluationResult:
         versions=dict(result.versions),
         created=result.created,
         shareable=True,
+        group_parts=result.group_parts,
     )
 
 
@@ -169,8 +175,13 @@ class Patterns:
         return self._found[key]
 
 
-def _groups_of(result: EvaluationResult, attribute: str) -> tuple[str, ...]:
-    return tuple(next(c.groups for c in result.comparisons if c.attribute == attribute))
+def _groups_of(result: EvaluationResult, attribute: str) -> Groups | None:
+    """Return the groups of an expression with their levels; None unless all of them are known."""
+    names = next(c.groups for c in result.comparisons if c.attribute == attribute)
+    parts = result.parts_of(attribute)
+    if parts is None or not all(parts.get(name) for name in names):
+        return None
+    return {name: parts[name] for name in names}
 
 
 def teller(result: EvaluationResult) -> Callable[[str], bool]:

@@ -11,7 +11,7 @@ linear constraints, Management Science 47(7), for the readers' side (the attacke
 programs per cell); which further counts to hide is chosen greedily, the smallest first.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -29,7 +29,9 @@ UNKNOWN = ""
 #: An expression and one of its groups.
 Cell = tuple[str, str]
 
-_JOINER = ", "
+#: Groups of one expression: name -> level of each of its attributes.
+Groups = Mapping[str, tuple[str, ...]]
+
 _PLUS = "+"
 
 # beyond, the programs take too long: intersections are then not told at all
@@ -77,7 +79,7 @@ class Suppression:
 
 
 def find_suppression(
-    people: pd.DataFrame, groups: Mapping[str, Sequence[str]], fewest: int = FEWEST
+    people: pd.DataFrame, groups: Mapping[str, Groups | None], fewest: int = FEWEST
 ) -> Suppression:
     """Return what must not be told of the counts of these groups.
 
@@ -86,15 +88,17 @@ def find_suppression(
 
     Args:
         people: One row per case: ``patient``, and the group in every expression (empty: unknown).
-        groups: Expression, such as ``sex+age``, -> its groups.
+        groups: Expression, such as ``sex+age``, -> its groups with their levels; None if nobody
+            knows which levels they are made of, and so what they tell of others.
         fewest: Groups with fewer patients are small.
     """
     none_unknown = frozenset(e for e in groups if not (people[e] == UNKNOWN).any())
-    closed = {e for e in groups if _PLUS in e and not _can_be_split(e, groups[e])}
+    known = {e: found for e, found in groups.items() if found is not None}
+    closed = set(groups) - set(known)
     small: set[Cell] = set()
     hidden: set[Cell] = set()
-    for expressions in _linked([e for e in groups if e not in closed]):
-        system = _System(people, {e: groups[e] for e in expressions}, none_unknown, fewest)
+    for expressions in _linked(list(known)):
+        system = _System(people, {e: known[e] for e in expressions}, none_unknown, fewest)
         if system.n_profiles > _MOST_PROFILES:
             joint = [e for e in expressions if _PLUS in e]
             closed.update(joint)
@@ -102,17 +106,12 @@ def find_suppression(
         else:
             parts = [list(expressions)]
         for part in parts:
-            system = _System(people, {e: groups[e] for e in part}, none_unknown, fewest)
+            system = _System(people, {e: known[e] for e in part}, none_unknown, fewest)
             system.protect()
             small |= system.small
             hidden |= system.hidden
             closed |= system.closed
     return Suppression(frozenset(small), frozenset(hidden), frozenset(closed), none_unknown)
-
-
-def _can_be_split(expression: str, names: Iterable[str]) -> bool:
-    n_parts = len(expression.split(_PLUS))
-    return all(len(name.split(_JOINER)) == n_parts for name in names)
 
 
 def _linked(expressions: Sequence[str]) -> list[list[str]]:
@@ -141,7 +140,7 @@ class _System:
     def __init__(
         self,
         people: pd.DataFrame,
-        groups: Mapping[str, Sequence[str]],
+        groups: Mapping[str, Groups],
         none_unknown: frozenset[str],
         fewest: int,
     ) -> None:
@@ -152,21 +151,20 @@ class _System:
         self._attributes = list(dict.fromkeys(a for e in groups for a in e.split(_PLUS)))
         levels = {attribute: {UNKNOWN: None} for attribute in self._attributes}
         for expression, names in groups.items():
-            for name in names:
-                for attribute, level in zip(*_parts(expression, name), strict=True):
+            for parts in names.values():
+                for attribute, level in zip(expression.split(_PLUS), parts, strict=True):
                     levels[attribute][level] = None
         self.n_profiles = int(np.prod([len(found) for found in levels.values()], dtype=float))
         if self.n_profiles > _MOST_PROFILES:
             return
         profiles = list(product(*levels.values()))
         self._inside = {
-            expression: np.array([self._group_of(p, expression) for p in profiles], dtype=object)
-            for expression in groups
+            expression: self._groups_of(profiles, expression, names)
+            for expression, names in groups.items()
         }
         self._never = np.zeros(len(profiles), dtype=bool)
-        for expression, names in groups.items():
-            listed = {*names, UNKNOWN}
-            self._never |= np.array([g not in listed for g in self._inside[expression]])
+        for expression in groups:
+            self._never |= np.array([group is None for group in self._inside[expression]])
             if expression in none_unknown:
                 self._never |= self._inside[expression] == UNKNOWN
         self._count(people, groups, profiles)
@@ -182,13 +180,20 @@ class _System:
                 if unknown < fewest:
                     self.small.add((expression, UNKNOWN))
 
-    def _group_of(self, profile: Sequence[str], expression: str) -> str:
-        level = dict(zip(self._attributes, profile, strict=True))
-        parts = [level[attribute] for attribute in expression.split(_PLUS)]
-        return UNKNOWN if UNKNOWN in parts else _JOINER.join(parts)
+    def _groups_of(
+        self, profiles: Sequence[Sequence[str]], expression: str, groups: Groups
+    ) -> np.ndarray:
+        """Return the name of the group of each profile; None where nobody has that profile."""
+        columns = [self._attributes.index(attribute) for attribute in expression.split(_PLUS)]
+        names = {parts: name for name, parts in groups.items()}
+        found = np.empty(len(profiles), dtype=object)
+        for index, profile in enumerate(profiles):
+            parts = tuple(profile[column] for column in columns)
+            found[index] = UNKNOWN if UNKNOWN in parts else names.get(parts)
+        return found
 
     def _count(
-        self, people: pd.DataFrame, groups: Mapping[str, Sequence[str]], profiles: list[tuple]
+        self, people: pd.DataFrame, groups: Mapping[str, Groups], profiles: list[tuple]
     ) -> None:
         """Count the patients and cases of every profile.
 
@@ -197,9 +202,9 @@ class _System:
         """
         found = pd.DataFrame(UNKNOWN, index=people.index, columns=self._attributes, dtype=object)
         for expression in groups:
-            for name in groups[expression]:
+            for name, parts in groups[expression].items():
                 inside = people[expression] == name
-                for attribute, level in zip(*_parts(expression, name), strict=True):
+                for attribute, level in zip(expression.split(_PLUS), parts, strict=True):
                     found.loc[inside, attribute] = level
         position = {profile: index for index, profile in enumerate(profiles)}
         of_case = [position[tuple(row)] for row in found.to_numpy()]
@@ -286,12 +291,3 @@ class _System:
             np.array(limits),
             self._never,
         )
-
-
-def _parts(expression: str, name: str) -> tuple[list[str], list[str]]:
-    """Return the attributes of an expression and a group's level of each.
-
-    A single attribute's level may contain the joiner; intersections were checked before.
-    """
-    attributes = expression.split(_PLUS)
-    return attributes, [name] if len(attributes) == 1 else name.split(_JOINER)

@@ -141,6 +141,7 @@ def compare_models(
         },
         versions=measuring_versions(),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        group_parts=baseline.group_parts,
     )
 
 

@@ -10,6 +10,7 @@ from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.results.evaluation import (
     Interval,
     MetricInfo,
+    group_parts_from_json,
     interval_from_json,
     to_json,
 )
@@ -154,6 +155,8 @@ class ModelComparison:
         created: ISO 8601 time.
         shareable: Whether it tells of no group of fewer than five patients
             (:mod:`.comparison_disclosure`).
+        group_parts: Attribute expression -> name of a group -> its level of each attribute, as in
+            an evaluation.
     """
 
     models: tuple[str, ...]
@@ -168,6 +171,7 @@ class ModelComparison:
     versions: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
     shareable: bool = False
+    group_parts: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
     def metric(self, name: str) -> MetricInfo:
         """Return how to read a metric."""
@@ -229,6 +233,7 @@ class ModelComparison:
                 versions=content["versions"],
                 created=content["created"],
                 shareable=bool(content.get("shareable", False)),
+                group_parts=group_parts_from_json(content.get("group_parts", {})),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise EvaluationError(f"{path} is damaged ({error!r}). Compare again.") from error

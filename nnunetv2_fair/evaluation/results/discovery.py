@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from nnunetv2_fair.subgroups.groups import joined
+
 Correction = Literal["holm", "fdr"]
 
 
@@ -39,7 +41,7 @@ class Subgroup:
     @property
     def name(self) -> str:
         """As people read it: ``sex=female, age=<50``."""
-        return ", ".join(f"{attribute}={group}" for attribute, group in self.items.items())
+        return joined(f"{attribute}={group}" for attribute, group in self.items.items())
 
 
 @dataclass(frozen=True)

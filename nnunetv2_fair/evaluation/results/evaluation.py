@@ -21,6 +21,7 @@ from nnunetv2_fair.evaluation.results.text_table import TextTable
 from nnunetv2_fair.evaluation.spreadsheet import csv_text, with_formulas
 from nnunetv2_fair.files.atomic import write_text
 from nnunetv2_fair.paths import PER_CASE_CSV, SUMMARY_JSON
+from nnunetv2_fair.subgroups.schema import INTERSECTION
 
 if TYPE_CHECKING:
     from fairlearn.metrics import MetricFrame
@@ -239,6 +240,9 @@ class EvaluationResult:
         shareable: Whether everything that could tell of single persons was taken out (see
             :mod:`nnunetv2_fair.evaluation.disclosure.of_evaluation`); ``per_case`` then has no rows
             and is not written.
+        group_parts: Attribute expression -> name of a group -> its level of each of the
+            expression's attributes, in their order: ``{"sex+age": {"female, <50": ("female",
+            "<50")}}``. Files that were written before this was kept have no such entry.
     """
 
     name: str
@@ -257,6 +261,7 @@ class EvaluationResult:
     discovery: Discovery | None = None
     preset_tables: tuple[TextTable, ...] = ()
     shareable: bool = False
+    group_parts: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
     def metric(self, name: str) -> MetricInfo:
         """Return how to read a metric."""
@@ -272,6 +277,23 @@ class EvaluationResult:
             if (found.attribute, found.metric, found.label) == (attribute, metric, label):
                 return found
         raise KeyError((attribute, metric, label))
+
+    def parts_of(self, attribute: str) -> Mapping[str, tuple[str, ...]] | None:
+        """Return the levels that each group of an attribute expression is made of.
+
+        Args:
+            attribute: One of the attribute expressions.
+
+        Returns:
+            Name of a group -> its level of each attribute; None if the file that this result was
+            read from does not say so. Names are never taken apart: a level may look like several.
+        """
+        if attribute in self.group_parts:
+            return self.group_parts[attribute]
+        if INTERSECTION in attribute:
+            return None
+        names = next((c.groups for c in self.comparisons if c.attribute == attribute), {})
+        return {name: (name,) for name in names}
 
     @property
     def headline_label(self) -> str:
@@ -357,6 +379,7 @@ class EvaluationResult:
                 else Discovery.from_json(content["discovery"]),
                 preset_tables=tuple(map(TextTable.from_json, content["preset_tables"])),
                 shareable=content["shareable"],
+                group_parts=group_parts_from_json(content.get("group_parts", {})),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise EvaluationError(
@@ -442,6 +465,16 @@ def to_json(value: Any) -> Any:
 def interval_from_json(entry: Mapping[str, Any]) -> Interval:
     """Return the interval that :func:`to_json` wrote."""
     return Interval(float(entry["low"]), float(entry["high"]))
+
+
+def group_parts_from_json(
+    entry: Mapping[str, Mapping[str, Sequence[str]]],
+) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Return the parts of groups that :func:`to_json` wrote."""
+    return {
+        attribute: {name: tuple(parts) for name, parts in groups.items()}
+        for attribute, groups in entry.items()
+    }
 
 
 def _statistics(entry: Mapping[str, Any]) -> GroupStatistics:

@@ -1,14 +1,12 @@
 """Two attributes at once: one cell per intersection."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from nnunetv2_fair.evaluation.results.evaluation import Comparison, EvaluationResult, MetricInfo
 from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.markup import Data, Html, element, join, name, sentence
 from nnunetv2_fair.report.of_evaluation.findings import label_words
-
-_JOINER = ", "
 
 #: Opacity of the colour in the best and in the worst cell.
 _PALEST, _STRONGEST = 0.04, 0.6
@@ -17,25 +15,6 @@ _PALEST, _STRONGEST = 0.04, 0.6
 def parts_of(expression: str) -> tuple[str, ...]:
     """Return the attributes of an expression: ``sex+age`` gives ``sex`` and ``age``."""
     return tuple(expression.split("+"))
-
-
-def split_names(names: Sequence[str]) -> Mapping[str, tuple[str, str]] | None:
-    """Return the two parts of every intersection's name.
-
-    Args:
-        names: Such as ``female, <50``.
-
-    Returns:
-        Name -> (first, second); None if a level itself contains the joiner, so that the
-        parts cannot be told apart.
-    """
-    split = {}
-    for group in names:
-        pieces = group.split(_JOINER)
-        if len(pieces) != 2:
-            return None
-        split[group] = (pieces[0], pieces[1])
-    return split
 
 
 def heatmap(result: EvaluationResult, comparison: Comparison) -> Html:
@@ -49,16 +28,16 @@ def heatmap(result: EvaluationResult, comparison: Comparison) -> Html:
     if len(attributes) != 2:
         return Html("")
     metric = result.metric(comparison.metric)
-    # a group of unknown people has one name for both attributes and no cell of its own
-    crossed = [group for group in comparison.groups if _JOINER in group]
-    split = split_names(crossed)
     title = element("h3", f"Mean {metric.title} where both meet")
-    if not split:
-        text = "The names of these groups contain commas, so they cannot be laid out as a grid."
+    parts = result.parts_of(comparison.attribute)
+    if parts is None:
+        text = ("This evaluation was made by an earlier version, which did not keep the levels "
+                "that these groups are made of. Evaluate again to see them as a grid.")  # fmt: skip
         return element("div", title, element("p", text), class_="card")
-    rows = _in_order(result, attributes[0], [a for a, _ in split.values()])
-    columns = _in_order(result, attributes[1], [b for _, b in split.values()])
-    groups = {split[group]: group for group in crossed}
+    # a group of unknown people has one name for both attributes and no cell of its own
+    groups = {parts[group]: group for group in comparison.groups if len(parts.get(group, ())) == 2}
+    rows = _in_order(result, attributes[0], [levels[0] for levels in groups])
+    columns = _in_order(result, attributes[1], [levels[1] for levels in groups])
     means = [s.mean for g, s in comparison.groups.items() if g not in comparison.left_out]
     finite = [mean for mean in means if math.isfinite(mean)]
     cells = [

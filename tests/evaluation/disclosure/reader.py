@@ -43,7 +43,7 @@ class Reader:
         attributes = dict.fromkeys(a for e, _ in self.published for a in e.split("+"))
         levels: dict[str, dict[Any, None]] = {a: {UNKNOWN: None} for a in attributes}
         for expression, group in self.published:
-            parts = group.split(", ") if "+" in expression else [group]
+            parts = self._parts(expression, group)
             for attribute, level in zip(expression.split("+"), parts, strict=True):
                 levels[attribute][level] = None
         self.profiles = [
@@ -55,10 +55,15 @@ class Reader:
         """Which profiles are in a group."""
         return np.array([self._group(p, expression) == group for p in self.profiles], float)
 
-    @staticmethod
-    def _group(profile: Mapping[str, Any], expression: str) -> str | None:
-        parts = [profile[attribute] for attribute in expression.split("+")]
-        return UNKNOWN if UNKNOWN in parts else ", ".join(parts)
+    def _parts(self, expression: str, group: str) -> tuple[str, ...]:
+        return tuple(self.summary["group_parts"][expression][group])
+
+    def _group(self, profile: Mapping[str, Any], expression: str) -> str | None:
+        parts = tuple(profile[attribute] for attribute in expression.split("+"))
+        if UNKNOWN in parts:
+            return UNKNOWN
+        found = [g for e, g in self.published if e == expression and self._parts(e, g) == parts]
+        return found[0] if found else "nobody"
 
     def constraints(self) -> Iterator[LinearConstraint]:
         """Yield all that is known of (patients of every profile, cases of every profile)."""

@@ -24,6 +24,7 @@ from nnunetv2_fair.evaluation.results.evaluation import (
 from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary, compare_all
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.report.of_evaluation.page import render_report
+from nnunetv2_fair.subgroups.groups import Group
 from tests.evaluation.disclosure.reader import Reader
 
 METRICS = (
@@ -52,13 +53,17 @@ def make(
     """
     random = np.random.default_rng(len(people))
     rows = []
+    group_parts: dict[str, dict[str, tuple[str, ...]]] = {e: {} for e in expressions}
     all_labels = [*labels, *(["average"] if len(labels) > 1 else [])]
     for number, person in enumerate(people):
         case = f"case_{number:03d}x"
         groups = {}
         for expression in expressions:
             parts = [person[a] for a in expression.split("+")]
-            groups[expression] = "" if "" in parts else ", ".join(parts)
+            known = None if "" in parts else Group(tuple(parts))
+            groups[expression] = "" if known is None else known.name
+            if known is not None:
+                group_parts[expression][known.name] = known.parts
         for label in all_labels:
             dice = float(random.uniform(0.3, 0.95))
             row = {"case": case, "patient": person.get("patient", f"Jane Doe {number}"), **groups,
@@ -86,6 +91,7 @@ def make(
             "empty_distance": "diagonal", "confidence": 0.95, "groups": names,
         },
         inputs_sha256="0" * 64,
+        group_parts=group_parts,
     )  # fmt: skip
 
 
@@ -322,10 +328,22 @@ def test_a_label_that_few_have_at_all_is_hidden():
     assert cyst.gaps == ()
 
 
-def test_levels_that_cannot_be_told_apart_are_not_told(tmp_path):
-    cells = {("f, x", "y"): 12, ("f, x", "o"): 3, ("m", "y"): 11, ("m", "o"): 14}
+def test_levels_with_commas_are_protected_as_all_others(tmp_path):
+    cells = {("a", "c"): 12, ("a", "b, c"): 3, ("a, b", "c"): 11, ("a, b", "b, c"): 14}
+    result = make(persons(cells, ("x", "y")), ("x", "y", "x+y"))
+    summary = published(result, tmp_path)
+    assert check_nobody_can_tell(result, summary) == 1
+    told = EvaluationResult.read(tmp_path).comparison("x+y", "dice", "organ")
+    assert list(told.groups) == ['"a, b", "b, c"', '"a, b", c', 'a, "b, c"', "a, c"]
+    assert told.left_out == {'a, "b, c"': "fewer than 5 patients"}
+    assert told.groups['"a, b", "b, c"'].median > 0
+
+
+def test_joint_groups_of_unknown_levels_are_not_told():
+    cells = {("f", "y"): 12, ("f", "o"): 3, ("m", "y"): 11, ("m", "o"): 14}
     people = persons(cells, ("sex", "age"))
-    told = shareable(make(people, ("sex", "sex+age")))
+    old = dataclasses.replace(make(people, ("sex", "sex+age")), group_parts={})
+    told = shareable(old)
     joint = told.comparison("sex+age", "dice", "organ")
     assert all(group.n_patients is None for group in joint.groups.values())
     assert all(math.isnan(group.median) for group in joint.groups.values())
@@ -376,7 +394,8 @@ def test_every_field_was_thought_of():
     """A new field of a result is not shared by mistake: decide in disclosure.py, then add it."""
     fields = {
         EvaluationResult: "name per_case metrics labels attributes comparisons exclusions notes "
-        "definitions settings versions inputs_sha256 created discovery preset_tables shareable",
+        "definitions settings versions inputs_sha256 created discovery preset_tables shareable "
+        "group_parts",
         Comparison: "attribute metric label overall groups left_out gaps test effects",
         GroupStatistics: "n_cases n_patients n_undefined n_replaced mean median q1 q3 std "
         "mean_interval median_interval",

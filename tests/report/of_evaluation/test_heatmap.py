@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from nnunetv2_fair.report.of_evaluation.heatmap import heatmap, parts_of, split_names
+from nnunetv2_fair.report.of_evaluation.heatmap import heatmap, parts_of
 from tests.report import factories
 from tests.report.html_check import Page
 
@@ -56,13 +56,24 @@ def test_only_for_two_attributes(attribute):
     assert parts_of("a+b+c") == ("a", "b", "c")
 
 
-def test_levels_with_commas_cannot_be_laid_out():
-    result = factories.make_result(
-        {"sex": ("f", "m"), "site": ("Rome, Italy", "Oslo")}, 6, attributes=("sex+site",)
-    )
-    page = Page(heatmap(result, result.comparisons[0]))
-    assert "contain commas" in page.text
-    assert split_names(["a, b, c"]) is None
+def test_levels_with_commas_are_laid_out_as_all_others():
+    result = factories.make_result({"x": ("a", "a, b"), "y": ("c", "b, c")}, 6, {"a, b": 0.2},
+                                   attributes=("x+y",))  # fmt: skip
+    page, found = cells(result, "x+y")
+    assert [a for a in found if not a.get("style")] == []
+    means = [s.mean for s in result.comparisons[0].groups.values()]
+    text = page.text.split("n counts patients.")[1]
+    assert text.startswith("cb, ca")
+    assert re.findall(r"0\.\d{3}(?=n = 6)", text) == [f"{mean:.3f}" for mean in means]
+
+
+def test_a_result_that_does_not_say_the_levels_is_not_laid_out():
+    result = dataclasses.replace(factories.full(), group_parts={})
+    comparison = result.comparison("sex+age", "dice", result.headline_label)
+    page = Page(heatmap(result, comparison))
+    assert "Evaluate again to see them as a grid" in page.text
+    assert not page.having("table", "heat")
+    assert heatmap(result, result.comparison("sex", "dice", result.headline_label)) == ""
 
 
 def test_unknown_people_as_a_group_of_their_own_have_no_cell():
@@ -71,7 +82,7 @@ def test_unknown_people_as_a_group_of_their_own_have_no_cell():
     groups = {**comparison.groups, "unknown": comparison.overall}
     page = Page(heatmap(result, dataclasses.replace(comparison, groups=groups)))
     assert "unknown" not in page.text
-    assert "contain commas" not in page.text
+    assert len(page.having("table", "heat")) == 1
 
 
 def test_undefined_and_equal_means():
