@@ -26,7 +26,8 @@ from nnunetv2_fair.paths import (
 
 if TYPE_CHECKING:
     from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
-    from nnunetv2_fair.evaluation.results.evaluation import CasePicture, EvaluationResult
+    from nnunetv2_fair.evaluation.results.case_picture import CasePicture
+    from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
     from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
     from nnunetv2_fair.subgroups.table import DemographicsTable
 

@@ -22,12 +22,9 @@ from nnunetv2_fair.evaluation.results.discovery import (
     PairHeatmap,
     Subgroup,
 )
-from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, MetricInfo
-from nnunetv2_fair.evaluation.statistics.all_comparisons import (
-    EmptyDistance,
-    evaluated_rows,
-    metric_values,
-)
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.per_case import EmptyDistance, evaluated_rows, metric_values
+from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.subgroups.divergence import (
     Divergences,

@@ -15,18 +15,18 @@ from nnunetv2_fair.evaluation.measuring.labels import LabelSet, labels_found
 from nnunetv2_fair.evaluation.measuring.one_case import CaseMeasures, LabelMeasures
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
 from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, Metric, metrics_named
-from nnunetv2_fair.evaluation.results.evaluation import (
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
+from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.per_case import (
     AVERAGE,
     BOTH_EMPTY,
     EMPTY_PREDICTION,
     EMPTY_REFERENCE,
     MISSING_PREDICTION,
-    Comparison,
-    EvaluationResult,
-    Exclusion,
-    MetricInfo,
+    EmptyDistance,
 )
-from nnunetv2_fair.evaluation.statistics.all_comparisons import EmptyDistance, compare_all
+from nnunetv2_fair.evaluation.results.values import MetricInfo
+from nnunetv2_fair.evaluation.statistics.all_comparisons import compare_all
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings, definitions
 from nnunetv2_fair.evaluation.statistics.groupings import UNKNOWN, group_notes, unknown_exclusions
 from nnunetv2_fair.files.fingerprints import file_hash, hash_of

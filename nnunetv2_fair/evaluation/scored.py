@@ -8,18 +8,15 @@ from pathlib import Path
 import pandas as pd
 
 from nnunetv2_fair.errors import EvaluationError, UsageError, shorten
-from nnunetv2_fair.evaluation.results.evaluation import (
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
+from nnunetv2_fair.evaluation.results.per_case import (
     AVERAGE,
     BOTH_EMPTY,
-    EvaluationResult,
-    Exclusion,
-)
-from nnunetv2_fair.evaluation.scores_from_files import Scores
-from nnunetv2_fair.evaluation.statistics.all_comparisons import (
     EmptyDistance,
-    compare_all,
     evaluated_rows,
 )
+from nnunetv2_fair.evaluation.scores_from_files import Scores
+from nnunetv2_fair.evaluation.statistics.all_comparisons import compare_all
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings, definitions
 from nnunetv2_fair.evaluation.statistics.groupings import (
     group_notes,

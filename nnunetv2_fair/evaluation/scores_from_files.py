@@ -12,14 +12,14 @@ import pandas as pd
 from nnunetv2_fair.errors import EvaluationError, UsageError, shorten, shorten_lines
 from nnunetv2_fair.evaluation.masks.label_maps import mask_ending
 from nnunetv2_fair.evaluation.metrics.registry import METRICS
-from nnunetv2_fair.evaluation.results.evaluation import (
+from nnunetv2_fair.evaluation.results.per_case import (
     AVERAGE,
     BOTH_EMPTY,
     EMPTY_PREDICTION,
     EMPTY_REFERENCE,
     MISSING_PREDICTION,
-    MetricInfo,
 )
+from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.evaluation.spreadsheet import unprotected
 from nnunetv2_fair.files.fingerprints import file_hash
 from nnunetv2_fair.subgroups.table import read_delimited

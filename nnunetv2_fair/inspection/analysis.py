@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nnunetv2_fair.errors import EvaluationError, shorten
-from nnunetv2_fair.evaluation.results.evaluation import Interval
+from nnunetv2_fair.evaluation.results.values import Interval
 from nnunetv2_fair.files.versions import measuring_versions
 from nnunetv2_fair.inspection.clusters import separation, standardised, tsne
 from nnunetv2_fair.inspection.pictures import tsne_picture

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from nnunetv2_fair.evaluation.results.evaluation import Interval
+from nnunetv2_fair.evaluation.results.values import Interval
 from nnunetv2_fair.evaluation.statistics.intervals import Sources, expanded_interval
 from nnunetv2_fair.evaluation.statistics.resampling import Units, bootstrap
 

@@ -1,17 +1,16 @@
 """What a look into the latent space found, as frozen values and as a file."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nnunetv2_fair.errors import EvaluationError
-from nnunetv2_fair.evaluation.results.evaluation import Interval, interval_from_json, to_json
-from nnunetv2_fair.files.atomic import write_text
+from nnunetv2_fair.evaluation.results.json_file import JsonFormat
+from nnunetv2_fair.evaluation.results.values import Interval
 from nnunetv2_fair.paths import LATENT_JSON
 
-LATENT_FORMAT = 1
+_FILE = JsonFormat(1, "nnUNetv2_fair_inspect_latent", "Inspect again")
 
 
 @dataclass(frozen=True)
@@ -87,10 +86,7 @@ class LatentResult:
 
     def write(self, folder: Path) -> None:
         """Write ``latent.json``; it appears whole or not at all."""
-        content = {f.name: to_json(getattr(self, f.name)) for f in fields(self)}
-        content["format"] = LATENT_FORMAT
-        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-        write_text(folder / LATENT_JSON, text + "\n")
+        _FILE.write(self, folder / LATENT_JSON)
 
     @classmethod
     def read(cls, folder: Path) -> "LatentResult":
@@ -101,28 +97,12 @@ class LatentResult:
                 that it names is missing.
         """
         path = folder / LATENT_JSON
-        if not path.is_file():
-            raise EvaluationError(
-                f"{folder} has no {LATENT_JSON}: it is no output folder of "
-                "nnUNetv2_fair_inspect_latent. Run nnUNetv2_fair_inspect_latent first and pass "
-                "its -o folder."
-            )
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if content.get("format") != LATENT_FORMAT:
+        result = _FILE.read(cls, path)
+        for entry in result.attributes:
+            if Path(entry.picture).name != entry.picture:
                 raise EvaluationError(
-                    f"{path} has format {content.get('format')!r}, expected {LATENT_FORMAT}. "
-                    "Inspect again with this version of nnunetv2_fair."
+                    f"{path} is damaged: picture {entry.picture!r} is no file name. Inspect again."
                 )
-            result = cls(
-                models=tuple(content["models"]),
-                attributes=tuple(_attribute(entry) for entry in content["attributes"]),
-                settings=content["settings"],
-                versions=content["versions"],
-                created=content["created"],
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise EvaluationError(f"{path} is damaged ({error!r}). Inspect again.") from error
         missing = [a.picture for a in result.attributes if not (folder / a.picture).is_file()]
         if missing:
             raise EvaluationError(
@@ -130,21 +110,3 @@ class LatentResult:
                 "back, or inspect again."
             )
         return result
-
-
-def _attribute(entry: Mapping[str, Any]) -> AttributeSeparation:
-    if Path(entry["picture"]).name != entry["picture"]:
-        raise ValueError(f"picture {entry['picture']!r} is no file name")
-    models = {name: _model(value) for name, value in entry["per_model"].items()}
-    return AttributeSeparation(**{**entry, "per_model": models})
-
-
-def _model(entry: Mapping[str, Any]) -> ModelSeparation:
-    return ModelSeparation(
-        probe=float(entry["probe"]),
-        probe_interval=interval_from_json(entry["probe_interval"]),
-        change=float(entry["change"]),
-        change_interval=interval_from_json(entry["change_interval"]),
-        davies_bouldin=float(entry["davies_bouldin"]),
-        silhouette=float(entry["silhouette"]),
-    )

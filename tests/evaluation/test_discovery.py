@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+from pydantic import TypeAdapter
 
 from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.discovery import (
@@ -18,7 +19,8 @@ from nnunetv2_fair.evaluation.discovery import (
     welch_tests,
 )
 from nnunetv2_fair.evaluation.results.discovery import Discovery
-from nnunetv2_fair.evaluation.results.evaluation import MetricInfo, to_json
+from nnunetv2_fair.evaluation.results.json_file import to_json
+from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.subgroups.divergence import find_divergences
 from nnunetv2_fair.subgroups.table import DemographicsTable, read_table
@@ -262,4 +264,4 @@ def test_refusals_say_what_to_do(tmp_path):
 def test_result_survives_json(tmp_path):
     per_case, table, _ = make_cases(tmp_path, n_patients=40)
     found = search(per_case, table)
-    assert repr(Discovery.from_json(to_json(found))) == repr(found)
+    assert repr(TypeAdapter(Discovery).validate_python(to_json(found))) == repr(found)

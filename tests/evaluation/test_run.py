@@ -10,7 +10,8 @@ from scipy import ndimage
 from nnunetv2_fair.errors import EvaluationError, UsageError
 from nnunetv2_fair.evaluation.measuring.plan import plan_evaluation
 from nnunetv2_fair.evaluation.metrics.registry import METRICS
-from nnunetv2_fair.evaluation.results.evaluation import AVERAGE, EvaluationResult
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.per_case import AVERAGE
 from nnunetv2_fair.evaluation.run import EvaluationSettings, run_evaluation
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.evaluation.tables import read_table_with_cuts

@@ -195,6 +195,33 @@ def test_damaged_results_are_refused(written, damage, message):
     assert message in str(error.value)
 
 
+def test_a_file_of_an_earlier_version_is_read_as_it_was(tmp_path):
+    old = Path(__file__).parent / "of_version_0_1" / "latent.json"
+    shutil.copy(old, tmp_path)
+    for name in ("tsne_1_sex.png", "tsne_2_age.png"):
+        (tmp_path / name).touch()
+    found = LatentResult.read(tmp_path)
+    base, after = found.attributes[0].per_model.values()
+    assert found.models == ("base", "after")
+    assert math.isnan(base.change)
+    assert base.probe > after.probe_interval.high
+    assert found.attributes[1].left_out == {">=65": 4}
+    again = tmp_path / "again"
+    again.mkdir()
+    found.write(again)
+    assert (again / "latent.json").read_bytes() == old.read_bytes()
+
+
+def test_a_damaged_field_is_named(written):
+    content = json.loads((written / "latent.json").read_text())
+    content["attributes"][0]["per_model"]["<base>"]["probe"] = "good"
+    (written / "latent.json").write_text(json.dumps(content))
+    with pytest.raises(EvaluationError) as error:
+        LatentResult.read(written)
+    field = 'attributes[0].per_model.<base>.probe is "good", expected a valid number'
+    assert f"latent.json is damaged: {field}" in str(error.value)
+
+
 def test_pictures_outside_the_folder_are_refused(written):
     content = json.loads((written / "latent.json").read_text())
     content["attributes"][0]["picture"] = "../secret.png"

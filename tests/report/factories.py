@@ -11,18 +11,11 @@ import pandas as pd
 from scipy import stats
 
 from nnunetv2_fair.evaluation.models.comparison import compare_models
-from nnunetv2_fair.evaluation.results.evaluation import (
-    AVERAGE,
-    CasePicture,
-    Comparison,
-    EvaluationResult,
-    Exclusion,
-    Gap,
-    GroupStatistics,
-    GroupTest,
-    Interval,
-    MetricInfo,
-)
+from nnunetv2_fair.evaluation.results.case_picture import CasePicture
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
+from nnunetv2_fair.evaluation.results.groups import Comparison, Gap, GroupStatistics, GroupTest
+from nnunetv2_fair.evaluation.results.per_case import AVERAGE
+from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 from nnunetv2_fair.subgroups.groups import Group
 
 NAN = math.nan

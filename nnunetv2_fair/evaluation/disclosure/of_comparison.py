@@ -33,7 +33,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
     PairedComparison,
 )
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.statistics.all_comparisons import evaluated_rows, metric_values
+from nnunetv2_fair.evaluation.results.per_case import evaluated_rows, metric_values
 from nnunetv2_fair.evaluation.statistics.intervals import NO_INTERVAL
 
 _NOTHING = Difference(math.nan, NO_INTERVAL)

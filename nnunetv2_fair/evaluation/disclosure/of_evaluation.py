@@ -17,18 +17,16 @@ from nnunetv2_fair.evaluation.disclosure.suppression import (
     Suppression,
     find_suppression,
 )
-from nnunetv2_fair.evaluation.results.evaluation import (
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
+from nnunetv2_fair.evaluation.results.groups import (
     Comparison,
-    EvaluationResult,
-    Exclusion,
     Gap,
     GroupStatistics,
     GroupTest,
-    Interval,
     PairEffect,
-    no_cases,
 )
-from nnunetv2_fair.evaluation.statistics.all_comparisons import evaluated_rows, metric_values
+from nnunetv2_fair.evaluation.results.per_case import evaluated_rows, metric_values, no_cases
+from nnunetv2_fair.evaluation.results.values import Interval
 
 #: Decimals of all values: exact ones would tell how many people they are the mean of.
 DECIMALS = 3

@@ -17,15 +17,15 @@ from nnunetv2_fair.evaluation.masks.label_maps import mask_ending, read_label_ma
 from nnunetv2_fair.evaluation.measuring.one_case import CasePair
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
 from nnunetv2_fair.evaluation.metrics.regions import region_mask
-from nnunetv2_fair.evaluation.results.evaluation import (
+from nnunetv2_fair.evaluation.results.case_picture import CasePicture
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.per_case import (
     AVERAGE,
     EMPTY_PREDICTION,
     EMPTY_REFERENCE,
-    CasePicture,
-    EvaluationResult,
-    MetricInfo,
+    evaluated_rows,
 )
-from nnunetv2_fair.evaluation.statistics.all_comparisons import evaluated_rows
+from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.files.nifti import quiet_itk
 
 logger = logging.getLogger(__name__)

@@ -28,12 +28,9 @@ from nnunetv2_fair.evaluation.results.comparison import (
     PairedComparison,
     RankRange,
 )
-from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Interval, MetricInfo
-from nnunetv2_fair.evaluation.statistics.all_comparisons import (
-    EmptyDistance,
-    evaluated_rows,
-    metric_values,
-)
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.per_case import EmptyDistance, evaluated_rows, metric_values
+from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 from nnunetv2_fair.evaluation.statistics.effects import holm
 from nnunetv2_fair.evaluation.statistics.estimates import Estimates, GapKey, Summaries
 from nnunetv2_fair.evaluation.statistics.group_comparison import (

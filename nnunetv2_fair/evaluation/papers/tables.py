@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from nnunetv2_fair.evaluation.results.evaluation import Comparison, EvaluationResult
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.text_table import TextTable
 
 

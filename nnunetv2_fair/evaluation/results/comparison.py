@@ -1,23 +1,17 @@
 """What a comparison of several models on the same cases found, as frozen values and as a file."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nnunetv2_fair.errors import EvaluationError
-from nnunetv2_fair.evaluation.results.evaluation import (
-    Interval,
-    MetricInfo,
-    group_parts_from_json,
-    interval_from_json,
-    to_json,
-)
-from nnunetv2_fair.files.atomic import write_text
+from nnunetv2_fair.evaluation.results.json_file import JsonFormat
+from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 from nnunetv2_fair.paths import COMPARISON_JSON
 
-COMPARISON_FORMAT = 3
+_FILE = JsonFormat(
+    3, "nnUNetv2_fair_compare", "Compare again", optional=("shareable", "group_parts")
+)
 
 #: Fairness measures of which more is fairer; of all others less (in magnitude) is fairer.
 HIGHER_IS_FAIRER = frozenset({"es_std", "es_absolute"})
@@ -154,7 +148,7 @@ class ModelComparison:
         versions: Versions of Python and the packages used.
         created: ISO 8601 time.
         shareable: Whether it tells of no group of fewer than five patients
-            (:mod:`.comparison_disclosure`).
+            (:mod:`nnunetv2_fair.evaluation.disclosure.of_comparison`).
         group_parts: Attribute expression -> name of a group -> its level of each attribute, as in
             an evaluation.
     """
@@ -195,10 +189,7 @@ class ModelComparison:
 
     def write(self, folder: Path) -> None:
         """Write ``comparison.json``; it appears whole or not at all."""
-        content = {f.name: to_json(getattr(self, f.name)) for f in fields(self)}
-        content["format"] = COMPARISON_FORMAT
-        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-        write_text(folder / COMPARISON_JSON, text + "\n")
+        _FILE.write(self, folder / COMPARISON_JSON)
 
     @classmethod
     def read(cls, folder: Path) -> "ModelComparison":
@@ -207,87 +198,4 @@ class ModelComparison:
         Raises:
             EvaluationError: If the file is missing, damaged or of another format.
         """
-        path = folder / COMPARISON_JSON
-        if not path.is_file():
-            raise EvaluationError(
-                f"{folder} has no {COMPARISON_JSON}: it is no output folder of "
-                "nnUNetv2_fair_compare. Run nnUNetv2_fair_compare first and pass its -o folder."
-            )
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if content.get("format") != COMPARISON_FORMAT:
-                raise EvaluationError(
-                    f"{path} has format {content.get('format')!r}, expected {COMPARISON_FORMAT}. "
-                    "Compare again with this version of nnunetv2_fair."
-                )
-            return cls(
-                models=tuple(content["models"]),
-                baseline=content["baseline"],
-                metrics=tuple(MetricInfo(**metric) for metric in content["metrics"]),
-                labels=tuple(content["labels"]),
-                attributes=tuple(content["attributes"]),
-                entries=tuple(_entry(entry) for entry in content["entries"]),
-                notes=tuple(content["notes"]),
-                definitions=content["definitions"],
-                settings=content["settings"],
-                versions=content["versions"],
-                created=content["created"],
-                shareable=bool(content.get("shareable", False)),
-                group_parts=group_parts_from_json(content.get("group_parts", {})),
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise EvaluationError(f"{path} is damaged ({error!r}). Compare again.") from error
-
-
-def _difference(entry: Mapping[str, Any]) -> Difference:
-    p_values = (entry["p_value"], entry["corrected_p"])
-    return Difference(
-        float(entry["value"]),
-        interval_from_json(entry["interval"]),
-        *(None if p_value is None else float(p_value) for p_value in p_values),
-    )
-
-
-def _scores(entry: Mapping[str, Any]) -> ModelScores:
-    return ModelScores(
-        overall_mean=float(entry["overall_mean"]),
-        overall_interval=interval_from_json(entry["overall_interval"]),
-        group_means={name: float(value) for name, value in entry["group_means"].items()},
-        group_intervals={
-            name: interval_from_json(value) for name, value in entry["group_intervals"].items()
-        },
-        worst_group=entry["worst_group"],
-        worst_group_mean=float(entry["worst_group_mean"]),
-        gaps={
-            name: (float(value), interval_from_json(interval))
-            for name, (value, interval) in entry["gaps"].items()
-        },
-    )
-
-
-def _differences(entry: Mapping[str, Any]) -> ModelDifferences:
-    return ModelDifferences(
-        overall=_difference(entry["overall"]),
-        groups={name: _difference(value) for name, value in entry["groups"].items()},
-        worst_group=_difference(entry["worst_group"]),
-        gaps={name: _difference(value) for name, value in entry["gaps"].items()},
-    )
-
-
-def _entry(entry: Mapping[str, Any]) -> PairedComparison:
-    return PairedComparison(
-        attribute=entry["attribute"],
-        metric=entry["metric"],
-        label=entry["label"],
-        per_model={name: _scores(value) for name, value in entry["per_model"].items()},
-        differences={name: _differences(value) for name, value in entry["differences"].items()},
-        n_cases=entry["n_cases"],
-        n_patients=entry["n_patients"],
-        group_cases=entry["group_cases"],
-        group_patients=entry["group_patients"],
-        left_out=entry["left_out"],
-        ranks={
-            measure: {model: RankRange(**ranks) for model, ranks in by_model.items()}
-            for measure, by_model in entry["ranks"].items()
-        },
-    )
+        return _FILE.read(cls, folder / COMPARISON_JSON)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from nnunetv2_fair.subgroups.groups import joined
 
@@ -100,36 +100,3 @@ class Discovery:
     overall: float
     subgroups: tuple[Subgroup, ...] = ()
     heatmaps: tuple[PairHeatmap, ...] = field(default=())
-
-    @classmethod
-    def from_json(cls, entry: Mapping[str, Any]) -> "Discovery":
-        """Return the discovery that ``to_json`` of an evaluation wrote."""
-        values = dict(entry)
-        values["attributes"] = tuple(entry["attributes"])
-        values["overall"] = float(entry["overall"])
-        values["subgroups"] = tuple(_subgroup(found) for found in entry["subgroups"])
-        values["heatmaps"] = tuple(_heatmap(found) for found in entry["heatmaps"])
-        return cls(**values)
-
-
-def _subgroup(entry: Mapping[str, Any]) -> Subgroup:
-    numbers = ("support", "mean", "divergence", "t", "p_value", "corrected_p")
-    return Subgroup(
-        items=dict(entry["items"]),
-        n_cases=int(entry["n_cases"]),
-        n_patients=int(entry["n_patients"]),
-        contributions={name: float(value) for name, value in entry["contributions"].items()},
-        **{name: float(entry[name]) for name in numbers},
-    )
-
-
-def _heatmap(entry: Mapping[str, Any]) -> PairHeatmap:
-    return PairHeatmap(
-        rows=entry["rows"],
-        columns=entry["columns"],
-        row_groups=tuple(entry["row_groups"]),
-        column_groups=tuple(entry["column_groups"]),
-        mean=tuple(tuple(float(value) for value in row) for row in entry["mean"]),
-        n_cases=tuple(tuple(int(value) for value in row) for row in entry["n_cases"]),
-        n_patients=tuple(tuple(int(value) for value in row) for row in entry["n_patients"]),
-    )

@@ -4,7 +4,6 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tabulate import tabulate
 
@@ -33,17 +32,6 @@ class TextTable:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
-
-    @classmethod
-    def from_json(cls, entry: Mapping[str, Any]) -> "TextTable":
-        """Return the table that ``to_json`` of an evaluation wrote."""
-        return cls(
-            entry["name"],
-            entry["title"],
-            tuple(entry["columns"]),
-            tuple(tuple(row) for row in entry["rows"]),
-            tuple(entry["notes"]),
-        )
 
 
 def to_csv(table: TextTable) -> str:

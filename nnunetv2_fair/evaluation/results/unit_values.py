@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from nnunetv2_fair.evaluation.results.evaluation import AVERAGE, EvaluationResult
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.per_case import AVERAGE
 
 
 def unit_values(

@@ -2,26 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from nnunetv2_fair.evaluation.results.evaluation import (
-    AVERAGE,
-    MISSING_PREDICTION,
-    Comparison,
-    MetricInfo,
+from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.per_case import (
+    EmptyDistance,
+    evaluated_rows,
+    metric_values,
 )
+from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.evaluation.statistics.effects import correct_tests
 from nnunetv2_fair.evaluation.statistics.group_comparison import (
     Observations,
     StatisticsSettings,
     compare_groups,
 )
-
-EmptyDistance = Literal["diagonal", "inf", "nan"]
 
 
 @dataclass(frozen=True)
@@ -37,56 +35,6 @@ class GroupVocabulary:
     expression: str
     names: tuple[str, ...]
     reference: str | None
-
-
-def evaluated_rows(per_case: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of cases that have a prediction."""
-    missing = per_case["flags"].str.split(";").map(lambda flags: MISSING_PREDICTION in flags)
-    return per_case[~missing.astype(bool)]
-
-
-def metric_values(
-    rows: pd.DataFrame,
-    metric: MetricInfo,
-    label: str,
-    labels: Sequence[str],
-    empty_distance: EmptyDistance,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the values of one metric and label as statistics use them.
-
-    Args:
-        rows: Rows of ``per_case`` with a prediction; every label has the cases in one order.
-        metric: The metric.
-        label: Label, region or ``average``.
-        labels: All labels and regions.
-        empty_distance: What an infinite distance (one mask empty) counts as: the image diagonal,
-            infinity, or nothing.
-
-    Returns:
-        One value per case (NaN: undefined), and whether a distance of the case was replaced. The
-        average is taken over the labels that are defined, after replacing.
-    """
-    if label == AVERAGE:
-        parts = [
-            metric_values(rows, metric, name, labels, empty_distance)
-            for name in labels
-            if name != AVERAGE
-        ]
-        values = np.stack([part[0] for part in parts])
-        defined = ~np.isnan(values)
-        counts = defined.sum(axis=0)
-        with np.errstate(invalid="ignore"):
-            mean = np.where(defined, values, 0.0).sum(axis=0) / counts
-        return mean, np.asarray(np.stack([part[1] for part in parts]).any(axis=0))
-    chosen = rows[rows["label"] == label]
-    raw = chosen[metric.column].to_numpy(dtype=float)
-    infinite = np.isinf(raw)
-    if empty_distance == "inf" or not metric.unit:
-        return raw, np.zeros(len(raw), dtype=bool)
-    if empty_distance == "nan":
-        return np.where(infinite, np.nan, raw), np.zeros(len(raw), dtype=bool)
-    diagonal = chosen[f"diagonal_{metric.unit}"].to_numpy(dtype=float)
-    return np.where(infinite, diagonal, raw), infinite
 
 
 def compare_all(

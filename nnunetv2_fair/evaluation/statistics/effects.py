@@ -9,7 +9,7 @@ from scipy.special import stdtrit
 from scipy.stats import rankdata
 from statsmodels.stats.multitest import multipletests
 
-from nnunetv2_fair.evaluation.results.evaluation import Comparison
+from nnunetv2_fair.evaluation.results.groups import Comparison
 
 #: Probability with which a detectable gap is shown.
 POWER = 0.8

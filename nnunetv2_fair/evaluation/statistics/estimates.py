@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnunetv2_fair.evaluation.results.evaluation import Interval
+from nnunetv2_fair.evaluation.results.values import Interval
 from nnunetv2_fair.evaluation.statistics import gaps
 from nnunetv2_fair.evaluation.statistics.intervals import (
     NO_INTERVAL,

@@ -9,14 +9,14 @@ from typing import Literal
 import numpy as np
 import scipy.stats
 
-from nnunetv2_fair.evaluation.results.evaluation import (
+from nnunetv2_fair.evaluation.results.groups import (
     Comparison,
     Gap,
     GroupStatistics,
     GroupTest,
-    Interval,
     PairEffect,
 )
+from nnunetv2_fair.evaluation.results.values import Interval
 from nnunetv2_fair.evaluation.statistics import effects
 from nnunetv2_fair.evaluation.statistics.estimates import Estimates
 from nnunetv2_fair.evaluation.statistics.intervals import NO_INTERVAL, Sources, expanded_interval

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from nnunetv2_fair.errors import EvaluationError, UsageError, shorten
 from nnunetv2_fair.evaluation.metrics.registry import METRICS
-from nnunetv2_fair.evaluation.results.evaluation import Comparison, Exclusion
+from nnunetv2_fair.evaluation.results.evaluation import Exclusion
+from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary
 from nnunetv2_fair.subgroups.groups import Grouping, group_cases
 from nnunetv2_fair.subgroups.table import DemographicsTable

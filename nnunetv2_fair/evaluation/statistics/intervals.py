@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtrit
 
-from nnunetv2_fair.evaluation.results.evaluation import Interval
+from nnunetv2_fair.evaluation.results.values import Interval
 from nnunetv2_fair.evaluation.statistics.resampling import quantile
 
 NO_INTERVAL = Interval(math.nan, math.nan)

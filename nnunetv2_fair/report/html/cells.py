@@ -2,7 +2,7 @@
 
 import math
 
-from nnunetv2_fair.evaluation.results.evaluation import GroupStatistics
+from nnunetv2_fair.evaluation.results.groups import GroupStatistics
 from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.markup import Html, element, join
 

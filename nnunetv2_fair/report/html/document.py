@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from nnunetv2_fair.evaluation.results.evaluation import MetricInfo
+from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.html.markup import Html, clean, element, escape, join, name, shortened
 from nnunetv2_fair.report.html.script import SCRIPT, policy
 from nnunetv2_fair.report.html.style import CSS

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnunetv2_fair.evaluation.results.evaluation import Interval
+from nnunetv2_fair.evaluation.results.values import Interval
 from nnunetv2_fair.report.html.markup import Html, element, escape, join
 
 #: Drawn dots per plot; of more, a seeded sample keeps the page small.

@@ -6,7 +6,7 @@ An undefined value (NaN) is an en dash, an infinite one the symbol, a minus sign
 
 import math
 
-from nnunetv2_fair.evaluation.results.evaluation import Interval, MetricInfo
+from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 
 UNDEFINED = "\N{EN DASH}"
 INFINITE = "\N{INFINITY}"

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 
 from nnunetv2_fair.evaluation.results.comparison import OVERALL_MEAN, WORST_GROUP_MEAN
-from nnunetv2_fair.evaluation.results.evaluation import Interval, MetricInfo
+from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 from nnunetv2_fair.report.html.document import metric_heading
 from nnunetv2_fair.report.html.figures import N_COLOURS, Spot, plane_plot
 from nnunetv2_fair.report.html.markup import Html, element, join, name

@@ -10,7 +10,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
     ModelDifferences,
     PairedComparison,
 )
-from nnunetv2_fair.evaluation.results.evaluation import MetricInfo
+from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.markup import Data, Sentence
 from nnunetv2_fair.report.of_evaluation.findings import confidence, excludes_zero

@@ -8,7 +8,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
     ModelComparison,
     PairedComparison,
 )
-from nnunetv2_fair.evaluation.results.evaluation import Interval
+from nnunetv2_fair.evaluation.results.values import Interval
 from nnunetv2_fair.files.atomic import write_text
 from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.document import (

@@ -9,7 +9,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
     ModelComparison,
     PairedComparison,
 )
-from nnunetv2_fair.evaluation.results.evaluation import Interval, MetricInfo
+from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.cells import undefined, value
 from nnunetv2_fair.report.html.document import (

@@ -5,14 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nnunetv2_fair.evaluation.results.evaluation import (
-    AVERAGE,
-    Comparison,
-    EvaluationResult,
-    GroupStatistics,
-    MetricInfo,
-)
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.groups import Comparison, GroupStatistics
+from nnunetv2_fair.evaluation.results.per_case import AVERAGE
 from nnunetv2_fair.evaluation.results.unit_values import unit_values
+from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.cells import undefined, value, why_undefined
 from nnunetv2_fair.report.html.document import (

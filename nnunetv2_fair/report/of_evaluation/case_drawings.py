@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 
-from nnunetv2_fair.evaluation.results.evaluation import CasePicture
+from nnunetv2_fair.evaluation.results.case_picture import CasePicture
 from nnunetv2_fair.report.html.markup import Html, element, escape, join, name
 
 #: Longest side of a picture; larger arrays are thinned out.

@@ -7,14 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from nnunetv2_fair.evaluation.results.evaluation import (
+from nnunetv2_fair.evaluation.results.case_picture import CasePicture
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.per_case import (
     AVERAGE,
     BOTH_EMPTY,
     EMPTY_PREDICTION,
     EMPTY_REFERENCE,
     MISSING_PREDICTION,
-    CasePicture,
-    EvaluationResult,
 )
 from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.document import metric_heading

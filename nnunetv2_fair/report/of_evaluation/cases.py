@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 
-from nnunetv2_fair.evaluation.results.evaluation import (
-    CasePicture,
-    Exclusion,
-)
+from nnunetv2_fair.evaluation.results.case_picture import CasePicture
+from nnunetv2_fair.evaluation.results.evaluation import Exclusion
 from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.markup import Html, element, name, sentence, shortened
 from nnunetv2_fair.report.of_evaluation.case_drawings import figure

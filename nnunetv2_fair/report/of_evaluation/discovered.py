@@ -8,7 +8,8 @@ from nnunetv2_fair.evaluation.results.discovery import (
     PairHeatmap,
     Subgroup,
 )
-from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, MetricInfo
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.cells import undefined
 from nnunetv2_fair.report.html.document import Terms, metric_heading

@@ -3,13 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from nnunetv2_fair.evaluation.results.evaluation import (
-    Comparison,
-    EvaluationResult,
-    GroupStatistics,
-    Interval,
-    MetricInfo,
-)
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.groups import Comparison, GroupStatistics
+from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.cells import WHY_HIDDEN, undefined, value, why_undefined
 from nnunetv2_fair.report.html.document import Terms, measure_title, metric_heading

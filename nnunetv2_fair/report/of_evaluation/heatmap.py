@@ -3,7 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from nnunetv2_fair.evaluation.results.evaluation import Comparison, EvaluationResult, MetricInfo
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.markup import Data, Html, element, join, name, sentence
 from nnunetv2_fair.report.of_evaluation.findings import label_words

@@ -4,14 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import TypeGuard
 
-from nnunetv2_fair.evaluation.results.evaluation import (
-    Comparison,
-    EvaluationResult,
-    Gap,
-    GroupTest,
-    MetricInfo,
-    PairEffect,
-)
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.groups import Comparison, Gap, GroupTest, PairEffect
+from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.cells import WHY_HIDDEN, undefined
 from nnunetv2_fair.report.html.document import MEASURES, Terms, measure_title

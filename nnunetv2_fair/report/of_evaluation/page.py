@@ -4,12 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nnunetv2_fair.evaluation.results.evaluation import (
-    AVERAGE,
-    CasePicture,
-    Comparison,
-    EvaluationResult,
-)
+from nnunetv2_fair.evaluation.results.case_picture import CasePicture
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.per_case import AVERAGE
 from nnunetv2_fair.files.atomic import write_text
 from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.document import (

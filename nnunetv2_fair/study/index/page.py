@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from nnunetv2_fair.evaluation.results.evaluation import MetricInfo
+from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.cells import undefined
 from nnunetv2_fair.report.html.document import Terms, document

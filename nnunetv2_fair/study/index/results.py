@@ -17,12 +17,9 @@ from nnunetv2_fair.evaluation.results.comparison import (
     ModelComparison,
     RankRange,
 )
-from nnunetv2_fair.evaluation.results.evaluation import (
-    Comparison,
-    EvaluationResult,
-    Interval,
-    MetricInfo,
-)
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 from nnunetv2_fair.evaluation.statistics.intervals import NO_INTERVAL
 from nnunetv2_fair.paths import COMPARISON_JSON, SUMMARY_JSON
 from nnunetv2_fair.study.index.progress import Progress, StepProgress

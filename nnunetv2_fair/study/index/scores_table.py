@@ -9,7 +9,8 @@ from nnunetv2_fair.evaluation.results.comparison import (
     WORST_GROUP_MEAN,
     RankRange,
 )
-from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, MetricInfo
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.cells import undefined, value
 from nnunetv2_fair.report.html.document import Terms, measure_title, metric_heading

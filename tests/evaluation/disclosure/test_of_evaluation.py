@@ -11,16 +11,15 @@ from hypothesis import strategies as st
 
 from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
-from nnunetv2_fair.evaluation.results.evaluation import (
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
+from nnunetv2_fair.evaluation.results.groups import (
     Comparison,
-    EvaluationResult,
-    Exclusion,
     Gap,
     GroupStatistics,
     GroupTest,
-    MetricInfo,
     PairEffect,
 )
+from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary, compare_all
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.report.of_evaluation.page import render_report

@@ -8,7 +8,7 @@ import SimpleITK as sitk  # noqa: N813
 from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.measuring.case_pictures import MAX_PIXELS, image_folder, make_pictures
 from nnunetv2_fair.evaluation.measuring.plan import plan_evaluation
-from nnunetv2_fair.evaluation.results.evaluation import CasePicture
+from nnunetv2_fair.evaluation.results.case_picture import CasePicture
 from nnunetv2_fair.evaluation.run import EvaluationSettings, run_evaluation
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.evaluation.tables import read_table_with_cuts

@@ -11,7 +11,8 @@ from nnunetv2_fair.errors import EvaluationError, UsageError
 from nnunetv2_fair.evaluation.measuring.plan import plan_evaluation
 from nnunetv2_fair.evaluation.models.comparison import compare_models, signed_rank
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison
-from nnunetv2_fair.evaluation.results.evaluation import AVERAGE, EvaluationResult
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.per_case import AVERAGE
 from nnunetv2_fair.evaluation.run import EvaluationSettings, run_evaluation
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.evaluation.tables import read_table_with_cuts

@@ -9,15 +9,9 @@ import pytest
 from nnunetv2_fair.errors import EvaluationError, UsageError
 from nnunetv2_fair.evaluation.papers.presets import PRESETS, check_preset, with_preset
 from nnunetv2_fair.evaluation.papers.tables import apple, fairdiff, lee
-from nnunetv2_fair.evaluation.results.evaluation import (
-    Comparison,
-    EvaluationResult,
-    Gap,
-    GroupStatistics,
-    GroupTest,
-    Interval,
-    MetricInfo,
-)
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.groups import Comparison, Gap, GroupStatistics, GroupTest
+from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 from nnunetv2_fair.subgroups.table import read_table
 
 NONE = Interval(math.nan, math.nan)

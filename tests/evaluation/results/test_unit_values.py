@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nnunetv2_fair.evaluation.results.evaluation import AVERAGE, EvaluationResult
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.per_case import AVERAGE
 from nnunetv2_fair.evaluation.results.unit_values import unit_values
 from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary, compare_all
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.power import TTestIndPower
 
-from nnunetv2_fair.evaluation.results.evaluation import GroupTest
+from nnunetv2_fair.evaluation.results.groups import GroupTest
 from nnunetv2_fair.evaluation.statistics.effects import (
     cliffs_delta,
     correct_tests,

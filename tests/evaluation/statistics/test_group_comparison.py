@@ -6,7 +6,8 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnunetv2_fair.evaluation.results.evaluation import Comparison, Interval
+from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.values import Interval
 from nnunetv2_fair.evaluation.statistics import gaps
 from nnunetv2_fair.evaluation.statistics.group_comparison import (
     Observations,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from nnunetv2_fair.evaluation.results.evaluation import Interval
+from nnunetv2_fair.evaluation.results.values import Interval
 from nnunetv2_fair.evaluation.statistics import gaps
 from nnunetv2_fair.evaluation.statistics.group_comparison import (
     Observations,

@@ -10,7 +10,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
     ModelScores,
     PairedComparison,
 )
-from nnunetv2_fair.evaluation.results.evaluation import Interval
+from nnunetv2_fair.evaluation.results.values import Interval
 from nnunetv2_fair.report.html.markup import plain
 from nnunetv2_fair.report.of_comparison.findings import GapChange, find_change, is_better
 from tests.report import factories

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from nnunetv2_fair.evaluation.results.evaluation import CasePicture
+from nnunetv2_fair.evaluation.results.case_picture import CasePicture
 from nnunetv2_fair.report.of_evaluation.case_drawings import LONGEST_SIDE, figure, outline, png
 from tests.report import factories
 from tests.report.html_check import Page

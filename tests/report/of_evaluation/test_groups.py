@@ -1,15 +1,15 @@
 import dataclasses
 import math
 
-from nnunetv2_fair.evaluation.results.evaluation import (
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.groups import (
     Comparison,
-    EvaluationResult,
     Gap,
     GroupStatistics,
     GroupTest,
-    Interval,
     PairEffect,
 )
+from nnunetv2_fair.evaluation.results.values import Interval
 from nnunetv2_fair.report.html.document import Terms
 from nnunetv2_fair.report.html.markup import width
 from nnunetv2_fair.report.of_evaluation.groups import console_table, group_table

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
-from nnunetv2_fair.evaluation.results.evaluation import CasePicture, EvaluationResult, Exclusion
+from nnunetv2_fair.evaluation.results.case_picture import CasePicture
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
 from nnunetv2_fair.report.of_evaluation.page import render_report, write_report
 from tests.report import factories
 from tests.report.html_check import case_data, check_page

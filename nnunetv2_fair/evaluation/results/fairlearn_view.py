@@ -1,19 +1,30 @@
 """Results as fairlearn shows them."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from nnunetv2_fair.errors import UsageError, shorten
-from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.statistics.all_comparisons import evaluated_rows, metric_values
+from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.evaluation.results.per_case import (
+    EmptyDistance,
+    evaluated_rows,
+    metric_values,
+)
+from nnunetv2_fair.evaluation.results.values import MetricInfo
 
 if TYPE_CHECKING:
     from fairlearn.metrics import MetricFrame
 
 
 def to_metric_frame(
-    result: EvaluationResult, attribute: str, label: str | None = None
+    per_case: pd.DataFrame,
+    metrics: Sequence[MetricInfo],
+    labels: Sequence[str],
+    attribute: str,
+    label: str,
+    empty_distance: EmptyDistance,
 ) -> "MetricFrame":
     """Return a ``fairlearn.metrics.MetricFrame`` with the mean of every metric per group.
 
@@ -21,12 +32,15 @@ def to_metric_frame(
     the evaluation. Cases of unknown group are left out.
 
     Args:
-        result: An evaluation.
-        attribute: One of its attribute expressions.
-        label: Label or region; the headline label if None.
+        per_case: Rows as in ``EvaluationResult.per_case``.
+        metrics: Metrics to show.
+        labels: All labels and regions.
+        attribute: Attribute expression; a column of ``per_case``.
+        label: Label or region.
+        empty_distance: What an infinite distance counts as.
 
     Raises:
-        UsageError: If fairlearn is not installed, or the attribute or label was not evaluated.
+        UsageError: If fairlearn is not installed.
     """
     try:
         from fairlearn.metrics import MetricFrame
@@ -35,28 +49,18 @@ def to_metric_frame(
             "to_metric_frame needs fairlearn, which is not installed. Run: "
             "pip install nnunetv2_fair[fairlearn]"
         ) from error
-    label = result.headline_label if label is None else label
-    for what, value, known in (
-        ("attribute", attribute, result.attributes),
-        ("label", label, result.labels),
-    ):
-        if value not in known:
-            raise UsageError(
-                f"'{value}' is no {what} of this evaluation; it has {shorten(known, 20)}."
-            )
-    rows = evaluated_rows(result.per_case)
+    rows = evaluated_rows(per_case)
     groups = rows[rows["label"] == label][attribute].to_numpy(dtype=object)
     known = groups != ""
-    policy = result.settings.get("empty_distance", "diagonal")
-    metrics, parameters = {}, {}
-    for metric in result.metrics:
-        values, _ = metric_values(rows, metric, label, result.labels, policy)
-        metrics[metric.column] = _mean_of
+    means, parameters = {}, {}
+    for metric in metrics:
+        values, _ = metric_values(rows, metric, label, labels, empty_distance)
+        means[metric.column] = _mean_of
         parameters[metric.column] = {"values": values[known]}
     nothing = np.zeros(int(known.sum()))
     # fairlearn compares predictions with truths; the scores come as a parameter per case instead
     return MetricFrame(
-        metrics=metrics,
+        metrics=means,
         y_true=nothing,
         y_pred=nothing,
         sensitive_features={attribute: groups[known]},

@@ -1,0 +1,135 @@
+"""One metric of one label, compared over the groups of an attribute, as frozen values."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nnunetv2_fair.evaluation.results.values import Interval
+
+
+@dataclass(frozen=True)
+class GroupStatistics:
+    """One metric of one label in one group.
+
+    In a shareable result counts that are not told are None, and values NaN.
+
+    Attributes:
+        n_cases: Cases of the group that were evaluated.
+        n_patients: Patients they come from.
+        n_undefined: Cases whose value is undefined (NaN) and left out of the statistics.
+        n_replaced: Cases whose infinite distance was replaced (see the settings).
+        mean: Mean over the units (patients by default).
+        median: Median over the units.
+        q1: Lower quartile.
+        q3: Upper quartile.
+        std: Sample standard deviation (ddof 1).
+        mean_interval: Bootstrap interval of the mean.
+        median_interval: Bootstrap interval of the median.
+    """
+
+    n_cases: int | None
+    n_patients: int | None
+    n_undefined: int | None
+    n_replaced: int | None
+    mean: float
+    median: float
+    q1: float
+    q3: float
+    std: float
+    mean_interval: Interval
+    median_interval: Interval
+
+    @property
+    def iqr(self) -> float:
+        """Interquartile range."""
+        return self.q3 - self.q1
+
+
+@dataclass(frozen=True)
+class Gap:
+    """One fairness measure with its bootstrap interval.
+
+    Attributes:
+        name: ``fairness_gap``, ``ser``, ``delta``, ``std``, ``skew``, ``es_std`` or
+            ``es_absolute``.
+        value: The measure; NaN if fewer than two groups are large enough.
+        interval: Bootstrap interval.
+        between: Groups it compares: (reference, other) for ``fairness_gap``, all that
+            entered otherwise.
+    """
+
+    name: str
+    value: float
+    interval: Interval
+    between: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GroupTest:
+    """A two-sided test of no difference between the groups.
+
+    Attributes:
+        name: ``Mann-Whitney U`` or ``Kruskal-Wallis``.
+        statistic: U of the first group, or H.
+        p_value: Uncorrected.
+        corrected_p: Corrected by Holm's method over the family: the tests of all attributes and
+            labels by the same metric.
+        family_size: Number of tests in the family.
+    """
+
+    name: str
+    statistic: float
+    p_value: float
+    corrected_p: float = math.nan
+    family_size: int = 1
+
+
+@dataclass(frozen=True)
+class PairEffect:
+    """How far two groups are apart, and what could have been seen.
+
+    Attributes:
+        between: (reference, other).
+        cliffs_delta: Probability that a unit of the reference has the higher value minus the
+            probability that it has the lower one, in -1..1; 0 is no difference.
+        interval: Bootstrap interval of it.
+        detectable_gap: Smallest difference of the means, in the unit of the metric, that a
+            two-sided Welch test of groups of these sizes and spreads at the 5% level shows with
+            80% probability; NaN if it cannot be said.
+    """
+
+    between: tuple[str, str]
+    cliffs_delta: float
+    interval: Interval
+    detectable_gap: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One metric of one label, compared over the groups of one attribute expression.
+
+    Attributes:
+        attribute: Attribute expression, such as ``sex+age``.
+        metric: Name of the metric.
+        label: Label or region, or ``average``.
+        overall: All cases of known group together.
+        groups: Statistics of each group, in the dictionary's order; every group is here.
+        left_out: Groups that enter no gap and no test, with the reason.
+        gaps: Fairness measures.
+        test: Mann-Whitney U or Kruskal-Wallis; None if fewer than two groups are large enough.
+        effects: One per group that is large enough, against the reference group.
+    """
+
+    attribute: str
+    metric: str
+    label: str
+    overall: GroupStatistics
+    groups: Mapping[str, GroupStatistics]
+    left_out: Mapping[str, str]
+    gaps: tuple[Gap, ...]
+    test: GroupTest | None
+    effects: tuple[PairEffect, ...] = ()
+
+    def gap(self, name: str) -> Gap | None:
+        """Return the first fairness measure of that name."""
+        return next((gap for gap in self.gaps if gap.name == name), None)

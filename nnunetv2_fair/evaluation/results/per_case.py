@@ -1,0 +1,111 @@
+"""The table of cases (``per_case.csv``): its columns and flags, and what statistics make of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from nnunetv2_fair.errors import EvaluationError
+from nnunetv2_fair.evaluation.results.values import MetricInfo
+from nnunetv2_fair.evaluation.spreadsheet import csv_text, with_formulas
+from nnunetv2_fair.files.atomic import write_text
+
+#: Pseudo-label of the mean over all labels of a case.
+AVERAGE = "average"
+
+#: Flags of a row of ``per_case.csv``, joined by ``;``.
+BOTH_EMPTY = "both_empty"
+EMPTY_PREDICTION = "empty_prediction"
+EMPTY_REFERENCE = "empty_reference"
+MISSING_PREDICTION = "missing_prediction"
+
+#: What an infinite distance (one mask empty) counts as in statistics.
+EmptyDistance = Literal["diagonal", "inf", "nan"]
+
+
+def no_cases(attributes: Sequence[str], metrics: Sequence[MetricInfo]) -> pd.DataFrame:
+    """Return the table of cases of a shareable result: its columns, and no row."""
+    columns = ("case", "patient", *attributes, "label", *(m.column for m in metrics), "flags")
+    return pd.DataFrame({column: pd.Series(dtype=object) for column in columns})
+
+
+def write_per_case(path: Path, frame: pd.DataFrame) -> None:
+    """Write the table of cases; it appears whole or not at all."""
+    write_text(path, csv_text(frame))
+
+
+def read_per_case(
+    path: Path, attributes: Sequence[str], metrics: Sequence[MetricInfo]
+) -> pd.DataFrame:
+    """Read the table as it was written; groups are text even if they look like numbers.
+
+    Raises:
+        EvaluationError: If it cannot be read, or holds text where numbers belong.
+    """
+    text = ("case", "patient", "label", "flags", *attributes)
+    try:
+        # all as text at first: pandas 2 would change the last digit of numbers
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values={})
+        frame = with_formulas(frame, text)
+        units = {metric.unit for metric in metrics if metric.unit}
+        for column in (*(metric.column for metric in metrics), *(f"diagonal_{u}" for u in units)):
+            if column in frame:
+                frame[column] = frame[column].replace("", np.nan).astype(float)
+        for column in ("reference_voxels", "prediction_voxels"):
+            if column in frame:
+                frame[column] = pd.to_numeric(frame[column].replace("", np.nan)).astype("Int64")
+    except (ValueError, TypeError) as error:
+        raise EvaluationError(f"{path} is damaged ({error}). Evaluate again.") from error
+    return frame
+
+
+def evaluated_rows(per_case: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of cases that have a prediction."""
+    missing = per_case["flags"].str.split(";").map(lambda flags: MISSING_PREDICTION in flags)
+    return per_case[~missing.astype(bool)]
+
+
+def metric_values(
+    rows: pd.DataFrame,
+    metric: MetricInfo,
+    label: str,
+    labels: Sequence[str],
+    empty_distance: EmptyDistance,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the values of one metric and label as statistics use them.
+
+    Args:
+        rows: Rows of ``per_case`` with a prediction; every label has the cases in one order.
+        metric: The metric.
+        label: Label, region or ``average``.
+        labels: All labels and regions.
+        empty_distance: What an infinite distance (one mask empty) counts as: the image diagonal,
+            infinity, or nothing.
+
+    Returns:
+        One value per case (NaN: undefined), and whether a distance of the case was replaced. The
+        average is taken over the labels that are defined, after replacing.
+    """
+    if label == AVERAGE:
+        parts = [
+            metric_values(rows, metric, name, labels, empty_distance)
+            for name in labels
+            if name != AVERAGE
+        ]
+        values = np.stack([part[0] for part in parts])
+        defined = ~np.isnan(values)
+        counts = defined.sum(axis=0)
+        with np.errstate(invalid="ignore"):
+            mean = np.where(defined, values, 0.0).sum(axis=0) / counts
+        return mean, np.asarray(np.stack([part[1] for part in parts]).any(axis=0))
+    chosen = rows[rows["label"] == label]
+    raw = chosen[metric.column].to_numpy(dtype=float)
+    infinite = np.isinf(raw)
+    if empty_distance == "inf" or not metric.unit:
+        return raw, np.zeros(len(raw), dtype=bool)
+    if empty_distance == "nan":
+        return np.where(infinite, np.nan, raw), np.zeros(len(raw), dtype=bool)
+    diagonal = chosen[f"diagonal_{metric.unit}"].to_numpy(dtype=float)
+    return np.where(infinite, diagonal, raw), infinite
