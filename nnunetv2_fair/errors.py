@@ -24,6 +24,10 @@ class InstallationError(FairError):
     """A command needs a package that is not installed."""
 
 
+class TableError(FairError):
+    """A file of delimited text or a spreadsheet cannot be read as a table."""
+
+
 class DemographicsError(FairError):
     """The demographics table, its dictionary or an attribute expression is wrong."""
 

@@ -202,8 +202,8 @@ def _plan(
     from nnunetv2_fair.evaluation.measuring.plan import plan_evaluation
     from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, metrics_named
     from nnunetv2_fair.evaluation.papers.presets import PRESETS, check_preset
-    from nnunetv2_fair.evaluation.tables import read_table_with_cuts
     from nnunetv2_fair.files.pool import prepare_workers
+    from nnunetv2_fair.subgroups.table import read_table_with_cuts
 
     prepare_workers(args.np)
     usual = PRESETS[args.preset].metrics if args.preset is not None else DEFAULT_METRICS
@@ -273,7 +273,7 @@ def _from_scores(
     from nnunetv2_fair.evaluation.papers.presets import check_preset
     from nnunetv2_fair.evaluation.scored import ScoredSettings, evaluate_scores, table_of_scores
     from nnunetv2_fair.evaluation.scores_from_files import read_nnunet_summary, read_scores_csv
-    from nnunetv2_fair.evaluation.tables import read_table_with_cuts
+    from nnunetv2_fair.subgroups.table import read_table_with_cuts
 
     found = (
         read_scores_csv(args.from_csv, columns)

@@ -8,8 +8,8 @@ from nnunetv2_fair.evaluation.measuring.plan import plan_evaluation
 from nnunetv2_fair.evaluation.papers.presets import PRESETS, check_preset, with_preset
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.run import EvaluationSettings, run_evaluation
-from nnunetv2_fair.evaluation.tables import read_table_with_cuts
 from nnunetv2_fair.files.pool import prepare_workers
+from nnunetv2_fair.subgroups.table import read_table_with_cuts
 
 
 def evaluate(

@@ -24,11 +24,10 @@ from nnunetv2_fair.evaluation.statistics.groupings import (
     make_vocabularies,
     unknown_exclusions,
 )
-from nnunetv2_fair.evaluation.tables import cut
 from nnunetv2_fair.files.fingerprints import file_hash, hash_of
 from nnunetv2_fair.files.versions import measuring_versions
 from nnunetv2_fair.subgroups.schema import INTERSECTION, PATIENT
-from nnunetv2_fair.subgroups.table import DemographicsTable, check_table, infer_schema
+from nnunetv2_fair.subgroups.table import DemographicsTable, check_table, cut, infer_schema
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from nnunetv2_fair.evaluation.results.per_case import (
     MISSING_PREDICTION,
 )
 from nnunetv2_fair.evaluation.results.values import MetricInfo
-from nnunetv2_fair.evaluation.spreadsheet import unprotected
 from nnunetv2_fair.files.fingerprints import file_hash
-from nnunetv2_fair.subgroups.table import read_delimited
+from nnunetv2_fair.files.tabular import unprotected
+from nnunetv2_fair.subgroups.table import lines_of, read_delimited
 
 #: Label of a table that has no column ``label``.
 ONLY_LABEL = "segmentation"
@@ -84,7 +84,6 @@ def read_scores_csv(
     chosen = _metric_columns(list(frame.columns), further or {}, path)
     if "label" not in frame:
         frame["label"] = ONLY_LABEL
-    # the index counts from 0, and the first row is line 2 of the file
     frame = frame[frame["label"] != AVERAGE]
     numbers = [*(info.column for info in chosen.values()), *_DIAGONALS]
     numbers += ["reference_voxels", "prediction_voxels"]
@@ -205,7 +204,7 @@ def _row_problems(frame: pd.DataFrame, numbers: Iterable[str]) -> list[str]:
     if not len(frame):
         problems.append("there are no rows below the header")
     seen: dict[tuple[str, str], int] = {}
-    for line, case, label in zip(frame.index + 2, frame["case"], frame["label"], strict=True):
+    for line, case, label in zip(lines_of(frame), frame["case"], frame["label"], strict=True):
         key = (case, label)
         if not case or not label:
             problems.append(f"line {line}: the {'case' if not case else 'label'} is empty")
@@ -216,7 +215,7 @@ def _row_problems(frame: pd.DataFrame, numbers: Iterable[str]) -> list[str]:
             )
         seen.setdefault(key, line)
     for column in numbers:
-        for line, case, cell in zip(frame.index + 2, frame["case"], frame[column], strict=True):
+        for line, case, cell in zip(lines_of(frame), frame["case"], frame[column], strict=True):
             if not _is_number(cell):
                 problems.append(
                     f"line {line}, case '{case}': {column} is '{cell}', expected a number (empty "

@@ -1,15 +1,16 @@
 """Reading, checking and writing the demographics table."""
 
-import csv
 import json
 import logging
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
-from nnunetv2_fair.errors import DemographicsError, shorten, shorten_lines
+from nnunetv2_fair.errors import DemographicsError, TableError, shorten, shorten_lines
+from nnunetv2_fair.files import tabular
 from nnunetv2_fair.files.atomic import filled_together
 from nnunetv2_fair.files.fingerprints import files_hash
 from nnunetv2_fair.paths import DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON
@@ -28,6 +29,8 @@ from nnunetv2_fair.subgroups.schema import (
 
 logger = logging.getLogger(__name__)
 
+#: Name of the index of a table as it was read: lines of the file.
+LINE = "line"
 #: More distinct numbers than this make an undescribed column numeric.
 _MOST_NUMERIC_LEVELS = 8
 
@@ -42,12 +45,19 @@ class DemographicsTable:
             ``sampling_weight`` a whole number from 1 on.
         schema: What the attributes mean.
         source: File the table was read from, for messages.
+        lines: Line of each row in that file; by default the first row is line 2.
     """
 
     # not in repr(), so that no log ever shows single persons
     frame: pd.DataFrame = field(repr=False)
     schema: Schema
     source: Path
+    lines: Sequence[int] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        """Count the lines where they are not given."""
+        if not self.lines:
+            object.__setattr__(self, "lines", range(2, len(self.frame) + 2))
 
     @property
     def cases(self) -> list[str]:
@@ -86,102 +96,43 @@ class DemographicsTable:
             old.name, "numeric", old.meaning, old.unit, (), bins, old.minimum, old.maximum
         )
         schema = Schema({**self.schema.attributes, attribute: new}, self.schema.default)
-        _check_values(self.frame, schema, self.source)
-        return DemographicsTable(self.frame, schema, self.source)
+        _check_values(self.frame, schema, self.source, self.lines)
+        return DemographicsTable(self.frame, schema, self.source, self.lines)
 
 
 def read_delimited(path: Path, sheet: str | None = None) -> pd.DataFrame:
     """Read a CSV, TSV or XLSX file as text; nothing is guessed about the values.
-
-    A byte order mark is accepted; the delimiter (comma, semicolon or tab) is the one that
-    splits the header line into most columns.
 
     Args:
         path: File to read.
         sheet: Sheet of an XLSX file; the first one by default.
 
     Returns:
-        Frame of stripped text, empty where a cell is empty. The index counts from 0; the
-        first data row is line 2 of the file.
+        Frame of stripped text, empty where a cell is empty. The index, called ``line``, holds the
+        line of the file that each row begins in.
 
     Raises:
         DemographicsError: If the file is missing, not UTF-8, empty, or has duplicate columns
             or rows of unequal length.
     """
-    if not path.is_file():
-        raise DemographicsError(f"{path} does not exist or is no file.")
-    is_excel = path.suffix.lower() in (".xlsx", ".xlsm")
-    rows = _xlsx_rows(path, sheet) if is_excel else _csv_rows(path)
-    if not rows:
-        raise DemographicsError(f"{path} is empty: expected a header line and one row per case.")
-    header = [name.strip() for name in rows[0]]
-    repeated = sorted({name for name in header if header.count(name) > 1})
-    if repeated:
-        raise DemographicsError(
-            f"{path}: the header has columns of the same name: {shorten(map(repr, repeated))}. "
-            "Rename or remove all but one."
-        )
-    body: list[list[str]] = []
-    for number, row in enumerate(rows[1:], start=2):
-        if not any(cell.strip() for cell in row):
-            continue
-        if len(row) != len(header):
-            raise DemographicsError(
-                f"{path}, line {number}: found {len(row)} cells, the header has {len(header)} "
-                f"({shorten(header, 12)}). Quote cells that contain the delimiter."
-            )
-        body.append([cell.strip() for cell in row])
-    return pd.DataFrame(body, columns=header, dtype=object)
-
-
-def _csv_rows(path: Path) -> list[list[str]]:
-    data = path.read_bytes()
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise DemographicsError(
-            f"{path}, line {line}: byte 0x{data[error.start]:02x} is not UTF-8; the file was "
-            "probably saved as Windows-1252. Save it as 'CSV UTF-8' in Excel, or run: "
-            f"iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8.csv"
-        ) from error
-    header = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=header.count)
-    if delimiter != "," and header.count(delimiter):
-        logger.info("%s: cells are separated by %r", path, delimiter)
-    try:
-        return list(csv.reader(text.splitlines(), delimiter=delimiter, strict=True))
-    except csv.Error as error:
-        raise DemographicsError(f"{path} is not readable as CSV: {error}.") from error
+        table = tabular.read_table(path, sheet)
+    except TableError as error:
+        raise DemographicsError(str(error)) from error
+    lines = pd.Index(table.lines, name=LINE)
+    return pd.DataFrame(table.rows, columns=table.header, index=lines, dtype=object)
 
 
-def _xlsx_rows(path: Path, sheet: str | None) -> list[list[str]]:
-    import openpyxl  # costs a quarter of a second that CSV users should not pay
+def lines_of(frame: pd.DataFrame) -> Sequence[int]:
+    """Return the line of each row of a table in its file.
 
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except Exception as error:  # openpyxl raises whatever zip, xml or it meets
-        raise DemographicsError(f"{path} is not readable as XLSX: {error}.") from error
-    try:
-        if sheet is not None and sheet not in book.sheetnames:
-            raise DemographicsError(
-                f"{path} has no sheet '{sheet}'. Sheets: {shorten(book.sheetnames)}."
-            )
-        chosen = book[sheet] if sheet is not None else book.worksheets[0]
-        rows = [
-            ["" if cell is None else _cell_text(cell) for cell in row]
-            for row in chosen.iter_rows(values_only=True)
-        ]
-    finally:
-        book.close()
-    width = max((i + 1 for row in rows for i, cell in enumerate(row) if cell.strip()), default=0)
-    return [(row + [""] * width)[:width] for row in rows]
-
-
-def _cell_text(cell: object) -> str:
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    return str(cell)
+    Args:
+        frame: As :func:`read_delimited` returned it; any other frame counts as written without
+            empty lines, so that its first row is line 2.
+    """
+    if frame.index.name == LINE:
+        return [int(line) for line in frame.index]
+    return range(2, len(frame) + 2)
 
 
 def read_table(path: Path, schema: Schema | None = None) -> DemographicsTable:
@@ -209,6 +160,7 @@ def read_table(path: Path, schema: Schema | None = None) -> DemographicsTable:
         frame[SYNTHETIC] = "0"
     if SAMPLING_WEIGHT not in frame.columns:
         frame[SAMPLING_WEIGHT] = "1"
+    lines = lines_of(frame)
     _check_rows(frame, path)
     frame = frame.set_index(CASE)
     if schema is None:
@@ -217,8 +169,49 @@ def read_table(path: Path, schema: Schema | None = None) -> DemographicsTable:
     _check_columns(frame, schema, path)
     # pandas 3 makes new columns of text a dtype of their own; one dtype for all
     frame = frame[[PATIENT, SYNTHETIC, SAMPLING_WEIGHT, *schema.attributes]].astype(object)
-    _check_values(frame, schema, path)
-    return DemographicsTable(frame, schema, path)
+    _check_values(frame, schema, path, lines)
+    return DemographicsTable(frame, schema, path, lines)
+
+
+def read_table_with_cuts(path: Path, cuts: Mapping[str, Sequence[float]]) -> DemographicsTable:
+    """Read a demographics table and cut numeric attributes into other groups.
+
+    Args:
+        path: The table; its dictionary is looked for beside it.
+        cuts: Attribute -> numbers to cut at: (50, 65) gives <50, 50-<65, >=65.
+
+    Raises:
+        DemographicsError: If the table is wrong, or an attribute is unknown or not numeric.
+    """
+    return cut(read_table(path), cuts, described=path.with_suffix(".json").is_file())
+
+
+def cut(
+    table: DemographicsTable, cuts: Mapping[str, Sequence[float]], *, described: bool
+) -> DemographicsTable:
+    """Cut numeric attributes of a table into other groups.
+
+    Args:
+        table: The table.
+        cuts: As in :func:`read_table_with_cuts`.
+        described: Whether the table has a dictionary, or its columns were guessed.
+
+    Raises:
+        DemographicsError: As :func:`read_table_with_cuts`.
+    """
+    for name, numbers in cuts.items():
+        bins = Bins.from_cuts(tuple(numbers))
+        attribute = table.schema[name]
+        if not described and any(map(_is_number, attribute.levels)):
+            # what nobody describes is taken for levels if it is few numbers, or one cell is none;
+            # whoever cuts it says that it is numeric, and checking again names the wrong cells
+            numeric = Attribute(name, "numeric", bins=bins)
+            schema = Schema({**table.schema.attributes, name: numeric}, table.schema.default)
+            _check_values(table.frame, schema, table.source, table.lines)
+            table = DemographicsTable(table.frame, schema, table.source, table.lines)
+        else:
+            table = table.with_bins(name, bins)
+    return table
 
 
 def read_dataset_table(folder: Path) -> DemographicsTable:
@@ -236,7 +229,7 @@ def _check_rows(frame: pd.DataFrame, path: Path) -> None:
     problems = []
     seen: dict[str, int] = {}
     reserved = (frame[column] for column in RESERVED_COLUMNS)
-    for line, (case, patient, synthetic, weight) in enumerate(zip(*reserved, strict=True), 2):
+    for line, case, patient, synthetic, weight in zip(lines_of(frame), *reserved, strict=True):
         if case == "":
             problems.append(f"line {line}: the case is empty")
         elif case in seen:
@@ -276,14 +269,14 @@ def _check_columns(frame: pd.DataFrame, schema: Schema, path: Path) -> None:
         logger.info("%s: columns without description are not used: %s", path, shorten(extra, 20))
 
 
-def _check_values(frame: pd.DataFrame, schema: Schema, path: Path) -> None:
+def _check_values(frame: pd.DataFrame, schema: Schema, path: Path, lines: Sequence[int]) -> None:
     problems = []
     for attribute in schema.attributes.values():
         verdicts = {
             value: attribute.problem_with(value) for value in frame[attribute.name].unique()
         }
         if any(verdicts.values()):
-            for line, (case, value) in enumerate(frame[attribute.name].items(), start=2):
+            for line, (case, value) in zip(lines, frame[attribute.name].items(), strict=True):
                 if verdicts[value]:
                     problems.append((line, f"line {line}, case '{case}': {verdicts[value]}"))
     if problems:
@@ -320,6 +313,13 @@ def _as_numbers(values: Iterable[str]) -> list[float] | None:
         return None
 
 
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
 def quartile_bins(numbers: Iterable[float]) -> Bins:
     """Return open-ended bins at the quartiles, rounded where that keeps them apart."""
     quartiles = pd.Series(list(numbers)).quantile([0.25, 0.5, 0.75])
@@ -344,7 +344,7 @@ def check_table(frame: pd.DataFrame, schema: Schema, source: Path) -> None:
     _check_rows(checked, source)
     indexed = checked.set_index(CASE)
     _check_columns(indexed, schema, source)
-    _check_values(indexed, schema, source)
+    _check_values(indexed, schema, source, lines_of(checked))
 
 
 def write_table(frame: pd.DataFrame, schema: Schema, folder: Path) -> Path:
@@ -424,11 +424,14 @@ __all__ = [
     "DemographicsTable",
     "check_against_cases",
     "check_table",
+    "cut",
     "infer_schema",
+    "lines_of",
     "quartile_bins",
     "read_dataset_table",
     "read_delimited",
     "read_table",
+    "read_table_with_cuts",
     "table_hash",
     "unknown_counts",
     "write_table",

@@ -137,8 +137,6 @@ PENDING: set[tuple[str, str]] = {
     ("dataset_conversion/writing/writer", "dataset_conversion/parallel"),
     ("evaluation/masks/label_maps", "evaluation/picture_files"),
     ("evaluation/models/comparison", "evaluation/run"),
-    ("evaluation/results/per_case", "evaluation/spreadsheet"),
-    ("evaluation/results/text_table", "evaluation/spreadsheet"),
     ("files/pool", "evaluation/measuring/one_case"),
 }
 

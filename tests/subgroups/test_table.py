@@ -11,6 +11,7 @@ from nnunetv2_fair.subgroups.table import (
     read_dataset_table,
     read_delimited,
     read_table,
+    read_table_with_cuts,
     table_hash,
     write_table,
 )
@@ -153,3 +154,16 @@ def test_missing_table_says_what_to_run(tmp_path):
     folder.mkdir()
     with pytest.raises(DemographicsError, match="nnUNetv2_fair_prepare -d 7"):
         read_dataset_table(folder)
+
+
+def test_messages_name_the_true_line_behind_empty_ones_and_long_cells(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('\ncase,note,age\n\na,"two\nlines",30\na,x,40\n')
+    with pytest.raises(DemographicsError, match=r"line 6: case 'a' already .* line 4"):
+        read_table(path)
+    path.write_text('\ncase,note,age\n\na,"two\nlines",30\nb,x,40\n\nc,x,?\n')
+    with pytest.raises(DemographicsError, match="line 8, case 'c': '\\?' is not a number"):
+        read_table_with_cuts(path, {"age": (35,)})
+    path.write_text('\ncase,note,age\n\na,"two\nlines",30\nb,x,40\n\nc,x,50\n')
+    with pytest.raises(DemographicsError, match="line 4, case 'a': '30' falls in no bin"):
+        read_table_with_cuts(path, {"age": (35,)}).with_bins("age", Bins((35, 80), ("old",)))

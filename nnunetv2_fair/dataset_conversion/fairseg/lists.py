@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from nnunetv2_fair.errors import ConversionError, DemographicsError, UsageError, shorten
 from nnunetv2_fair.subgroups.table import read_delimited
@@ -187,24 +187,23 @@ def read_summary(path: Path) -> Summary:
     column = next((name for name in _SPLIT_COLUMNS if name in frame.columns), None)
     parts: dict[int, Part] = {}
     race: dict[int, str] = {}
-    lines: dict[int, int] = {}
+    seen: dict[int, tuple[int, dict[Any, Any]]] = {}
     problems = []
-    rows = frame.to_dict("records")
-    for line, row in enumerate(rows, start=2):
+    for line, row in zip(frame.index, frame.to_dict("records"), strict=True):
         name = str(row["filename"]).replace("\\", "/").split("/")[-1]
         number = real_number(name if name.lower().endswith(".npz") else f"{name}.npz")
         if number is None:
             problems.append(f"{path.name}, line {line}: '{name}', expected data_<number>.npz")
             continue
-        if number in lines:
-            first = rows[lines[number] - 2]
+        if number in seen:
+            first_line, first = seen[number]
             same = all(first[key] == row[key] for key in first if key != "filename")
             problems.append(
-                f"{path.name}, line {line}: '{name}' already stands in line {lines[number]}"
+                f"{path.name}, line {line}: '{name}' already stands in line {first_line}"
                 f"{'' if same else ' with other values'}; keep one of the two rows"
             )
             continue
-        lines[number] = line
+        seen[number] = (line, row)
         if column is not None:
             part = _part(str(row[column]))
             if part is None:

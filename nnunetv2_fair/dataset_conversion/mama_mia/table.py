@@ -144,7 +144,7 @@ def _read_table(path: Path, clinical: Clinical) -> None:
         )
     first: dict[str, tuple[int, dict[str, str]]] = {}
     repeated = 0
-    for line, row in enumerate(frame.itertuples(index=False, name=None), start=2):
+    for line, *row in frame.itertuples(name=None):
         cells = dict(zip(columns, row, strict=True))
         patient = cells[_PATIENT].upper()
         if not patient:

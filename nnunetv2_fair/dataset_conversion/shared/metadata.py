@@ -306,9 +306,14 @@ class _Reader:
     roles: Mapping[str, str]
     problems: list[str] = field(default_factory=list)
 
+    def line(self, i: int) -> int:
+        """Return the line of the file that row ``i`` begins in."""
+        return int(self.frame.index[i])
+
     def where(self, i: int) -> str:
         role = "image" if self.settings.per == "image" else "patient"
-        return f"{self.path.name}, line {i + 2}, {role} '{self.frame[self.roles[role]].iloc[i]}'"
+        key = self.frame[self.roles[role]].iloc[i]
+        return f"{self.path.name}, line {self.line(i)}, {role} '{key}'"
 
     def values(self, name: str, column: str) -> list[str]:
         """Return the column with unknown cells emptied and contents mapped to levels."""
@@ -413,11 +418,12 @@ class _Reader:
         for i in range(len(self.frame)):
             cells = {role: str(self.frame[c].iloc[i]) for role, c in self.roles.items()}
             key = cells[key_role]
+            line = f"{self.path.name}, line {self.line(i)}"
             if key == "":
-                self.problems.append(f"{self.path.name}, line {i + 2}: the {key_role} is empty")
+                self.problems.append(f"{line}: the {key_role} is empty")
             elif key in seen:
                 self.problems.append(
-                    f"{self.path.name}, line {i + 2}: {key_role} '{key}' already stands in line "
+                    f"{line}: {key_role} '{key}' already stands in line "
                     f"{seen[key]}; keep one of the two rows"
                 )
             elif cells.get("patient") == "":
@@ -425,7 +431,7 @@ class _Reader:
                     f"{self.where(i)}: the patient is empty; every image needs one (a name of its "
                     "own will do if it is the patient's only image)"
                 )
-            seen.setdefault(key, i + 2)
+            seen.setdefault(key, self.line(i))
             synthetic = cells.get("synthetic", "0") or "0"
             if synthetic not in ("0", "1"):
                 self.problems.append(
@@ -434,7 +440,7 @@ class _Reader:
                 )
             rows.append(
                 Row(
-                    i + 2,
+                    self.line(i),
                     cells.get("image", ""),
                     cells.get("patient", ""),
                     self._part(i, cells),

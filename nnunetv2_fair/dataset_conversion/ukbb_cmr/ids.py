@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from nnunetv2_fair.errors import ConversionError, shorten
+from nnunetv2_fair.errors import ConversionError, TableError, shorten
 from nnunetv2_fair.files.atomic import write_text
+from nnunetv2_fair.files.tabular import Row, read_rows
 from nnunetv2_fair.paths import PREPROCESSED, RAW, RESULTS
 
 _HEADER = ("participant", "patient")
@@ -71,16 +72,16 @@ def read_map(path: Path) -> dict[str, str]:
         ConversionError: If the file is something else. It is then never replaced.
     """
     shown = without_identifiers(str(path))
-    try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except (OSError, ValueError, csv.Error) as error:
-        problem = type(error).__name__
+    try:
+        rows = list(read_rows(path, delimiter=","))
+    except (OSError, TableError) as error:
+        problem = type(error.__cause__ or error).__name__  # its words may hold participants
     else:
         problem = _map_problem(rows)
         if not problem:
-            return {row[0]: row[1] for row in rows[1:]}
+            return {cells[0]: cells[1] for _, cells in rows[1:]}
     # raised outside of the handler: the cause may show lines of the file
     raise ConversionError(
         f"{shown} exists and is no map of an earlier conversion ({problem}); it is left as it is. "
@@ -88,18 +89,18 @@ def read_map(path: Path) -> dict[str, str]:
     )
 
 
-def _map_problem(rows: list[list[str]]) -> str:
-    if not rows or tuple(rows[0]) != _HEADER:
+def _map_problem(rows: list[Row]) -> str:
+    if not rows or tuple(rows[0].cells) != _HEADER:
         return f"the first line is not {','.join(_HEADER)}"
     wrong = [
         line
-        for line, row in enumerate(rows[1:], start=2)
-        if len(row) != 2 or not row[0] or not _PATIENT.fullmatch(row[1])
+        for line, cells in rows[1:]
+        if len(cells) != 2 or not cells[0] or not _PATIENT.fullmatch(cells[1])
     ]
     if wrong:
         return f"line {shorten(wrong)}: expected an identifier and a number such as p00001"
     for column, what in enumerate(_HEADER):
-        if len({row[column] for row in rows[1:]}) < len(rows) - 1:
+        if len({cells[column] for _, cells in rows[1:]}) < len(rows) - 1:
             return f"a {what} occurs twice"
     return ""
 

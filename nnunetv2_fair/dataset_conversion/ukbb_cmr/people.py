@@ -3,7 +3,6 @@
 Messages name lines, never people.
 """
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -20,7 +19,8 @@ from nnunetv2_fair.dataset_conversion.ukbb_cmr.codes import (
     plain_number,
 )
 from nnunetv2_fair.dataset_conversion.ukbb_cmr.ids import without_identifiers
-from nnunetv2_fair.errors import ConversionError, shorten
+from nnunetv2_fair.errors import ConversionError, TableError, shorten
+from nnunetv2_fair.files.tabular import Row, read_rows
 from nnunetv2_fair.subgroups.schema import Attribute, Bins, Schema
 from nnunetv2_fair.subgroups.table import quartile_bins
 
@@ -95,15 +95,15 @@ def read_case_labels(path: Path, wanted: Iterable[str], settings: PeopleSettings
         ConversionError: If the file is unreadable or the meaning of a number is not given.
     """
     shown = without_identifiers(str(path))
-    rows = [row for row in _rows(path, shown) if any(cell.strip() for cell in row)]
-    wrong = [line for line, row in enumerate(rows, start=1) if len(row) != 2]
+    rows = _rows(path, shown)
+    wrong = [line for line, row in rows if len(row) != 2]
     if wrong or not rows:
         where = f"line {shorten(wrong)}" if wrong else "no lines"
         raise ConversionError(
             f"{shown}: {where}: expected two columns, the case and a number (--labels-csv)."
         )
-    header = 0 if re.fullmatch(r"-?\d+(\.0*)?", rows[0][1].strip()) else 1
-    numbers = Counter(plain_number(row[1]) for row in rows[header:])
+    header = 0 if re.fullmatch(r"-?\d+(\.0*)?", rows[0].cells[1].strip()) else 1
+    numbers = Counter(plain_number(row.cells[1]) for row in rows[header:])
     meaning = settings.values.get(ETHNICITY, {})
     unnamed = [n for n in numbers if n not in meaning and not is_empty(n, settings)]
     if unnamed:
@@ -116,7 +116,7 @@ def read_case_labels(path: Path, wanted: Iterable[str], settings: PeopleSettings
         )
     people = People((ETHNICITY,))
     keep = set(wanted)
-    for line, (case, number) in enumerate(rows[header:], start=header + 1):
+    for line, (case, number) in rows[header:]:
         match = _CASE.fullmatch(case.strip())
         participant = match["participant"] if match else case.strip()
         if participant in keep:
@@ -199,7 +199,7 @@ def read_list(path: Path, flag: str) -> set[str]:
         ConversionError: If it cannot be read or is empty.
     """
     shown = without_identifiers(str(path))
-    rows = [row for row in _rows(path, shown) if any(cell.strip() for cell in row)]
+    rows = [row.cells for row in _rows(path, shown)]
     header = [cell.strip().casefold() for cell in rows[0]] if rows else []
     column = next((header.index(name) for name in ID_COLUMNS if name in header), None)
     body = rows if column is None else rows[1:]
@@ -218,14 +218,15 @@ def is_empty(text: str, settings: PeopleSettings) -> bool:
     return text.casefold() in EMPTY_CELLS or text in settings.unknown
 
 
-def _rows(path: Path, shown: str) -> list[list[str]]:
+def _rows(path: Path, shown: str) -> list[Row]:
     try:
-        return list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+        return list(read_rows(path, delimiter=","))
     except OSError as error:
-        problem = str(error.strerror)
-    except (ValueError, csv.Error) as error:
-        problem = f"not readable as CSV in UTF-8 ({type(error).__name__})"
-    raise ConversionError(f"{shown}: {problem}.")
+        problem = f"{shown}: {error.strerror}."
+    except TableError as error:
+        problem = without_identifiers(str(error))
+    # raised outside of the handler: the cause may show lines of the file
+    raise ConversionError(problem)
 
 
 def add_row(people: People, participant: str, line: int, values: dict[str, str], name: str) -> None:

@@ -7,7 +7,6 @@ Source: column spellings of the showcase's converters (``21000-0.0``, ``f.21000.
 (``ethnic_background_f21000_0_0``) and the Research Analysis Platform (``p21000_i0``).
 """
 
-import csv
 import math
 import re
 from collections import Counter
@@ -33,8 +32,8 @@ from nnunetv2_fair.dataset_conversion.ukbb_cmr.people import (
     add_row,
     is_empty,
 )
-from nnunetv2_fair.errors import ConversionError, DemographicsError, shorten
-from nnunetv2_fair.subgroups.table import read_delimited
+from nnunetv2_fair.errors import ConversionError, TableError, shorten
+from nnunetv2_fair.files.tabular import read_rows
 
 PARTICIPANT = "participant"
 
@@ -52,10 +51,7 @@ def read_people(path: Path, wanted: Iterable[str], settings: PeopleSettings) -> 
             they are in ``problems``.
     """
     reader = _Reader(path, set(wanted), settings)
-    if path.suffix.lower() in (".xlsx", ".xlsm"):
-        reader.read_sheet()
-    else:
-        reader.read_text()
+    reader.read()
     return reader.people
 
 
@@ -71,35 +67,17 @@ class _Reader:
         self.columns: dict[str, list[tuple[str, int | None, bool]]] = {}
         self.differing = 0
 
-    def read_sheet(self) -> None:
-        """Read an XLSX file."""
+    def read(self) -> None:
+        """Read the file row by row."""
         try:
-            frame = read_delimited(self.path, self.settings.sheet)
-        except DemographicsError as error:
-            problem = without_identifiers(str(error))
-        else:
-            rows = [[str(cell) for cell in row] for row in frame.itertuples(index=False)]
-            self._read(enumerate([list(frame.columns), *rows], start=1))
+            self._read(read_rows(self.path, self.settings.sheet))
             return
-        raise ConversionError(problem)
-
-    def read_text(self) -> None:
-        """Read a text table row by row."""
-        try:
-            with self.path.open(encoding="utf-8-sig", newline="") as stream:
-                first = stream.readline()
-                delimiter = max(",;\t", key=first.count)
-                stream.seek(0)
-                rows = csv.reader(stream, delimiter=delimiter, strict=True)
-                self._read((rows.line_num, row) for row in rows)
-                return
         except OSError as error:
-            problem = str(error.strerror)
-        except UnicodeDecodeError:
-            problem = "is not UTF-8 text; save it as 'CSV UTF-8'"
-        except csv.Error as error:
-            problem = f"is not readable as CSV ({error})"
-        raise ConversionError(f"{self.shown} (--table) {problem}.")
+            problem = f"{self.shown} (--table): {error.strerror}."
+        except TableError as error:
+            problem = without_identifiers(str(error))
+        # raised outside of the handler: the cause may show lines of the file
+        raise ConversionError(problem)
 
     def _read(self, rows: Iterable[tuple[int, list[str]]]) -> None:
         """Find the header in the first two rows, then take what is wanted of all others."""

@@ -7,10 +7,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from nnunetv2_fair.errors import EvaluationError
+from nnunetv2_fair.errors import EvaluationError, TableError
+from nnunetv2_fair.evaluation.results.safe_csv import csv_text, with_formulas
 from nnunetv2_fair.evaluation.results.values import MetricInfo
-from nnunetv2_fair.evaluation.spreadsheet import csv_text, with_formulas
 from nnunetv2_fair.files.atomic import write_text
+from nnunetv2_fair.files.tabular import read_table
 
 #: Pseudo-label of the mean over all labels of a case.
 AVERAGE = "average"
@@ -46,9 +47,9 @@ def read_per_case(
     """
     text = ("case", "patient", "label", "flags", *attributes)
     try:
-        # all as text at first: pandas 2 would change the last digit of numbers
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values={})
-        frame = with_formulas(frame, text)
+        # all as text at first, which is what groups stay
+        table = read_table(path, delimiter=",", strip=False)
+        frame = with_formulas(pd.DataFrame(table.rows, columns=table.header, dtype=object), text)
         units = {metric.unit for metric in metrics if metric.unit}
         for column in (*(metric.column for metric in metrics), *(f"diagonal_{u}" for u in units)):
             if column in frame:
@@ -56,7 +57,7 @@ def read_per_case(
         for column in ("reference_voxels", "prediction_voxels"):
             if column in frame:
                 frame[column] = pd.to_numeric(frame[column].replace("", np.nan)).astype("Int64")
-    except (ValueError, TypeError) as error:
+    except (TableError, ValueError, TypeError) as error:
         raise EvaluationError(f"{path} is damaged ({error}). Evaluate again.") from error
     return frame
 

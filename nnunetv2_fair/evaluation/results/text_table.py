@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tabulate import tabulate
 
-from nnunetv2_fair.evaluation.spreadsheet import protected
+from nnunetv2_fair.files.tabular import protected
 
 #: Signs of the papers' headings that LaTeX has no letters for.
 _SIGNS = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "Δ": r"$\Delta$"}

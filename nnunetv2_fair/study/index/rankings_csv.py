@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnunetv2_fair.evaluation.spreadsheet import csv_text
+from nnunetv2_fair.evaluation.results.safe_csv import csv_text
 from nnunetv2_fair.files.atomic import write_text
 from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.study.index.results import OnTestSet, scores_of

@@ -73,7 +73,7 @@ def check_paper_table(found: Findings, on: StudyDataset) -> None:
     if "preset" not in options:
         return
     from nnunetv2_fair.evaluation.papers.presets import PRESETS, check_preset
-    from nnunetv2_fair.evaluation.tables import read_table_with_cuts
+    from nnunetv2_fair.subgroups.table import read_table_with_cuts
 
     line = found.settings.line("evaluation", "preset")
     metrics = tuple(options.get("metrics") or PRESETS[options["preset"]].metrics)

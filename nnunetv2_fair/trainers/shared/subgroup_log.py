@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nnunetv2_fair.files.atomic import write_text
+from nnunetv2_fair.files.tabular import read_table
 from nnunetv2_fair.losses.monitor import EpochSummary
 
 
@@ -60,7 +61,7 @@ class SubgroupLog:
         """Drop rows of this and later epochs, which a continued training repeats."""
         if not self._table.is_file():
             return
-        kept = pd.read_csv(self._table)
+        kept = self._read()
         self._write(kept[kept["epoch"] < epoch])
 
     def add(self, epoch: int, summary: EpochSummary) -> list[str]:
@@ -85,7 +86,7 @@ class SubgroupLog:
                 }
             )
         new = pd.DataFrame(rows)
-        old = [pd.read_csv(self._table)] if self._table.is_file() else []
+        old = [self._read()] if self._table.is_file() else []
         history = pd.concat([*old, new], ignore_index=True) if old and len(old[0]) else new
         self._write(history)
         self._draw(history)
@@ -94,6 +95,13 @@ class SubgroupLog:
             + ", ".join(f"{row['group']} {_number(row[key])}" for row in rows)
             for key, title in (("train_loss", "train_loss"), ("pseudo_dice", "Pseudo dice"))
         ]
+
+    def _read(self) -> pd.DataFrame:
+        table = read_table(self._table, delimiter=",", strip=False)
+        history = pd.DataFrame(table.rows, columns=table.header, dtype=object)
+        for column in history.columns.drop("group"):
+            history[column] = pd.to_numeric(history[column].replace("", math.nan))
+        return history
 
     def _write(self, history: pd.DataFrame) -> None:
         text = history.to_csv(index=False, float_format="%.6g", lineterminator="\n")

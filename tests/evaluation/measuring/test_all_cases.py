@@ -10,7 +10,7 @@ from nnunetv2_fair.evaluation.measuring.all_cases import Part, case_task, measur
 from nnunetv2_fair.evaluation.measuring.kept_cases import CaseStore, number_of_shards, shard_of
 from nnunetv2_fair.evaluation.measuring.one_case import CaseTask, measure_case
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan, plan_evaluation
-from nnunetv2_fair.evaluation.tables import read_table_with_cuts
+from nnunetv2_fair.subgroups.table import read_table_with_cuts
 from tests.evaluation.factories import Dataset, make_dataset, write_mask
 
 METRICS = ("dice", "hd")

@@ -1,31 +1,11 @@
-"""Tables that spreadsheets open safely: no cell of text is taken for a formula.
-
-Spreadsheets compute a cell that starts with ``=``, ``+``, ``-`` or ``@`` even if it is quoted, so a
-file named ``=HYPERLINK(...)`` would act when its table is opened. An apostrophe in front makes
-such a cell plain text; reading takes it away again, so that names stay what they are.
-
-Source: OWASP, CSV injection.
-"""
+"""Frames as CSV that spreadsheets open safely: no cell of text is taken for a formula."""
 
 import csv
-import re
 from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-# apostrophes in front of what would be a formula are doubled too: otherwise reading would take
-# away one that belongs to the name
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-
-
-def protected(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula."""
-    return f"'{text}" if _FORMULA.match(text) else text
-
-
-def unprotected(text: str) -> str:
-    """Return the text that :func:`protected` was given."""
-    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+from nnunetv2_fair.files.tabular import protected, unprotected
 
 
 def csv_text(frame: pd.DataFrame) -> str:

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from nnunetv2_fair.errors import DemographicsError
-from nnunetv2_fair.evaluation.tables import read_table_with_cuts
 from nnunetv2_fair.subgroups.groups import group_cases
+from nnunetv2_fair.subgroups.table import read_table_with_cuts
 
 CUTS = {"age": (50, 65)}
 
