@@ -6,7 +6,7 @@ import pytest
 from nnunetv2_fair.cli import study
 from nnunetv2_fair.study.record import Record
 from nnunetv2_fair.study.step import read_plan
-from nnunetv2_fair.study.study_file.settings import read_settings
+from nnunetv2_fair.study.study_file.reading import read_settings
 from tests.nnunet_dataset import write_raw
 from tests.study.conftest import STUDY, ask_here
 

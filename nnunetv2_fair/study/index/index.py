@@ -1,6 +1,6 @@
 """The last step of a study: one page and three tables about everything it has made.
 
-Run as ``python -m nnunetv2_fair.study.index.index FOLDER``, at any time: the page of a
+Run as ``python -m nnunetv2_fair.study.index FOLDER``, at any time: the page of a
 half-finished study says what is missing. It reads no table of cases, so nothing about individual
 patients gets in.
 """
@@ -23,8 +23,7 @@ from nnunetv2_fair.study.index.results import read_results
 
 INDEX_HTML = "index.html"
 
-# as a program the module's name is __main__, which is below nobody
-logger = logging.getLogger("nnunetv2_fair.study.index.index")
+logger = logging.getLogger(__name__)
 
 
 def write_index(folder: Path) -> Path:
@@ -60,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 on success, 1 on bad data, 2 on bad usage.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m nnunetv2_fair.study.index.index",
+        prog="python -m nnunetv2_fair.study.index",
         description="Write index.html, provenance.json, costs.csv and rankings.csv of a study.",
         allow_abbrev=False,
     )
@@ -81,7 +80,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -51,7 +51,7 @@ def check(settings: Settings, shell: Mapping[str, str]) -> Findings:
         for dataset in [_dataset(found, entry)]
         if dataset is not None
     ]
-    found.twice([(d.name, e.line, "dataset") for e, d in on_disk])
+    found.twice([(d.name, e.line("id"), "dataset") for e, d in on_disk])
     named = [_named(found, entry, dataset) for entry, dataset in on_disk]
     known = {name for _, dataset in on_disk for name in dataset.schema.attributes}
     names = list(dict.fromkeys(n.name for listed in named for n in listed))
@@ -74,32 +74,40 @@ def check(settings: Settings, shell: Mapping[str, str]) -> Findings:
 
 
 def _dataset(found: Findings, entry: DatasetEntry) -> Dataset | None:
-    with found.blamed(entry.line):
-        return find_dataset(entry.dataset, found.environment)
+    with found.blamed(entry.line("id")):
+        return find_dataset(entry.id, found.environment)
     return None
 
 
 def _named(found: Findings, entry: DatasetEntry, dataset: Dataset) -> list[Named]:
     """Return the trainers of a dataset without wildcards, those named twice once."""
     attributes = []
-    for expression in dict.fromkeys(entry.attributes or found.settings.attributes):
+    expressions, attributes_line = _own_attributes(found, entry)
+    for expression in dict.fromkeys(expressions):
         # blamed here once, rather than in every trainer that has a wildcard
-        with found.blamed(entry.attributes_line):
+        with found.blamed(attributes_line):
             parsed(dataset.name, dataset.schema, expression)
             attributes.append(expression)
     listed = []
-    for trainer in found.settings.trainers:
-        if attributes or not (entry.attributes or found.settings.attributes):
-            with found.blamed(trainer.line):
-                listed += [Named(name, trainer.line) for name in expand(trainer.text, attributes)]
+    for number, text in enumerate(found.settings.trainers):
+        if attributes or not expressions:
+            line = found.settings.line("trainers", number)
+            with found.blamed(line):
+                listed += [Named(name, line) for name in expand(text, attributes)]
     found.twice([(named.name, named.line, "trainer") for named in listed])
     return list({named.name: named for named in reversed(listed)}.values())[::-1]
 
 
+def _own_attributes(found: Findings, entry: DatasetEntry) -> tuple[tuple[str, ...], int]:
+    """Return the attributes that hold for a dataset, and their line."""
+    owner = entry if entry.attributes else found.settings
+    return owner.attributes, owner.line("attributes")
+
+
 def _tests(found: Findings, entry: DatasetEntry, dataset: Dataset) -> Iterator[TestSet]:
-    found.twice([(test.name, test.line, "test set") for test in entry.tests])
+    found.twice([(test.name, test.line(), "test set") for test in entry.tests])
     for test in entry.tests:
-        with found.blamed(test.line):
+        with found.blamed(test.line()):
             yield find_test(test, dataset, found.environment)
 
 
@@ -108,21 +116,20 @@ def _attributes(
 ) -> tuple[str, ...]:
     """Return the attributes to evaluate by, after looking for them in all tables."""
     settings = found.settings
-    expressions = settings.evaluated or entry.attributes or settings.attributes
-    line = (
-        settings.line("evaluation", "attributes") if settings.evaluated else entry.attributes_line
-    )
+    expressions, line = settings.evaluation.attributes, settings.line("evaluation", "attributes")
+    if not expressions:
+        expressions, line = _own_attributes(found, entry)
     if not expressions:
         if not dataset.schema.default:
             found.add(
-                entry.line,
+                entry.line("id"),
                 f"no attribute to evaluate {dataset.name} by: it has no default. Add a key "
                 f"attributes, with some of {shorten(dataset.schema.attributes, 12)}",
             )
             return ()
-        expressions, line = (dataset.schema.default,), entry.line
+        expressions, line = (dataset.schema.default,), entry.line("id")
     found.twice([(expression, line, "attribute") for expression in expressions])
-    cut = settings.evaluation.get("bins", {})
+    cut = settings.evaluation.bins
     schemas = {dataset.name: dataset.schema}
     schemas |= {
         f"test set '{test.name}'": test.schema
@@ -136,9 +143,9 @@ def _attributes(
                     if not attribute.groups and attribute.name not in cut:
                         attribute.group_of("0")  # says what to add to the dictionary
     if entry.stratify:
-        with found.blamed(entry.stratify_line):
+        with found.blamed(entry.line("stratify")):
             parsed(dataset.name, dataset.schema, entry.stratify)
-    return tuple(expressions)
+    return expressions
 
 
 def check_folder(settings: Settings, folder: Path) -> list[Problem]:

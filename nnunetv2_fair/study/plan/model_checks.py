@@ -74,7 +74,7 @@ def _check_unknown(found: Findings, on: StudyDataset, model: Model) -> None:
     from nnunetv2_fair.subgroups.groups import group_cases
     from nnunetv2_fair.subgroups.table import read_table
 
-    chosen = found.settings.prediction.get("unknown_model", {}).get(model.attribute)
+    chosen = found.settings.prediction.unknown_model.get(model.attribute or "")
     for test in on.tests:
         table = read_table(test.table, test.schema or on.dataset.schema)
         grouping = group_cases(table, model.attribute)

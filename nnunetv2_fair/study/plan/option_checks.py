@@ -18,14 +18,15 @@ from nnunetv2_fair.study.plan.study_dataset import (
 def check_configurations(found: Findings, on: StudyDataset) -> None:
     """Refuse plans that nobody can make, and configurations that plans do not have."""
     entry = on.entry
+    line = entry.line("id")
     for what, names in (("configuration", entry.configurations), ("plans", entry.plans)):
-        found.twice([(name, entry.line, what) for name in names])
+        found.twice([(name, line, what) for name in names])
     for identifier in entry.plans:
-        with found.blamed(entry.line):
+        with found.blamed(line):
             plans = on.dataset.plans(identifier)
             if plans is None and identifier not in PLANNERS:
                 found.add(
-                    entry.line,
+                    line,
                     f"{on.dataset.name} has no plans '{identifier}', and no planner of nnU-Net "
                     f"makes them. Known: {shorten(PLANNERS, 12)}. Plan with a planner of your own "
                     "first, or choose one of these",
@@ -37,7 +38,7 @@ def check_configurations(found: Findings, on: StudyDataset) -> None:
                 where = "nnU-Net plans" if plans is None else f"plans '{identifier}' have"
                 listed = shorten(sorted(planned), 12)
                 found.add(
-                    entry.line,
+                    line,
                     f"{on.dataset.name} has no configuration {shorten(unknown)}; {where} {listed}",
                 )
     if CASCADE in entry.configurations:
@@ -45,7 +46,7 @@ def check_configurations(found: Findings, on: StudyDataset) -> None:
         complete = set(entry.folds) == {str(fold) for fold in range(n_folds)}
         if CASCADE_NEEDS not in entry.configurations or not complete:
             found.add(
-                entry.line,
+                line,
                 f"{CASCADE} trains on what {CASCADE_NEEDS} models of all {n_folds} folds predict: "
                 f"add {CASCADE_NEEDS} to the configurations, and list all folds",
             )
@@ -54,14 +55,15 @@ def check_configurations(found: Findings, on: StudyDataset) -> None:
 def check_folds(found: Findings, on: StudyDataset) -> None:
     """NnU-Net draws cases of its own for a fold that the splits do not have."""
     entry = on.entry
-    found.twice([(fold, entry.folds_line, "fold") for fold in entry.folds])
+    line = entry.line("folds")
+    found.twice([(fold, line, "fold") for fold in entry.folds])
     if "all" in entry.folds and len(entry.folds) > 1:
-        found.add(entry.folds_line, "'all' trains on all cases and goes with no other fold")
+        found.add(line, "'all' trains on all cases and goes with no other fold")
     n_folds = on.dataset.n_folds or entry.number_of_folds
     beyond = [fold for fold in entry.folds if fold.isdigit() and int(fold) >= n_folds]
     if beyond:
         found.add(
-            entry.folds_line,
+            line,
             f"{on.dataset.name} has the folds 0 to {n_folds - 1}, not {shorten(beyond)}; list "
             "folds that it has, or set number_of_folds before the folds are made",
         )
@@ -70,17 +72,17 @@ def check_folds(found: Findings, on: StudyDataset) -> None:
 def check_paper_table(found: Findings, on: StudyDataset) -> None:
     """Refuse a paper's table that could not be filled in."""
     options = found.settings.evaluation
-    if "preset" not in options:
+    if options.preset is None:
         return
     from nnunetv2_fair.evaluation.papers.presets import PRESETS, check_preset
     from nnunetv2_fair.subgroups.table import read_table_with_cuts
 
     line = found.settings.line("evaluation", "preset")
-    metrics = tuple(options.get("metrics") or PRESETS[options["preset"]].metrics)
+    metrics = options.metrics or PRESETS[options.preset].metrics
     for test in on.tests:
         with found.blamed(line):
-            table = read_table_with_cuts(test.table, options.get("bins", {}))
-            check_preset(options["preset"], metrics, table)
+            table = read_table_with_cuts(test.table, options.bins)
+            check_preset(options.preset, metrics, table)
 
 
 def check_options(found: Findings, known: set[str]) -> None:
@@ -91,8 +93,9 @@ def check_options(found: Findings, known: set[str]) -> None:
         known: Attributes of all datasets.
     """
     settings = found.settings
-    for key in ("bins", "reference"):
-        for name in settings.evaluation.get(key, {}):
+    options = settings.evaluation
+    for key, named in (("bins", list(options.bins)), ("reference", list(options.reference))):
+        for name in named:
             if known and name not in known:
                 found.add(
                     settings.line("evaluation", key, name),
@@ -100,7 +103,7 @@ def check_options(found: Findings, known: set[str]) -> None:
                     f"{shorten(sorted(known), 12)}",
                 )
     trainings = {t for on in found.datasets for model in on.models for t in model.trainings}
-    for pattern in settings.trainer_resources:
+    for pattern in settings.resources.trainers:
         if trainings and not any(fnmatchcase(name, pattern) for name in trainings):
             found.add(
                 settings.line("resources", "trainers", pattern),

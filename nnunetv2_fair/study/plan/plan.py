@@ -13,7 +13,8 @@ from nnunetv2_fair.study.plan.steps.test_steps import add_tests
 from nnunetv2_fair.study.plan.steps.training_steps import add_trainings
 from nnunetv2_fair.study.step import Plan
 from nnunetv2_fair.study.study_file.problems import refuse
-from nnunetv2_fair.study.study_file.settings import Settings, read_settings
+from nnunetv2_fair.study.study_file.reading import read_settings
+from nnunetv2_fair.study.study_file.settings import Settings
 
 _SHOWN = ("evaluate", "merge", "compare")
 INDEX_OUTPUTS = ("index.html", "provenance.json", "costs.csv", "rankings.csv")

@@ -1,25 +1,71 @@
-"""What a study's file says, with the line of whatever may turn out to be wrong."""
+"""The settings of a study: all that its file can say, typed.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+Everything that is not written has its default; options of commands that are not written are None,
+or empty, and left to the command. ``reading`` reads a file into :class:`Settings`.
+"""
+
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from nnunetv2_fair.study.study_file.problems import Problem
-from nnunetv2_fair.study.study_file.schema_check import check_schema
-from nnunetv2_fair.study.study_file.values import absolute
-from nnunetv2_fair.study.study_file.yaml_lines import Document, read_yaml
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+
+from nnunetv2_fair.study.step import Kind
+from nnunetv2_fair.study.study_file.form import (
+    AnyList,
+    Cuts,
+    DatasetId,
+    Expression,
+    Expressions,
+    FilePath,
+    Fold,
+    Given,
+    Group,
+    Listed,
+    Memory,
+    MetricName,
+    Name,
+    PresetName,
+    Runtime,
+    Text,
+    Variable,
+)
+from nnunetv2_fair.study.study_file.values import megabytes, minutes
+from nnunetv2_fair.study.study_file.yaml_lines import Document, Place
 
 INTERNAL = "internal"
+_A_TEST = (
+    "internal (imagesTs and labelsTs of the dataset), or a mapping with name and either dataset, "
+    "or images, labels and demographics"
+)
 
 
-@dataclass(frozen=True)
-class TestEntry:
+class _Part(BaseModel):
+    """A mapping of the file: no key but its own, and no value that merely could be converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _Placed(_Part):
+    """A mapping that knows the lines of its entries."""
+
+    _document: Document | None = PrivateAttr(default=None)
+    _place: Place = PrivateAttr(default=())
+
+    def put(self, document: Document, place: Place = ()) -> None:
+        """Tell it where in a file it is."""
+        self._document = document
+        self._place = place
+
+    def line(self, *place: str | int) -> int:
+        """Return the line of one of its entries, or of the nearest one around it."""
+        return 0 if self._document is None else self._document.line(*self._place, *place)
+
+
+class TestEntry(_Placed):
     """A test set as the file names it.
 
     Attributes:
         name: Short name, part of folders' names.
-        line: Its line.
         dataset: Id or name of another dataset; empty for the dataset's own or for folders.
         part: ``test`` or ``training`` cases of that dataset.
         images: Folder of images; None unless folders are given.
@@ -27,22 +73,33 @@ class TestEntry:
         demographics: Table of the cases.
     """
 
-    name: str
-    line: int
-    dataset: str = ""
-    part: str = "test"
-    images: Path | None = None
-    labels: Path | None = None
-    demographics: Path | None = None
+    name: Name = Field(description="a short name of letters, digits, _, . and -, for folders")
+    dataset: DatasetId = Field(
+        default="", description="the id or name of another dataset in nnUNet_raw"
+    )
+    part: Literal["test", "training"] = Field(
+        default="test",
+        description="test (imagesTs, labelsTs) or training (imagesTr, labelsTr) of that dataset",
+    )
+    images: Given[FilePath] = None
+    labels: Given[FilePath] = None
+    demographics: Given[FilePath] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _internal(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            if value != INTERNAL:
+                raise ValueError
+            return {"name": INTERNAL}
+        return value
 
 
-@dataclass(frozen=True)
-class DatasetEntry:
+class DatasetEntry(_Placed):
     """A dataset as the file names it.
 
     Attributes:
-        dataset: Id or name.
-        line: Its line.
+        id: Id or name.
         configurations: Such as ``2d``.
         plans: Plans identifiers.
         folds: Such as ``0``, or ``all``.
@@ -50,39 +107,176 @@ class DatasetEntry:
         stratify: Attribute expression to stratify folds by; empty for prepare's choice.
         attributes: In place of the study's; empty if it has none of its own.
         tests: Test sets.
-        attributes_line: Line of the attributes that hold for it.
-        folds_line: Line of its folds.
-        stratify_line: Line of ``stratify``.
     """
 
-    dataset: str
-    line: int
-    configurations: tuple[str, ...]
-    plans: tuple[str, ...]
-    folds: tuple[str, ...]
-    number_of_folds: int
-    stratify: str
-    attributes: tuple[str, ...]
-    tests: tuple[TestEntry, ...]
-    attributes_line: int
-    folds_line: int
-    stratify_line: int
+    id: DatasetId = Field(description="an id such as 42, or a name such as Dataset042_Lungs")
+    configurations: Listed[
+        Annotated[Name, Field(description="a configuration such as 2d or 3d_fullres")]
+    ] = Field(description="a list of configurations, such as [2d, 3d_fullres]")
+    plans: Listed[
+        Annotated[
+            Name,
+            Field(description="a plans identifier such as nnUNetPlans or nnUNetResEncUNetLPlans"),
+        ]
+    ] = Field(
+        default=("nnUNetPlans",), description="a list of plans identifiers, such as [nnUNetPlans]"
+    )
+    folds: Listed[Fold] = Field(
+        default=("0", "1", "2", "3", "4"),
+        description="a list of folds, such as [0, 1, 2, 3, 4] or [all]",
+    )
+    number_of_folds: int = Field(
+        default=5,
+        ge=2,
+        le=20,
+        description="how many folds nnUNetv2_fair_prepare splits the training cases into, 2 to 20",
+    )
+    stratify: Expression = ""
+    attributes: Expressions = ()
+    tests: Listed[Annotated[TestEntry, Field(description=_A_TEST)]] = Field(
+        default_factory=lambda: (TestEntry(name=INTERNAL),),
+        description="a list of test sets, such as [internal]",
+    )
+
+    def put(self, document: Document, place: Place = ()) -> None:
+        """Tell it, and its test sets, where in a file they are."""
+        super().put(document, place)
+        for number, test in enumerate(self.tests):
+            test.put(document, (*place, "tests", number))
 
 
-@dataclass(frozen=True)
-class TrainerEntry:
-    """A trainer, or several by wildcards, as the file names them."""
+class PredictionOptions(_Part):
+    """Options of predictions.
 
-    text: str
-    line: int
+    Attributes:
+        mirroring: Whether mirrored images are predicted, too.
+        step_size: Of the sliding window, as a share of the patch; None for nnU-Net's.
+        unknown_model: Attribute -> group whose model predicts cases of unknown group.
+    """
+
+    mirroring: bool = Field(default=True, description="true (nnU-Net's way) or false (faster)")
+    step_size: Given[float] = Field(
+        default=None, gt=0, le=1, description="step of the sliding window, above 0 and at most 1"
+    )
+    unknown_model: dict[str, Group] = Field(
+        default_factory=dict,
+        description="attributes of nnUNetTrainerInD with the group whose model predicts cases of "
+        "unknown group, such as {sex: male}",
+    )
 
 
-@dataclass(frozen=True)
-class Settings:
+class EvaluationOptions(_Part):
+    """Options of evaluations: those of the same name of ``nnUNetv2_fair_evaluate``.
+
+    Attributes:
+        attributes: Attribute expressions to evaluate by; empty for the datasets' attributes.
+        shards: Jobs per evaluation.
+    """
+
+    attributes: Expressions = ()
+    preset: Given[PresetName] = None
+    metrics: Listed[MetricName] = Field(
+        default=(), description="a list of metrics, such as [dice, hd95]"
+    )
+    tolerance: Given[float] = Field(
+        default=None, ge=0, description="distance that nsd accepts, 0 or more"
+    )
+    min_patients: Given[int] = Field(
+        default=None, ge=1, description="a number of patients, 1 or more"
+    )
+    empty_distance: Given[Literal["diagonal", "inf", "nan"]] = Field(
+        default=None, description="one of diagonal, inf, nan"
+    )
+    unit: Given[Literal["patient", "case"]] = Field(default=None, description="patient or case")
+    bootstrap: Given[int] = Field(
+        default=None, ge=0, description="a number of resamples, 0 or more"
+    )
+    confidence: Given[float] = Field(
+        default=None, gt=0, lt=1, description="a share between 0 and 1, such as 0.95"
+    )
+    bins: dict[str, Cuts] = Field(
+        default_factory=dict,
+        description="attributes with the numbers to cut them at, such as {age: [50, 65]}",
+    )
+    reference: dict[str, Group] = Field(
+        default_factory=dict,
+        description="attributes with the group that gaps are measured from, such as {sex: male}",
+    )
+    discover: Given[Literal["holm", "fdr"]] = Field(default=None, description="holm or fdr")
+    min_support: Given[float] = Field(
+        default=None, gt=0, le=1, description="a share of the patients, above 0 and at most 1"
+    )
+    tables: Listed[
+        Annotated[Literal["csv", "md", "tex"], Field(description="one of csv, md, tex")]
+    ] = Field(default=(), description="a list of csv, md and tex")
+    allow_missing: bool = Field(default=False, description="true or false")
+    shards: int = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        description="how many jobs each evaluation is split into, 1 to 1000",
+    )
+
+
+class JobRequest(_Part):
+    """What a kind of job asks for; None: as usual."""
+
+    cpus: Given[int] = Field(default=None, ge=1, description="a number of cores, 1 or more")
+    gpus: Given[int] = Field(default=None, ge=0, description="a number of GPUs, 0 or more")
+    memory: Given[Memory] = None
+    runtime: Given[Runtime] = None
+    partition: Given[Text] = Field(default=None, description="the name of a Slurm partition")
+    account: Given[Text] = Field(default=None, description="the name of a Slurm account")
+    constraint: Given[Text] = Field(default=None, description="a Slurm constraint, such as a100")
+
+    def amounts(self) -> dict[str, Any]:
+        """Return what is asked for, with names and units of :class:`..step.Resources`."""
+        asked = {
+            "cpus": self.cpus,
+            "gpus": self.gpus,
+            "memory_mb": None if self.memory is None else megabytes(self.memory),
+            "runtime_min": None if self.runtime is None else minutes(self.runtime),
+            "partition": self.partition,
+            "account": self.account,
+            "constraint": self.constraint,
+        }
+        return {name: value for name, value in asked.items() if value is not None}
+
+
+_Job = Annotated[
+    JobRequest,
+    Field(description="what a job asks for, such as {gpus: 1, cpus: 8, memory: 32G, runtime: 48h}"),
+]
+
+
+class ResourceOptions(_Part):
+    """What jobs ask for, by kind of step; ``trainers``: trainings by patterns of their names."""
+
+    default: _Job = JobRequest()
+    prepare: _Job = JobRequest()
+    preprocess: _Job = JobRequest()
+    train: _Job = JobRequest()
+    predict: _Job = JobRequest()
+    evaluate: _Job = JobRequest()
+    merge: _Job = JobRequest()
+    compare: _Job = JobRequest()
+    index: _Job = JobRequest()
+    trainers: dict[str, _Job] = Field(
+        default_factory=dict,
+        description="trainings of some trainers, by name with * for anything, such as "
+        "nnUNetTrainerADV*",
+    )
+
+    def of(self, kind: Kind) -> JobRequest:
+        """Return what is asked for a kind of step."""
+        asked: JobRequest = getattr(self, kind)
+        return asked
+
+
+class Settings(_Placed):
     """What a study's file says.
 
     Attributes:
-        path: The file.
         title: What the study is called.
         datasets: Datasets.
         trainers: Trainers, wildcards not yet expanded.
@@ -90,143 +284,77 @@ class Settings:
             own.
         baseline: Name of the trainer that others are compared with; empty for the first one.
         prediction: Options of predictions.
-        evaluation: Options of evaluations, without attributes and shards.
-        evaluated: Attribute expressions to evaluate by; empty for the datasets' attributes.
-        shards: Jobs per evaluation.
-        resources: Kind of step, or ``default`` -> key -> value, as in the file.
-        trainer_resources: Pattern of trainers' names -> key -> value.
-        device: ``cuda``, ``cpu`` or ``mps``.
+        evaluation: Options of evaluations.
+        resources: What jobs ask for.
+        device: Where trainings and predictions run.
         attempts: How often a job may be started.
         seed: Of folds and intervals; None for the commands' own.
         setup: Shell lines before every step.
         environment: Variables of every step.
         python: Interpreter; empty for this one.
         container: Command that steps run in.
-        lines: Lines of single keys, by place.
     """
 
-    path: Path
-    title: str = ""
-    datasets: tuple[DatasetEntry, ...] = ()
-    trainers: tuple[TrainerEntry, ...] = ()
-    attributes: tuple[str, ...] = ()
-    baseline: str = ""
-    prediction: Mapping[str, Any] = field(default_factory=dict)
-    evaluation: Mapping[str, Any] = field(default_factory=dict)
-    evaluated: tuple[str, ...] = ()
-    shards: int = 1
-    resources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    trainer_resources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    device: str = "cuda"
-    attempts: int = 3
-    seed: int | None = None
-    setup: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    python: str = ""
-    container: str = ""
-    document: Document | None = field(default=None, repr=False)
-
-    def line(self, *place: str | int) -> int:
-        """Return the line of an entry of the file."""
-        return self.document.line(*place) if self.document is not None else 0
-
-
-def read_settings(path: Path) -> tuple[Settings, list[Problem]]:
-    """Read a study's file.
-
-    Returns:
-        What it says, without what is wrong, and the mistakes of form. Mistakes of meaning are
-        those of :mod:`nnunetv2_fair.study.plan.checks`.
-
-    Raises:
-        StudyError: If it is missing or no YAML, or a package that studies need is not installed.
-    """
-    document = read_yaml(path)
-    data, problems = check_schema(document)
-    problems = [*document.problems, *problems]
-    data = data if isinstance(data, dict) else {}
-    evaluation = dict(data.get("evaluation") or {})
-    evaluated = _texts(evaluation.pop("attributes", None))
-    shards = evaluation.pop("shards", 1)
-    resources = dict(data.get("resources") or {})
-    trainer_resources = resources.pop("trainers", {})
-    settings = Settings(
-        path=path,
-        title=data.get("title", ""),
-        datasets=tuple(_datasets(document, data)),
-        trainers=tuple(
-            TrainerEntry(text, document.line("trainers", i))
-            for i, text in enumerate(data.get("trainers") or [])
-            if text is not None
-        ),
-        attributes=_texts(data.get("attributes")),
-        baseline=data.get("baseline", ""),
-        prediction=data.get("prediction") or {},
-        evaluation=evaluation,
-        evaluated=evaluated,
-        shards=shards,
-        resources=resources,
-        trainer_resources=trainer_resources,
-        device=data.get("device", "cuda"),
-        attempts=data.get("attempts", 3),
-        seed=data.get("seed"),
-        setup=_texts(data.get("setup")),
-        environment={k: str(v) for k, v in (data.get("environment") or {}).items()},
-        python=data.get("python", ""),
-        container=data.get("container", ""),
-        document=document,
-    )
-    return settings, problems
-
-
-def _datasets(document: Document, data: Mapping[str, Any]) -> list[DatasetEntry]:
-    found = []
-    for i, entry in enumerate(data.get("datasets") or []):
-        # what the schema refused is gone; without an id there is nothing left to check
-        if not isinstance(entry, dict) or "id" not in entry:
-            continue
-        at = ("datasets", i)
-        own = (*at, "attributes") if "attributes" in entry else ("attributes",)
-        tests = [
-            _test(document, (*at, "tests", k), test, document.path.parent)
-            for k, test in enumerate(entry.get("tests") or [INTERNAL])
-            if test is not None
+    title: Text = Field(description="what the study is called")
+    datasets: Listed[
+        Annotated[
+            DatasetEntry,
+            Field(
+                description="a mapping with id and configurations, such as "
+                "{id: 42, configurations: [2d]}"
+            ),
         ]
-        found.append(
-            DatasetEntry(
-                dataset=str(entry["id"]),
-                line=document.line(*at, "id"),
-                configurations=_texts(entry.get("configurations")),
-                plans=_texts(entry.get("plans")) or ("nnUNetPlans",),
-                folds=_texts(entry.get("folds")) or ("0", "1", "2", "3", "4"),
-                number_of_folds=entry.get("number_of_folds", 5),
-                stratify=entry.get("stratify", ""),
-                attributes=_texts(entry.get("attributes")),
-                tests=tuple(test for test in tests if test is not None),
-                attributes_line=document.line(*own),
-                folds_line=document.line(*at, "folds"),
-                stratify_line=document.line(*at, "stratify"),
-            )
-        )
-    return found
+    ] = Field(description="a list of datasets, each with id and configurations")
+    trainers: Listed[
+        Annotated[
+            Text,
+            Field(
+                description="a trainer's name, such as nnUNetTrainerAPPLE_{attribute}_beta{0.1,1}"
+            ),
+        ]
+    ] = Field(
+        description="a list of trainers by name, such as [nnUNetTrainer, "
+        "nnUNetTrainerOversampling_sex]"
+    )
+    attributes: Expressions = ()
+    baseline: Text = Field(default="", description="the name of one of the trainers")
+    prediction: PredictionOptions = Field(
+        default_factory=PredictionOptions, description="keys such as mirroring and step_size"
+    )
+    evaluation: EvaluationOptions = Field(
+        default_factory=EvaluationOptions, description="keys such as attributes, preset and shards"
+    )
+    resources: ResourceOptions = Field(
+        default_factory=ResourceOptions,
+        description="what jobs ask for: default, or a kind of step, such as train",
+    )
+    device: Literal["cuda", "cpu", "mps"] = Field(
+        default="cuda", description="one of cuda, cpu, mps"
+    )
+    attempts: int = Field(
+        default=3, ge=1, le=100, description="how often a job may be started, 1 to 100"
+    )
+    seed: Given[int] = Field(default=None, ge=0, description="one whole number, 0 or more")
+    setup: AnyList[Annotated[Text, Field(description="a line of shell")]] = Field(
+        default=(),
+        description="a list of shell lines, such as [module load cuda, source venv/bin/activate]",
+    )
+    environment: dict[str, Variable] = Field(
+        default_factory=dict, description="environment variables, such as {nnUNet_n_proc_DA: 8}"
+    )
+    python: Text = Field(default="", description="the interpreter that runs the steps")
+    container: Text = Field(
+        default="",
+        description="what runs a command in a container, such as apptainer exec --nv image.sif",
+    )
 
+    @property
+    def path(self) -> Path:
+        """The file; the current folder for settings that are not from a file."""
+        return Path() if self._document is None else self._document.path
 
-def _test(
-    document: Document, place: tuple[str | int, ...], test: Any, beside: Path
-) -> TestEntry | None:
-    line = document.line(*place)
-    if isinstance(test, str):
-        return TestEntry(test, line)
-    if "name" not in test:
-        return None
-    folders = {
-        key: absolute(test[key], beside)
-        for key in ("images", "labels", "demographics")
-        if key in test
-    }
-    dataset = str(test.get("dataset", ""))
-    return TestEntry(test["name"], line, dataset, test.get("part", "test"), **folders)
-
-
-def _texts(values: Sequence[Any] | None) -> tuple[str, ...]:
-    return tuple(str(value) for value in values or () if value is not None)
+    def put(self, document: Document, place: Place = ()) -> None:
+        """Tell it, and all within it, where in a file they are."""
+        super().put(document, place)
+        for number, dataset in enumerate(self.datasets):
+            dataset.put(document, (*place, "datasets", number))

@@ -5,8 +5,8 @@ Here only ``true``, ``false``, ``null`` and numbers without leading zero are any
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,44 @@ class Document:
         while place and place not in self.lines:
             place = place[:-1]
         return self.lines.get(place, 1)
+
+    def value(self, *place: str | int) -> Any:
+        """Return what is at a place.
+
+        Raises:
+            LookupError: If nothing is there.
+        """
+        value = self.data
+        for step in place:
+            value = value[step]
+        return value
+
+    def without(self, places: Collection[Place]) -> "Document":
+        """Return the document without some entries.
+
+        What follows in a list moves up, and still knows its line.
+
+        Args:
+            places: Of the entries; ``()`` is everything.
+        """
+        lines: dict[Place, int] = {}
+
+        def kept(value: Any, before: Place, now: Place) -> Any:
+            lines[now] = self.line(*before)
+            if isinstance(value, dict):
+                lines.update({(*now, key): self.line(*before, key) for key in value})
+                return {
+                    key: kept(item, (*before, key), (*now, key))
+                    for key, item in value.items()
+                    if (*before, key) not in places
+                }
+            if isinstance(value, list):
+                left = [i for i in range(len(value)) if (*before, i) not in places]
+                return [kept(value[i], (*before, i), (*now, n)) for n, i in enumerate(left)]
+            return value
+
+        data = {} if () in places else kept(self.data, (), ())
+        return replace(self, data=data, lines=lines)
 
 
 def import_yaml() -> Any:

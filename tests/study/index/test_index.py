@@ -240,7 +240,7 @@ def test_command(study, tmp_path, capsys):
     assert index.main([str(tmp_path)]) == 1
     assert "it is no folder of a study" in capsys.readouterr().err
     done = subprocess.run(
-        [sys.executable, "-m", "nnunetv2_fair.study.index.index", str(study.root)],
+        [sys.executable, "-m", "nnunetv2_fair.study.index", str(study.root)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -9,6 +9,7 @@ from nnunetv2_fair.study.plan.fingerprints import (
     listing_fingerprint,
     step_fingerprint,
 )
+from nnunetv2_fair.study.plan.steps.commands import index_command
 
 ROOTS = {"nnUNet_raw": "/data/raw", "nnUNet_results": "/data/results"}
 
@@ -64,3 +65,18 @@ def test_files_and_listings(tmp_path: Path):
 def test_it_is_short_enough_for_a_file_name():
     assert len(digest({"a": 1})) == 20
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+
+
+def test_they_are_those_of_studies_that_have_finished(tmp_path: Path):
+    """Fixed values: if one of them changes, every study that anybody has finished runs again."""
+    command = ("nnUNetv2_train", "42", "/data/raw/D/imagesTs", "\u00e9")
+    assert step_fingerprint("train", [command], ["a", "b"], ["d", "c"], ROOTS) == (
+        "83f5138c27b2844ed46f"
+    )
+    index = index_command().fingerprinted
+    assert step_fingerprint("index", [index], [], ["a"], ROOTS) == "ec282e800d9c84cb0fc7"
+    assert digest({"b": [1, 2.5, None], "a": "\u00e9"}) == "fc10ba9755cfc69ce6c3"
+    (tmp_path / "a.csv").write_bytes(b"case\nx\n")
+    (tmp_path / "b.csv").write_bytes(b"")
+    assert file_fingerprint(tmp_path / "a.csv") == "f6b4dc15bb1cf0081e88"
+    assert listing_fingerprint(tmp_path) == "2d156787bc5d98ba4287"

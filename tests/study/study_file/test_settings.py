@@ -1,9 +1,32 @@
-import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from nnunetv2_fair.study.study_file.schema_check import read_schema_of_studies
-from nnunetv2_fair.study.study_file.settings import read_settings
+import nnunetv2_fair
+from nnunetv2_fair.cli.shared.evaluation_arguments import TABLE_FORMATS
+from nnunetv2_fair.evaluation.results.discovery import Correction
+from nnunetv2_fair.evaluation.statistics.all_comparisons import EmptyDistance
+from nnunetv2_fair.evaluation.statistics.group_comparison import Unit
+from nnunetv2_fair.study.step import Kind
+from nnunetv2_fair.study.study_file import reading
+from nnunetv2_fair.study.study_file.reading import read_settings
+from nnunetv2_fair.study.study_file.settings import (
+    DatasetEntry,
+    EvaluationOptions,
+    JobRequest,
+    PredictionOptions,
+    ResourceOptions,
+    Settings,
+)
+from nnunetv2_fair.study.study_file.settings import (
+    TestEntry as EntryOfTest,
+)
+
+PROJECT = Path(nnunetv2_fair.__file__).parents[1]
 
 FULL = """\
 title: All of it
@@ -53,10 +76,10 @@ def test_everything_that_a_file_can_say(tmp_path):
     settings, problems = settings_of(tmp_path, FULL)
     assert problems == []
     first, second = settings.datasets
-    assert (first.dataset, first.line, first.folds) == ("042", 3, ("all",))
+    assert (first.id, first.line("id"), first.folds) == ("042", 3, ("all",))
     assert (first.plans, first.number_of_folds) == (("nnUNetResEncUNetMPlans",), 3)
-    assert (first.attributes, first.attributes_line, first.stratify) == (("race",), 9, "sex+age")
-    assert [(t.name, t.dataset, t.part, t.line) for t in first.tests] == [
+    assert (first.attributes, first.line("attributes"), first.stratify) == (("race",), 9, "sex+age")
+    assert [(t.name, t.dataset, t.part, t.line()) for t in first.tests] == [
         ("internal", "", "test", 11),
         ("clinic", "43", "training", 12),
         ("far", "", "test", 13),
@@ -65,17 +88,26 @@ def test_everything_that_a_file_can_say(tmp_path):
     assert far.images == tmp_path / "images"
     assert str(far.labels) == "/abs/labels"
     assert far.demographics.resolve() == tmp_path.parent / "people.csv"
-    assert (second.dataset, second.folds) == ("Dataset007_Eyes", ("0", "1", "2", "3", "4"))
+    assert (second.id, second.folds) == ("Dataset007_Eyes", ("0", "1", "2", "3", "4"))
     assert [t.name for t in second.tests] == ["internal"]
-    assert (second.plans, second.attributes_line) == (("nnUNetPlans",), 18)
-    assert [(t.text, t.line) for t in settings.trainers][1] == (
-        "nnUNetTrainerGroupDRO_{attribute}",
-        19,
-    )
-    assert (settings.evaluated, settings.shards) == (("sex",), 4)
-    assert settings.evaluation == {"preset": "lee", "bins": {"age": [50, 65.5]}}
-    assert settings.resources["train"] == {"gpus": 2, "runtime": "1d12h"}
-    assert settings.trainer_resources == {"*APPLE*": {"runtime": "90m"}}
+    assert (second.plans, second.attributes) == (("nnUNetPlans",), ())
+    assert (settings.attributes, settings.line("attributes")) == (("sex", "age"), 18)
+    assert settings.trainers[1] == "nnUNetTrainerGroupDRO_{attribute}"
+    assert settings.line("trainers", 1) == 19
+    options = settings.evaluation
+    assert (options.attributes, options.shards) == (("sex",), 4)
+    assert options.model_dump(exclude_unset=True) == {
+        "attributes": ("sex",),
+        "preset": "lee",
+        "shards": 4,
+        "bins": {"age": (50, 65.5)},
+    }
+    assert settings.prediction.mirroring is False
+    assert settings.resources.default.amounts() == {"memory_mb": 8000}
+    assert settings.resources.train.amounts() == {"gpus": 2, "runtime_min": 36 * 60}
+    assert {name: job.amounts() for name, job in settings.resources.trainers.items()} == {
+        "*APPLE*": {"runtime_min": 90}
+    }
     assert (settings.device, settings.attempts, settings.seed) == ("cpu", 5, 7)
     assert settings.environment == {"A": "1", "B": "two"}
     assert (settings.python, settings.container) == ("/usr/bin/python3", "apptainer exec x.sif")
@@ -135,7 +167,7 @@ seed: -1
     assert len(problems) == 5
     (dataset,) = settings.datasets
     assert (dataset.configurations, dataset.folds) == (("2d",), ("0", "1"))
-    assert [t.text for t in settings.trainers] == ["nnUNetTrainer", "nnUNetTrainer_5epochs"]
+    assert list(settings.trainers) == ["nnUNetTrainer", "nnUNetTrainer_5epochs"]
     assert settings.seed is None
 
 
@@ -156,18 +188,146 @@ def test_a_file_that_is_no_mapping(tmp_path):
         assert settings.datasets == ()
 
 
-def test_every_part_of_the_schema_says_in_words_what_it_expects():
+def test_every_part_of_a_file_says_in_words_what_it_expects():
     """Messages are made of these descriptions, so none may be missing."""
-    schema = read_schema_of_studies()
-    constraints = {"type", "enum", "pattern", "minimum", "minItems", "$ref"}
+    schema = Settings.model_json_schema()
 
-    def visit(part, where):
-        if isinstance(part, dict):
-            if constraints & set(part) and "if" not in part and where[-1] not in ("if", "else"):
-                assert "$ref" in part or "description" in part, where
-            for key, value in part.items():
-                if key not in ("enum", "required"):
-                    visit(value, (*where, key))
+    def places(part, place=()):
+        part = reading._resolved(part, schema)
+        yield place
+        for key, inside in part.get("properties", {}).items():
+            yield from places(inside, (*place, key))
+        if isinstance(part.get("additionalProperties"), dict):
+            yield from places(part["additionalProperties"], (*place, "any"))
+        if "items" in part:
+            yield from places(part["items"], (*place, 0))
 
-    visit(schema, ("",))
-    assert json.dumps(schema)
+    found = list(places(schema))
+    assert len(found) > 140
+    for place in found:
+        words = reading.expectation(place, schema)
+        assert words, place
+        # the docstring of a model is for developers
+        assert words[0].islower(), (place, words)
+
+
+def test_nothing_may_be_left_empty(tmp_path):
+    text = """\
+title: x
+datasets:
+  - {id: 1, configurations: [2d], stratify: , tests: [{name: a, images: }]}
+trainers: [nnUNetTrainer]
+seed:
+evaluation: {preset: , metrics: [], tables: , bins: {age: []}}
+resources: {train: , predict: {memory: }}
+environment: {A: }
+"""
+    _, problems = settings_of(tmp_path, text)
+    places = [str(problem).split(": found ")[0] for problem in sorted(problems)]
+    assert places == [
+        "line 3: datasets, entry 1, stratify",
+        "line 3: datasets, entry 1, tests, entry 1, images",
+        "line 5: seed",
+        "line 6: evaluation, bins, age",
+        "line 6: evaluation, metrics",
+        "line 6: evaluation, preset",
+        "line 6: evaluation, tables",
+        "line 7: resources, predict, memory",
+        "line 7: resources, train",
+        "line 8: environment, A",
+    ]
+
+
+def test_only_what_is_wrong_is_left_out_of_what_is_checked_on(tmp_path):
+    text = """\
+title: 5
+datasets:
+  - {id: 42, configurations: 2d, folds: [99], tests: [extern]}
+  - 43
+  - {id: 44, configurations: [2d], folds: [99, 1]}
+trainers: [5, nnUNetTrainer]
+evaluation: {metrics: [dise], shards: 4, nothing: 1}
+"""
+    settings, problems = settings_of(tmp_path, text)
+    assert len(problems) == 9
+    first, second = settings.datasets
+    assert (first.id, first.configurations, first.folds, first.tests) == ("42", (), (), ())
+    # what follows an entry that is gone still knows its line
+    assert (second.id, second.line("id"), second.line("folds", 0)) == ("44", 5, 5)
+    assert (settings.title, settings.trainers, settings.line("trainers", 0)) == (
+        "",
+        ("nnUNetTrainer",),
+        6,
+    )
+    assert (settings.evaluation.metrics, settings.evaluation.shards) == ((), 4)
+
+
+def test_words_are_not_numbers_and_numbers_are_not_words(tmp_path):
+    text = """\
+title: x
+datasets: [{id: true, configurations: [2d], folds: ["0", true]}]
+trainers: [nnUNetTrainer]
+attempts: 2.0
+seed: true
+evaluation: {tolerance: "2", bins: {age: [50, 50.0]}, reference: {sex: 1}}
+environment: {A: true}
+"""
+    _, problems = settings_of(tmp_path, text)
+    assert len(problems) == 9, problems
+
+
+def test_metrics_are_those_of_the_registry(tmp_path):
+    """Nothing repeats their names: a metric that is added there can be asked for here."""
+    path = tmp_path / "study.yaml"
+    path.write_text(
+        "title: x\ndatasets: [{id: 1, configurations: [2d]}]\ntrainers: [nnUNetTrainer]\n"
+        "evaluation: {metrics: [brand_new, dise]}\n"
+    )
+    code = (
+        "import pathlib, sys\n"
+        "from nnunetv2_fair.evaluation.metrics import registry\n"
+        "registry.METRICS = {**registry.METRICS, 'brand_new': registry.METRICS['dice']}\n"
+        "from nnunetv2_fair.study.study_file.reading import read_settings\n"
+        f"settings, (problem,) = read_settings(pathlib.Path({str(path)!r}))\n"
+        "assert settings.evaluation.metrics == ('brand_new',)\n"
+        "expected = ', '.join(registry.METRICS)\n"
+        "assert str(problem) == 'line 4: evaluation, metrics, entry 2: found \"dise\"; expected '"
+        "f'one of {expected}', problem\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_choices_are_those_of_the_commands():
+    fields = EvaluationOptions.model_fields
+    for name, known in (
+        ("empty_distance", get_args(EmptyDistance)),
+        ("unit", get_args(Unit)),
+        ("discover", get_args(Correction)),
+        ("tables", TABLE_FORMATS),
+    ):
+        assert f"{known!r}"[1:-1] in repr(fields[name].annotation), name
+        description = " ".join([fields[name].description, repr(fields[name].annotation)])
+        assert all(choice in description for choice in known)
+
+
+def test_resources_can_be_given_for_every_kind_of_step():
+    assert set(ResourceOptions.model_fields) == {*get_args(Kind), "default", "trainers"}
+
+
+def test_the_reference_names_every_key():
+    text = (PROJECT / "docs" / "reference" / "study_yaml.md").read_text(encoding="utf-8")
+    for part in (Settings, DatasetEntry, PredictionOptions, EvaluationOptions, JobRequest):
+        for key in part.model_fields:
+            # in code, or in the example of resources
+            assert re.search(rf"`[^`\n]*\b{key}\b[^`\n]*`|\b{key}: ", text), f"{part}: {key}"
+    for key in EntryOfTest.model_fields:
+        assert f"`{key}" in text, key
+
+
+def test_a_job_starts_without_what_only_planning_needs():
+    code = (
+        "import sys, nnunetv2_fair.study.run.execute, nnunetv2_fair.study.run.snakemake_rules\n"
+        "slow = {'pydantic', 'yaml', 'pandas', 'numpy'} & set(sys.modules)\n"
+        "assert not slow, slow\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

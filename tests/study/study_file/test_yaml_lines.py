@@ -131,3 +131,17 @@ def test_a_missing_file(tmp_path):
         read_yaml(tmp_path / "study.yaml")
     with pytest.raises(StudyError, match="is no file"):
         read_yaml(tmp_path)
+
+
+def test_what_is_left_still_knows_its_line(tmp_path):
+    text = "a:\n  - 1\n  - {b: 2,\n     c: 3}\n  - 4\nd: 5\n"
+    document = read(tmp_path, text)
+    left = document.without({("a", 0), ("a", 1, "c")})
+    assert left.data == {"a": [{"b": 2}, 4], "d": 5}
+    assert [left.line("a", 0), left.line("a", 0, "b"), left.line("a", 1)] == [3, 3, 5]
+    # a key that is gone can still be blamed
+    assert left.line("a", 0, "c") == 4
+    assert left.without({("d",)}).data == {"a": [{"b": 2}, 4]}
+    assert left.without({()}).data == {}
+    assert document.data == {"a": [1, {"b": 2, "c": 3}, 4], "d": 5}
+    assert document.value("a", 1, "c") == 3

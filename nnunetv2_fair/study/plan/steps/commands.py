@@ -21,7 +21,8 @@ _NNUNET = {
     "nnUNetv2_train": ("nnunetv2.run.run_training", "run_training_entry"),
     "nnUNetv2_predict": ("nnunetv2.inference.predict_from_raw_data", "predict_entry_point"),
 }
-_INDEX = "nnunetv2_fair.study.index.index"
+#: Also part of fingerprints, so it keeps its name.
+_INDEX = "nnunetv2_fair.study.index"
 
 
 @dataclass(frozen=True)

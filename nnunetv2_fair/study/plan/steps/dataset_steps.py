@@ -142,7 +142,7 @@ def _refuse_trained(builder: StepBuilder, on: StudyDataset, changed: bool) -> No
     )
     builder.problems.append(
         Problem(
-            on.entry.line,
+            on.entry.line("id"),
             f"{what}, and {len(begun)} trainings have begun with the former ones: "
             f"{shorten(begun, 3)}. Put the former ones back; or move these folders away to train "
             f"again; or keep them with {ALLOW_CHANGED_TABLE}: 1 in environment",

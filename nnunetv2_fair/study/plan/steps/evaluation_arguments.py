@@ -1,7 +1,8 @@
 """The arguments of ``nnUNetv2_fair_evaluate`` that a study's file stands for."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from nnunetv2_fair.study.study_file.settings import EvaluationOptions
 
 #: Keys of the file whose option takes one value.
 _SINGLE = (
@@ -12,38 +13,38 @@ _LISTS = ("metrics", "tables")
 
 
 def evaluation_arguments(
-    options: Mapping[str, Any], attributes: Sequence[str], seed: int | None
+    options: EvaluationOptions, attributes: Sequence[str], seed: int | None
 ) -> list[str]:
     """Return arguments for what is measured and compared, in a fixed order.
 
     Args:
-        options: The file's ``evaluation``, without attributes and shards.
+        options: The file's ``evaluation``.
         attributes: Attribute expressions.
         seed: Of the resampling; None for the command's own.
     """
     arguments = ["-a", *attributes]
     for key in _LISTS:
-        if key in options:
-            arguments += [_flag(key), *options[key]]
+        if given := getattr(options, key):
+            arguments += [_flag(key), *given]
     for key in _SINGLE:
-        if key in options:
-            arguments += [_flag(key), _text(options[key])]
-    for name, cuts in options.get("bins", {}).items():
+        if (given := getattr(options, key)) is not None:
+            arguments += [_flag(key), _text(given)]
+    for name, cuts in options.bins.items():
         arguments += ["--bins", f"{name}={','.join(map(_text, cuts))}"]
-    for name, group in options.get("reference", {}).items():
+    for name, group in options.reference.items():
         arguments += ["--reference", f"{name}={group}"]
-    if options.get("allow_missing"):
+    if options.allow_missing:
         arguments.append("--allow-missing")
     return arguments + seed_arguments(seed)
 
 
-def comparison_arguments(options: Mapping[str, Any], seed: int | None) -> list[str]:
+def comparison_arguments(options: EvaluationOptions, seed: int | None) -> list[str]:
     """Return arguments of ``nnUNetv2_fair_compare``, which shares a few with the evaluation."""
     arguments = []
-    if "tables" in options:
-        arguments += ["--tables", *options["tables"]]
-    if "bootstrap" in options:
-        arguments += ["--bootstrap", _text(options["bootstrap"])]
+    if options.tables:
+        arguments += ["--tables", *options.tables]
+    if options.bootstrap is not None:
+        arguments += ["--bootstrap", str(options.bootstrap)]
     return arguments + seed_arguments(seed)
 
 
@@ -57,4 +58,6 @@ def _flag(key: str) -> str:
 
 
 def _text(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.0f}" if value.is_integer() else f"{value:g}"
+    return str(value)

@@ -1,16 +1,16 @@
 """What jobs ask of the machine: sensible amounts by kind, and the study's own."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import Any, get_args
+from typing import get_args
 
 from nnunetv2_fair.study.step import Kind, Resources
 from nnunetv2_fair.study.study_file.settings import Settings
-from nnunetv2_fair.study.study_file.values import megabytes, minutes
 
-KINDS: tuple[str, ...] = get_args(Kind)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 #: For datasets of a few thousand cases; nnU-Net needs the cores to augment and to resample.
-_USUAL: Mapping[str, Resources] = {
+_USUAL: Mapping[Kind, Resources] = {
     "prepare": Resources(cpus=1, memory_mb=4000, runtime_min=30),
     "preprocess": Resources(cpus=8, memory_mb=32_000, runtime_min=12 * 60),
     "train": Resources(cpus=8, gpus=1, memory_mb=32_000, runtime_min=48 * 60),
@@ -33,40 +33,32 @@ class ResourceBook:
 
     def __init__(self, settings: Settings, most_cpus: int | None = None) -> None:
         self._most_cpus = most_cpus
-        self._patterns = settings.trainer_resources
-        self._default = settings.resources.get("default", {})
-        self._of_kind: dict[str, dict[str, Any]] = {}
-        for kind in KINDS:
-            usual = vars(_USUAL[kind])
-            if kind in _ON_GPU and settings.device != "cuda":
-                usual = usual | {"gpus": 0}
-            own = settings.resources.get(kind, {})
-            self._of_kind[kind] = usual | _values(self._default) | _values(own)
-            if kind not in _ON_GPU and "gpus" not in own:
-                self._of_kind[kind]["gpus"] = 0  # a default of gpus is about steps that use them
+        self._of_trainers = settings.resources.trainers
+        self._of_kind = {kind: _of_kind(settings, kind) for kind in KINDS}
 
-    def of(self, kind: str, trainer: str = "") -> Resources:
+    def of(self, kind: Kind, trainer: str = "") -> Resources:
         """Return what a step asks for.
 
         Args:
             kind: Its kind.
             trainer: Name of the trainer, for trainings.
         """
-        values = self._of_kind[kind]
+        asked = self._of_kind[kind]
         if kind == "train":
-            for pattern, own in self._patterns.items():
+            for pattern, own in self._of_trainers.items():
                 if fnmatchcase(trainer, pattern):
-                    values = values | _values(own)
+                    asked = replace(asked, **own.amounts())
         if self._most_cpus is not None:
-            values = values | {"cpus": min(values["cpus"], self._most_cpus)}
-        return Resources(**values)
+            asked = replace(asked, cpus=min(asked.cpus, self._most_cpus))
+        return asked
 
 
-def _values(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn keys and units of the file into those of :class:`Resources`."""
-    values = dict(given)
-    if "memory" in values:
-        values["memory_mb"] = megabytes(values.pop("memory"))
-    if "runtime" in values:
-        values["runtime_min"] = minutes(values.pop("runtime"))
-    return values
+def _of_kind(settings: Settings, kind: Kind) -> Resources:
+    """Return what a kind of step asks for: as usual, by default, and by itself."""
+    usual, own = _USUAL[kind], settings.resources.of(kind)
+    if settings.device != "cuda":
+        usual = replace(usual, gpus=0)
+    asked = replace(usual, **settings.resources.default.amounts())
+    if kind not in _ON_GPU:
+        asked = replace(asked, gpus=0)  # a default of gpus is about steps that use them
+    return replace(asked, **own.amounts())

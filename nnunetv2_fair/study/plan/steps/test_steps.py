@@ -64,9 +64,9 @@ class _Bench:
             "-tr", model.name, "-p", self._plans, "-c", self._configuration, "-f", *on.entry.folds,
         ]  # fmt: skip
         options = builder.settings.prediction
-        if "step_size" in options:
-            what += ["-step_size", f"{options['step_size']:g}"]
-        if options.get("mirroring") is False:
+        if options.step_size is not None:
+            what += ["-step_size", f"{options.step_size:g}"]
+        if not options.mirroring:
             what.append("--disable_tta")
         needs = list(self._trainings(model))
         if self._configuration == CASCADE:
@@ -80,7 +80,7 @@ class _Bench:
         if model.per_group:
             script = "nnUNetv2_fair_predict_InD"
             what += ["--demographics", str(self._test.table)]
-            chosen = options.get("unknown_model", {}).get(model.attribute)
+            chosen = options.unknown_model.get(model.attribute or "")
             what += [] if chosen is None else ["--unknown-model", chosen]
             how.append("--overwrite")
             inputs.append(self._test.people)
@@ -105,7 +105,7 @@ class _Bench:
         """Add the evaluation: one step, or shards and the step that merges them."""
         builder = self._builder
         out = f"evaluations/{self._where}/{model.name}"
-        shards = builder.settings.shards
+        shards = builder.settings.evaluation.shards
         arguments = evaluation_arguments(
             builder.settings.evaluation, self._on.attributes, builder.settings.seed
         )

@@ -41,11 +41,11 @@ def add_trainings(builder: StepBuilder, on: StudyDataset) -> None:
                 for trainer in model.trainings:
                     for fold in on.entry.folds:
                         _add(builder, on, plans, configuration, model, trainer, fold, base, changed)
-    told = any(problem.line == on.entry.line for problem in builder.problems)
+    told = any(problem.line == on.entry.line("id") for problem in builder.problems)
     if changed and not told and builder.environment.get(ALLOW_CHANGED_TABLE) != "1":
         builder.problems.append(
             Problem(
-                on.entry.line,
+                on.entry.line("id"),
                 f"{len(changed)} trainings of {on.dataset.name} have finished, and what they "
                 f"depend on (images, plans, folds or base) has changed since: "
                 f"{shorten(changed, 3)}. Finished trainings are never overwritten: undo the "

@@ -33,4 +33,4 @@ def test_shown_as_people_type_it():
     ours = Command("nnUNetv2_fair_evaluate", ("-o", "a b"))
     assert shown(ours.line("python")) == "nnUNetv2_fair_evaluate -o 'a b'"
     index = index_command().line("/bin/python")
-    assert shown(index) == "/bin/python -m nnunetv2_fair.study.index.index ."
+    assert shown(index) == "/bin/python -m nnunetv2_fair.study.index ."

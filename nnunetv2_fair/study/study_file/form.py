@@ -1,0 +1,159 @@
+"""Types of the values of a study's file: what each must look like, and what it means in words.
+
+A description says what is expected where something else was found: "found 5; expected ...".
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from nnunetv2_fair.study.study_file.values import absolute
+
+#: Type of the error of a value that is none of its choices; its message lists them.
+CHOICE = "choice"
+_MOST_FOLDS = 20
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What types need to know of the file that is read.
+
+    Attributes:
+        folder: The file's folder; relative paths are seen from there.
+        is_rest: Whether mistakes have been taken out, so that a list may be empty.
+    """
+
+    folder: Path
+    is_rest: bool = False
+
+
+def _reading(info: ValidationInfo) -> Reading:
+    reading: Reading = info.context or Reading(Path())
+    return reading
+
+
+def _not_null(value: object) -> object:
+    if value is None:
+        raise ValueError
+    return value
+
+
+def _not_empty(values: tuple[_T, ...], info: ValidationInfo) -> tuple[_T, ...]:
+    if not values and not _reading(info).is_rest:
+        raise ValueError
+    return values
+
+
+def _different(values: tuple[_T, ...]) -> tuple[_T, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError
+    return values
+
+
+def _fold(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST_FOLDS:
+        return str(value)
+    if value != "all":
+        raise ValueError
+    return value
+
+
+def _whole_or_text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _number_or_text(value: object) -> object:
+    return str(value) if isinstance(value, float) else _whole_or_text(value)
+
+
+def _path(value: object, info: ValidationInfo) -> Path:
+    if not isinstance(value, str) or not value:
+        raise ValueError
+    return absolute(value, _reading(info).folder)
+
+
+def one_of(names: Callable[[], Collection[str]]) -> AfterValidator:
+    """Return a check that a text is one of some names, which are looked up when there is a text."""
+
+    def check(value: str) -> str:
+        known = names()
+        if value not in known:
+            raise PydanticCustomError(CHOICE, "one of {known}", {"known": ", ".join(known)})
+        return value
+
+    return AfterValidator(check)
+
+
+def _metrics() -> Collection[str]:
+    from nnunetv2_fair.evaluation.metrics.registry import METRICS
+
+    return METRICS
+
+
+def _presets() -> Collection[str]:
+    from nnunetv2_fair.evaluation.papers.presets import PRESETS
+
+    return PRESETS
+
+
+def _expected(description: str) -> Any:
+    return Field(description=description)
+
+
+#: A key that may be left out, but not be empty.
+Given = Annotated[_T | None, BeforeValidator(_not_null)]
+#: A list that may be empty.
+AnyList = Annotated[tuple[_T, ...], Field(strict=False)]
+Listed = Annotated[tuple[_T, ...], Field(strict=False), AfterValidator(_not_empty)]
+
+Text = Annotated[str, Field(min_length=1)]
+#: Part of the names of folders.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+DatasetId = Annotated[str, BeforeValidator(_whole_or_text)]
+FilePath = Annotated[
+    Path,
+    BeforeValidator(_path),
+    _expected("a path; relative ones are seen from this file"),
+]
+Expression = Annotated[
+    str,
+    Field(
+        pattern=r"^[^{}]+$",
+        description="an attribute such as sex, or several joined by +, such as sex+age",
+    ),
+]
+Expressions = Annotated[
+    Listed[Expression], _expected("a list of attributes, such as [sex, age, sex+age]")
+]
+Fold = Annotated[str, BeforeValidator(_fold), _expected("a fold from 0 to 19, or all")]
+Group = Annotated[Text, _expected("the name of a group; in quotes if it looks like a number")]
+Variable = Annotated[
+    str, BeforeValidator(_number_or_text), _expected("the value of an environment variable")
+]
+Memory = Annotated[
+    str,
+    Field(
+        pattern=r"^[1-9][0-9]*\s?[MGT]B?$",
+        description="main memory with its unit, such as 32G or 500M",
+    ),
+]
+Runtime = Annotated[
+    str,
+    Field(
+        pattern=r"^([1-9][0-9]*d)?([1-9][0-9]*h)?([1-9][0-9]*m)?$",
+        min_length=2,
+        description="a time limit with its unit, such as 48h, 1d12h or 90m",
+    ),
+]
+Cuts = Annotated[
+    Listed[Annotated[float, _expected("a number")]],
+    AfterValidator(_different),
+    _expected("a list of different numbers, such as [50, 65]"),
+]
+MetricName = Annotated[str, one_of(_metrics), _expected("a metric, such as dice")]
+PresetName = Annotated[str, one_of(_presets), _expected("a paper's table, such as lee")]
