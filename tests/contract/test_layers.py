@@ -92,7 +92,7 @@ ALLOWED: dict[str, set[str]] = {
         "inspection/result",
     },
     "study": {"subgroups"},
-    "study/study_file": {"evaluation/metrics/registry", "evaluation/papers/presets", "subgroups"},
+    "study/study_file": {"evaluation/metrics/registry", "evaluation/papers/presets", "study"},
     "study/plan": {"evaluation", "study", "study/study_file", "subgroups"},
     "study/run": {"study", "study/study_file", "study/plan"},
     "study/index": {
