@@ -120,7 +120,7 @@ def test_evaluate_discover_and_compare_work(evaluator, phantoms, tmp_path):
 def test_the_index_of_a_study_works(evaluator, tmp_path):
     (tmp_path / "masks").mkdir()
     folder = make_study(tmp_path / "study", make_masks(tmp_path / "masks")).root
-    evaluator.run("python", "-m", "nnunetv2_fair.study.index.index", folder)
+    evaluator.run("python", "-m", "nnunetv2_fair.study.index", folder)
     assert (folder / "index.html").is_file()
 
 
