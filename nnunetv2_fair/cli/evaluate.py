@@ -15,6 +15,7 @@ from nnunetv2_fair.cli.shared.evaluation_arguments import (
     score_columns,
 )
 from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, METRICS, metrics_named
 from nnunetv2_fair.files.atomic import check_output_folder, filled_together
 from nnunetv2_fair.paths import (
     DEMOGRAPHICS_CSV,
@@ -77,8 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--metrics", nargs="+", metavar="METRIC",
-        help="of dice, iou, hd, hd95, assd, nsd, norm_hd, hd95_voxels, volume_error, detection; by "
-        "default the first four",
+        help=f"of {', '.join(METRICS)}; by default {', '.join(DEFAULT_METRICS)}",
     )  # fmt: skip
     parser.add_argument(
         "--tolerance", type=float, default=1.0, help="distance that nsd accepts, in mm (or pixels)"
@@ -200,7 +200,6 @@ def _plan(
 ) -> "tuple[EvaluationPlan, tuple[str, ...]]":
     from nnunetv2_fair.evaluation.measuring.case_pictures import image_folder
     from nnunetv2_fair.evaluation.measuring.plan import plan_evaluation
-    from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, metrics_named
     from nnunetv2_fair.evaluation.papers.presets import PRESETS, check_preset
     from nnunetv2_fair.files.pool import prepare_workers
     from nnunetv2_fair.subgroups.table import read_table_with_cuts

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from nnunetv2_fair.errors import EvaluationError, UsageError, shorten
+from nnunetv2_fair.evaluation.metrics.registry import METRICS
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
 from nnunetv2_fair.evaluation.results.per_case import (
     AVERAGE,
@@ -26,8 +27,8 @@ from nnunetv2_fair.evaluation.statistics.groupings import (
 )
 from nnunetv2_fair.files.fingerprints import file_hash, hash_of
 from nnunetv2_fair.files.versions import measuring_versions
-from nnunetv2_fair.subgroups.schema import INTERSECTION, PATIENT
-from nnunetv2_fair.subgroups.table import DemographicsTable, check_table, cut, infer_schema
+from nnunetv2_fair.subgroups.schema import INTERSECTION, PATIENT, RESERVED_COLUMNS
+from nnunetv2_fair.subgroups.table import DemographicsTable, cut, table_of
 
 
 @dataclass(frozen=True)
@@ -64,19 +65,12 @@ def table_of_scores(scores: Scores, cuts: Mapping[str, Sequence[float]]) -> Demo
     frame = scores.about_cases[columns].astype(object)
     if PATIENT not in frame:
         frame.insert(1, PATIENT, frame["case"])
-    if len(frame.columns) == 2:
+    if set(frame.columns) <= set(RESERVED_COLUMNS):
         raise UsageError(
             f"{scores.source} says nothing about the cases but their scores. Pass the table that "
             "says who they are from with --demographics."
         )
-    schema = infer_schema(frame.set_index("case"))
-    check_table(frame, schema, scores.source)
-    table = DemographicsTable(
-        frame.assign(synthetic="0").set_index("case")[[PATIENT, "synthetic", *schema.attributes]],
-        schema,
-        scores.source,
-    )
-    return cut(table, cuts, described=False)
+    return cut(table_of(frame, None, scores.source), cuts, described=False)
 
 
 def evaluate_scores(
@@ -195,7 +189,9 @@ def _policy(scores: Scores, per_case: pd.DataFrame, wanted: EmptyDistance) -> Em
     for metric in scores.metrics:
         chosen = per_case[per_case[metric.column].abs() == float("inf")]
         infinite = chosen["case"].unique()
-        if not len(infinite):
+        known = METRICS.get(metric.name)
+        # of a metric without unit infinite values stay so, as where masks are measured
+        if not len(infinite) or (known is not None and not known.is_distance):
             continue
         if not metric.unit and wanted != "inf":
             raise EvaluationError(

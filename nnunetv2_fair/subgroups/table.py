@@ -154,6 +154,23 @@ def read_table(path: Path, schema: Schema | None = None) -> DemographicsTable:
             f"{path} has no column '{CASE}' with the nnU-Net case identifiers. "
             f"Columns found: {shorten(frame.columns, 20)}."
         )
+    if schema is None and (described := path.with_suffix(".json")).is_file():
+        schema = read_schema(described)
+    return table_of(frame, schema, path)
+
+
+def table_of(frame: pd.DataFrame, schema: Schema | None, source: Path) -> DemographicsTable:
+    """Return a demographics table of rows that were read or made.
+
+    Args:
+        frame: Text: ``case``, perhaps the other reserved columns, and one column per attribute.
+        schema: What the attributes mean; None takes what the values suggest.
+        source: File to name in messages.
+
+    Raises:
+        DemographicsError: As :func:`read_table`.
+    """
+    frame = frame.copy()
     if PATIENT not in frame.columns:
         frame[PATIENT] = frame[CASE]
     if SYNTHETIC not in frame.columns:
@@ -161,16 +178,15 @@ def read_table(path: Path, schema: Schema | None = None) -> DemographicsTable:
     if SAMPLING_WEIGHT not in frame.columns:
         frame[SAMPLING_WEIGHT] = "1"
     lines = lines_of(frame)
-    _check_rows(frame, path)
+    _check_rows(frame, source)
     frame = frame.set_index(CASE)
     if schema is None:
-        described = path.with_suffix(".json")
-        schema = read_schema(described) if described.is_file() else infer_schema(frame)
-    _check_columns(frame, schema, path)
+        schema = infer_schema(frame)
+    _check_columns(frame, schema, source)
     # pandas 3 makes new columns of text a dtype of their own; one dtype for all
     frame = frame[[PATIENT, SYNTHETIC, SAMPLING_WEIGHT, *schema.attributes]].astype(object)
-    _check_values(frame, schema, path, lines)
-    return DemographicsTable(frame, schema, path, lines)
+    _check_values(frame, schema, source, lines)
+    return DemographicsTable(frame, schema, source, lines)
 
 
 def read_table_with_cuts(path: Path, cuts: Mapping[str, Sequence[float]]) -> DemographicsTable:
@@ -433,6 +449,7 @@ __all__ = [
     "read_table",
     "read_table_with_cuts",
     "table_hash",
+    "table_of",
     "unknown_counts",
     "write_table",
 ]

@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk  # noqa: N813
 
+from nnunetv2_fair.evaluation.masks.foreground import crop
+from nnunetv2_fair.evaluation.metrics.regions import LabelMapPair, RegionPair
+
 SPACING_3D = (0.5, 0.8, 2.5)  # x, y, z as SimpleITK counts
 LABELS = {"background": 0, "organ": 1, "lesion": 2}
 
@@ -26,6 +29,16 @@ def write_mask(
     path.parent.mkdir(parents=True, exist_ok=True)
     sitk.WriteImage(image, str(path), path.name.endswith(".gz"))
     return path
+
+
+def region_of_masks(
+    reference: np.ndarray,
+    prediction: np.ndarray,
+    spacing: Sequence[float],
+    tolerance: float = 1.0,
+) -> RegionPair:
+    """Return the pair of two boolean masks of one shape."""
+    return LabelMapPair(crop(reference), crop(prediction), spacing, tolerance).region((1,))
 
 
 def blob(shape: Sequence[int], centre: Sequence[float], radii: Sequence[float]) -> np.ndarray:

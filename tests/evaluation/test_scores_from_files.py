@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 
 from nnunetv2_fair.errors import DemographicsError, EvaluationError, UsageError
+from nnunetv2_fair.evaluation.measuring.plan import plan_evaluation
 from nnunetv2_fair.evaluation.models.comparison import compare_models
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.run import EvaluationSettings, run_evaluation
 from nnunetv2_fair.evaluation.scored import ScoredSettings, evaluate_scores, table_of_scores
 from nnunetv2_fair.evaluation.scores_from_files import (
     ONLY_LABEL,
@@ -18,6 +20,8 @@ from nnunetv2_fair.evaluation.scores_from_files import (
     read_scores_csv,
 )
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
+from nnunetv2_fair.subgroups.table import read_table
+from tests.evaluation.factories import SPACING_3D, make_dataset, write_mask
 
 QUICK = StatisticsSettings(n_bootstrap=30, min_patients=2)
 
@@ -191,3 +195,43 @@ def test_infinite_distances_need_a_policy(tmp_path, column, policy, message):
     found = evaluated(path, "sex", empty_distance="inf")
     assert found.comparison("sex", "hd95", ONLY_LABEL).groups["F"].mean == math.inf
     assert np.isinf(found.per_case[column]).sum() == 1
+
+
+def test_our_own_table_with_infinite_voxel_distances_is_read_back(tmp_path):
+    dataset = make_dataset(tmp_path, n_patients=10, cases_per_patient=1, volumes=True)
+    path = dataset.predictions / f"{dataset.cases[0]}.nii.gz"
+    empty = np.zeros((7, 24, 31), dtype=np.uint8)
+    write_mask(path, empty, SPACING_3D)
+    metrics = ("dice", "hd95", "hd95_voxels", "norm_hd")
+    settings = EvaluationSettings(metrics, statistics=StatisticsSettings(n_bootstrap=20))
+    measured = run_evaluation(
+        plan_evaluation(
+            dataset.references, dataset.predictions, read_table(dataset.table), ["sex"]
+        ),
+        settings,
+    )
+    (tmp_path / "out").mkdir()
+    measured.write(tmp_path / "out")
+    assert np.isinf(measured.per_case["hd95_voxels"]).any()
+    scores = read_scores_csv(tmp_path / "out" / "per_case.csv")
+    again = evaluate_scores(
+        scores, read_table(dataset.table), ["sex"], ScoredSettings(statistics=settings.statistics)
+    )
+    assert repr(again.comparisons) == repr(measured.comparisons)
+
+
+def test_an_infinite_distance_in_no_unit_is_refused(tmp_path):
+    path = write(tmp_path / "s.csv", WIDE.replace("hd95_mm", "hd95").replace("0.9;3;", "0.9;inf;"))
+    with pytest.raises(EvaluationError, match="its unit is unknown"):
+        evaluated(path, "sex")
+
+
+def test_the_table_of_scores_has_all_columns(tmp_path):
+    text = "case,dice,sex,synthetic\na,0.9,F,0\nb,0.8,M,1\n"
+    table = table_of_scores(read_scores_csv(write(tmp_path / "s.csv", text)), {})
+    assert list(table.frame.columns) == ["patient", "synthetic", "sampling_weight", "sex"]
+    assert table.sampling_weights == {"a": 1, "b": 1}
+    assert table.synthetic_cases == {"b"}
+    only = write(tmp_path / "t.csv", "case,dice,synthetic\na,0.9,0\n")
+    with pytest.raises(UsageError, match="says nothing about the cases"):
+        table_of_scores(read_scores_csv(only), {})

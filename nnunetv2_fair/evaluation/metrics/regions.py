@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from nnunetv2_fair.evaluation.masks.foreground import Foreground, crop
-from nnunetv2_fair.evaluation.metrics.overlap import OverlapCounts, check_masks
+from nnunetv2_fair.evaluation.metrics.overlap import OverlapCounts
 from nnunetv2_fair.evaluation.metrics.surface import SurfaceMetrics, Surfaces, compare_surfaces
 
 
@@ -89,22 +89,6 @@ class RegionPair:
         self._surfaces = (reference_surface, prediction_surface)
         self._spacing = tuple(spacing)
         self._tolerance = tolerance
-
-    @classmethod
-    def of_masks(
-        cls,
-        reference: np.ndarray,
-        prediction: np.ndarray,
-        spacing: Sequence[float],
-        tolerance: float = 1.0,
-    ) -> "RegionPair":
-        """Return the pair of two boolean masks of one shape, of one to three dimensions.
-
-        Raises:
-            EvaluationError: If the shapes differ or a mask is not boolean.
-        """
-        check_masks(reference, prediction)
-        return LabelMapPair(crop(reference), crop(prediction), spacing, tolerance).region((1,))
 
     @cached_property
     def surface(self) -> SurfaceMetrics:

@@ -1,16 +1,18 @@
-"""All per-case metrics: function, unit, direction and rules for empty masks.
+"""All per-case metrics: name, function, unit, direction and rules for empty masks.
 
-A new metric is one more entry in :data:`METRICS`; evaluator, statistics and report need no change.
+A new metric is one more entry in :data:`METRICS`; commands, evaluator, statistics and report need
+no change. Commands list the names in their help, so what computes is imported when it is called.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from nnunetv2_fair.errors import UsageError
-from nnunetv2_fair.evaluation.metrics.overlap import detection, dice, iou, volume_error
-from nnunetv2_fair.evaluation.metrics.regions import RegionPair
+
+if TYPE_CHECKING:
+    from nnunetv2_fair.evaluation.metrics.regions import RegionPair
 
 #: The MAMA-MIA challenge divides HD95 by this, in voxels.
 NORM_HD_VOXELS = 150.0
@@ -28,9 +30,7 @@ class Metric:
         one_minus_is_error: Whether 1 minus the value is an error rate, so that ratios of
             errors (SER, SKEW) and equity scaling mean something.
         both_empty: Value if both masks are empty.
-        prediction_empty: Value if the prediction alone is empty.
-        reference_empty: Value if the reference alone is empty.
-        definition: One or two sentences for readers of the report.
+        definition: One or two sentences for readers of the report, with the rule for empty masks.
         compute: Takes the region.
     """
 
@@ -40,19 +40,41 @@ class Metric:
     better: Literal["higher", "lower"]
     one_minus_is_error: bool
     both_empty: float
-    prediction_empty: float
-    reference_empty: float
     definition: str
-    compute: Callable[[RegionPair], float]
+    compute: "Callable[[RegionPair], float]"
 
 
 _OVERLAP_RULE = " Undefined if both masks are empty, 0 if one of them is."
 _DISTANCE_RULE = " Undefined if both masks are empty, infinite if one of them is."
 _SURFACE = "A mask's surface is its voxels with a face neighbour outside it."
-_NAN, _INF = math.nan, math.inf
+_NAN = math.nan
 
 
-def _norm_hd(pair: RegionPair) -> float:
+def _dice(pair: "RegionPair") -> float:
+    from nnunetv2_fair.evaluation.metrics.overlap import dice
+
+    return dice(pair.counts)
+
+
+def _iou(pair: "RegionPair") -> float:
+    from nnunetv2_fair.evaluation.metrics.overlap import iou
+
+    return iou(pair.counts)
+
+
+def _volume_error(pair: "RegionPair") -> float:
+    from nnunetv2_fair.evaluation.metrics.overlap import volume_error
+
+    return volume_error(pair.counts)
+
+
+def _detection(pair: "RegionPair") -> float:
+    from nnunetv2_fair.evaluation.metrics.overlap import detection
+
+    return detection(pair.counts)
+
+
+def _norm_hd(pair: "RegionPair") -> float:
     hd95 = pair.surface_in_voxels.hd95
     return hd95 if math.isnan(hd95) else min(1.0, hd95 / NORM_HD_VOXELS)
 
@@ -61,66 +83,66 @@ METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric(
-            "dice", "Dice", False, "higher", True, _NAN, 0.0, 0.0,
+            "dice", "Dice", False, "higher", True, _NAN,
             "Twice the voxels shared by reference and prediction, divided by the voxels of both; "
             "1 is perfect." + _OVERLAP_RULE,
-            lambda pair: dice(pair.counts),
+            _dice,
         ),
         Metric(
-            "iou", "IoU", False, "higher", True, _NAN, 0.0, 0.0,
+            "iou", "IoU", False, "higher", True, _NAN,
             "Voxels shared by reference and prediction, divided by the voxels in either; "
             "1 is perfect." + _OVERLAP_RULE,
-            lambda pair: iou(pair.counts),
+            _iou,
         ),
         Metric(
-            "hd", "HD", True, "lower", False, _NAN, _INF, _INF,
+            "hd", "HD", True, "lower", False, _NAN,
             "Hausdorff distance: the farthest that any point of one surface is from the other "
             "surface; 0 is perfect. " + _SURFACE + _DISTANCE_RULE,
             lambda pair: pair.surface.hd,
         ),
         Metric(
-            "hd95", "HD95", True, "lower", False, _NAN, _INF, _INF,
+            "hd95", "HD95", True, "lower", False, _NAN,
             "As HD, but 95% of each surface are at most this far from the other: the larger of "
             "the two directed 95th percentiles; 0 is perfect. " + _SURFACE + _DISTANCE_RULE,
             lambda pair: pair.surface.hd95,
         ),
         Metric(
-            "assd", "ASSD", True, "lower", False, _NAN, _INF, _INF,
+            "assd", "ASSD", True, "lower", False, _NAN,
             "Average distance of the points of both surfaces to the other surface; 0 is perfect. "
             + _SURFACE + _DISTANCE_RULE,
             lambda pair: pair.surface.assd,
         ),
         Metric(
-            "nsd", "NSD", False, "higher", False, _NAN, 0.0, 0.0,
+            "nsd", "NSD", False, "higher", False, _NAN,
             "Share of both surfaces that lies within the tolerance of the other surface; 1 is "
             "perfect. " + _SURFACE + _OVERLAP_RULE,
             lambda pair: pair.surface.nsd,
         ),
         Metric(
-            "norm_hd", "NormHD", False, "lower", False, _NAN, 1.0, 1.0,
+            "norm_hd", "NormHD", False, "lower", False, _NAN,
             f"HD95 in voxels, whatever their size, divided by {NORM_HD_VOXELS:g} and at most 1; 0 "
             "is perfect. Undefined if both masks are empty, 1 if one of them is.",
             _norm_hd,
         ),
         Metric(
-            "hd95_voxels", "HD95 in voxels", False, "lower", False, _NAN, _INF, _INF,
+            "hd95_voxels", "HD95 in voxels", False, "lower", False, _NAN,
             "HD95 counted in voxels, whatever their size, as the MAMA-MIA challenge's script does; "
             "0 is perfect." + _DISTANCE_RULE + " Infinite values stay so in all statistics.",
             lambda pair: pair.surface_in_voxels.hd95,
         ),
         Metric(
-            "volume_error", "Volume error", False, "lower", False, _NAN, 1.0, _NAN,
+            "volume_error", "Volume error", False, "lower", False, _NAN,
             "Difference of the volumes (in 2D: areas) of prediction and reference, whichever is "
             "larger, divided by the reference's; 0 is perfect. 1 if the prediction is empty, "
             "undefined if the reference or if both masks are empty.",
-            lambda pair: volume_error(pair.counts),
+            _volume_error,
         ),
         Metric(
-            "detection", "Detection", False, "higher", True, _NAN, 0.0, 0.0,
+            "detection", "Detection", False, "higher", True, _NAN,
             "1 if the prediction shares a voxel with the reference; 0 if the structure is missed "
             "altogether or predicted where there is none, so that a mean is the share of cases in "
             "which it was found. Undefined if both masks are empty.",
-            lambda pair: detection(pair.counts),
+            _detection,
         ),
     )
 }  # fmt: skip

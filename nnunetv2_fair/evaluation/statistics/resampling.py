@@ -167,22 +167,6 @@ def _chunks(n_replicates: int, n_units: int) -> Iterator[slice]:
         yield slice(start, min(start + size, n_replicates))
 
 
-def percentile_interval(replicates: np.ndarray, confidence: float) -> tuple[float, float]:
-    """Return the plain percentile interval of bootstrap replicates.
-
-    It is too narrow for small groups: see :mod:`nnunetv2_fair.evaluation.statistics.intervals`.
-
-    Args:
-        replicates: (replicates,) values.
-        confidence: Coverage, such as 0.95.
-
-    Returns:
-        (low, high); NaN if there are no replicates or one of them is NaN.
-    """
-    tail = (1 - confidence) / 2
-    return quantile(replicates, tail), quantile(replicates, 1 - tail)
-
-
 def quantile(values: np.ndarray, share: float) -> float:
     """Return a quantile by linear interpolation that also copes with infinite values.
 

@@ -7,8 +7,16 @@ from hypothesis.extra import numpy as arrays
 
 from nnunetv2_fair.errors import EvaluationError, UsageError
 from nnunetv2_fair.evaluation.metrics.overlap import OverlapCounts, count_overlap, dice, iou
-from nnunetv2_fair.evaluation.metrics.regions import RegionPair
 from nnunetv2_fair.evaluation.metrics.registry import METRICS, Metric, metrics_named
+from tests.evaluation.factories import region_of_masks
+
+#: Values if the prediction alone is empty, and if the reference alone is.
+ONE_EMPTY = {
+    "dice": (0.0, 0.0), "iou": (0.0, 0.0), "hd": (math.inf, math.inf),
+    "hd95": (math.inf, math.inf), "assd": (math.inf, math.inf), "nsd": (0.0, 0.0),
+    "norm_hd": (1.0, 1.0), "hd95_voxels": (math.inf, math.inf),
+    "volume_error": (1.0, math.nan), "detection": (0.0, 0.0),
+}  # fmt: skip
 
 masks = arrays.arrays(bool, (4, 7))
 
@@ -39,19 +47,20 @@ def test_overlap_refuses_other_masks():
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=list(METRICS))
 def test_every_metric_keeps_its_contract(metric: Metric):
+    prediction_empty, reference_empty = ONE_EMPTY[metric.name]
     nothing, something = np.zeros((5, 8), dtype=bool), np.zeros((5, 8), dtype=bool)
     something[1:4, 2:6] = True
     spacing = (2.0, 0.5)
 
     def value(reference: np.ndarray, prediction: np.ndarray) -> float:
-        return metric.compute(RegionPair.of_masks(reference, prediction, spacing, 0.4))
+        return metric.compute(region_of_masks(reference, prediction, spacing, 0.4))
 
     def same(found: float, expected: float) -> bool:
         return found == expected or (math.isnan(found) and math.isnan(expected))
 
     assert same(value(nothing, nothing), metric.both_empty)
-    assert same(value(something, nothing), metric.prediction_empty)
-    assert same(value(nothing, something), metric.reference_empty)
+    assert same(value(something, nothing), prediction_empty)
+    assert same(value(nothing, something), reference_empty)
     # direction: one row off is worse than perfect, and far off is worse still
     perfect = value(something, something)
     less, least = something.copy(), nothing.copy()
@@ -65,7 +74,7 @@ def test_every_metric_keeps_its_contract(metric: Metric):
     else:
         assert perfect < near < far
     # distances scale with the spacing, shares do not
-    scaled = metric.compute(RegionPair.of_masks(something, less, (4.0, 1.0), 0.8))
+    scaled = metric.compute(region_of_masks(something, less, (4.0, 1.0), 0.8))
     assert scaled == pytest.approx(near * (2 if metric.is_distance else 1))
     assert "both masks are empty" in metric.definition
     assert metric.title

@@ -4,12 +4,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.masks.foreground import crop
 from nnunetv2_fair.evaluation.metrics import surface
 from nnunetv2_fair.evaluation.metrics.overlap import count_overlap
-from nnunetv2_fair.evaluation.metrics.regions import LabelMapPair, RegionPair
+from nnunetv2_fair.evaluation.metrics.regions import LabelMapPair
 from nnunetv2_fair.evaluation.metrics.surface import Surfaces, surface_metrics
+from tests.evaluation.factories import region_of_masks
 
 VALUES = [(1,), (2,), (1, 2), (2, 3), (1, 2, 3), (9,)]
 
@@ -71,11 +71,6 @@ def test_ignored_voxels_are_background_in_both(maps: tuple[np.ndarray, np.ndarra
 def test_distances_in_voxels_ignore_the_spacing():
     first, second = np.zeros((6, 9), dtype=bool), np.zeros((6, 9), dtype=bool)
     first[1, 1] = second[3, 5] = True
-    pair = RegionPair.of_masks(first, second, (3.0, 0.5))
+    pair = region_of_masks(first, second, (3.0, 0.5))
     assert pair.surface.hd == pytest.approx(np.hypot(6, 2))
     assert pair.surface_in_voxels.hd == pytest.approx(np.hypot(2, 4))
-
-
-def test_pairs_of_masks_must_fit():
-    with pytest.raises(EvaluationError, match=r"reference \(3, 4\), prediction \(4, 3\)"):
-        RegionPair.of_masks(np.ones((3, 4), bool), np.ones((4, 3), bool), (1.0, 1.0))
