@@ -27,8 +27,8 @@ import SimpleITK as sitk  # noqa: N813
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from nnunetv2_fair.evaluation.measuring.all_cases import measure_cases
 from nnunetv2_fair.evaluation.measuring.one_case import CasePair, CaseTask, measure_case
-from nnunetv2_fair.files.pool import measure_cases
 
 METRICS = ("dice", "iou", "hd", "hd95", "assd", "nsd")
 TASK = CaseTask(METRICS, 1.0, None)

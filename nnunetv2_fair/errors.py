@@ -28,6 +28,10 @@ class TableError(FairError):
     """A file of delimited text or a spreadsheet cannot be read as a table."""
 
 
+class WorkerError(FairError):
+    """Processes that share the work cannot be started, or were ended from outside."""
+
+
 class DemographicsError(FairError):
     """The demographics table, its dictionary or an attribute expression is wrong."""
 

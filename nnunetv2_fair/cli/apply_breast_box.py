@@ -43,9 +43,9 @@ def _apply(args: argparse.Namespace) -> None:
         apply_box,
         read_boxes,
     )
-    from nnunetv2_fair.dataset_conversion.parallel import map_unordered
     from nnunetv2_fair.evaluation.masks.label_maps import find_masks
     from nnunetv2_fair.files.atomic import check_output_folder, filled_together
+    from nnunetv2_fair.files.pool import map_unordered
 
     if (args.d is None) == (args.boxes is None):
         raise UsageError("Name the boxes by -d (dataset) or by --boxes (file), one of the two.")

@@ -198,13 +198,14 @@ def _plan(
     cuts: Mapping[str, Sequence[float]],
     references: Mapping[str, str],
 ) -> "tuple[EvaluationPlan, tuple[str, ...]]":
+    from nnunetv2_fair.evaluation.measuring import WORKER_MODULE
     from nnunetv2_fair.evaluation.measuring.case_pictures import image_folder
     from nnunetv2_fair.evaluation.measuring.plan import plan_evaluation
     from nnunetv2_fair.evaluation.papers.presets import PRESETS, check_preset
     from nnunetv2_fair.files.pool import prepare_workers
     from nnunetv2_fair.subgroups.table import read_table_with_cuts
 
-    prepare_workers(args.np)
+    prepare_workers(args.np, WORKER_MODULE)
     usual = PRESETS[args.preset].metrics if args.preset is not None else DEFAULT_METRICS
     metrics = tuple(args.metrics or usual)
     metrics_named(metrics)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nnunetv2_fair.evaluation.discovery import DiscoverySettings, with_discovery
+from nnunetv2_fair.evaluation.measuring import WORKER_MODULE
 from nnunetv2_fair.evaluation.measuring.plan import plan_evaluation
 from nnunetv2_fair.evaluation.papers.presets import PRESETS, check_preset, with_preset
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
@@ -63,7 +64,7 @@ def evaluate(
     if settings is None:
         known = PRESETS.get(preset or "")
         settings = EvaluationSettings(metrics=known.metrics) if known else EvaluationSettings()
-    prepare_workers(settings.processes)
+    prepare_workers(settings.processes, WORKER_MODULE)
     table = read_table_with_cuts(Path(demographics), bins or {})
     if preset is not None:
         check_preset(preset, settings.metrics, table)

@@ -1,63 +1,121 @@
-"""Cases measured in several processes; one that dies costs its case, not the evaluation."""
+"""The one process pool: one function over many items; a process that dies costs only its item."""
 
 import multiprocessing
+import os
 import signal
 import sys
+import threading
+import traceback
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import ForkingPickler
+from types import FrameType
+from typing import Any, Generic, NoReturn, TypeVar
 
-from nnunetv2_fair.errors import EvaluationError
-from nnunetv2_fair.evaluation.measuring.one_case import (
-    CaseMeasures,
-    CasePair,
-    CaseTask,
-    measure_case,
-)
+from tqdm import tqdm
 
-#: Cases that a worker holds: the one it measures and the next, so that it never waits.
+from nnunetv2_fair.errors import ConversionError, WorkerError
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+#: Fewer items per process than this are not worth the start of a process.
+_FEWEST_PER_PROCESS = 8
+#: Items that a worker holds: the one it works on and the next, so that it never waits.
 _AHEAD = 2
+#: Bytes of an item that certainly fit into a pipe whose other end is busy writing.
+_FITS_INTO_PIPE = 1 << 14
+#: How long a worker that is told to stop may take to clean up.
+_GRACE_SECONDS = 5.0
 # No fork of this process, as one with threads (tqdm, SimpleITK) may hang. Where forks are safe, one
 # process without threads of ours imports what a worker needs, and every worker is a fork of that.
-if sys.platform == "linux":
-    _CONTEXT = multiprocessing.get_context("forkserver")
-else:
-    _CONTEXT = multiprocessing.get_context("spawn")
+_FORKSERVER = sys.platform == "linux"
+_CONTEXT: Any = multiprocessing.get_context("forkserver" if _FORKSERVER else "spawn")
+
+#: What a worker says: it is ready, has a result, or the function has raised.
+_READY, _RESULT, _ERROR = "ready", "result", "error"
 
 
-def prepare_workers(processes: int) -> None:
+def default_processes() -> int:
+    """Return how many processes to use unless told: at most 8, as in nnU-Net."""
+    return max(1, min(8, os.cpu_count() or 1))
+
+
+def prepare_workers(processes: int, module: str) -> None:
     """Begin, in the background, what the start of workers takes; returns at once.
 
     Args:
         processes: How many will be asked for; nothing is done for 1.
+        module: Full name of the module whose function they will run.
     """
-    if processes > 1 and sys.platform == "linux":
-        forkserver.set_forkserver_preload([__name__])
+    if processes > 1 and _FORKSERVER:
+        forkserver.set_forkserver_preload([module])
         forkserver.ensure_running()
 
 
-def measure_cases(
-    pairs: Sequence[CasePair], task: CaseTask, processes: int
-) -> Iterator[CaseMeasures]:
-    """Yield the measures of every case, in the order in which they are done.
+def map_unordered(
+    function: Callable[[_Item], _Result],
+    items: Sequence[_Item],
+    processes: int,
+    what: str = "",
+    *,
+    unit: str = "case",
+    lost: Callable[[_Item, str], _Result] | None = None,
+    fewest_per_process: int = _FEWEST_PER_PROCESS,
+) -> Generator[tuple[_Item, _Result], None, None]:
+    """Yield every item with its result, as they finish.
 
     Args:
-        pairs: Cases to measure.
-        task: What to measure.
-        processes: Number of worker processes; 1 measures in this process.
+        function: Module-level function, or a ``partial`` of one; it and its items travel to other
+            processes.
+        items: What to apply it to.
+        processes: How many processes; with 1, or few items, the work is done in this one.
+        what: Shown beside the progress bar; no bar if empty.
+        unit: What an item is, for the progress bar.
+        lost: Gets an item whose process was ended from outside, and how it ended, and says what
+            the result is, or raises. All other items are still worked on. By default
+            ConversionError is raised.
+        fewest_per_process: With fewer items per process than this, fewer processes are used.
 
     Raises:
-        EvaluationError: If workers cannot be started.
+        WorkerError: If processes cannot be started.
+        ConversionError: If a process was killed and ``lost`` is not given.
+        Exception: Whatever ``function`` raises; work that has not begun is then dropped.
     """
-    processes = min(processes, len(pairs))
+    processes = min(processes, -(-len(items) // fewest_per_process))
     if processes <= 1:
-        for pair in pairs:
-            yield measure_case(pair, task)
-        return
-    prepare_workers(processes)
-    waiting = deque(pairs)
-    workers = {_Worker(task) for _ in range(processes)}
+        results = ((item, function(item)) for item in items)
+    else:
+        results = _in_processes(function, items, processes, lost or partial(_killed, processes))
+    with tqdm(total=len(items), desc=what, unit=unit, disable=not (what and items)) as bar:
+        try:
+            for item, result in results:
+                bar.update()
+                yield item, result
+        finally:
+            results.close()
+
+
+def _killed(processes: int, item: object, ending: str) -> NoReturn:
+    raise ConversionError(
+        f"One of the {processes} processes was killed, probably for lack of memory. Run the "
+        "same command again with a smaller -np (such as -np 1); it goes on where it stopped."
+    )
+
+
+def _in_processes(
+    function: Callable[[_Item], _Result],
+    items: Sequence[_Item],
+    processes: int,
+    lost: Callable[[_Item, str], _Result],
+) -> Generator[tuple[_Item, _Result], None, None]:
+    target = function.func if isinstance(function, partial) else function
+    prepare_workers(processes, target.__module__)
+    waiting = deque(items)
+    workers = [_Worker(function) for _ in range(processes)]
     try:
         while workers:
             ready = wait([worker.connection for worker in workers])
@@ -66,95 +124,112 @@ def measure_cases(
                     done = worker.receive()
                 except (EOFError, OSError):
                     workers.remove(worker)
-                    lost, rest = worker.bury()
+                    ending, died, rest = worker.bury()
                     waiting.extendleft(reversed(rest))
-                    if lost is not None:
-                        yield lost
                     if waiting:
-                        workers.add(_Worker(task))
+                        workers.append(_Worker(function))
+                    for item in died:
+                        yield item, lost(item, ending)
                     continue
                 worker.give(waiting)
-                if worker.is_idle:
+                if worker.is_idle and not waiting:
                     workers.remove(worker)
                     worker.dismiss()
-                if done is not None:
-                    yield done
+                yield from done
     finally:
+        for worker in workers:
+            worker.stop()
         for worker in workers:
             worker.dismiss()
 
 
-class _Worker:
-    """A process, and the cases it has been given and not yet measured.
+class _Worker(Generic[_Item, _Result]):
+    """A process, and the items it has been given and is not done with.
 
     Attributes:
         connection: Where its answers come from.
     """
 
-    def __init__(self, task: CaseTask) -> None:
+    def __init__(self, function: Callable[[_Item], _Result]) -> None:
         self.connection, theirs = _CONTEXT.Pipe()
-        self._process = _CONTEXT.Process(target=_work, args=(theirs, task), daemon=True)
+        self._process = _CONTEXT.Process(target=_work, args=(theirs, function), daemon=True)
         self._process.start()
         theirs.close()  # else its end would go unnoticed
-        self._given: deque[CasePair] = deque()
+        self._given: deque[_Item] = deque()
         self._started = False
 
     @property
     def is_idle(self) -> bool:
-        """Whether it has nothing left to measure."""
+        """Whether it has nothing left to do."""
         return not self._given
 
-    def give(self, waiting: deque[CasePair]) -> None:
-        """Give it cases, so that it has enough for a while."""
+    def give(self, waiting: deque[_Item]) -> None:
+        """Give it items, so that it has enough for a while."""
         while waiting and len(self._given) < _AHEAD:
-            self.connection.send(waiting[0])
+            data = ForkingPickler.dumps(waiting[0])
+            # while it works it reads nothing: with both ends writing, neither would ever be done
+            if self._given and len(data) > _FITS_INTO_PIPE:
+                return
+            try:
+                self.connection.send_bytes(data)
+            except OSError:
+                return  # it has ended, which the next look at its connection finds
             self._given.append(waiting.popleft())
 
-    def receive(self) -> CaseMeasures | None:
-        """Return what it has measured; None if it says that it is ready.
+    def receive(self) -> list[tuple[_Item, _Result]]:
+        """Return the item it has done with the result; nothing if it says that it is ready.
 
         Raises:
             EOFError: If the process has ended.
             OSError: As EOFError.
+            Exception: What the function raised.
         """
-        measured: CaseMeasures | None = self.connection.recv()
-        if measured is None:
+        kind, content = self.connection.recv()
+        if kind == _READY:
             self._started = True
-        else:
-            self._given.popleft()
-        return measured
+            return []
+        item = self._given.popleft()
+        if kind == _ERROR:
+            error, trace = content
+            raise error from _InWorkerError(trace)
+        return [(item, content)]
 
-    def bury(self) -> tuple[CaseMeasures | None, list[CasePair]]:
-        """Return, after its end, the case that it died of, and those it had not begun.
+    def bury(self) -> tuple[str, list[_Item], list[_Item]]:
+        """Return, after its end, how it ended, the item that it died of, and those not begun.
 
         Raises:
-            EvaluationError: If it had not even started.
+            WorkerError: If it had not even started.
         """
         self.connection.close()
         self._process.join()
-        code = self._process.exitcode
+        ending = _ending(self._process.exitcode)
         if not self._started:
-            raise EvaluationError(
-                f"A worker process ended before it could start (exit code {code}). Run again with "
+            raise WorkerError(
+                f"A worker process ended before it could start ({ending}). Run again with "
                 "-np 1. (A script of your own must call this below: if __name__ == '__main__'.)"
             )
-        if not self._given:
-            return None, []
-        pair = self._given.popleft()
-        files = " and ".join(str(f) for f in (pair.reference, pair.prediction) if f is not None)
-        problem = (
-            f"case '{pair.case}': the process that measured {files} was ended from outside "
-            f"({_ending(code)}), most likely for lack of memory. Run the command again with fewer "
-            "processes, for example -np 1; cases already measured are not measured again"
-        )
-        return CaseMeasures(pair.case, problems=(problem,)), list(self._given)
+        given = list(self._given)
+        return ending, given[:1], given[1:]
+
+    def stop(self) -> None:
+        """Tell the process to end, whatever it is doing."""
+        self.connection.close()
+        self._process.terminate()
 
     def dismiss(self) -> None:
-        """End the process."""
+        """Wait until the process has ended."""
         self.connection.close()
-        if self._given:
-            self._process.terminate()
-        self._process.join()
+        self._process.join(_GRACE_SECONDS)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+
+class _InWorkerError(Exception):
+    """Where in a worker process the function failed."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
 
 
 def _ending(code: int | None) -> str:
@@ -163,12 +238,40 @@ def _ending(code: int | None) -> str:
     return f"exit code {code}"
 
 
-def _work(connection: Connection, task: CaseTask) -> None:
-    """Measure case after case; the main function of a worker process."""
+def _work(connection: Connection, function: Callable[[Any], Any]) -> None:
+    """Work on item after item; the main function of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent, which ends us
+    signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        connection.send(None)
+        connection.send((_READY, None))
         while True:
-            connection.send(measure_case(connection.recv(), task))
+            connection.send_bytes(_answer(function, connection.recv_bytes()))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the parent is done or gone
+
+
+def _answer(function: Callable[[Any], Any], data: bytes) -> Any:
+    try:
+        return ForkingPickler.dumps((_RESULT, function(ForkingPickler.loads(data))))
+    except Exception as error:  # of any kind: it is raised again where it can be dealt with
+        trace = traceback.format_exc()
+        try:
+            answer = ForkingPickler.dumps((_ERROR, (error, trace)))
+            ForkingPickler.loads(answer)
+        except Exception:  # some errors can be sent but not made again from what was sent
+            answer = ForkingPickler.dumps((_ERROR, (RuntimeError(repr(error)), trace)))
+        return answer
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    """End in an orderly way, so that temporary files are removed."""
+    sys.exit(0)
+
+
+def _end_with_parent() -> None:
+    """End this process when the command is killed; it would finish its item first, or wait."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -13,12 +13,10 @@ import json
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pandas as pd
 from tqdm import tqdm
@@ -26,6 +24,7 @@ from tqdm import tqdm
 from nnunetv2_fair import __version__
 from nnunetv2_fair.errors import DatasetError
 from nnunetv2_fair.files.atomic import publish_folder
+from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.phantoms.bias import plant
 from nnunetv2_fair.phantoms.drawing import Drawing, draw
 from nnunetv2_fair.phantoms.image_files import IMAGES, MASKS, subfolders, write_images
@@ -137,19 +136,15 @@ def _write_images(
     chunks = [drawings[i : i + _CHUNK] for i in range(0, len(drawings), _CHUNK)]
     task = partial(write_images, spec, folder)
     with tqdm(total=len(drawings), desc="phantoms", unit="image") as bar:
-        for written in _map(task, chunks, min(processes, len(chunks))):
+        for _, written in map_unordered(task, chunks, processes, lost=_lost, fewest_per_process=1):
             bar.update(written)
 
 
-def _map(
-    task: "partial[int]", chunks: Sequence[Sequence[Drawing]], processes: int
-) -> Iterator[int]:
-    if processes <= 1:
-        yield from map(task, chunks)
-        return
-    # spawn: a forked copy of a process that already runs threads (torch, BLAS) may hang
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(task, chunks)
+def _lost(chunk: Sequence[Drawing], ending: str) -> NoReturn:
+    raise DatasetError(
+        f"A process that rendered phantoms was ended from outside ({ending}), most likely for lack "
+        "of memory. Run the command again with fewer processes, for example -np 1."
+    )
 
 
 def _description(spec: PhantomSpec, drawings: Sequence[Drawing]) -> dict[str, Any]:

@@ -126,18 +126,10 @@ ONE_FILE_EACH = {"cli", "trainers"}
 PENDING: set[tuple[str, str]] = {
     ("cropping/boxes", "dataset_conversion/writing/volumes"),
     ("dataset_conversion/fairseg/plan", "dataset_conversion/foreground_search"),
-    ("dataset_conversion/fairseg/plan", "dataset_conversion/parallel"),
     ("dataset_conversion/foreground_search", ""),
-    ("dataset_conversion/image_folder/plan", "dataset_conversion/parallel"),
-    ("dataset_conversion/mama_mia/plan", "dataset_conversion/parallel"),
-    ("dataset_conversion/parallel", ""),
     ("dataset_conversion/tusc/plan", "dataset_conversion/foreground_search"),
-    ("dataset_conversion/ukbb_cmr/plan", "dataset_conversion/parallel"),
-    ("dataset_conversion/writing/dry_run", "dataset_conversion/parallel"),
-    ("dataset_conversion/writing/writer", "dataset_conversion/parallel"),
     ("evaluation/masks/label_maps", "evaluation/picture_files"),
     ("evaluation/models/comparison", "evaluation/run"),
-    ("files/pool", "evaluation/measuring/one_case"),
 }
 
 

@@ -4,119 +4,96 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from functools import partial
 from multiprocessing import active_children
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from nnunetv2_fair.evaluation.measuring.one_case import CasePair, CaseTask, measure_case
-from nnunetv2_fair.files.pool import measure_cases
-from tests.evaluation.factories import write_mask
-
-TASK = CaseTask(("dice", "hd"), 1.0, {"lesion": (1,)})
+from nnunetv2_fair.errors import ConversionError
+from nnunetv2_fair.files.atomic import replacing
+from nnunetv2_fair.files.pool import map_unordered
 
 
-def make_pairs(folder: Path, number: int) -> list[CasePair]:
-    pairs = []
-    for index in range(number):
-        labels = np.zeros((9, 14), dtype=np.uint8)
-        labels[2:7, 3 : 5 + index] = 1
-        paths = [
-            write_mask(folder / f"{name}_{index}.png", np.roll(labels, shift, 0))
-            for name, shift in (("reference", 0), ("prediction", 1))
-        ]
-        pairs.append(CasePair(f"case_{index}", paths[0], paths[1]))
-    return pairs
+def _square(number: int) -> int:
+    return number * number
 
 
-def blocked(folder: Path, name: str) -> CasePair:
-    """Return a case whose measuring never ends: nobody writes into its file."""
-    path = folder / f"{name}.png"
-    os.mkfifo(path)
-    return CasePair(name, path, path)
+def _process(number: int) -> int:
+    return os.getpid()
 
 
-def kill_whoever_opens(*paths: Path) -> None:
-    """End, from another thread, each process that comes to one of these pipes."""
-
-    def reader_of(path: Path) -> int:
-        while True:
-            for entry in Path("/proc").glob("[0-9]*/fd/*"):
-                pid = int(entry.parts[2])
-                if pid != os.getpid():
-                    with suppress(OSError):
-                        if entry.readlink() == path:
-                            return pid
-            time.sleep(0.02)
-
-    def watch() -> None:
-        for path in paths:
-            while True:
-                try:  # works as soon as somebody waits to read
-                    end = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-                    break
-                except OSError:
-                    time.sleep(0.02)
-            os.kill(reader_of(path), signal.SIGKILL)
-            os.close(end)
-
-    threading.Thread(target=watch, daemon=True).start()
+def _die(number: int) -> int:
+    os._exit(9)
 
 
-def test_all_cases_are_measured_in_any_number_of_processes(tmp_path: Path):
-    pairs = make_pairs(tmp_path, 7)
-    expected = {pair.case: measure_case(pair, TASK) for pair in pairs}
-    for processes in (1, 3):
-        found = {case.case: case for case in measure_cases(pairs, TASK, processes)}
-        assert found == expected
-    assert not active_children()
-    assert list(measure_cases([], TASK, 2)) == []
+def _fail(number: int) -> int:
+    raise ConversionError(f"case {number} is bad")
 
 
-def test_a_killed_worker_costs_its_case_alone(tmp_path: Path):
-    pairs = make_pairs(tmp_path, 6)
-    pairs.insert(1, blocked(tmp_path, "heavy"))
-    kill_whoever_opens(tmp_path / "heavy.png")
-    found = {case.case: case for case in measure_cases(pairs, TASK, 2)}
-    assert len(found) == 7
-    (problem,) = found.pop("heavy").problems
-    assert "case 'heavy': the process that measured" in problem
-    assert str(tmp_path / "heavy.png") in problem
-    assert "signal SIGKILL" in problem
-    assert "-np 1" in problem
-    assert not any(case.problems for case in found.values())
-    assert not active_children()
+@pytest.mark.parametrize("processes", [1, 2])
+def test_every_item_comes_back_once_with_its_result(processes: int) -> None:
+    found = list(map_unordered(_square, range(20), processes, "test"))
+    assert sorted(found) == [(i, i * i) for i in range(20)]
 
 
-def test_cases_that_were_waiting_for_a_killed_worker_are_measured(tmp_path: Path):
-    pairs = [blocked(tmp_path, "first"), blocked(tmp_path, "second"), *make_pairs(tmp_path, 5)]
-    kill_whoever_opens(tmp_path / "first.png", tmp_path / "second.png")
-    found = {case.case: case for case in measure_cases(pairs, TASK, 2)}
-    assert len(found) == 7
-    assert {name for name, case in found.items() if case.problems} == {"first", "second"}
+def test_work_is_done_elsewhere_only_if_there_is_enough_of_it() -> None:
+    assert {pid for _, pid in map_unordered(_process, range(8), 4, "test")} == {os.getpid()}
+    others = {pid for _, pid in map_unordered(_process, range(20), 4, "test")}
+    assert os.getpid() not in others
+    assert len(others) <= 3
 
 
-def test_leaving_early_ends_the_workers(tmp_path: Path):
-    cases = measure_cases(make_pairs(tmp_path, 12), TASK, 2)
-    next(cases)
-    cases.close()
-    assert not active_children()
+def test_nothing_to_do() -> None:
+    assert list(map_unordered(_square, [], 4, "test")) == []
 
 
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+def test_a_killed_process_is_explained() -> None:
+    with pytest.raises(ConversionError, match=r"killed, probably for lack of memory.*-np 1"):
+        list(map_unordered(_die, range(20), 2, "test"))
 
 
-def test_workers_are_forks_of_one_process_that_is_none_of_ours(tmp_path: Path):
-    cases = measure_cases(make_pairs(tmp_path, 12), TASK, 2)
-    next(cases)
-    parents = {parent_of(worker.pid or 0) for worker in active_children()}
-    cases.close()
-    (parent,) = parents
-    assert parent != os.getpid()
-    assert parent_of(parent) == os.getpid()
+def test_errors_of_the_function_arrive() -> None:
+    with pytest.raises(ConversionError, match="is bad"):
+        list(map_unordered(_fail, range(20), 2, "test"))
+
+
+_BEAT = """
+import sys, time
+from pathlib import Path
+from nnunetv2_fair.files.pool import map_unordered
+from tests.files.test_pool import _beat
+if __name__ == "__main__":
+    list(map_unordered(_beat, [sys.argv[1]] * 20, 2, "test"))
+"""
+
+
+def _beat(path: str) -> None:
+    for _ in range(1000):
+        with Path(path).open("a") as stream:
+            stream.write(".")
+        time.sleep(0.01)
+
+
+def test_workers_end_when_the_command_is_killed(tmp_path: Path) -> None:
+    script, heart = tmp_path / "beat.py", tmp_path / "heart"
+    script.write_text(_BEAT)
+    root = str(Path(__file__).parents[2])
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(heart)],
+        env={**os.environ, "PYTHONPATH": root},
+        stderr=subprocess.DEVNULL,
+    )
+    end = time.monotonic() + 60
+    while not heart.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    time.sleep(1)
+    beats = heart.stat().st_size
+    assert beats > 0
+    time.sleep(0.5)
+    assert heart.stat().st_size == beats
 
 
 def test_preparing_one_process_starts_none(tmp_path: Path):
@@ -127,9 +104,9 @@ def test_preparing_one_process_starts_none(tmp_path: Path):
         "    stats = pathlib.Path('/proc').glob('[0-9]*/stat')\n"
         "    parents = [s.read_text().rpartition(')')[2].split()[1] for s in stats]\n"
         "    return parents.count(str(os.getpid()))\n"
-        "prepare_workers(1)\n"
+        "prepare_workers(1, 'json')\n"
         "print(children())\n"
-        "prepare_workers(2)\n"
+        "prepare_workers(2, 'json')\n"
         "print(children() > 0)\n"
     )
     done = subprocess.run(
@@ -139,31 +116,66 @@ def test_preparing_one_process_starts_none(tmp_path: Path):
     assert done.stdout.split() == ["0", "True"], done.stderr
 
 
-def test_script_without_main_guard_is_told_so(tmp_path: Path):
-    make_pairs(tmp_path, 3)
-    script = tmp_path / "script.py"
-    script.write_text(
-        "from pathlib import Path\n"
-        "from nnunetv2_fair.evaluation.measuring.one_case import CasePair, CaseTask\n"
-        "from nnunetv2_fair.files.pool import measure_cases\n"
-        "here = Path(__file__).parent\n"
-        "pairs = [CasePair(str(i), here / f'reference_{i}.png', here / f'prediction_{i}.png')\n"
-        "         for i in range(3)]\n"
-        "list(measure_cases(pairs, CaseTask(('dice',), 1.0, None), 2))\n"
-    )
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, check=False, cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(root)}, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert "if __name__ == '__main__'" in done.stderr
+def _unlike(number: int) -> str:
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return str(number)
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_bad_files_are_problems_of_their_case(tmp_path: Path, processes: int):
-    pairs = make_pairs(tmp_path, 3)
-    pairs[1].reference.write_text("no picture")
-    found = {case.case: case for case in measure_cases(pairs, TASK, processes)}
-    assert "cannot be read as an image" in found["case_1"].problems[0]
-    assert not found["case_0"].problems
+def test_a_killed_process_costs_only_its_item() -> None:
+    found = dict(map_unordered(_unlike, range(20), 2, lost=lambda item, how: f"{item} {how}"))
+    assert found == {i: str(i) for i in range(20)} | {3: "3 signal SIGKILL"}
+
+
+class _StubbornError(Exception):
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(first)
+
+
+def _stubborn(number: int) -> int:
+    raise _StubbornError("one", "two")
+
+
+def _with_lock(number: int) -> object:
+    return threading.Lock()
+
+
+def test_errors_say_where_they_happened_and_any_error_arrives() -> None:
+    with pytest.raises(ConversionError) as error:
+        list(map_unordered(_fail, range(20), 2))
+    assert "in _fail" in str(error.value.__cause__)
+    with pytest.raises(RuntimeError, match="_StubbornError"):
+        list(map_unordered(_stubborn, range(20), 2))
+    with pytest.raises(TypeError, match="pickle"):
+        list(map_unordered(_with_lock, range(20), 2))
+
+
+def _echo(data: bytes) -> bytes:
+    return data
+
+
+def test_items_and_results_larger_than_a_pipe_do_not_block() -> None:
+    items = [bytes([i]) * 3_000_000 for i in range(8)]
+    found = list(map_unordered(_echo, items, 2, fewest_per_process=1))
+    assert sorted(result for _, result in found) == items
+    assert all(item == result for item, result in found)
+
+
+def _slow(folder: str, number: int) -> int:
+    if number:
+        with replacing(Path(folder) / f"{number}.txt"):
+            time.sleep(30)
+    return number
+
+
+def test_stopping_early_leaves_no_temporary_files(tmp_path: Path) -> None:
+    running = map_unordered(partial(_slow, str(tmp_path)), range(2), 2, fewest_per_process=1)
+    next(running)
+    end = time.monotonic() + 20
+    while not list(tmp_path.iterdir()) and time.monotonic() < end:
+        time.sleep(0.02)
+    begin = time.monotonic()
+    running.close()
+    assert time.monotonic() - begin < 10
+    assert list(tmp_path.iterdir()) == []
+    assert not active_children()

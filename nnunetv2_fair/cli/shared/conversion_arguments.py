@@ -130,7 +130,7 @@ def processes_of(args: argparse.Namespace) -> int:
     Raises:
         UsageError: If ``-np`` is below 1.
     """
-    from nnunetv2_fair.dataset_conversion.parallel import default_processes
+    from nnunetv2_fair.files.pool import default_processes
 
     if args.np is not None and args.np < 1:
         raise UsageError(f"-np {args.np}: expected 1 or more.")

@@ -23,7 +23,6 @@ from nnunetv2_fair.dataset_conversion.image_folder.pairing import (
     guess_suffix,
     pair_up,
 )
-from nnunetv2_fair.dataset_conversion.parallel import map_unordered
 from nnunetv2_fair.dataset_conversion.shared.holdout import choose_test_patients
 from nnunetv2_fair.dataset_conversion.shared.metadata import Metadata, TableSettings, read_metadata
 from nnunetv2_fair.dataset_conversion.shared.pictures import (
@@ -38,6 +37,7 @@ from nnunetv2_fair.dataset_conversion.writing.log import ConversionLog, Skipped
 from nnunetv2_fair.dataset_conversion.writing.safe_names import case_name_problems, safe_case_name
 from nnunetv2_fair.dataset_conversion.writing.writer import DatasetDescription, DatasetPlan
 from nnunetv2_fair.errors import ConversionError, UsageError, shorten, shorten_lines
+from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.subgroups.schema import CASE, PATIENT, SYNTHETIC
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,6 @@ from typing import Literal
 
 import pandas as pd
 
-from nnunetv2_fair.dataset_conversion.parallel import map_unordered
 from nnunetv2_fair.dataset_conversion.shared.holdout import choose_test_patients
 from nnunetv2_fair.dataset_conversion.ukbb_cmr.codes import ETHNICITY
 from nnunetv2_fair.dataset_conversion.ukbb_cmr.cohort import draw_cohort
@@ -42,6 +41,7 @@ from nnunetv2_fair.dataset_conversion.writing.case_files import CaseJob, fingerp
 from nnunetv2_fair.dataset_conversion.writing.log import UNKNOWN, ConversionLog, Skipped
 from nnunetv2_fair.dataset_conversion.writing.writer import DatasetDescription, DatasetPlan
 from nnunetv2_fair.errors import ConversionError, shorten, shorten_lines
+from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.subgroups.schema import CASE, PATIENT, Schema
 
 logger = logging.getLogger(__name__)

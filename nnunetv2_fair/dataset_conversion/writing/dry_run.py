@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from nnunetv2_fair.dataset_conversion.parallel import map_unordered
 from nnunetv2_fair.dataset_conversion.writing.case_files import check_case
 from nnunetv2_fair.dataset_conversion.writing.log import LOG_JSON, LOG_TXT
 from nnunetv2_fair.dataset_conversion.writing.writer import DatasetPlan, plan_problems, write_orders
 from nnunetv2_fair.errors import shorten
+from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.paths import DATASET_JSON, DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON
 
 

@@ -25,7 +25,6 @@ from typing import Any
 import pandas as pd
 
 from nnunetv2_fair import __version__
-from nnunetv2_fair.dataset_conversion.parallel import map_unordered
 from nnunetv2_fair.dataset_conversion.writing.case_files import (
     PICTURE_ENDINGS,
     VOLUME_ENDINGS,
@@ -48,6 +47,7 @@ from nnunetv2_fair.dataset_conversion.writing.safe_names import (
 )
 from nnunetv2_fair.errors import ConversionError, DemographicsError, shorten, shorten_lines
 from nnunetv2_fair.files.atomic import publish_folder, write_text
+from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.paths import (
     DATASET_JSON,
     DEMOGRAPHICS_CSV,

@@ -2,3 +2,6 @@
 
 Imports masks, metrics and results.
 """
+
+#: What worker processes run; its name alone, so that its start can begin before it is imported.
+WORKER_MODULE = "nnunetv2_fair.evaluation.measuring.one_case"

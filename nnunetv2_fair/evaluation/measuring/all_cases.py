@@ -1,16 +1,23 @@
 """All cases of an evaluation measured once: resumed, in shards, and put together again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
 from nnunetv2_fair.errors import EvaluationError, shorten, shorten_lines
 from nnunetv2_fair.evaluation.measuring.kept_cases import CaseStore, number_of_shards, shard_of
-from nnunetv2_fair.evaluation.measuring.one_case import CaseMeasures, CasePair, CaseTask
+from nnunetv2_fair.evaluation.measuring.one_case import (
+    CaseMeasures,
+    CasePair,
+    CaseTask,
+    measure_case,
+)
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
-from nnunetv2_fair.files.pool import measure_cases
+from nnunetv2_fair.files.pool import map_unordered
 
 _NO_RESULTS = "No results were written"
 _MOST_PROBLEMS = 1000
@@ -68,6 +75,38 @@ def measure_all(
         if part.merge:
             _check_complete(pairs, known, part.folder)
         return _measure(pairs, known, task, processes, store)
+
+
+def measure_cases(
+    pairs: Sequence[CasePair], task: CaseTask, processes: int
+) -> Iterator[CaseMeasures]:
+    """Yield the measures of every case, in the order in which they are done.
+
+    Args:
+        pairs: Cases to measure.
+        task: What to measure.
+        processes: Number of worker processes; 1 measures in this process. One that dies costs only
+            its case, whose measures then say so.
+
+    Raises:
+        WorkerError: If workers cannot be started.
+    """
+    results = map_unordered(
+        partial(measure_case, task=task), pairs, processes, lost=_lost, fewest_per_process=1
+    )
+    with closing(results):
+        for _, measured in results:
+            yield measured
+
+
+def _lost(pair: CasePair, ending: str) -> CaseMeasures:
+    files = " and ".join(str(f) for f in (pair.reference, pair.prediction) if f is not None)
+    problem = (
+        f"case '{pair.case}': the process that measured {files} was ended from outside "
+        f"({ending}), most likely for lack of memory. Run the command again with fewer "
+        "processes, for example -np 1; cases already measured are not measured again"
+    )
+    return CaseMeasures(pair.case, problems=(problem,))
 
 
 def _measure(

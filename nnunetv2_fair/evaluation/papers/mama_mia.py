@@ -4,15 +4,13 @@ Source: MAMA-MIA challenge 2025, task 1, scoring_task1.py and metrics.py of the 
 """
 
 import math
-import multiprocessing
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
-from tqdm import tqdm
 
 from nnunetv2_fair.errors import EvaluationError, shorten
 from nnunetv2_fair.evaluation.masks.label_maps import read_label_map
@@ -22,6 +20,7 @@ from nnunetv2_fair.evaluation.metrics.surface import surface_metrics
 from nnunetv2_fair.evaluation.results.text_table import TextTable
 from nnunetv2_fair.evaluation.statistics.gaps import mama_mia_scores
 from nnunetv2_fair.files.nifti import quiet_itk
+from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.subgroups.table import DemographicsTable
 
 AGE = "age"
@@ -217,12 +216,17 @@ def _measure_all(pairs: Sequence[CasePair], processes: int) -> list[ChallengeMea
     if not pairs:
         raise EvaluationError("No case has a prediction: there is nothing to score.")
 
-    def shown(results: Iterable[ChallengeMeasures]) -> list[ChallengeMeasures]:
-        return list(tqdm(results, "Scoring as the challenge", len(pairs), unit="case"))
+    measured = dict(
+        map_unordered(
+            measure_challenge_case, pairs, processes, "Scoring as the challenge", lost=_lost,
+            fewest_per_process=1,
+        )
+    )  # fmt: skip
+    return [measured[pair] for pair in pairs]
 
-    if processes <= 1:
-        return shown(map(measure_challenge_case, pairs))
-    # spawn, as forking a process with threads (tqdm, SimpleITK) may hang
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as executor:
-        return shown(executor.map(measure_challenge_case, pairs))
+
+def _lost(pair: CasePair, ending: str) -> NoReturn:
+    raise EvaluationError(
+        f"case '{pair.case}': the process that scored it was ended from outside ({ending}), most "
+        "likely for lack of memory. Run the command again with fewer processes, for example -np 1."
+    )
