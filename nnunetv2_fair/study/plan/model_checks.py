@@ -107,9 +107,8 @@ def check_bases(found: Findings, on: StudyDataset) -> None:
             line = found.settings.line("environment", BASE_CHECKPOINT)
             found.add(line, f"{BASE_CHECKPOINT} is {path}, which is no file; correct or unset it")
         return
-    trained = {training for model in on.models for training in model.trainings}
     for model in on.models:
-        if model.base is None or model.base in trained:
+        if model.base is None or model.base in on.trainers:
             continue
         folders = [
             on.fold_folder(model.base, plans, configuration, fold)

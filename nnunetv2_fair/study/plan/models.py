@@ -48,7 +48,10 @@ def model_of(named: Named, facts: TrainerFacts, dataset: "Dataset") -> Model:
     Raises:
         FairError: If it is one model per group, and the dataset's groups do not allow that.
     """
-    trainings = [named.name] if facts.per_group is None else _per_group(facts, dataset)
+    if facts.per_group is None:
+        trainings = [named.name]
+    else:
+        trainings = _per_group(facts.per_group, facts.attribute, dataset)
     return Model(
         named.name,
         named.line,
@@ -59,14 +62,13 @@ def model_of(named: Named, facts: TrainerFacts, dataset: "Dataset") -> Model:
     )
 
 
-def _per_group(facts: TrainerFacts, dataset: "Dataset") -> list[str]:
-    """Return the names of the trainers of all groups that have training cases."""
+def _per_group(parts: tuple[str, str], attribute: str | None, dataset: "Dataset") -> list[str]:
+    """Return the names of the trainers of all groups, given the parts around ``=<group>``."""
     from nnunetv2_fair.subgroups.groups import group_cases
 
-    assert facts.per_group is not None
-    head, rest = facts.per_group
+    head, rest = parts
     table = dataset.read_table()
-    grouping = group_cases(table, facts.attribute)
+    grouping = group_cases(table, attribute)
     suffix = f"_0000{dataset.ending}"
     images = (dataset.raw / "imagesTr").glob(f"*{suffix}")
     counts = grouping.counts(
@@ -77,7 +79,7 @@ def _per_group(facts: TrainerFacts, dataset: "Dataset") -> list[str]:
     without = [name for name, count in counts.items() if not count]
     if without:
         raise StudyError(
-            f"{dataset.name} has no training case of group {without[0]} of '{facts.attribute}', "
+            f"{dataset.name} has no training case of group {without[0]} of '{attribute}', "
             f"so {head}{rest} cannot have a model for it; leave this trainer out or merge groups"
         )
     return [f"{head}={group_token(name)}{rest}" for name in grouping.names]

@@ -102,9 +102,9 @@ def check_options(found: Findings, known: set[str]) -> None:
                     f"evaluation, {key}: there is no attribute '{name}'. Attributes: "
                     f"{shorten(sorted(known), 12)}",
                 )
-    trainings = {t for on in found.datasets for model in on.models for t in model.trainings}
+    trainers = {name for on in found.datasets for name in on.trainers}
     for pattern in settings.resources.trainers:
-        if trainings and not any(fnmatchcase(name, pattern) for name in trainings):
+        if trainers and not any(fnmatchcase(name, pattern) for name in trainers):
             found.add(
                 settings.line("resources", "trainers", pattern),
                 f"resources, trainers: no trainer of the study is called '{pattern}'",

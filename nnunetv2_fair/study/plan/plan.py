@@ -9,6 +9,7 @@ from nnunetv2_fair.study.plan import checks
 from nnunetv2_fair.study.plan.steps.commands import index_command
 from nnunetv2_fair.study.plan.steps.dataset_steps import add_dataset
 from nnunetv2_fair.study.plan.steps.step_builder import StepBuilder
+from nnunetv2_fair.study.plan.steps.task import Task
 from nnunetv2_fair.study.plan.steps.test_steps import add_tests
 from nnunetv2_fair.study.plan.steps.training_steps import add_trainings
 from nnunetv2_fair.study.step import Plan
@@ -46,14 +47,8 @@ def plan_study(path: Path, folder: Path, most_cpus: int | None = None) -> Plan:
             add_tests(builder, on)
         found.problems += builder.problems
     refuse(path, found.problems)
-    builder.add(
-        "index",
-        "index",
-        [index_command()],
-        needs=[name for name, step in builder.steps.items() if step.kind in _SHOWN],
-        outputs=INDEX_OUTPUTS,
-        facts={},
-    )
+    shown = tuple(name for name, step in builder.steps.items() if step.kind in _SHOWN)
+    builder.add(Task("index", "index", (index_command(),), {}, needs=shown, outputs=INDEX_OUTPUTS))
     return Plan(
         settings.title,
         builder.steps,

@@ -1,6 +1,7 @@
 """Names of nnU-Net's plans and configurations; a dataset with all that a study does with it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from nnunetv2_fair.study.plan.datasets import Dataset, TestSet
@@ -8,7 +9,7 @@ from nnunetv2_fair.study.plan.models import Model
 from nnunetv2_fair.study.study_file.settings import DatasetEntry
 
 FINAL = "checkpoint_final.pth"
-#: What nnU-Net goes on from, the first that is there. It writes the latest every 50 epochs only,
+#: What nnU-Net resumes from, the first that is there. It writes the latest every 50 epochs only,
 #: the best one whenever it is that.
 CONTINUED = ("checkpoint_latest.pth", "checkpoint_best.pth")
 #: Plans that nnU-Net's own planners make -> planner.
@@ -42,6 +43,11 @@ class StudyDataset:
     tests: tuple[TestSet, ...] = ()
     models: tuple[Model, ...] = ()
     attributes: tuple[str, ...] = ()
+
+    @cached_property
+    def trainers(self) -> frozenset[str]:
+        """Names of the trainers that the study trains here."""
+        return frozenset(name for model in self.models for name in model.trainings)
 
     def fold_folder(self, trainer: str, plans: str, configuration: str, fold: str) -> Path:
         """Return where nnU-Net keeps a training."""

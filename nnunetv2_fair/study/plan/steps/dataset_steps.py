@@ -9,6 +9,7 @@ from nnunetv2_fair.study.plan.environment import ALLOW_CHANGED_TABLE
 from nnunetv2_fair.study.plan.steps.commands import Command
 from nnunetv2_fair.study.plan.steps.evaluation_arguments import seed_arguments
 from nnunetv2_fair.study.plan.steps.step_builder import StepBuilder
+from nnunetv2_fair.study.plan.steps.task import Earlier, Task
 from nnunetv2_fair.study.plan.study_dataset import (
     CASCADE,
     CONTINUED,
@@ -30,23 +31,24 @@ def add_dataset(builder: StepBuilder, on: StudyDataset) -> None:
     _add_prepare(builder, on)
     dataset = on.dataset
     cpus = builder.cpus(_KIND)
-    facts = {"dataset": dataset.name}
     extracted = dataset.preprocessed / "dataset_fingerprint.json"
     number = str(int(dataset.name[7:10]))
+    name = fingerprint_name(dataset)
+    command = Command(
+        "nnUNetv2_extract_fingerprint",
+        ("-d", number),
+        ("--verify_dataset_integrity", "--clean", "-np", cpus),
+    )
     builder.add(
-        fingerprint_name(dataset),
-        _KIND,
-        [
-            Command(
-                "nnUNetv2_extract_fingerprint",
-                ("-d", number),
-                ("--verify_dataset_integrity", "--clean", "-np", cpus),
-            )
-        ],
-        inputs=[dataset.images],
-        outputs=[str(extracted)],
-        facts=facts,
-        finished=_if_found(builder, fingerprint_name(dataset), extracted.is_file(), extracted),
+        Task(
+            name,
+            _KIND,
+            (command,),
+            {"dataset": dataset.name},
+            inputs=(dataset.images,),
+            outputs=(str(extracted),),
+            earlier=_if_found(builder, name, extracted.is_file(), extracted),
+        )
     )
     for plans in on.entry.plans:
         _add_plans(builder, on, plans, number)
@@ -76,12 +78,12 @@ def _preprocessed(configuration: str) -> str:
     return "3d_fullres" if configuration == CASCADE else configuration
 
 
-def _if_found(builder: StepBuilder, name: str, there: bool, path: Path) -> str:
-    """Return the file that tells of work that was there before the study first looked.
+def _if_found(builder: StepBuilder, name: str, there: bool, path: Path) -> Earlier:
+    """Return what was there before the study first looked.
 
     Later, the step's record says whether it still fits.
     """
-    return str(path) if there and not builder.is_known(name) else ""
+    return Earlier(finished=str(path)) if there and not builder.is_known(name) else Earlier()
 
 
 def _add_prepare(builder: StepBuilder, on: StudyDataset) -> None:
@@ -101,16 +103,18 @@ def _add_prepare(builder: StepBuilder, on: StudyDataset) -> None:
     what, how = ([], folds) if kept else (folds, ["--overwrite"] if again else [])
     same = dataset.copied == dataset.table
     step = builder.add(
-        name,
-        "prepare",
-        [Command("nnUNetv2_fair_prepare", ("-d", dataset.name, *what), tuple(how))],
-        inputs=[dataset.table],
-        outputs=[
-            str(dataset.preprocessed / file)
-            for file in (paths.DEMOGRAPHICS_CSV, paths.DEMOGRAPHICS_JSON, paths.SPLITS_JSON)
-        ],
-        facts={"dataset": dataset.name, _FOLDS: _KEPT if kept else _MADE},
-        finished=_if_found(builder, name, same and kept, splits),
+        Task(
+            name,
+            "prepare",
+            (Command("nnUNetv2_fair_prepare", ("-d", dataset.name, *what), tuple(how)),),
+            {"dataset": dataset.name, _FOLDS: _KEPT if kept else _MADE},
+            inputs=(dataset.table,),
+            outputs=tuple(
+                str(dataset.preprocessed / file)
+                for file in (paths.DEMOGRAPHICS_CSV, paths.DEMOGRAPHICS_JSON, paths.SPLITS_JSON)
+            ),
+            earlier=_if_found(builder, name, same and kept, splits),
+        )
     )
     if builder.environment.get(ALLOW_CHANGED_TABLE) == "1":
         return
@@ -157,13 +161,15 @@ def _add_plans(builder: StepBuilder, on: StudyDataset, plans: str, number: str) 
     facts = {"dataset": dataset.name, "plans": plans}
     planner = PLANNERS.get(plans, "")
     builder.add(
-        name,
-        _KIND,
-        [Command("nnUNetv2_plan_experiment", ("-d", number, "-pl", planner))],
-        needs=[fingerprint_name(dataset)],
-        outputs=[str(path)],
-        facts=facts,
-        finished=_if_found(builder, name, path.is_file(), path),
+        Task(
+            name,
+            _KIND,
+            (Command("nnUNetv2_plan_experiment", ("-d", number, "-pl", planner)),),
+            facts,
+            needs=(fingerprint_name(dataset),),
+            outputs=(str(path),),
+            earlier=_if_found(builder, name, path.is_file(), path),
+        )
     )
     content = dataset.plans(plans)
     planned = content["configurations"] if content is not None else {}
@@ -173,33 +179,37 @@ def _add_plans(builder: StepBuilder, on: StudyDataset, plans: str, number: str) 
         step = f"preprocess.{dataset.short}.{plans}.{data}"
         if step not in builder.steps:
             folder = dataset.preprocessed / planned.get(data, {}).get("data_identifier", "?")
+            command = Command(
+                "nnUNetv2_preprocess",
+                ("-d", number, "-plans_name", plans, "-c", data),
+                ("-np", builder.cpus(_KIND)),
+            )
             builder.add(
-                step,
-                _KIND,
-                [
-                    Command(
-                        "nnUNetv2_preprocess",
-                        ("-d", number, "-plans_name", plans, "-c", data),
-                        ("-np", builder.cpus(_KIND)),
-                    )
-                ],
-                needs=[name],
-                inputs=[dataset.images],
-                facts={**facts, "configuration": data},
-                finished=_if_found(builder, step, _complete(dataset, folder), folder),
+                Task(
+                    step,
+                    _KIND,
+                    (command,),
+                    {**facts, "configuration": data},
+                    needs=(name,),
+                    inputs=(dataset.images,),
+                    earlier=_if_found(builder, step, _complete(dataset, folder), folder),
+                )
             )
         if configuration.endswith(TRIAL):
             # one after the other: each writes the plans file
             source = configuration.removesuffix(TRIAL)
             trial = f"trial.{dataset.short}.{plans}.{source}"
+            what = ("-d", dataset.name, "-c", source, "-p", plans)
             builder.add(
-                trial,
-                _KIND,
-                [Command("nnUNetv2_fair_trial", ("-d", dataset.name, "-c", source, "-p", plans))],
-                needs=[before],
-                outputs=[str(path)],
-                facts={**facts, "configuration": configuration},
-                finished=_if_found(builder, trial, configuration in planned, path),
+                Task(
+                    trial,
+                    _KIND,
+                    (Command("nnUNetv2_fair_trial", what),),
+                    {**facts, "configuration": configuration},
+                    needs=(before,),
+                    outputs=(str(path),),
+                    earlier=_if_found(builder, trial, configuration in planned, path),
+                )
             )
             before = trial
 

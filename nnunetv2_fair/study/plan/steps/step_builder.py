@@ -1,12 +1,12 @@
 """Makes steps one after the other, with names, fingerprints, resources, and what is there."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from nnunetv2_fair.study.plan.environment import FOLDERS
 from nnunetv2_fair.study.plan.fingerprints import step_fingerprint
-from nnunetv2_fair.study.plan.steps.commands import Command
 from nnunetv2_fair.study.plan.steps.resources import ResourceBook
+from nnunetv2_fair.study.plan.steps.task import Task
 from nnunetv2_fair.study.record import Record, read_record
 from nnunetv2_fair.study.step import STATE, Kind, Step
 from nnunetv2_fair.study.study_file.problems import Problem
@@ -53,59 +53,31 @@ class StepBuilder:
         attempts = (folder / STATE / "attempts").glob("*.jsonl")
         self._tried = {path.name.removesuffix(".jsonl") for path in attempts}
 
-    def add(
-        self,
-        name: str,
-        kind: Kind,
-        commands: Sequence[Command],
-        *,
-        needs: Iterable[str] = (),
-        inputs: Iterable[str] = (),
-        outputs: Iterable[str] = (),
-        facts: Mapping[str, str],
-        trainer: str = "",
-        finished: str = "",
-        resume: tuple[str, ...] = (),
-        checkpoints: Sequence[str] = (),
-    ) -> Step:
-        """Add a step.
-
-        Args:
-            name: Its name.
-            kind: Its kind.
-            commands: What it runs.
-            needs: Names of steps added before.
-            inputs: Fingerprints of what it reads from outside the study.
-            outputs: Files that it writes.
-            facts: What tables show beside it.
-            trainer: Whose resources a training asks for.
-            finished: File whose existence means that it need not be done.
-            resume: Arguments to go on with.
-            checkpoints: Files any of which means that it can go on.
-        """
-        needs = tuple(dict.fromkeys(needs))
+    def add(self, task: Task) -> Step:
+        """Add the step of a task, behind the steps that it needs."""
+        needs = tuple(dict.fromkeys(task.needs))
         fingerprint = step_fingerprint(
-            kind,
-            [command.fingerprinted for command in commands],
-            inputs,
+            task.kind,
+            [command.fingerprinted for command in task.commands],
+            task.inputs,
             [self.steps[needed].fingerprint for needed in needs],
             self._roots,
         )
         step = Step(
-            name=name,
-            kind=kind,
-            commands=tuple(command.line(self.python) for command in commands),
+            name=task.name,
+            kind=task.kind,
+            commands=tuple(command.line(self.python) for command in task.commands),
             needs=needs,
-            outputs=tuple(outputs),
+            outputs=task.outputs,
             fingerprint=fingerprint,
-            resources=self._resources.of(kind, trainer),
+            resources=self._resources.of(task.kind, task.facts.get("trainer", "")),
             attempts=self.settings.attempts,
-            resume=resume,
-            checkpoints=tuple(checkpoints),
-            finished=finished,
-            facts=facts,
+            resume=task.earlier.resume,
+            checkpoints=task.earlier.checkpoints,
+            finished=task.earlier.finished,
+            facts=task.facts,
         )
-        self.steps[name] = step
+        self.steps[task.name] = step
         return step
 
     def cpus(self, kind: Kind) -> str:
@@ -113,7 +85,7 @@ class StepBuilder:
         return str(self._resources.of(kind).cpus)
 
     def gpus(self, kind: Kind, trainer: str) -> int:
-        """Return the graphics cards of a step."""
+        """Return the GPUs of a step."""
         return self._resources.of(kind, trainer).gpus
 
     def was_done_otherwise(self, step: Step) -> bool:

@@ -11,7 +11,8 @@ from nnunetv2_fair.study.plan.steps.evaluation_arguments import (
     evaluation_arguments,
 )
 from nnunetv2_fair.study.plan.steps.step_builder import StepBuilder
-from nnunetv2_fair.study.plan.steps.training_steps import configuration_folder, training_name
+from nnunetv2_fair.study.plan.steps.task import Task
+from nnunetv2_fair.study.plan.steps.training_steps import Training, configuration_folder
 from nnunetv2_fair.study.plan.study_dataset import CASCADE, CASCADE_NEEDS, StudyDataset
 
 
@@ -87,19 +88,21 @@ class _Bench:
         else:
             how.append("--disable_progress_bar")
         builder.add(
-            self._name("predict", model.name),
-            "predict",
-            [Command(script, tuple(what), tuple(how))],
-            needs=needs,
-            inputs=inputs,
-            outputs=[f"{out}/{paths.DATASET_JSON}"],
-            facts={**self._facts, "trainer": model.name},
+            Task(
+                self._name("predict", model.name),
+                "predict",
+                (Command(script, tuple(what), tuple(how)),),
+                {**self._facts, "trainer": model.name},
+                needs=tuple(needs),
+                inputs=tuple(inputs),
+                outputs=(f"{out}/{paths.DATASET_JSON}",),
+            )
         )
 
     def _trainings(self, model: Model) -> Iterator[str]:
         for trainer in model.trainings:
             for fold in self._on.entry.folds:
-                yield training_name(self._on, self._plans, self._configuration, trainer, fold)
+                yield Training(self._on, self._plans, self._configuration, trainer, fold).name
 
     def evaluate(self, model: Model) -> None:
         """Add the evaluation: one step, or shards and the step that merges them."""
@@ -114,20 +117,22 @@ class _Bench:
             "--demographics", str(self._test.table), "-o", out, "--name", model.name, *arguments,
         )  # fmt: skip
         how = ("--overwrite", "-np", builder.cpus("evaluate"))
-        inputs = [self._test.inputs[1], self._test.people]
+        inputs = (self._test.inputs[1], self._test.people)
         predicted = self._name("predict", model.name)
         attributes = " ".join(self._on.attributes)
         facts = {**self._facts, "trainer": model.name, "attributes": attributes}
-        outputs = [
+        outputs = tuple(
             f"{out}/{file}" for file in (paths.SUMMARY_JSON, paths.PER_CASE_CSV, paths.REPORT_HTML)
-        ]
+        )
         command = "nnUNetv2_fair_evaluate"
         name = self._name("evaluate", model.name)
         self._evaluated[model.name] = name
         if shards == 1:
             builder.add(
-                name, "evaluate", [Command(command, what, how)], needs=[predicted],
-                inputs=inputs, outputs=outputs, facts=facts,
+                Task(
+                    name, "evaluate", (Command(command, what, how),), facts,
+                    needs=(predicted,), inputs=inputs, outputs=outputs,
+                )
             )  # fmt: skip
             return
         parts = []
@@ -135,14 +140,19 @@ class _Bench:
             parts.append(f"{name}.s{number}of{shards}")
             part = ("--shard", f"{number}/{shards}")
             builder.add(
-                parts[-1], "evaluate", [Command(command, (*what, *part), how)], needs=[predicted],
-                inputs=inputs, facts={**facts, "shard": part[1]},
+                Task(
+                    parts[-1], "evaluate", (Command(command, (*what, *part), how),),
+                    {**facts, "shard": part[1]}, needs=(predicted,), inputs=inputs,
+                )
             )  # fmt: skip
         merged = self._name("merge", model.name)
         self._evaluated[model.name] = merged
+        merging = Command(command, (*what, "--merge"), ("--overwrite", "-np", "1"))
         builder.add(
-            merged, "merge", [Command(command, (*what, "--merge"), ("--overwrite", "-np", "1"))],
-            needs=[predicted, *parts], inputs=inputs, outputs=outputs, facts=facts,
+            Task(
+                merged, "merge", (merging,), facts,
+                needs=(predicted, *parts), inputs=inputs, outputs=outputs,
+            )
         )  # fmt: skip
 
     def compare(self) -> None:
@@ -160,10 +170,14 @@ class _Bench:
             *comparison_arguments(settings.evaluation, settings.seed),
         )  # fmt: skip
         self._builder.add(
-            self._name("compare"),
-            "compare",
-            [Command("nnUNetv2_fair_compare", what, ("--overwrite",))],
-            needs=[self._evaluated[name] for name in ordered],
-            outputs=[f"{out}/{file}" for file in (paths.COMPARISON_JSON, paths.COMPARISON_HTML)],
-            facts={**self._facts, "attributes": " ".join(self._on.attributes)},
+            Task(
+                self._name("compare"),
+                "compare",
+                (Command("nnUNetv2_fair_compare", what, ("--overwrite",)),),
+                {**self._facts, "attributes": " ".join(self._on.attributes)},
+                needs=tuple(self._evaluated[name] for name in ordered),
+                outputs=tuple(
+                    f"{out}/{file}" for file in (paths.COMPARISON_JSON, paths.COMPARISON_HTML)
+                ),
+            )
         )

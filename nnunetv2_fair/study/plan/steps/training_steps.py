@@ -1,12 +1,17 @@
 """Steps that train: one for each trainer and fold."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
 from nnunetv2_fair.errors import shorten
 from nnunetv2_fair.study.plan.environment import ALLOW_CHANGED_TABLE, BASE_CHECKPOINT
 from nnunetv2_fair.study.plan.fingerprints import digest
-from nnunetv2_fair.study.plan.models import Model, in_order
+from nnunetv2_fair.study.plan.models import in_order
 from nnunetv2_fair.study.plan.steps.commands import Command
 from nnunetv2_fair.study.plan.steps.dataset_steps import data_names, prepare_name
 from nnunetv2_fair.study.plan.steps.step_builder import StepBuilder
+from nnunetv2_fair.study.plan.steps.task import Earlier, Task
 from nnunetv2_fair.study.plan.study_dataset import (
     CASCADE,
     CASCADE_NEEDS,
@@ -22,30 +27,60 @@ def configuration_folder(plans: str, configuration: str) -> str:
     return configuration if plans == "nnUNetPlans" else f"{configuration}__{plans}"
 
 
-def training_name(on: StudyDataset, plans: str, configuration: str, trainer: str, fold: str) -> str:
-    """Return the name of the step that trains a fold."""
-    where = configuration_folder(plans, configuration)
-    return f"train.{on.dataset.short}.{where}.{trainer}.f{fold}"
+@dataclass(frozen=True)
+class Training:
+    """One fold of one trainer.
+
+    Attributes:
+        on: What it trains on.
+        plans: nnU-Net plans.
+        configuration: nnU-Net configuration.
+        trainer: Name of the trainer.
+        fold: Such as ``0``, or ``all``.
+    """
+
+    on: StudyDataset
+    plans: str
+    configuration: str
+    trainer: str
+    fold: str
+
+    @property
+    def name(self) -> str:
+        """Name of its step."""
+        where = configuration_folder(self.plans, self.configuration)
+        return f"train.{self.on.dataset.short}.{where}.{self.trainer}.f{self.fold}"
+
+    @property
+    def folder(self) -> Path:
+        """Where nnU-Net keeps it."""
+        return self.on.fold_folder(self.trainer, self.plans, self.configuration, self.fold)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What tables show beside its step."""
+        return {
+            "dataset": self.on.dataset.name,
+            "configuration": self.configuration,
+            "plans": self.plans,
+            "trainer": self.trainer,
+            "fold": self.fold,
+        }
 
 
 def add_trainings(builder: StepBuilder, on: StudyDataset) -> None:
     """Add the trainings of a dataset, bases before those that build on them."""
-    models = in_order(on.models)
-    trained = {training for model in models for training in model.trainings}
-    changed: list[str] = []
-    for plans in on.entry.plans:
-        # a cascade needs the models of the configuration before it
-        for configuration in sorted(on.entry.configurations, key=lambda c: c == CASCADE):
-            for model in models:
-                base = model.base if model.base in trained else None
-                for trainer in model.trainings:
-                    for fold in on.entry.folds:
-                        _add(builder, on, plans, configuration, model, trainer, fold, base, changed)
-    told = any(problem.line == on.entry.line("id") for problem in builder.problems)
+    changed = []
+    for training, base in _with_bases(on):
+        step = builder.add(_task(builder, training, base))
+        if builder.was_done_otherwise(step) and (training.folder / FINAL).is_file():
+            changed.append(str(training.folder))
+    line = on.entry.line("id")
+    told = any(problem.line == line for problem in builder.problems)
     if changed and not told and builder.environment.get(ALLOW_CHANGED_TABLE) != "1":
         builder.problems.append(
             Problem(
-                on.entry.line("id"),
+                line,
                 f"{len(changed)} trainings of {on.dataset.name} have finished, and what they "
                 f"depend on (images, plans, folds or base) has changed since: "
                 f"{shorten(changed, 3)}. Finished trainings are never overwritten: undo the "
@@ -54,57 +89,52 @@ def add_trainings(builder: StepBuilder, on: StudyDataset) -> None:
         )
 
 
-def _add(
-    builder: StepBuilder,
-    on: StudyDataset,
-    plans: str,
-    configuration: str,
-    model: Model,
-    trainer: str,
-    fold: str,
-    base: str | None,
-    changed: list[str],
-) -> None:
-    dataset = on.dataset
+def _with_bases(on: StudyDataset) -> Iterator[tuple[Training, str | None]]:
+    """Yield each training, behind what it builds on, with the name of its base's trainer."""
+    models = in_order(on.models)
+    for plans in on.entry.plans:
+        # a cascade needs the models of the configuration before it
+        for configuration in sorted(on.entry.configurations, key=lambda c: c == CASCADE):
+            for model in models:
+                for trainer in model.trainings:
+                    for fold in on.entry.folds:
+                        yield Training(on, plans, configuration, trainer, fold), model.base
+
+
+def _task(builder: StepBuilder, training: Training, base: str | None) -> Task:
+    """Return what a training is to do."""
+    on, dataset = training.on, training.on.dataset
+    plans, configuration, trainer = training.plans, training.configuration, training.trainer
     needs = [prepare_name(dataset), *data_names(dataset, plans, configuration)]
-    inputs = []
-    if base is not None:
-        needs.append(training_name(on, plans, configuration, base, fold))
-    elif model.base is not None:
-        inputs.append(digest(builder.environment.get(BASE_CHECKPOINT, model.base)))
+    inputs: tuple[str, ...] = ()
+    if base is not None and base in on.trainers:
+        needs.append(replace(training, trainer=base).name)
+    elif base is not None:
+        # trained before the study
+        inputs = (digest(builder.environment.get(BASE_CHECKPOINT, base)),)
     if configuration == CASCADE:
         # it trains on what the models of all folds predict for their validation cases
-        needs += [
-            training_name(on, plans, CASCADE_NEEDS, trainer, other) for other in on.entry.folds
-        ]
+        before = replace(training, configuration=CASCADE_NEEDS)
+        needs += [replace(before, fold=fold).name for fold in on.entry.folds]
     gpus = builder.gpus("train", trainer)
-    how = ["-device", builder.settings.device]
-    how += ["-num_gpus", str(gpus)] if gpus > 1 else []
-    folder = on.fold_folder(trainer, plans, configuration, fold)
-    step = builder.add(
-        training_name(on, plans, configuration, trainer, fold),
-        "train",
-        [
-            Command(
-                "nnUNetv2_train",
-                (dataset.name, configuration, fold, "-tr", trainer, "-p", plans),
-                tuple(how),
-            )
-        ],
-        needs=needs,
-        inputs=inputs,
-        outputs=[str(folder / FINAL)],
-        facts={
-            "dataset": dataset.name,
-            "configuration": configuration,
-            "plans": plans,
-            "trainer": trainer,
-            "fold": fold,
-        },
-        trainer=trainer,
-        finished=str(folder / FINAL),
-        resume=("--c",),
-        checkpoints=[str(folder / name) for name in CONTINUED],
+    several = ("-num_gpus", str(gpus)) if gpus > 1 else ()
+    command = Command(
+        "nnUNetv2_train",
+        (dataset.name, configuration, training.fold, "-tr", trainer, "-p", plans),
+        ("-device", builder.settings.device, *several),
     )
-    if builder.was_done_otherwise(step) and (folder / FINAL).is_file():
-        changed.append(str(folder))
+    final = str(training.folder / FINAL)
+    return Task(
+        training.name,
+        "train",
+        (command,),
+        training.facts,
+        needs=tuple(needs),
+        inputs=inputs,
+        outputs=(final,),
+        earlier=Earlier(
+            finished=final,
+            checkpoints=tuple(str(training.folder / name) for name in CONTINUED),
+            resume=("--c",),
+        ),
+    )
