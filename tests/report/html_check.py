@@ -79,12 +79,22 @@ def case_data(page: Page) -> dict:
     return json.loads(text)
 
 
+def check_tables(page: Page) -> None:
+    """Assert that every table can be scrolled with the keyboard and says what it is."""
+    around = page.having("div", "scroll")
+    assert len(around) == sum(tag == "table" for tag, _ in page.tags)
+    for attributes in around:
+        assert (attributes.get("tabindex"), attributes.get("role")) == ("0", "region")
+        assert attributes.get("aria-label")
+
+
 def check_page(text: str) -> Page:
     """Assert that a page is well formed, self-contained and consistent; return it parsed."""
     page = Page(text)
     names = {tag for tag, _ in page.tags}
     assert not names & {"iframe", "object", "embed", "base", "form"}
     check_scripts(page)
+    check_tables(page)
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids)), "an id occurs twice"
     for _, attributes in page.tags:

@@ -11,6 +11,7 @@ from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 UNDEFINED = "\N{EN DASH}"
 INFINITE = "\N{INFINITY}"
 HIDDEN = "hidden"
+NO_INTERVAL = Interval(math.nan, math.nan)
 MINUS = "\N{MINUS SIGN}"
 
 #: Fairness measures that are ratios: no unit, whatever the metric's unit is.
@@ -96,3 +97,8 @@ def ascii_only(text: str) -> str:
     for sign, plain in ((MINUS, "-"), (INFINITE, "inf"), (UNDEFINED, "-"), ("\u2009", " ")):
         text = text.replace(sign, plain)
     return text
+
+
+def excludes_zero(interval: Interval) -> bool:
+    """Return whether both ends lie on the same side of zero; False if not computed."""
+    return interval.low > 0 or interval.high < 0

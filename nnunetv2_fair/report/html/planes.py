@@ -1,93 +1,105 @@
-"""Utility against fairness: all methods of a study in one plane."""
+"""Utility against fairness: all models in two planes, against the gap and the worst group."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from nnunetv2_fair.evaluation.results.comparison import OVERALL_MEAN, WORST_GROUP_MEAN
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
-from nnunetv2_fair.report.html.document import metric_heading
-from nnunetv2_fair.report.html.figures import N_COLOURS, Spot, plane_plot
-from nnunetv2_fair.report.html.markup import Html, element, join, name
+from nnunetv2_fair.report.html.colours import N_COLOURS, letter
+from nnunetv2_fair.report.html.markup import Html
+from nnunetv2_fair.report.html.plane_plot import Spot, plane_plot
+from nnunetv2_fair.report.html.templating import render
+from nnunetv2_fair.report.html.titles import metric_heading
 
-#: A value and its interval.
-Point = tuple[float, Interval]
-
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-#: Methods up to which the eye can follow arrows from the baseline.
-_MOST_ARROWS = 6
+#: Words in place of planes in which nothing can be drawn.
+NOTHING_TO_DRAW = "Nothing to draw: fewer than two groups are large enough to be compared."
 
 
-def planes(points: Mapping[str, Mapping[str, Point]], metric: MetricInfo, baseline: str) -> Html:
+@dataclass(frozen=True)
+class ModelPoint:
+    """What the planes show of one model, each value with its interval; NaN is not drawn.
+
+    Attributes:
+        model: Name of the model or method.
+        overall: Overall mean.
+        gap: Gap of the group means.
+        worst: The worst group's mean.
+    """
+
+    model: str
+    overall: tuple[float, Interval]
+    gap: tuple[float, Interval]
+    worst: tuple[float, Interval]
+
+
+@dataclass(frozen=True)
+class _Key:
+    letter: str
+    colour: int
+    model: str
+    from_here: bool
+    is_baseline: bool
+
+
+def planes(
+    points: Sequence[ModelPoint],
+    metric: MetricInfo,
+    baseline: str,
+    hint: str,
+    *,
+    level: int = 3,
+    what: str = "model",
+    most_arrows: int | None = None,
+) -> Html:
     """Return the plots of the overall mean against the gap and against the worst group.
 
+    A plane in which nothing can be drawn is left out; without any, the result is empty.
+
     Args:
-        points: Method -> measure -> value with its interval.
+        points: The models.
         metric: What was measured.
-        baseline: Method that all others are compared with; empty if there is none yet.
+        baseline: Model that all others are compared with; empty if there is none yet.
+        hint: What the reader must know about the intervals.
+        level: Level of the headings.
+        what: What one point is called.
+        most_arrows: Models up to which arrows start at the baseline; None: always.
     """
     heading, higher = metric_heading(metric), metric.better == "higher"
-    marked = baseline if len(points) <= _MOST_ARROWS else ""
+    arrows = most_arrows is None or len(points) <= most_arrows
+    gap = [(point.overall, point.gap) for point in points]
+    worst = [(point.overall, point.worst) for point in points]
     drawn = []
-    for measure, title, y_title, y_higher in (
-        ("delta", "Utility against the gap", f"gap of group means, {heading}", False),
-        (
-            WORST_GROUP_MEAN,
-            "Utility against the worst group",
-            f"worst group's mean {heading}",
-            higher,
-        ),
+    for title, y_title, places, y_higher in (
+        ("Utility against the gap", f"gap of group means, {heading}", gap, False),
+        ("Utility against the worst group", f"worst group's mean {heading}", worst, higher),
     ):
         spots = [
-            Spot(
-                _letter(position),
-                _point(by_measure, OVERALL_MEAN),
-                _point(by_measure, measure),
-                trainer == marked,
-                position,
-            )
-            for position, (trainer, by_measure) in enumerate(points.items())
+            Spot(letter(i), x, y, arrows and point.model == baseline, i)
+            for i, (point, (x, y)) in enumerate(zip(points, places, strict=True))
         ]
-        if any(math.isfinite(spot.x[0]) and math.isfinite(spot.y[0]) for spot in spots):
-            plane = plane_plot(
-                spots,
-                f"overall mean {heading}",
-                y_title,
-                f"{title}: overall mean {heading} of each method against {y_title}",
-                higher_is_better=(higher, y_higher),
-            )
-            drawn.append(element("div", element("h4", title), plane, class_="card"))
-    if not drawn:
-        text = "Nothing to draw: fewer than two groups are large enough to be compared."
-        return element("p", text, class_="hint")
-    keys = [
-        element(
-            "li",
-            element(
-                "span", _letter(position), aria_hidden="true",
-                class_=f"key c{position % N_COLOURS}"
-                + (" baseline" if trainer == marked else ""),
-            ),
-            name(trainer),
-            " (baseline)" if trainer == baseline else "",
+        if not any(math.isfinite(x[0]) and math.isfinite(y[0]) for x, y in places):
+            continue
+        plane = plane_plot(
+            spots,
+            f"overall mean {heading}",
+            y_title,
+            f"{title}: overall mean {heading} of each {what} against {y_title}",
+            higher_is_better=(higher, y_higher),
         )
-        for position, trainer in enumerate(points)
-    ]  # fmt: skip
-    hint = (
-        "Right and up are better. Lines: the interval of each method by itself; the ranks come "
-        "from the paired comparison, which can tell apart what overlaps here."
+        drawn.append((title, plane))
+    if not drawn:
+        return Html("")
+    keys = [
+        _Key(
+            letter(i),
+            i % N_COLOURS,
+            point.model,
+            arrows and point.model == baseline,
+            # a model that is called "baseline" already says so
+            point.model == baseline != "baseline",
+        )
+        for i, point in enumerate(points)
+    ]
+    return render(
+        "report/html/templates/planes.html", keys=keys, drawn=drawn, hint=hint, level=level
     )
-    return join(
-        [
-            element("ul", *keys, class_="keys legend"),
-            element("div", *drawn, class_="pair"),
-            element("p", hint, class_="lead"),
-        ]
-    )
-
-
-def _point(by_measure: Mapping[str, Point], measure: str) -> Point:
-    return by_measure.get(measure, (math.nan, Interval(math.nan, math.nan)))
-
-
-def _letter(position: int) -> str:
-    return _LETTERS[position] if position < len(_LETTERS) else str(position + 1)

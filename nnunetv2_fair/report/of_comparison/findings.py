@@ -13,7 +13,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.markup import Data, Sentence
-from nnunetv2_fair.report.of_evaluation.findings import confidence, excludes_zero
+from nnunetv2_fair.report.of_evaluation.findings import confidence
 
 #: The fairness measure that headlines and plots use: defined for any number of groups.
 HEADLINE_GAP = "delta"
@@ -80,7 +80,7 @@ def find_change(result: ModelComparison, entry: PairedComparison, model: str) ->
         f"{numbers.with_unit(before, metric.unit)} in mean {metric.title} ({words.change(found)})."
     )
     between: list[str] = ["gap between the best and the worst group of ", Data(entry.attribute)]
-    if not excludes_zero(found.interval):
+    if not numbers.excludes_zero(found.interval):
         change = GapChange.NOT_SHOWN
         gap = ["With ", Data(model), ", no change of the ", *between, f" could be shown: {values}"]
     else:
@@ -108,7 +108,7 @@ def find_change(result: ModelComparison, entry: PairedComparison, model: str) ->
 
 def is_better(difference: Difference, metric: MetricInfo) -> bool | None:
     """Return whether a model is shown to score better; None if nothing is shown."""
-    if not excludes_zero(difference.interval):
+    if not numbers.excludes_zero(difference.interval):
         return None
     return (difference.value > 0) == (metric.better == "higher")
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.results.comparison import (
     HIGHER_IS_FAIRER,
@@ -9,76 +10,61 @@ from nnunetv2_fair.evaluation.results.comparison import (
     ModelComparison,
     PairedComparison,
 )
-from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
+from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.html import numbers
-from nnunetv2_fair.report.html.cells import undefined, value
-from nnunetv2_fair.report.html.document import (
-    MEASURES,
-    Terms,
-    measure_title,
-    metric_heading,
-)
-from nnunetv2_fair.report.html.markup import (
-    Html,
-    clean,
-    element,
-    join,
-    name,
-    padded,
-    sentence,
-    shortened,
-    width,
-)
+from nnunetv2_fair.report.html.markup import Data, Html, Sentence, padded, shortened, width
+from nnunetv2_fair.report.html.templating import render
+from nnunetv2_fair.report.html.terms import Terms
+from nnunetv2_fair.report.html.titles import MEASURES, measure_title, metric_heading
 from nnunetv2_fair.report.of_comparison.findings import (
     HEADLINE_GAP,
     headline_entry,
     other_models,
 )
-from nnunetv2_fair.report.of_evaluation.findings import confidence, excludes_zero, label_words
+from nnunetv2_fair.report.of_evaluation.findings import confidence, label_words
 
 #: Longest name in the terminal.
 _LONGEST_CONSOLE = 32
 
-_NOTHING = Interval(math.nan, math.nan)
+
+@dataclass(frozen=True)
+class _Row:
+    """What changes, and for each metric the difference and its unit.
+
+    Attributes:
+        title: What changes, in pieces.
+        cells: Metric, difference (None if it has none) and unit.
+        term: Key of the definition of the title; empty if there is none.
+        pair: The two groups of a gap, in small print.
+        higher_is_fairer: Whether that has to be said.
+    """
+
+    title: Sentence
+    cells: Sequence[tuple[MetricInfo, Difference | None, str]]
+    term: str = ""
+    pair: str = ""
+    higher_is_fairer: bool = False
 
 
 def scores_table(result: ModelComparison, entry: PairedComparison, terms: Terms) -> Html:
     """Return the scores of every model: all groups, each group, and the gap."""
     metric = result.metric(entry.metric)
-    groups = list(next(iter(entry.per_model.values())).group_means)
-    head = element(
-        "tr",
-        element("th", "Model", scope="col"),
-        element("th", "All groups", element("small", patients(entry.n_patients)), scope="col"),
-        *[
-            element(
-                "th", name(group, 28), element("small", patients(entry.group_patients.get(group))),
-                scope="col",
-            )
-            for group in groups
-        ],
-        element("th", terms.link(HEADLINE_GAP, measure_title(HEADLINE_GAP)), scope="col"),
-    )  # fmt: skip
-    rows = []
-    for model in result.models:
-        scores = entry.per_model[model]
-        cells = [_score_cell(scores.overall_mean, scores.overall_interval, metric)]
-        for group in groups:
-            limits = scores.group_intervals.get(group, _NOTHING)
-            worst = group == scores.worst_group
-            cells.append(_score_cell(scores.group_means[group], limits, metric, worst=worst))
-        amount, limits = scores.gaps.get(HEADLINE_GAP, (math.nan, _NOTHING))
-        cells.append(_score_cell(amount, limits, metric))
-        suffix = element("small", "baseline") if model == result.baseline != "baseline" else ""
-        rows.append(element("tr", element("th", name(model), suffix, scope="row"), *cells))
-    level = numbers.percent(confidence(result.settings))
-    caption = element(
-        "caption", f"Mean {metric_heading(metric)} for ", sentence(label_words(entry.label)),
-        f", with {level} intervals.",
-    )  # fmt: skip
-    table = element("table", caption, element("thead", head), element("tbody", *rows))
-    left = _left_out(entry)
-    return join([_scrolled(table, "Scores of each model"), left])
+    return render(
+        "report/of_comparison/templates/scores.html",
+        entry=entry,
+        metric=metric,
+        heading=metric_heading(metric),
+        label=label_words(entry.label),
+        level=numbers.percent(confidence(result.settings)),
+        groups=list(next(iter(entry.per_model.values())).group_means),
+        models=result.models,
+        baseline=result.baseline,
+        gap=HEADLINE_GAP,
+        gap_title=measure_title(HEADLINE_GAP),
+        nothing=(math.nan, numbers.NO_INTERVAL),
+        patients=patients,
+        terms=terms,
+    )
 
 
 def patients(count: int | None) -> str:
@@ -86,115 +72,33 @@ def patients(count: int | None) -> str:
     return numbers.count(count, "patient") if count is not None else ""
 
 
-def _score_cell(
-    amount: float, limits: Interval, metric: MetricInfo, *, worst: bool = False
-) -> Html:
-    shown = value(amount, metric.unit, "no cases, or too few groups to compare")
-    text = numbers.interval(limits, metric.unit)
-    return element(
-        "td",
-        element("strong", shown) if worst else shown,
-        " worst" if worst else "",
-        element("small", text) if text != numbers.UNDEFINED else "",
-        class_="value",
-    )
-
-
-def _left_out(entry: PairedComparison) -> Html:
-    if not entry.left_out:
-        return Html("")
-    items = [
-        element("li", name(group), f" is not compared: {clean(reason)}.")
-        for group, reason in entry.left_out.items()
-    ]
-    return element("ul", *items, class_="notes hint")
-
-
 def differences_table(result: ModelComparison, attribute: str, model: str, terms: Terms) -> Html:
     """Return the paired differences of one model, for every metric."""
     label = result.headline_label
-    made = [(m, result.entry(attribute, m.name, label)) for m in result.metrics]
-    head = element(
-        "tr",
-        element("th", "Change of", scope="col"),
-        *[element("th", terms.link(m.name, metric_heading(m)), scope="col") for m, _ in made],
-    )
-    rows = [
-        _change_row(
-            join(["the mean of all groups"]),
-            [(m, e.differences[model].overall, m.unit) for m, e in made],
-        )
-    ]
-    groups = list(dict.fromkeys(g for _, e in made for g in e.differences[model].groups))
-    for group in groups:
-        rows.append(
-            _change_row(
-                join(["the mean of ", name(group)]),
-                [(m, e.differences[model].groups.get(group), m.unit) for m, e in made],
-            )
-        )
-    rows.append(
-        _change_row(
-            terms.link("worst_group", "the worst group's mean"),
-            [(m, e.differences[model].worst_group, m.unit) for m, e in made],
-        )
-    )
-    measures = list(dict.fromkeys(g for _, e in made for g in e.differences[model].gaps))
+    made = [(m, result.entry(attribute, m.name, label).differences[model]) for m in result.metrics]
+    rows = [_Row(("the mean of all groups",), [(m, d.overall, m.unit) for m, d in made])]
+    for group in dict.fromkeys(g for _, d in made for g in d.groups):
+        cells = [(m, d.groups.get(group), m.unit) for m, d in made]
+        rows.append(_Row(("the mean of ", Data(group)), cells))
+    worst = [(m, d.worst_group, m.unit) for m, d in made]
+    rows.append(_Row(("the worst group's mean",), worst, "worst_group"))
+    measures = list(dict.fromkeys(g for _, d in made for g in d.gaps))
     order = {measure: position for position, measure in enumerate(MEASURES)}
     measures.sort(key=lambda measure: order.get(measure.partition(": ")[0], len(order)))
     for measure in measures:
         key, _, pair = measure.partition(": ")
-        title = join(
-            [
-                terms.link(key, measure_title(key)),
-                element("small", name(pair)) if pair else "",
-                element("small", "higher is fairer") if key in HIGHER_IS_FAIRER else "",
-            ]
-        )
-        rows.append(
-            _change_row(
-                title,
-                [
-                    (m, e.differences[model].gaps.get(measure), numbers.measure_unit(key, m))
-                    for m, e in made
-                ],
-            )
-        )
-    level = numbers.percent(confidence(result.settings))
-    caption = element(
-        "caption", name(model), " minus ", name(result.baseline), ", ",
-        sentence(label_words(label)), f": change, {level} paired interval, p of the signed-rank "
-        "test. Bold: the interval excludes zero. Gaps are compared by size, so a negative change "
-        "is a smaller gap.",
-    )  # fmt: skip
-    table = element("table", caption, element("thead", head), element("tbody", *rows))
-    return _scrolled(table, f"Changes of {shortened(model)}")
-
-
-def _change_row(title: Html, cells: Sequence[tuple[MetricInfo, Difference | None, str]]) -> Html:
-    return element(
-        "tr",
-        element("th", title, scope="row"),
-        *[_change_cell(metric, found, unit) for metric, found, unit in cells],
-    )
-
-
-def _change_cell(metric: MetricInfo, found: Difference | None, unit: str) -> Html:
-    if found is None:
-        reason = "not defined for distances" if metric.unit else "not computed"
-        return element("td", undefined(reason), class_="value")
-    if math.isnan(found.value):
-        return element("td", undefined("too few patients or groups, or undefined"), class_="value")
-    text = join([numbers.number(found.value, unit, signed=True)])
-    limits = numbers.interval(found.interval, unit, signed=True)
-    parts = [limits] if limits != numbers.UNDEFINED else []
-    if found.p_value is not None and not math.isnan(found.p_value):
-        parts.append(numbers.p_value(found.p_value))
-    return element(
-        "td",
-        element("strong", text) if excludes_zero(found.interval) else text,
-        *[element("small", part) for part in parts],
-        class_="value",
+        changes = [(m, d.gaps.get(measure), numbers.measure_unit(key, m)) for m, d in made]
+        rows.append(_Row((measure_title(key),), changes, key, pair, key in HIGHER_IS_FAIRER))
+    return render(
+        "report/of_comparison/templates/differences.html",
+        model=model,
+        baseline=result.baseline,
+        label=label_words(label),
+        level=numbers.percent(confidence(result.settings)),
+        metrics=result.metrics,
+        heading=metric_heading,
+        rows=rows,
+        terms=terms,
     )
 
 
@@ -203,38 +107,19 @@ def labels_table(result: ModelComparison, attribute: str, terms: Terms) -> Html:
     if len(result.labels) < 2:
         return Html("")
     metric = result.metrics[0]
-    head = element(
-        "tr",
-        element("th", "Label", scope="col"),
-        element("th", "Model", scope="col"),
-        element("th", "All groups", scope="col"),
-        element("th", terms.link("worst_group", "Worst group"), scope="col"),
-        element("th", terms.link(HEADLINE_GAP, measure_title(HEADLINE_GAP)), scope="col"),
+    entries = [result.entry(attribute, metric.name, label) for label in result.labels]
+    return render(
+        "report/of_comparison/templates/labels.html",
+        metric=metric,
+        heading=metric_heading(metric),
+        labels=[
+            (label_words(e.label), {m: e.differences[m] for m in other_models(result)})
+            for e in entries
+        ],
+        gap=HEADLINE_GAP,
+        gap_title=measure_title(HEADLINE_GAP),
+        terms=terms,
     )
-    rows = []
-    for label in result.labels:
-        entry = result.entry(attribute, metric.name, label)
-        for position, model in enumerate(other_models(result)):
-            found = entry.differences[model]
-            title = sentence(label_words(label)) if not position else Html("")
-            rows.append(
-                element(
-                    "tr",
-                    element("th", title, scope="row"),
-                    element("td", name(model, 32)),
-                    _change_cell(metric, found.overall, metric.unit),
-                    _change_cell(metric, found.worst_group, metric.unit),
-                    _change_cell(metric, found.gaps.get(HEADLINE_GAP), metric.unit),
-                )
-            )
-    caption = element("caption", f"Changes of the mean {metric_heading(metric)}, label by label.")
-    table = element("table", caption, element("thead", head), element("tbody", *rows))
-    return element("details", element("summary", "Every label"), _scrolled(table, "Every label"))
-
-
-def _scrolled(table: Html, description: str) -> Html:
-    return element("div", table, class_="scroll", tabindex="0", role="region",
-                   aria_label=description)  # fmt: skip
 
 
 def console_comparison(result: ModelComparison, attribute: str) -> str:
@@ -256,6 +141,7 @@ def console_comparison(result: ModelComparison, attribute: str) -> str:
     rows = [head]
     for model in result.models:
         scores = entry.per_model[model]
+        gap, _ = scores.gaps.get(HEADLINE_GAP, (math.nan, numbers.NO_INTERVAL))
         change = (
             entry.differences[model].gaps.get(HEADLINE_GAP) if model in entry.differences else None
         )
@@ -264,7 +150,7 @@ def console_comparison(result: ModelComparison, attribute: str) -> str:
                 shortened(model, _LONGEST_CONSOLE),
                 numbers.number(scores.overall_mean, metric.unit),
                 _worst(scores.worst_group, scores.worst_group_mean, metric.unit),
-                numbers.number(scores.gaps.get(HEADLINE_GAP, (math.nan, _NOTHING))[0], metric.unit),
+                numbers.number(gap, metric.unit),
                 _console_change(change, metric.unit) if model != result.baseline else "(baseline)",
             ]
         )

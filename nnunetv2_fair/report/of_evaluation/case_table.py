@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -17,8 +18,9 @@ from nnunetv2_fair.evaluation.results.per_case import (
     MISSING_PREDICTION,
 )
 from nnunetv2_fair.report.html import numbers
-from nnunetv2_fair.report.html.document import metric_heading
-from nnunetv2_fair.report.html.markup import Html, clean, element, name, shortened
+from nnunetv2_fair.report.html.markup import Html, clean, shortened
+from nnunetv2_fair.report.html.templating import render
+from nnunetv2_fair.report.html.titles import metric_heading
 
 #: Id of the section.
 ANCHOR = "all-cases"
@@ -48,53 +50,43 @@ def case_table(result: EvaluationResult, pictures: Sequence[CasePicture]) -> Htm
         return Html("")
     labels = [result.headline_label, *(la for la in result.labels if la != result.headline_label)]
     data, text = _fitting(result, labels, pictures)
-    told = data["labels"]
-    n_cases = len(data["cases"])
-    remarks = []
-    if len(told) < len(labels):
-        remarks.append("Not every label is listed, for size.")
-    if n_cases < result.per_case["case"].nunique():
-        remarks.append(f"Only the {n_cases:,} worst cases are listed, for size.")
-    lead = (
-        "Every case, worst first. Choose a group to find its worst cases, or a heading to sort "
-        "by. This section names cases, so share the page only with people who may see them."
+    return render(
+        "report/of_evaluation/templates/case_table.html",
+        anchor=ANCHOR,
+        data=data,
+        json=Html(text),
+        has_remarks=len(data["remarks"]) > 1,
+        labels=[_label_text(label) for label in data["labels"]],
+        filters=_filters(result, data),
+        columns=_columns(result, data),
+        fewer_labels=len(data["labels"]) < len(labels),
+        fewer_cases=len(data["cases"]) < result.per_case["case"].nunique(),
     )
-    return element(
-        "section",
-        element("h2", "All cases"),
-        element("p", lead, class_="lead"),
-        element("noscript", element("p", "The table needs JavaScript. per_case.csv, written "
-                                         "beside this page, holds the same.", class_="card")),
-        element(
-            "div",
-            _controls(result, data, told),
-            element("p", role="status", class_="hint"),
-            _table(result, data),
-            element(
-                "p",
-                element("button", type="button", class_="more"),
-                " ",
-                element("button", type="button", class_="all"),
-                class_="buttons",
-            ),
-            element("p", " ".join(remarks), class_="hint") if remarks else "",
-            class_="card", id="case-table", hidden=True,
-        ),
-        Html(f'<script type="application/json" id="case-data">{text}</script>'),
-        id=ANCHOR,
-    )  # fmt: skip
 
 
-def cases_link(result: EvaluationResult, attribute: str, group: str) -> Html:
-    """Return a link from a group to its worst cases; empty where there is no table of cases."""
-    if result.shareable or not (result.per_case[attribute] == group).any():
-        return Html("")
-    groups = _groups(result, attribute)
-    return element(
-        "a", "worst cases", class_="to-cases", href=f"#{ANCHOR}", hidden=True,
-        data_cases_of=result.attributes.index(attribute), data_group=groups.index(group),
-        aria_label=f"Worst cases of {shortened(group)}",
-    )  # fmt: skip
+@dataclass(frozen=True)
+class CaseFilter:
+    """What a link to the cases of one group needs to know.
+
+    Attributes:
+        anchor: Id of the section.
+        attribute: Number of the attribute in the data of the table.
+        group: Number of the group.
+    """
+
+    anchor: str
+    attribute: int
+    group: int
+
+
+def case_filters(result: EvaluationResult, attribute: str) -> dict[str, CaseFilter]:
+    """Return where the cases of each group are; without groups that the table lists no case of."""
+    if result.shareable:
+        return {}
+    number = result.attributes.index(attribute)
+    present = set(result.per_case[attribute])
+    groups = enumerate(_groups(result, attribute))
+    return {name: CaseFilter(ANCHOR, number, i) for i, name in groups if name in present}
 
 
 def _groups(result: EvaluationResult, attribute: str) -> list[str]:
@@ -195,70 +187,55 @@ def _embedded(data: dict[str, Any]) -> str:
     return text
 
 
-def _controls(result: EvaluationResult, data: dict[str, Any], labels: Sequence[str]) -> Html:
-    fields = []
-    if len(labels) > 1:
-        options = [element("option", _label_text(label), value=i) for i, label in enumerate(labels)]
-        fields.append(_field("Label", element("select", *options, name="label")))
+@dataclass(frozen=True)
+class _Filter:
+    """A choice of groups: (number in the data, words) of each."""
+
+    title: str
+    number: int
+    options: Sequence[tuple[int, str]]
+
+
+def _filters(result: EvaluationResult, data: dict[str, Any]) -> list[_Filter]:
+    filters = []
     for index, attribute in enumerate(result.attributes):
         codes = data["groups"][index]
         groups = data["attributes"][index]["groups"]
-        options = [element("option", "all", value="")]
-        options += [
-            element("option", f"{group} ({codes.count(i):,})", value=i)
-            for i, group in enumerate(groups)
-        ]
+        options = [(i, f"{group} ({codes.count(i):,})") for i, group in enumerate(groups)]
         if -1 in codes:
-            options.append(element("option", f"unknown ({codes.count(-1):,})", value=-1))
-        fields.append(_field(name(attribute), element("select", *options, data_attribute=index)))
-    box = element("input", type="search", autocomplete="off", spellcheck="false")
-    fields.append(_field("Case" if data["patients"] is None else "Case or patient", box))
-    if len(data["remarks"]) > 1:
-        tick = element("input", type="checkbox", class_="toggle")
-        fields.append(element("label", tick, "only with remarks", class_="tick"))
-    fields.append(element("button", "Reset", type="button", class_="reset"))
-    return element("div", *fields, class_="controls", role="search", aria_label="Filter the cases")
-
-
-def _field(title: object, control: Html) -> Html:
-    return element("label", element("span", title), control)
+            options.append((-1, f"unknown ({codes.count(-1):,})"))
+        filters.append(_Filter(attribute, index, options))
+    return filters
 
 
 def _label_text(label: str) -> str:
     return "mean of all labels" if label == AVERAGE else shortened(label)
 
 
-def _table(result: EvaluationResult, data: dict[str, Any]) -> Html:
-    columns: list[tuple[str, int, str, str | None]] = [("case", 0, "Case", None)]
+@dataclass(frozen=True)
+class _Column:
+    """A heading: what the script sorts by, its words, and what shows on hover."""
+
+    kind: str
+    number: int
+    title: str
+    hover: str = ""
+
+
+def _columns(result: EvaluationResult, data: dict[str, Any]) -> list[_Column]:
+    columns = [_Column("case", 0, "Case")]
     if data["patients"] is not None:
-        columns.append(("patient", 0, "Patient", None))
+        columns.append(_Column("patient", 0, "Patient"))
     # a column of intersections says nothing that those of its attributes do not
     columns += [
-        ("attribute", i, shortened(a, 32), None)
+        _Column("attribute", i, shortened(a, 32))
         for i, a in enumerate(result.attributes)
         if "+" not in a or not set(a.split("+")) <= set(result.attributes)
     ]
     columns += [
-        ("metric", i, metric_heading(metric), shortened(metric.definition, 600))
+        _Column("metric", i, metric_heading(metric), shortened(metric.definition, 600))
         for i, metric in enumerate(result.metrics)
     ]
     if len(data["remarks"]) > 1:
-        columns.append(("remarks", 0, "Remarks", None))
-    heads = [
-        element(
-            "th", element("button", title, type="button", title=hover),
-            scope="col", aria_sort="none", data_kind=kind, data_index=index,
-        )
-        for kind, index, title, hover in columns
-    ]  # fmt: skip
-    table = element(
-        "table",
-        element("caption", "Cases; the headings are buttons that sort", class_="unseen"),
-        element("thead", element("tr", *heads)),
-        element("tbody"),
-        class_="case-list",
-    )
-    return element(
-        "div", table, class_="scroll", tabindex="0", role="region",
-        aria_label=f"Table of {numbers.count(len(data['cases']), 'case')}",
-    )  # fmt: skip
+        columns.append(_Column("remarks", 0, "Remarks"))
+    return columns

@@ -84,11 +84,6 @@ def main_gap(comparison: Comparison) -> Gap | None:
     return max(gaps, key=lambda gap: abs(gap.value), default=None)
 
 
-def excludes_zero(interval: Interval) -> bool:
-    """Return whether both ends lie on the same side of zero; False if not computed."""
-    return interval.low > 0 or interval.high < 0
-
-
 def find(result: EvaluationResult, comparison: Comparison) -> Finding:
     """Return what a comparison shows."""
     metric = result.metric(comparison.metric)
@@ -105,7 +100,7 @@ def find(result: EvaluationResult, comparison: Comparison) -> Finding:
 
 def _verdict(comparison: Comparison, level: float) -> Verdict:
     gaps = [gap for gap in comparison.gaps if gap.name == FAIRNESS_GAP]
-    by_interval = any(excludes_zero(gap.interval) for gap in gaps)
+    by_interval = any(numbers.excludes_zero(gap.interval) for gap in gaps)
     by_test = comparison.test is not None and _deciding_p(comparison.test) < 1 - level
     if by_interval and by_test:
         return Verdict.SHOWN
@@ -299,7 +294,6 @@ __all__ = [
     "Verdict",
     "compared_groups",
     "confidence",
-    "excludes_zero",
     "find",
     "label_words",
     "main_gap",

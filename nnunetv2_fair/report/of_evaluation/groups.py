@@ -7,21 +7,21 @@ from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison, GroupStatistics
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 from nnunetv2_fair.report.html import numbers
-from nnunetv2_fair.report.html.cells import WHY_HIDDEN, undefined, value, why_undefined
-from nnunetv2_fair.report.html.document import Terms, measure_title, metric_heading
+from nnunetv2_fair.report.html.cells import WHY_HIDDEN, why_undefined
 from nnunetv2_fair.report.html.markup import (
+    Data,
     Html,
+    Sentence,
     clean,
-    element,
-    join,
-    name,
     padded,
     plain,
-    sentence,
     shortened,
     width,
 )
-from nnunetv2_fair.report.of_evaluation.case_table import cases_link
+from nnunetv2_fair.report.html.templating import render
+from nnunetv2_fair.report.html.terms import Terms
+from nnunetv2_fair.report.html.titles import measure_title, metric_heading
+from nnunetv2_fair.report.of_evaluation.case_table import case_filters
 from nnunetv2_fair.report.of_evaluation.findings import FAIRNESS_GAP, confidence, label_words
 from nnunetv2_fair.report.of_evaluation.measures import is_corrected, measure_rows
 
@@ -31,127 +31,54 @@ _LONGEST_CONSOLE = 32
 
 def group_table(result: EvaluationResult, attribute: str, label: str, terms: Terms) -> Html:
     """Return the table of one attribute: groups, then the differences between them."""
-    made = {c.metric: c for c in result.comparisons
-            if c.attribute == attribute and c.label == label}  # fmt: skip
-    metrics = [metric for metric in result.metrics if metric.name in made]
-    level = numbers.percent(confidence(result.settings))
-    head = element(
-        "tr",
-        element("th", "Group", scope="col"),
-        element("th", "Cases", scope="col", class_="count"),
-        element("th", "Patients", scope="col", class_="count"),
-        *[
-            element("th", terms.link(metric.name, metric_heading(metric)), scope="col")
-            for metric in metrics
-        ],
-    )
-    first = made[metrics[0].name]
-    rows = [
-        _group_row(
-            name(group),
-            statistics,
-            [(metric, made[metric.name].groups[group]) for metric in metrics],
-            first.left_out.get(group),
-            link=cases_link(result, attribute, group),
-        )
-        for group, statistics in first.groups.items()
-    ]
-    whole = [(metric, made[metric.name].overall) for metric in metrics]
-    rows.append(
-        _group_row(terms.link("overall", "All groups"), first.overall, whole, None, kind="overall")
-    )
-    columns = 3 + len(metrics)
-    measures = measure_rows(result, [(metric, made[metric.name]) for metric in metrics], terms)
-    divider = element(
-        "tr",
-        element("th", "Differences between the groups", colspan=columns, scope="rowgroup"),
-        class_="divider",
-    )
-    caption = element(
-        "caption",
-        "Groups of ", name(attribute), ", ", sentence(label_words(label)),
-        f". Per group: median [lower to upper quartile]; below it the mean and its {level} "
-        f"interval. Differences: value and its {level} interval.",
-    )  # fmt: skip
-    table = element(
-        "table",
-        caption,
-        element("thead", head),
-        element("tbody", *rows),
-        element("tbody", divider, *measures, class_="measures"),
-    )
-    return join(
-        [
-            element(
-                "div", table, class_="scroll", tabindex="0", role="region",
-                aria_label=f"Groups of {shortened(attribute)}",
-            ),
-            _remarks([(metric, made[metric.name]) for metric in metrics], result),
-        ]
-    )  # fmt: skip
-
-
-def _group_row(
-    title: Html,
-    counts: GroupStatistics,
-    cells: Sequence[tuple[MetricInfo, GroupStatistics]],
-    reason: str | None,
-    kind: str = "",
-    link: Html | str = "",
-) -> Html:
-    small = element("small", f"not compared: {clean(reason)}") if reason else ""
-    return element(
-        "tr",
-        element("th", title, small, link, scope="row"),
-        element("td", numbers.told(counts.n_cases), class_="count"),
-        element("td", numbers.told(counts.n_patients), class_="count"),
-        *[_statistics_cell(metric, group) for metric, group in cells],
-        class_="small" if reason else kind or None,
+    by_metric = {c.metric: c for c in result.comparisons
+                 if c.attribute == attribute and c.label == label}  # fmt: skip
+    made = [(m, by_metric[m.name]) for m in result.metrics if m.name in by_metric]
+    first = made[0][1]
+    return render(
+        "report/of_evaluation/templates/groups.html",
+        attribute=attribute,
+        label=label_words(label),
+        level=numbers.percent(confidence(result.settings)),
+        made=made,
+        groups=first.groups,
+        overall=first.overall,
+        left_out=first.left_out,
+        case_filters=case_filters(result, attribute),
+        measures=measure_rows(result, made),
+        min_patients=result.settings.get("min_patients", 5),
+        remarks=_remarks(made, result),
+        terms=terms,
+        heading=metric_heading,
+        why_undefined=why_undefined,
+        why_hidden=WHY_HIDDEN,
     )
 
 
-def _statistics_cell(metric: MetricInfo, group: GroupStatistics) -> Html:
-    if math.isnan(group.median):
-        return element("td", undefined(why_undefined(group)), class_="value")
-    unit = metric.unit
-    quartiles = (
-        f" [{numbers.number(group.q1, unit)} to {numbers.number(group.q3, unit)}]"
-        if not math.isnan(group.q1)
-        else ""
-    )
-    limits = numbers.interval(group.mean_interval, unit)
-    interval = f" ({limits})" if limits != numbers.UNDEFINED else ""
-    reason = WHY_HIDDEN if group.n_cases is None else "not computable"
-    mean = element("small", "mean ", value(group.mean, unit, reason), interval)
-    median = value(group.median, unit, "not computable")
-    return element("td", element("strong", median), quartiles, mean, class_="value")
-
-
-def _remarks(made: Sequence[tuple[MetricInfo, Comparison]], result: EvaluationResult) -> Html:
+def _remarks(
+    made: Sequence[tuple[MetricInfo, Comparison]], result: EvaluationResult
+) -> list[Sentence]:
     """Say which values the table's statistics leave out or replace."""
     policy = result.settings.get("empty_distance", "diagonal")
     by = "the image diagonal" if policy == "diagonal" else f"the policy '{policy}'"
-    items = []
+    remarks: list[Sentence] = []
     first = made[0][1]
     for metric, comparison in made:
         for group, reason in comparison.left_out.items():
             if group not in first.left_out:
-                items.append(
-                    element("li", f"{metric.title}: ", name(group), " is not compared: ",
-                            clean(reason), ".")
-                )  # fmt: skip
+                words = f" is not compared: {clean(reason)}."
+                remarks.append([f"{metric.title}: ", Data(group), words])
         for kind, words in (
             ("n_undefined", "undefined and left out"),
             ("n_replaced", f"infinite (one mask empty) and replaced by {by}"),
         ):
-            counts = {g: getattr(s, kind) for g, s in comparison.groups.items()}
-            if any(counts.values()):
-                listed: list[object] = [f"{metric.title}: "]
-                for position, (group, n) in enumerate((g, n) for g, n in counts.items() if n):
-                    listed += [", "] * bool(position) + [f"{numbers.count(n, 'case')} of ",
-                                                         name(group)]  # fmt: skip
-                items.append(element("li", *listed, f" {words}."))
-    return element("ul", *items, class_="notes hint") if items else Html("")
+            counts = {g: n for g, s in comparison.groups.items() if (n := getattr(s, kind))}
+            listed: list[str] = []
+            for group, n in counts.items():
+                listed += [", "] * bool(listed) + [f"{numbers.count(n, 'case')} of ", Data(group)]
+            if listed:
+                remarks.append([f"{metric.title}: ", *listed, f" {words}."])
+    return remarks
 
 
 def console_table(result: EvaluationResult, attribute: str) -> str:

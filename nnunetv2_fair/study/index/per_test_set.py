@@ -1,15 +1,42 @@
 """The part of the index page about one test set: links, tables, plots."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from nnunetv2_fair.evaluation.results.comparison import OVERALL_MEAN, WORST_GROUP_MEAN
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.values import Interval
 from nnunetv2_fair.paths import COMPARISON_HTML, REPORT_HTML
-from nnunetv2_fair.report.html.document import Terms
-from nnunetv2_fair.report.html.markup import Html, element, join, link_to, name
-from nnunetv2_fair.report.html.planes import Point, planes
+from nnunetv2_fair.report.html import numbers
+from nnunetv2_fair.report.html.markup import Html
+from nnunetv2_fair.report.html.planes import NOTHING_TO_DRAW, ModelPoint, planes
+from nnunetv2_fair.report.html.templating import render
+from nnunetv2_fair.report.html.terms import Terms
+from nnunetv2_fair.study.index.links import link_to
 from nnunetv2_fair.study.index.progress import StepProgress
-from nnunetv2_fair.study.index.results import OnTestSet, Score, scores_of
+from nnunetv2_fair.study.index.results import Evaluated, OnTestSet, Score, scores_of
 from nnunetv2_fair.study.index.scores_table import scores_table
+
+#: Methods up to which the eye can follow arrows from the baseline.
+_MOST_ARROWS = 6
+
+
+@dataclass(frozen=True)
+class _Report:
+    """The report of one method: where it is, or why it is missing."""
+
+    method: str
+    address: str = ""
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class _Attribute:
+    name: str
+    table: Html
+    planes: Html
 
 
 def title_of(on_test: OnTestSet) -> list[str]:
@@ -28,37 +55,32 @@ def section_of(folder: Path, on_test: OnTestSet, anchor: str, terms: Terms) -> H
         terms: Definitions to link to.
     """
     title, *rest = title_of(on_test)
-    facts = [element("small", " ", name(part)) for part in rest]
-    parts: list[object] = [element("h2", name(title), *facts), _links(folder, on_test)]
-    first = next(iter(on_test.shown.values()), None)
-    for attribute in first.attributes if first is not None else ():
-        parts.append(_attribute(on_test, attribute, terms))
-    return element("section", *parts, id=anchor)
-
-
-def _links(folder: Path, on_test: OnTestSet) -> Html:
-    compared: object = "The study compares nothing here."
-    if on_test.compared is not None:
-        page = on_test.comparison_folder / COMPARISON_HTML
-        compared = element("strong", link_to(folder, page, "Comparison of all methods"))
-    elif on_test.comparing is not None:
-        why = on_test.problem or _why_missing(on_test.comparing)
-        compared = f"The comparison of all methods is missing: {why}."
-    reports = []
-    for evaluated in on_test.evaluated:
-        if evaluated.result is not None:
-            page = evaluated.folder / REPORT_HTML
-            reports.append(element("li", link_to(folder, page, name(evaluated.trainer))))
-        else:
-            why = evaluated.problem or _why_missing(evaluated.step)
-            reports.append(element("li", name(evaluated.trainer), f": {why}"))
-    return element(
-        "div",
-        element("p", compared),
-        element("h3", "Report of each method"),
-        element("ul", *reports, class_="notes"),
-        class_="card",
+    missing = ""
+    if on_test.comparing is not None:
+        missing = on_test.problem or _why_missing(on_test.comparing)
+    return render(
+        "study/index/templates/test_set.html",
+        anchor=anchor,
+        title=title,
+        rest=rest,
+        compared=on_test.compared is not None,
+        comparison=link_to(folder, on_test.comparison_folder / COMPARISON_HTML),
+        comparison_missing=missing,
+        reports=[_report(folder, evaluated) for evaluated in on_test.evaluated],
+        attributes=[
+            _attribute(on_test, result, attribute, terms)
+            for result in list(on_test.shown.values())[:1]
+            for attribute in result.attributes
+        ],
+        nothing_to_draw=NOTHING_TO_DRAW,
     )
+
+
+def _report(folder: Path, evaluated: Evaluated) -> _Report:
+    if evaluated.result is None:
+        why = evaluated.problem or _why_missing(evaluated.step)
+        return _Report(evaluated.trainer, missing=why)
+    return _Report(evaluated.trainer, link_to(folder, evaluated.folder / REPORT_HTML))
 
 
 def _why_missing(step: StepProgress) -> str:
@@ -67,8 +89,9 @@ def _why_missing(step: StepProgress) -> str:
     return step.state if step.state in ("failed", "running") else "not done yet"
 
 
-def _attribute(on_test: OnTestSet, attribute: str, terms: Terms) -> Html:
-    first = next(iter(on_test.shown.values()))
+def _attribute(
+    on_test: OnTestSet, first: EvaluationResult, attribute: str, terms: Terms
+) -> _Attribute:
     metric, label = first.metrics[0], first.headline_label
     scores = {}
     for trainer in on_test.shown:
@@ -77,18 +100,34 @@ def _attribute(on_test: OnTestSet, attribute: str, terms: Terms) -> Html:
             by_measure.setdefault(score.measure, score)
         scores[trainer] = by_measure
     compared = on_test.compared
-    table = scores_table(scores, first, attribute, terms, ranked=compared is not None)
-    return join(
-        [
-            element("h3", "Groups of ", name(attribute)),
-            element("div", table, class_="card"),
-            planes(_points(scores), metric, compared.baseline if compared is not None else ""),
-        ]
+    points = [
+        ModelPoint(
+            trainer,
+            _point(by_measure, OVERALL_MEAN),
+            _point(by_measure, "delta"),
+            _point(by_measure, WORST_GROUP_MEAN),
+        )
+        for trainer, by_measure in scores.items()
+    ]
+    hint = (
+        "Right and up are better. Lines: the interval of each method by itself; the ranks come "
+        "from the paired comparison, which can tell apart what overlaps here."
+    )
+    return _Attribute(
+        attribute,
+        scores_table(scores, first, attribute, terms, ranked=compared is not None),
+        planes(
+            points,
+            metric,
+            compared.baseline if compared is not None else "",
+            hint,
+            level=4,
+            what="method",
+            most_arrows=_MOST_ARROWS,
+        ),
     )
 
 
-def _points(scores: Mapping[str, Mapping[str, Score]]) -> dict[str, dict[str, Point]]:
-    return {
-        trainer: {measure: (score.value, score.interval) for measure, score in by_measure.items()}
-        for trainer, by_measure in scores.items()
-    }
+def _point(by_measure: Mapping[str, Score], measure: str) -> tuple[float, Interval]:
+    score = by_measure.get(measure)
+    return (math.nan, numbers.NO_INTERVAL) if score is None else (score.value, score.interval)

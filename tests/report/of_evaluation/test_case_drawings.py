@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from nnunetv2_fair.evaluation.results.case_picture import CasePicture
-from nnunetv2_fair.report.of_evaluation.case_drawings import LONGEST_SIDE, figure, outline, png
+from nnunetv2_fair.report.of_evaluation.case_drawings import figure, outline, png
 from tests.report import factories
 from tests.report.html_check import Page
 
@@ -65,17 +65,15 @@ def test_without_image_the_ground_is_grey():
 
 def test_intricate_masks_become_areas_of_bounded_size():
     random = np.random.default_rng(0)
-    shape = (400, 700)
+    shape = (240, 256)  # the largest that an evaluation makes
     noise = random.random((2, *shape)) > 0.5
     drawn = figure(CasePicture("c", "l", "", random.random(shape), noise[0], noise[1]))
     page = Page(drawn)
     assert not page.having("path", "reference")
-    (svg,) = page.having("svg", "case")
-    assert max(float(v) for v in svg["viewbox"].split()) <= LONGEST_SIDE
     assert len(drawn) < 500_000
     encoded = re.search(r"base64,([^\"]+)", drawn).group(1)
     pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded)))).astype(int)
-    reference, prediction = noise[:, ::3, ::3]
+    reference, prediction = noise
     assert pixels.shape == (*reference.shape, 3)
     only = (
         pixels[reference & ~prediction].mean(axis=0),

@@ -10,8 +10,8 @@ from nnunetv2_fair.evaluation.results.groups import (
     PairEffect,
 )
 from nnunetv2_fair.evaluation.results.values import Interval
-from nnunetv2_fair.report.html.document import Terms
 from nnunetv2_fair.report.html.markup import width
+from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.of_evaluation.groups import console_table, group_table
 from tests.report import factories
 from tests.report.html_check import Page

@@ -13,7 +13,7 @@ from nnunetv2_fair.study.index import index
 from nnunetv2_fair.study.index.index import write_index
 from nnunetv2_fair.study.step import Plan
 from tests.report import factories
-from tests.report.html_check import Page, check_scripts
+from tests.report.html_check import Page, check_scripts, check_tables
 from tests.study.finished_study import (
     BASELINE,
     BROKEN,
@@ -44,6 +44,7 @@ def check_index(folder) -> Page:
     text = (folder / "index.html").read_text(encoding="utf-8")
     page = Page(text)
     check_scripts(page)
+    check_tables(page)
     assert not {tag for tag, _ in page.tags} & {"iframe", "object", "embed", "base", "form"}
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))

@@ -1,15 +1,8 @@
-"""The script of all pages: definitions on hover and focus, and the table of cases.
-
-It is the only code that a page may run: the page's policy names its hash, so that nothing that
-comes from data could ever act. Everything but the table of cases works without it. Text from data
-enters the page as text (``textContent``), never as markup.
-"""
-
-import base64
-
-from nnunetv2_fair.files.fingerprints import text_hash
-
-SCRIPT = r"""
+// The script of all pages: definitions on hover and focus, and the table of cases.
+//
+// It is the only code that a page may run: the page's policy names its hash, so that nothing that
+// comes from data can ever act. Everything but the table of cases works without it. Text from data
+// enters the page as text (textContent), never as markup.
 "use strict";
 (() => {
   const tip = document.createElement("div");
@@ -245,13 +238,3 @@ SCRIPT = r"""
   root.hidden = false;
   update();
 })();
-"""
-
-
-def policy() -> str:
-    """Return the page's content security policy: this script, and nothing from anywhere else."""
-    digest = base64.b64encode(bytes.fromhex(text_hash(SCRIPT))).decode("ascii")
-    return (
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    )

@@ -1,0 +1,210 @@
+"""Plots of one row per group: dots with their box, or a marker with its interval.
+
+The drawing areas stretch with the page (``preserveAspectRatio="none"``) while lines and dots
+keep their thickness; all text stays HTML, so that it wraps, prints and can be read aloud.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.report.html.axis import Axis, axis
+from nnunetv2_fair.report.html.colours import N_COLOURS
+from nnunetv2_fair.report.html.markup import Html, Sentence
+from nnunetv2_fair.report.html.templating import render
+
+#: Drawn dots per plot; of more, a seeded sample keeps the page small.
+MOST_DOTS = 3000
+
+_TEMPLATE = "report/html/templates/row_plot.html"
+_WIDTH = 1000
+_HEIGHT = 100
+_LAYERS = 5
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One row of a strip plot.
+
+    Attributes:
+        name: What stands before the row.
+        note: Small print below the name, such as the count.
+        value: What stands after the row.
+        dots: (n,) values to draw; None draws nothing but ``instead``.
+        box: Lower quartile, median and upper quartile.
+        colour: Index of the colour.
+        instead: Words in place of a drawing.
+    """
+
+    name: Sentence
+    note: str
+    value: str
+    dots: np.ndarray | None
+    box: tuple[float, float, float]
+    colour: int
+    instead: str = ""
+
+
+@dataclass(frozen=True)
+class Whisker:
+    """One row of a forest plot.
+
+    Attributes:
+        name: What stands before the row.
+        notes: Lines of small print below the name.
+        text: Value in words; after a line break, smaller, its interval.
+        value: Position of the marker; NaN draws none.
+        interval: Ends of the line.
+        filled: A full marker; otherwise a ring.
+        colour: Index of the colour.
+    """
+
+    name: Sentence
+    notes: Sequence[str]
+    text: str
+    value: float
+    interval: Interval
+    filled: bool = True
+    colour: int = 0
+
+
+@dataclass(frozen=True)
+class _Box:
+    x: float
+    width: float
+    y: int = 10
+    height: int = _HEIGHT - 20
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """The shapes of one row, back to front: a box, then paths of a class each."""
+
+    box: _Box | None
+    paths: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class _Row:
+    name: Sentence
+    notes: Sequence[str]
+    drawing: _Drawing | None
+    instead: str
+    value: str
+    small_value: str
+    colour: int
+
+
+def strip_plot(rows: Sequence[Strip], unit_words: str, description: str) -> Html:
+    """Return one row of dots with its box per group.
+
+    Args:
+        rows: One per group.
+        unit_words: Title of the axis, such as ``Dice`` or ``HD95 (mm)``.
+        description: Alternative text.
+    """
+    drawn = [row for row in rows if row.dots is not None]
+    values = [v for row in drawn if row.dots is not None for v in (*row.dots.tolist(), *row.box)]
+    scale = axis(values)
+    total = sum(len(row.dots) for row in drawn if row.dots is not None)
+    share = min(1.0, MOST_DOTS / total) if total else 1.0
+    size = "s" if total > 600 else "m" if total > 150 else "l"
+    lines = [
+        _Row(
+            row.name,
+            [row.note],
+            None if row.dots is None else _strip(row.dots, row.box, scale, share, size),
+            row.instead,
+            row.value,
+            "",
+            row.colour % N_COLOURS,
+        )
+        for row in rows
+    ]
+    return _plot(lines, scale if drawn else None, unit_words, description, "strips")
+
+
+def _strip(
+    dots: np.ndarray, box: tuple[float, float, float], scale: Axis, share: float, size: str
+) -> _Drawing:
+    finite = dots[np.isfinite(dots)]
+    # the seed depends on nothing but the group's size: the same result draws the same page
+    random = np.random.default_rng(len(finite))
+    if share < 1:
+        finite = random.choice(finite, size=math.ceil(len(finite) * share), replace=False)
+    heights = random.uniform(14, _HEIGHT - 14, size=len(finite))
+    paths = []
+    # dots of one path do not add up where they overlap; several paths show the density
+    for layer in range(_LAYERS):
+        path = "".join(
+            f"M{scale.position(value) * _WIDTH:.1f} {height:.0f}h0"
+            for value, height in zip(finite[layer::_LAYERS], heights[layer::_LAYERS], strict=True)
+        )
+        if path:
+            paths.append((f"dots {size}", path))
+    q1, median, q3 = box
+    if math.isfinite(median):
+        paths.append(("median", f"M{_x(scale, median)} 4V{_HEIGHT - 4}"))
+    drawn_box = None
+    if math.isfinite(q1) and math.isfinite(q3):
+        left, right = scale.position(q1) * _WIDTH, scale.position(q3) * _WIDTH
+        drawn_box = _Box(left, max(right - left, 0.5))
+    return _Drawing(drawn_box, paths)
+
+
+def forest_plot(
+    rows: Sequence[Whisker], unit_words: str, description: str, *, zero: bool = True
+) -> Html:
+    """Return one marker with its interval per row, around a zero line.
+
+    Args:
+        rows: Rows, top to bottom.
+        unit_words: Title of the axis.
+        description: Alternative text.
+        zero: Whether zero is on the axis and marked.
+    """
+    ends = [v for r in rows for v in (r.value, r.interval.low, r.interval.high)]
+    scale = axis(ends, include=(0.0,) if zero else ())
+    lines = []
+    for row in rows:
+        text, _, small = row.text.partition("\n")
+        drawing = _Drawing(None, _whisker(row, scale, zero=zero))
+        lines.append(_Row(row.name, row.notes, drawing, "", text, small, row.colour % N_COLOURS))
+    return _plot(lines, scale, unit_words, description, "forest")
+
+
+def _whisker(row: Whisker, scale: Axis, *, zero: bool) -> list[tuple[str, str]]:
+    paths = [("zero", f"M{_x(scale, 0)} 0V{_HEIGHT}")] if zero else []
+    low, high = row.interval.low, row.interval.high
+    if not math.isnan(low) and not math.isnan(high):
+        paths.append(("whisker", f"M{_x(scale, low)} 50H{_x(scale, high)}"))
+    if not math.isnan(row.value):
+        spot = f"M{_x(scale, row.value)} 50h0"
+        paths.append(("marker", spot))
+        if not row.filled:
+            paths.append(("hole", spot))
+    return paths
+
+
+def _x(scale: Axis, value: float) -> str:
+    return f"{scale.position(value) * _WIDTH:.1f}"
+
+
+def _plot(
+    rows: Sequence[_Row], scale: Axis | None, unit_words: str, description: str, kind: str
+) -> Html:
+    ticks = scale.ticks if scale is not None else ()
+    return render(
+        _TEMPLATE,
+        rows=rows,
+        scale=scale,
+        grid="".join(f"M{_x(scale, tick)} 0V{_HEIGHT}" for tick in ticks) if scale else "",
+        unit_words=unit_words,
+        description=description,
+        kind=kind,
+        width=_WIDTH,
+        height=_HEIGHT,
+    )

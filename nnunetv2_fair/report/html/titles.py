@@ -1,0 +1,40 @@
+"""How metrics, fairness measures and statistics are called in pages and in the terminal."""
+
+from collections.abc import Mapping
+
+from nnunetv2_fair.evaluation.results.values import MetricInfo
+from nnunetv2_fair.report.html.markup import clean
+
+#: Titles of the fairness measures.
+MEASURES: Mapping[str, str] = {
+    "fairness_gap": "Fairness gap",
+    "delta": "Delta",
+    "std": "Spread (SD)",
+    "ser": "SER",
+    "skew": "SKEW",
+    "es_std": "ES (SD)",
+    "es_absolute": "ES (absolute)",
+}
+
+#: Titles of the statistics that an evaluation defines.
+_STATISTICS: Mapping[str, str] = {
+    "cliffs_delta": "Cliff's delta",
+    "detectable_gap": "Detectable difference",
+    "corrected_p": "Corrected p-value",
+    "welch_t": "Welch's t",
+    "unit": "What is counted",
+    "iqr": "Quartiles",
+    "std_within": "Spread within a group",
+    "overall": "All groups",
+}
+
+
+def measure_title(key: str) -> str:
+    """Return how a measure or statistic is written; unknown ones by their name."""
+    known = MEASURES.get(key) or _STATISTICS.get(key)
+    return known or clean(key).replace("_", " ").capitalize()
+
+
+def metric_heading(metric: MetricInfo) -> str:
+    """Return ``Dice`` or ``HD95 (mm)``."""
+    return f"{metric.title} ({metric.unit})" if metric.unit else metric.title

@@ -1,0 +1,116 @@
+"""One attribute of a comparison: planes, scores, changes in each group, labels."""
+
+import math
+
+from nnunetv2_fair.evaluation.results.comparison import (
+    Difference,
+    ModelComparison,
+    PairedComparison,
+)
+from nnunetv2_fair.report.html import numbers
+from nnunetv2_fair.report.html.markup import Data, Html, shortened
+from nnunetv2_fair.report.html.planes import NOTHING_TO_DRAW, ModelPoint, planes
+from nnunetv2_fair.report.html.row_plots import Whisker, forest_plot
+from nnunetv2_fair.report.html.templating import render
+from nnunetv2_fair.report.html.terms import Terms
+from nnunetv2_fair.report.html.titles import metric_heading
+from nnunetv2_fair.report.of_comparison.findings import HEADLINE_GAP, headline_entry, other_models
+from nnunetv2_fair.report.of_comparison.tables import (
+    differences_table,
+    labels_table,
+    patients,
+    scores_table,
+)
+from nnunetv2_fair.report.of_evaluation.findings import confidence
+
+
+def attribute_section(result: ModelComparison, attribute: str, anchor: str, terms: Terms) -> Html:
+    """Return the section of one attribute.
+
+    Args:
+        result: The comparison.
+        attribute: Attribute expression that was compared.
+        anchor: Id of the section.
+        terms: Definitions to link to.
+    """
+    entry = headline_entry(result, attribute)
+    metric = result.metric(entry.metric)
+    title = f"Change of the mean {metric_heading(metric)} in each group"
+    rows = _change_rows(result, entry)
+    return render(
+        "report/of_comparison/templates/attribute.html",
+        anchor=anchor,
+        attribute=attribute,
+        planes=_planes(result, entry),
+        nothing_to_draw=NOTHING_TO_DRAW,
+        scores=scores_table(result, entry, terms),
+        changes_title=title,
+        changes=forest_plot(rows, f"change in {metric_heading(metric)}", title),
+        level=numbers.percent(confidence(result.settings)),
+        better_side="Right" if metric.better == "higher" else "Left",
+        differences=[
+            differences_table(result, attribute, model, terms) for model in other_models(result)
+        ],
+        labels=labels_table(result, attribute, terms),
+    )
+
+
+def _planes(result: ModelComparison, entry: PairedComparison) -> Html:
+    """Return the planes; empty if no model has a gap."""
+    nothing = (math.nan, numbers.NO_INTERVAL)
+    points = []
+    for model in result.models:
+        scores = entry.per_model[model]
+        worst = scores.group_intervals.get(scores.worst_group, numbers.NO_INTERVAL)
+        points.append(
+            ModelPoint(
+                model,
+                (scores.overall_mean, scores.overall_interval),
+                scores.gaps.get(HEADLINE_GAP, nothing),
+                (scores.worst_group_mean, worst),
+            )
+        )
+    if not any(math.isfinite(point.gap[0]) for point in points):
+        return Html("")
+    level = numbers.percent(confidence(result.settings))
+    hint = (
+        f"Right and up are better in both. Lines: {level} intervals of each model by itself; the "
+        "paired intervals below are the ones to compare models by. Arrows start at the baseline."
+    )
+    return planes(points, result.metric(entry.metric), result.baseline, hint)
+
+
+def _change_rows(result: ModelComparison, entry: PairedComparison) -> list[Whisker]:
+    metric = result.metric(entry.metric)
+    rows = []
+    several = len(result.models) > 2
+    for group in ("", *entry.group_patients):
+        size = patients(entry.group_patients.get(group) if group else entry.n_patients)
+        for position, model in enumerate(other_models(result)):
+            differences = entry.differences[model]
+            found = differences.groups.get(group) if group else differences.overall
+            if found is None:
+                continue
+            notes = [size]
+            if several:
+                # the group is named once, the model in each row
+                notes = [*([] if position else [size]), shortened(model, 26)]
+            name = (Data(group),) if group else ("all groups",)
+            rows.append(
+                Whisker(
+                    () if position else name,
+                    notes,
+                    _change_text(found, metric.unit),
+                    found.value if math.isfinite(found.value) else math.nan,
+                    found.interval,
+                    filled=numbers.excludes_zero(found.interval),
+                    colour=result.models.index(model),
+                )
+            )
+    return rows
+
+
+def _change_text(found: Difference, unit: str) -> str:
+    limits = numbers.interval(found.interval, unit, signed=True)
+    text = numbers.number(found.value, unit, signed=True)
+    return f"{text}\n{limits}" if limits != numbers.UNDEFINED else text
