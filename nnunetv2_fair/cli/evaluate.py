@@ -271,7 +271,8 @@ def _from_scores(
     columns: "Mapping[str, Literal['higher', 'lower']]",
 ) -> "tuple[EvaluationResult, DemographicsTable]":
     from nnunetv2_fair.evaluation.papers.presets import check_preset
-    from nnunetv2_fair.evaluation.scored import ScoredSettings, evaluate_scores, table_of_scores
+    from nnunetv2_fair.evaluation.run import ScoredSettings, evaluate_scores
+    from nnunetv2_fair.evaluation.scored_cases import table_of_scores
     from nnunetv2_fair.evaluation.scores_from_files import read_nnunet_summary, read_scores_csv
     from nnunetv2_fair.subgroups.table import read_table_with_cuts
 

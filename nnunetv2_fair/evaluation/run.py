@@ -1,36 +1,51 @@
-"""Evaluates a folder of predictions: one case at a time, then groups against each other."""
+"""Runs an evaluation: of masks that are measured, or of scores that are there already."""
 
-import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from nnunetv2_fair.errors import EvaluationError, shorten
 from nnunetv2_fair.evaluation.measuring.all_cases import Part, case_task, measure_all
-from nnunetv2_fair.evaluation.measuring.labels import LabelSet, labels_found
-from nnunetv2_fair.evaluation.measuring.one_case import CaseMeasures, LabelMeasures
+from nnunetv2_fair.evaluation.measuring.case_rows import case_rows, labels_in
+from nnunetv2_fair.evaluation.measuring.labels import LabelSet
+from nnunetv2_fair.evaluation.measuring.one_case import CaseMeasures
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
 from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, Metric, metrics_named
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
-from nnunetv2_fair.evaluation.results.groups import Comparison
-from nnunetv2_fair.evaluation.results.per_case import (
-    AVERAGE,
-    BOTH_EMPTY,
-    EMPTY_PREDICTION,
-    EMPTY_REFERENCE,
-    MISSING_PREDICTION,
-    EmptyDistance,
-)
+from nnunetv2_fair.evaluation.results.per_case import AVERAGE, EmptyDistance, evaluated_rows
 from nnunetv2_fair.evaluation.results.values import MetricInfo
-from nnunetv2_fair.evaluation.statistics.all_comparisons import compare_all
+from nnunetv2_fair.evaluation.run_notes import notes_on_cases, notes_on_masks, notes_on_scores
+from nnunetv2_fair.evaluation.scored_cases import (
+    check_cases,
+    check_infinite_distances,
+    scored_rows,
+)
+from nnunetv2_fair.evaluation.scores_from_files import Scores
+from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary, compare_all
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings, definitions
-from nnunetv2_fair.evaluation.statistics.groupings import UNKNOWN, group_notes, unknown_exclusions
+from nnunetv2_fair.evaluation.statistics.groupings import (
+    UNKNOWN,
+    group_notes,
+    make_groupings,
+    make_vocabularies,
+    unknown_exclusions,
+)
 from nnunetv2_fair.files.fingerprints import file_hash, hash_of
 from nnunetv2_fair.files.versions import measuring_versions
+from nnunetv2_fair.subgroups.groups import Grouping
+from nnunetv2_fair.subgroups.table import DemographicsTable
+
+_INFINITE: Mapping[EmptyDistance, str] = {
+    "diagonal": " In all statistics an infinite distance counts as the image diagonal, so that a "
+    "missed structure is never rewarded.",
+    "inf": " In all statistics an infinite distance stays infinite.",
+    "nan": " Infinite distances are left out of all statistics, which favours models that miss "
+    "structures altogether.",
+}
 
 
 @dataclass(frozen=True)
@@ -54,6 +69,59 @@ class EvaluationSettings:
     processes: int = 1
 
 
+@dataclass(frozen=True)
+class ScoredSettings:
+    """Options of an evaluation of scores.
+
+    Attributes:
+        empty_distance: What an infinite distance counts as; ``diagonal`` needs the image
+            diagonals in the file.
+        statistics: How cases are aggregated.
+        name: What is evaluated, for titles; the file's name if empty.
+        references: Attribute expression -> group that fairness gaps are measured from.
+    """
+
+    empty_distance: EmptyDistance = "diagonal"
+    statistics: StatisticsSettings = field(default_factory=StatisticsSettings)
+    name: str = ""
+    references: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Cases:
+    """All cases with their values, wherever these come from.
+
+    Attributes:
+        name: What is evaluated, for titles.
+        rows: Rows of ``per_case.csv``.
+        metrics: Metrics in the order to show.
+        labels: Labels and regions in the order to show, without the average.
+        groupings: Groups of each attribute expression.
+        vocabularies: The same, with the reference groups chosen.
+        cases: Cases in the order of the input.
+        missing: Those without a prediction.
+        missing_by_group: How many of them are in which group, where that is told.
+        settings: What was evaluated, and how it was measured.
+        notes_before: Notes before those on groups.
+        notes_after: Notes after them.
+        inputs_sha256: Hash over the bytes of all inputs.
+    """
+
+    name: str
+    rows: pd.DataFrame
+    metrics: tuple[MetricInfo, ...]
+    labels: tuple[str, ...]
+    groupings: tuple[Grouping, ...]
+    vocabularies: tuple[GroupVocabulary, ...]
+    cases: Sequence[str]
+    missing: tuple[str, ...]
+    missing_by_group: Mapping[str, Mapping[str, int]]
+    settings: Mapping[str, Any]
+    notes_before: Iterable[str]
+    notes_after: Iterable[str]
+    inputs_sha256: str
+
+
 def run_evaluation(
     plan: EvaluationPlan, settings: EvaluationSettings, part: Part | None = None
 ) -> EvaluationResult:
@@ -69,61 +137,118 @@ def run_evaluation(
     Raises:
         EvaluationError: If a mask is unreadable or holds wrong values; all cases at once.
     """
-    metrics = metrics_named(settings.metrics)
     task = case_task(plan, settings.metrics, settings.tolerance)
     measured = measure_all(plan, task, settings.processes, part or Part())
-    labels = plan.labels if plan.labels is not None else _labels_of(measured, plan)
+    labels = plan.labels if plan.labels is not None else labels_in(measured, plan)
     infos = tuple(
         _metric_info(metric, plan.unit, settings.tolerance, settings.empty_distance)
-        for metric in metrics
+        for metric in metrics_named(settings.metrics)
     )
-    per_case = _per_case(plan, measured, labels, infos)
-    names = (*labels.regions, AVERAGE) if len(labels.regions) > 1 else tuple(labels.regions)
-    comparisons = compare_all(
-        per_case, infos, names, plan.vocabularies, settings.empty_distance, settings.statistics
-    )
-    return EvaluationResult(
+    rows = case_rows(plan, measured, labels, infos)
+    policy, statistics = settings.empty_distance, settings.statistics
+    found = _Cases(
         name=settings.name or plan.prediction_folder.resolve().name,
-        per_case=per_case,
+        rows=rows,
         metrics=infos,
-        labels=names,
-        attributes=tuple(grouping.expression for grouping in plan.groupings),
-        comparisons=comparisons,
-        exclusions=_exclusions(plan),
-        notes=_notes(plan, settings, per_case, infos, comparisons),
-        definitions={
-            **definitions(settings.statistics),
-            **{metric.name: metric.definition for metric in infos},
-        },
-        settings=_settings(plan, settings, labels),
-        versions=measuring_versions(),
-        inputs_sha256=_inputs_hash(plan, measured),
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        group_parts={grouping.expression: grouping.parts for grouping in plan.groupings},
+        labels=tuple(labels.regions),
+        groupings=plan.groupings,
+        vocabularies=plan.vocabularies,
+        cases=[pair.case for pair in plan.pairs],
+        missing=plan.missing,
+        missing_by_group={g.expression: _counts(g, plan.missing) for g in plan.groupings},
+        settings=_settings_of_masks(plan, settings, labels),
+        notes_before=notes_on_masks(plan, rows, infos, policy, statistics.unit),
+        notes_after=notes_on_cases(plan),
+        inputs_sha256=_hash_of_masks(plan, measured),
     )
+    return _compared(found, policy, statistics)
 
 
-def _labels_of(measured: Sequence[CaseMeasures], plan: EvaluationPlan) -> LabelSet:
-    labels = labels_found(value for case in measured for value in case.reference_values)
-    if not labels.regions:
-        raise EvaluationError(
-            f"All references in {plan.reference_folder} are empty and there is no dataset.json, so "
-            "there is nothing to evaluate. Check -gt, or name the labels with --dataset-json."
-        )
-    strange = {
-        case.case: sorted(set(case.prediction_values) - labels.known)
-        for case in measured
-        if set(case.prediction_values) - labels.known
-    }
-    if strange:
-        values = sorted({value for found in strange.values() for value in found})
-        raise EvaluationError(
-            f"{len(strange)} prediction(s) in {plan.prediction_folder} hold the label values "
-            f"{shorten(values)}, which no reference holds: {shorten(strange)} (the references hold "
-            f"{shorten(sorted(labels.known), 12)}). If these values are right, pass the "
-            "dataset.json that describes them with --dataset-json."
-        )
-    return labels
+def evaluate_scores(
+    scores: Scores,
+    table: DemographicsTable,
+    attributes: Sequence[str] = (),
+    settings: ScoredSettings | None = None,
+) -> EvaluationResult:
+    """Compare the groups by the scores.
+
+    Args:
+        scores: Scores per case and label.
+        table: Demographics; rows without scores are not used.
+        attributes: Attribute expressions; the table's default one if empty.
+        settings: How to compare.
+
+    Raises:
+        EvaluationError: If a case has no row in the table, or an infinite distance cannot be
+            replaced.
+        DemographicsError: If an attribute expression is wrong.
+        UsageError: If a reference group is not there.
+    """
+    settings = settings or ScoredSettings()
+    groupings = make_groupings(table, attributes)
+    vocabularies = make_vocabularies(groupings, settings.references)
+    check_cases(scores, table)
+    rows = scored_rows(scores, table, {g.expression: g.group_of for g in groupings})
+    policy, statistics = settings.empty_distance, settings.statistics
+    check_infinite_distances(scores, rows, policy)
+    cases = list(dict.fromkeys(scores.rows["case"]))
+    evaluated = set(evaluated_rows(rows)["case"])
+    found = _Cases(
+        name=settings.name or scores.source.stem,
+        rows=rows,
+        metrics=scores.metrics,
+        labels=scores.labels,
+        groupings=groupings,
+        vocabularies=vocabularies,
+        cases=cases,
+        missing=tuple(case for case in cases if case not in evaluated),
+        missing_by_group={},
+        settings={
+            "scores": str(scores.source),
+            "demographics": str(table.source),
+            "metrics": [metric.name for metric in scores.metrics],
+            "empty_distance": policy,
+            **_settings_of(statistics),
+        },
+        notes_before=notes_on_scores(scores, rows),
+        notes_after=(),
+        inputs_sha256=_hash_of_scores(scores, table.source),
+    )
+    return _compared(found, policy, statistics)
+
+
+def _compared(
+    found: _Cases, empty_distance: EmptyDistance, statistics: StatisticsSettings
+) -> EvaluationResult:
+    """Compare the groups, and put together everything that a result holds."""
+    labels = (*found.labels, AVERAGE) if len(found.labels) > 1 else found.labels
+    comparisons = compare_all(
+        found.rows, found.metrics, labels, found.vocabularies, empty_distance, statistics
+    )
+    notes = (*found.notes_before, *group_notes(found.vocabularies, comparisons))
+    return EvaluationResult(
+        name=found.name,
+        per_case=found.rows,
+        metrics=found.metrics,
+        labels=labels,
+        attributes=tuple(grouping.expression for grouping in found.groupings),
+        comparisons=comparisons,
+        exclusions=_exclusions(found),
+        notes=(*notes, *found.notes_after),
+        definitions={
+            **definitions(statistics),
+            **{metric.name: metric.definition for metric in found.metrics},
+        },
+        settings={
+            **found.settings,
+            "groups": {v.expression: list(v.names) for v in found.vocabularies},
+            "reference_groups": {v.expression: v.reference for v in found.vocabularies},
+        },
+        versions=measuring_versions(),
+        inputs_sha256=found.inputs_sha256,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        group_parts={grouping.expression: grouping.parts for grouping in found.groupings},
+    )
 
 
 def _metric_info(
@@ -133,176 +258,34 @@ def _metric_info(
     if metric.name == "nsd":
         definition += f" The tolerance is {tolerance:g} {unit}."
     if metric.is_distance:
-        definition += {
-            "diagonal": " In all statistics an infinite distance counts as the image diagonal, so "
-            "that a missed structure is never rewarded.",
-            "inf": " In all statistics an infinite distance stays infinite.",
-            "nan": " Infinite distances are left out of all statistics, which favours models that "
-            "miss structures altogether.",
-        }[empty_distance]
-    unit = unit if metric.is_distance else ""
+        definition += _INFINITE[empty_distance]
     return MetricInfo(
-        metric.name, metric.title, unit, metric.better, definition, metric.one_minus_is_error
+        metric.name,
+        metric.title,
+        unit if metric.is_distance else "",
+        metric.better,
+        definition,
+        metric.one_minus_is_error,
     )
 
 
-def _per_case(
-    plan: EvaluationPlan,
-    measured: Sequence[CaseMeasures],
-    labels: LabelSet,
-    infos: Sequence[MetricInfo],
-) -> pd.DataFrame:
-    patients = plan.table.patients
-    undefined = tuple(math.nan for _ in infos)
-    absent = LabelMeasures(undefined, 0, 0)
-    both_empty = LabelMeasures(
-        tuple(metric.both_empty for metric in metrics_named([info.name for info in infos])), 0, 0
+def _exclusions(found: _Cases) -> tuple[Exclusion, ...]:
+    missing = Exclusion(
+        "The prediction is missing, so the case enters no statistic.",
+        found.missing,
+        found.missing_by_group,
     )
-    records: list[dict[str, Any]] = []
-    for pair, case in zip(plan.pairs, measured, strict=True):
-        about = {
-            "case": pair.case,
-            "patient": patients[pair.case],
-            **{g.expression: g.group_of[pair.case] or "" for g in plan.groupings},
-        }
-        found: dict[str, tuple[LabelMeasures, str]] = {}
-        for name in labels.regions:
-            if pair.prediction is None:
-                found[name] = (absent, MISSING_PREDICTION)
-            else:
-                label = case.labels.get(name, both_empty)
-                found[name] = (label, _flag(label))
-        if len(found) > 1:
-            found[AVERAGE] = _average(list(found.values()))
-        for name, (label, flags) in found.items():
-            known = pair.prediction is not None
-            records.append(
-                {
-                    **about,
-                    "label": name,
-                    **{info.column: value for info, value in zip(infos, label.values, strict=True)},
-                    f"diagonal_{plan.unit}": case.diagonal,
-                    "reference_voxels": label.reference_voxels if known else None,
-                    "prediction_voxels": label.prediction_voxels if known else None,
-                    "flags": flags,
-                }
-            )
-    frame = pd.DataFrame.from_records(records)
-    for column in ("reference_voxels", "prediction_voxels"):
-        frame[column] = frame[column].astype("Int64")
-    return frame
+    unknown = unknown_exclusions(found.groupings, found.cases)
+    return (*([missing] if found.missing else []), *unknown)
 
 
-def _flag(label: LabelMeasures) -> str:
-    if not label.reference_voxels and not label.prediction_voxels:
-        return BOTH_EMPTY
-    if not label.prediction_voxels:
-        return EMPTY_PREDICTION
-    return "" if label.reference_voxels else EMPTY_REFERENCE
+def _counts(grouping: Grouping, cases: Sequence[str]) -> dict[str, int]:
+    return dict(Counter(grouping.group_of[case] or UNKNOWN for case in cases))
 
 
-def _average(found: Sequence[tuple[LabelMeasures, str]]) -> tuple[LabelMeasures, str]:
-    """Return the mean over a case's defined labels; an infinite distance makes it infinite."""
-    means = []
-    for values in zip(*(label.values for label, _ in found), strict=True):
-        defined = [value for value in values if not math.isnan(value)]
-        means.append(sum(defined) / len(defined) if defined else math.nan)
-    flags = dict.fromkeys(flag for _, flag in found if flag)
-    return (
-        LabelMeasures(
-            tuple(means),
-            sum(label.reference_voxels for label, _ in found),
-            sum(label.prediction_voxels for label, _ in found),
-        ),
-        ";".join(flags),
-    )
-
-
-def _exclusions(plan: EvaluationPlan) -> tuple[Exclusion, ...]:
-    made = []
-    if plan.missing:
-        made.append(
-            Exclusion(
-                "The prediction is missing, so the case enters no statistic.",
-                plan.missing,
-                {g.expression: _counts(g.group_of, plan.missing) for g in plan.groupings},
-            )
-        )
-    made.extend(unknown_exclusions(plan.groupings, [pair.case for pair in plan.pairs]))
-    return tuple(made)
-
-
-def _counts(group_of: Mapping[str, str | None], cases: Sequence[str]) -> dict[str, int]:
-    return dict(Counter(group_of[case] or UNKNOWN for case in cases))
-
-
-def _notes(
-    plan: EvaluationPlan,
-    settings: EvaluationSettings,
-    per_case: pd.DataFrame,
-    infos: Sequence[MetricInfo],
-    comparisons: Sequence[Comparison],
-) -> tuple[str, ...]:
-    notes = []
-    if plan.unit == "px":
-        notes.append(
-            "The masks are pictures without a physical spacing, so distances are in pixels (px)."
-        )
-    if plan.dataset_json is None:
-        notes.append(
-            "No dataset.json was found, so the labels are the values that occur in the references."
-        )
-    labels = per_case[per_case["label"] != AVERAGE]
-    flags = Counter(labels["flags"])
-    one_empty = flags[EMPTY_PREDICTION] + flags[EMPTY_REFERENCE]
-    if one_empty and any(info.unit for info in infos):
-        treatment = {
-            "diagonal": "counts as the image diagonal",
-            "inf": "stays infinite",
-            "nan": "is left out",
-        }[settings.empty_distance]
-        notes.append(
-            f"In {_number(one_empty, 'label mask')} the label is empty in the prediction "
-            f"({flags[EMPTY_PREDICTION]}) or in the reference ({flags[EMPTY_REFERENCE]}) alone: "
-            f"Dice and IoU are 0, and the infinite distance {treatment} in all statistics."
-        )
-    if flags[BOTH_EMPTY]:
-        notes.append(
-            f"In {_number(flags[BOTH_EMPTY], 'label mask')} the label is empty in reference and "
-            "prediction: nothing can be measured, and these are left out of the statistics."
-        )
-    voxels = labels.groupby("case")["prediction_voxels"].sum(min_count=1)
-    empty = int((voxels == 0).sum())
-    if empty:
-        notes.append(f"{_number(empty, 'prediction')} without any foreground.")
-    patients = per_case["patient"].nunique()
-    cases = len(plan.pairs)
-    if patients < cases:
-        how = (
-            "statistics are by patient, not by case"
-            if settings.statistics.unit == "patient"
-            else "statistics are by case, so intervals and tests are too confident"
-        )
-        notes.append(f"{cases} cases come from {patients} patients; {how}.")
-    notes.extend(group_notes(plan.vocabularies, comparisons))
-    synthetic = plan.table.synthetic_cases & {pair.case for pair in plan.pairs}
-    if synthetic:
-        notes.append(f"{_number(len(synthetic), 'case')} marked as synthetic in the table.")
-    if plan.unused_predictions:
-        notes.append(
-            f"{_number(len(plan.unused_predictions), 'prediction')} without reference: not used."
-        )
-    return tuple(notes)
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
-
-
-def _settings(
+def _settings_of_masks(
     plan: EvaluationPlan, settings: EvaluationSettings, labels: LabelSet
 ) -> dict[str, Any]:
-    statistics = settings.statistics
     return {
         "references": str(plan.reference_folder),
         "predictions": str(plan.prediction_folder),
@@ -311,23 +294,34 @@ def _settings(
         "metrics": list(settings.metrics),
         "tolerance": settings.tolerance,
         "empty_distance": settings.empty_distance,
+        **_settings_of(settings.statistics),
+        "allow_missing": bool(plan.missing),
+        "regions": {name: list(values) for name, values in labels.regions.items()},
+        "ignore_label": labels.ignore,
+    }
+
+
+def _settings_of(statistics: StatisticsSettings) -> dict[str, Any]:
+    return {
         "unit": statistics.unit,
         "min_patients": statistics.min_patients,
         "bootstrap": statistics.n_bootstrap,
         "confidence": statistics.confidence,
         "seed": statistics.seed,
-        "allow_missing": bool(plan.missing),
-        "regions": {name: list(values) for name, values in labels.regions.items()},
-        "ignore_label": labels.ignore,
-        "groups": {v.expression: list(v.names) for v in plan.vocabularies},
-        "reference_groups": {v.expression: v.reference for v in plan.vocabularies},
     }
 
 
-def _inputs_hash(plan: EvaluationPlan, measured: Sequence[CaseMeasures]) -> str:
-    parts = ["\0".join((case.case, *case.sha256)).encode() + b"\n" for case in measured]
-    others = [plan.table.source, plan.table.source.with_suffix(".json"), plan.dataset_json]
-    for path in others:
-        if path is not None and path.is_file():
-            parts.append(bytes.fromhex(file_hash(path)))
-    return hash_of(*parts)
+def _hash_of_masks(plan: EvaluationPlan, measured: Sequence[CaseMeasures]) -> str:
+    masks = ["\0".join((case.case, *case.sha256)).encode() + b"\n" for case in measured]
+    table = plan.table.source
+    return hash_of(*masks, *_hashes([table, table.with_suffix(".json"), plan.dataset_json]))
+
+
+def _hash_of_scores(scores: Scores, table: Path) -> str:
+    others = [path for path in (table, table.with_suffix(".json")) if path != scores.source]
+    return hash_of(scores.sha256.encode(), *_hashes(others))
+
+
+def _hashes(paths: Iterable[Path | None]) -> list[bytes]:
+    """Return the hashes of the files that are there."""
+    return [bytes.fromhex(file_hash(path)) for path in paths if path is not None and path.is_file()]

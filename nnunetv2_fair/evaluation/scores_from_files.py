@@ -12,13 +12,7 @@ import pandas as pd
 from nnunetv2_fair.errors import EvaluationError, UsageError, shorten, shorten_lines
 from nnunetv2_fair.evaluation.masks.label_maps import mask_ending
 from nnunetv2_fair.evaluation.metrics.registry import METRICS
-from nnunetv2_fair.evaluation.results.per_case import (
-    AVERAGE,
-    BOTH_EMPTY,
-    EMPTY_PREDICTION,
-    EMPTY_REFERENCE,
-    MISSING_PREDICTION,
-)
+from nnunetv2_fair.evaluation.results.per_case import AVERAGE, MISSING_PREDICTION, flag_of
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.files.fingerprints import file_hash
 from nnunetv2_fair.files.tabular import unprotected
@@ -273,13 +267,7 @@ def _scores(
 
 
 def _flag(reference: Any, prediction: Any) -> str:
-    if pd.isna(reference) or pd.isna(prediction):
-        return ""
-    if not reference and not prediction:
-        return BOTH_EMPTY
-    if not prediction:
-        return EMPTY_PREDICTION
-    return "" if reference else EMPTY_REFERENCE
+    return "" if pd.isna(reference) or pd.isna(prediction) else flag_of(reference, prediction)
 
 
 def _number(cell: str) -> float:

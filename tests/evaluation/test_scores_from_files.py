@@ -12,8 +12,13 @@ from nnunetv2_fair.errors import DemographicsError, EvaluationError, UsageError
 from nnunetv2_fair.evaluation.measuring.plan import plan_evaluation
 from nnunetv2_fair.evaluation.models.comparison import compare_models
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.run import EvaluationSettings, run_evaluation
-from nnunetv2_fair.evaluation.scored import ScoredSettings, evaluate_scores, table_of_scores
+from nnunetv2_fair.evaluation.run import (
+    EvaluationSettings,
+    ScoredSettings,
+    evaluate_scores,
+    run_evaluation,
+)
+from nnunetv2_fair.evaluation.scored_cases import table_of_scores
 from nnunetv2_fair.evaluation.scores_from_files import (
     ONLY_LABEL,
     read_nnunet_summary,

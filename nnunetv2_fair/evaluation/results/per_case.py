@@ -26,6 +26,15 @@ MISSING_PREDICTION = "missing_prediction"
 EmptyDistance = Literal["diagonal", "inf", "nan"]
 
 
+def flag_of(reference_voxels: int, prediction_voxels: int) -> str:
+    """Return the flag of a label of a case with a prediction; empty if neither mask is."""
+    if not reference_voxels and not prediction_voxels:
+        return BOTH_EMPTY
+    if not prediction_voxels:
+        return EMPTY_PREDICTION
+    return "" if reference_voxels else EMPTY_REFERENCE
+
+
 def no_cases(attributes: Sequence[str], metrics: Sequence[MetricInfo]) -> pd.DataFrame:
     """Return the table of cases of a shareable result: its columns, and no row."""
     columns = ("case", "patient", *attributes, "label", *(m.column for m in metrics), "flags")

@@ -1,0 +1,118 @@
+"""What readers of an evaluation must know: units, empty masks, patients with several cases."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
+from nnunetv2_fair.evaluation.results.per_case import (
+    AVERAGE,
+    BOTH_EMPTY,
+    EMPTY_PREDICTION,
+    EMPTY_REFERENCE,
+    EmptyDistance,
+)
+from nnunetv2_fair.evaluation.results.values import MetricInfo
+from nnunetv2_fair.evaluation.scores_from_files import Scores
+from nnunetv2_fair.evaluation.statistics.group_comparison import Unit
+
+_TREATMENT: dict[EmptyDistance, str] = {
+    "diagonal": "counts as the image diagonal",
+    "inf": "stays infinite",
+    "nan": "is left out",
+}
+
+
+def notes_on_masks(
+    plan: EvaluationPlan,
+    per_case: pd.DataFrame,
+    infos: Sequence[MetricInfo],
+    empty_distance: EmptyDistance,
+    unit: Unit,
+) -> Iterator[str]:
+    """Yield what readers must know of the masks that were measured.
+
+    Args:
+        plan: What was evaluated.
+        per_case: Its rows.
+        infos: Its metrics.
+        empty_distance: What an infinite distance counts as.
+        unit: What statistics count.
+    """
+    if plan.unit == "px":
+        yield "The masks are pictures without a physical spacing, so distances are in pixels (px)."
+    if plan.dataset_json is None:
+        yield (
+            "No dataset.json was found, so the labels are the values that occur in the references."
+        )
+    labels = per_case[per_case["label"] != AVERAGE]
+    yield from _on_empty_masks(labels, any(info.unit for info in infos), empty_distance)
+    yield from _on_patients(plan, per_case["patient"].nunique(), unit)
+
+
+def notes_on_cases(plan: EvaluationPlan) -> Iterator[str]:
+    """Yield how many cases are synthetic, and how many predictions were not used."""
+    synthetic = plan.table.synthetic_cases & {pair.case for pair in plan.pairs}
+    if synthetic:
+        yield f"{_number(len(synthetic), 'case')} marked as synthetic in the table."
+    if plan.unused_predictions:
+        yield f"{_number(len(plan.unused_predictions), 'prediction')} without reference: not used."
+
+
+def notes_on_scores(scores: Scores, per_case: pd.DataFrame) -> Iterator[str]:
+    """Yield what readers must know of scores that another tool measured."""
+    yield (
+        f"The scores were read from {scores.source.name}; no mask was measured, so that rules for "
+        "empty masks are those of whatever measured them."
+    )
+    if scores.incomplete:
+        yield (
+            f"{scores.incomplete} combinations of case and label are not in the file and count as "
+            "undefined."
+        )
+    flags = per_case[per_case["label"] != AVERAGE]["flags"]
+    both = int((flags == BOTH_EMPTY).sum())
+    if both:
+        yield (
+            f"In {both} label masks the label is empty in reference and prediction: nothing can "
+            "be measured, and these are left out of the statistics."
+        )
+
+
+def _on_empty_masks(
+    labels: pd.DataFrame, distances: bool, empty_distance: EmptyDistance
+) -> Iterator[str]:
+    flags = Counter(labels["flags"])
+    one_empty = flags[EMPTY_PREDICTION] + flags[EMPTY_REFERENCE]
+    if one_empty and distances:
+        yield (
+            f"In {_number(one_empty, 'label mask')} the label is empty in the prediction "
+            f"({flags[EMPTY_PREDICTION]}) or in the reference ({flags[EMPTY_REFERENCE]}) alone: "
+            f"Dice and IoU are 0, and the infinite distance {_TREATMENT[empty_distance]} in all "
+            "statistics."
+        )
+    if flags[BOTH_EMPTY]:
+        yield (
+            f"In {_number(flags[BOTH_EMPTY], 'label mask')} the label is empty in reference and "
+            "prediction: nothing can be measured, and these are left out of the statistics."
+        )
+    voxels = labels.groupby("case")["prediction_voxels"].sum(min_count=1)
+    empty = int((voxels == 0).sum())
+    if empty:
+        yield f"{_number(empty, 'prediction')} without any foreground."
+
+
+def _on_patients(plan: EvaluationPlan, patients: int, unit: Unit) -> Iterator[str]:
+    cases = len(plan.pairs)
+    if patients < cases:
+        how = (
+            "statistics are by patient, not by case"
+            if unit == "patient"
+            else "statistics are by case, so intervals and tests are too confident"
+        )
+        yield f"{cases} cases come from {patients} patients; {how}."
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
