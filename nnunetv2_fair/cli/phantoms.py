@@ -211,14 +211,16 @@ def phantom_plan(spec: PhantomSpec, dataset_id: int, name: str) -> "DatasetPlan"
 
 def load_phantom(spec: PhantomSpec, drawing: "Drawing") -> "CaseData":
     """Return the pixels of one image for the dataset writer; runs in its worker processes."""
-    from nnunetv2_fair.dataset_conversion.writing.case_files import CaseData, Geometry
+    from nnunetv2_fair.dataset_conversion.writing.case_files import CaseData, ImageGeometry
     from nnunetv2_fair.phantoms.rendering import render
 
     made = render(drawing, spec)
     geometry = None
     if spec.spacing_mm is not None:
         x_y_z = tuple(reversed(spec.spacing_mm))
-        geometry = Geometry(x_y_z, (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+        geometry = ImageGeometry(
+            x_y_z, (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+        )
     return CaseData([made.image], made.mask, geometry)
 
 

@@ -19,15 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunetv2_fair.dataset_conversion.writing.volumes import (
-    Geometry,
+from nnunetv2_fair.errors import ConversionError
+from nnunetv2_fair.files.nifti import quiet_itk
+from nnunetv2_fair.files.volumes import (
+    ImageGeometry,
     geometry_of,
     read_image,
     verify_volume,
     write_volume,
 )
-from nnunetv2_fair.errors import ConversionError
-from nnunetv2_fair.files.nifti import quiet_itk
 
 #: File of a dataset's folder that holds the boxes of its cases.
 BREAST_BOXES_JSON = "breast_boxes.json"
@@ -92,9 +92,9 @@ def box_of_coordinates(coordinates: Mapping[str, Any]) -> BreastBox:
 
 def box_on_grid(
     box: BreastBox,
-    old: Geometry,
+    old: ImageGeometry,
     old_shape: Sequence[int],
-    new: Geometry,
+    new: ImageGeometry,
     new_shape: Sequence[int],
 ) -> BreastBox:
     """Return the voxels of another grid whose centres lie in the box.
@@ -102,9 +102,9 @@ def box_on_grid(
     Args:
         box: Box on the old grid; it reaches to the faces of its outermost voxels, and at the edge
             of the image beyond.
-        old: Geometry of the array that the box belongs to.
+        old: ImageGeometry of the array that the box belongs to.
         old_shape: (slices, rows, columns) of that array.
-        new: Geometry with parallel axes, in any order and direction.
+        new: ImageGeometry with parallel axes, in any order and direction.
         new_shape: (slices, rows, columns) of the new array.
 
     Raises:

@@ -123,14 +123,7 @@ USES_NNUNET = {"trainers", "inspection/embeddings"}
 MOST_MODULES = 16
 ONE_FILE_EACH = {"cli", "trainers"}
 #: Still to be cut; empty when the house is finished.
-PENDING: set[tuple[str, str]] = {
-    ("cropping/boxes", "dataset_conversion/writing/volumes"),
-    ("dataset_conversion/fairseg/plan", "dataset_conversion/foreground_search"),
-    ("dataset_conversion/foreground_search", ""),
-    ("dataset_conversion/tusc/plan", "dataset_conversion/foreground_search"),
-    ("evaluation/masks/label_maps", "evaluation/picture_files"),
-    ("evaluation/models/comparison", "evaluation/run"),
-}
+PENDING: set[tuple[str, str]] = set()
 
 
 def module_of(path: Path) -> str:

@@ -17,8 +17,8 @@ from nnunetv2_fair.cropping.boxes import (
     read_boxes,
 )
 from nnunetv2_fair.dataset_conversion.shared.resampling import to_isotropic, to_ras
-from nnunetv2_fair.dataset_conversion.writing.volumes import geometry_of
 from nnunetv2_fair.errors import ConversionError
+from nnunetv2_fair.files.volumes import geometry_of
 
 COORDINATES = {"x_min": 1, "x_max": 4, "y_min": 2, "y_max": 9, "z_min": 5, "z_max": 6}
 DIRECTIONS = [

@@ -52,8 +52,8 @@ from nnunetv2_fair.dataset_conversion.fairseg.people import (
 )
 from nnunetv2_fair.dataset_conversion.fairseg.search import FoundFiles, find_files
 from nnunetv2_fair.dataset_conversion.fairseg.settings import FairSegSettings
-from nnunetv2_fair.dataset_conversion.foreground_search import all_masks_empty
 from nnunetv2_fair.dataset_conversion.writing.case_files import CaseJob, fingerprint
+from nnunetv2_fair.dataset_conversion.writing.foreground_search import all_masks_empty
 from nnunetv2_fair.dataset_conversion.writing.log import UNKNOWN, ConversionLog, Skipped
 from nnunetv2_fair.dataset_conversion.writing.safe_names import safe_case_name
 from nnunetv2_fair.dataset_conversion.writing.writer import DatasetDescription, DatasetPlan

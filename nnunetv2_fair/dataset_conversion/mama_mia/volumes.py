@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from nnunetv2_fair.cropping.boxes import BreastBox, box_on_grid
 from nnunetv2_fair.dataset_conversion.shared.resampling import to_isotropic, to_ras
 from nnunetv2_fair.dataset_conversion.writing.case_files import CaseData
-from nnunetv2_fair.dataset_conversion.writing.volumes import (
+from nnunetv2_fair.errors import ConversionError, shorten
+from nnunetv2_fair.files.volumes import (
     OriginalFile,
     VolumeHeader,
     geometry_difference,
@@ -29,7 +30,6 @@ from nnunetv2_fair.dataset_conversion.writing.volumes import (
     read_image,
     read_labels,
 )
-from nnunetv2_fair.errors import ConversionError, shorten
 
 if TYPE_CHECKING:
     import SimpleITK

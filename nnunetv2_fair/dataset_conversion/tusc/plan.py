@@ -15,7 +15,6 @@ from typing import Literal
 
 import pandas as pd
 
-from nnunetv2_fair.dataset_conversion.foreground_search import all_masks_empty
 from nnunetv2_fair.dataset_conversion.shared.holdout import choose_test_patients
 from nnunetv2_fair.dataset_conversion.shared.metadata import Metadata, Row
 from nnunetv2_fair.dataset_conversion.tusc.frames import (
@@ -25,6 +24,7 @@ from nnunetv2_fair.dataset_conversion.tusc.frames import (
 )
 from nnunetv2_fair.dataset_conversion.tusc.table import read_nodules, rows_by_clip
 from nnunetv2_fair.dataset_conversion.writing.case_files import CaseJob, fingerprint
+from nnunetv2_fair.dataset_conversion.writing.foreground_search import all_masks_empty
 from nnunetv2_fair.dataset_conversion.writing.log import ConversionLog, Skipped
 from nnunetv2_fair.dataset_conversion.writing.safe_names import case_name_problems, safe_case_name
 from nnunetv2_fair.dataset_conversion.writing.writer import DatasetDescription, DatasetPlan

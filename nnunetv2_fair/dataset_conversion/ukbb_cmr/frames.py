@@ -24,8 +24,11 @@ from nnunetv2_fair.dataset_conversion.ukbb_cmr.labels import (
 )
 from nnunetv2_fair.dataset_conversion.ukbb_cmr.sources import FrameFiles, Source
 from nnunetv2_fair.dataset_conversion.writing.case_files import CaseData
-from nnunetv2_fair.dataset_conversion.writing.volumes import (
-    Geometry,
+from nnunetv2_fair.errors import ConversionError, FairError
+from nnunetv2_fair.files.fingerprints import hash_of
+from nnunetv2_fair.files.nifti import quiet_itk
+from nnunetv2_fair.files.volumes import (
+    ImageGeometry,
     VolumeHeader,
     geometry_difference,
     geometry_of,
@@ -33,9 +36,6 @@ from nnunetv2_fair.dataset_conversion.writing.volumes import (
     read_image,
     read_labels,
 )
-from nnunetv2_fair.errors import ConversionError, FairError
-from nnunetv2_fair.files.fingerprints import hash_of
-from nnunetv2_fair.files.nifti import quiet_itk
 
 _Result = TypeVar("_Result")
 
@@ -173,7 +173,9 @@ def _in_space(header: VolumeHeader) -> VolumeHeader:
     """Return the header without duration and beginning of a cycle, which labels often lack."""
     where, n = header.geometry, len(header.shape)
     direction = tuple(where.direction[n * i + j] for i in range(3) for j in range(3))
-    return replace(header, geometry=Geometry(where.spacing_mm[:3], where.origin_mm[:3], direction))
+    return replace(
+        header, geometry=ImageGeometry(where.spacing_mm[:3], where.origin_mm[:3], direction)
+    )
 
 
 def _survey_frame(

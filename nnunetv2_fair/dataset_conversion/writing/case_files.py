@@ -13,15 +13,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunetv2_fair.dataset_conversion.writing.volumes import (
-    Geometry,
+from nnunetv2_fair.errors import ConversionError, FairError, shorten
+from nnunetv2_fair.files.atomic import replacing, write_text
+from nnunetv2_fair.files.fingerprints import file_hash, text_hash
+from nnunetv2_fair.files.volumes import (
+    ImageGeometry,
     OriginalFile,
     verify_volume,
     write_volume,
 )
-from nnunetv2_fair.errors import ConversionError, FairError, shorten
-from nnunetv2_fair.files.atomic import replacing, write_text
-from nnunetv2_fair.files.fingerprints import file_hash, text_hash
 
 #: 2D files without spacing, read by nnU-Net's ``NaturalImage2DIO``.
 PICTURE_ENDINGS = (".png",)
@@ -49,7 +49,7 @@ class CaseData:
 
     channels: Sequence[NDArray[Any] | OriginalFile]
     mask: NDArray[Any]
-    geometry: Geometry | None = None
+    geometry: ImageGeometry | None = None
     mask_file: OriginalFile | None = None
     further_masks: Mapping[str, NDArray[Any] | OriginalFile] = field(default_factory=dict)
 
@@ -313,7 +313,7 @@ def _check_ending(order: WriteOrder, original: OriginalFile) -> None:
 
 
 def _write_file(
-    path: Path, content: NDArray[Any] | OriginalFile, geometry: Geometry | None
+    path: Path, content: NDArray[Any] | OriginalFile, geometry: ImageGeometry | None
 ) -> None:
     """Write a file and compare it with what was meant: nnU-Net reads it, not our arrays."""
     if isinstance(content, OriginalFile):

@@ -13,8 +13,10 @@ _DIRECTION_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
-class Geometry:
+class ArrayGeometry:
     """Grid of a label map; axes in the order of the array, axes of length 1 left out.
+
+    Origin and direction are as in the file, in the order of ``ImageGeometry`` (x, y, z).
 
     Attributes:
         shape: Voxels along each axis.
@@ -39,7 +41,7 @@ class Geometry:
         return f"{size} {'pixels' if self.unit == 'px' else f'voxels of {spacing} mm'}"
 
 
-def geometry_difference(reference: Geometry, prediction: Geometry) -> str | None:
+def geometry_difference(reference: ArrayGeometry, prediction: ArrayGeometry) -> str | None:
     """Return in words how two grids differ, or None if they are the same up to rounding."""
     if reference.shape != prediction.shape:
         return f"size: the reference has {reference}, the prediction {prediction}"

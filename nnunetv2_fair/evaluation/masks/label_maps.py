@@ -16,8 +16,8 @@ from nnunetv2_fair.evaluation.masks.foreground import (
     slice_bytes,
     slices_per_block,
 )
-from nnunetv2_fair.evaluation.masks.geometry import Geometry
-from nnunetv2_fair.evaluation.picture_files import (
+from nnunetv2_fair.evaluation.masks.geometry import ArrayGeometry
+from nnunetv2_fair.evaluation.masks.picture_files import (
     PILLOW_ENDINGS,
     colourful,
     pixel_geometry,
@@ -98,7 +98,7 @@ def _sidecar(path: Path) -> Path | None:
     return None
 
 
-def read_geometry(path: Path) -> Geometry:
+def read_geometry(path: Path) -> ArrayGeometry:
     """Read the grid of a label map without its voxels.
 
     Raises:
@@ -124,7 +124,7 @@ def read_geometry(path: Path) -> Geometry:
         return pixel_geometry(shape)
     sidecar = _sidecar(path)
     if sidecar is not None:
-        return Geometry(shape, _sidecar_spacing(sidecar, size, kept), "mm", None)
+        return ArrayGeometry(shape, _sidecar_spacing(sidecar, size, kept), "mm", None)
     spacing = tuple(float(s) for s in reader.GetSpacing())[::-1]
     if not all(math.isfinite(s) and s > 0 for s in spacing):
         raise EvaluationError(
@@ -135,7 +135,7 @@ def read_geometry(path: Path) -> Geometry:
         tuple(float(v) for v in reader.GetOrigin()),
         tuple(float(v) for v in reader.GetDirection()),
     )
-    return Geometry(shape, tuple(spacing[axis] for axis in kept), "mm", placement)
+    return ArrayGeometry(shape, tuple(spacing[axis] for axis in kept), "mm", placement)
 
 
 def _sidecar_spacing(path: Path, size: tuple[int, ...], kept: list[int]) -> tuple[float, ...]:
@@ -165,7 +165,7 @@ class LabelMap:
     """
 
     foreground: Foreground
-    geometry: Geometry
+    geometry: ArrayGeometry
     sha256: str
 
     @property

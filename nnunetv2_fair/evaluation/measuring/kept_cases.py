@@ -1,7 +1,7 @@
 """Measured cases on disk: what an interrupted evaluation and the shards of a large one leave.
 
 One line of JSON per case, written as soon as the case is measured. A line counts only for the same
-files, byte for byte, and the same options. It holds no demographics.
+files, byte for byte, the same options and the same code. It holds no demographics.
 """
 
 import json
@@ -9,22 +9,32 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from nnunetv2_fair import __version__
+import nnunetv2_fair
 from nnunetv2_fair.evaluation.measuring.one_case import (
     CaseMeasures,
     CasePair,
     CaseTask,
     LabelMeasures,
 )
-from nnunetv2_fair.files.fingerprints import file_hash, text_hash
+from nnunetv2_fair.files.fingerprints import file_hash, files_hash, text_hash
 from nnunetv2_fair.paths import MEASURED_CASES
 
 logger = logging.getLogger(__name__)
 
+#: All modules that one_case imports from this package: they read masks or measure them.
+_MEASURING = (
+    "evaluation/masks/*.py",
+    "evaluation/metrics/*.py",
+    "evaluation/measuring/one_case.py",
+    "files/fingerprints.py",
+    "files/integrity.py",
+    "files/nifti.py",
+)
 _SHARD = re.compile(r"measured_cases_(\d+)_of_(\d+)\.jsonl")
 
 
@@ -150,9 +160,20 @@ def _measures(entry: Mapping[str, Any]) -> CaseMeasures:
     )
 
 
+@cache
+def measuring_code() -> str:
+    """Return a hash of the source of everything that turns two files into measures.
+
+    A metric that an update has changed is measured again; measures of old and new never mix.
+    """
+    folder = Path(nnunetv2_fair.__file__).parent
+    sources = sorted(path for part in _MEASURING for path in folder.glob(part))
+    return files_hash(sources)
+
+
 def _fingerprint(task: CaseTask) -> str:
     """Return a hash of all that changes the measures of a case beside its files."""
     regions = None if task.regions is None else [[n, list(v)] for n, v in task.regions.items()]
     known = None if task.known is None else sorted(task.known)
-    about = [__version__, task.metrics, task.tolerance, regions, task.ignore, known]
+    about = [measuring_code(), task.metrics, task.tolerance, regions, task.ignore, known]
     return text_hash(json.dumps(about))

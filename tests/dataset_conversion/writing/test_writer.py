@@ -17,7 +17,7 @@ import SimpleITK
 from nnunetv2_fair.dataset_conversion.writing.case_files import (
     CaseData,
     CaseJob,
-    Geometry,
+    ImageGeometry,
     fingerprint,
 )
 from nnunetv2_fair.dataset_conversion.writing.log import ConversionLog, Skipped
@@ -32,7 +32,7 @@ from nnunetv2_fair.subgroups.schema import Attribute, Schema
 from nnunetv2_fair.subgroups.table import read_dataset_table
 from tests.dataset_conversion.folders import environment, image_of, json_of, mask_of, pixels_of
 
-ROTATED = Geometry((0.7, 1.3, 4.0), (-11.5, 7.25, 100.0), (0, -1, 0, 1, 0, 0, 0, 0, 1))
+ROTATED = ImageGeometry((0.7, 1.3, 4.0), (-11.5, 7.25, 100.0), (0, -1, 0, 1, 0, 0, 0, 0, 1))
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Volume:
     """Two channels with spacing, origin and direction."""
 
     number: int
-    geometry: Geometry = ROTATED
+    geometry: ImageGeometry = ROTATED
 
     def __call__(self) -> CaseData:
         generator = np.random.default_rng(self.number)
@@ -372,7 +372,7 @@ def test_nan_and_skewed_volumes_are_refused(raw: Path) -> None:
     good = Volume(0)()
     nan = good.channels[0].copy()
     nan[1, 2, 3] = np.nan
-    skewed = Geometry(ROTATED.spacing_mm, ROTATED.origin_mm, (1, 0.5, 0, 0, 1, 0, 0, 0, 1))
+    skewed = ImageGeometry(ROTATED.spacing_mm, ROTATED.origin_mm, (1, 0.5, 0, 0, 1, 0, 0, 0, 1))
     jobs = [
         job("nan", "train", Given(CaseData((nan, good.channels[1]), good.mask, ROTATED))),
         job("skewed", "train", Volume(0, skewed)),

@@ -32,8 +32,8 @@ _DIRECTION_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
-class Geometry:
-    """Where voxels are, in SimpleITK's order (x, y[, z]).
+class ImageGeometry:
+    """Where voxels are, in SimpleITK's order (x, y[, z]): the reverse of an array's axes.
 
     Attributes:
         spacing_mm: Distance of neighbouring voxels.
@@ -73,7 +73,7 @@ class VolumeHeader:
 
     path: Path
     shape: tuple[int, ...]
-    geometry: Geometry
+    geometry: ImageGeometry
 
     def __str__(self) -> str:
         size = " x ".join(map(str, self.shape))
@@ -99,7 +99,7 @@ def read_header(path: Path) -> VolumeHeader:
     components = reader.GetNumberOfComponents()
     if components != 1:
         raise ConversionError(f"{path} has {components} values per voxel; expected one.")
-    geometry = Geometry(
+    geometry = ImageGeometry(
         tuple(float(v) for v in reader.GetSpacing()),
         tuple(float(v) for v in reader.GetOrigin()),
         tuple(float(v) for v in reader.GetDirection()),
@@ -190,7 +190,7 @@ def geometry_difference(first: VolumeHeader, second: VolumeHeader) -> str | None
     return None
 
 
-def write_volume(path: Path, pixels: NDArray[Any], geometry: Geometry) -> None:
+def write_volume(path: Path, pixels: NDArray[Any], geometry: ImageGeometry) -> None:
     """Write a volume, compressed.
 
     Args:
@@ -215,7 +215,7 @@ def write_volume(path: Path, pixels: NDArray[Any], geometry: Geometry) -> None:
         raise ConversionError(f"SimpleITK cannot write it: {error}") from error
 
 
-def verify_volume(path: Path, pixels: NDArray[Any], geometry: Geometry) -> None:
+def verify_volume(path: Path, pixels: NDArray[Any], geometry: ImageGeometry) -> None:
     """Read a volume back and compare it with what was to be written.
 
     Raises:
@@ -245,9 +245,9 @@ def verify_volume(path: Path, pixels: NDArray[Any], geometry: Geometry) -> None:
         )
 
 
-def geometry_of(image: "SimpleITK.Image") -> Geometry:
+def geometry_of(image: "SimpleITK.Image") -> ImageGeometry:
     """Return where the voxels of an image are."""
-    return Geometry(
+    return ImageGeometry(
         tuple(image.GetSpacing()), tuple(image.GetOrigin()), tuple(image.GetDirection())
     )
 

@@ -11,7 +11,7 @@ import PIL.Image
 
 from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.masks.foreground import Foreground, crop
-from nnunetv2_fair.evaluation.masks.geometry import Geometry
+from nnunetv2_fair.evaluation.masks.geometry import ArrayGeometry
 from nnunetv2_fair.files.fingerprints import hash_of
 
 PILLOW_ENDINGS = (".png", ".bmp", ".gif", ".jpg", ".jpeg")
@@ -22,12 +22,12 @@ _BYTE_MODES = ("1", "L", "P")
 _ERRORS = (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError)
 
 
-def pixel_geometry(shape: tuple[int, ...]) -> Geometry:
+def pixel_geometry(shape: tuple[int, ...]) -> ArrayGeometry:
     """Return the grid of a picture, whose distances are in pixels."""
-    return Geometry(shape, (1.0,) * len(shape), "px", None)
+    return ArrayGeometry(shape, (1.0,) * len(shape), "px", None)
 
 
-def read_picture_geometry(path: Path) -> Geometry:
+def read_picture_geometry(path: Path) -> ArrayGeometry:
     """Read the size of a picture without its pixels.
 
     Raises:
@@ -40,7 +40,7 @@ def read_picture_geometry(path: Path) -> Geometry:
         raise unreadable(path, error) from error
 
 
-def read_picture(path: Path) -> tuple[Foreground, Geometry, str]:
+def read_picture(path: Path) -> tuple[Foreground, ArrayGeometry, str]:
     """Read a picture.
 
     Returns:
@@ -67,7 +67,7 @@ def _foreground(picture: PIL.Image.Image) -> Foreground:
     return Foreground(np.array(picture.crop(box)), (upper, left), (picture.height, picture.width))
 
 
-def _geometry(picture: PIL.Image.Image, path: Path) -> Geometry:
+def _geometry(picture: PIL.Image.Image, path: Path) -> ArrayGeometry:
     if picture.mode not in _LABEL_MODES:
         raise colourful(path, f"colours (mode {picture.mode})")
     return pixel_geometry((picture.height, picture.width))

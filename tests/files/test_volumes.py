@@ -9,8 +9,10 @@ import pytest
 import SimpleITK
 
 from nnunetv2_fair.dataset_conversion.writing.case_files import CaseData, CaseJob, fingerprint
-from nnunetv2_fair.dataset_conversion.writing.volumes import (
-    Geometry,
+from nnunetv2_fair.dataset_conversion.writing.writer import DatasetDescription, write_dataset
+from nnunetv2_fair.errors import ConversionError
+from nnunetv2_fair.files.volumes import (
+    ImageGeometry,
     OriginalFile,
     geometry_difference,
     original_file,
@@ -20,18 +22,16 @@ from nnunetv2_fair.dataset_conversion.writing.volumes import (
     verify_volume,
     write_volume,
 )
-from nnunetv2_fair.dataset_conversion.writing.writer import DatasetDescription, write_dataset
-from nnunetv2_fair.errors import ConversionError
 from tests.dataset_conversion.folders import environment
 from tests.dataset_conversion.writing.test_writer import plan_of, tree
 
-OBLIQUE = Geometry(
+OBLIQUE = ImageGeometry(
     (0.7, 1.3, 4.0), (-11.5, 7.123456789, 100.0), (0.8, -0.6, 0.0, 0.6, 0.8, 0.0, 0.0, 0.0, 1.0)
 )
 VOLUMES = DatasetDescription(8, "Vol", ("T1",), {"background": 0, "tumour": 1}, ".nii.gz")
 
 
-def write(path: Path, array: np.ndarray, geometry: Geometry = OBLIQUE) -> Path:
+def write(path: Path, array: np.ndarray, geometry: ImageGeometry = OBLIQUE) -> Path:
     image = SimpleITK.GetImageFromArray(array)
     image.SetSpacing(geometry.spacing_mm)
     image.SetOrigin(geometry.origin_mm)
@@ -146,7 +146,9 @@ def test_header_is_that_of_simpleitk(tmp_path: Path) -> None:
     path = write(tmp_path / "a.nii.gz", np.zeros((3, 5, 7), np.int16))
     header, image = read_header(path), SimpleITK.ReadImage(str(path))
     assert header.shape == (3, 5, 7)
-    assert header.geometry == Geometry(image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+    assert header.geometry == ImageGeometry(
+        image.GetSpacing(), image.GetOrigin(), image.GetDirection()
+    )
     assert str(header) == "3 x 5 x 7 voxels of 4 x 1.3 x 0.7 mm"
     assert original_file(header) == OriginalFile(
         path, (3, 5, 7), hashlib.sha256(path.read_bytes()).hexdigest()
