@@ -3,10 +3,10 @@
 Phantoms of two kinds: ``difficulty`` (one group's nodules are harder to see) and
 ``representation`` (one group is rare in training). On each seed's dataset real nnU-Net trains a
 tiny base; every setting of ``nnUNetTrainerAPPLE`` then builds on that same base. Per setting, on
-the test images: balanced accuracy of a fresh linear probe that guesses the sex from the pooled
-bottleneck embedding, before (the base's) and after, cross-validated by patient; mean Dice, worst
-group's Dice, gap of the group means. Means over the seeds with 95% t intervals, changes paired
-with the base. The probe is not tuned, and all seeds count.
+the test images: balanced accuracy of a newly trained linear probe that guesses the sex from the
+pooled bottleneck embedding, before (the base's) and after, cross-validated by patient; mean Dice,
+worst group's Dice, gap of the group means. Means over the seeds with 95% t intervals, changes
+paired with the base. The probe is not tuned, and all seeds are included.
 
 Every finished setting is kept in ``--cache`` and skipped by the next call; one process per dataset.
 
@@ -114,7 +114,7 @@ def test(network: Any, raw: Path) -> dict[str, list]:
 
 
 def probe(found: dict[str, list]) -> float:
-    """Return the balanced accuracy of a fresh linear probe, cross-validated by patient."""
+    """Return the balanced accuracy of a new linear probe, cross-validated by patient."""
     from sklearn.metrics import balanced_accuracy_score
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -163,7 +163,7 @@ def run_dataset(root: Path, kind: str, seed: int, args: argparse.Namespace) -> N
 
 
 def result_file(root: Path, setting: str, args: argparse.Namespace) -> Path:
-    """Return where a setting's result is kept."""
+    """Return the file in which a setting's result is kept."""
     length = "" if setting == BASE else f"_{args.epochs}x{args.iterations}"
     return root / f"result{setting if setting != BASE else '_base'}{length}.json"
 
@@ -178,7 +178,7 @@ def cell(values: np.ndarray, *, change: bool = False) -> str:
 
 
 def table(results: dict[str, list[dict[str, float]]]) -> str:
-    """Return one kind's results as a Markdown table, then which settings reach the aims."""
+    """Return one kind's results as a Markdown table, then which settings reach the targets."""
     columns = [*MEASURES, *(f"change of {m}" for m in ("probe", "gap", "mean Dice"))]
     lines = ["| setting | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     hidden, fairer = [], []

@@ -1,11 +1,11 @@
-"""How fast datasets are converted, beside a floor: reading the arrays and writing the same files.
+"""How fast datasets are converted, compared with a floor: read the arrays, write the same files.
 
 Claims in docs/benchmarks.md: with one process at most 1.3 times the floor; with two at least 1.7
 times as fast as with one; memory that does not grow with the number of cases.
 
-The floor is measured in the same run and in turn with the conversions: it reads the source arrays
-and writes as many files, with the same compression, and does nothing else. The conversion also
-checks, reads every file back, hashes it, and writes table and log.
+The floor is measured in the same run, taking turns with the conversions: it reads the source arrays
+and writes the same number of files, with the same compression, and does nothing else. The
+conversion also checks, reads every file back, hashes it, and writes table and log.
 
 Usage: python benchmarks/conversion.py [--cases 300] [--repeats 3] [--datasets TUSC FairSeg]
        python benchmarks/conversion.py --memory 500 2500 10000
@@ -40,7 +40,7 @@ from tests.dataset_conversion.factories import fairseg, mama_mia, tusc, ukbb_cmr
 FAIRSEG_SHAPE, TUSC_SHAPE = (664, 798), (802, 1054)
 MAMA_MIA_SHAPE = (40, 160, 160)
 UKBB_CMR_SHAPE = (11, 208, 187)
-#: Different images are made for this many cases, and repeated: making them takes longest.
+#: Distinct images are made for this many cases and then repeated: making them takes longest.
 DIFFERENT = 20
 
 
@@ -175,7 +175,7 @@ def floor_ukbb_cmr(source: Path, target: Path) -> int:
 
 
 def convert_both_frames(arguments: list[str]) -> int:
-    """Convert with the table, and keep the map beside it."""
+    """Convert with the table, and keep the map next to it."""
     source = Path(arguments[arguments.index("-i") + 1])
     more = ["--table", str(source / "table.csv"), "--participant-map", str(source / "map.csv")]
     return convert_ukbb_cmr(["-i", str(source / "images"), *arguments[2:], *more])
@@ -190,7 +190,7 @@ BENCHMARKS = {
 
 
 def seconds(action: Callable[[], int]) -> float:
-    """Return how long something takes; what it says is shown only if it fails."""
+    """Return how long something takes; its output is shown only if it fails."""
     start = time.perf_counter()
     said = io.StringIO()
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
@@ -202,7 +202,7 @@ def seconds(action: Callable[[], int]) -> float:
 
 
 def compare(name: str, n: int, repeats: int) -> None:
-    """Print the medians of floor, one process and two, measured in turn."""
+    """Print the medians of the floor, one process and two, measured in turn."""
     benchmark = BENCHMARKS[name]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -235,7 +235,7 @@ def compare(name: str, n: int, repeats: int) -> None:
 
 
 def peak_kib(pid: int) -> int:
-    """Return the highest memory of a process since it began its program; 0 if it has ended.
+    """Return the peak memory of a process since it began its program; 0 if it has ended.
 
     ``getrusage`` of children would count the parent's memory at the moment of starting them.
     """
@@ -255,7 +255,7 @@ def children(pid: int) -> list[int]:
 
 
 def memory(n: int, shape: tuple[int, int], processes: int) -> None:
-    """Print the peak memory of a FairSeg conversion in processes of its own (Linux)."""
+    """Print the peak memory of a FairSeg conversion in its own processes (Linux)."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         prepare_fairseg(root / "source", n, shape)
@@ -268,7 +268,8 @@ def memory(n: int, shape: tuple[int, int], processes: int) -> None:
             peaks: dict[int, int] = {}
             while running.poll() is None:
                 for pid in (running.pid, *children(running.pid)):
-                    # the latest: until it begins its own program, a child has its parent's memory
+                    # the latest value: until it begins its own program, a child has its parent's
+                    # memory
                     peaks[pid] = peak_kib(pid) or peaks.get(pid, 0)
                 time.sleep(0.1)
         assert running.returncode == 0
@@ -294,7 +295,7 @@ def main() -> None:
         for n in args.memory:
             memory(n, tuple(args.shape), 2)
         return
-    # imports and caches are no part of any of the three
+    # imports and caches are not part of any of the three
     with tempfile.TemporaryDirectory() as folder:
         for name in args.datasets:
             source = Path(folder) / name
@@ -303,7 +304,7 @@ def main() -> None:
             seconds(lambda name=name, given=arguments: BENCHMARKS[name].convert(given))  # type: ignore[misc]
     print(
         "| dataset | cases | floor, ms per case | one process | two processes | one / floor | "
-        "speed-up by two |"
+        "speed-up with two |"
     )
     print("|---" * 7 + "|")
     for name in args.datasets:

@@ -1,8 +1,8 @@
-"""How often do the evaluator's 95% intervals hold the truth?
+"""How often do the evaluator's 95% intervals contain the true value?
 
 Draws thousands of studies from known distributions, asks the evaluator's own functions for every
-interval, and counts. Groups of patients, one case each; the truth of every measure comes from the
-distributions themselves (a sample of two million).
+interval, and counts. Groups of patients, one case each; the true value of every measure comes from
+the distributions themselves (a sample of two million).
 
     python benchmarks/coverage.py
 """

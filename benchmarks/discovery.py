@@ -1,6 +1,6 @@
 """How long does the search for divergent subgroups take, and how much memory?
 
-10,000 patients with ten attributes of two to six groups, which go together as in real tables;
+10,000 patients with ten attributes of two to six groups, which are correlated as in real tables;
 every subgroup of at least 1% is searched, tested and corrected.
 
     python benchmarks/discovery.py
@@ -57,7 +57,7 @@ def main() -> None:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         f"{args.cases} cases x {len(GROUPS)} attributes, {found.n_searched} subgroups: "
-        f"{seconds:.1f} s ({computed:.1f} s of computing), peak memory {memory:.0f} MiB"
+        f"{seconds:.1f} s ({computed:.1f} s of CPU time), peak memory {memory:.0f} MiB"
     )
     print(f"most divergent: {found.subgroups[0].name} ({found.subgroups[0].divergence:+.3f})")
 

@@ -1,7 +1,7 @@
 """How long does FairMedSeg's search for divergent subgroups take, once per epoch?
 
-Searches random tables of five groups per attribute and computes the weights of as many training
-cases; prints medians.
+Searches random tables of five groups per attribute and computes the weights of the same number
+of training cases; prints medians.
 
     python benchmarks/divergence_search.py
 """

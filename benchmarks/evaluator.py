@@ -1,11 +1,11 @@
-"""Time of all per-case metrics, against reading the files and against other tools.
+"""Time of all per-case metrics, compared with reading the files and with other tools.
 
 Claims: Dice, IoU, HD, HD95, ASSD and NSD of every label together take at most 0.8 of the time that
 SimpleITK needs just to read the files; two processes are at least 1.7 times as fast as one; 10,000
-pairs of 256x256 PNG take less than three times their decoding. All tools run in turn in the same
-rounds; medians of the rounds. Other tools (surface-distance-based-measures, medpy, monai) take part
-if they are installed: pip install ".[bench]". So does panoptica, which asks for older versions of
-common libraries and so for an environment of its own.
+pairs of 256x256 PNG take less than three times their decoding. All tools take turns in the same
+rounds; figures are medians over the rounds. Other tools (surface-distance-based-measures, medpy,
+monai) take part if they are installed: pip install ".[bench]". So does panoptica,
+which needs older versions of common libraries and therefore its own environment.
 """
 
 import argparse
@@ -108,7 +108,7 @@ def write_volumes(folder: Path, number: int) -> list[CasePair]:
 
 
 def write_pictures(folder: Path, number: int, distinct: int = 100) -> list[CasePair]:
-    """Write pairs of 256x256 pictures; the same few under many names, as only reading counts."""
+    """Write pairs of 256x256 pictures; the same few under many names, as only reading matters."""
     rows, columns = np.mgrid[:256, :256]
     pairs = []
     for index in range(number):
@@ -156,7 +156,7 @@ def ours(pair: CasePair) -> Values:
 def masks_of(pair: CasePair, cropped: bool) -> list[tuple[str, np.ndarray, np.ndarray, tuple]]:
     """Return (label, reference, prediction, spacing) of every label that both masks hold."""
     reference, prediction, spacing = read_both(pair)
-    if cropped:  # to their credit: these tools are given the joint box
+    if cropped:  # in their favour: these tools are given the joint box
         box = ndimage.find_objects(((reference != 0) | (prediction != 0)).view(np.uint8))[0]
         grown = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in box)
         reference, prediction = reference[grown], prediction[grown]
@@ -165,7 +165,7 @@ def masks_of(pair: CasePair, cropped: bool) -> list[tuple[str, np.ndarray, np.nd
 
 
 def kd_tree_scorer(pair: CasePair) -> Values:
-    """Dice and HD95 by trees over surface voxels of the whole volumes, as the MAMA-MIA scorer."""
+    """Dice and HD95 by trees over surface voxels of whole volumes, like the MAMA-MIA scorer."""
     values: Values = {}
     for label, first, second, spacing in masks_of(pair, cropped=False):
         2 * (first & second).sum() / (first.sum() + second.sum())
@@ -237,7 +237,7 @@ def panoptica_evaluator() -> Any:
 
 
 def panoptica_tool(pair: CasePair) -> Values:
-    """Dice, IoU, HD, HD95, ASSD and NSD of panoptica, which crops by itself."""
+    """Dice, IoU, HD, HD95, ASSD and NSD of panoptica, which does its own cropping."""
     from panoptica import Metric, MetricMode
 
     reference, prediction, spacing = read_both(pair)
@@ -270,7 +270,7 @@ def simpleitk_tool(pair: CasePair) -> Values:
 
 
 def scikit_image_tool(pair: CasePair) -> Values:
-    """HD of scikit-image, whose distances are in voxels and run between all voxels."""
+    """HD of scikit-image, whose distances are in voxels and between all voxels."""
     from skimage.metrics import hausdorff_distance
 
     for _, first, second, _ in masks_of(pair, cropped=True):
@@ -294,7 +294,7 @@ PEERS: dict[str, tuple[str, str, Callable[[CasePair], Values]]] = {
 
 
 def compare_volumes(pairs: list[CasePair], rounds: int, peer_cases: int) -> float:
-    """Print a table of all tools; return our time as a share of reading."""
+    """Print a table of all tools; return our time as a share of the reading time."""
     tools = {
         "SimpleITK, reading only": ("-", just_read),
         "nnunetv2_fair": (", ".join(METRICS), ours),
@@ -343,10 +343,10 @@ def differences_to(found: dict[str, Values], expected: dict[str, Values]) -> str
 
 
 def compare_processes(pairs: list[CasePair], rounds: int, number: int) -> float:
-    """Print how much faster two processes are than one; return it for a fresh start.
+    """Print how much faster two processes are than one; return the ratio for a cold start.
 
-    Workers are forks of a process that imports all they need in the first round; a command starts
-    that one while it still reads tables and headers.
+    Workers are forks of a process that imports everything they need in the first round; a command
+    starts that process while it is still reading tables and headers.
     """
     many = [
         CasePair(f"{pair.case}_{i}", *files(pair))
@@ -376,7 +376,7 @@ def files(pair: CasePair) -> tuple[Path, Path]:
 
 
 def compare_pictures(pairs: list[CasePair], rounds: int) -> float:
-    """Print the processor time of pictures; return it as a multiple of decoding with Pillow."""
+    """Print the CPU time for pictures; return it as a multiple of decoding with Pillow."""
 
     def pillow(pair: CasePair) -> None:
         for path in files(pair):
@@ -418,7 +418,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=300, help="pairs for one and two processes")
     parser.add_argument(
         "--folders", type=Path, nargs=2, metavar=("REFERENCES", "PREDICTIONS"),
-        help="real label maps in place of made ones",
+        help="real label maps instead of generated ones",
     )  # fmt: skip
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:

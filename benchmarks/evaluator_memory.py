@@ -41,7 +41,7 @@ def write_volumes(folder: Path, shape: tuple[int, int, int], n_distinct: int) ->
 
 
 def link_dataset(folder: Path, volumes: list[Path], n_cases: int) -> None:
-    """Make a dataset of ``n_cases`` pairs out of few volumes, with two images per patient."""
+    """Make a dataset of ``n_cases`` pairs from a few volumes, with two images per patient."""
     references, predictions = folder / "labelsTs", folder / "predictions"
     references.mkdir(parents=True)
     predictions.mkdir()

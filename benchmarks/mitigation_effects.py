@@ -26,12 +26,12 @@ import numpy as np
 
 BASELINE = "nnUNetTrainer"
 MEASURES = ("mean Dice", "worst group", "gap", "SER", "ES-Dice")
-#: Measures of which less is better.
+#: Measures for which lower is better.
 LOWER = ("gap", "SER")
 
 
 def environment(root: Path) -> dict[str, str]:
-    """Return nnU-Net's variables for one seed's folder."""
+    """Return nnU-Net's environment variables for one seed's folder."""
     variables = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
     return {variable: str(root / variable) for variable in variables}
 
@@ -211,7 +211,7 @@ def main() -> None:
     if not methods:
         from nnunetv2_fair.trainers import METHODS
 
-        # those that build on a trained model are compared with it in apple_options.py
+        # trainers that build on a trained model are compared with it in apple_options.py
         methods = [name for name, m in METHODS.items() if "base" not in m.known_options()]
     methods = [BASELINE, *(method for method in methods if method != BASELINE)]
     for seed in range(args.seeds):

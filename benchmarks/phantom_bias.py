@@ -1,4 +1,4 @@
-"""Does the planted bias bite? A tiny U-Net per mechanism, judged per group on the test set.
+"""Does the planted bias have an effect? A tiny U-Net per mechanism, judged by group in the test.
 
 Trains in plain torch on the CPU, independent of nnU-Net: what is measured is the data, not
 the trainers. Columns:
@@ -6,14 +6,15 @@ the trainers. Columns:
 - others, group, gap: mean test Dice against correct masks of everybody else and of the biased
   group, and their difference. Claims: ``representation`` has a gap of at least 0.05 at its
   default strength and less than 0.02 at strength 0 (same rarity) and with the group not rare
-  (same look): the gap comes from the representation, not from a harder task.
-  A shortcut bites where nodules are faint and training is long: compare the last two rows.
+  (same appearance): the gap comes from the representation, not from a harder task.
+  A shortcut has an effect where nodules are faint and training is long: compare the last two rows.
 - ruler: the same gap on the training images against the masks they came with. Label bias
-  shows here, and as a lower test Dice of both groups: the network cannot see who is who.
-- probe: how well a linear probe on the bottleneck tells the groups apart in the test set (area
-  under the curve; 0.5 is chance). It is what adversarial methods work against.
+  shows here, and as a lower test Dice of both groups: the network cannot see who belongs to which
+  group.
+- probe: how well a linear probe on the bottleneck distinguishes the groups in the test set (area
+  under the curve; 0.5 is chance). This is what adversarial methods work against.
 
-Takes about five minutes on one idle core, ``--only representation`` one and a half.
+Takes about five minutes on one idle core, or one and a half with ``--only representation``.
 
 Usage: python benchmarks/phantom_bias.py [--seeds 3] [--steps 300] [--only representation]
 """
@@ -41,7 +42,7 @@ from nnunetv2_fair.phantoms.rendering import render
 from nnunetv2_fair.phantoms.spec import PhantomSpec
 
 _FAINT = (0.1, 0.3)
-#: Ends the name of runs on faint nodules, which take longer to learn, also by shortcut.
+#: Suffix of runs on faint nodules, which take longer to learn, even by the shortcut.
 _LONGER = ", faint, 3 x steps"
 #: (what, options): mechanisms at the default strength, and what they are compared with. At
 #: strength 0 all mechanisms give the data of the first two rows (tests/phantoms/test_bias.py).
@@ -169,11 +170,15 @@ def measure(spec: PhantomSpec, steps: int) -> tuple[float, float, float, float]:
 def main() -> None:
     """Print one row per run."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=1, help="repetitions: other data and network")
+    parser.add_argument(
+        "--seeds", type=int, default=1, help="repetitions with different data and network"
+    )
     parser.add_argument("--steps", type=int, default=300, help=f"steps of {_BATCH} images")
     parser.add_argument("--patients", type=int, default=200)
-    parser.add_argument("--threads", type=int, default=1, help="more pay on an idle machine only")
-    parser.add_argument("--only", default="", help="run only what contains this text")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="more pay off only on an idle machine"
+    )
+    parser.add_argument("--only", default="", help="run only those whose name contains this text")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     columns = ("seed", "others", "group", "gap", "ruler", "probe", "seconds")

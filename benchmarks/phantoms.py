@@ -20,7 +20,7 @@ from nnunetv2_fair.phantoms.spec import DEFAULT_SHAPE_3D, DEFAULT_SPACING_MM_3D,
 
 
 def main() -> None:
-    """Print the fastest of the repeats: what slows a run down is noise of the machine."""
+    """Print the fastest of the repeats: whatever slows a run down is noise."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=3)

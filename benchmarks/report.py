@@ -1,4 +1,4 @@
-"""How large and how quick the report of many cases is, and how long hiding small groups takes.
+"""How large and how fast the report of many cases is, and how long hiding small groups takes.
 
 Example:
     python benchmarks/report.py --cases 1500 --labels 4
@@ -40,7 +40,7 @@ EXPRESSIONS = ("sex", "age", "site", "scanner", "sex+age", "sex+site", "age+site
 
 
 def drawn_result(n_cases: int, n_labels: int) -> EvaluationResult:
-    """Return an evaluation of drawn values; every seventh person is of a rare site."""
+    """Return an evaluation of random values; every seventh patient is from a rare site."""
     random = np.random.default_rng(0)
     people = {
         attribute: random.choice(levels, n_cases, p=_shares(len(levels)))

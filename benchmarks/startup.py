@@ -1,7 +1,7 @@
-"""How long do commands take to start, beside an empty Python?
+"""How long do commands take to start, compared with an empty Python?
 
-Runs each command several times in turn with an interpreter that does nothing and prints medians of
-the wall time of the whole process.
+Runs each command several times, alternating with an interpreter that does nothing, and prints
+medians of the wall time of the whole process.
 
     python benchmarks/startup.py
 """
@@ -31,7 +31,7 @@ def main() -> None:
         for name, command in commands.items():
             begun = time.perf_counter()
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            if run:  # the first round fills the disk's cache
+            if run:  # the first round fills the disk cache
                 seconds[name].append(time.perf_counter() - begun)
     print(f"median of {args.runs} runs, seconds")
     for name, values in seconds.items():

@@ -1,8 +1,8 @@
 """How long does it take to plan a large study?
 
-Three small datasets with six attributes, twelve methods of ours for each attribute, five folds and
-as many configurations as asked for are planned as ``nnUNetv2_fair_study --dry-run`` does it, and
-the plan is written. Prints seconds and memory of this process and of the one that is asked what
+Three small datasets with six attributes, twelve of our methods for each attribute, five folds and
+the requested number of configurations are planned as ``nnUNetv2_fair_study --dry-run`` does it,
+and the plan is written. Prints seconds and memory of this process and of the one that is asked what
 the trainers' names mean (most of it is importing torch).
 
     python benchmarks/study_plan.py --configurations 1

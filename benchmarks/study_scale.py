@@ -2,8 +2,8 @@
 
 jobs: the plan of study_plan.py (three datasets, six attributes, twelve methods, five folds), with
 every command replaced by ``true``, run by the local executor; seconds per job are the overhead.
-shards: small cases evaluated in one go and in shards that are merged; the tables must be equal to
-the byte.
+shards: small cases evaluated in one go and in shards that are merged; the tables must be identical
+byte for byte.
 
     python benchmarks/study_scale.py jobs --cores 2
     python benchmarks/study_scale.py shards --cases 10000 --shards 50
@@ -86,7 +86,7 @@ def shards(args: argparse.Namespace, root: Path) -> None:
 
     print(f"{args.shards} shards: {_timed(all_shards)}")
     print(f"merging: {_timed(lambda: _quietly([*common, '-o', parts, '--merge']))}")
-    # the page and the summary hold the date
+    # the page and the summary contain the date
     for path in sorted({*whole.rglob("*.csv"), *whole.rglob("*.md")}):
         same = path.read_bytes() == (parts / path.relative_to(whole)).read_bytes()
         print(f"{path.relative_to(whole)}: {'equal' if same else 'DIFFERS'}")

@@ -3,11 +3,11 @@
 Builds a phantom dataset, lets real nnU-Net plan and preprocess it, then takes steps of
 ``nnUNetTrainer`` and of every trainer under test in turn, in one process: ``next`` batch (drawn and
 augmented in the same process) plus ``train_step``. Prints the ratio of each pair of steps, and
-beside it the memory: the largest sum of all tensors alive in a step (weights, optimiser,
-activations, gradients); on a GPU what the allocator counts, on a CPU without scratch space of the
-operations.
+also the memory: the largest sum of all tensors alive in a step (weights, optimiser,
+activations, gradients); on a GPU as counted by the allocator, on a CPU without the scratch space
+of the operations.
 
-Trainers that build on a base take ``nnUNetTrainer`` as it stands after its first validation.
+Trainers that build on a base use ``nnUNetTrainer`` as it is after its first validation.
 
     python benchmarks/training_step.py --shape 128 128           # 2D, nnU-Net's own network
     python benchmarks/training_step.py --shape 32 64 64          # 3D
@@ -55,7 +55,7 @@ def start(name: str, configuration: str, device: str) -> Any:
 
     trainer = get_trainer_from_args("901", configuration, 0, name, device=torch.device(device))
     trainer.on_train_start()
-    # some trainers weigh samples only after they have seen a validation
+    # some trainers weight samples only after they have seen a validation
     trainer.on_validation_epoch_start()
     with torch.no_grad():
         outputs = [trainer.validation_step(next(trainer.dataloader_val)) for _ in range(3)]
@@ -91,7 +91,7 @@ def tensor_memory(function: Callable[[], Any], before: Iterable[Any]) -> int:
 
     Args:
         function: What to run.
-        before: Tensors that are there before.
+        before: Tensors that exist beforehand.
     """
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode

@@ -1,7 +1,7 @@
-"""The family of errors that people see.
+"""All errors that users see.
 
 Every message names the file, the row or case, what was found, what was expected,
-and the command or edit that mends it. Commands print the message without a
+and the command or edit that fixes it. Commands print the message without a
 traceback and exit with ``exit_code``.
 """
 
@@ -15,7 +15,7 @@ class FairError(Exception):
 
 
 class UsageError(FairError):
-    """A command was called with arguments that cannot mean anything."""
+    """A command was called with arguments that make no sense."""
 
     exit_code = 2
 
@@ -45,7 +45,7 @@ class ConversionError(FairError):
 
 
 class DamagedFileError(FairError):
-    """An image file is truncated or otherwise not what was once written."""
+    """An image file is truncated or otherwise differs from what was written."""
 
 
 class EvaluationError(FairError):
@@ -82,7 +82,7 @@ def shorten(items: Iterable[object], limit: int = 5) -> str:
 
 
 def shorten_lines(problems: Iterable[object], limit: int = 20) -> str:
-    """Return one problem per line, the rest counted, so that all are seen at once."""
+    """Return one problem per line and count the rest, so that all are seen at once."""
     listed = list(problems)
     lines = [f"  - {problem}" for problem in listed[:limit]]
     if len(listed) > limit:

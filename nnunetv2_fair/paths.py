@@ -1,6 +1,6 @@
-"""Names of all files that cross a boundary, and where nnU-Net keeps datasets.
+"""Names of all files that are shared between rooms, and where nnU-Net keeps datasets.
 
-Reads nnU-Net's environment variables itself: importing ``nnunetv2`` would import
+Reads nnU-Net's environment variables directly: importing ``nnunetv2`` would import
 torch, which commands such as ``nnUNetv2_fair_evaluate`` must not wait for.
 """
 
@@ -15,7 +15,7 @@ DEMOGRAPHICS_JSON = "demographics.json"
 DATASET_JSON = "dataset.json"
 SPLITS_JSON = "splits_final.json"
 PER_CASE_CSV = "per_case.csv"
-#: Pattern of what an unfinished evaluation has measured.
+#: Pattern of the files with what an unfinished evaluation has measured so far.
 MEASURED_CASES = "measured_cases*.jsonl"
 SUMMARY_JSON = "summary.json"
 REPORT_HTML = "report.html"
@@ -33,7 +33,7 @@ _DATASET_NAME = re.compile(r"Dataset(\d{3})_\S+")
 
 
 def environment_folder(variable: str) -> Path:
-    """Return the folder that one of nnU-Net's environment variables names.
+    """Return the folder that one of nnU-Net's environment variables points to.
 
     Args:
         variable: ``nnUNet_raw``, ``nnUNet_preprocessed`` or ``nnUNet_results``.
@@ -58,7 +58,7 @@ def dataset_name(dataset: str | int, folder: Path) -> str:
         folder: Where to look: the value of ``nnUNet_raw`` or ``nnUNet_preprocessed``.
 
     Raises:
-        DatasetError: If no dataset or more than one has that id.
+        DatasetError: If no dataset has that id, or more than one has it.
     """
     present = sorted(p.name for p in folder.glob("Dataset*") if _DATASET_NAME.fullmatch(p.name))
     text = str(dataset)
@@ -76,7 +76,7 @@ def dataset_name(dataset: str | int, folder: Path) -> str:
             )
     else:
         raise DatasetError(
-            f"'{text}' is no dataset: expected an id such as 42 or a name such as Dataset042_Lungs."
+            f"'{text}' is not a dataset: expected an id such as 42 or a name like Dataset042_Lungs."
         )
     known = shorten(present, 8) if present else "none"
     raise DatasetError(f"No dataset '{text}' in {folder}. Datasets found there: {known}.")

@@ -1,6 +1,6 @@
 """Registers the plugin folder with nnU-Net when a Python interpreter starts.
 
-A line in a ``.pth`` file of site-packages calls :func:`register`. It must stay cheap, because
+A line in a ``.pth`` file in site-packages calls :func:`register`. It must stay cheap, because
 every Python process of the environment runs it: nothing but ``os`` is imported.
 """
 
@@ -8,8 +8,8 @@ import os
 
 EXTERNAL_TRAINERS = "nnUNet_extTrainer"
 
-#: Written into site-packages at installation. It says nothing and does nothing when the
-#: package is gone, because some installers leave such files behind.
+#: Written into site-packages at installation. It does nothing and prints nothing when
+#: the package is gone, because some installers leave such files behind.
 PTH_NAME = "nnunetv2_fair_registration.pth"
 PTH_LINE = (
     "import importlib.util; importlib.util.find_spec('nnunetv2_fair') and "
@@ -29,7 +29,7 @@ def is_registered() -> bool:
 
 
 def register() -> None:
-    """Append the plugin folder to ``nnUNet_extTrainer``; a user's own folders stay in front."""
+    """Append the plugin folder to ``nnUNet_extTrainer``; the user's own folders come first."""
     if is_registered():
         return
     own = os.environ.get(EXTERNAL_TRAINERS, "")

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# A Slurm of one node on this machine, as root, for `make test-slurm`. Debian or Ubuntu.
+# A single-node Slurm on this machine, run as root, for `make test-slurm`. Debian or Ubuntu.
 #
-#   scripts/slurm_single_node.sh start [FOLDER]   # installs what is missing; again: nothing
+#   scripts/slurm_single_node.sh start [FOLDER]   # installs what is missing; safe to repeat
 #   scripts/slurm_single_node.sh stop [FOLDER]
 #
-# Everything lies in FOLDER (default /var/tmp/nnunetv2_fair_slurm) but for /etc/slurm/slurm.conf, a
-# link into it that `stop` removes: jobs do not keep SLURM_CONF, so nothing else would do. A Slurm
-# that this machine belongs to is left alone. Two graphics cards are pretended, so that requests
+# Everything is kept in FOLDER (default /var/tmp/nnunetv2_fair_slurm) except /etc/slurm/slurm.conf,
+# a link into it that `stop` removes: jobs do not keep SLURM_CONF, so there is no other way. A Slurm
+# that this machine already belongs to is left alone. Two GPUs are simulated, so that requests
 # for them are exercised; partitions are main (default) and short (1 minute).
 set -euo pipefail
 
@@ -23,7 +23,7 @@ die() {
   exit 1
 }
 
-# a pid file outlives its process, and the kernel gives numbers again: the name must fit too
+# a pid file outlives its process, and the kernel reuses numbers: the name must match too
 running() {
   local pid
   pid=$(cat "$folder/$1.pid" 2>/dev/null) || return 1
@@ -66,14 +66,14 @@ install_packages() {
   [ -n "$missing" ] || return 0
   command -v apt-get >/dev/null || die "no$missing on the PATH, and no apt-get to install them."
   apt-get update -qq
-  # services of packages are not started: ours have a configuration of their own
+  # the packages' services are not started: ours have their own configuration
   RUNLEVEL=1 apt-get install -y -qq --no-install-recommends slurm-wlm munge >/dev/null
 }
 
 configure() {
   local node cpus memory
   node=$(hostname -s)
-  # more cores than there are, so that jobs of a few cores run beside each other on a small machine
+  # more cores than there are, so that jobs of a few cores run side by side on a small machine
   cpus=$(($(nproc) > 4 ? $(nproc) : 4))
   memory=$(awk '/MemTotal/ {print int($2 / 1024 * 0.9)}' /proc/meminfo)
   mkdir -p "$folder/munge" "$folder/state" "$folder/spool" "$folder/cards"
@@ -123,7 +123,7 @@ CONF
 start() {
   [ "$(id -u)" = 0 ] || die "Slurm's daemons need root."
   if [ -e "$link" ] && [ "$(readlink "$link")" != "$configuration" ]; then
-    die "$link is there already: this machine has a Slurm of its own, which is left alone."
+    die "$link already exists: this machine has its own Slurm, which is left alone."
   fi
   install_packages
   configure
@@ -152,5 +152,5 @@ start() {
 case $action in
   start) start ;;
   stop) stop ;;
-  *) die "start or stop, not $action." ;;
+  *) die "expected start or stop, not $action." ;;
 esac

@@ -1,4 +1,4 @@
 """Losses that know which group each sample is in.
 
-Know tensors of group indices, not tables; import nothing internal.
+They know tensors of group indices, not tables, and import nothing internal.
 """

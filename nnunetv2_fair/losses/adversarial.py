@@ -12,7 +12,7 @@ def discriminator_loss(logits: torch.Tensor, groups: torch.Tensor) -> torch.Tens
         groups: ``(B,)`` int, 0 to G - 1.
 
     Returns:
-        Scalar from 0 upwards; log G if all groups are equally likely.
+        Scalar, 0 or more; log G if all groups are equally likely.
     """
     return F.cross_entropy(logits, groups)
 
@@ -30,16 +30,17 @@ def entropy(logits: torch.Tensor) -> torch.Tensor:
 def fairness_loss(
     logits: torch.Tensor, groups: torch.Tensor, alpha: float, *, confusion: bool = False
 ) -> torch.Tensor:
-    """Return what the generator minimises beside the segmentation loss (Eq. 5).
+    """Return what the generator minimises in addition to the segmentation loss (Eq. 5).
 
     ``-CE - alpha H``, with the entropy ``H`` of the guesses. The first term has no minimum: it
-    rewards guesses that are surely wrong. With ``confusion`` the cross-entropy to the uniform
-    distribution takes its place, whose minimum, log G, is a discriminator that knows nothing.
+    rewards guesses that are confidently wrong. With ``confusion`` it is replaced by the
+    cross-entropy to the uniform distribution, whose minimum, log G, is a discriminator that knows
+    nothing.
 
     Args:
         logits: ``(B, G)``.
         groups: ``(B,)`` int, 0 to G - 1.
-        alpha: Weight of the entropy, from 0 upwards.
+        alpha: Weight of the entropy, 0 or more.
         confusion: Cross-entropy to the uniform distribution instead of the paper's first term.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Sums over the processes of a distributed training that gradients flow through."""
+"""Sums over the processes of a distributed training, through which gradients flow."""
 
 from typing import Any
 
@@ -23,9 +23,10 @@ class _SumOverRanks(torch.autograd.Function):
 def sum_over_ranks(values: torch.Tensor, distributed: bool = True) -> torch.Tensor:
     """Return the sum of a tensor over all processes, the same on each.
 
-    The gradient is summed as well. A loss made of such sums is the same in every process; torch
-    averages the processes' gradients of the network, and the result is the loss's gradient on the
-    batches of all processes joined. nnU-Net's ``AllGatherGrad`` followed by a sum does the same.
+    The gradient is summed as well. A loss computed from such sums is the same in every process;
+    torch averages the processes' gradients of the network, and the result is the gradient of the
+    loss on the joint batches of all processes. nnU-Net's ``AllGatherGrad`` followed by a sum does
+    the same.
 
     Args:
         values: Any shape, the same in all processes.
@@ -35,7 +36,7 @@ def sum_over_ranks(values: torch.Tensor, distributed: bool = True) -> torch.Tens
 
 
 def joined_over_ranks(values: torch.Tensor, distributed: bool = True) -> torch.Tensor:
-    """Return the rows of a tensor of all processes, in the order of ranks, the same on each.
+    """Return the tensor's rows from all processes, in order of rank, the same on each.
 
     Gradients flow as through :func:`sum_over_ranks`.
 

@@ -1,4 +1,4 @@
-"""nnU-Net's loss, and beside it one in which samples of divergent subgroups count more."""
+"""nnU-Net's loss, combined with one in which samples of divergent subgroups count more."""
 
 from typing import Any
 
@@ -17,13 +17,13 @@ class DivergenceWeightedLoss(nn.Module):
     the first divergences are known), and at alpha 1, it is ``L`` itself.
 
     Source: Poeta et al., "Divergence-aware training with automatic subgroup mitigation for
-    breast tumor segmentation", 2025, Eqs. 3 and 4. They sum over the data set; a batch has the
-    mean.
+    breast tumor segmentation", 2025, Eqs. 3 and 4. They sum over the dataset; for a batch we
+    use the mean.
 
     Args:
         loss: nnU-Net's loss, as nnU-Net built it.
         alpha: 0 to 1.
-        monitor: Looks on, case by case; it is told the cases by whoever gives the weights.
+        monitor: Watches, case by case; whoever sets the weights tells it the cases.
 
     Raises:
         TrainingError: If ``loss`` is not nnU-Net's.
@@ -37,10 +37,10 @@ class DivergenceWeightedLoss(nn.Module):
         self._weights: torch.Tensor | None = None
 
     def set_weights(self, weights: torch.Tensor | None) -> None:
-        """Give the weights of the coming batch, and of no other.
+        """Set the weights of the coming batch only.
 
         Args:
-            weights: ``(B,)`` from 0, on the device of the batch; None for nnU-Net's loss.
+            weights: ``(B,)``, 0 or more, on the device of the batch; None for nnU-Net's loss.
         """
         self._weights = weights
 
@@ -54,7 +54,7 @@ class DivergenceWeightedLoss(nn.Module):
         return self._alpha * plain + (1 - self._alpha) * (weights * losses).mean()
 
     def per_sample(self, output: Any, target: Any) -> torch.Tensor:
-        """Return ``(B,)``: nnU-Net's loss of every sample as if it were a batch of its own."""
+        """Return ``(B,)``: nnU-Net's loss of every sample as if it were a batch on its own."""
         form = self._form
         batch = output if form.level_weights is None else output[0]
         losses = torch.zeros(len(batch), device=batch.device)

@@ -16,15 +16,15 @@ _EPSILON = 1e-6
 class FEBSLoss(GroupLoss):
     """Half cross-entropy, half Dice loss in which worse groups' predictions are scaled down.
 
-    With ``D_g`` the Dice of group g's samples in the batch taken as one image, mean over labels::
+    With ``D_g`` the Dice of group g's samples in the batch as one image, averaged over labels::
 
         l_g = 1 - D_g
         s_g = tanh((min_h l_h / l_g) ** gamma) / tanh(1)
         loss = 0.5 cross-entropy - 0.5 Dice(s_g(i) p_i, reference)
 
-    ``s_g`` is 1 for the best group and below for the others; it carries no gradient. With
+    ``s_g`` is 1 for the best group and less for the others; it carries no gradient. With
     gamma 0 or one group in the batch every ``s_g`` is 1 and the loss is 0.5 times nnU-Net's.
-    Groups that are not in the batch have no part in the minimum. Samples of unknown group are
+    Groups that are not in the batch are left out of the minimum. Samples of unknown group are
     not scaled. With deep supervision every resolution has its own scales.
 
     Args:
@@ -65,7 +65,7 @@ class FEBSLoss(GroupLoss):
         slots = torch.where(groups < 0, self.n_groups, groups)
         pooled = dice_sums.per_group(slots, self.n_groups + 1, self.form.distributed)
         losses = (1 - self.form.dice(pooled).mean(1)).clamp_min(0)
-        # a group without a voxel that counts has no probability either
+        # a group without valid voxels has no probability either
         present = pooled.predicted.sum(1) > 0
         present[-1] = False
         smallest = losses.masked_fill(~present, math.inf).min()

@@ -22,8 +22,8 @@ class GroupDRO(nn.Module):
 
     for K samples of known and U of unknown group, B = K + U. Where all groups are in the batch
     and no group is unknown this is the published algorithm. A group that is not in the batch
-    keeps its ``q`` to the bit; in the published code it shrinks whenever it is not drawn.
-    The adjustment steers ``q`` only: in the loss it would be a constant.
+    keeps its ``q`` bit for bit; in the published code it shrinks whenever it is not drawn.
+    The adjustment affects ``q`` only: in the loss it would be a constant.
 
     ``q`` starts uniform over the groups that have training cases and is 0 for the others.
 
@@ -34,11 +34,12 @@ class GroupDRO(nn.Module):
         group_sizes: ``(G,)`` training cases of each group; needed for the adjustment.
         hard_max: Lee et al.'s formula instead: ``loss = max_g l_g`` (chosen by ``a_g``) over the
             groups in the batch; ``q`` stays as it is.
-        distributed: Whether the batch is spread over processes; ``q`` is then equal in all.
-        device: Where ``q`` lives.
+        distributed: Whether the batch is spread over processes; ``q`` is then the same in all of
+            them.
+        device: Where ``q`` is stored.
 
     Raises:
-        ValueError: If sizes are needed and missing, or do not fit.
+        ValueError: If sizes are needed but missing, or do not match the number of groups.
     """
 
     q: torch.Tensor
@@ -63,7 +64,7 @@ class GroupDRO(nn.Module):
         self.step_size = step_size
         self.hard_max = hard_max
         self.distributed = distributed
-        # thousands of small updates add up: float64, which MPS has not
+        # thousands of small updates add up, so float64, which MPS does not support
         dtype = torch.float32 if torch.device(device).type == "mps" else torch.float64
         sizes = torch.ones(n_groups) if group_sizes is None else torch.tensor(group_sizes)
         start = (sizes > 0).to(dtype)
@@ -85,9 +86,9 @@ class GroupDRO(nn.Module):
             losses: ``(B,)`` mean loss of each sample, or ``(B, T)`` for a loss that is the sum of
                 T terms, such as the outputs of deep supervision.
             groups: ``(B,)`` int, -1 for unknown.
-            sizes: What each sample counts in the mean of its group, as ``losses`` (voxels that
-                are not ignored); 1 by default. Samples of size 0 are not there.
-            training: False leaves ``q`` as it is.
+            sizes: How much each sample counts in the mean of its group, shaped like ``losses``
+                (voxels that are not ignored); 1 by default. Samples of size 0 are ignored.
+            training: False leaves ``q`` unchanged.
 
         Returns:
             Scalar, dtype of ``losses``.
@@ -110,7 +111,7 @@ class GroupDRO(nn.Module):
     def group_losses(
         self, losses: torch.Tensor, groups: torch.Tensor, sizes: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the mean loss of each group and its samples, of all processes.
+        """Return the mean loss and the number of samples of each group, over all processes.
 
         Args:
             losses: See :meth:`forward`.
@@ -119,7 +120,7 @@ class GroupDRO(nn.Module):
 
         Returns:
             ``(G + 1,)`` means, 0 where there is no sample, and ``(G + 1,)`` counts; the last entry
-            is that of the unknown samples.
+            is for the unknown samples.
         """
         terms = losses.reshape(len(losses), -1).to(self.q.dtype)
         weights = torch.ones_like(terms) if sizes is None else sizes.reshape(terms.shape).to(terms)
@@ -146,7 +147,7 @@ class GroupDRO(nn.Module):
 
 
 class GroupDROLoss(GroupLoss):
-    """GroupDRO on nnU-Net's cross-entropy; its Dice loss is no mean over samples and left out.
+    """GroupDRO on nnU-Net's cross-entropy; the Dice loss is not a mean over samples and left out.
 
     A sample's loss is its cross-entropy over voxels that are not ignored, at every resolution
     of deep supervision with nnU-Net's weight, times the sample's weight. A group's mean is over

@@ -13,12 +13,12 @@ from nnunetv2_fair.losses.per_sample import TargetFormat, hard_counts, per_sampl
 
 @dataclass(frozen=True)
 class EpochSummary:
-    """What one epoch did to each group. G groups, K foreground labels or regions.
+    """What one epoch did for each group: G groups, K foreground labels or regions.
 
     Attributes:
         train_loss: ``(G,)`` mean per-sample loss; NaN if the group was not drawn.
-        pseudo_dice: ``(G, K)`` Dice over the group's validation patches pooled; NaN if neither
-            reference nor prediction holds the label.
+        pseudo_dice: ``(G, K)`` Dice over the pooled validation patches of the group; NaN if
+            neither reference nor prediction holds the label.
     """
 
     train_loss: np.ndarray
@@ -27,7 +27,7 @@ class EpochSummary:
 
 @runtime_checkable
 class GroupAware(Protocol):
-    """What wants to know the groups of a batch before it sees the batch."""
+    """Anything that needs to know the groups of a batch before it sees the batch."""
 
     def set_batch(self, groups: torch.Tensor, *, training: bool) -> None:
         """Say which groups the samples of the coming batch are in.
@@ -41,7 +41,7 @@ class GroupAware(Protocol):
 class GroupMonitor:
     """Sums losses and counts per group over one epoch, on the training device.
 
-    Nothing here waits for the device: one transfer at the end of the epoch.
+    Nothing here waits for the device; there is a single transfer at the end of the epoch.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class GroupMonitor:
         self._reset()
 
     def _reset(self) -> None:
-        # float64 holds any voxel count exactly; MPS has none
+        # float64 holds any voxel count exactly; MPS does not support it
         self._dtype = torch.float32 if self._device.type == "mps" else torch.float64
         self._loss = torch.zeros((self._n_groups + 1, 2), dtype=self._dtype, device=self._device)
         self._counts: torch.Tensor | None = None
@@ -108,12 +108,12 @@ class GroupMonitor:
 
 
 class MonitoredLoss(nn.Module):
-    """A loss that returns what the wrapped one returns, and lets a monitor look on.
+    """A loss that returns what the wrapped one returns, and lets a monitor watch.
 
     Args:
-        loss: nnU-Net's loss or one in its place, with or without deep supervision; it is told
-            the groups of each batch if it is :class:`GroupAware`.
-        monitor: Who looks on.
+        loss: nnU-Net's loss or a replacement, with or without deep supervision; if it is
+            :class:`GroupAware`, it is told the groups of each batch.
+        monitor: The monitor that watches.
         target_format: How to read the target.
     """
 

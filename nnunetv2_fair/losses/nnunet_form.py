@@ -1,7 +1,7 @@
 """nnU-Net's loss taken apart: its settings, and its terms per sample.
 
 A loss that treats samples differently needs the sums over each sample's voxels, before nnU-Net
-joins them. Settings are read from the loss that nnU-Net built, so that nothing is decided twice.
+combines them. Settings are read from the loss that nnU-Net built, so that nothing is decided twice.
 """
 
 from collections.abc import Callable, Iterator
@@ -47,7 +47,7 @@ class DiceSums:
         Args:
             slots: ``(B,)`` group of every sample, 0 to ``n_slots`` - 1.
             n_slots: Number of groups; the sums become ``(n_slots, K)``.
-            distributed: Whether other processes hold more of the batch.
+            distributed: Whether other processes hold further parts of the batch.
         """
         stacked = torch.stack([self.overlap, self.predicted, self.reference], 1)
         total = stacked.new_zeros((n_slots, *stacked.shape[1:])).index_add(0, slots, stacked)
@@ -83,7 +83,7 @@ class LossForm:
         weight_ce: Weight of the cross-entropy.
         weight_dice: Weight of the Dice loss.
         batch_dice: Whether the Dice loss sees the batch as one image.
-        with_background: Whether the first channel enters the Dice loss.
+        with_background: Whether the first channel counts in the Dice loss.
         smooth: Added to numerator and denominator of Dice.
         distributed: Whether the batch Dice spans all processes.
         level_weights: Weight of each output of deep supervision; None without it.
@@ -129,10 +129,10 @@ class LossForm:
             raise TrainingError(
                 f"The loss {type(single).__name__} is not nnU-Net's default loss (cross-entropy "
                 "plus soft Dice, without class weights), which trainers that weight groups build "
-                "on. Use nnunetv2 2.8 or newer, unchanged."
+                "on. Use nnunetv2 2.8 or newer, unmodified."
             )
         if has_regions:
-            # nnU-Net puts the ignored voxels into the last channel, whatever their label is
+            # nnU-Net puts the ignored voxels into the last channel, regardless of their label
             target_format = TargetFormat(True, -1 if single.use_ignore_label else None)
         else:
             target_format = TargetFormat(False, single.ignore_label)
@@ -153,8 +153,8 @@ class LossForm:
         """Yield weight, output and target of each resolution that counts.
 
         Args:
-            output: As the network gives it: a tensor, or a list with deep supervision.
-            target: As the loader gives it, accordingly.
+            output: As the network returns it: a tensor, or a list with deep supervision.
+            target: As the loader provides it, accordingly.
         """
         if self.level_weights is None:
             yield 1.0, output, target
@@ -170,7 +170,7 @@ class LossForm:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return every sample's cross-entropy, summed over voxels, and what to divide it by.
 
-        The quotient of the batch's totals is nnU-Net's cross-entropy.
+        The ratio of the batch's totals is nnU-Net's cross-entropy.
 
         Args:
             output: ``(B, C, ...)`` logits at one resolution.
@@ -202,7 +202,7 @@ class LossForm:
         return sums, torch.full_like(sums, voxelwise.shape[1])
 
     def dice_sums(self, output: torch.Tensor, target: torch.Tensor) -> DiceSums:
-        """Return the sums that nnU-Net's Dice loss is made of, per sample.
+        """Return, per sample, the sums from which nnU-Net computes its Dice loss.
 
         Args:
             output: ``(B, C, ...)`` logits at one resolution.

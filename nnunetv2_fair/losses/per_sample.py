@@ -16,7 +16,7 @@ class TargetFormat:
     Attributes:
         has_regions: True: (B, R[+1], ...) one-hot, overlapping, the ignore channel last;
             False: (B, 1, ...) label map.
-        ignore_label: Label that counts nowhere; None if there is none.
+        ignore_label: Label whose voxels are ignored; None if there is none.
     """
 
     has_regions: bool

@@ -15,7 +15,8 @@ def paper_weights(sizes: Sequence[int]) -> np.ndarray:
 
     Args:
         sizes: Training cases of each group. A group without any is never drawn; its weight is 0
-            and it does not enter the sum (by Eq. 1 it would be ten orders above all others).
+            and it is left out of the sum (by Eq. 1 it would be ten orders of magnitude above all
+            others).
 
     Returns:
         ``(G,)`` weights that sum to 1.
@@ -32,7 +33,7 @@ def group_weights(
     cap: float | None = None,
     raw: bool = False,
 ) -> np.ndarray:
-    """Return the weight of each group's samples, and last that of samples of unknown group.
+    """Return the weight of each group's samples, and as the last entry that of unknown samples.
 
     The paper's weights are scaled so that the mean over the samples drawn for training is 1, and
     the loss stays on the scale of nnU-Net's. A sample of unknown group has the mean weight.
@@ -45,13 +46,13 @@ def group_weights(
             proportion until the mean is 1 again. None: no cap.
         raw: The paper's scale instead: weights sum to 1 over the groups. With 15 and 4,221
             cases the mean over the training set is then 0.007, and the cross-entropy's gradient
-            that much smaller.
+            smaller by the same factor.
 
     Returns:
         ``(G + 1,)`` weights.
 
     Raises:
-        ValueError: If the cap is below 1, which no weights with mean 1 respect.
+        ValueError: If the cap is below 1, which no weights with mean 1 can satisfy.
     """
     if cap is not None and cap < 1:
         raise ValueError(f"The cap must be at least 1, not {cap}.")
@@ -61,7 +62,7 @@ def group_weights(
     drawn = drawn / drawn.sum()
     capped = np.zeros(n_groups, dtype=bool)
     scaled = weights / (drawn @ weights)
-    # every round caps at least one group more, or is the last
+    # every round caps at least one more group, or is the last
     while cap is not None and (scaled[~capped] > cap).any():
         capped |= scaled > cap
         scaled[capped] = cap

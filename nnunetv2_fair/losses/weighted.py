@@ -10,9 +10,9 @@ from nnunetv2_fair.losses.nnunet_form import LossForm
 
 
 class GroupLoss(nn.Module, ABC):
-    """Base of the losses that treat groups differently in training steps.
+    """Base class of losses that treat groups differently in training steps.
 
-    In validation, and whenever no groups were set, it is the wrapped loss.
+    In validation, and whenever no groups have been set, it equals the wrapped loss.
 
     Args:
         plain: nnU-Net's loss (see :meth:`LossForm.of`).
@@ -62,14 +62,14 @@ class GroupLoss(nn.Module, ABC):
         """Return the loss to minimise.
 
         Args:
-            output: As the network gives it.
-            target: As the loader gives it.
+            output: As the network returns it.
+            target: As the loader provides it.
             groups: ``(B,)`` int, -1 for unknown.
         """
 
     def weights_of(self, groups: torch.Tensor) -> torch.Tensor:
         """Return the weights of samples, ``(B,)``, from their groups."""
-        # -1 finds the last entry, that of unknown samples
+        # -1 selects the last entry, that of unknown samples
         return self.group_weights[groups]
 
 

@@ -1,4 +1,4 @@
-"""Networks beside nnU-Net's: what reads, hides or changes the embedding.
+"""Networks that complement nnU-Net's: they read, hide or change the embedding.
 
-Know tensors of group indices, not tables; import nothing internal.
+They know tensors of group indices, not tables, and import nothing internal.
 """

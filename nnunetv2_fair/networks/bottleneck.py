@@ -1,4 +1,4 @@
-"""Taking nnU-Net's U-Nets apart at the bottleneck, the embedding between encoder and decoder."""
+"""Splitting nnU-Net's U-Nets at the bottleneck, the embedding between encoder and decoder."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,15 +24,15 @@ def unwrapped(network: nn.Module) -> nn.Module:
 class SplitNetwork:
     """A network as encoder and decoder; ``decode(encode(x))`` is the network's output.
 
-    It shares the network's modules and holds none of its own. Of an APPLE network ``encode``
+    It shares the network's modules and holds none of its own. For an APPLE network ``encode``
     gives the perturbed embedding; split its ``base`` for the original one.
 
     Args:
-        network: Has ``encoder`` and ``decoder`` as nnU-Net's U-Nets.
+        network: Has ``encoder`` and ``decoder``, as nnU-Net's U-Nets do.
 
     Attributes:
         channels: Channels of every skip, from full resolution down to the bottleneck.
-        conv_op: Convolution class of the network, which tells its dimension.
+        conv_op: Convolution class of the network, which determines its dimension.
     """
 
     def __init__(self, network: Any) -> None:
@@ -60,11 +60,11 @@ def split_at_bottleneck(network: nn.Module) -> SplitNetwork:
     """Split a network into encoder and decoder.
 
     Args:
-        network: As nnU-Net built it, perhaps compiled or wrapped for distributed training.
+        network: As nnU-Net built it, possibly compiled or wrapped for distributed training.
 
     Raises:
-        TrainingError: If the architecture has no embedding that all the decoder sees besides
-            the skips passes through, as transformers without a decoder.
+        TrainingError: If the architecture has no embedding through which everything passes
+            that the decoder sees besides the skips, as in transformers without a decoder.
     """
     inner: Any = unwrapped(network)
     encoder, decoder = getattr(inner, "encoder", None), getattr(inner, "decoder", None)
@@ -73,7 +73,7 @@ def split_at_bottleneck(network: nn.Module) -> SplitNetwork:
     if missing:
         reason = f"it has no {' and no '.join(missing)}"
     elif not (hasattr(encoder, "output_channels") and hasattr(encoder, "conv_op")):
-        reason = f"its encoder, {type(encoder).__name__}, tells neither channels nor convolutions"
+        reason = f"its encoder, {type(encoder).__name__}, states neither channels nor convolutions"
     elif not getattr(encoder, "return_skips", False) or not hasattr(decoder, "deep_supervision"):
         reason = "its decoder does not take the encoder's stages one by one"
     if reason:

@@ -14,7 +14,7 @@ def pool(features: torch.Tensor) -> torch.Tensor:
     """Return the mean over all positions.
 
     Args:
-        features: ``(B, C, ...)``, or ``(B, C)`` that is pooled already.
+        features: ``(B, C, ...)``, or ``(B, C)`` if already pooled.
 
     Returns:
         ``(B, C)``.
@@ -25,17 +25,17 @@ def pool(features: torch.Tensor) -> torch.Tensor:
 class AttributeDiscriminator(nn.Module):
     """Three blocks of linear layer and batch normalisation on the pooled embedding.
 
-    LeakyReLU stands between the blocks; without it the three would be one linear layer.
+    There is a LeakyReLU between the blocks; without it the three would be one linear layer.
 
-    Batch normalisation needs two samples to compare. With fewer the running statistics of the
-    batches before take their place.
+    Batch normalisation needs at least two samples. With fewer, the running statistics of earlier
+    batches are used instead.
 
     Source: Xu et al., "Fair ultrasound diagnosis via adversarial protected attribute aware
     perturbations on latent embeddings", npj Digital Medicine 2025, D_p.
 
     Args:
         in_channels: Channels of the embedding.
-        n_groups: Groups to tell apart, two or more.
+        n_groups: Groups to distinguish, two or more.
     """
 
     def __init__(self, in_channels: int, n_groups: int) -> None:
@@ -54,7 +54,7 @@ class AttributeDiscriminator(nn.Module):
             features: ``(B, in_channels, ...)``, or pooled ``(B, in_channels)``.
 
         Returns:
-            ``(B, n_groups)``, in float32 at least.
+            ``(B, n_groups)``, at least float32.
         """
         pooled: Any = pool(features)
         pooled = pooled.to(torch.promote_types(pooled.dtype, torch.float32))

@@ -1,4 +1,4 @@
-"""APPLE's perturbation of the embedding: generator, and the network it sits in."""
+"""APPLE's perturbation of the embedding: the generator, and the network that contains it."""
 
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -15,10 +15,10 @@ _SMALL_WIDTHS, _SMALL_N_BLOCKS = (8, 16, 16), 1
 
 
 class _ConvBlock(nn.Sequential):
-    """Convolution, group normalisation, LeakyReLU; the shape stays.
+    """Convolution, group normalisation, LeakyReLU; the shape is kept.
 
     Instance normalisation would remove each sample's channel means, which the discriminator sees,
-    and fails on an embedding of one position; batch normalisation would mix samples.
+    and fails on an embedding with a single position; batch normalisation would mix samples.
     """
 
     def __init__(self, conv_op: Any, n_in: int, n_out: int) -> None:
@@ -39,13 +39,13 @@ class _ResidualBlock(nn.Module):
 
 
 class PerturbationGenerator(nn.Module):
-    """Computes a perturbation of the shape of its input; as built, it is zero.
+    """Computes a perturbation with the shape of its input; initially it is zero.
 
     Convolutions of 32, 64 and 128 channels, four residual blocks, convolutions of 64, 32 and
     ``channels``. The last convolution starts at zero.
 
-    Source: Xu et al., npj Digital Medicine 2025, G_p. The paper does not give strides; embeddings
-    of nnU-Net are as small as 4x4, so there are none.
+    Source: Xu et al., npj Digital Medicine 2025, G_p. The paper does not give strides; nnU-Net's
+    embeddings are as small as 4x4, so there are none.
 
     Args:
         channels: Channels of the input.
@@ -75,7 +75,7 @@ class PerturbationGenerator(nn.Module):
 
 
 class PerturbedOutput(NamedTuple):
-    """What a :class:`PerturbedNetwork` returns in training. L perturbed levels.
+    """What a :class:`PerturbedNetwork` returns in training, with L perturbed levels.
 
     Attributes:
         segmentation: What the decoder returns.
@@ -89,16 +89,16 @@ class PerturbedOutput(NamedTuple):
 
 
 class PerturbedNetwork(nn.Module):
-    """A frozen U-Net whose decoder sees ``f_o + G(f_o)`` in place of the embedding ``f_o``.
+    """A frozen U-Net whose decoder sees ``f_o + G(f_o)`` instead of the embedding ``f_o``.
 
-    The U-Net stays in evaluation mode and without gradients of its parameters; its encoder runs
+    The U-Net stays in evaluation mode and its parameters have no gradients; its encoder runs
     without gradients altogether. In training the output holds the embeddings too
     (:class:`PerturbedOutput`), otherwise it is the U-Net's.
 
     Args:
         base: One of nnU-Net's U-Nets.
-        all_levels: Perturb every skip, each with a generator of its own, small ones above the
-            bottleneck.
+        all_levels: Perturb every skip, each with its own generator; those above the bottleneck
+            are small.
 
     Raises:
         TrainingError: If the architecture has no bottleneck.
@@ -131,13 +131,13 @@ class PerturbedNetwork(nn.Module):
         return sum(self.encoder.output_channels[-len(self.generators) :])
 
     def train(self, mode: bool = True) -> "PerturbedNetwork":
-        """Switch the generators; the U-Net stays as it was when it was trained."""
+        """Switch the generators' mode; the U-Net stays in evaluation mode."""
         super().train(mode)
         self.base.eval()
         return self
 
     def perturb(self, skips: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Return the skips with their perturbations added; those of other levels as they are."""
+        """Return the skips with their perturbations added; other levels are unchanged."""
         perturbed = list(skips)
         for level, generator in enumerate(self.generators, start=1):
             perturbed[-level] = skips[-level] + generator(skips[-level])

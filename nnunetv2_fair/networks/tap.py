@@ -11,11 +11,11 @@ from nnunetv2_fair.networks.bottleneck import split_at_bottleneck, unwrapped
 class BottleneckTap:
     """Keeps the bottleneck of a network's latest training pass, with its gradient graph.
 
-    The network computes and saves what it would without. Compiled networks can be tapped before
-    their first pass.
+    The network computes and saves exactly what it would without the tap. Compiled networks can
+    be tapped before their first pass.
 
     Args:
-        network: As nnU-Net built it, perhaps compiled or wrapped for distributed training.
+        network: As nnU-Net built it, possibly compiled or wrapped for distributed training.
 
     Raises:
         TrainingError: If the architecture has no bottleneck.
@@ -32,7 +32,7 @@ class BottleneckTap:
             self._latest = skips[-1]
 
     def take(self) -> torch.Tensor:
-        """Return ``(B, channels, ...)`` of the latest training pass, once.
+        """Return ``(B, channels, ...)`` of the latest training pass, only once.
 
         Raises:
             RuntimeError: If there was none since the last call.

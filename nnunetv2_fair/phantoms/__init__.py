@@ -1,6 +1,6 @@
-"""Synthetic ultrasound-like datasets with a planted, known bias: demo, tests, benchmarks.
+"""Synthetic ultrasound-like datasets with a known, planted bias: demo, tests, benchmarks.
 
-``spec`` says what to make, ``drawing`` draws every parameter, ``bias`` plants the bias into
+``spec`` says what to create, ``drawing`` draws every parameter, ``bias`` plants the bias into
 the drawn parameters, ``rendering`` turns them into pixels, ``image_files`` and ``folder`` write the
 files.
 """

@@ -14,12 +14,12 @@ _BANDS = 0.9  # brightness, where 1 is white
 
 
 def plant(drawing: Drawing, spec: PhantomSpec) -> Drawing:
-    """Return the drawing with the bias of ``spec``; others than the group's stay as they are."""
+    """Return the drawing with the bias of ``spec``; drawings of other groups are unchanged."""
     strength = spec.strength
     if not drawing.patient.biased or strength == 0:
         return drawing
     if spec.bias == "representation":
-        # a contrast between the two would be harder to see, which is another mechanism
+        # a contrast in between would be harder to see, which is a different mechanism
         inverted = drawing.uniform < strength
         return replace(
             drawing,

@@ -1,8 +1,8 @@
 """Draws every parameter of a phantom dataset; nothing here looks at a pixel.
 
 No draw depends on the planted bias, so two specs that differ only in their bias describe the
-same anatomy, image by image. Each patient and image has a random stream of its own: results
-depend neither on the order nor on the number of processes that render them.
+same anatomy, image by image. Each patient and image has its own random stream: results depend
+neither on the order nor on the number of processes that render them.
 """
 
 import math
@@ -23,7 +23,7 @@ from nnunetv2_fair.phantoms.spec import (
 )
 
 #: Radius of a nodule as a share of the shortest side of the field of view: of the patient's
-#: nodule, times what the single image shows of it.
+#: nodule, times the part of it that an image shows.
 _NODULE_SCALE = (0.85, 1.1)
 _NODULE_RADIUS = (SMALLEST_NODULE / _NODULE_SCALE[0], 0.19)
 _NODULE_FLATTENING = (FLATTEST_NODULE, 1.0)
@@ -40,11 +40,11 @@ class Patient:
 
     Attributes:
         name: Patient identifier, such as ``p007``.
-        split: Part of the dataset all images of the patient are in.
+        split: Part of the dataset that all images of the patient are in.
         sex: ``female`` or ``male``.
-        age: Age in whole years, 18..90, also where the table does not tell it.
-        age_known: Whether the table tells the age.
-        biased: Whether the patient is in the group that the bias hits.
+        age: Age in whole years, 18..90, even where the table leaves it out.
+        age_known: Whether the table states the age.
+        biased: Whether the patient is in the group that the bias affects.
     """
 
     name: str
@@ -89,26 +89,29 @@ class Drawing:
 
     Attributes:
         name: Name of the image without ending, such as ``p007_2``.
-        patient: Who it shows.
-        organ: The organ that holds the nodule.
+        patient: The patient it shows.
+        organ: The organ that contains the nodule.
         nodule: The nodule without its lumps.
         lumps: Irregularities of the nodule's border.
-        contrast: Natural logarithm of the nodule's echo over the organ's; negative is darker.
+        contrast: Natural logarithm of the ratio of the nodule's echo to the organ's; negative is
+            darker.
         edge: Width of the nodule's blurred border, as a share of its radius.
         organ_echo: Mean echo of the organ, 0..1.
         background_echo: Mean echo of the tissue around it, 0..1.
-        fascia_period: Distance of the stripes in the tissue around, as a share of the rows.
+        fascia_period: Distance between the stripes in the surrounding tissue, as a share of the
+            rows.
         vessels: Small dark structures in the organ.
         attenuation: Loss over the whole depth: the echo falls to ``exp(-attenuation)``.
         shadow: Share of the echo that is lost below the nodule, 0..1.
         shadow_width: Width of the shadow as a share of the nodule's radius.
         speckle: Standard deviation of the point spread along rows, in voxels.
-        uniform: One number of the patient in 0..1, for mechanisms that hit a share of patients.
-        decoy: Where the bands of the shortcut cross if not at the nodule, as a centre.
+        uniform: One number per patient in 0..1, for mechanisms that affect only some patients.
+        decoy: Centre at which the bands of the shortcut cross if not at the nodule.
         noise_seed: Seed of the speckle.
         bands: Brightness of the shortcut's bands, 0 if there are none.
         bands_at_nodule: Whether they cross at the nodule.
-        label_erosion: Share of the nodule's inner radius that the training mask lacks, 0..1.
+        label_erosion: Share of the nodule's inner radius that is missing from the training mask,
+            0..1.
         label_shift: Shift of the training mask as a share of the nodule's radius.
     """
 
@@ -185,7 +188,7 @@ def _pair(first: str, groups: Sequence[str]) -> tuple[str, str]:
 
 
 def _part(n: int, share: float) -> int:
-    """Return the whole number nearest to ``n * share``; neither nobody nor all by rounding."""
+    """Return the whole number nearest to ``n * share``; rounding never leaves a part empty."""
     rounded = math.floor(n * share + 0.5)
     if 0 < share < 1 and n > 1:
         return min(max(rounded, 1), n - 1)

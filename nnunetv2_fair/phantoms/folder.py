@@ -1,4 +1,4 @@
-"""Writes a phantom dataset the way a user's own data lies: images, masks, a table.
+"""Writes a phantom dataset laid out like a user's own data: images, masks, a table.
 
 Layout::
 
@@ -6,7 +6,7 @@ Layout::
     masks/p000_0.png ...         0 background, 1 nodule
     masks_clean/p000_0.png ...   correct masks of all images; only if a label bias was planted
     metadata.csv                 image, patient, sex, age, split (train or test)
-    phantom.json                 what was made, and the bias that was planted
+    phantom.json                 what was created, and the bias that was planted
 """
 
 import json
@@ -44,13 +44,13 @@ _CHUNK = 32
 def generate(
     spec: PhantomSpec, folder: Path, *, processes: int = 1, overwrite: bool = False
 ) -> Path:
-    """Write a phantom dataset; the folder appears whole or not at all.
+    """Write a phantom dataset; the folder appears complete or not at all.
 
     Args:
-        spec: What to make. Equal specs give equal bytes, whatever ``processes`` is.
-        folder: Where to; parents are created.
-        processes: Number of processes that render; more than one pays from a few thousand
-            pictures or a few dozen volumes on.
+        spec: What to create. Equal specs give equal bytes, regardless of ``processes``.
+        folder: Where to write; parents are created.
+        processes: Number of processes that render; more than one pays off from a few thousand
+            pictures or a few dozen volumes.
         overwrite: Replace ``folder`` if it is an earlier phantom.
 
     Returns:
@@ -68,7 +68,7 @@ def generate(
         logger.info("%s: an interrupted run left this; starting over", unfinished)
         shutil.rmtree(unfinished)
     unfinished.mkdir(parents=True)
-    # first of all, so that a folder left by an interrupted run can be told from a user's
+    # first of all, so that a folder left by an interrupted run is not mistaken for a user's
     _write_json(unfinished / PHANTOM_JSON, _description(spec, drawings))
     for name in subfolders(spec):
         (unfinished / name).mkdir()
@@ -106,8 +106,8 @@ def check_target(folder: Path, *, overwrite: bool = False) -> None:
     if folder.exists() and any(folder.iterdir()):
         if not (folder / PHANTOM_JSON).is_file():
             raise DatasetError(
-                f"{folder} is not empty and has no {PHANTOM_JSON}, so it is no phantom and is left "
-                "alone. Choose another -o."
+                f"{folder} is not empty and has no {PHANTOM_JSON}, so it is not a phantom and is "
+                "left alone. Choose another -o."
             )
         if not overwrite:
             raise DatasetError(
@@ -126,7 +126,7 @@ def check_target(folder: Path, *, overwrite: bool = False) -> None:
 
 
 def _unfinished(folder: Path) -> Path:
-    """Return where a dataset lies until it is whole."""
+    """Return where a dataset is kept until it is complete."""
     return folder.with_name(f".{folder.name}.partial")
 
 
@@ -173,7 +173,7 @@ def _description(spec: PhantomSpec, drawings: Sequence[Drawing]) -> dict[str, An
         "labels": {"background": 0, "nodule": NODULE_LABEL},
         "columns": {
             "image": f"file in {IMAGES}/; its mask has the same name in {MASKS}/",
-            "patient": "whom the image shows; images of one patient are alike",
+            "patient": "the patient the image shows; images of one patient are alike",
             "sex": "female or male",
             "age": "years; empty means unknown",
             "split": "train or test",

@@ -1,4 +1,4 @@
-"""Renders images and writes them; all that worker processes import, so it stays light."""
+"""Renders images and writes them; worker processes import only this, so it stays light."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +39,7 @@ def _write_array(array: np.ndarray, path: Path, spec: PhantomSpec) -> None:
 
         Image.fromarray(array).save(path, compress_level=1)
         return
-    import SimpleITK as sitk  # noqa: N813 -- how everybody calls it; pictures do without it
+    import SimpleITK as sitk  # noqa: N813 -- the usual name; pictures do not need it
 
     volume = sitk.GetImageFromArray(array)
     volume.SetSpacing([float(size) for size in reversed(spec.voxel_size)])

@@ -1,7 +1,7 @@
 """Turns drawn parameters into voxels: a simple model of what an ultrasound probe sees.
 
-Echo of the tissues, times what depth, vessels and shadows take away, times speckle (the
-magnitude of complex noise blurred by the point spread), compressed logarithmically.
+The echo of the tissues, times the loss due to depth, vessels and shadows, times speckle
+(the magnitude of complex noise blurred by the point spread), compressed logarithmically.
 """
 
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from nnunetv2_fair.phantoms.spec import NODULE_LABEL, PhantomSpec
 
 #: Speckle spreads more across the beam (columns, slices) than along it (rows).
 _LATERAL_SPREAD = 1.7
-#: Exponent on the speckle: below 1 stands for the averaging that scanners do.
+#: Exponent on the speckle: a value below 1 models the averaging that scanners do.
 _COMPOUNDING = 0.75
 #: Steepness of the logarithmic compression.
 _COMPRESSION = 6.0
@@ -28,7 +28,7 @@ class PhantomImage:
 
     Attributes:
         image: Grey values 0..255, uint8.
-        mask: Labels as a user gets them, uint8: wrong where a label bias was planted.
+        mask: Labels as a user receives them, uint8: wrong where a label bias was planted.
         clean_mask: Correct labels, uint8.
         organ: Where the organ (with its nodule) is, bool.
     """
@@ -78,7 +78,7 @@ def _axes(spec: PhantomSpec) -> list[np.ndarray]:
 
 
 def _level(body: Ellipsoid, axes: list[np.ndarray], lumps: tuple[Lump, ...] = ()) -> np.ndarray:
-    """Return the distance from the body's centre as a share of its radius that way."""
+    """Return the distance from the body's centre as a share of its radius in that direction."""
     offsets = [axis - centre for axis, centre in zip(axes, body.centre, strict=True)]
     if body.angle:
         rows, columns = offsets[-2], offsets[-1]
@@ -119,7 +119,7 @@ def _tissue(
 
 
 def _transmitted(drawing: Drawing, spec: PhantomSpec, axes: list[np.ndarray]) -> np.ndarray:
-    """Return the share of the echo that depth and the shadow below the nodule leave."""
+    """Return the share of the echo left by depth and by the shadow below the nodule."""
     depth = axes[-2] / spec.field_of_view[-2]
     left = np.exp(-drawing.attenuation * depth)
     if not drawing.shadow:
@@ -136,7 +136,7 @@ def _transmitted(drawing: Drawing, spec: PhantomSpec, axes: list[np.ndarray]) ->
 def _speckle(drawing: Drawing, spec: PhantomSpec) -> np.ndarray:
     rng = np.random.default_rng(drawing.noise_seed)
     noise = rng.standard_normal((2, *spec.shape), dtype=np.float32)
-    # the point spread is as wide in mm on thick slices, so fewer voxels wide there
+    # the point spread has the same width in mm on thick slices, so it spans fewer voxels there
     spread = [drawing.speckle * _LATERAL_SPREAD] * spec.dimension
     spread[-2] = drawing.speckle
     size = spec.voxel_size

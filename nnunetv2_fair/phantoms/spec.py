@@ -1,4 +1,4 @@
-"""What a phantom dataset consists of, checked before anything is made."""
+"""What a phantom dataset consists of, checked before anything is created."""
 
 import dataclasses
 import math
@@ -14,14 +14,14 @@ Mechanism = Literal[
 ]
 MECHANISMS: tuple[Mechanism, ...] = get_args(Mechanism)
 
-#: What each mechanism does to the biased group, for people.
+#: What each mechanism does to the biased group, for human readers.
 PLANTED: dict[Mechanism, str] = {
-    "none": "Nothing: the groups differ in nothing but their names.",
+    "none": "Nothing: the groups differ only in name.",
     "representation": (
         "The group's nodules are brighter than the organ instead of darker (in a share of its "
         "patients equal to the strength) and its speckle is coarser; the group is rare among "
-        "the training patients and not among the test patients. The look itself is hardly harder: "
-        "a model that saw enough of both segments both."
+        "the training patients and not among the test patients. The appearance itself is hardly "
+        "harder: a model that saw enough of both segments both."
     ),
     "difficulty": "The group's nodules have less contrast to the organ, in training and test.",
     "label_erosion": (
@@ -35,8 +35,8 @@ PLANTED: dict[Mechanism, str] = {
     "shortcut": (
         "The group's images carry two bright bands outside the organ, like the callipers that "
         "sonographers leave in stored pictures. In training the bands cross at the nodule, in "
-        "the test they cross at a random place: a model that leans on them is misled there. "
-        "Models lean on them where nodules are hard to see (low contrast)."
+        "the test they cross at a random place: a model that relies on them is misled there. "
+        "Models rely on them where nodules are hard to see (low contrast)."
     ),
 }
 
@@ -54,12 +54,12 @@ DEFAULT_MINORITY_SHARE = 0.05
 DEFAULT_SHAPE_3D = (16, 48, 56)
 DEFAULT_SPACING_MM_3D = (3.0, 0.8, 0.8)
 
-#: Smallest radius a nodule can get across the beam, as a share of the shortest side of the field
-#: of view, and the least share of it that remains along the beam.
+#: Smallest radius of a nodule across the beam, as a share of the shortest side of the field of
+#: view, and the smallest share of it that remains along the beam.
 SMALLEST_NODULE = 0.1
 FLATTEST_NODULE = 0.65
 
-#: Least that an irregular border leaves of a nodule's radius.
+#: Smallest share of a nodule's radius that an irregular border leaves.
 DEEPEST_DENT = 0.7
 
 _LEAST_ROWS = 24
@@ -75,20 +75,20 @@ class PhantomSpec:
         images_per_patient: Fewest and most images of a patient; drawn uniformly.
         shape: (rows, columns) of a picture or (slices, rows, columns) of a volume. Rows are depth.
         spacing_mm: Voxel spacing in the order of ``shape``; None for pictures, which have none.
-        contrast: Least and most natural logarithm of the organ's echo over that of a nodule;
-            from about 0.3 downwards nodules are hard to see.
-        bias: Mechanism that is planted, see :data:`PLANTED`.
+        contrast: Smallest and largest natural logarithm of the ratio of the organ's echo to
+            a nodule's; at about 0.3 and below, nodules are hard to see.
+        bias: The planted mechanism, see :data:`PLANTED`.
         strength: 0 (the images and masks of an unbiased dataset) to 1.
-        group: Group the bias hits: ``female``, ``male``, ``<50`` or ``>=50``.
+        group: Group that the bias affects: ``female``, ``male``, ``<50`` or ``>=50``.
         minority_share: Share of the group among the training patients, 0..1; by default 0.05
-            under ``representation``, whatever its strength, and 0.5 otherwise. It is always
+            under ``representation``, regardless of its strength, and 0.5 otherwise. It is always
             one half among the test patients.
         test_share: Share of the patients held back for the test, 0..1.
         unknown_age_share: Share of the patients whose age is left empty in the table.
         seed: Seed of everything random, at least 0.
 
     Raises:
-        UsageError: Listing every value that makes no sense.
+        UsageError: Lists every value that makes no sense.
     """
 
     n_patients: int = 200
@@ -107,7 +107,7 @@ class PhantomSpec:
     def __post_init__(self) -> None:
         problems = [*_problems_with_cohort(self), *_problems_with_geometry(self)]
         if problems:
-            raise UsageError(f"No phantom can be made like this:\n{shorten_lines(problems)}")
+            raise UsageError(f"No phantom can be created like this:\n{shorten_lines(problems)}")
 
     @property
     def dimension(self) -> int:
@@ -116,7 +116,7 @@ class PhantomSpec:
 
     @property
     def attribute(self) -> str:
-        """Attribute that ``group`` is a group of: ``sex`` or ``age``."""
+        """Attribute that ``group`` belongs to: ``sex`` or ``age``."""
         return "sex" if self.group in SEX_LEVELS else "age"
 
     @property
@@ -147,7 +147,7 @@ class PhantomSpec:
         return ".png" if self.dimension == 2 else ".nii.gz"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the spec as it stands in ``phantom.json``, the share resolved."""
+        """Return the spec as written to ``phantom.json``, with the share resolved."""
         return {**dataclasses.asdict(self), "minority_share": self.training_share}
 
 
@@ -228,8 +228,8 @@ def _problems_with_geometry(spec: PhantomSpec) -> list[str]:
             "slices, rows, columns), such as 3 0.8 0.8"
         ]
     radius = SMALLEST_NODULE * min(spec.field_of_view)
-    flat = FLATTEST_NODULE * radius  # either way in the plane, as nodules are rotated
-    # the farthest that a centre can be from every voxel, against the deepest dent of the border
+    flat = FLATTEST_NODULE * radius  # in both directions of the plane, as nodules are rotated
+    # the farthest a centre can be from its nearest voxel, against the deepest dent of the border
     parts = [size / 2 / r for size, r in zip(spacing, (radius, flat, flat), strict=True)]
     if math.hypot(*parts) > DEEPEST_DENT:
         return [

@@ -1,4 +1,4 @@
-"""Shows nnU-Net's trainer search the trainers of ``nnunetv2_fair.trainers``.
+"""Makes the trainers of ``nnunetv2_fair.trainers`` visible to nnU-Net's trainer search.
 
 nnU-Net forgets modules that it loads from this folder, so no class may live here.
 """

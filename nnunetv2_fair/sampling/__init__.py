@@ -1,4 +1,4 @@
 """Group-balanced batches: which cases are drawn for training.
 
-Knows indices of groups, not tables; imports nothing internal.
+It knows indices of groups, not tables, and imports nothing internal.
 """

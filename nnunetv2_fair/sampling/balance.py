@@ -1,4 +1,4 @@
-"""Batches in which every group holds the share that it should."""
+"""Batches in which every group has its intended share."""
 
 import multiprocessing
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ _SCHEDULE_BLOCK = 64
 
 
 def balanced_shares(sizes: Sequence[int], n_unknown: int = 0, level: float = 1.0) -> np.ndarray:
-    """Return the share of each group, and last that of the cases of unknown group.
+    """Return the share of each group, and as the last entry that of cases of unknown group.
 
     Unknown cases keep their natural share. The rest goes to the groups: in equal parts at
-    ``level`` 1, in proportion to their sizes at ``level`` 0, and linearly between.
+    ``level`` 1, in proportion to their sizes at ``level`` 0, and linearly in between.
 
     Args:
         sizes: Training cases of each group, all above 0.
@@ -32,7 +32,7 @@ def balanced_shares(sizes: Sequence[int], n_unknown: int = 0, level: float = 1.0
 def allot(shares: np.ndarray, n_slots: int, rng: np.random.Generator) -> np.ndarray:
     """Divide slots among groups: each gets its share, rounded down or up at random.
 
-    Systematic sampling: one random offset, equidistant points on the cumulated shares, the
+    Systematic sampling: one random offset, equidistant points on the cumulative shares, the
     groups in random order. Equal shares therefore differ by at most one slot, and the
     expectation of every group is exact.
 
@@ -54,7 +54,7 @@ def allot(shares: np.ndarray, n_slots: int, rng: np.random.Generator) -> np.ndar
 class BalancedSampler:
     """Draws the cases of one batch, every group equally often, with replacement.
 
-    Called by nnU-Net's data loader in place of its own ``get_indices``. Positions are
+    nnU-Net's data loader calls it instead of its own ``get_indices``. Positions are
     shuffled, because nnU-Net forces foreground on the last third of a batch.
 
     In a distributed training every rank draws its part of one global batch: all ranks compute
@@ -69,7 +69,7 @@ class BalancedSampler:
         schedule_seed: Seed of the shared schedule; the same on all ranks.
 
     Raises:
-        ValueError: If a group with a share has no member.
+        ValueError: If a group with a share has no members.
     """
 
     def __init__(

@@ -97,7 +97,7 @@ def drop_last_row(raw):
         (lambda raw: None, ["-a", "race"], 1, "no attribute 'race'. Attributes of this"),
         (lambda raw: None, ["--folds", "50"], 1, "50 folds cannot be made from 12 patients"),
         (lambda raw: None, ["-d", "77"], 1, "No dataset '77'"),
-        (lambda raw: None, ["-d", "seven"], 1, "'seven' is no dataset"),
+        (lambda raw: None, ["-d", "seven"], 1, "'seven' is not a dataset"),
     ],
 )
 def test_bad_input_changes_nothing(dataset, capsys, damage, arguments, code, message):

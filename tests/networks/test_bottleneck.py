@@ -65,7 +65,7 @@ def with_opaque_encoder():
     [
         (Transformer, "Transformer cannot be split at a bottleneck: it has no encoder and no dec"),
         (without_skips, "its decoder does not take the encoder's stages one by one"),
-        (with_opaque_encoder, "its encoder, Identity, tells neither channels nor convolutions"),
+        (with_opaque_encoder, "its encoder, Identity, states neither channels nor convolutions"),
     ],
 )
 def test_other_architectures_are_refused_with_a_reason(build, reason):

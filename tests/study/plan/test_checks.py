@@ -40,7 +40,7 @@ TRAINERS = "  - nnUNetTrainer\n  - nnUNetTrainerOversampling_{attribute}\n"
     ("old", "new", "words"),
     [
         ("id: 901", "id: 902", ["line 3: No dataset '902'", "found there: Dataset901_Tiny"]),
-        ("id: 901", "id: lungs", ["line 3: 'lungs' is no dataset"]),
+        ("id: 901", "id: lungs", ["line 3: 'lungs' is not a dataset"]),
         ("[2d]", "[2d, 2d]", ["line 3: configuration '2d' stands there twice, first in line 3"]),
         ("[2d]", "[2D]", ["line 3: Dataset901_Tiny has no configuration 2D; nnU-Net plans 2d"]),
         ("[2d]", "[3d_cascade_fullres]", ["line 3: 3d_cascade_fullres trains on what 3d_lowres",
