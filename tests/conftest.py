@@ -78,6 +78,14 @@ def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return build(tmp_path_factory.mktemp("nnunet"))
 
 
+@pytest.fixture(scope="session")
+def trainings(tiny_dataset: dict[str, str], tmp_path_factory: pytest.TempPathFactory):
+    """Trainings on the tiny dataset, each made once (see tests.trained_models)."""
+    from tests.trained_models import Trainings
+
+    return Trainings(tiny_dataset, tmp_path_factory.mktemp("trainings"))
+
+
 @pytest.fixture
 def tiny_nnunet(
     tiny_dataset: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import zipfile
@@ -19,6 +18,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunetv2_fair.trainers import METHODS
 from nnunetv2_fair.trainers.shared.checkpoint import KEY
+from tests.trained_models import outcome
 from tests.trainers.seeding import make_seeded_trainer, seeded_epoch_start, write_base
 from tests.trainers.test_trainers import registered  # noqa: F401
 
@@ -40,20 +40,6 @@ def base(tiny_nnunet):
     return write_base()
 
 
-def outcome(trainer):
-    """Weights, adaptive state and logs of a training that is done."""
-    folder = Path(trainer.output_folder)
-    return {
-        "weights": torch.cat([p.detach().flatten() for p in trainer.network.parameters()]),
-        "state": trainer.fairness_state(),
-        "subgroups": pd.read_csv(folder / "subgroup_log.csv"),
-        "curves": {
-            key: trainer.logger.get_checkpoint()[key]
-            for key in ("train_losses", "val_losses", "mean_fg_dice")
-        },
-    }
-
-
 def assert_same(one, other):
     assert torch.equal(one["weights"], other["weights"])
     assert set(one["state"]) == set(other["state"])
@@ -63,39 +49,24 @@ def assert_same(one, other):
     assert one["curves"] == other["curves"]
 
 
-def train(name):
-    """Train two epochs; return what came of it and the checkpoint after the first."""
-    trainer = make_seeded_trainer(name)
-    kept = Path(trainer.output_folder).parents[2] / "after_epoch_1.pth"
-    end = trainer.on_epoch_end
-
-    def keep_the_first():
-        end()
-        if trainer.current_epoch == 1:
-            shutil.copy(Path(trainer.output_folder) / "checkpoint_latest.pth", kept)
-
-    trainer.on_epoch_end = keep_the_first
-    trainer.run_training()
-    return trainer, kept
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_trains_continues_predicts_and_exports(name, tiny_nnunet, tmp_path, monkeypatch):
-    trainer, after_first = train(name)
-    undisturbed = outcome(trainer)
+def test_trains_continues_predicts_and_exports(name, tiny_nnunet, trainings, tmp_path, monkeypatch):
+    training = trainings.of(name)
+    undisturbed = training.outcome
     assert torch.isfinite(undisturbed["weights"]).all()
-    log = undisturbed["subgroups"]
-    n_groups = len(trainer.grouping.names)
-    assert log["epoch"].tolist() == [0] * n_groups + [1] * n_groups
-    assert np.isfinite(log["train_loss"]).all()
-    folder = Path(trainer.output_folder)
+    folder = training.copy_to(tiny_nnunet["results"])
 
     # go on from the first epoch's checkpoint, and arrive at the same
     again = make_seeded_trainer(name)
-    again.load_checkpoint(str(after_first))
+    again.load_checkpoint(str(training.after_first))
     assert again.current_epoch == 1
     again.run_training()
     assert_same(outcome(again), undisturbed)
+    assert Path(again.output_folder) == folder
+    log = undisturbed["subgroups"]
+    n_groups = len(again.grouping.names)
+    assert log["epoch"].tolist() == [0] * n_groups + [1] * n_groups
+    assert np.isfinite(log["train_loss"]).all()
 
     # predict with nothing but the model
     elsewhere = tmp_path / "elsewhere"
@@ -154,32 +125,46 @@ def test_nothing_adapts_in_validation(name, tiny_nnunet):
         assert torch.equal(value, after[key]), key
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "nnUNetTrainerOversamplingGroupDRO",
-        "nnUNetTrainerFairMedSeg",
-        "nnUNetTrainerAPPLE",
-        "nnUNetTrainerADV",
-    ],
+ADAPTIVE = (
+    "nnUNetTrainerOversamplingGroupDRO",
+    "nnUNetTrainerFairMedSeg",
+    "nnUNetTrainerAPPLE",
+    "nnUNetTrainerADV",
 )
-def test_a_killed_training_continues_as_if_nothing_had_happened(name, tiny_nnunet):
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.trainers.seeding", name],
-        cwd=PROJECT, env=dict(os.environ), capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
-    checkpoint = next(tiny_nnunet["results"].rglob("checkpoint_latest.pth"))
+
+
+@pytest.fixture(scope="module")
+def killed(tiny_dataset, tmp_path_factory):
+    """Results of trainings that were killed in their second epoch."""
+    results = tmp_path_factory.mktemp("killed")
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, folder in {**tiny_dataset, "nnUNet_results": str(results)}.items():
+            patch.setenv(variable, folder)
+        patch.setenv("nnUNet_n_proc_DA", "0")
+        write_base()
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.trainers.seeding", *ADAPTIVE],
+            cwd=PROJECT, env=dict(os.environ), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return results
+
+
+@pytest.mark.parametrize("name", ADAPTIVE)
+def test_a_killed_training_continues_as_if_nothing_had_happened(
+    name, killed, tiny_nnunet, trainings
+):
+    (model,) = killed.glob(f"*/{name}__*")
+    copy = tiny_nnunet["results"] / model.relative_to(killed)
+    shutil.copytree(model, copy)
+    checkpoint = copy / "fold_0" / "checkpoint_latest.pth"
     saved = torch.load(checkpoint, weights_only=False)
     assert saved["current_epoch"] == 1
     assert saved[KEY]["state"], "this trainer has something to keep"
     trainer = make_seeded_trainer(name)
     trainer.load_checkpoint(str(checkpoint))
     trainer.run_training()
-    continued = outcome(trainer)
-    shutil.rmtree(Path(trainer.output_folder).parent)
-    undisturbed, _ = train(name)
-    assert_same(continued, outcome(undisturbed))
+    assert_same(outcome(trainer), trainings.of(name).outcome)
 
 
 @pytest.mark.slow

@@ -1,9 +1,10 @@
-"""Trainings that can be repeated to the bit; run as a script it trains and kills itself."""
+"""Trainings that can be repeated to the bit; run as a script it kills them half-way."""
 
 import os
 import random
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -44,11 +45,8 @@ def write_base(name="nnUNetTrainer"):
     return path
 
 
-def main(name):
-    from nnunetv2_fair import registration
-
-    registration.register()
-    nnUNetTrainer.on_train_epoch_start = seeded_epoch_start
+def train_and_die(name):
+    """Train until the process kills itself within the second epoch."""
     trainer = make_seeded_trainer(name)
     step = trainer.train_step
 
@@ -62,5 +60,24 @@ def main(name):
     trainer.run_training()
 
 
+def main(names):
+    """Kill a training of each trainer, in processes of their own; importing torch once."""
+    from nnunetv2_fair import registration
+
+    registration.register()
+    nnUNetTrainer.on_train_epoch_start = seeded_epoch_start
+    for name in names:
+        child = os.fork()
+        if child == 0:
+            try:
+                train_and_die(name)
+            except BaseException:
+                traceback.print_exc()
+            os._exit(1)
+        _, status = os.waitpid(child, 0)
+        if os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
+            sys.exit(f"{name} was not killed")
+
+
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1:])

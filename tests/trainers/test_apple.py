@@ -2,7 +2,6 @@
 
 import copy
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -241,20 +240,18 @@ def test_validation_reports_nnunets_loss(base):
     assert float(ours) == float(plain)
 
 
-def test_the_log_tells_how_the_game_stands(base):
-    trainer = make_seeded_trainer(f"{APPLE}_2epochs")
-    trainer.num_iterations_per_epoch = 6
-    trainer.run_training()
+def test_the_log_tells_how_the_game_stands(trainings):
+    training = trainings.of(APPLE)
     lines = re.findall(
         r"APPLE: L_D (\S+), balanced accuracy of the discriminator (\S+) \(chance 0.500\), "
         r"L_seg (\S+), \|delta\|/\|f_o\| (\S+)",
-        log_of(trainer),
+        training.log,
     )
     values = np.array(lines, dtype=float)
     assert values.shape == (2, 4)
     assert ((values[:, 1] >= 0) & (values[:, 1] <= 1)).all()
     assert 0 < values[0, 3] < values[1, 3]
-    saved = torch.load(Path(trainer.output_folder) / "checkpoint_final.pth", weights_only=False)
+    saved = torch.load(training.folder / "checkpoint_final.pth", weights_only=False)
     state = saved[KEY]["state"]
     assert {name.split(".")[0] for name in state} == {"discriminator", "optimizer"}
     assert any(name.startswith("generators.0.") for name in saved["network_weights"])
@@ -263,13 +260,9 @@ def test_the_log_tells_how_the_game_stands(base):
     assert saved["optimizer_state"]["state"], "the generator's Adam"
 
 
-def test_continuing_and_predicting_need_no_base(base, tiny_nnunet):
-    trainer = make_seeded_trainer(APPLE, epochs=1)
-    trainer.run_training()
-    checkpoint = Path(trainer.output_folder) / "checkpoint_final.pth"
-    shutil.rmtree(base.parents[1])
+def test_continuing_and_predicting_need_no_base(trainings, tiny_nnunet):
     again = make_seeded_trainer(APPLE, epochs=2)
-    again.load_checkpoint(str(checkpoint))
+    again.load_checkpoint(str(trainings.of(APPLE).after_first))
     again.run_training()
     assert again.current_epoch == 2
     with pytest.raises(TrainingError, match="builds on a trained model"):

@@ -60,23 +60,32 @@ def log_of(tiny_nnunet):
 
 
 @pytest.mark.parametrize(
-    ("name", "deep_supervision"),
+    "name",
     [
-        ("nnUNetTrainerReweightingGroupDRO_2epochs", True),
-        ("nnUNetTrainerGroupDRO_objectivehardmax_2epochs", False),
-        ("nnUNetTrainerOversamplingReweighting_2epochs", False),
-        ("nnUNetTrainerFEBS_2epochs", True),
+        "nnUNetTrainerGroupDRO_objectivehardmax_2epochs",
+        "nnUNetTrainerOversamplingReweighting_2epochs",
     ],
 )
-def test_two_epochs(tiny_nnunet, name, deep_supervision):
+def test_two_epochs_without_deep_supervision(tiny_nnunet, name):
     trainer = make_trainer(name, iterations=2)
-    trainer.enable_deep_supervision = deep_supervision
+    trainer.enable_deep_supervision = False
     trainer.run_training()
     log = pd.read_csv(next(tiny_nnunet["results"].rglob("subgroup_log.csv")))
+    losses = trainer.logger.get_value("val_losses", step=None)
+    check_two_epochs(name, log, losses, log_of(tiny_nnunet))
+
+
+@pytest.mark.parametrize("name", ["nnUNetTrainerReweightingGroupDRO", "nnUNetTrainerFEBS"])
+def test_two_epochs_with_deep_supervision(trainings, name):
+    training = trainings.of(name)
+    losses = training.outcome["curves"]["val_losses"]
+    check_two_epochs(name, training.outcome["subgroups"], losses, training.log)
+
+
+def check_two_epochs(name, log, losses, text):
     assert log["epoch"].tolist() == [0, 0, 1, 1]
     assert np.isfinite(log["train_loss"]).all()
-    assert np.isfinite(trainer.logger.get_value("val_losses", step=None)).all()
-    text = log_of(tiny_nnunet)
+    assert np.isfinite(losses).all()
     assert text.count("q by sex: female 0.") == (2 if "GroupDRO" in name else 0)
     assert text.count("Weight of a case: female") == ("Reweighting" in name)
 

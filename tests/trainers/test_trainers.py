@@ -82,12 +82,17 @@ def test_signature_is_nnunets():
     assert list(ours) == list(inspect.signature(nnUNetTrainer.__init__).parameters)
 
 
-def test_training_writes_the_subgroup_log_and_no_demographics(tiny_nnunet):
+def test_the_name_says_the_number_of_epochs_and_the_folder(tiny_nnunet):
     trainer = make_trainer("nnUNetTrainerOversampling_2epochs")
     assert trainer.num_epochs == 2
-    trainer.run_training()
-    folder = tiny_nnunet["results"].glob("*/nnUNetTrainerOversampling_2epochs__*/fold_0")
-    folder = next(folder)
+    trainer.initialize()
+    (folder,) = tiny_nnunet["results"].glob("*/nnUNetTrainerOversampling_2epochs__*/fold_0")
+    assert folder == Path(trainer.output_folder)
+
+
+def test_training_writes_the_subgroup_log_and_no_demographics(trainings):
+    training = trainings.of("nnUNetTrainerOversampling")
+    folder = training.folder
     log = pd.read_csv(folder / "subgroup_log.csv")
     assert log["epoch"].tolist() == [0, 0, 1, 1]
     assert log["group"].tolist() == ["female", "male"] * 2
@@ -100,7 +105,7 @@ def test_training_writes_the_subgroup_log_and_no_demographics(tiny_nnunet):
     ]
     assert np.isfinite(log["train_loss"]).all()
     assert (folder / "subgroup_log.png").stat().st_size > 5000
-    text = "\n".join(path.read_text() for path in folder.glob("training_log*.txt"))
+    text = training.log
     assert "train_loss by sex: female" in text
     assert "Pseudo dice by sex: female" in text
     assert "2 training cases have no known 'sex'" in text
@@ -113,7 +118,7 @@ def test_training_writes_the_subgroup_log_and_no_demographics(tiny_nnunet):
     debug = json.loads((folder / "debug.json").read_text())
     assert not [key for key, value in debug.items() if "secretpatient" in str(value)]
     assert not [key for key, value in debug.items() if "case_00" in str(value)]
-    assert sorted(p.name for p in tiny_nnunet["results"].rglob("demographics*")) == []
+    assert sorted(p.name for p in training.results.rglob("demographics*")) == []
 
 
 def test_every_batch_is_balanced_in_nnunets_loader(tiny_nnunet, monkeypatch):
@@ -266,13 +271,12 @@ def test_a_group_absent_from_the_training_part_is_logged(tiny_nnunet):
     assert np.isnan(row["pseudo_dice"])
 
 
-def test_validation_alone_needs_no_table(tiny_nnunet):
-    make_trainer("nnUNetTrainerOversampling_1epochs", iterations=1).run_training()
+def test_validation_alone_needs_no_table(tiny_nnunet, trainings):
     (tiny_nnunet["preprocessed"] / "demographics.csv").unlink()
-    trainer = make_trainer("nnUNetTrainerOversampling_1epochs")
-    checkpoint = next(tiny_nnunet["results"].rglob("checkpoint_final.pth"))
+    trainer = make_trainer("nnUNetTrainerOversampling")
+    checkpoint = trainings.of("nnUNetTrainerOversampling").folder / "checkpoint_final.pth"
     trainer.load_checkpoint(str(checkpoint))
-    assert trainer.current_epoch == 1
+    assert trainer.current_epoch == 2
 
 
 @pytest.mark.slow

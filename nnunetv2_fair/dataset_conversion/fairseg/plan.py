@@ -94,9 +94,66 @@ def plan_fairseg(settings: FairSegSettings, processes: int = 1) -> DatasetPlan:
     """
     settings.check()
     lists = read_lists(settings.split_lists) if settings.split_lists else None
+    release = _look_at(settings, processes)
+    summary = _summary(settings)
+    problems = [*release.problems, *_compare_races(release, summary)]
+    problems += _size_problems(release.files, settings)
+    given = _given_parts(settings, release.found, lists, summary)
+    problems += [] if given is None else given.problems
+    if problems:
+        raise _refusal(settings, problems)
+    choice = _chosen_by_chance(release, settings) if given is None else given
+    jobs = _jobs(release, choice, settings)
+    log = _log(settings, release, choice)
+    for note in log.notes:
+        logger.info("Note: %s", note)
+    _refuse_empty_masks(jobs, settings)
+    rows = _rows(release, choice)
+    frame = pd.DataFrame([rows[job.case] for job in jobs], dtype=object)
+    return DatasetPlan(_description(settings), jobs, frame, release.schema, log)
+
+
+@dataclass
+class _Release:
+    """What a download holds.
+
+    Attributes:
+        found: All files.
+        real: Files of people, by number.
+        generated: FairDiff's files.
+        people: Demographics of people.
+        made_up: Demographics of synthetic images.
+        schema: What the attributes mean.
+        problems: What is wrong, in words.
+    """
+
+    found: FoundFiles
+    real: dict[int, _File]
+    generated: dict[SyntheticName, _File]
+    people: People
+    made_up: People
+    schema: Schema
+    problems: list[str]
+
+    @property
+    def files(self) -> list[_File]:
+        return [*self.real.values(), *self.generated.values()]
+
+    @property
+    def values(self) -> dict[int, Mapping[str, str]]:
+        """Attributes of each person, by number of the file."""
+        return {n: self.people.values[file.case] for n, file in self.real.items()}
+
+    @property
+    def groups(self) -> dict[int, dict[str, str]]:
+        """Groups of each person, empty where unknown, by number of the file."""
+        return {n: _groups(row, self.schema) for n, row in self.values.items()}
+
+
+def _look_at(settings: FairSegSettings, processes: int) -> _Release:
+    """Find all files and decode their demographics."""
     found = find_files(settings.folder, settings.synthetic)
     facts = _survey([*found.real.values(), *found.synthetic.values()], settings, processes)
-    problems = [*found.problems, *(p for f in facts.values() for p in f.problems)]
     real = {n: _File(path, f"data_{n:05d}", facts[path]) for n, path in found.real.items()}
     generated = {
         name: _File(path, _synthetic_case(name, facts[path]), facts[path])
@@ -106,50 +163,41 @@ def plan_fairseg(settings: FairSegSettings, processes: int = 1) -> DatasetPlan:
     made_up = synthetic_people(
         {file.case: (name.group, file.facts) for name, file in generated.items()}
     )
-    problems += people.problems + made_up.problems
     schema = fairseg_schema(people.told)
-    problems += _implausible(people, schema)
-    summary = _summary(settings)
-    values = {n: people.values[file.case] for n, file in real.items()}
-    if summary is not None:
-        problems += summary.problems
-        differences, notes = race_disagreements(values, summary.race, summary.path.name)
-        problems += differences
-        people.notes += notes
-    problems += _size_problems([*real.values(), *generated.values()], settings)
-    choice = _given_parts(settings, found, lists, summary)
-    if choice is not None:
-        problems += choice.problems
-    if problems:
-        raise _refusal(settings, problems)
-    if choice is None:
-        patients = {n: people.patients[file.case] for n, file in real.items()}
-        groups = {n: _groups(row, schema) for n, row in values.items()}
-        ratio = _DEFAULT_TEST_RATIO if settings.test_ratio is None else settings.test_ratio
-        # the default attribute stands first, and counts most
-        order = list(schema.attributes)
-        choice = by_chance(groups, patients, order, found.synthetic, ratio, settings.seed)
-    log = _log(settings, found, choice, [*people.notes, *made_up.notes, *choice.notes])
-    log.skipped += [
-        Skipped(short(real[n].path), NOT_LISTED, _known(_groups(values[n], schema)))
-        for n in choice.left_out
+    problems = [
+        *found.problems,
+        *(problem for f in facts.values() for problem in f.problems),
+        *people.problems,
+        *made_up.problems,
+        *_implausible(people, schema),
     ]
-    log.renamed = {
-        short(file.path): file.case
-        for file in [*(real[n] for n in choice.real), *(generated[n] for n in choice.synthetic)]
-        if file.path.stem != file.case
-    }
-    for note in log.notes:
-        logger.info("Note: %s", note)
-    jobs = [_job(real[n], part, settings) for n, part in sorted(choice.real.items())]
-    jobs += [
-        _job(generated[name], "train", settings)
-        for name in sorted(choice.synthetic, key=lambda name: generated[name].case)
+    return _Release(found, real, generated, people, made_up, schema, problems)
+
+
+def _compare_races(release: _Release, summary: Summary | None) -> list[str]:
+    """Return problems of the summary, and where it contradicts the files; note small matters."""
+    if summary is None:
+        return []
+    differences, notes = race_disagreements(release.values, summary.race, summary.path.name)
+    release.people.notes += notes
+    return [*summary.problems, *differences]
+
+
+def _chosen_by_chance(release: _Release, settings: FairSegSettings) -> Choice:
+    patients = {n: release.people.patients[file.case] for n, file in release.real.items()}
+    ratio = _DEFAULT_TEST_RATIO if settings.test_ratio is None else settings.test_ratio
+    # the default attribute stands first, and counts most
+    order = list(release.schema.attributes)
+    return by_chance(release.groups, patients, order, release.found.synthetic, ratio, settings.seed)
+
+
+def _jobs(release: _Release, choice: Choice, settings: FairSegSettings) -> list[CaseJob]:
+    real, generated = release.real, release.generated
+    in_order = sorted(choice.synthetic, key=lambda name: generated[name].case)
+    return [
+        *(_job(real[n], part, settings) for n, part in sorted(choice.real.items())),
+        *(_job(generated[name], "train", settings) for name in in_order),
     ]
-    _refuse_empty_masks(jobs, settings)
-    rows = _rows(real, generated, people, made_up, choice, schema)
-    frame = pd.DataFrame([rows[job.case] for job in jobs], dtype=object)
-    return DatasetPlan(_description(settings), jobs, frame, schema, log)
 
 
 def _survey(
@@ -231,12 +279,24 @@ def _known(groups: Mapping[str, str]) -> dict[str, str]:
     return {name: group or UNKNOWN for name, group in groups.items()}
 
 
-def _log(
-    settings: FairSegSettings, found: FoundFiles, choice: Choice, notes: list[str]
-) -> ConversionLog:
+def _log(settings: FairSegSettings, release: _Release, choice: Choice) -> ConversionLog:
+    found, real, generated = release.found, release.real, release.generated
+    notes = [*release.people.notes, *release.made_up.notes, *choice.notes]
     log = ConversionLog("nnUNetv2_fair_convert_FairSeg", settings.plain(), notes=notes)
-    log.skipped = [Skipped(name, "npz file of another name") for name in found.others]
-    log.skipped += [Skipped(name, NOT_THERE) for name in choice.absent]
+    values = release.values
+    log.skipped = [
+        *(Skipped(name, "npz file of another name") for name in found.others),
+        *(Skipped(name, NOT_THERE) for name in choice.absent),
+        *(
+            Skipped(short(real[n].path), NOT_LISTED, _known(_groups(values[n], release.schema)))
+            for n in choice.left_out
+        ),
+    ]
+    log.renamed = {
+        short(file.path): file.case
+        for file in [*(real[n] for n in choice.real), *(generated[n] for n in choice.synthetic)]
+        if file.path.stem != file.case
+    }
     log.counts = {
         "original files found": len(found.real),
         "original files converted": len(choice.real),
@@ -268,17 +328,12 @@ def _refuse_empty_masks(jobs: Sequence[CaseJob], settings: FairSegSettings) -> N
     )
 
 
-def _rows(
-    real: Mapping[int, _File],
-    generated: Mapping[SyntheticName, _File],
-    people: People,
-    made_up: People,
-    choice: Choice,
-    schema: Schema,
-) -> dict[str, dict[str, str]]:
+def _rows(release: _Release, choice: Choice) -> dict[str, dict[str, str]]:
     """Return the table's row of each case."""
-    cases = [(real[n].case, people, "0", choice.real_weights.get(n, 1)) for n in choice.real] + [
-        (generated[n].case, made_up, "1", count) for n, count in choice.synthetic.items()
+    real, generated = release.real, release.generated
+    cases = [
+        *((real[n].case, release.people, "0", choice.real_weights.get(n, 1)) for n in choice.real),
+        *((generated[n].case, release.made_up, "1", k) for n, k in choice.synthetic.items()),
     ]
     weighted = any(weight != 1 for *_, weight in cases)
     rows = {}
@@ -288,7 +343,7 @@ def _rows(
             row[SYNTHETIC] = synthetic
         if weighted:
             row[SAMPLING_WEIGHT] = str(weight)
-        rows[case] = row | {name: source.values[case][name] for name in schema.attributes}
+        rows[case] = row | {name: source.values[case][name] for name in release.schema.attributes}
     return rows
 
 

@@ -103,7 +103,6 @@ class Metadata:
         path: The file.
         rows: Its rows.
         schema: What the attributes mean.
-        has_patients: Whether there is a patient column.
         has_synthetic: Whether there is a column that marks synthetic images.
         problems: What is wrong, in words.
         notes: What was decided without being asked.
@@ -112,7 +111,6 @@ class Metadata:
     path: Path
     rows: Sequence[Row]
     schema: Schema
-    has_patients: bool
     has_synthetic: bool
     problems: Sequence[str]
     notes: Sequence[str]
@@ -161,7 +159,6 @@ def read_metadata(path: Path, settings: TableSettings) -> Metadata:
         path,
         rows,
         Schema(described, default),
-        "patient" in roles,
         "synthetic" in roles,
         reader.problems,
         notes,
@@ -209,10 +206,25 @@ def _find_attributes(
     frame: pd.DataFrame, path: Path, settings: TableSettings, roles: Mapping[str, str]
 ) -> tuple[dict[str, str], list[str]]:
     """Return the column of each attribute, and notes on columns that are left out."""
+    attributes = _named_attributes(frame, path, settings)
+    notes: list[str] = []
+    if settings.attributes is None:
+        fitting, notes = _fitting_columns(frame, settings, attributes, roles)
+        attributes |= fitting
+    _check_options(path, settings, attributes)
+    if not attributes:
+        raise ConversionError(
+            f"{path} has no column that could be an attribute such as sex or age. "
+            f"Columns found: {shorten(frame.columns, 30)}. Name them: -a <column>."
+        )
+    return attributes, notes
+
+
+def _named_attributes(frame: pd.DataFrame, path: Path, settings: TableSettings) -> dict[str, str]:
+    """Return the column of each attribute that the user named."""
     mapped = {name: c for name, c in settings.columns.items() if name not in ROLES}
-    wanted = settings.attributes if settings.attributes is not None else tuple(mapped)
     attributes: dict[str, str] = {}
-    for name in wanted:
+    for name in mapped if settings.attributes is None else settings.attributes:
         column = _column(frame, mapped.get(name, name))
         if column is None:
             raise ConversionError(
@@ -221,30 +233,53 @@ def _find_attributes(
                 f"--columns {name}=<column>."
             )
         attributes[name] = column
+    return attributes
+
+
+def _fitting_columns(
+    frame: pd.DataFrame,
+    settings: TableSettings,
+    named: Mapping[str, str],
+    roles: Mapping[str, str],
+) -> tuple[dict[str, str], list[str]]:
+    """Return other columns that can be attributes, by name, and notes on those that cannot."""
+    taken = {*named.values(), *roles.values()}
+    fitting: dict[str, str] = {}
     notes = []
-    if settings.attributes is None:
-        taken = {*attributes.values(), *roles.values()}
-        for column in frame.columns:
-            if column in taken:
-                continue
-            name = re.sub(r"[^\w.-]+", "_", column.replace(INTERSECTION, "_")).strip("_")
-            known = [v for v in frame[column] if v != "" and v not in settings.unknown]
-            if not name or name in RESERVED_COLUMNS or name in attributes:
-                notes.append(f"column '{column}' is not taken: its name is reserved or in use")
-            elif not known:
-                notes.append(f"column '{column}' is not taken: it has no values")
-            elif {value.casefold() for value in known} <= set(_PARTS):
-                notes.append(
-                    f"column '{column}' is not taken: it seems to name the training and test part; "
-                    f"to use it: --split-column {shlex.quote(column)}"
-                )
-            elif _is_numeric(name, known, settings) or _has_few_levels(known):
-                attributes[name] = column
-            else:
-                notes.append(
-                    f"column '{column}' is not taken: {len(set(known))} different values; take "
-                    f"it with -a {shlex.quote(column)}"
-                )
+    for column in frame.columns:
+        if column in taken:
+            continue
+        name = re.sub(r"[^\w.-]+", "_", column.replace(INTERSECTION, "_")).strip("_")
+        used = name in named or name in fitting
+        known = [v for v in frame[column] if v != "" and v not in settings.unknown]
+        reason = _why_not(column, name, known, settings, used=used)
+        if reason is None:
+            fitting[name] = column
+        else:
+            notes.append(f"column '{column}' is not taken: {reason}")
+    return fitting, notes
+
+
+def _why_not(
+    column: str, name: str, known: Sequence[str], settings: TableSettings, *, used: bool
+) -> str | None:
+    """Return why a column that nobody asked for cannot be an attribute; None if it can."""
+    if not name or name in RESERVED_COLUMNS or used:
+        return "its name is reserved or in use"
+    if not known:
+        return "it has no values"
+    if {value.casefold() for value in known} <= set(_PARTS):
+        return (
+            "it seems to name the training and test part; to use it: --split-column "
+            f"{shlex.quote(column)}"
+        )
+    if _is_numeric(name, known, settings) or _has_few_levels(known):
+        return None
+    return f"{len(set(known))} different values; take it with -a {shlex.quote(column)}"
+
+
+def _check_options(path: Path, settings: TableSettings, attributes: Mapping[str, str]) -> None:
+    """Raise if an option names an attribute that is not taken."""
     for option, names in (
         ("--bins", settings.bins), ("--range", settings.ranges), ("--values", settings.values),
         ("--dicom-age", settings.dicom_age),
@@ -255,12 +290,6 @@ def _find_attributes(
                     f"{path}: {option} names the attribute '{name}', which is not taken. "
                     f"Attributes: {shorten(attributes, 12) or 'none'}. Add it with -a {name}."
                 )
-    if not attributes:
-        raise ConversionError(
-            f"{path} has no column that could be an attribute such as sex or age. "
-            f"Columns found: {shorten(frame.columns, 30)}. Name them: -a <column>."
-        )
-    return attributes, notes
 
 
 def _has_few_levels(known: Sequence[str]) -> bool:

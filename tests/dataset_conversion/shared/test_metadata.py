@@ -35,7 +35,7 @@ def test_a_plain_table(tmp_path: Path) -> None:
     assert metadata.schema["sex"].levels == ("female", "male")
     age = metadata.schema["age"]
     assert (age.type, age.unit, age.minimum, age.maximum) == ("numeric", "years", 0, 120)
-    assert not metadata.has_patients
+    assert [row.patient for row in metadata.rows] == ["", "", ""]
 
 
 def test_columns_are_mapped_whatever_their_case(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Continuing a training: what stands in the checkpoint, and what is refused."""
 
 import json
+import shutil
 
 import pytest
 import torch
 
+from nnunetv2_fair import registration
 from nnunetv2_fair.errors import TrainingError
 from nnunetv2_fair.trainers import SubgroupTrainer
 from nnunetv2_fair.trainers.shared.checkpoint import KEY, FairnessCheckpoint, write_checkpoint
@@ -14,9 +16,8 @@ NAME = "nnUNetTrainerOversampling_2epochs"
 OURS = FairnessCheckpoint("sex", "v", "t", {"q": torch.tensor([0.25, 0.75])})
 
 
-@pytest.fixture
-def stateful(monkeypatch):
-    """The trainers count their training steps and would like to keep the count."""
+def count_steps(monkeypatch):
+    """Let the trainers count their training steps and keep the count."""
     monkeypatch.setattr(SubgroupTrainer, "steps", 0, raising=False)
     step = SubgroupTrainer.train_step
 
@@ -34,11 +35,32 @@ def stateful(monkeypatch):
     monkeypatch.setattr(SubgroupTrainer, "load_fairness_state", load)
 
 
-def train_one_of_two(tiny_nnunet):
-    trainer = make_trainer(NAME, iterations=2)
-    trainer.num_epochs = 1
-    trainer.run_training()
-    return next(tiny_nnunet["results"].rglob("checkpoint_final.pth"))
+@pytest.fixture
+def stateful(monkeypatch):
+    """The trainers count their training steps and would like to keep the count."""
+    count_steps(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def one_of_two_epochs(tiny_dataset, tmp_path_factory):
+    """Checkpoint of such a training after its first epoch."""
+    results = tmp_path_factory.mktemp("one_of_two")
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, folder in {**tiny_dataset, "nnUNet_results": str(results)}.items():
+            patch.setenv(variable, folder)
+        patch.setenv("nnUNet_n_proc_DA", "0")
+        patch.setenv(registration.EXTERNAL_TRAINERS, registration.plugin_folder())
+        count_steps(patch)
+        trainer = make_trainer(NAME, iterations=2)
+        trainer.num_epochs = 1
+        trainer.run_training()
+    assert not list(results.rglob("*.tmp"))
+    return next(results.rglob("checkpoint_final.pth"))
+
+
+@pytest.fixture
+def checkpoint(one_of_two_epochs, tmp_path):
+    return shutil.copy(one_of_two_epochs, tmp_path)
 
 
 def continued(checkpoint):
@@ -51,8 +73,7 @@ def log_text(tiny_nnunet):
     return "\n".join(p.read_text() for p in tiny_nnunet["results"].rglob("training_log*.txt"))
 
 
-def test_adaptive_state_goes_on(tiny_nnunet, stateful):
-    checkpoint = train_one_of_two(tiny_nnunet)
+def test_adaptive_state_goes_on(tiny_nnunet, stateful, checkpoint):
     ours = torch.load(checkpoint, weights_only=False)[KEY]
     assert ours["expression"] == "sex"
     assert ours["state"] == {"steps": 2}
@@ -63,8 +84,9 @@ def test_adaptive_state_goes_on(tiny_nnunet, stateful):
     assert not list(tiny_nnunet["results"].rglob("*.tmp"))
 
 
-def test_a_changed_table_is_refused_and_can_be_allowed(tiny_nnunet, stateful, monkeypatch):
-    checkpoint = train_one_of_two(tiny_nnunet)
+def test_a_changed_table_is_refused_and_can_be_allowed(
+    tiny_nnunet, stateful, checkpoint, monkeypatch
+):
     rewrite_sex(tiny_nnunet, lambda i, sex: "male" if i == 0 else sex)
     with pytest.raises(TrainingError) as caught:
         continued(checkpoint).run_training()
@@ -81,8 +103,7 @@ def test_a_changed_table_is_refused_and_can_be_allowed(tiny_nnunet, stateful, mo
     assert trainer.steps == 4
 
 
-def test_state_of_other_groups_is_not_taken_over(tiny_nnunet, stateful, monkeypatch):
-    checkpoint = train_one_of_two(tiny_nnunet)
+def test_state_of_other_groups_is_not_taken_over(tiny_nnunet, stateful, checkpoint, monkeypatch):
     path = tiny_nnunet["preprocessed"] / "demographics.json"
     schema = json.loads(path.read_text())
     schema["attributes"]["sex"]["levels"].reverse()
@@ -94,8 +115,7 @@ def test_state_of_other_groups_is_not_taken_over(tiny_nnunet, stateful, monkeypa
     assert trainer.steps == 2
 
 
-def test_nnunets_own_checkpoint_is_continued_with_a_warning(tiny_nnunet, stateful):
-    checkpoint = train_one_of_two(tiny_nnunet)
+def test_nnunets_own_checkpoint_is_continued_with_a_warning(tiny_nnunet, stateful, checkpoint):
     content = torch.load(checkpoint, weights_only=False)
     del content[KEY]
     torch.save(content, checkpoint)
