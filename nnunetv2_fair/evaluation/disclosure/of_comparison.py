@@ -1,28 +1,29 @@
 """What of a comparison of models may be shown to people who may not see single persons.
 
 The same counts and means are hidden as in a shareable evaluation of the same patients
-(:mod:`.disclosure`), so that the two cannot be subtracted from each other.
+(:mod:`.of_evaluation`), so that the two cannot be subtracted from each other.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from nnunetv2_fair.errors import EvaluationError, shorten
-from nnunetv2_fair.evaluation.disclosure.of_evaluation import (
+from nnunetv2_fair.evaluation.disclosure.patterns import Patterns, patients_enough_to_share
+from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST, Suppression
+from nnunetv2_fair.evaluation.disclosure.telling import (
     CLOSED,
     OF_MEDIANS,
     SETTINGS,
     SMALL,
-    Patterns,
-    patients_enough_to_share,
+    fewest_to_compare,
+    reasons,
     rounded,
     rounded_interval,
     teller,
 )
-from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST, Suppression
 from nnunetv2_fair.evaluation.results.comparison import (
     OVERALL_MEAN,
     WORST_GROUP_MEAN,
@@ -74,7 +75,7 @@ def shareable_comparison(
     patients_enough_to_share(headline)
     patterns = Patterns(baseline, headline)
     policy = baseline.settings.get("empty_distance", "diagonal")
-    least = max(FEWEST, int(baseline.settings.get("min_patients", FEWEST)))
+    least = fewest_to_compare(baseline)
 
     def entry_of(entry: PairedComparison) -> PairedComparison:
         info = baseline.metric(entry.metric)
@@ -103,6 +104,64 @@ def shareable_comparison(
     )
 
 
+@dataclass(frozen=True)
+class _Told:
+    """What may be told of one metric, label and attribute.
+
+    Attributes:
+        groups: Groups whose means may be told.
+        gone: Groups of which nothing may be told.
+        total: Whether the mean of all groups together may be told.
+        counted: Groups whose counts may be told.
+        total_counted: Whether counts of all groups together may be told.
+        means: Whether measures made of means may be told: those of every group that is compared.
+        medians: Whether measures made of medians may be told.
+    """
+
+    groups: frozenset[str]
+    gone: frozenset[str]
+    total: bool
+    counted: frozenset[str]
+    total_counted: bool
+    means: bool
+    medians: bool
+
+    def tells(self, measure: str) -> bool:
+        """Return whether a fairness measure, or the worst group's mean, may be told."""
+        return self.means or (self.medians and measure.partition(":")[0] in OF_MEDIANS)
+
+    def ranks(self, measure: str) -> bool:
+        """Return whether ranks by a measure may be told."""
+        return self.total if measure == OVERALL_MEAN else self.tells(measure)
+
+
+def _told(entry: PairedComparison, pattern: Suppression | None, complete: bool) -> _Told:
+    """Return what may be told.
+
+    Args:
+        entry: As it was made.
+        pattern: What must not be told of its values; None: nothing may be told.
+        complete: Whether every case has a value in every model.
+    """
+    attribute, groups = entry.attribute, frozenset(entry.group_patients)
+    told: frozenset[str] = frozenset()
+    gone, total = groups, False
+    if pattern is not None:
+        told = frozenset(g for g in groups if pattern.tells_counts_of(attribute, g))
+        gone = frozenset(g for g in groups if pattern.tells_nothing_of(attribute, g))
+        total = pattern.tells_total_of(attribute)
+    compared = groups - set(entry.left_out)
+    return _Told(
+        groups=told,
+        gone=gone,
+        total=total,
+        counted=told if complete else frozenset(),
+        total_counted=total and complete,
+        means=compared <= told,
+        medians=not compared & gone,
+    )
+
+
 def _entry(
     entry: PairedComparison, pattern: Suppression | None, complete: bool, least: int
 ) -> PairedComparison:
@@ -114,76 +173,72 @@ def _entry(
         complete: Whether every case has a value in every model.
         least: Patients that a group needs to be compared.
     """
-    attribute, groups = entry.attribute, tuple(entry.group_patients)
-    told: set[str] = set()
-    gone, total = set(groups), False
-    if pattern is not None:
-        told = {g for g in groups if pattern.tells_counts_of(attribute, g)}
-        gone = {g for g in groups if pattern.tells_nothing_of(attribute, g)}
-        total = pattern.tells_total_of(attribute)
-    compared = set(groups) - set(entry.left_out)
-    means = compared <= told
-
-    def tells(measure: str) -> bool:
-        of_medians = measure.partition(":")[0] in OF_MEDIANS
-        return means or (of_medians and not compared & gone)
-
-    small = CLOSED if pattern is not None and attribute in pattern.closed else SMALL
-    ranked = {OVERALL_MEAN: total, WORST_GROUP_MEAN: means}
-    counted = told if complete else set()
+    told = _told(entry, pattern, complete)
+    closed = pattern is not None and entry.attribute in pattern.closed
     return replace(
         entry,
-        per_model={m: _scores(s, told, total, tells) for m, s in entry.per_model.items()},
-        differences={m: _differences(d, told, total, tells) for m, d in entry.differences.items()},
-        n_cases=entry.n_cases if total and complete else None,
-        n_patients=entry.n_patients if total and complete else None,
-        group_cases={g: n if g in counted else None for g, n in entry.group_cases.items()},
-        group_patients={g: n if g in counted else None for g, n in entry.group_patients.items()},
-        left_out={
-            group: small if group in gone else f"fewer than {least} patients with a value"
-            for group in groups
-            if group in gone or group in entry.left_out
+        per_model={model: _scores(scores, told) for model, scores in entry.per_model.items()},
+        differences={
+            model: _differences(found, told) for model, found in entry.differences.items()
         },
+        n_cases=entry.n_cases if told.total_counted else None,
+        n_patients=entry.n_patients if told.total_counted else None,
+        group_cases=_counts(entry.group_cases, told),
+        group_patients=_counts(entry.group_patients, told),
+        left_out=reasons(
+            entry.group_patients,
+            told.gone,
+            entry.left_out,
+            least=least,
+            of_gone=CLOSED if closed else SMALL,
+        ),
         ranks={
-            measure: by_model
-            for measure, by_model in entry.ranks.items()
-            if (ranked[measure] if measure in ranked else tells(measure))
+            measure: by_model for measure, by_model in entry.ranks.items() if told.ranks(measure)
         },
     )
 
 
-def _scores(
-    scores: ModelScores, told: set[str], total: bool, tells: Callable[[str], bool]
-) -> ModelScores:
-    worst = tells(WORST_GROUP_MEAN)
+def _counts(counts: Mapping[str, int | None], told: _Told) -> dict[str, int | None]:
+    return {group: n if group in told.counted else None for group, n in counts.items()}
+
+
+def _scores(scores: ModelScores, told: _Told) -> ModelScores:
+    worst = told.tells(WORST_GROUP_MEAN)
     return ModelScores(
-        overall_mean=rounded(scores.overall_mean) if total else math.nan,
-        overall_interval=rounded_interval(scores.overall_interval) if total else NO_INTERVAL,
+        overall_mean=rounded(scores.overall_mean) if told.total else math.nan,
+        overall_interval=rounded_interval(scores.overall_interval) if told.total else NO_INTERVAL,
         group_means={
-            g: rounded(mean) if g in told else math.nan for g, mean in scores.group_means.items()
+            group: rounded(mean) if group in told.groups else math.nan
+            for group, mean in scores.group_means.items()
         },
         group_intervals={
-            g: rounded_interval(limits) if g in told else NO_INTERVAL
-            for g, limits in scores.group_intervals.items()
+            group: rounded_interval(limits) if group in told.groups else NO_INTERVAL
+            for group, limits in scores.group_intervals.items()
         },
         worst_group=scores.worst_group if worst else "",
         worst_group_mean=rounded(scores.worst_group_mean) if worst else math.nan,
         gaps={
             measure: (rounded(value), rounded_interval(limits))
             for measure, (value, limits) in scores.gaps.items()
-            if tells(measure)
+            if told.tells(measure)
         },
     )
 
 
-def _differences(
-    found: ModelDifferences, told: set[str], total: bool, tells: Callable[[str], bool]
-) -> ModelDifferences:
+def _differences(found: ModelDifferences, told: _Told) -> ModelDifferences:
+    worst = told.tells(WORST_GROUP_MEAN)
     return ModelDifferences(
-        overall=_difference(found.overall) if total else _NOTHING,
-        groups={g: _difference(d) if g in told else _NOTHING for g, d in found.groups.items()},
-        worst_group=_difference(found.worst_group) if tells(WORST_GROUP_MEAN) else _NOTHING,
-        gaps={measure: _difference(d) for measure, d in found.gaps.items() if tells(measure)},
+        overall=_difference(found.overall) if told.total else _NOTHING,
+        groups={
+            group: _difference(difference) if group in told.groups else _NOTHING
+            for group, difference in found.groups.items()
+        },
+        worst_group=_difference(found.worst_group) if worst else _NOTHING,
+        gaps={
+            measure: _difference(difference)
+            for measure, difference in found.gaps.items()
+            if told.tells(measure)
+        },
     )
 
 

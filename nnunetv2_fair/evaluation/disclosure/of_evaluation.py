@@ -4,18 +4,22 @@ A shareable result is made of what is listed here; whatever a result may hold be
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-import numpy as np
 import pandas as pd
 
-from nnunetv2_fair.errors import EvaluationError
-from nnunetv2_fair.evaluation.disclosure.suppression import (
-    FEWEST,
-    Groups,
-    Suppression,
-    find_suppression,
+from nnunetv2_fair.evaluation.disclosure.patterns import Patterns, patients_enough_to_share
+from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST, Suppression
+from nnunetv2_fair.evaluation.disclosure.telling import (
+    CLOSED,
+    OF_MEDIANS,
+    SETTINGS,
+    SMALL,
+    fewest_to_compare,
+    reasons,
+    rounded,
+    rounded_interval,
+    teller,
 )
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
 from nnunetv2_fair.evaluation.results.groups import (
@@ -27,21 +31,6 @@ from nnunetv2_fair.evaluation.results.groups import (
 )
 from nnunetv2_fair.evaluation.results.per_case import evaluated_rows, metric_values, no_cases
 from nnunetv2_fair.evaluation.results.values import Interval
-
-#: Decimals of all values: exact ones would tell how many people they are the mean of.
-DECIMALS = 3
-
-#: Fairness measures that are functions of medians, which do not add up to anything.
-OF_MEDIANS = frozenset({"fairness_gap", "ser"})
-
-#: Settings that tell of no file and no person.
-SETTINGS = (
-    "metrics", "tolerance", "empty_distance", "unit", "min_patients", "bootstrap", "confidence",
-    "seed", "regions", "ignore_label", "groups", "reference_groups",
-)  # fmt: skip
-
-SMALL = f"fewer than {FEWEST} patients"
-CLOSED = "not told, because it would tell of groups with fewer than " + f"{FEWEST} patients"
 
 _NO_VALUE = math.nan
 _NO_INTERVAL = Interval(math.nan, math.nan)
@@ -67,7 +56,8 @@ def shareable(result: EvaluationResult) -> EvaluationResult:
     rows = evaluated_rows(result.per_case)
     headline = rows[rows["label"] == result.headline_label].reset_index(drop=True)
     n_patients = patients_enough_to_share(headline)
-    pattern_of = _patterns(result, rows, headline)
+    patterns = Patterns(result, headline)
+    least = fewest_to_compare(result)
     tells = teller(result)
     return EvaluationResult(
         name=result.name,
@@ -76,7 +66,8 @@ def shareable(result: EvaluationResult) -> EvaluationResult:
         labels=result.labels,
         attributes=result.attributes,
         comparisons=tuple(
-            _comparison(c, pattern_of(c), pattern_of(None), result) for c in result.comparisons
+            _comparison(c, _pattern(patterns, result, rows, c), patterns.counts, least)
+            for c in result.comparisons
         ),
         exclusions=tuple(Exclusion(e.reason, (), {}) for e in result.exclusions if tells(e.reason)),
         notes=(*filter(tells, result.notes), *_notes(result)),
@@ -93,108 +84,6 @@ def shareable(result: EvaluationResult) -> EvaluationResult:
     )
 
 
-def patients_enough_to_share(headline: pd.DataFrame) -> int:
-    """Return the number of patients of these rows.
-
-    Raises:
-        EvaluationError: If there are fewer than five.
-    """
-    n_patients = int(headline["patient"].nunique())
-    if n_patients < FEWEST:
-        raise EvaluationError(
-            f"Only {n_patients} patients were evaluated, and a shareable result tells nothing of "
-            f"fewer than {FEWEST}. Leave out --shareable, and keep the result to yourself."
-        )
-    return n_patients
-
-
-def _patterns(
-    result: EvaluationResult, rows: pd.DataFrame, headline: pd.DataFrame
-) -> Callable[[Comparison | None], Suppression | None]:
-    """Return a function that says what must not be told of a comparison (None: of counts).
-
-    It returns None if nothing may be told, for there are values of too few patients.
-    """
-    patterns = Patterns(result, headline)
-
-    def pattern(comparison: Comparison | None) -> Suppression | None:
-        if comparison is None:
-            return patterns.counts
-        values, _ = metric_values(
-            rows,
-            result.metric(comparison.metric),
-            comparison.label,
-            result.labels,
-            result.settings.get("empty_distance", "diagonal"),
-        )
-        return patterns.of(~pd.isna(values))
-
-    return pattern
-
-
-class Patterns:
-    """What must not be told of the groups of an evaluation, whichever cases have a value.
-
-    Attributes:
-        counts: What must not be told of the counts of all cases.
-    """
-
-    def __init__(self, result: EvaluationResult, headline: pd.DataFrame) -> None:
-        """Find what must not be told of all cases.
-
-        Args:
-            result: The evaluation.
-            headline: Its evaluated rows of one label, with an index from 0.
-        """
-        self._groups = {a: _groups_of(result, a) for a in result.attributes}
-        self._everyone = headline[["patient", *result.attributes]].fillna("")
-        self.counts = find_suppression(self._everyone, self._groups)
-        self._found: dict[bytes, Suppression | None] = {}
-
-    def of(self, defined: np.ndarray) -> Suppression | None:
-        """Return what must not be told of values that some cases have.
-
-        Args:
-            defined: (cases,) whether there is a value.
-
-        Returns:
-            None if nothing may be told, for there are values of too few patients.
-        """
-        if defined.all():
-            return self.counts
-        key = defined.tobytes()
-        if key not in self._found:
-            people = self._everyone[defined]
-            self._found[key] = (
-                None
-                if people["patient"].nunique() < FEWEST
-                else self.counts | find_suppression(people, self._groups)
-            )
-        return self._found[key]
-
-
-def _groups_of(result: EvaluationResult, attribute: str) -> Groups | None:
-    """Return the groups of an expression with their levels; None unless all of them are known."""
-    names = next(c.groups for c in result.comparisons if c.attribute == attribute)
-    parts = result.parts_of(attribute)
-    if parts is None or not all(parts.get(name) for name in names):
-        return None
-    return {name: parts[name] for name in names}
-
-
-def teller(result: EvaluationResult) -> Callable[[str], bool]:
-    """Return whether a sentence may be shown: it has no number, and names no case or patient."""
-    frame = result.per_case
-    names = {str(name) for column in ("case", "patient") for name in frame[column].unique()}
-
-    def may_be_told(sentence: str) -> bool:
-        if any(character.isdigit() for character in sentence):
-            return False
-        return not any(name and name in sentence for name in names)
-
-    return may_be_told
-
-
 def _notes(result: EvaluationResult) -> list[str]:
     made = [
         f"This is a shareable result: of groups with fewer than {FEWEST} patients it tells neither "
@@ -206,11 +95,60 @@ def _notes(result: EvaluationResult) -> list[str]:
     return made
 
 
+def _pattern(
+    patterns: Patterns, result: EvaluationResult, rows: pd.DataFrame, comparison: Comparison
+) -> Suppression | None:
+    """Return what must not be told of a comparison's values; None: nothing may be told."""
+    values, _ = metric_values(
+        rows,
+        result.metric(comparison.metric),
+        comparison.label,
+        result.labels,
+        result.settings.get("empty_distance", "diagonal"),
+    )
+    return patterns.of(~pd.isna(values))
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What may be told of the groups of one comparison.
+
+    Attributes:
+        compared: Groups that are large enough to be compared.
+        gone: Groups of which neither counts nor values may be told.
+        partly: Groups of which medians may be told, but neither counts nor means.
+        total: Whether means of all groups together may be told.
+        counted: Groups whose counts may be told.
+        total_counted: Whether counts of all groups together may be told.
+        complete: Whether no value is undefined and none was replaced.
+    """
+
+    compared: frozenset[str]
+    gone: frozenset[str]
+    partly: frozenset[str]
+    total: bool
+    counted: frozenset[str]
+    total_counted: bool
+    complete: bool
+
+
+def _told(comparison: Comparison, pattern: Suppression, counts: Suppression) -> _Told:
+    attribute, groups = comparison.attribute, comparison.groups
+    gone = frozenset(g for g in groups if pattern.tells_nothing_of(attribute, g))
+    every = (*groups.values(), comparison.overall)
+    return _Told(
+        compared=frozenset(groups) - set(comparison.left_out),
+        gone=gone,
+        partly=frozenset(g for g in groups if not pattern.tells_counts_of(attribute, g)) - gone,
+        total=pattern.tells_total_of(attribute),
+        counted=frozenset(g for g in groups if counts.tells_counts_of(attribute, g)),
+        total_counted=counts.tells_total_of(attribute),
+        complete=not any(g.n_undefined or g.n_replaced for g in every),
+    )
+
+
 def _comparison(
-    comparison: Comparison,
-    pattern: Suppression | None,
-    counts: Suppression | None,
-    result: EvaluationResult,
+    comparison: Comparison, pattern: Suppression | None, counts: Suppression, least: int
 ) -> Comparison:
     """Return what may be told of a comparison.
 
@@ -218,58 +156,51 @@ def _comparison(
         comparison: As it was made.
         pattern: What must not be told of its values; None: nothing may be told.
         counts: What must not be told of its counts.
-        result: All of it.
+        least: Patients that a group needs to be compared.
     """
-    attribute = comparison.attribute
-    least = max(FEWEST, int(result.settings.get("min_patients", FEWEST)))
-    if pattern is None or counts is None or attribute in pattern.closed:
-        reason = SMALL if pattern is None else CLOSED
-        told = pattern is not None and pattern.tells_total_of(attribute)
-        return replace(
-            comparison,
-            overall=_statistics(comparison.overall, told, told, False) if told else _NOTHING,
-            groups=dict.fromkeys(comparison.groups, _NOTHING),
-            left_out=dict.fromkeys(comparison.groups, reason),
-            gaps=(),
-            test=None,
-            effects=(),
-        )
-    gone = {g for g in comparison.groups if pattern.tells_nothing_of(attribute, g)}
-    partly = {g for g in comparison.groups if not pattern.tells_counts_of(attribute, g)} - gone
-    every = [*comparison.groups.values(), comparison.overall]
-    complete = not any(g.n_undefined or g.n_replaced for g in every)
-    left_out = {
-        group: SMALL if group in gone else f"fewer than {least} patients with a value"
-        for group in comparison.groups
-        if group in gone or group in comparison.left_out
-    }
-    compared = set(comparison.groups) - set(comparison.left_out)
+    if pattern is None:
+        return _without_groups(comparison, SMALL, tell_total=False)
+    if comparison.attribute in pattern.closed:
+        total = pattern.tells_total_of(comparison.attribute)
+        return _without_groups(comparison, CLOSED, tell_total=total)
+    told = _told(comparison, pattern, counts)
     return replace(
         comparison,
-        overall=_statistics(
-            comparison.overall,
-            counts.tells_total_of(attribute),
-            pattern.tells_total_of(attribute),
-            complete,
+        overall=_statistics(comparison.overall, told.total_counted, told.total, told.complete),
+        groups={name: _group(name, group, told) for name, group in comparison.groups.items()},
+        left_out=reasons(comparison.groups, told.gone, comparison.left_out, least=least),
+        gaps=tuple(_gap(gap) for gap in comparison.gaps if _tells_gap(gap, told)),
+        test=_test(comparison.test, told),
+        effects=tuple(
+            _effect(effect)
+            for effect in comparison.effects
+            if not (told.gone | told.partly) & set(effect.between)
         ),
-        groups={
-            name: _NOTHING
-            if name in gone
-            else _statistics(
-                group, counts.tells_counts_of(attribute, name), name not in partly, complete
-            )
-            for name, group in comparison.groups.items()
-        },
-        left_out=left_out,
-        gaps=tuple(
-            _gap(gap)
-            for gap in comparison.gaps
-            if not gone & set(gap.between)
-            and (gap.name in OF_MEDIANS or not partly & set(gap.between))
-        ),
-        test=_test(comparison.test, compared, gone, partly),
-        effects=tuple(_effect(e) for e in comparison.effects if not (gone | partly) & {*e.between}),
     )
+
+
+def _without_groups(comparison: Comparison, reason: str, *, tell_total: bool) -> Comparison:
+    total = _statistics(comparison.overall, True, True, False) if tell_total else _NOTHING
+    return replace(
+        comparison,
+        overall=total,
+        groups=dict.fromkeys(comparison.groups, _NOTHING),
+        left_out=dict.fromkeys(comparison.groups, reason),
+        gaps=(),
+        test=None,
+        effects=(),
+    )
+
+
+def _group(name: str, group: GroupStatistics, told: _Told) -> GroupStatistics:
+    if name in told.gone:
+        return _NOTHING
+    return _statistics(group, name in told.counted, name not in told.partly, told.complete)
+
+
+def _tells_gap(gap: Gap, told: _Told) -> bool:
+    between = set(gap.between)
+    return not told.gone & between and (gap.name in OF_MEDIANS or not told.partly & between)
 
 
 _NOTHING = GroupStatistics(
@@ -296,15 +227,13 @@ def _statistics(
     )
 
 
-def _test(
-    test: GroupTest | None, compared: set[str], gone: set[str], partly: set[str]
-) -> GroupTest | None:
-    if test is None or gone & compared:
+def _test(test: GroupTest | None, told: _Told) -> GroupTest | None:
+    if test is None or told.gone & told.compared:
         return None
     return replace(
         test,
         # U and p together tell how large the groups are
-        statistic=_NO_VALUE if partly & compared else rounded(test.statistic),
+        statistic=_NO_VALUE if told.partly & told.compared else rounded(test.statistic),
         p_value=rounded(test.p_value),
         corrected_p=rounded(test.corrected_p),
     )
@@ -321,13 +250,3 @@ def _effect(effect: PairEffect) -> PairEffect:
         interval=rounded_interval(effect.interval),
         detectable_gap=rounded(effect.detectable_gap),
     )
-
-
-def rounded_interval(limits: Interval) -> Interval:
-    """Return an interval as it may be told."""
-    return Interval(rounded(limits.low), rounded(limits.high))
-
-
-def rounded(value: float) -> float:
-    """Return a value as it may be told."""
-    return round(float(value), DECIMALS)

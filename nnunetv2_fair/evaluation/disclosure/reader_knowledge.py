@@ -92,6 +92,3 @@ class Knowledge:
             and not cases[patients == 0].any()
             and target @ numbers <= limit
         )
-
-
-__all__ = ["Knowledge"]

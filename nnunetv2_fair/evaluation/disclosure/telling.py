@@ -1,0 +1,76 @@
+"""How values and sentences are told, where they may be told."""
+
+from collections.abc import Callable, Collection, Iterable
+
+from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.values import Interval
+
+#: Decimals of all values: exact ones would tell how many people they are the mean of.
+DECIMALS = 3
+
+#: Fairness measures that are functions of medians, which do not add up to anything.
+OF_MEDIANS = frozenset({"fairness_gap", "ser"})
+
+#: Settings that tell of no file and no person.
+SETTINGS = (
+    "metrics", "tolerance", "empty_distance", "unit", "min_patients", "bootstrap", "confidence",
+    "seed", "regions", "ignore_label", "groups", "reference_groups",
+)  # fmt: skip
+
+#: Why nothing is told of a group.
+SMALL = f"fewer than {FEWEST} patients"
+#: Why nothing is told of any group of an expression.
+CLOSED = f"not told, because it would tell of groups with fewer than {FEWEST} patients"
+
+
+def teller(result: EvaluationResult) -> Callable[[str], bool]:
+    """Return whether a sentence may be shown: it has no number, and names no case or patient."""
+    frame = result.per_case
+    names = {str(name) for column in ("case", "patient") for name in frame[column].unique()}
+
+    def may_be_told(sentence: str) -> bool:
+        if any(character.isdigit() for character in sentence):
+            return False
+        return not any(name and name in sentence for name in names)
+
+    return may_be_told
+
+
+def fewest_to_compare(result: EvaluationResult) -> int:
+    """Return how many patients a group needs to be compared, as far as readers are told."""
+    return max(FEWEST, int(result.settings.get("min_patients", FEWEST)))
+
+
+def reasons(
+    groups: Iterable[str],
+    gone: Collection[str],
+    left_out: Collection[str],
+    *,
+    least: int,
+    of_gone: str = SMALL,
+) -> dict[str, str]:
+    """Return why groups are not compared, without their numbers.
+
+    Args:
+        groups: All groups.
+        gone: Those of which nothing is told.
+        left_out: Those that were not compared.
+        least: Patients that a group needs to be compared.
+        of_gone: Reason for those of which nothing is told.
+    """
+    return {
+        group: of_gone if group in gone else f"fewer than {least} patients with a value"
+        for group in groups
+        if group in gone or group in left_out
+    }
+
+
+def rounded_interval(limits: Interval) -> Interval:
+    """Return an interval as it may be told."""
+    return Interval(rounded(limits.low), rounded(limits.high))
+
+
+def rounded(value: float) -> float:
+    """Return a value as it may be told."""
+    return round(float(value), DECIMALS)
