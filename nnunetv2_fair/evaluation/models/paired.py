@@ -1,0 +1,170 @@
+"""All models on the same cases: one metric, label and attribute, resampled together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.per_case import EmptyDistance, metric_values
+from nnunetv2_fair.evaluation.results.values import MetricInfo
+from nnunetv2_fair.evaluation.statistics.estimates import Estimates, GapKey, Summaries
+from nnunetv2_fair.evaluation.statistics.group_comparison import (
+    Observations,
+    StatisticsSettings,
+    patients_per_group,
+    reference_index,
+    too_small,
+)
+from nnunetv2_fair.evaluation.statistics.resampling import Units, bootstrap
+
+
+@dataclass(frozen=True)
+class Paired:
+    """One metric, label and attribute with everything that both sides of a difference need.
+
+    Attributes:
+        models: Names of the models, the baseline first.
+        names: Groups, in the order to show.
+        units: Patients (or cases) with a value of every model.
+        estimates: Of each model, from the data and from resamples with the same units.
+        patients: Patients of each group.
+        n_patients: Patients of all groups together.
+        n_cases: Cases of each group.
+        left_out: Groups that are too small, with the reason.
+        n_undefined: Cases that are left out as undefined in some model.
+        metric: The metric.
+        settings: How to aggregate.
+    """
+
+    models: Sequence[str]
+    names: tuple[str, ...]
+    units: Units
+    estimates: Sequence[Estimates]
+    patients: Sequence[int]
+    n_patients: int
+    n_cases: Sequence[int]
+    left_out: Mapping[str, str]
+    n_undefined: int
+    metric: MetricInfo
+    settings: StatisticsSettings
+
+    @property
+    def enough(self) -> list[int]:
+        """Positions of the groups that are large enough."""
+        return [index for index, name in enumerate(self.names) if name not in self.left_out]
+
+    def gap_name(self, key: GapKey) -> str:
+        """Name of a fairness measure in the result."""
+        if key.name == "fairness_gap" and len(self.enough) > 2:
+            return f"fairness_gap: {key.between[0]} - {key.between[1]}"
+        return key.name
+
+    def gaps(self, model: int, summaries: Summaries) -> dict[str, np.ndarray]:
+        """Fairness measures by the names used in the result; fairness gaps without their sign."""
+        return {
+            self.gap_name(key): np.abs(value) if key.name == "fairness_gap" else value
+            for key, value in self.estimates[model].gap_values(summaries).items()
+        }
+
+    def worst(self, means: np.ndarray) -> np.ndarray:
+        """Worst mean of the groups that are large enough, over the last axis."""
+        if not self.enough:
+            return np.full(means.shape[:-1], np.nan)
+        chosen = means[..., self.enough]
+        return np.asarray(
+            chosen.min(axis=-1) if self.metric.better == "higher" else chosen.max(axis=-1)
+        )
+
+    @property
+    def sizeable(self) -> int:
+        """Patients needed for an interval and a test."""
+        return max(2, self.settings.min_patients)
+
+    @property
+    def is_sizeable(self) -> bool:
+        """Whether all groups together have as many."""
+        return self.n_patients >= self.sizeable
+
+
+def pair_models(
+    aligned: Sequence[pd.DataFrame],
+    models: Sequence[str],
+    baseline: EvaluationResult,
+    attribute: str,
+    label: str,
+    metric: MetricInfo,
+    settings: StatisticsSettings,
+) -> Paired:
+    """Return what is compared of one metric, label and attribute.
+
+    Cases without a value in some model are left out of all of them.
+
+    Args:
+        aligned: Rows of each model, with the same cases in the same order.
+        models: Names of the models, the baseline first.
+        baseline: Evaluation of the first.
+        attribute: Attribute expression.
+        label: Label, region or ``average``.
+        metric: The metric.
+        settings: How to aggregate.
+    """
+    policy: EmptyDistance = baseline.settings.get("empty_distance", "diagonal")
+    first = aligned[0][aligned[0]["label"] == label]
+    names = tuple(baseline.comparison(attribute, metric.name, label).groups)
+    position = {name: index for index, name in enumerate(names)}
+    group = first[attribute].map(position).to_numpy(dtype=float)
+    known = ~np.isnan(group)
+    values = np.stack(
+        [metric_values(rows, metric, label, baseline.labels, policy)[0] for rows in aligned]
+    )
+    complete = ~np.isnan(values).any(axis=0)
+    chosen = known & complete
+    groups = group[chosen].astype(int)
+    patients = first["patient"].to_numpy(dtype=object)[chosen]
+    observations = Observations(
+        values[0, chosen], np.zeros(int(chosen.sum()), dtype=bool), patients, groups, names
+    )
+    everything = np.ones(len(patients), dtype=bool)
+    counts = patients_per_group(observations, everything)
+    left_out = too_small(names, observations, counts, settings.min_patients)
+    enough = [index for index, name in enumerate(names) if name not in left_out]
+    wanted = baseline.settings.get("reference_groups", {}).get(attribute)
+    unit_names = patients if settings.unit == "patient" else np.arange(len(patients)).astype(str)
+    units = Units.from_cases(values[:, chosen], list(unit_names), groups, len(names))
+    replicates = bootstrap(
+        units, settings.n_bootstrap, settings.generator(attribute, metric.name, label)
+    )
+    estimates = [
+        Estimates.of(
+            units,
+            replicates,
+            model,
+            names=names,
+            enough=enough,
+            reference=reference_index(names, enough, counts, wanted),
+            error_measures=metric.one_minus_is_error,
+            confidence=settings.confidence,
+        )
+        for model in range(len(models))
+    ]
+    return Paired(
+        models=models,
+        names=names,
+        units=units,
+        estimates=estimates,
+        patients=counts,
+        n_patients=len(set(patients)),
+        n_cases=[int((groups == index).sum()) for index in range(len(names))],
+        left_out=left_out,
+        n_undefined=int((known & ~complete).sum()),
+        metric=metric,
+        settings=settings,
+    )
+
+
+def minus(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Return the difference of two models' values; NaN where both are infinite."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(ours - theirs)
