@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--init", nargs="?", const=EXAMPLES[0], choices=EXAMPLES, metavar="EXAMPLE",
-        help="write a commented example in place of running anything; of "
+        help="write a commented example instead of running anything; of "
         f"{', '.join(EXAMPLES)}",
     )  # fmt: skip
     parser.add_argument(
@@ -47,13 +47,11 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--jobs", type=int, metavar="N",
-        help="most jobs at a time (default: as many as cores and graphics cards allow; 500 in "
+        help="most jobs at a time (default: as many as cores and GPUs allow; 100 in "
         "Slurm's queue)",
     )  # fmt: skip
     parser.add_argument("--cores", type=int, metavar="N", help="local: cores to use (default: all)")
-    parser.add_argument(
-        "--gpus", type=int, metavar="N", help="local: graphics cards to use (default: all)"
-    )
+    parser.add_argument("--gpus", type=int, metavar="N", help="local: GPUs to use (default: all)")
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="STEP",
         help="run only these steps, and what they need and is missing",
@@ -65,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; see ``--help``.
 
     Returns:
-        0 if all steps have ended well, 1 on bad data or if a step failed, 2 on bad usage.
+        0 if all steps have succeeded, 1 on bad data or if a step failed, 2 on bad usage.
     """
     outcome = [0]
 
@@ -115,7 +113,7 @@ def _check_numbers(args: argparse.Namespace) -> None:
             raise UsageError(f"{option} {value}: expected {least} or more.")
     if args.executor == "slurm" and (args.cores is not None or args.gpus is not None):
         raise UsageError(
-            "--cores and --gpus are about this machine. What jobs of Slurm ask for stands in the "
+            "--cores and --gpus are about this machine. What jobs of Slurm ask for is set in the "
             "study's file, under resources."
         )
 

@@ -1,4 +1,4 @@
-"""The record of a step that has ended well: where and with what it ran, and what it cost."""
+"""The record of a step that has succeeded: where and with what it ran, and what it cost."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -18,10 +18,10 @@ class Attempt:
         exit_code: Of the command that failed, or 0; negative for a signal.
         host: Name of the machine.
         job: Slurm's job id; empty on a machine without.
-        gpu: Names of the graphics cards that the job could use; empty for none.
+        gpu: Names of the GPUs that the job could use; empty for none.
         gpus: How many those are.
         peak_memory_mb: Most main memory held by the step's processes at a time.
-        continued: Whether it went on from a checkpoint.
+        continued: Whether it resumed from a checkpoint.
         fingerprint: Of the step when it was started; empty if nothing was run.
         run: Which call of ``nnUNetv2_fair_study`` it belongs to.
     """
@@ -41,7 +41,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a step that has ended well.
+    """What is known of a step that has succeeded.
 
     Attributes:
         step: Its name.

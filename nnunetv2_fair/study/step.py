@@ -20,7 +20,7 @@ class Resources:
 
     Attributes:
         cpus: Cores.
-        gpus: Graphics cards.
+        gpus: GPUs.
         memory_mb: Main memory.
         runtime_min: Time limit of one attempt.
         partition: Slurm partition.
@@ -42,22 +42,22 @@ class Step:
     """One job.
 
     Attributes:
-        name: Unique in the study, safe as a file name, tells nothing about persons:
+        name: Unique in the study, safe as a file name, reveals nothing about people:
             ``train.d042.2d.nnUNetTrainerAPPLE_sex.f0``.
         kind: What it does.
         commands: Programs with their arguments, run one after the other in the study's folder.
-        needs: Names of the steps that must have ended well before.
+        needs: Names of the steps that must have succeeded before.
         outputs: Files that exist afterwards; relative to the study's folder, or absolute.
         fingerprint: Hash over everything that its outcome depends on: commands, contents of
             outside inputs (tables, dataset.json), fingerprints of the steps it needs. A changed
             one makes the step run again, and with it exactly those that need it.
         resources: What it asks for.
-        attempts: How often it may be started, continuing after a time limit or a pre-emption.
+        attempts: How often it may be started, resuming after a time limit or a pre-emption.
         resume: Arguments appended to the last command if one of ``checkpoints`` exists.
-        checkpoints: Files any of which means that an earlier attempt can be continued.
-        finished: File whose existence without a record of this study means that somebody else has
-            done the step already; it is then taken over, never overwritten. Empty: none.
-        facts: What tables show beside it: dataset, configuration, trainer, fold, part ...
+        checkpoints: Files any of which means that an earlier attempt can be resumed.
+        finished: File whose existence without a record of this study means that the step was
+            already done by somebody else; it is then reused, never overwritten. Empty: none.
+        facts: What tables show with it: dataset, configuration, trainer, fold, part ...
     """
 
     name: str
@@ -75,7 +75,7 @@ class Step:
 
     @property
     def record(self) -> str:
-        """Where its record lies once it has ended well, relative to the study's folder."""
+        """Where its record lies once it has succeeded, relative to the study's folder."""
         return f"{STATE}/done/{self.name}/{self.fingerprint}.json"
 
     @property
@@ -92,7 +92,7 @@ class Plan:
         title: Name of the study.
         steps: By name, in an order in which they could run one after the other.
         setup: Shell lines before every step, such as ``module load`` and ``source activate``.
-        environment: Variables set for every step; nnU-Net's three folders among them.
+        environment: Variables set for every step; among them nnU-Net's three folders.
         container: Command that every step is run in, such as ``apptainer exec --nv image.sif``.
         source: The study's file, seen from the study's folder.
     """

@@ -1,4 +1,4 @@
-"""What each method of a study has cost: hours, memory, failed and continued attempts."""
+"""What each method of a study has cost: hours, memory, failed and resumed attempts."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -30,14 +30,14 @@ class Cost:
         steps: Number of steps.
         done: Of these, finished by the study.
         taken_over: Of these, there before the study: what they have cost is not known.
-        gpu_hours: Wall time times graphics cards.
+        gpu_hours: Wall time times GPUs.
         cpu_hours: Wall time times reserved cores.
         wall_hours: Wall time of all attempts, one after the other.
         peak_memory_mb: Most main memory of a single attempt; NaN if none was measured.
         attempts: Number of starts.
-        failed: Starts that ended badly, those included that were continued later.
+        failed: Starts that failed or were interrupted, including those that were resumed later.
         continued: Starts from a checkpoint.
-        gpu: Names of the graphics cards; empty for none.
+        gpu: Names of the GPUs; empty for none.
     """
 
     dataset: str
@@ -85,7 +85,7 @@ def write_costs(costs: Sequence[Cost], folder: Path) -> Path:
 
 
 def _owners(progress: Progress) -> dict[str, str]:
-    """Return step -> method, of trainings that are no method: one model for each group."""
+    """Return step -> method, of trainings that are only part of a method: a model per group."""
     methods = {step.fact("trainer") for step in progress.steps if step.fact("test")}
     steps = {step.step.name: step for step in progress.steps}
     return {
@@ -104,7 +104,7 @@ def _cost(
 ) -> Cost:
     started = [(step, attempt) for step in steps for attempt in step.attempts]
     memory = max((attempt.peak_memory_mb for _, attempt in started), default=0.0)
-    cards = dict.fromkeys(attempt.gpu for _, attempt in started if attempt.gpu)
+    gpus = dict.fromkeys(attempt.gpu for _, attempt in started if attempt.gpu)
     return Cost(
         dataset=dataset,
         configuration=configuration,
@@ -120,5 +120,5 @@ def _cost(
         attempts=len(started),
         failed=sum(attempt.exit_code != 0 for _, attempt in started),
         continued=sum(attempt.continued for _, attempt in started),
-        gpu="; ".join(cards),
+        gpu="; ".join(gpus),
     )

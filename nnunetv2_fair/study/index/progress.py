@@ -21,13 +21,13 @@ class StepProgress:
 
     Attributes:
         step: The step.
-        state: ``done``; ``taken over`` (its outcome was there before the study); ``failed`` (its
-            last attempt has ended badly); ``waiting`` (for a failed one); ``running`` (or killed
-            so that nobody could say so); ``to do``.
+        state: ``done``; ``taken over`` (reused: its outcome was there before the study);
+            ``failed`` (its last attempt failed); ``waiting`` (for a failed one); ``running`` (or
+            killed without being able to record it); ``to do``.
         attempts: Every start since the study began, oldest first.
-        record: Of the outcome; None unless done or taken over.
+        record: Of the outcome; None unless done or reused.
         waits_for: The failed step that it waits for; empty otherwise.
-        how: How a failed step has ended, in words; empty otherwise.
+        how: How a failed step ended, in words; empty otherwise.
     """
 
     step: Step
@@ -118,13 +118,13 @@ def _plan(folder: Path) -> Plan:
         return read_plan(folder)
     except OSError as error:
         raise StudyError(
-            f"{folder} has no {PLAN_JSON}: it is no folder of a study. Plan one with "
+            f"{folder} has no {PLAN_JSON}: it is not the folder of a study. Plan one with "
             "nnUNetv2_fair_study study.yaml, or name the folder that holds study.yaml."
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StudyError(
             f"{folder / PLAN_JSON} is damaged ({error!r}). Run nnUNetv2_fair_study again: it "
-            "writes the plan anew and keeps what is done."
+            "writes the plan again and keeps what is done."
         ) from error
 
 

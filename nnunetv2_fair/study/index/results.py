@@ -1,6 +1,6 @@
 """The evaluations and comparisons that a study has finished, as one table of scores.
 
-Only ``summary.json`` and ``comparison.json`` are read, never a table with single persons.
+Only ``summary.json`` and ``comparison.json`` are read, never a table with individual patients.
 """
 
 import dataclasses
@@ -88,8 +88,8 @@ class Score:
     Attributes:
         measure: ``overall_mean``, ``worst_group_mean`` or a fairness measure.
         value: In the unit of the metric (SER and SKEW: none); NaN if not computable, or if it
-            would tell of a single patient.
-        interval: Bootstrap interval of the evaluation by itself.
+            would reveal a single patient.
+        interval: Bootstrap interval of the evaluation alone.
         group: Name of the worst group; of a signed gap both groups; empty otherwise.
         ranks: Ranks it can have; None without a comparison.
         n_ranked: Number of methods that were ranked.

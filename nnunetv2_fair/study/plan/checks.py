@@ -34,7 +34,7 @@ def check(settings: Settings, shell: Mapping[str, str]) -> Findings:
 
     Args:
         settings: What its file says.
-        shell: Environment that trainers are looked up in, beside the study's own.
+        shell: Environment that trainers are looked up in, in addition to the study's own.
     """
     found = Findings(settings)
     missing = [variable for variable in FOLDERS if variable not in found.environment]

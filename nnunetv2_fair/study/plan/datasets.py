@@ -77,7 +77,7 @@ class Dataset:
             return None
         content = _json(path)
         if not isinstance(content.get("configurations"), dict):
-            raise DatasetError(f"{path} is no plans file of nnU-Net: plan the dataset again.")
+            raise DatasetError(f"{path} is not a plans file of nnU-Net: plan the dataset again.")
         return content
 
 
@@ -99,7 +99,7 @@ def find_dataset(dataset: str, environment: Mapping[str, str]) -> Dataset:
     for file in (paths.DEMOGRAPHICS_CSV, paths.DEMOGRAPHICS_JSON):
         if not (raw / file).is_file():
             raise DatasetError(
-                f"{raw} has no {file}, so nobody knows who the cases are from. The converters "
+                f"{raw} has no {file}, so it is not known who the cases are from. The converters "
                 "write it; docs/reference/files.md says how to write one."
             )
     content = _json(raw / paths.DATASET_JSON)
@@ -138,7 +138,7 @@ def _json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DatasetError(
-            f"{path} is missing or no JSON ({error}). Copy or convert the dataset again."
+            f"{path} is missing or not JSON ({error}). Copy or convert the dataset again."
         ) from error
 
 
@@ -151,7 +151,7 @@ class TestSet:
         images: Folder of the images.
         labels: Folder of the reference masks.
         table: Demographics of the cases.
-        schema: What the attributes mean; None if the table has no dictionary beside it.
+        schema: What the attributes mean; None if the table has no dictionary next to it.
         inputs: Fingerprint of names and sizes of images and masks.
         people: Fingerprint of the demographics.
     """

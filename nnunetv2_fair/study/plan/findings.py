@@ -45,7 +45,7 @@ class Findings:
         self.problems.append(Problem(line, text))
 
     def twice(self, listed: Sequence[tuple[str, int, str]]) -> None:
-        """Add a mistake for each name that stands there twice.
+        """Add a mistake for each name that is listed twice.
 
         Args:
             listed: Names with their lines, and what they are names of.
@@ -53,7 +53,7 @@ class Findings:
         first: dict[str, int] = {}
         for name, line, what in listed:
             if name in first:
-                self.add(line, f"{what} '{name}' stands there twice, first in line {first[name]}")
+                self.add(line, f"{what} '{name}' is listed twice, first in line {first[name]}")
             first.setdefault(name, line)
 
 

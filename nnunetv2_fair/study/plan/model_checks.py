@@ -40,7 +40,7 @@ def models_of(
             model = model_of(trainer, known, on.dataset)
             unsafe = [name for name in model.trainings if not _SAFE.fullmatch(name)]
             if unsafe:
-                found.add(trainer.line, f"'{unsafe[0]}' is no name for a folder")
+                found.add(trainer.line, f"'{unsafe[0]}' cannot be the name of a folder")
                 continue
             if model.per_group:
                 _check_unknown(found, on, model)
@@ -53,7 +53,7 @@ def models_of(
         if found.settings.baseline not in names:
             found.add(
                 found.settings.line("baseline"),
-                f"baseline '{found.settings.baseline}' is no trainer of {on.dataset.name}. "
+                f"baseline '{found.settings.baseline}' is not a trainer of {on.dataset.name}. "
                 f"Expected one of {shorten(names, 12)}",
             )
 
@@ -70,7 +70,7 @@ def _check_attribute(dataset: Dataset, trainer: str, known: TrainerFacts) -> Non
 
 
 def _check_unknown(found: Findings, on: StudyDataset, model: Model) -> None:
-    """A model per group cannot predict cases whose group nobody knows, unless somebody decides."""
+    """Refuse cases of unknown group for models per group, unless the file names one for them."""
     from nnunetv2_fair.subgroups.groups import group_cases
     from nnunetv2_fair.subgroups.table import read_table
 
@@ -105,7 +105,9 @@ def check_bases(found: Findings, on: StudyDataset) -> None:
         path = Path(found.environment[BASE_CHECKPOINT])
         if not path.is_file():
             line = found.settings.line("environment", BASE_CHECKPOINT)
-            found.add(line, f"{BASE_CHECKPOINT} is {path}, which is no file; correct or unset it")
+            found.add(
+                line, f"{BASE_CHECKPOINT} is {path}, which is not a file; correct or unset it"
+            )
         return
     for model in on.models:
         if model.base is None or model.base in on.trainers:

@@ -1,4 +1,4 @@
-"""Whether configurations, folds and options mean something beside what is on disk."""
+"""Whether configurations, folds and options mean something, given what is on disk."""
 
 from fnmatch import fnmatchcase
 
@@ -16,7 +16,7 @@ from nnunetv2_fair.study.plan.study_dataset import (
 
 
 def check_configurations(found: Findings, on: StudyDataset) -> None:
-    """Refuse plans that nobody can make, and configurations that plans do not have."""
+    """Refuse plans that no planner makes, and configurations that plans do not have."""
     entry = on.entry
     line = entry.line("id")
     for what, names in (("configuration", entry.configurations), ("plans", entry.plans)):
@@ -58,7 +58,7 @@ def check_folds(found: Findings, on: StudyDataset) -> None:
     line = entry.line("folds")
     found.twice([(fold, line, "fold") for fold in entry.folds])
     if "all" in entry.folds and len(entry.folds) > 1:
-        found.add(line, "'all' trains on all cases and goes with no other fold")
+        found.add(line, "'all' trains on all cases and cannot be combined with other folds")
     n_folds = on.dataset.n_folds or entry.number_of_folds
     beyond = [fold for fold in entry.folds if fold.isdigit() and int(fold) >= n_folds]
     if beyond:

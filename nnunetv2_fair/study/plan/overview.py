@@ -23,7 +23,7 @@ def state_of(step: Step, folder: Path) -> str:
 def overview(plan: Plan, folder: Path) -> str:
     """Return a table of the plan's steps by kind, and the first commands that will run.
 
-    GPU hours at most: the time limits of one attempt of each step to do, times its graphics cards.
+    GPU hours at most: the time limits of one attempt of each step to do, times its GPUs.
     """
     states = {name: state_of(step, folder) for name, step in plan.steps.items()}
     count: Counter[tuple[str, str]] = Counter(

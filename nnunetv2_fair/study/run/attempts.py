@@ -29,7 +29,7 @@ def attempts_file(folder: Path, step: Step) -> Path:
 
 
 def read_attempts(folder: Path, step: Step) -> tuple[Attempt, ...]:
-    """Return a step's attempts, oldest first; half a line, of a full disk, is passed over."""
+    """Return a step's attempts, oldest first; half a line, left by a full disk, is skipped."""
     try:
         lines = attempts_file(folder, step).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -64,7 +64,7 @@ def write_marker(folder: Path, step: Step, attempt: Attempt) -> None:
 
 
 def read_marker(folder: Path, step: Step) -> Attempt | None:
-    """Return the attempt that runs, or that ended without being able to say so."""
+    """Return the attempt that runs, or that ended without being able to record it."""
     try:
         return Attempt(**json.loads(marker_file(folder, step).read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
@@ -83,7 +83,7 @@ def tell(folder: Path, step: Step, what: str) -> None:
 
 
 def told(folder: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield all notes, oldest first: the file's name, what befell, and which step."""
+    """Yield all notes, oldest first: the file's name, what happened, and to which step."""
     try:
         names = sorted(os.listdir(folder / EVENTS))  # noqa: PTH208, much faster than Path.iterdir
     except FileNotFoundError:

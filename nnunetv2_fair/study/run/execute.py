@@ -64,12 +64,12 @@ def execute(folder: Path, name: str, *, run: str = "", devices: Sequence[str] = 
     Args:
         folder: The study's folder.
         name: The step.
-        run: Which call of ``nnUNetv2_fair_study`` this is for: what has failed by itself in it is
-            not started again by Snakemake's retries.
-        devices: Graphics cards of this machine to choose from; empty if Slurm chooses.
+        run: Which call of ``nnUNetv2_fair_study`` this is for: what failed on its own in it is
+            not retried by Snakemake.
+        devices: GPUs of this machine to choose from; empty if Slurm chooses.
 
     Returns:
-        0 if the record is there, 128 and the signal if this process was told to end, else 1.
+        0 if the record is there, 128 and the signal if this process was asked to stop, else 1.
 
     Raises:
         StudyError: If there is no such step, or its outcome cannot be made without overwriting.
@@ -77,7 +77,7 @@ def execute(folder: Path, name: str, *, run: str = "", devices: Sequence[str] = 
     plan = read_plan(folder)
     if name not in plan.steps:
         raise StudyError(
-            f"{folder} has no step {name!r}: its plan was made anew since this job was submitted. "
+            f"{folder} has no step {name!r}: the plan has changed since this job was submitted. "
             "Run nnUNetv2_fair_study again."
         )
     step = plan.steps[name]
@@ -87,11 +87,11 @@ def execute(folder: Path, name: str, *, run: str = "", devices: Sequence[str] = 
         lost = _note_lost(folder, step)
         earlier = read_attempts(folder, step)
         if not lost and run and has_failed(earlier, run):
-            sys.stderr.write(f"{name} has failed by itself and is not tried again.\n")
+            sys.stderr.write(f"{name} failed on its own and will not be retried.\n")
             return 1
         if run and sum(attempt.run == run for attempt in earlier) >= step.attempts:
             # Slurm itself starts a job again that was pre-empted
-            sys.stderr.write(f"{name} was started {step.attempts} times and is not again.\n")
+            sys.stderr.write(f"{name} was started {step.attempts} times and will not be retried.\n")
             return 1
         attempt = Attempt(
             started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -110,7 +110,7 @@ def execute(folder: Path, name: str, *, run: str = "", devices: Sequence[str] = 
                 tell(folder, step, FAILED)
                 raise
             if begun == "by others, finished":
-                return _take_over(folder, step, output)
+                return _reuse(folder, step, output)
             if begun == "by us, finished":
                 # the machine went down between the last attempt's end and the record
                 _write_record(folder, plan, step, environment)
@@ -118,8 +118,8 @@ def execute(folder: Path, name: str, *, run: str = "", devices: Sequence[str] = 
                 return 0
             attempt = replace(attempt, continued=begun == "unfinished" and bool(step.resume))
             if devices:
-                cards = held.enter_context(reserved_gpus(folder, devices, step.resources.gpus))
-                environment["CUDA_VISIBLE_DEVICES"] = ",".join(cards)
+                gpus = held.enter_context(reserved_gpus(folder, devices, step.resources.gpus))
+                environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
             return _attempt(folder, plan, step, attempt, environment, output)
 
 
@@ -132,7 +132,7 @@ def _attempt(
     log: IO[bytes],
 ) -> int:
     """Run the commands one after the other; write the attempt, and the record if all went well."""
-    names = machine.cards(environment) if step.resources.gpus else []
+    names = machine.gpu_names(environment) if step.resources.gpus else []
     attempt = replace(
         attempt, fingerprint=step.fingerprint, gpu="; ".join(dict.fromkeys(names)),
         gpus=len(names) or step.resources.gpus,
@@ -141,7 +141,7 @@ def _attempt(
     write_marker(folder, step, attempt)
     tell(folder, step, STARTED)
     job = f", Slurm job {attempt.job}" if attempt.job else ""
-    how = ", continued from the checkpoint" if attempt.continued else ""
+    how = ", resumed from the checkpoint" if attempt.continued else ""
     log.write(f"\n=== {attempt.started}, {attempt.host}{job}{how}\n".encode())
     with Stopper() as stopper:
         code = _run_commands(folder, plan, step, attempt, environment, log, stopper, watch)
@@ -205,15 +205,15 @@ def _ending(code: int, step: Step, told_to_end: bool) -> str:
         )
     if code == -signal.SIGKILL:
         return (
-            f"=== killed; usually for want of memory ({step.resources.memory_mb} MB was asked for)."
-            " Ask for more under resources in the study's file.\n"
+            "=== killed; usually because memory ran out (it had asked for "
+            f"{step.resources.memory_mb} MB). Ask for more under resources in the study's file.\n"
         )
     return f"=== ended with exit code {code}\n"
 
 
-def _take_over(folder: Path, step: Step, log: IO[bytes]) -> int:
+def _reuse(folder: Path, step: Step, log: IO[bytes]) -> int:
     """Write the record of an outcome that was there before."""
-    log.write(f"\n=== {step.finished} was there before the study and is taken over\n".encode())
+    log.write(f"\n=== {step.finished} was there before the study and is reused\n".encode())
     record = Record(
         step.name, step.kind, step.fingerprint, (), taken_over=True, facts=dict(step.facts)
     )

@@ -1,4 +1,4 @@
-"""Where a step runs: host, Slurm job, graphics cards, versions, commit."""
+"""Where a step runs: host, Slurm job, GPUs, versions, commit."""
 
 import json
 import os
@@ -26,8 +26,8 @@ def slurm_job(environment: Mapping[str, str]) -> str:
     return f"{array}_{task}" if array and task else environment.get("SLURM_JOB_ID", "")
 
 
-def cards(environment: Mapping[str, str]) -> list[str]:
-    """Return the names of the graphics cards that a process can use."""
+def gpu_names(environment: Mapping[str, str]) -> list[str]:
+    """Return the names of the GPUs that a process can use."""
     listed = _nvidia_smi("--query-gpu=index,uuid,name", "--format=csv,noheader")
     rows = [[cell.strip() for cell in line.split(",", 2)] for line in listed]
     rows = [row for row in rows if len(row) == 3]

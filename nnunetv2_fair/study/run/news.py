@@ -33,8 +33,8 @@ class News:
     def __init__(self, folder: Path, steps: Sequence[Step]) -> None:
         self._folder = folder
         self._steps = {step.name: step for step in steps}
-        # names, not a count: a job that ends in the second of its time limit is told done twice,
-        # because Slurm calls it failed and another one finds its outcome there
+        # names, not a count: a job that ends in the second of its time limit is reported done
+        # twice, because Slurm calls it failed and another one finds its outcome there
         self._done = {step.name for step in steps if outcome.is_done(folder, step)}
         self._forget_old()
 

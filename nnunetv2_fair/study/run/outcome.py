@@ -1,4 +1,4 @@
-"""How a run ended: what is done, and for every failure what people need to mend it."""
+"""How a run ended: what is done, and for every failure what people need to fix it."""
 
 import os
 import shlex
@@ -53,7 +53,7 @@ def is_done(folder: Path, step: Step) -> bool:
 
 
 def failures(folder: Path, plan: Plan, steps: Iterable[Step], log_start: int) -> list[Failure]:
-    """Return the steps that could have run and did not end well.
+    """Return the steps that could have run and did not succeed.
 
     Args:
         folder: The study's folder.

@@ -58,14 +58,14 @@ def check_room(folder: Path, plan: Plan) -> list[str]:
     return problems
 
 
-def check_cards(plan: Plan, devices: Sequence[str]) -> list[str]:
-    """Return problems with the graphics cards of one machine."""
+def check_gpus(plan: Plan, devices: Sequence[str]) -> list[str]:
+    """Return problems with the GPUs of one machine."""
     steps = [step for step in plan.steps.values() if step.resources.gpus > len(devices)]
     if not steps:
         return []
     most = max(step.resources.gpus for step in steps)
     return [
-        f"{shorten([step.name for step in steps])}: up to {most} graphics cards are asked for, "
+        f"{shorten([step.name for step in steps])}: up to {most} GPUs are requested, "
         f"this machine has {len(devices) or 'none'}. Ask for fewer under resources (with device: "
         "cpu for none), or use --executor slurm."
     ]
@@ -75,7 +75,9 @@ def slurm_problems(plan: Plan) -> list[str]:
     """Return what Slurm would refuse: partitions, accounts, constraints, amounts."""
     asked = _call("sinfo", "--noheader", "--format=%R")
     if asked.returncode:
-        return [f"Slurm does not answer: {_said(asked)}. Try sinfo; ask the cluster's people."]
+        return [
+            f"Slurm does not answer: {_said(asked)}. Try sinfo; ask the cluster's administrators."
+        ]
     partitions = set(asked.stdout.split())
     by_resources: dict[Resources, list[Step]] = {}
     for step in plan.steps.values():
@@ -148,7 +150,7 @@ def status_options() -> list[str]:
     """Return the plugin's options for asking what became of a job.
 
     It prefers Slurm's accounting, which many small clusters do not have, and would then wait for
-    an answer for ever.
+    an answer forever.
     """
     accounting = shutil.which("sacct") is not None and _call("sacct", "-X", "-n").returncode == 0
     return ["--slurm-status-command", "sacct" if accounting else "squeue"]

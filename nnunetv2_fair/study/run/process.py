@@ -63,7 +63,7 @@ class Stopper:
 
     @property
     def out_of_patience(self) -> bool:
-        """Whether the command had its time to end by itself."""
+        """Whether the command had its time to end on its own."""
         return self.received != 0 and time.monotonic() > self._deadline
 
 
@@ -115,7 +115,7 @@ def run_command(
         if stopper.out_of_patience:
             kill_group(process, signal.SIGKILL)
     stopper.watch(None)
-    # workers that outlive their parent would hold the graphics card of the next attempt
+    # workers that outlive their parent would hold the GPU of the next attempt
     kill_group(process, signal.SIGKILL)
     # of a command that was over before the first look; the kernel counts kibibytes
     largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / _MEGABYTE

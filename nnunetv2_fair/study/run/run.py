@@ -52,10 +52,10 @@ def run_study(
     Args:
         folder: The study's folder, with its plan.
         executor: ``local``: on this machine; ``slurm``: as jobs of Slurm.
-        jobs: Most jobs at a time; None for as many as cores and cards allow, or 100 in Slurm's
+        jobs: Most jobs at a time; None for as many as cores and GPUs allow, or 100 in Slurm's
             queue.
         cores: Cores of this machine to use, for ``local``; None for all.
-        gpus: Graphics cards of this machine to use, for ``local``; None for all.
+        gpus: GPUs of this machine to use, for ``local``; None for all.
         only: Names of steps: only these run, with what they need and is missing.
 
     Returns:
@@ -89,7 +89,7 @@ def run_study(
         if failed and not only:
             _write_index(folder, plan)
         if stopped:
-            logger.info("Stopped. The same command goes on from here.")
+            logger.info("Stopped. The same command resumes from here.")
             return _INTERRUPTED
         logger.info("%s", outcome.summary(folder, plan, steps, failed, executor))
         return 1 if failed else 0
@@ -119,7 +119,7 @@ def _check(
         preflight.check_queue(folder)
         problems += preflight.slurm_problems(to_run)
     else:
-        problems += preflight.check_cards(to_run, devices)
+        problems += preflight.check_gpus(to_run, devices)
     preflight.refuse(problems)
 
 
@@ -153,7 +153,7 @@ def _snakemake(
             news.tell()
             if stopping.asked and not told:
                 told = True
-                logger.info("Stopping: jobs that run are ended, checkpoints are kept.")
+                logger.info("Stopping: running jobs are ended, checkpoints are kept.")
                 # Snakemake cancels Slurm's jobs; on this machine they are in its group and end too
                 os.killpg(process.pid, signal.SIGINT)
         news.tell()
@@ -171,7 +171,7 @@ class _Stopping:
         for number in STOPS:
             self._before[number] = signal.getsignal(number)
             ignored = self._before[number] is signal.SIG_IGN
-            # what is ignored, by nohup or as a script's background job, goes on being ignored; but
+            # what is ignored, by nohup or as a script's background job, stays ignored; but
             # by a function, because Snakemake would inherit SIG_IGN, and it must hear of the end
             signal.signal(number, self._pass if ignored else self._stop)
         return self
@@ -193,7 +193,7 @@ def _snakemake_command(
     command = [
         sys.executable, "-m", "snakemake", "--snakefile", str(_SNAKEFILE), "--directory",
         str(folder), "--configfile", str(folder / _CONFIG), "--nocolor", "--keep-going",
-        # records appear whole or not at all, and the lock is ours: nothing to mend after a kill
+        # records appear whole or not at all, and the lock is ours: nothing to repair after a kill
         "--nolock", "--ignore-incomplete", "--drop-metadata",
         "--rerun-triggers", "mtime", "--scheduler", "greedy",
         "--latency-wait", str(_LATENCY_SECONDS[executor]),

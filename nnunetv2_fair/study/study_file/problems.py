@@ -1,4 +1,4 @@
-"""Mistakes in a study's file: collected, each with its line, and told all at once."""
+"""Mistakes in a study's file: collected, each with its line, and reported all at once."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ class Problem:
 
     Attributes:
         line: Line of the study's file, from 1; 0 if no line is to blame.
-        text: What was found, what was expected, what mends it.
+        text: What was found, what was expected, how to fix it.
     """
 
     line: int
@@ -30,7 +30,7 @@ def refuse(path: Path, problems: list[Problem]) -> None:
 
     Args:
         path: The study's file.
-        problems: Mistakes, in any order; repeated ones are told once.
+        problems: Mistakes, in any order; repeated ones are reported once.
 
     Raises:
         StudyError: With all of them, by line.

@@ -51,7 +51,7 @@ def _listed(text: str, part: str) -> list[str]:
         raise StudyError(f"'{text}': {{{part}}} has an empty part; leave the comma out")
     if len(words) == 1:
         raise StudyError(
-            f"'{text}': {{{part}}} is no wildcard. Known: {{{ATTRIBUTE}}}; or list what to try, "
+            f"'{text}': {{{part}}} is not a wildcard. Known: {{{ATTRIBUTE}}}; or list what to try, "
             "such as {0.1,1,10}"
         )
     return words

@@ -32,7 +32,7 @@ class Document:
         path: The file.
         data: Its content: dictionaries, lists, text, numbers, booleans, None.
         lines: Line of every entry: of a mapping's key, of a list's item. From 1.
-        problems: Duplicate keys, keys that are no text, entries that hold themselves.
+        problems: Duplicate keys, keys that are not text, entries that contain themselves.
     """
 
     path: Path
@@ -110,7 +110,7 @@ def read_yaml(path: Path) -> Document:
     """Read one YAML file.
 
     Raises:
-        StudyError: If it is missing, not UTF-8, or no YAML.
+        StudyError: If it is missing, not UTF-8, or not YAML.
     """
     yaml = import_yaml()
     try:
@@ -118,8 +118,8 @@ def read_yaml(path: Path) -> Document:
         root = yaml.compose(text, Loader=yaml.BaseLoader)
     except (FileNotFoundError, IsADirectoryError) as error:
         raise StudyError(
-            f"{path} does not exist or is no file. Pass the study's file, or write an example to "
-            f"start from: nnUNetv2_fair_study {path} --init"
+            f"{path} does not exist or is not a file. Pass the study's file, or write an example "
+            f"to start from: nnUNetv2_fair_study {path} --init"
         ) from error
     except UnicodeDecodeError as error:
         raise StudyError(f"{path} is not UTF-8: {error.reason}. Save it as UTF-8.") from error
@@ -128,7 +128,7 @@ def read_yaml(path: Path) -> Document:
         where = f", line {mark.line + 1}" if mark is not None else ""
         reason = getattr(error, "problem", None) or str(error)
         raise StudyError(
-            f"{path}{where}: this is no YAML: {reason}. Look for a missing colon or quote, a tab, "
+            f"{path}{where}: this is not YAML: {reason}. Look for a missing colon or quote, a tab, "
             "or lines that do not begin in one column."
         ) from error
     if root is None:
@@ -152,7 +152,9 @@ class _Reader:
             return plain_value(node.value) if node.style is None else node.value
         if id(node) in around:
             self.problems.append(
-                Problem(line, "an entry holds itself (*...): write it out, or leave the alias out")
+                Problem(
+                    line, "an entry contains itself (*...): write it out, or leave the alias out"
+                )
             )
             return None
         around = (*around, id(node))
@@ -167,7 +169,7 @@ class _Reader:
             if key.value in content:
                 first = self.lines[(*place, key.value)]
                 self.problems.append(
-                    Problem(line, f"'{key.value}' stands there twice, first in line {first}; "
+                    Problem(line, f"'{key.value}' is listed twice, first in line {first}; "
                             "keep one of them")
                 )  # fmt: skip
                 continue

@@ -239,7 +239,7 @@ def test_container_is_told_without_its_folder(tmp_path):
 
 def test_command(study, tmp_path, capsys):
     assert index.main([str(tmp_path)]) == 1
-    assert "it is no folder of a study" in capsys.readouterr().err
+    assert "it is not the folder of a study" in capsys.readouterr().err
     done = subprocess.run(
         [sys.executable, "-m", "nnunetv2_fair.study.index", str(study.root)],
         capture_output=True, text=True, check=False,

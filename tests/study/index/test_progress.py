@@ -101,7 +101,7 @@ def test_damaged_plan(tmp_path, content):
     path = tmp_path / PLAN_JSON
     path.parent.mkdir()
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(StudyError, match=r"plan\.json is damaged .*writes the plan anew"):
+    with pytest.raises(StudyError, match=r"plan\.json is damaged .*writes the plan again"):
         read_progress(tmp_path)
 
 

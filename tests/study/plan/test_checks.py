@@ -41,16 +41,16 @@ TRAINERS = "  - nnUNetTrainer\n  - nnUNetTrainerOversampling_{attribute}\n"
     [
         ("id: 901", "id: 902", ["line 3: No dataset '902'", "found there: Dataset901_Tiny"]),
         ("id: 901", "id: lungs", ["line 3: 'lungs' is not a dataset"]),
-        ("[2d]", "[2d, 2d]", ["line 3: configuration '2d' stands there twice, first in line 3"]),
+        ("[2d]", "[2d, 2d]", ["line 3: configuration '2d' is listed twice, first in line 3"]),
         ("[2d]", "[2D]", ["line 3: Dataset901_Tiny has no configuration 2D; nnU-Net plans 2d"]),
         ("[2d]", "[3d_cascade_fullres]", ["line 3: 3d_cascade_fullres trains on what 3d_lowres",
                                           "add 3d_lowres", "list all folds"]),
-        ("[0, 1]", "[0, 1, 0]", ["line 5: fold '0' stands there twice"]),
+        ("[0, 1]", "[0, 1, 0]", ["line 5: fold '0' is listed twice"]),
         ("[0, 1]", "[0, 2]", ["line 5: Dataset901_Tiny has the folds 0 to 1, not 2"]),
-        ("[0, 1]", "[0, all]", ["line 5: 'all' trains on all cases and goes with no other fold"]),
+        ("[0, 1]", "[0, all]", ["line 5: 'all' trains on all cases and cannot be combined"]),
         ("[sex, age]", "[sex, colour]", ["line 7: Dataset901_Tiny: There is no attribute 'colour'",
                                          "sex, age"]),
-        ("[sex, age]", "[sex, sex]", ["line 7: attribute 'sex' stands there twice"]),
+        ("[sex, age]", "[sex, sex]", ["line 7: attribute 'sex' is listed twice"]),
         ("[sex, age]", "[sex+sex]", ["line 7: Dataset901_Tiny: 'sex+sex' is no attribute expr"]),
         ("attributes: [sex, age]\n", "", ["line 9: 'nnUNetTrainerOversampling_{attribute}': "
                                           "{attribute} stands for the study's attributes, and "
@@ -61,9 +61,9 @@ TRAINERS = "  - nnUNetTrainer\n  - nnUNetTrainerOversampling_{attribute}\n"
                                                          "Options: ", "gamma (a number"]),
         (TRAINERS, "  - nnUNetTrainerFEBS_race\n", ["line 9: nnUNetTrainerFEBS_race: Dataset901_T"
                                                     "iny: There is no attribute 'race'"]),
-        (TRAINERS, "  - nnUNetTrainerFEBS_{attribut}\n", ["line 9: ", "is no wildcard"]),
+        (TRAINERS, "  - nnUNetTrainerFEBS_{attribut}\n", ["line 9: ", "is not a wildcard"]),
         (TRAINERS, f"{TRAINERS}  - nnUNetTrainerOversampling_sex\n",
-         ["line 11: trainer 'nnUNetTrainerOversampling_sex' stands there twice, first in line 10"]),
+         ["line 11: trainer 'nnUNetTrainerOversampling_sex' is listed twice, first in line 10"]),
         (TRAINERS, "  - nnUNetTrainerAPPLE_sex\n",
          ["line 9: nnUNetTrainerAPPLE_sex builds on a model of nnUNetTrainer, which is neither in "
           "this study nor trained", "fold_0/checkpoint_final.pth", "Add '- nnUNetTrainer' to"]),
@@ -87,7 +87,7 @@ def test_one_mistake(mistakes, old, new, words):
     [
         ("evaluation: {preset: lee, metrics: [iou]}\n", ["line 11: --preset lee needs dice, hd"]),
         ("baseline: nnUNetTrainerFEBS_sex\n",
-         ["line 11: baseline 'nnUNetTrainerFEBS_sex' is no trainer of Dataset901_Tiny. Expected "
+         ["line 11: baseline 'nnUNetTrainerFEBS_sex' is not a trainer of Dataset901_Tiny. Expected "
           "one of nnUNetTrainer, nnUNetTrainerOversampling_sex"]),
         ("evaluation: {bins: {ages: [50]}}\n",
          ["line 11: evaluation, bins: there is no attribute 'ages'. Attributes: age, sex"]),
@@ -98,7 +98,7 @@ def test_one_mistake(mistakes, old, new, words):
         ("resources:\n  trainers:\n    nnUNetTrainerADV*: {gpus: 2}\n",
          ["line 13: resources, trainers: no trainer of the study is called 'nnUNetTrainerADV*'"]),
         ("environment: {nnUNet_fair_base_checkpoint: /no/such.pth}\n",
-         ["line 11: nnUNet_fair_base_checkpoint is /no/such.pth, which is no file"]),
+         ["line 11: nnUNet_fair_base_checkpoint is /no/such.pth, which is not a file"]),
         ("environment: {nnUNet_fair_allow_changed_table: yes}\n",
          ["line 11: nnUNet_fair_allow_changed_table is 1, or not set at all"]),
     ],
@@ -149,8 +149,8 @@ attributes:""",
     )
     lines = mistakes(text)
     assert lines == [
-        "line 7: dataset 'Dataset901_Tiny' stands there twice, first in line 3",
-        "line 11: test set 'internal' stands there twice, first in line 11",
+        "line 7: dataset 'Dataset901_Tiny' is listed twice, first in line 3",
+        "line 11: test set 'internal' is listed twice, first in line 11",
     ]
 
 
@@ -404,7 +404,7 @@ def test_plans_that_are_there(mistakes, plan, preprocessed):
     (line,) = mistakes(text.replace("[2d]", "[3d_fullres]"))
     assert "has no configuration 3d_fullres; plans 'myPlans' have 2d, 2d_trial" in line
     (preprocessed / "myPlans.json").write_text("{}")
-    assert "no plans file of nnU-Net" in mistakes(text)[0]
+    assert "not a plans file of nnU-Net" in mistakes(text)[0]
 
 
 def test_preprocessed_data_is_taken_over_if_it_is_complete(plan, preprocessed, raw):

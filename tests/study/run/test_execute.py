@@ -120,7 +120,7 @@ def test_what_fails_by_itself_is_tried_again_only_by_another_call(tmp_path, caps
     write_plan(tmp_path, step)
     assert execute(tmp_path, "a", run="first") == 1
     assert execute(tmp_path, "a", run="first") == 1
-    assert "is not tried again" in capsys.readouterr().err
+    assert "will not be retried" in capsys.readouterr().err
     assert (tmp_path / "count").read_text() == "x\n"
     assert execute(tmp_path, "a", run="second") == 1
     assert (tmp_path / "count").read_text() == "x\nx\n"
@@ -170,7 +170,7 @@ def test_ended_from_outside_and_continued(tmp_path, number):
     assert execute(tmp_path, step.name, run="r") == 0
     first, second = record_of(tmp_path, step).attempts
     assert (first.continued, second.continued) == (False, True)
-    assert "continued from the checkpoint" in log_of(tmp_path, step)
+    assert "resumed from the checkpoint" in log_of(tmp_path, step)
 
 
 def test_a_command_that_will_not_end_is_killed(tmp_path):
@@ -213,7 +213,7 @@ def test_a_command_killed_for_memory_is_told_so_and_not_tried_again(tmp_path):
     step = stub("a", "kill -KILL $$", resources=Resources(memory_mb=123))
     write_plan(tmp_path, step)
     assert execute(tmp_path, "a", run="r") == 1
-    assert "want of memory (123 MB was asked for)" in log_of(tmp_path, step)
+    assert "memory ran out (it had asked for 123 MB)" in log_of(tmp_path, step)
     assert execute(tmp_path, "a", run="r") == 1
     assert [a.exit_code for a in attempts_of(tmp_path, step)] == [-9]
 

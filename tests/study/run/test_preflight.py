@@ -5,7 +5,7 @@ import importlib.util
 import pytest
 
 from nnunetv2_fair.errors import StudyError
-from nnunetv2_fair.study.run.preflight import check_cards, check_installed, check_room, job_prefix
+from nnunetv2_fair.study.run.preflight import check_gpus, check_installed, check_room, job_prefix
 from nnunetv2_fair.study.step import Resources
 from tests.study.stub_plans import stub, write_plan
 
@@ -30,10 +30,10 @@ def test_what_runs_studies_is_named_with_the_command_that_installs_it(
 def test_all_steps_that_ask_for_too_many_cards_are_told_together(tmp_path):
     steps = [stub(f"train.{i}", resources=Resources(gpus=i)) for i in range(4)]
     plan = write_plan(tmp_path, *steps)
-    (problem,) = check_cards(plan, ["0"])
-    assert problem.startswith("train.2, train.3: up to 3 graphics cards")
+    (problem,) = check_gpus(plan, ["0"])
+    assert problem.startswith("train.2, train.3: up to 3 GPUs")
     assert "this machine has 1." in problem
-    assert check_cards(plan, ["0", "1", "2"]) == []
+    assert check_gpus(plan, ["0", "1", "2"]) == []
 
 
 def test_room_is_looked_for_where_folders_will_be(tmp_path):

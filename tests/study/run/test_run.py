@@ -252,9 +252,7 @@ def test_more_cards_than_there_are_are_refused(tmp_path, monkeypatch):
     write_plan(tmp_path, stub("train.x", "touch ran", resources=Resources(gpus=2)))
     with pytest.raises(StudyError) as error:
         run_study(tmp_path)
-    assert "train.x: up to 2 graphics cards are asked for, this machine has none." in str(
-        error.value
-    )
+    assert "train.x: up to 2 GPUs are requested, this machine has none." in str(error.value)
     assert "device: cpu" in str(error.value)
     assert not (tmp_path / "ran").exists()
 

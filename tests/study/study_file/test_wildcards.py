@@ -40,8 +40,8 @@ def test_against_a_recursion_from_the_left(lists):
 @pytest.mark.parametrize(
     ("text", "attributes", "message"),
     [
-        ("a_{attribut}", ["sex"], r"'a_\{attribut\}': \{attribut\} is no wildcard\. Known: "),
-        ("a_{0.1}", ["sex"], r"\{0\.1\} is no wildcard.*such as \{0\.1,1,10\}"),
+        ("a_{attribut}", ["sex"], r"'a_\{attribut\}': \{attribut\} is not a wildcard\. Known: "),
+        ("a_{0.1}", ["sex"], r"\{0\.1\} is not a wildcard.*such as \{0\.1,1,10\}"),
         ("a_{0.1,}", ["sex"], "has an empty part; leave the comma out"),
         ("a_{}", ["sex"], "has an empty part"),
         ("a_{0.1,1", ["sex"], "braces must close"),

@@ -86,15 +86,15 @@ def test_keys_that_stand_there_twice(tmp_path):
     document = read(tmp_path, "a: 1\nb:\n  c: 1\n  c: 2\na: 3\n")
     assert document.data == {"a": 1, "b": {"c": 1}}
     assert [str(p) for p in document.problems] == [
-        "line 4: 'c' stands there twice, first in line 3; keep one of them",
-        "line 5: 'a' stands there twice, first in line 1; keep one of them",
+        "line 4: 'c' is listed twice, first in line 3; keep one of them",
+        "line 5: 'a' is listed twice, first in line 1; keep one of them",
     ]
 
 
 def test_an_entry_that_holds_itself(tmp_path):
     document = read(tmp_path, "a: &x\n  b: 1\n  c: [*x]\n")
     assert [p.line for p in document.problems] == [1]
-    assert "holds itself" in document.problems[0].text
+    assert "contains itself" in document.problems[0].text
 
 
 def test_aliases_and_empty_files(tmp_path):
@@ -110,10 +110,10 @@ def test_keys_that_are_lists(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"a: [1\nb: 2\n", ["study.yaml, line 2", "no YAML", "missing colon or quote"]),
+        (b"a: [1\nb: 2\n", ["study.yaml, line 2", "not YAML", "missing colon or quote"]),
         (b"a:\n\tb: 1\n", ["study.yaml, line 2", "a tab"]),
         (b"a: \xe4\n", ["not UTF-8", "Save it as UTF-8"]),
-        (b"a: 1\n---\nb: 2\n", ["line 2", "no YAML"]),
+        (b"a: 1\n---\nb: 2\n", ["line 2", "not YAML"]),
         (b"a: *nobody\n", ["line 1", "undefined alias"]),
     ],
 )
@@ -129,7 +129,7 @@ def test_what_is_no_yaml(tmp_path, content, words):
 def test_a_missing_file(tmp_path):
     with pytest.raises(StudyError, match=r"study\.yaml does not exist.*study\.yaml --init"):
         read_yaml(tmp_path / "study.yaml")
-    with pytest.raises(StudyError, match="is no file"):
+    with pytest.raises(StudyError, match="is not a file"):
         read_yaml(tmp_path)
 
 

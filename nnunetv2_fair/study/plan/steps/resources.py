@@ -54,7 +54,7 @@ class ResourceBook:
 
 
 def _of_kind(settings: Settings, kind: Kind) -> Resources:
-    """Return what a kind of step asks for: as usual, by default, and by itself."""
+    """Return what a kind of step asks for: the usual, the file's default, and its own entry."""
     usual, own = _USUAL[kind], settings.resources.of(kind)
     if settings.device != "cuda":
         usual = replace(usual, gpus=0)

@@ -28,7 +28,7 @@ class StepBuilder:
         environment: Variables that steps are run with.
         steps: By name, each behind those that it needs.
         python: Interpreter that runs the commands.
-        problems: Mistakes that show only beside what was done before.
+        problems: Mistakes that show only in the light of what was done before.
     """
 
     def __init__(

@@ -30,7 +30,7 @@ class Task:
         name: The step's name.
         kind: Its kind.
         commands: What it runs.
-        facts: What tables show beside it; ``trainer`` also chooses a training's resources.
+        facts: What tables show with it; ``trainer`` also chooses a training's resources.
         needs: Names of steps added before, each of them once or more.
         inputs: Fingerprints of what it reads from outside the study.
         outputs: Files that it writes.

@@ -58,7 +58,7 @@ class Training:
 
     @property
     def facts(self) -> dict[str, str]:
-        """What tables show beside its step."""
+        """What tables show with its step."""
         return {
             "dataset": self.on.dataset.name,
             "configuration": self.configuration,
