@@ -15,27 +15,15 @@ from nnunetv2_fair.cli.shared.evaluation_arguments import (
     score_columns,
 )
 from nnunetv2_fair.errors import UsageError
-from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, METRICS, metrics_named
-from nnunetv2_fair.files.atomic import check_output_folder, filled_together
-from nnunetv2_fair.paths import (
-    DEMOGRAPHICS_CSV,
-    MEASURED_CASES,
-    PER_CASE_CSV,
-    REPORT_HTML,
-    SUMMARY_JSON,
-)
+from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, METRICS
+from nnunetv2_fair.evaluation.results.output_folder import check_output, measured_folder
 
 if TYPE_CHECKING:
-    from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
-    from nnunetv2_fair.evaluation.results.case_picture import CasePicture
+    from nnunetv2_fair.evaluation.request import Masks, Request, ScoresFile
     from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-    from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
-    from nnunetv2_fair.subgroups.table import DemographicsTable
 
 logger = logging.getLogger(__name__)
 
-_OUTPUTS = (PER_CASE_CSV, SUMMARY_JSON, REPORT_HTML)
-_SHAREABLE_OUTPUTS = (SUMMARY_JSON, REPORT_HTML)
 _MOST_DEFAULT_PROCESSES = 8
 
 
@@ -138,185 +126,97 @@ def _evaluate(args: argparse.Namespace) -> None:
     bins = _assignments("--bins", args.bins, "age=50,65")
     cuts = {name: _cuts(name, text) for name, text in bins.items()}
     references = _assignments("--reference", args.reference, "sex=male")
-    scores = score_columns(_assignments("--score", args.score, "lesion_f1=higher"))
+    columns = score_columns(_assignments("--score", args.score, "lesion_f1=higher"))
     check_sources(args)
     _check_numbers(args)
     shard = _shard(args)
-    _check_output(args)
+    inputs = {"-gt": args.gt, "-pred": args.pred}
+    check_output(args.o, inputs, shareable=args.shareable, overwrite=args.overwrite)
 
-    from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
-    from nnunetv2_fair.evaluation.discovery import DiscoverySettings, with_discovery
+    from nnunetv2_fair.evaluation.measuring.all_cases import Part
     from nnunetv2_fair.evaluation.measuring.kept_cases import remove_measured_cases
-    from nnunetv2_fair.evaluation.papers.presets import with_preset
-    from nnunetv2_fair.evaluation.results.printed_tables import tables_of
-    from nnunetv2_fair.evaluation.results.text_table import aligned, files_of
-    from nnunetv2_fair.report.of_evaluation.groups import console_table
-    from nnunetv2_fair.report.of_evaluation.page import write_report
+    from nnunetv2_fair.evaluation.request import answer, measure_shard
+    from nnunetv2_fair.report.of_evaluation.page import write_evaluation
 
-    if args.gt is None:
-        result, table, plan = *_from_scores(args, cuts, references, scores), None
-    elif shard is not None:
-        _measure_shard(args, cuts, references, shard)
+    request = _request(args, cuts, references, columns)
+    kept = measured_folder(args.o, shareable=args.shareable)
+    part = Part(kept, shard, args.merge)
+    if shard is not None:
+        logger.info(
+            "Measured %d of %d cases (shard %s) into %s. When all shards are done, run the same "
+            "command with --merge in place of --shard.",
+            *measure_shard(request, part), args.shard, kept,
+        )  # fmt: skip
         return
-    else:
-        result, plan = _from_masks(args, cuts, references)
-        table = plan.table
-    if args.discover is not None:
-        settings = DiscoverySettings(args.discover, args.min_support)
-        result = with_discovery(result, table, settings)
-    if args.preset is not None:
-        result = with_preset(result, args.preset, plan, args.np)
-    pictures = [] if args.shareable or plan is None else _pictures(args, plan, result)
-    if args.shareable:
-        result = shareable(result)
-    tables = tables_of(result)
-    extra = files_of(tables, args.tables)
-    outputs = (*_outputs(args), *extra)
+    answered = answer(request, part)
+    written = write_evaluation(answered.result, answered.pictures, args.o, args.tables)
+    remove_measured_cases(kept)
+    _tell(answered.result, written)
 
-    with filled_together(args.o, outputs) as folder:
-        result.write(folder)
-        write_report(result, pictures, folder / REPORT_HTML)
-        for name, text in extra.items():
-            (folder / name).write_text(text, encoding="utf-8")
-    remove_measured_cases(_measured_folder(args))
+
+def _request(
+    args: argparse.Namespace,
+    cuts: Mapping[str, Sequence[float]],
+    references: Mapping[str, str],
+    columns: "Mapping[str, Literal['higher', 'lower']]",
+) -> "Request":
+    """Return what the arguments ask for."""
+    from nnunetv2_fair.evaluation.discovery import DiscoverySettings
+    from nnunetv2_fair.evaluation.request import Request
+    from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
+
+    return Request(
+        _source(args, columns),
+        args.a,
+        cuts,
+        references,
+        metrics=tuple(args.metrics) if args.metrics else None,
+        tolerance=args.tolerance,
+        empty_distance=args.empty_distance,
+        statistics=StatisticsSettings(
+            args.unit, args.min_patients, args.bootstrap, args.confidence, args.seed
+        ),
+        name=args.name,
+        processes=args.np,
+        discover=DiscoverySettings(args.discover, args.min_support) if args.discover else None,
+        preset=args.preset,
+        shareable=args.shareable,
+        pictures=True,
+    )
+
+
+def _source(
+    args: argparse.Namespace, columns: "Mapping[str, Literal['higher', 'lower']]"
+) -> "Masks | ScoresFile":
+    from nnunetv2_fair.evaluation.request import Masks, ScoresFile
+
+    if args.from_csv is not None:
+        return ScoresFile(args.from_csv, "csv", columns, args.demographics)
+    if args.from_summary is not None:
+        return ScoresFile(args.from_summary, "summary", demographics=args.demographics)
+    return Masks(
+        args.gt, args.pred, args.demographics, args.dataset_json, args.images, args.allow_missing
+    )
+
+
+def _tell(result: "EvaluationResult", written: Sequence[Path]) -> None:
+    """Print tables, notes, and what was left out and written."""
+    from nnunetv2_fair.evaluation.results.printed_tables import tables_of
+    from nnunetv2_fair.evaluation.results.text_table import aligned
+    from nnunetv2_fair.report.of_evaluation.groups import console_table
 
     for attribute in result.attributes:
         logger.info("\n%s", console_table(result, attribute))
-    for printed in (t for t in tables if t.name == "subgroups" or t in result.preset_tables):
-        logger.info("\n%s", aligned(printed))
+    for table in tables_of(result):
+        if table.name == "subgroups" or table in result.preset_tables:
+            logger.info("\n%s", aligned(table))
     for note in result.notes:
         logger.info("Note: %s", note)
     for exclusion in result.exclusions:
         number = f" (cases: {len(exclusion.cases)})" if exclusion.cases else ""
         logger.info("Left out%s: %s", number, exclusion.reason)
-    for name in outputs:
-        logger.info("Wrote %s", args.o / name)
-
-
-def _plan(
-    args: argparse.Namespace,
-    cuts: Mapping[str, Sequence[float]],
-    references: Mapping[str, str],
-) -> "tuple[EvaluationPlan, tuple[str, ...]]":
-    from nnunetv2_fair.evaluation.measuring import WORKER_MODULE
-    from nnunetv2_fair.evaluation.measuring.case_pictures import image_folder
-    from nnunetv2_fair.evaluation.measuring.plan import plan_evaluation
-    from nnunetv2_fair.evaluation.papers.presets import PRESETS, check_preset
-    from nnunetv2_fair.files.pool import prepare_workers
-    from nnunetv2_fair.subgroups.table import read_table_with_cuts
-
-    prepare_workers(args.np, WORKER_MODULE)
-    usual = PRESETS[args.preset].metrics if args.preset is not None else DEFAULT_METRICS
-    metrics = tuple(args.metrics or usual)
-    metrics_named(metrics)
-    image_folder(args.images, args.gt)
-    table = read_table_with_cuts(_table_path(args), cuts)
-    if args.preset is not None:
-        check_preset(args.preset, metrics, table)
-    plan = plan_evaluation(
-        args.gt,
-        args.pred,
-        table,
-        args.a,
-        dataset_json=args.dataset_json,
-        references=references,
-        allow_missing=args.allow_missing,
-    )
-    return plan, metrics
-
-
-def _measure_shard(
-    args: argparse.Namespace,
-    cuts: Mapping[str, Sequence[float]],
-    references: Mapping[str, str],
-    shard: tuple[int, int],
-) -> None:
-    from nnunetv2_fair.evaluation.measuring.all_cases import Part, case_task, measure_all
-
-    plan, metrics = _plan(args, cuts, references)
-    part = Part(_measured_folder(args), shard, args.merge)
-    measured = measure_all(plan, case_task(plan, metrics, args.tolerance), args.np, part)
-    logger.info(
-        "Measured %d of %d cases (shard %s) into %s. When all shards are done, run the same "
-        "command with --merge in place of --shard.",
-        len(measured), len(plan.pairs), args.shard, _measured_folder(args),
-    )  # fmt: skip
-
-
-def _from_masks(
-    args: argparse.Namespace,
-    cuts: Mapping[str, Sequence[float]],
-    references: Mapping[str, str],
-) -> "tuple[EvaluationResult, EvaluationPlan]":
-    from nnunetv2_fair.evaluation.measuring.all_cases import Part
-    from nnunetv2_fair.evaluation.run import EvaluationSettings, run_evaluation
-
-    plan, metrics = _plan(args, cuts, references)
-    logger.info("Evaluating %d cases of %s", len(plan.pairs), args.pred)
-    settings = EvaluationSettings(
-        metrics=metrics,
-        tolerance=args.tolerance,
-        empty_distance=args.empty_distance,
-        statistics=_statistics(args),
-        name=args.name,
-        processes=args.np,
-    )
-    return run_evaluation(plan, settings, Part(_measured_folder(args), None, args.merge)), plan
-
-
-def _from_scores(
-    args: argparse.Namespace,
-    cuts: Mapping[str, Sequence[float]],
-    references: Mapping[str, str],
-    columns: "Mapping[str, Literal['higher', 'lower']]",
-) -> "tuple[EvaluationResult, DemographicsTable]":
-    from nnunetv2_fair.evaluation.papers.presets import check_preset
-    from nnunetv2_fair.evaluation.run import ScoredSettings, evaluate_scores
-    from nnunetv2_fair.evaluation.scored_cases import table_of_scores
-    from nnunetv2_fair.evaluation.scores_from_files import read_nnunet_summary, read_scores_csv
-    from nnunetv2_fair.subgroups.table import read_table_with_cuts
-
-    found = (
-        read_scores_csv(args.from_csv, columns)
-        if args.from_csv is not None
-        else read_nnunet_summary(args.from_summary)
-    )
-    table = (
-        table_of_scores(found, cuts)
-        if args.demographics is None
-        else read_table_with_cuts(args.demographics, cuts)
-    )
-    if args.preset is not None:
-        check_preset(args.preset, tuple(metric.name for metric in found.metrics), table)
-    logger.info("Evaluating the scores of %s", found.source)
-    settings = ScoredSettings(args.empty_distance, _statistics(args), args.name, references)
-    return evaluate_scores(found, table, args.a, settings), table
-
-
-def _statistics(args: argparse.Namespace) -> "StatisticsSettings":
-    from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
-
-    return StatisticsSettings(
-        args.unit, args.min_patients, args.bootstrap, args.confidence, args.seed
-    )
-
-
-def _pictures(
-    args: argparse.Namespace, plan: "EvaluationPlan", result: "EvaluationResult"
-) -> "list[CasePicture]":
-    from nnunetv2_fair.evaluation.measuring.case_pictures import image_folder, make_pictures
-
-    return make_pictures(plan, result, image_folder(args.images, args.gt))
-
-
-def _outputs(args: argparse.Namespace) -> tuple[str, ...]:
-    return _SHAREABLE_OUTPUTS if args.shareable else _OUTPUTS
-
-
-def _measured_folder(args: argparse.Namespace) -> Path:
-    """Return where cases are kept until the report is written: never in a folder to share."""
-    out: Path = args.o
-    return out.with_name(f"{out.name}_measured") if args.shareable else out
+    for path in written:
+        logger.info("Wrote %s", path)
 
 
 def _assignments(option: str, texts: Sequence[str], example: str) -> dict[str, str]:
@@ -368,32 +268,3 @@ def _check_numbers(args: argparse.Namespace) -> None:
     ):
         if not ok:
             raise UsageError(f"{option} {value}: expected {expected}.")
-
-
-def _check_output(args: argparse.Namespace) -> None:
-    out: Path = args.o
-    for option, folder in (("-gt", args.gt), ("-pred", args.pred)):
-        if folder is not None and out.resolve() == folder.resolve():
-            raise UsageError(
-                f"-o {out} is the folder of {option}; choose another one for the results."
-            )
-    check_output_folder(out, _outputs(args), overwrite=args.overwrite, passed_over=MEASURED_CASES)
-    telling = (PER_CASE_CSV, "table_*", MEASURED_CASES)
-    private = sorted(path.name for pattern in telling for path in out.glob(pattern))
-    if args.shareable and private:
-        raise UsageError(
-            f"{out} holds {private[0]}, which may tell of single persons, so it is no folder to "
-            "share. Choose another -o for --shareable."
-        )
-
-
-def _table_path(args: argparse.Namespace) -> Path:
-    if args.demographics is not None:
-        return Path(args.demographics)
-    beside: Path = args.gt.resolve().parent / DEMOGRAPHICS_CSV
-    if not beside.is_file():
-        raise UsageError(
-            f"There is no {beside}; pass the table that says who the cases are from with "
-            "--demographics."
-        )
-    return beside

@@ -6,8 +6,12 @@ from pathlib import Path
 from nnunetv2_fair.evaluation.results.case_picture import CasePicture
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.output_folder import output_names
 from nnunetv2_fair.evaluation.results.per_case import AVERAGE
-from nnunetv2_fair.files.atomic import write_text
+from nnunetv2_fair.evaluation.results.printed_tables import tables_of
+from nnunetv2_fair.evaluation.results.text_table import files_of
+from nnunetv2_fair.files.atomic import filled_together, write_text
+from nnunetv2_fair.paths import REPORT_HTML
 from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.document import disclaimer, document
 from nnunetv2_fair.report.html.markup import clean
@@ -24,6 +28,36 @@ from nnunetv2_fair.report.of_evaluation.summary import summary_section
 
 #: Pictures that would make the page larger than this are left out, and the page says so.
 MOST_BYTES = 4700 * 1000
+
+
+def write_evaluation(
+    result: EvaluationResult,
+    pictures: Sequence[CasePicture],
+    out: Path,
+    formats: Sequence[str] = (),
+) -> tuple[Path, ...]:
+    """Write everything that an evaluation leaves; all files appear together or none does.
+
+    Args:
+        result: What the evaluation found.
+        pictures: Cases to show, worst first; may be empty.
+        out: Output folder; it need not exist.
+        formats: Formats to write every table in as well: ``csv``, ``md`` or ``tex``.
+
+    Returns:
+        The files.
+
+    Raises:
+        OSError: If they cannot be written.
+    """
+    tables = files_of(tables_of(result), formats)
+    names = (*output_names(shareable=result.shareable), *tables)
+    with filled_together(out, names) as folder:
+        result.write(folder)
+        write_report(result, pictures, folder / REPORT_HTML)
+        for name, text in tables.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    return tuple(out / name for name in names)
 
 
 def write_report(result: EvaluationResult, pictures: Sequence[CasePicture], path: Path) -> None:

@@ -7,12 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nnunetv2_fair.cli.evaluate import main as command
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.evaluation import evaluate
 from nnunetv2_fair.evaluation.discovery import DiscoverySettings
+from nnunetv2_fair.evaluation.measuring.all_cases import Part
+from nnunetv2_fair.evaluation.request import Masks, Request, ScoresFile, answer, measure_shard
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.run import EvaluationSettings
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
+from nnunetv2_fair.report.of_evaluation.page import write_evaluation
 from tests.evaluation.factories import Dataset, make_dataset
 
 QUICK = EvaluationSettings(
@@ -102,3 +106,55 @@ def test_metric_frame_refuses_what_was_not_evaluated(result, monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "fairlearn.metrics", None)
     with pytest.raises(UsageError, match=r"pip install nnunetv2_fair\[fairlearn\]"):
         result.to_metric_frame("sex")
+
+
+def test_the_command_and_the_function_find_the_same(dataset, tmp_path, result):
+    arguments = [
+        "-gt", dataset.references, "-pred", dataset.predictions, "--demographics", dataset.table,
+        "-a", "sex", "sex+age", "--bins", "age=55", "--reference", "sex=male", "--preset", "lee",
+        "--discover", "fdr", "--min-support", "0.2", "--metrics", "dice", "hd", "--bootstrap", 20,
+        "--min-patients", 3, "-np", 1, "-o", tmp_path / "out",
+    ]  # fmt: skip
+    assert command(list(map(str, arguments))) == 0
+    found = EvaluationResult.read(tmp_path / "out")
+    for name in ("comparisons", "exclusions", "notes", "definitions", "settings", "discovery",
+                 "preset_tables", "inputs_sha256", "group_parts", "labels", "metrics"):  # fmt: skip
+        assert repr(getattr(found, name)) == repr(getattr(result, name)), name
+
+
+def test_scores_shards_and_shareable_results_need_no_command(dataset, tmp_path):
+    masks = Masks(dataset.references, dataset.predictions)  # the table lies beside
+    request = Request(
+        masks, ("sex",), metrics=("dice", "hd"), statistics=QUICK.statistics, pictures=True
+    )
+    kept = tmp_path / "kept"
+    total = len(dataset.cases)
+    for number in (1, 2):
+        assert measure_shard(request, Part(kept, (number, 2))) == (total // 2, total)
+    merged = answer(request, Part(kept, merge=True))
+    assert [picture.case in dataset.cases for picture in merged.pictures]
+    whole = answer(request)
+    assert repr(merged.result.comparisons) == repr(whole.result.comparisons)
+    written = write_evaluation(merged.result, merged.pictures, tmp_path / "out", ["md"])
+    assert {"per_case.csv", "summary.json", "report.html"} < {path.name for path in written}
+    assert all(path.is_file() for path in written)
+
+    scores = ScoresFile(tmp_path / "out" / "per_case.csv", "csv")
+    again = answer(dataclasses.replace(request, source=scores))
+    assert again.pictures == ()
+    first, second = (r.comparison("sex", "hd", "average") for r in (again.result, whole.result))
+    assert repr(first) == repr(second)
+    with pytest.raises(UsageError, match="Only masks can be measured in shards"):
+        measure_shard(dataclasses.replace(request, source=scores), Part(kept, (1, 2)))
+
+    told = answer(dataclasses.replace(request, shareable=True))
+    assert told.result.shareable
+    assert told.pictures == ()
+    assert write_evaluation(told.result, told.pictures, tmp_path / "shared") == (
+        tmp_path / "shared" / "summary.json", tmp_path / "shared" / "report.html",
+    )  # fmt: skip
+
+
+def test_the_table_is_looked_for_beside_the_references(tmp_path):
+    with pytest.raises(UsageError, match=r"There is no .*demographics\.csv; pass the table"):
+        answer(Request(Masks(tmp_path / "labelsTs", tmp_path / "predictions")))

@@ -1,0 +1,318 @@
+"""The one way into an evaluation: what to evaluate and how, from files to a result.
+
+``nnUNetv2_fair_evaluate`` and the function :func:`evaluate` both make a :class:`Request`.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
+from nnunetv2_fair.evaluation.discovery import DiscoverySettings, with_discovery
+from nnunetv2_fair.evaluation.measuring import WORKER_MODULE
+from nnunetv2_fair.evaluation.measuring.all_cases import Part, case_task, measure_all
+from nnunetv2_fair.evaluation.measuring.case_pictures import image_folder, make_pictures
+from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan, plan_evaluation
+from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, metrics_named
+from nnunetv2_fair.evaluation.papers.presets import PRESETS, check_preset, with_preset
+from nnunetv2_fair.evaluation.results.case_picture import CasePicture
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.per_case import EmptyDistance
+from nnunetv2_fair.evaluation.run import (
+    EvaluationSettings,
+    ScoredSettings,
+    evaluate_scores,
+    run_evaluation,
+)
+from nnunetv2_fair.evaluation.scored_cases import table_of_scores
+from nnunetv2_fair.evaluation.scores_from_files import read_nnunet_summary, read_scores_csv
+from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
+from nnunetv2_fair.files.pool import prepare_workers
+from nnunetv2_fair.paths import DEMOGRAPHICS_CSV
+from nnunetv2_fair.subgroups.table import DemographicsTable, read_table_with_cuts
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Two folders of masks.
+
+    Attributes:
+        references: Folder with the reference masks.
+        predictions: Folder with the predicted masks.
+        demographics: Table with a row per case; ``demographics.csv`` beside the folder of the
+            references if None.
+        dataset_json: Labels and regions; looked for beside the masks if None.
+        images: Images for the pictures; looked for beside the references if None.
+        allow_missing: Evaluate although predictions are missing.
+    """
+
+    references: Path
+    predictions: Path
+    demographics: Path | None = None
+    dataset_json: Path | None = None
+    images: Path | None = None
+    allow_missing: bool = False
+
+
+@dataclass(frozen=True)
+class ScoresFile:
+    """A file with scores that some other tool measured.
+
+    Attributes:
+        path: A CSV, or the ``summary.json`` of nnU-Net's own evaluation.
+        kind: Which of the two it is.
+        columns: Columns of the CSV that hold metrics of other names -> whether higher or lower
+            values are better.
+        demographics: Table with a row per case; the CSV's own columns if None.
+    """
+
+    path: Path
+    kind: Literal["csv", "summary"]
+    columns: Mapping[str, Literal["higher", "lower"]] = field(default_factory=dict)
+    demographics: Path | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to evaluate, and how.
+
+    Attributes:
+        source: Masks, or scores.
+        attributes: Attribute expressions; the table's default one if empty.
+        bins: Numeric attribute -> numbers to cut at.
+        reference_groups: Attribute expression -> group that fairness gaps are measured from.
+        metrics: Names of the metrics to measure; those of the preset, else the usual ones, if None.
+        tolerance: Distance that NSD accepts, in mm (px for pictures).
+        empty_distance: What an infinite distance counts as in the statistics.
+        statistics: How cases are aggregated.
+        name: What is evaluated, for titles; the name of the folder or file if empty.
+        processes: Number of worker processes; 1 measures in this process.
+        discover: How to search for divergent subgroups; None does not.
+        preset: Paper whose tables are added; None adds none.
+        shareable: Keep only what may be shown to others.
+        pictures: Draw the worst cases; never of scores, nor of what is to be shared.
+    """
+
+    source: Masks | ScoresFile
+    attributes: Sequence[str] = ()
+    bins: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    reference_groups: Mapping[str, str] = field(default_factory=dict)
+    metrics: tuple[str, ...] | None = None
+    tolerance: float = 1.0
+    empty_distance: EmptyDistance = "diagonal"
+    statistics: StatisticsSettings = field(default_factory=StatisticsSettings)
+    name: str = ""
+    processes: int = 1
+    discover: DiscoverySettings | None = None
+    preset: str | None = None
+    shareable: bool = False
+    pictures: bool = False
+
+    @property
+    def settings(self) -> EvaluationSettings:
+        """How masks are measured and compared."""
+        # an unknown preset is refused with the table at hand
+        preset = PRESETS.get(self.preset or "")
+        usual = preset.metrics if preset is not None else DEFAULT_METRICS
+        return EvaluationSettings(
+            metrics=usual if self.metrics is None else self.metrics,
+            tolerance=self.tolerance,
+            empty_distance=self.empty_distance,
+            statistics=self.statistics,
+            name=self.name,
+            processes=self.processes,
+        )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a request.
+
+    Attributes:
+        result: Everything that was found.
+        pictures: Cases to show, worst first.
+    """
+
+    result: EvaluationResult
+    pictures: Sequence[CasePicture] = ()
+
+
+def answer(request: Request, part: Part | None = None) -> Answer:
+    """Evaluate.
+
+    Args:
+        request: What, and how.
+        part: Where measured cases are kept; nowhere if None. Not for a single shard.
+
+    Raises:
+        FairError: If something is wrong with the inputs; the message says how to correct it.
+    """
+    plan: EvaluationPlan | None = None
+    if isinstance(request.source, Masks):
+        plan = _plan(request, request.source)
+        logger.info("Evaluating %d cases of %s", len(plan.pairs), request.source.predictions)
+        result, table = run_evaluation(plan, request.settings, part), plan.table
+    else:
+        result, table = _from_scores(request, request.source)
+    if request.discover is not None:
+        result = with_discovery(result, table, request.discover)
+    if request.preset is not None:
+        result = with_preset(result, request.preset, plan, request.processes)
+    if request.shareable:
+        return Answer(shareable(result))
+    if plan is None or not isinstance(request.source, Masks) or not request.pictures:
+        return Answer(result)
+    images = image_folder(request.source.images, request.source.references)
+    return Answer(result, make_pictures(plan, result, images))
+
+
+def measure_shard(request: Request, part: Part) -> tuple[int, int]:
+    """Measure some of the cases and keep them, for an evaluation that puts all parts together.
+
+    Args:
+        request: What, and how; its source must be masks.
+        part: Which cases, and where they are kept.
+
+    Returns:
+        How many cases were measured, and how many there are.
+
+    Raises:
+        FairError: As :func:`answer`.
+    """
+    if not isinstance(request.source, Masks):
+        raise UsageError("Only masks can be measured in shards; scores are there already.")
+    plan = _plan(request, request.source)
+    task = case_task(plan, request.settings.metrics, request.tolerance)
+    return len(measure_all(plan, task, request.processes, part)), len(plan.pairs)
+
+
+def evaluate(
+    references: Path | str,
+    predictions: Path | str,
+    demographics: Path | str,
+    attributes: Sequence[str] = (),
+    *,
+    settings: EvaluationSettings | None = None,
+    bins: Mapping[str, Sequence[float]] | None = None,
+    reference_groups: Mapping[str, str] | None = None,
+    dataset_json: Path | str | None = None,
+    allow_missing: bool = False,
+    discover: DiscoverySettings | None = None,
+    preset: str | None = None,
+) -> EvaluationResult:
+    """Measure segmentations case by case and compare groups of patients.
+
+    The same as ``nnUNetv2_fair_evaluate``, which writes files and a report as well:
+    ``result.write(folder)`` does that here, ``result.to_metric_frame(attribute)`` is fairlearn's
+    view.
+
+    Args:
+        references: Folder with the reference masks.
+        predictions: Folder with the predicted masks.
+        demographics: Table with a row per case.
+        attributes: Attribute expressions, such as ``("sex", "sex+age")``; the table's default
+            one if empty.
+        settings: Metrics, tolerance, statistics, processes; by default those of the command, in
+            this process.
+        bins: Numeric attribute -> numbers to cut at.
+        reference_groups: Attribute expression -> group that fairness gaps are measured from.
+        dataset_json: Labels and regions; looked for beside the masks if None.
+        allow_missing: Evaluate although predictions are missing.
+        discover: How to search for divergent subgroups; None does not.
+        preset: ``mama-mia``, ``lee``, ``apple`` or ``fairdiff``: adds the paper's tables, and
+            its metrics if no settings are given.
+
+    Returns:
+        Everything that was found, frozen.
+
+    Raises:
+        FairError: If something is wrong with the inputs; the message says how to correct it.
+
+    Example:
+        >>> result = evaluate("labelsTs", "predictions", "demographics.csv", ["sex"])
+        ... # doctest: +SKIP
+        >>> result.comparison("sex", "dice", result.headline_label).gap("fairness_gap").value
+        ... # doctest: +SKIP
+    """
+    chosen = settings or EvaluationSettings()
+    masks = Masks(
+        Path(references),
+        Path(predictions),
+        Path(demographics),
+        None if dataset_json is None else Path(dataset_json),
+        allow_missing=allow_missing,
+    )
+    request = Request(
+        masks,
+        attributes,
+        bins or {},
+        reference_groups or {},
+        metrics=None if settings is None else settings.metrics,
+        tolerance=chosen.tolerance,
+        empty_distance=chosen.empty_distance,
+        statistics=chosen.statistics,
+        name=chosen.name,
+        processes=chosen.processes,
+        discover=discover,
+        preset=preset,
+    )
+    return answer(request).result
+
+
+def _plan(request: Request, masks: Masks) -> EvaluationPlan:
+    """Check all that needs no voxels."""
+    prepare_workers(request.processes, WORKER_MODULE)
+    metrics = request.settings.metrics
+    metrics_named(metrics)
+    image_folder(masks.images, masks.references)
+    table = read_table_with_cuts(_table_path(masks), request.bins)
+    if request.preset is not None:
+        check_preset(request.preset, metrics, table)
+    return plan_evaluation(
+        masks.references,
+        masks.predictions,
+        table,
+        request.attributes,
+        dataset_json=masks.dataset_json,
+        references=request.reference_groups,
+        allow_missing=masks.allow_missing,
+    )
+
+
+def _table_path(masks: Masks) -> Path:
+    if masks.demographics is not None:
+        return masks.demographics
+    beside = masks.references.resolve().parent / DEMOGRAPHICS_CSV
+    if not beside.is_file():
+        raise UsageError(
+            f"There is no {beside}; pass the table that says who the cases are from with "
+            "--demographics."
+        )
+    return beside
+
+
+def _from_scores(
+    request: Request, source: ScoresFile
+) -> tuple[EvaluationResult, DemographicsTable]:
+    scores = (
+        read_scores_csv(source.path, source.columns)
+        if source.kind == "csv"
+        else read_nnunet_summary(source.path)
+    )
+    table = (
+        table_of_scores(scores, request.bins)
+        if source.demographics is None
+        else read_table_with_cuts(source.demographics, request.bins)
+    )
+    if request.preset is not None:
+        check_preset(request.preset, tuple(metric.name for metric in scores.metrics), table)
+    logger.info("Evaluating the scores of %s", scores.source)
+    settings = ScoredSettings(
+        request.empty_distance, request.statistics, request.name, request.reference_groups
+    )
+    return evaluate_scores(scores, table, request.attributes, settings), table

@@ -1,0 +1,50 @@
+"""The output folder of an evaluation: what lies in it, and what must not be beside it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.files.atomic import check_output_folder
+from nnunetv2_fair.paths import MEASURED_CASES, PER_CASE_CSV, REPORT_HTML, SUMMARY_JSON
+
+
+def output_names(*, shareable: bool) -> tuple[str, ...]:
+    """Return the files that every evaluation writes."""
+    always = (SUMMARY_JSON, REPORT_HTML)
+    return always if shareable else (PER_CASE_CSV, *always)
+
+
+def measured_folder(out: Path, *, shareable: bool) -> Path:
+    """Return where cases are kept until the report is written: never in a folder to share."""
+    return out.with_name(f"{out.name}_measured") if shareable else out
+
+
+def check_output(
+    out: Path, inputs: Mapping[str, Path | None], *, shareable: bool, overwrite: bool
+) -> None:
+    """Refuse an output folder before anything is measured.
+
+    Args:
+        out: The folder; it need not exist.
+        inputs: Option -> folder of masks, for messages; None where there is none.
+        shareable: Whether the folder is to be shown to others.
+        overwrite: Whether an earlier evaluation in it is replaced.
+
+    Raises:
+        UsageError: If it is one of the inputs, holds an evaluation, or is to be shared and holds
+            what may tell of single persons.
+    """
+    for option, folder in inputs.items():
+        if folder is not None and out.resolve() == folder.resolve():
+            raise UsageError(
+                f"-o {out} is the folder of {option}; choose another one for the results."
+            )
+    names = output_names(shareable=shareable)
+    check_output_folder(out, names, overwrite=overwrite, passed_over=MEASURED_CASES)
+    telling = (PER_CASE_CSV, "table_*", MEASURED_CASES)
+    private = sorted(path.name for pattern in telling for path in out.glob(pattern))
+    if shareable and private:
+        raise UsageError(
+            f"{out} holds {private[0]}, which may tell of single persons, so it is no folder to "
+            "share. Choose another -o for --shareable."
+        )
