@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import scipy.stats
-from statsmodels.stats.multitest import multipletests
 
 from nnunetv2_fair.errors import EvaluationError, shorten
 from nnunetv2_fair.evaluation.results.discovery import (
@@ -25,6 +24,7 @@ from nnunetv2_fair.evaluation.results.discovery import (
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.per_case import EmptyDistance, evaluated_rows, metric_values
 from nnunetv2_fair.evaluation.results.values import MetricInfo
+from nnunetv2_fair.evaluation.statistics.corrections import CORRECTIONS
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.subgroups.divergence import (
     Divergences,
@@ -46,7 +46,6 @@ _DEFINITIONS: Mapping[str, str] = {
     "averaged over the orders in which the groups may be added. The contributions add up to the "
     "divergence.",
 }
-_METHODS: Mapping[Correction, str] = {"holm": "holm", "fdr": "fdr_bh"}
 
 
 @dataclass(frozen=True)
@@ -139,11 +138,7 @@ def discover(
     found = find_divergences(searched.codes, searched.values, min(1.0, fewest))
     lattice = _Lattice(found, known.groups)
     t, p_values = welch_tests(found, searched.values)
-    corrected = np.full(len(found), np.nan)
-    tested = ~np.isnan(p_values)
-    if tested.any():
-        method = _METHODS[settings.correction]
-        corrected[tested] = multipletests(p_values[tested], method=method)[1]
+    corrected = np.array(CORRECTIONS[settings.correction](p_values))
     spread = searched.values.std(ddof=1) if len(searched.values) > 1 else 0.0
     redundant = lattice.smallest_steps() <= REDUNDANT * spread
     # NaN sorts last
@@ -185,7 +180,7 @@ def discover(
         correction=settings.correction,
         n_units=len(searched.values),
         n_searched=len(found),
-        n_tests=int(tested.sum()),
+        n_tests=int((~np.isnan(p_values)).sum()),
         n_redundant=int(redundant.sum()),
         overall=float(searched.values.mean()),
         subgroups=tuple(top),

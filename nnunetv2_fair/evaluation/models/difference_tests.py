@@ -8,7 +8,7 @@ import numpy as np
 import scipy.stats
 
 from nnunetv2_fair.evaluation.results.comparison import PairedComparison
-from nnunetv2_fair.evaluation.statistics.effects import holm
+from nnunetv2_fair.evaluation.statistics.corrections import holm
 
 #: Up to this many changes the signed-rank test is exact.
 _MOST_EXACT = 50

@@ -1,15 +1,15 @@
-"""Effect sizes, what a test could have seen, and the correction for testing often."""
+"""Effect sizes, what a test could have seen, and the tests of an evaluation as one family."""
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from scipy.special import stdtrit
 from scipy.stats import rankdata
-from statsmodels.stats.multitest import multipletests
 
 from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.statistics.corrections import holm
 
 #: Probability with which a detectable gap is shown.
 POWER = 0.8
@@ -63,18 +63,6 @@ def detectable_gap(first: np.ndarray, second: np.ndarray, confidence: float = 0.
     freedom = 1 / (share**2 / np.array([first.size - 1, second.size - 1])).sum()
     quantiles = stdtrit(freedom, [(1 + confidence) / 2, POWER])
     return float(quantiles.sum() * math.sqrt(errors.sum()))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected by Holm's method; NaN stays NaN and does not count.
-
-    Source: Holm, A simple sequentially rejective multiple test procedure, 1979.
-    """
-    values = np.asarray(p_values, dtype=float)
-    tested = ~np.isnan(values)
-    if tested.any():
-        values[tested] = multipletests(values[tested], method="holm")[1]
-    return [float(value) for value in values]
 
 
 def correct_tests(comparisons: Iterable[Comparison]) -> tuple[Comparison, ...]:

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.power import TTestIndPower
 
@@ -16,7 +16,6 @@ from nnunetv2_fair.evaluation.statistics.effects import (
     correct_tests,
     definitions,
     detectable_gap,
-    holm,
 )
 from nnunetv2_fair.evaluation.statistics.group_comparison import (
     Observations,
@@ -26,6 +25,7 @@ from nnunetv2_fair.evaluation.statistics.group_comparison import (
 from nnunetv2_fair.evaluation.statistics.resampling import Units, bootstrap
 
 VALUES = st.lists(st.integers(0, 6).map(lambda v: v / 6), min_size=1, max_size=12)
+from tests.evaluation.statistics.test_corrections import by_hand
 
 
 def brute_force(first, second) -> float:
@@ -98,26 +98,6 @@ def test_detectable_gap_is_detected_as_often_as_it_says():
 )
 def test_detectable_gap_that_cannot_be_said(first, second):
     assert math.isnan(detectable_gap(np.array(first), np.array(second)))
-
-
-def by_hand(p_values):
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    corrected, largest = [0.0] * len(p_values), 0.0
-    for rank, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        corrected[index] = largest
-    return corrected
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.lists(st.floats(0, 1), max_size=12))
-def test_holm_by_hand(p_values):
-    assert holm(p_values) == pytest.approx(by_hand(p_values))
-
-
-def test_holm_passes_over_tests_that_were_not_made():
-    assert holm([0.01, math.nan, 0.04])[::2] == pytest.approx([0.02, 0.04])
-    assert math.isnan(holm([0.01, math.nan])[1])
 
 
 def comparison(metric: str, label: str, seed: int, groups: int = 2):
