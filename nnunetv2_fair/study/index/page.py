@@ -47,7 +47,7 @@ def render_index(
     sections += [terms.section()] if defined else []
     counts = progress.count()
     facts = [numbers.count(len(progress.steps), "step")]
-    facts += [f"{counts[state]:,} {state}" for state in STATES if counts.get(state)]
+    facts += [f"{counts[state]:,} {words}" for state, words in STATES.items() if counts.get(state)]
     return document(
         progress.plan.title,
         "Fairness study",

@@ -2,6 +2,7 @@
 
 import shlex
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -13,8 +14,15 @@ from nnunetv2_fair.study.index.progress import Progress, State
 from nnunetv2_fair.study.index.provenance import PROVENANCE_JSON
 from nnunetv2_fair.study.index.rankings_csv import RANKINGS_CSV
 
-#: States of a step, in the order in which they are shown.
-STATES: tuple[State, ...] = ("done", "taken over", "failed", "waiting", "running", "to do")
+#: States of a step in the order in which they are shown, with the words of the page for them.
+STATES: Mapping[State, str] = {
+    "done": "done",
+    "taken over": "reused",
+    "failed": "failed",
+    "waiting": "waiting",
+    "running": "running",
+    "to do": "to do",
+}
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,7 @@ def summary_section(folder: Path, progress: Progress) -> Html:
         n_missing=sum(not step.is_done for step in progress.steps),
         n_steps=len(progress.steps),
         failures=_failures(folder, progress),
-        states=states,
+        states=[STATES[state] for state in states],
         kinds={kind: [found[kind, state] for state in states] for kind in kinds},
         rankings=link_to(folder, PurePath(RANKINGS_CSV)),
         rankings_csv=RANKINGS_CSV,

@@ -104,6 +104,18 @@ def test_command_of_a_file_elsewhere(tmp_path):
     assert command in check_index(tmp_path).text
 
 
+def test_page_says_what_was_reused(tmp_path):
+    study = StudyFolder(tmp_path)
+    study.done(study.add("train", "train", facts=facts(FAIR)), taken_over=True)
+    write_index(tmp_path)
+    text = check_index(tmp_path).text
+    assert "1 reused" in text
+    assert "taken over" not in text.lower()
+    # the file for programs keeps its words
+    (step,) = json.loads((tmp_path / "provenance.json").read_text(encoding="utf-8"))["steps"]
+    assert step["state"] == "taken over"
+
+
 def test_page_holds_values_intervals_and_ranks(study):
     page = check_index(study.root)
     folder = study.root / "evaluations" / DATASET / "2d" / "internal"
