@@ -23,9 +23,9 @@ from nnunetv2_fair.evaluation.statistics.group_comparison import (
     compare_groups,
 )
 from nnunetv2_fair.evaluation.statistics.resampling import Units, bootstrap
+from tests.evaluation.statistics.test_corrections import by_hand
 
 VALUES = st.lists(st.integers(0, 6).map(lambda v: v / 6), min_size=1, max_size=12)
-from tests.evaluation.statistics.test_corrections import by_hand
 
 
 def brute_force(first, second) -> float:
