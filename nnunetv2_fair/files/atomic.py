@@ -39,16 +39,18 @@ def replacing(path: Path, *, durable: bool = True, private: bool = False) -> Ite
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
     try:
         os.close(os.open(temporary, flags, 0o600 if private else 0o666))
-        yield temporary
-        if durable:
-            _flush(temporary)
-        temporary.replace(path)
+        try:
+            yield temporary
+            if durable:
+                _flush(temporary)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
     except OSError as error:
         if error.filename == str(temporary):
             error.filename = str(path)  # the temporary name tells people nothing
         raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes, *, durable: bool = True, private: bool = False) -> None:
