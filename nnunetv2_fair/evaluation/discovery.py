@@ -6,15 +6,13 @@ pattern divergence", SIGMOD 2021 (divergence, Welch's t, Shapley contributions, 
 
 import dataclasses
 import itertools
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import scipy.stats
 
-from nnunetv2_fair.errors import EvaluationError, shorten
+from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.results.discovery import (
     Correction,
     Discovery,
@@ -25,8 +23,11 @@ from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.per_case import EmptyDistance, evaluated_rows, metric_values
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.evaluation.statistics.corrections import CORRECTIONS
-from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
+from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings, Unit
+from nnunetv2_fair.evaluation.statistics.lattice import Lattice
+from nnunetv2_fair.evaluation.statistics.welch import welch_tests
 from nnunetv2_fair.subgroups.divergence import (
+    CaseLabels,
     Divergences,
     attributes_with_groups,
     find_divergences,
@@ -88,6 +89,95 @@ class _Rows:
         return len(np.unique(self.patients[chosen]))
 
 
+@dataclass(frozen=True)
+class _Search:
+    """Every subgroup that is large enough, with its test. S subgroups.
+
+    Attributes:
+        rows: What was searched.
+        names: Attributes.
+        groups: Their groups.
+        found: The subgroups.
+        lattice: The same, with their parts.
+        t: (S,) Welch's t; NaN where there is no test.
+        p_values: (S,) uncorrected.
+        corrected: (S,) corrected.
+        redundant: (S,) whether a part of the subgroup says the same.
+    """
+
+    rows: _Rows
+    names: tuple[str, ...]
+    groups: Sequence[Sequence[str]]
+    found: Divergences
+    lattice: Lattice
+    t: np.ndarray
+    p_values: np.ndarray
+    corrected: np.ndarray
+    redundant: np.ndarray
+
+    @classmethod
+    def of(
+        cls, rows: _Rows, known: CaseLabels, min_support: float, correction: Correction
+    ) -> "_Search":
+        """Search.
+
+        Args:
+            rows: What to search.
+            known: Attributes and their groups.
+            min_support: Smallest share of the rows.
+            correction: How to correct the tests for their number.
+        """
+        found = find_divergences(rows.codes, rows.values, min_support)
+        lattice = Lattice(found, known.groups)
+        t, p_values = welch_tests(found, rows.values)
+        spread = rows.values.std(ddof=1) if len(rows.values) > 1 else 0.0
+        return cls(
+            rows,
+            known.attributes,
+            known.groups,
+            found,
+            lattice,
+            t,
+            p_values,
+            np.array(CORRECTIONS[correction](p_values)),
+            lattice.smallest_steps() <= REDUNDANT * spread,
+        )
+
+    def order(self, confidence: float) -> np.ndarray:
+        """Return the subgroups to show, those shown to diverge first, each by how much they do."""
+        # NaN sorts last
+        unsure = ~(self.corrected < 1 - confidence)
+        order = np.lexsort((self.lattice.lengths, -np.abs(self.found.divergence), unsure))
+        return np.asarray(order[~self.redundant[order]])
+
+    def top(self, confidence: float, min_patients: int) -> Iterator[Subgroup]:
+        """Yield the subgroups to show, as many as there are."""
+        for index in self.order(confidence):
+            inside = self.rows.members(self.found.codes[index])
+            n_patients = self.rows.n_patients(inside)
+            if n_patients >= min_patients:
+                yield self._subgroup(index, inside, n_patients)
+
+    def _subgroup(self, index: int, inside: np.ndarray, n_patients: int) -> Subgroup:
+        codes = self.found.codes[index]
+        return Subgroup(
+            items={
+                self.names[a]: self.groups[a][code] for a, code in enumerate(codes) if code >= 0
+            },
+            n_cases=int(self.rows.n_cases[inside].sum()),
+            n_patients=n_patients,
+            support=float(self.found.n_cases[index] / len(self.rows.values)),
+            mean=float(self.rows.values[inside].mean()),
+            divergence=float(self.found.divergence[index]),
+            t=float(self.t[index]),
+            p_value=float(self.p_values[index]),
+            corrected_p=float(self.corrected[index]),
+            contributions={
+                self.names[a]: value for a, value in self.lattice.contributions(index).items()
+            },
+        )
+
+
 def discover(
     per_case: pd.DataFrame,
     table: DemographicsTable,
@@ -112,79 +202,24 @@ def discover(
         EvaluationError: If no attribute can form groups, a value is infinite, or there are more
             combinations than can be numbered.
     """
-    attributes = attributes_with_groups(table)
-    if not attributes:
-        raise EvaluationError(
-            f"{table.source} has no attribute with groups, so there is nothing to discover. Add "
-            "columns, or cut numeric ones with --bins."
-        )
-    rows = evaluated_rows(per_case)
-    values, _ = metric_values(rows, metric, labels[-1], labels, empty_distance)
-    if np.isinf(values).any():
-        raise EvaluationError(
-            f"{int(np.isinf(values).sum())} cases have an infinite {metric.title}, of which no "
-            "mean can be taken. Discover with --empty-distance diagonal or nan, or by another "
-            "metric (the first of --metrics is searched)."
-        )
-    chosen = rows[rows["label"] == labels[-1]]
-    known = label_cases(table, attributes)
-    codes = known.codes[known.rows(chosen["case"])]
-    searched = _unit_rows(codes, values, chosen["patient"].to_numpy(dtype=object), statistics.unit)
-    if not len(searched.values):
-        raise EvaluationError(
-            f"No case has a value of {metric.title} for '{labels[-1]}': nothing to discover."
-        )
-    fewest = max(settings.min_support, statistics.min_patients / len(searched.values))
-    found = find_divergences(searched.codes, searched.values, min(1.0, fewest))
-    lattice = _Lattice(found, known.groups)
-    t, p_values = welch_tests(found, searched.values)
-    corrected = np.array(CORRECTIONS[settings.correction](p_values))
-    spread = searched.values.std(ddof=1) if len(searched.values) > 1 else 0.0
-    redundant = lattice.smallest_steps() <= REDUNDANT * spread
-    # NaN sorts last
-    unsure = ~(corrected < 1 - statistics.confidence)
-    order = np.lexsort((lattice.lengths, -np.abs(found.divergence), unsure))
-    names = tuple(attribute.name for attribute in attributes)
-    top: list[Subgroup] = []
-    for index in order[~redundant[order]]:
-        inside = searched.members(found.codes[index])
-        n_patients = searched.n_patients(inside)
-        if n_patients >= statistics.min_patients and len(top) < TOP:
-            top.append(
-                Subgroup(
-                    items={
-                        names[a]: known.groups[a][code]
-                        for a, code in enumerate(found.codes[index])
-                        if code >= 0
-                    },
-                    n_cases=int(searched.n_cases[inside].sum()),
-                    n_patients=n_patients,
-                    support=float(found.n_cases[index] / len(searched.values)),
-                    mean=float(searched.values[inside].mean()),
-                    divergence=float(found.divergence[index]),
-                    t=float(t[index]),
-                    p_value=float(p_values[index]),
-                    corrected_p=float(corrected[index]),
-                    contributions={
-                        names[a]: value for a, value in lattice.contributions(index).items()
-                    },
-                )
-            )
-        if len(top) == TOP:
-            break
+    known = _labels(table)
+    rows = _rows(per_case, known, metric, labels, empty_distance, statistics.unit)
+    fewest = max(settings.min_support, statistics.min_patients / len(rows.values))
+    search = _Search.of(rows, known, min(1.0, fewest), settings.correction)
+    top = search.top(statistics.confidence, statistics.min_patients)
     return Discovery(
         metric=metric.name,
         label=labels[-1],
-        attributes=names,
+        attributes=known.attributes,
         min_support=min(1.0, fewest),
         correction=settings.correction,
-        n_units=len(searched.values),
-        n_searched=len(found),
-        n_tests=int((~np.isnan(p_values)).sum()),
-        n_redundant=int(redundant.sum()),
-        overall=float(searched.values.mean()),
-        subgroups=tuple(top),
-        heatmaps=tuple(_heatmaps(searched, names, known.groups, statistics.min_patients)),
+        n_units=len(rows.values),
+        n_searched=len(search.found),
+        n_tests=int((~np.isnan(search.p_values)).sum()),
+        n_redundant=int(search.redundant.sum()),
+        overall=float(rows.values.mean()),
+        subgroups=tuple(itertools.islice(top, TOP)),
+        heatmaps=tuple(_heatmaps(rows, known.attributes, known.groups, statistics.min_patients)),
     )
 
 
@@ -224,7 +259,45 @@ def with_discovery(
     )
 
 
-def _unit_rows(codes: np.ndarray, values: np.ndarray, patients: np.ndarray, unit: str) -> _Rows:
+def _labels(table: DemographicsTable) -> CaseLabels:
+    """Return the groups of all attributes that can form some."""
+    attributes = attributes_with_groups(table)
+    if not attributes:
+        raise EvaluationError(
+            f"{table.source} has no attribute with groups, so there is nothing to discover. Add "
+            "columns, or cut numeric ones with --bins."
+        )
+    return label_cases(table, attributes)
+
+
+def _rows(
+    per_case: pd.DataFrame,
+    known: CaseLabels,
+    metric: MetricInfo,
+    labels: Sequence[str],
+    empty_distance: EmptyDistance,
+    unit: Unit,
+) -> _Rows:
+    """Return what is searched: the metric's values of the last label, and their groups."""
+    rows = evaluated_rows(per_case)
+    values, _ = metric_values(rows, metric, labels[-1], labels, empty_distance)
+    if np.isinf(values).any():
+        raise EvaluationError(
+            f"{int(np.isinf(values).sum())} cases have an infinite {metric.title}, of which no "
+            "mean can be taken. Discover with --empty-distance diagonal or nan, or by another "
+            "metric (the first of --metrics is searched)."
+        )
+    chosen = rows[rows["label"] == labels[-1]]
+    codes = known.codes[known.rows(chosen["case"])]
+    found = _unit_rows(codes, values, chosen["patient"].to_numpy(dtype=object), unit)
+    if not len(found.values):
+        raise EvaluationError(
+            f"No case has a value of {metric.title} for '{labels[-1]}': nothing to discover."
+        )
+    return found
+
+
+def _unit_rows(codes: np.ndarray, values: np.ndarray, patients: np.ndarray, unit: Unit) -> _Rows:
     defined = ~np.isnan(values)
     codes, values = codes[defined], values[defined]
     _, patient = np.unique(patients[defined].astype(str), return_inverse=True)
@@ -238,118 +311,38 @@ def _unit_rows(codes: np.ndarray, values: np.ndarray, patients: np.ndarray, unit
         return _Rows(keys[:, 1:], sums / n_cases, keys[:, 0], n_cases)
 
 
-def welch_tests(found: Divergences, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Test each subgroup against all other units, two-sidedly.
-
-    Args:
-        found: Subgroups of ``values``.
-        values: (n,) all values.
-
-    Returns:
-        Welch's t and p-value of each; NaN where a side has fewer than two units, or no value
-        differs from another within the sides.
-
-    Source: Welch, The generalization of Student's problem, 1947.
-    """
-    total, n = len(values), found.n_cases
-    rest = total - n
-    squares = ((values - values.mean()) ** 2).sum()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # the deviations from the overall mean add up to 0, and so do their squares to the total
-        rest_divergence = -found.divergence * n / rest
-        rest_squares = squares - (found.variance * (n - 1) + n * found.divergence**2)
-        rest_variance = (rest_squares - rest * rest_divergence**2) / (rest - 1)
-        errors = np.stack([found.variance / n, np.maximum(rest_variance, 0.0) / rest])
-        summed = errors.sum(axis=0)
-        t = (found.divergence - rest_divergence) / np.sqrt(summed)
-        share = errors / summed
-        freedom = 1 / (share[0] ** 2 / (n - 1) + share[1] ** 2 / (rest - 1))
-        # what rounding leaves of equal values is no variance
-        testable = (n > 1) & (rest > 1) & (summed > 1e-13 * squares)
-        t = np.where(testable, t, np.nan)
-        p_values = 2 * scipy.stats.t.sf(np.abs(t), np.where(testable, freedom, 1.0))
-    return t, np.where(testable, p_values, np.nan)
-
-
-class _Lattice:
-    """Looks up the divergence of the parts of a subgroup; every part of one was found as well."""
-
-    def __init__(self, found: Divergences, groups: Sequence[Sequence[str]]) -> None:
-        sizes = [len(names) + 1 for names in groups]
-        if math.prod(sizes) >= 2**62:
-            raise EvaluationError(
-                f"{len(sizes)} attributes have too many combinations of groups to search. Remove "
-                "columns from the table, or cut numeric ones into fewer groups: "
-                f"{shorten(sizes, 20)} groups each."
-            )
-        self._places = np.cumprod([1, *sizes[:-1]])
-        self._codes = found.codes
-        self._keys = (found.codes + 1) @ self._places if len(found) else np.zeros(0, dtype=int)
-        order = np.argsort(self._keys)
-        # all units together diverge by nothing
-        self._sorted = np.concatenate([[0], self._keys[order]])
-        self._divergence = np.concatenate([[0.0], found.divergence[order]])
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Items of each subgroup."""
-        return np.asarray((self._codes >= 0).sum(axis=1))
-
-    def smallest_steps(self) -> np.ndarray:
-        """Return how much the divergence changes without the item that changes it least."""
-        own = self._of(self._keys)
-        steps = np.full(len(own), np.inf)
-        for attribute, place in enumerate(self._places):
-            code = self._codes[:, attribute] if len(own) else np.zeros(0, dtype=int)
-            part = self._of(self._keys - (code + 1) * place)
-            steps = np.where(code >= 0, np.minimum(steps, np.abs(own - part)), steps)
-        return steps
-
-    def contributions(self, index: int) -> dict[int, float]:
-        """Return the Shapley contribution of each attribute's item to a subgroup's divergence."""
-        from divexplorer.shapley_value import compute_shapley_value
-
-        used = [int(a) for a in np.flatnonzero(self._codes[index] >= 0)]
-        digits = {a: int((self._codes[index, a] + 1) * self._places[a]) for a in used}
-        scores = {
-            length: {
-                frozenset(part): float(self._of(np.array([sum(digits[a] for a in part)]))[0])
-                for part in itertools.combinations(used, length)
-            }
-            for length in range(len(used) + 1)
-        }
-        found = compute_shapley_value(frozenset(used), scores)
-        return {a: float(found[frozenset([a])]) for a in used}
-
-    def _of(self, keys: np.ndarray) -> np.ndarray:
-        return np.asarray(self._divergence[np.searchsorted(self._sorted, keys)])
-
-
 def _heatmaps(
     rows: _Rows, names: Sequence[str], groups: Sequence[Sequence[str]], min_patients: int
-) -> list[PairHeatmap]:
-    made = []
+) -> Iterator[PairHeatmap]:
+    """Yield the means over every combination of the groups of two attributes."""
     for first, second in itertools.combinations(range(len(names)), 2):
-        shape = (len(groups[first]), len(groups[second]))
-        known = (rows.codes[:, [first, second]] >= 0).all(axis=1)
-        cell = rows.codes[known, first] * shape[1] + rows.codes[known, second]
-        size = shape[0] * shape[1]
-        counts = np.bincount(cell, minlength=size)
-        sums = np.bincount(cell, weights=rows.values[known], minlength=size)
-        cases = np.bincount(cell, weights=rows.n_cases[known], minlength=size).astype(int)
-        pairs = np.unique(np.column_stack([cell, rows.patients[known]]), axis=0)
-        patients = np.bincount(pairs[:, 0], minlength=size)
-        with np.errstate(invalid="ignore"):
-            means = np.where(patients >= min_patients, sums / counts, np.nan)
-        made.append(
-            PairHeatmap(
-                rows=names[first],
-                columns=names[second],
-                row_groups=tuple(groups[first]),
-                column_groups=tuple(groups[second]),
-                mean=tuple(tuple(map(float, row)) for row in means.reshape(shape)),
-                n_cases=tuple(tuple(map(int, row)) for row in cases.reshape(shape)),
-                n_patients=tuple(tuple(map(int, row)) for row in patients.reshape(shape)),
-            )
+        mean, n_cases, n_patients = _grid(
+            rows, (first, second), (len(groups[first]), len(groups[second])), min_patients
         )
-    return made
+        yield PairHeatmap(
+            rows=names[first],
+            columns=names[second],
+            row_groups=tuple(groups[first]),
+            column_groups=tuple(groups[second]),
+            mean=tuple(tuple(map(float, row)) for row in mean),
+            n_cases=tuple(tuple(map(int, row)) for row in n_cases),
+            n_patients=tuple(tuple(map(int, row)) for row in n_patients),
+        )
+
+
+def _grid(
+    rows: _Rows, pair: tuple[int, int], shape: tuple[int, int], min_patients: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return means (NaN of too few patients), cases and patients of every cell."""
+    codes = rows.codes[:, list(pair)]
+    known = (codes >= 0).all(axis=1)
+    cell = codes[known, 0] * shape[1] + codes[known, 1]
+    size = shape[0] * shape[1]
+    counts = np.bincount(cell, minlength=size)
+    sums = np.bincount(cell, weights=rows.values[known], minlength=size)
+    cases = np.bincount(cell, weights=rows.n_cases[known], minlength=size).astype(int)
+    seen = np.unique(np.column_stack([cell, rows.patients[known]]), axis=0)
+    patients = np.bincount(seen[:, 0], minlength=size)
+    with np.errstate(invalid="ignore"):
+        means = np.where(patients >= min_patients, sums / counts, np.nan)
+    return means.reshape(shape), cases.reshape(shape), patients.reshape(shape)

@@ -16,13 +16,11 @@ from nnunetv2_fair.evaluation.discovery import (
     TOP,
     DiscoverySettings,
     discover,
-    welch_tests,
 )
 from nnunetv2_fair.evaluation.results.discovery import Discovery
 from nnunetv2_fair.evaluation.results.json_file import to_json
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
-from nnunetv2_fair.subgroups.divergence import find_divergences
 from nnunetv2_fair.subgroups.table import DemographicsTable, read_table
 
 DICE = MetricInfo("dice", "Dice", "", "higher", "", True)
@@ -234,18 +232,6 @@ def test_undefined_and_missing_cases_are_left_out(tmp_path):
     changed.loc[:9, "dice"] = math.nan
     changed.loc[10:19, "flags"] = "missing_prediction"
     assert search(changed, table).n_units == 90 - 10
-
-
-def test_welch_of_sides_that_have_no_spread():
-    codes = np.array([[0], [0], [1], [1], [1]])
-    values = np.array([1.0, 1.0, 2.0, 2.0, 2.0])
-    t, p_values = welch_tests(find_divergences(codes, values, 0.1), values)
-    assert np.isnan(t).all()
-    assert np.isnan(p_values).all()
-    single = np.array([[0], [1], [1], [1], [1]])
-    values = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
-    t, _ = welch_tests(find_divergences(single, values, 0.1), values)
-    assert np.isnan(t).all()
 
 
 def test_refusals_say_what_to_do(tmp_path):

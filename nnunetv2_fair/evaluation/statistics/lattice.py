@@ -1,0 +1,73 @@
+"""Subgroups and the parts that they are made of."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from nnunetv2_fair.errors import EvaluationError, shorten
+from nnunetv2_fair.subgroups.divergence import Divergences
+
+
+class Lattice:
+    """Looks up the divergence of the parts of a subgroup; every part of one was found as well."""
+
+    def __init__(self, found: Divergences, groups: Sequence[Sequence[str]]) -> None:
+        """Number all subgroups.
+
+        Args:
+            found: The subgroups.
+            groups: Groups of each attribute.
+
+        Raises:
+            EvaluationError: If there are more combinations than can be numbered.
+        """
+        sizes = [len(names) + 1 for names in groups]
+        if math.prod(sizes) >= 2**62:
+            raise EvaluationError(
+                f"{len(sizes)} attributes have too many combinations of groups to search. Remove "
+                "columns from the table, or cut numeric ones into fewer groups: "
+                f"{shorten(sizes, 20)} groups each."
+            )
+        self._places = np.cumprod([1, *sizes[:-1]])
+        self._codes = found.codes
+        self._keys = (found.codes + 1) @ self._places if len(found) else np.zeros(0, dtype=int)
+        order = np.argsort(self._keys)
+        # all units together diverge by nothing
+        self._sorted = np.concatenate([[0], self._keys[order]])
+        self._divergence = np.concatenate([[0.0], found.divergence[order]])
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Items of each subgroup."""
+        return np.asarray((self._codes >= 0).sum(axis=1))
+
+    def smallest_steps(self) -> np.ndarray:
+        """Return how much the divergence changes without the item that changes it least."""
+        own = self._of(self._keys)
+        steps = np.full(len(own), np.inf)
+        for attribute, place in enumerate(self._places):
+            code = self._codes[:, attribute] if len(own) else np.zeros(0, dtype=int)
+            part = self._of(self._keys - (code + 1) * place)
+            steps = np.where(code >= 0, np.minimum(steps, np.abs(own - part)), steps)
+        return steps
+
+    def contributions(self, index: int) -> dict[int, float]:
+        """Return the Shapley contribution of each attribute's item to a subgroup's divergence."""
+        from divexplorer.shapley_value import compute_shapley_value
+
+        used = [int(a) for a in np.flatnonzero(self._codes[index] >= 0)]
+        digits = {a: int((self._codes[index, a] + 1) * self._places[a]) for a in used}
+        scores = {
+            length: {
+                frozenset(part): float(self._of(np.array([sum(digits[a] for a in part)]))[0])
+                for part in itertools.combinations(used, length)
+            }
+            for length in range(len(used) + 1)
+        }
+        found = compute_shapley_value(frozenset(used), scores)
+        return {a: float(found[frozenset([a])]) for a in used}
+
+    def _of(self, keys: np.ndarray) -> np.ndarray:
+        return np.asarray(self._divergence[np.searchsorted(self._sorted, keys)])
