@@ -79,7 +79,7 @@ def _compare(args: argparse.Namespace) -> None:
     from nnunetv2_fair.evaluation.results.printed_tables import comparison_tables_of
     from nnunetv2_fair.evaluation.results.text_table import files_of
     from nnunetv2_fair.report.of_comparison.page import write_comparison
-    from nnunetv2_fair.report.of_comparison.tables import console_comparison
+    from nnunetv2_fair.report.terminal.comparison import console_comparison
 
     latent = _latent_section(args.latent) if args.latent is not None else None
     results = [EvaluationResult.read(folder) for folder in args.evaluations]

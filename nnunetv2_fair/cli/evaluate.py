@@ -203,7 +203,7 @@ def _tell(result: "EvaluationResult", written: Sequence[Path]) -> None:
     """Print tables, notes, and what was left out and written."""
     from nnunetv2_fair.evaluation.results.printed_tables import tables_of
     from nnunetv2_fair.evaluation.results.text_table import aligned
-    from nnunetv2_fair.report.of_evaluation.groups import console_table
+    from nnunetv2_fair.report.terminal.evaluation import console_table
 
     for attribute in result.attributes:
         logger.info("\n%s", console_table(result, attribute))

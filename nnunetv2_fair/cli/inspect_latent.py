@@ -115,7 +115,7 @@ def _inspect(args: argparse.Namespace) -> None:
             (folder / name).write_bytes(picture)
         result.write(folder)
 
-    from nnunetv2_fair.report.of_comparison.latent import console_latent
+    from nnunetv2_fair.report.terminal.latent import console_latent
 
     logger.info("\n%s", console_latent(result))
     for name in (LATENT_JSON, *pictures):

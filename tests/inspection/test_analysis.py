@@ -232,7 +232,8 @@ def test_pictures_outside_the_folder_are_refused(written):
 
 def test_section_of_the_page(written):
     from nnunetv2_fair.report.html.document import document
-    from nnunetv2_fair.report.of_comparison.latent import console_latent, latent_section
+    from nnunetv2_fair.report.of_comparison.latent import latent_section
+    from nnunetv2_fair.report.terminal.latent import console_latent
 
     result = LatentResult.read(written)
     picture = (written / "tsne_1_sex.png").read_bytes()

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -24,6 +26,10 @@ class Axis:
     def position(self, value: float) -> float:
         """Return where a value lies, 0 (low) to 1 (high), clipped."""
         return min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
+
+    def positions(self, values: np.ndarray) -> np.ndarray:
+        """Return :meth:`position` of (n,) values."""
+        return np.clip((values - self.low) / (self.high - self.low), 0.0, 1.0)
 
     def tick_text(self, tick: float) -> str:
         """Write a tick."""

@@ -6,7 +6,6 @@ right-to-left marks change anything around it.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 
 #: Longest data text that is shown in full; the middle of longer ones is left out.
@@ -74,16 +73,3 @@ def listed(names: Iterable[str], last: str = "and") -> list[str]:
             pieces.append(f" {last} " if position == len(items) - 1 else ", ")
         pieces.append(item)
     return pieces
-
-
-def width(text: str) -> int:
-    """Return how many terminal columns a text fills."""
-    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
-    flat = sum(unicodedata.combining(character) > 0 for character in text)
-    return len(text) + wide - flat
-
-
-def padded(text: str, columns: int, *, right: bool = False) -> str:
-    """Pad a text to a number of terminal columns."""
-    space = " " * max(0, columns - width(text))
-    return space + text if right else text + space

@@ -128,23 +128,23 @@ def strip_plot(rows: Sequence[Strip], unit_words: str, description: str) -> Html
 
 
 def _strip(
-    dots: np.ndarray, box: tuple[float, float, float], scale: Axis, share: float, size: str
+    values: np.ndarray, box: tuple[float, float, float], scale: Axis, share: float, size: str
 ) -> _Drawing:
-    finite = dots[np.isfinite(dots)]
+    finite = values[np.isfinite(values)]
     # the seed depends on nothing but the group's size: the same result draws the same page
     random = np.random.default_rng(len(finite))
     if share < 1:
         finite = random.choice(finite, size=math.ceil(len(finite) * share), replace=False)
     heights = random.uniform(14, _HEIGHT - 14, size=len(finite))
-    paths = []
-    # dots of one path do not add up where they overlap; several paths show the density
-    for layer in range(_LAYERS):
-        path = "".join(
-            f"M{scale.position(value) * _WIDTH:.1f} {height:.0f}h0"
-            for value, height in zip(finite[layer::_LAYERS], heights[layer::_LAYERS], strict=True)
+    dots = [
+        f"M{x:.1f} {height:.0f}h0"
+        for x, height in zip(
+            (scale.positions(finite) * _WIDTH).tolist(), heights.tolist(), strict=True
         )
-        if path:
-            paths.append((f"dots {size}", path))
+    ]
+    # dots of one path do not add up where they overlap; several paths show the density
+    layers = [dots[layer::_LAYERS] for layer in range(_LAYERS)]
+    paths = [(f"dots {size}", "".join(layer)) for layer in layers if layer]
     q1, median, q3 = box
     if math.isfinite(median):
         paths.append(("median", f"M{_x(scale, median)} 4V{_HEIGHT - 4}"))

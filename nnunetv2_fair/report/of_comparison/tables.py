@@ -1,4 +1,4 @@
-"""Tables of a comparison of models: for the page, and as plain text for the terminal."""
+"""Tables of a comparison of models."""
 
 import math
 from collections.abc import Sequence
@@ -12,19 +12,15 @@ from nnunetv2_fair.evaluation.results.comparison import (
 )
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.html import numbers
-from nnunetv2_fair.report.html.markup import Data, Html, Sentence, padded, shortened, width
+from nnunetv2_fair.report.html.markup import Data, Html, Sentence
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.html.titles import MEASURES, measure_title, metric_heading
 from nnunetv2_fair.report.of_comparison.findings import (
     HEADLINE_GAP,
-    headline_entry,
     other_models,
 )
 from nnunetv2_fair.report.of_evaluation.findings import confidence, label_words
-
-#: Longest name in the terminal.
-_LONGEST_CONSOLE = 32
 
 
 @dataclass(frozen=True)
@@ -120,56 +116,3 @@ def labels_table(result: ModelComparison, attribute: str, terms: Terms) -> Html:
         gap_title=measure_title(HEADLINE_GAP),
         terms=terms,
     )
-
-
-def console_comparison(result: ModelComparison, attribute: str) -> str:
-    """Return the models' scores and changes for one attribute as aligned plain text.
-
-    Args:
-        result: The comparison.
-        attribute: One of its attribute expressions.
-    """
-    entry = headline_entry(result, attribute)
-    metric = result.metric(entry.metric)
-    level = numbers.percent(confidence(result.settings))
-    heading = (
-        f"{metric_heading(metric)} by {shortened(attribute)}, "
-        f"{shortened(''.join(label_words(entry.label)))}"
-    )
-    head = ["model", "overall mean", "worst group", HEADLINE_GAP,
-            f"change of {HEADLINE_GAP} [{level} interval]"]  # fmt: skip
-    rows = [head]
-    for model in result.models:
-        scores = entry.per_model[model]
-        gap, _ = scores.gaps.get(HEADLINE_GAP, (math.nan, numbers.NO_INTERVAL))
-        change = (
-            entry.differences[model].gaps.get(HEADLINE_GAP) if model in entry.differences else None
-        )
-        rows.append(
-            [
-                shortened(model, _LONGEST_CONSOLE),
-                numbers.number(scores.overall_mean, metric.unit),
-                _worst(scores.worst_group, scores.worst_group_mean, metric.unit),
-                numbers.number(gap, metric.unit),
-                _console_change(change, metric.unit) if model != result.baseline else "(baseline)",
-            ]
-        )
-    widths = [max(width(row[i]) for row in rows) for i in range(len(head))]
-    lines = [heading]
-    for row in rows:
-        cells = [padded(cell, columns) for cell, columns in zip(row, widths, strict=True)]
-        lines.append(("  " + "  ".join(cells)).rstrip())
-    return numbers.ascii_only("\n".join(lines))
-
-
-def _worst(group: str, mean: float, unit: str) -> str:
-    shown = numbers.number(mean, unit)
-    return f"{shown} ({shortened(group, _LONGEST_CONSOLE)})" if group else shown
-
-
-def _console_change(found: Difference | None, unit: str) -> str:
-    if found is None or math.isnan(found.value):
-        return numbers.UNDEFINED
-    limits = numbers.interval(found.interval, unit, signed=True)
-    text = numbers.number(found.value, unit, signed=True)
-    return f"{text} [{limits}]" if limits != numbers.UNDEFINED else text

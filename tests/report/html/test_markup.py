@@ -9,10 +9,8 @@ from nnunetv2_fair.report.html.markup import (
     Data,
     clean,
     listed,
-    padded,
     plain,
     shortened,
-    width,
 )
 from nnunetv2_fair.report.html.templating import environment
 from tests.report.html_check import Page
@@ -63,10 +61,3 @@ def test_sentences_isolate_names_and_escape_words():
     assert plain(pieces) == "5 < 6 for <script>"
     assert html.unescape(sentence(listed(["a", "b", "c"]))).count("bdi") == 6
     assert plain(listed(["a", "b", "c"])) == "a, b and c"
-
-
-def test_columns_of_wide_and_combining_characters():
-    assert width("漢字") == 4
-    assert width("e\u0301") == 1
-    assert padded("漢", 4) == "漢  "
-    assert padded("x", 3, right=True) == "  x"

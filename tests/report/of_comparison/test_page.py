@@ -6,7 +6,6 @@ import pytest
 
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison
 from nnunetv2_fair.report.of_comparison.page import render_comparison, write_comparison
-from nnunetv2_fair.report.of_comparison.tables import console_comparison
 from tests.report import factories
 from tests.report.html_check import check_page
 from tests.report.of_evaluation.test_page import HOSTILE
@@ -110,22 +109,3 @@ def test_page_of_a_comparison_read_back_is_the_same(tmp_path):
     result.write(tmp_path)
     write_comparison(ModelComparison.read(tmp_path), tmp_path / "c.html")
     assert (tmp_path / "c.html").read_text(encoding="utf-8") == render_comparison(result)
-
-
-def test_console_text():
-    result = three_models()
-    lines = console_comparison(result, "sex").splitlines()
-    assert lines[0] == "Dice by sex, mean of all labels"
-    assert lines[1].split() == [
-        "model", "overall", "mean", "worst", "group", "delta", "change", "of", "delta", "[95%",
-        "interval]",
-    ]  # fmt: skip
-    assert [line.split()[0] for line in lines[2:]] == list(result.models)
-    assert lines[2].endswith("(baseline)")
-    entry = result.entry("sex", "dice", "average")
-    found = entry.differences["oversampling"].gaps["delta"]
-    assert lines[3].endswith(
-        f"{found.value:+.3f} [{found.interval.low:+.3f} to {found.interval.high:+.3f}]"
-    )
-    assert f"{entry.per_model['oversampling'].worst_group_mean:.3f} (female)" in lines[3]
-    assert "\n".join(lines).isascii()
