@@ -3,21 +3,12 @@
 import argparse
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from nnunetv2_fair import registration
 from nnunetv2_fair.cli.shared.common import command_parser, require_nnunet, run
 from nnunetv2_fair.errors import UsageError
-from nnunetv2_fair.files.atomic import check_output_folder, filled_together
-from nnunetv2_fair.nnunet.trained_models import (
-    check_trained,
-    find_cases,
-    image_format,
-    model_folder,
-    read_table_for,
-)
-from nnunetv2_fair.paths import LATENT_JSON, raw_dataset
+from nnunetv2_fair.files.atomic import check_output_folder
+from nnunetv2_fair.paths import LATENT_JSON
 
 logger = logging.getLogger(__name__)
 
@@ -83,43 +74,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _inspect(args: argparse.Namespace) -> None:
     require_nnunet()
     _check(args)
-    folders = [model_folder(args.d, trainer, args.p, args.c) for trainer in args.tr]
-    check_trained(folders, [args.f], args.chk)
-    ending, n_channels = image_format(folders[0])
-    images = args.i or raw_dataset(args.d) / "imagesTs"
-    cases = find_cases(images, ending, n_channels)
 
-    from nnunetv2_fair.subgroups.table import check_against_cases
+    from nnunetv2_fair.inspection.analysis import LatentSettings
+    from nnunetv2_fair.inspection.run import ModelChoice, inspect_models
 
-    table = read_table_for(args.d, args.demographics)
-    check_against_cases(table, cases, str(images), allow_extra=True)
-
-    from nnunetv2_fair.inspection.analysis import LatentSettings, analyse, plan_attribute
-
+    models = ModelChoice(args.d, tuple(args.tr), args.c, args.p, args.f, args.chk)
     settings = LatentSettings(
         args.folds, args.min_patients, args.bootstrap, args.confidence, args.seed
     )
-    attributes = dict.fromkeys(args.a) or {None: None}
-    plans = [plan_attribute(table, name, list(cases), settings) for name in attributes]
-
-    from nnunetv2_fair.inspection.embeddings import LatentModel, embed_cases
-
-    registration.register()
-    models = [LatentModel(folder, args.f, args.chk, args.device) for folder in folders]
-    features = embed_cases(models, cases)
-    result, pictures = analyse(plans, features, settings)
-    where = {"images": images, "configuration": args.c, "fold": args.f, "checkpoint": args.chk}
-    result = replace(result, settings={**where, **result.settings})
-    with filled_together(args.o, [LATENT_JSON, *pictures]) as folder:
-        for name, picture in pictures.items():
-            (folder / name).write_bytes(picture)
-        result.write(folder)
+    result, written = inspect_models(
+        models,
+        args.o,
+        settings,
+        images=args.i,
+        attributes=args.a,
+        demographics=args.demographics,
+        device=args.device,
+    )
 
     from nnunetv2_fair.report.terminal.latent import console_latent
 
     logger.info("\n%s", console_latent(result))
-    for name in (LATENT_JSON, *pictures):
-        logger.info("Wrote %s", args.o / name)
+    for path in written:
+        logger.info("Wrote %s", path)
     logger.info("The points of the pictures are single cases: share them with care.")
 
 

@@ -2,12 +2,9 @@
 
 import argparse
 import logging
-import math
 import textwrap
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.errors import ConversionError, UsageError, shorten_lines
@@ -17,17 +14,10 @@ from nnunetv2_fair.phantoms.spec import (
     DEFAULT_SHAPE_3D,
     DEFAULT_SPACING_MM_3D,
     MECHANISMS,
-    NODULE_LABEL,
     PLANTED,
     SEX_LEVELS,
     PhantomSpec,
-    phantom_schema,
 )
-
-if TYPE_CHECKING:
-    from nnunetv2_fair.dataset_conversion.writing.case_files import CaseData
-    from nnunetv2_fair.dataset_conversion.writing.writer import DatasetPlan
-    from nnunetv2_fair.phantoms.drawing import Drawing
 
 logger = logging.getLogger(__name__)
 
@@ -122,10 +112,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     data.add_argument("--seed", type=int, default=_DEFAULTS.seed, help="seed of everything")
     parser.epilog = f"{parser.epilog}\n\n{_mechanisms()}"
-    return run(make_phantoms, parser, argv)
+    return run(_make, parser, argv)
 
 
-def make_phantoms(args: argparse.Namespace) -> None:
+def _make(args: argparse.Namespace) -> None:
     """Check everything, then write the folder, the dataset, or both."""
     from nnunetv2_fair.dataset_conversion.writing.writer import (
         plan_problems,
@@ -133,6 +123,7 @@ def make_phantoms(args: argparse.Namespace) -> None:
         write_dataset,
     )
     from nnunetv2_fair.phantoms.folder import check_target, generate
+    from nnunetv2_fair.phantoms.nnunet_dataset import phantom_plan
 
     spec = _spec(args)
     if args.o is None and args.d is None:
@@ -163,65 +154,6 @@ def make_phantoms(args: argparse.Namespace) -> None:
         folder = write_dataset(plan, raw_folder(None), processes=args.np, overwrite=args.overwrite)
         logger.info("%s: %d images of %d patients", folder, len(plan.jobs), spec.n_patients)
         logger.info("Next: nnUNetv2_fair_prepare -d %d", args.d)
-
-
-def phantom_plan(spec: PhantomSpec, dataset_id: int, name: str) -> "DatasetPlan":
-    """Return what the dataset writer needs to write a phantom; the test part becomes imagesTs.
-
-    Args:
-        spec: What to make.
-        dataset_id: 1 to 999.
-        name: Follows ``DatasetXXX_``.
-    """
-    from nnunetv2_fair.dataset_conversion.writing.case_files import CaseJob, fingerprint
-    from nnunetv2_fair.dataset_conversion.writing.log import ConversionLog
-    from nnunetv2_fair.dataset_conversion.writing.writer import DatasetDescription, DatasetPlan
-    from nnunetv2_fair.phantoms.bias import plant
-    from nnunetv2_fair.phantoms.drawing import draw
-    from nnunetv2_fair.phantoms.folder import metadata
-
-    drawings = [plant(drawing, spec) for drawing in draw(spec)]
-    jobs = [
-        CaseJob(
-            drawing.name,
-            drawing.patient.split,
-            partial(load_phantom, spec, drawing),
-            fingerprint(spec, drawing, drawing.noise_seed),
-            n_bytes=2 * math.prod(spec.shape),
-        )
-        for drawing in drawings
-    ]
-    table = metadata(spec, drawings)
-    table.insert(0, "case", [drawing.name for drawing in drawings])
-    description = DatasetDescription(
-        dataset_id,
-        name,
-        channel_names=("ultrasound",),
-        labels={"background": 0, "nodule": NODULE_LABEL},
-        file_ending=spec.file_ending,
-        licence="synthetic",
-        reference="made by nnUNetv2_fair_phantoms",
-        description=f"Synthetic nodules. Planted bias: {spec.bias}. {PLANTED[spec.bias]}",
-    )
-    log = ConversionLog("nnUNetv2_fair_phantoms", settings=spec.to_dict())
-    return DatasetPlan(
-        description, jobs, table[["case", "patient", "sex", "age"]], phantom_schema(), log
-    )
-
-
-def load_phantom(spec: PhantomSpec, drawing: "Drawing") -> "CaseData":
-    """Return the pixels of one image for the dataset writer; runs in its worker processes."""
-    from nnunetv2_fair.dataset_conversion.writing.case_files import CaseData, ImageGeometry
-    from nnunetv2_fair.phantoms.rendering import render
-
-    made = render(drawing, spec)
-    geometry = None
-    if spec.spacing_mm is not None:
-        x_y_z = tuple(reversed(spec.spacing_mm))
-        geometry = ImageGeometry(
-            x_y_z, (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
-        )
-    return CaseData([made.image], made.mask, geometry)
 
 
 def _spec(args: argparse.Namespace) -> PhantomSpec:

@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunetv2_fair.errors import ConversionError
+from nnunetv2_fair.errors import ConversionError, shorten, shorten_lines
+from nnunetv2_fair.files.atomic import check_output_folder, filled_together
 from nnunetv2_fair.files.nifti import quiet_itk
+from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.files.volumes import (
     ImageGeometry,
     geometry_of,
@@ -222,3 +224,68 @@ def apply_box(order: MaskingOrder) -> int | str:
     except ConversionError as error:
         return str(error)
     return removed
+
+
+@dataclass(frozen=True)
+class MaskedPredictions:
+    """What :func:`apply_boxes` did.
+
+    Attributes:
+        n_predictions: Predictions written.
+        n_changed: Those that lost voxels.
+        n_removed: Voxels that became background.
+        without_box: Cases that have no box; their files are copies.
+    """
+
+    n_predictions: int
+    n_changed: int
+    n_removed: int
+    without_box: tuple[str, ...]
+
+
+def apply_boxes(
+    predictions: Mapping[str, Path],
+    boxes_file: Path,
+    out: Path,
+    *,
+    keep_without_box: bool = False,
+    overwrite: bool = False,
+    processes: int = 1,
+) -> MaskedPredictions:
+    """Write predictions whose labels outside their boxes are background; all of them or none.
+
+    Args:
+        predictions: File of each case.
+        boxes_file: As :func:`boxes_text` writes it.
+        out: Folder for files of the same names.
+        keep_without_box: Copy predictions of cases without box instead of refusing them.
+        overwrite: Whether ``out`` may hold files of these names.
+        processes: How many processes work, from 1 on.
+
+    Raises:
+        UsageError: If ``out`` holds files, unless ``overwrite`` is set.
+        ConversionError: If the boxes are missing or damaged, cases have no box, or a box belongs
+            to another image.
+    """
+    boxes = read_boxes(boxes_file)
+    without = tuple(case for case in predictions if case not in boxes)
+    if without and not keep_without_box:
+        raise ConversionError(
+            f"{boxes_file} has no box of {len(without)} of the {len(predictions)} cases that were "
+            f"predicted: {shorten(without)}. To copy these as they are: --keep-without-box"
+        )
+    names = [source.name for source in predictions.values()]
+    check_output_folder(out, names, overwrite=overwrite)
+    with filled_together(out, names) as temporary:
+        orders = [
+            MaskingOrder(source, temporary / source.name, *boxes.get(case, (None, ())))
+            for case, source in predictions.items()
+        ]
+        found = [result for _, result in map_unordered(apply_box, orders, processes, "masking")]
+        problems = sorted(result for result in found if isinstance(result, str))
+        if problems:
+            raise ConversionError(f"{out} was not written:\n{shorten_lines(problems)}")
+    removed = [result for result in found if isinstance(result, int)]
+    return MaskedPredictions(
+        len(names), sum(1 for count in removed if count), sum(removed), without
+    )

@@ -60,7 +60,7 @@ def test_patients_without_box(
     assert apply(tmp_path, "-d", "60") == 1
     err = capsys.readouterr().err
     assert "has no box of 1 of the 3 cases" in err
-    assert "other. To take these over as they are: --keep-without-box" in err
+    assert "other. To copy these as they are: --keep-without-box" in err
     assert not (tmp_path / "out").exists()
     assert apply(tmp_path, "-d", "60", "--keep-without-box") == 0
     assert "1 had no box and are as they were: other" in capsys.readouterr().out

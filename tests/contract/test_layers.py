@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "networks": set(),
     "cropping": set(),
     "nnunet": {"registration", "subgroups"},
-    "phantoms": {"subgroups"},
+    "phantoms": {"dataset_conversion/writing", "subgroups"},
     "dataset_conversion/writing": {"subgroups"},
     "dataset_conversion/shared": {"dataset_conversion/writing", "subgroups"},
     "dataset_conversion/fairseg": {
@@ -82,7 +82,7 @@ ALLOWED: dict[str, set[str]] = {
         "subgroups",
     },
     "evaluation": {"subgroups"},
-    "inspection": {"subgroups", "networks", "evaluation"},
+    "inspection": {"evaluation", "networks", "nnunet", "registration", "subgroups"},
     "report/html": {"evaluation/results"},
     "report/of_evaluation": {"report/html", "evaluation/results"},
     "report/of_comparison": {

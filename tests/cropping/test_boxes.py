@@ -9,15 +9,17 @@ from hypothesis import strategies as st
 
 from nnunetv2_fair.cropping.boxes import (
     BreastBox,
+    MaskedPredictions,
     MaskingOrder,
     apply_box,
+    apply_boxes,
     box_of_coordinates,
     box_on_grid,
     boxes_text,
     read_boxes,
 )
 from nnunetv2_fair.dataset_conversion.shared.resampling import to_isotropic, to_ras
-from nnunetv2_fair.errors import ConversionError
+from nnunetv2_fair.errors import ConversionError, UsageError
 from nnunetv2_fair.files.volumes import geometry_of
 
 COORDINATES = {"x_min": 1, "x_max": 4, "y_min": 2, "y_max": 9, "z_min": 5, "z_max": 6}
@@ -167,3 +169,23 @@ def test_another_grid_is_reported(prediction: Path, tmp_path: Path) -> None:
     found = apply_box(MaskingOrder(prediction, target, box, (5, 7, 9)))
     assert "a.nii.gz is damaged" in str(found)
     assert not target.exists()
+
+
+def test_boxes_are_applied_from_python_to_all_predictions_or_none(tmp_path: Path) -> None:
+    boxes = tmp_path / "breast_boxes.json"
+    boxes.write_text(boxes_text({"a": (BreastBox((1, 1, 1), (3, 3, 3)), (5, 7, 9))}))
+    predictions = {}
+    for case, shape in (("a", (5, 7, 9)), ("b", (4, 4, 4))):
+        predictions[case] = tmp_path / f"{case}.nii.gz"
+        SimpleITK.WriteImage(
+            SimpleITK.GetImageFromArray(np.ones(shape, np.uint8)), str(predictions[case])
+        )
+    out = tmp_path / "out"
+    with pytest.raises(ConversionError, match="has no box of 1 of the 2 cases that were predicted"):
+        apply_boxes(predictions, boxes, out)
+    assert not out.exists()
+    done = apply_boxes(predictions, boxes, out, keep_without_box=True)
+    assert done == MaskedPredictions(2, 1, 5 * 7 * 9 - 8, ("b",))
+    assert (out / "b.nii.gz").read_bytes() == predictions["b"].read_bytes()
+    with pytest.raises(UsageError, match="--overwrite"):
+        apply_boxes(predictions, boxes, out, keep_without_box=True)

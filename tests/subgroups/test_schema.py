@@ -82,6 +82,28 @@ def test_implausible_ages_are_named_with_a_remedy(value, message):
     assert "leave the cell empty if the value is unknown" in problem
 
 
+def test_the_plausible_range_includes_its_ends():
+    age = Schema.from_dict(SEX_AND_AGE)["age"]
+    assert [age.problem_with(value) for value in ("0", "120", "")] == [None, None, None]
+    assert age.problem_with("-0.1")
+    assert age.problem_with("120.1")
+
+
+def test_a_number_that_no_bin_holds_is_refused():
+    bins = {"edges": [0, 50, 100], "labels": ["young", "old"]}
+    schema = Schema.from_dict({"attributes": {"age": {"type": "numeric", "bins": bins}}})
+    age = schema["age"]
+    # an edge of 0 is closed, not open: only null is
+    assert age.bins == Bins((0, 50, 100), ("young", "old"))
+    assert [age.group_of(value) for value in ("0", "49.9", "50", "99")] == [
+        "young", "young", "old", "old",
+    ]  # fmt: skip
+    for value in ("-1", "100"):
+        problem = age.problem_with(value)
+        assert f"'{value}' falls in no bin of 'age' (edges [0.0, 50.0, 100.0]" in problem
+        assert "widen the bins in demographics.json" in problem
+
+
 def test_unknown_level_lists_the_known_ones():
     problem = Schema.from_dict(SEX_AND_AGE)["sex"].problem_with("Female")
     assert "'Female' is not a level of 'sex' (levels: female, male)" in problem

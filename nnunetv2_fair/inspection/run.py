@@ -1,0 +1,106 @@
+"""Inspecting trained models: from their folders and images to files of results."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nnunetv2_fair import registration
+from nnunetv2_fair.files.atomic import filled_together
+from nnunetv2_fair.inspection.analysis import LatentSettings, analyse, plan_attribute
+from nnunetv2_fair.inspection.result import LatentResult
+from nnunetv2_fair.nnunet.trained_models import (
+    check_trained,
+    find_cases,
+    image_format,
+    model_folder,
+    read_table_for,
+)
+from nnunetv2_fair.paths import LATENT_JSON, raw_dataset
+from nnunetv2_fair.subgroups.table import check_against_cases
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """Models to inspect.
+
+    Attributes:
+        dataset: Id or name of the dataset that they were trained on.
+        trainers: Their trainers, each once.
+        configuration: Such as ``2d``.
+        plans: Plans identifier.
+        fold: One fold, because each has a latent space of its own.
+        checkpoint: Name of the checkpoint file.
+    """
+
+    dataset: str
+    trainers: tuple[str, ...]
+    configuration: str
+    plans: str = "nnUNetPlans"
+    fold: str = "0"
+    checkpoint: str = "checkpoint_final.pth"
+
+
+def inspect_models(
+    models: ModelChoice,
+    out: Path,
+    settings: LatentSettings,
+    *,
+    images: Path | None = None,
+    attributes: Sequence[str] = (),
+    demographics: Path | None = None,
+    device: str = "cuda",
+) -> tuple[LatentResult, list[Path]]:
+    """Look at the bottleneck of each model on the same cases, and write what was found.
+
+    Everything that can be checked is, before torch is imported.
+
+    Args:
+        models: Which models.
+        out: Folder for latent.json and the pictures, which are replaced.
+        settings: How to look.
+        images: Folder with the images; None: the dataset's imagesTs.
+        attributes: Attribute expressions to look for; none: the dataset's default attribute.
+        demographics: Table with a row per case; None: the dataset's.
+        device: ``cuda``, ``cpu`` or ``mps``.
+
+    Returns:
+        The result, and the files that were written.
+
+    Raises:
+        DatasetError: If the images are not what the models take.
+        DemographicsError: If the table is wrong or an attribute is unknown.
+        EvaluationError: If there are too few patients to compare.
+        ModelError: If a model is missing or cannot be inspected.
+    """
+    trained = [
+        model_folder(models.dataset, trainer, models.plans, models.configuration)
+        for trainer in models.trainers
+    ]
+    check_trained(trained, [models.fold], models.checkpoint)
+    ending, n_channels = image_format(trained[0])
+    images = images or raw_dataset(models.dataset) / "imagesTs"
+    cases = find_cases(images, ending, n_channels)
+    table = read_table_for(models.dataset, demographics)
+    check_against_cases(table, cases, str(images), allow_extra=True)
+    wanted: list[str | None] = [*dict.fromkeys(attributes)] or [None]
+    plans = [plan_attribute(table, name, list(cases), settings) for name in wanted]
+
+    # torch is imported here: what is refused above is refused at once
+    from nnunetv2_fair.inspection.embeddings import LatentModel, embed_cases
+
+    registration.register()
+    loaded = [LatentModel(folder, models.fold, models.checkpoint, device) for folder in trained]
+    result, pictures = analyse(plans, embed_cases(loaded, cases), settings)
+    where = {
+        "images": images,
+        "configuration": models.configuration,
+        "fold": models.fold,
+        "checkpoint": models.checkpoint,
+    }
+    result = replace(result, settings={**where, **result.settings})
+    names = [LATENT_JSON, *pictures]
+    with filled_together(out, names) as folder:
+        for name, picture in pictures.items():
+            (folder / name).write_bytes(picture)
+        result.write(folder)
+    return result, [out / name for name in names]
