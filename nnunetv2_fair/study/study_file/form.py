@@ -74,7 +74,10 @@ def _number_or_text(value: object) -> object:
 def _path(value: object, info: ValidationInfo) -> Path:
     if not isinstance(value, str) or not value:
         raise ValueError
-    return absolute(value, _reading(info).folder)
+    try:
+        return absolute(value, _reading(info).folder)
+    except RuntimeError as error:  # the home of somebody who does not exist
+        raise ValueError from error
 
 
 def one_of(names: Callable[[], Collection[str]]) -> AfterValidator:

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -121,8 +121,7 @@ def _unknown_key(document: Document, place: Place, schema: dict[str, Any]) -> Pr
     return Problem(document.line(*place), text)
 
 
-def _hint(key: str, known: Iterable[str]) -> str:
-    known = list(known)
+def _hint(key: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f"Did you mean '{close[0]}'? " if close else ""
     return f"{hint}Known keys: {', '.join(known)}"

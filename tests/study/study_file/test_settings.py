@@ -276,6 +276,13 @@ environment: {A: true}
     assert len(problems) == 9, problems
 
 
+def test_a_home_that_does_not_exist(tmp_path):
+    tests = "[{name: a, images: ~nobody-of-this-name/x}]"
+    text = f"title: x\ndatasets: [{{id: 1, configurations: [2d], tests: {tests}}}]\ntrainers: [t]\n"
+    _, (problem,) = settings_of(tmp_path, text)
+    assert 'images: found "~nobody-of-this-name/x"; expected a path' in str(problem)
+
+
 def test_metrics_are_those_of_the_registry(tmp_path):
     """Nothing repeats their names: a metric that is added there can be asked for here."""
     path = tmp_path / "study.yaml"
