@@ -1,6 +1,7 @@
 """Plans whose steps are shell commands, for what runs steps."""
 
 import json
+import time
 from pathlib import Path
 
 from nnunetv2_fair.study.record import Attempt, Record, read_record
@@ -35,3 +36,11 @@ def attempts_of(folder: Path, step: Step) -> list[Attempt]:
     assert len(lines) == len(attempts)
     assert all(json.loads(line) for line in lines)
     return attempts
+
+
+def wait_for(path: Path, seconds: float = 20) -> None:
+    """Wait until a file is there."""
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} did not appear"
+        time.sleep(0.02)

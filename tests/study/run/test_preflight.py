@@ -27,7 +27,7 @@ def test_what_runs_studies_is_named_with_the_command_that_installs_it(
     assert 'pip install "nnunetv2_fair[cluster]"' in str(error.value)
 
 
-def test_all_steps_that_ask_for_too_many_cards_are_told_together(tmp_path):
+def test_all_steps_that_ask_for_too_many_gpus_are_told_together(tmp_path):
     steps = [stub(f"train.{i}", resources=Resources(gpus=i)) for i in range(4)]
     plan = write_plan(tmp_path, *steps)
     (problem,) = check_gpus(plan, ["0"])
