@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -5,6 +7,7 @@ from hypothesis import strategies as st
 from nnunetv2_fair.errors import DemographicsError
 from nnunetv2_fair.subgroups.groups import Group, group_cases
 from nnunetv2_fair.subgroups.table import read_table
+from tests.conftest import SEX_AND_AGE
 
 TABLE = """case,patient,sex,age
 a,a,female,34
@@ -88,3 +91,18 @@ def test_the_level_unknown_takes_in_those_who_are_unknown(write_demographics):
     assert own.names == ("unknown", "a")
     assert own.counts("123") == {"unknown": 2, "a": 1}
     assert group_cases(table, "x").unknown("123") == ["2"]
+
+
+def test_a_joint_reference_needs_a_reference_of_every_attribute(write_demographics):
+    text = "case,patient,sex,age\n1,1,male,60\n2,2,female,60\n3,3,male,70\n"
+    schema = json.loads(json.dumps(SEX_AND_AGE))
+    alone = read_table(write_demographics(text, schema))
+    assert group_cases(alone, "sex").reference == "male"
+    assert group_cases(alone, "sex+age").reference is None
+    # one without reference, whose text for "nothing" is the name of a group
+    schema["attributes"]["age"]["bins"]["labels"][1] = "None"
+    named = read_table(write_demographics(text, schema))
+    assert group_cases(named, "sex+age").reference is None
+    schema["attributes"]["age"]["reference"] = "None"
+    both = read_table(write_demographics(text, schema))
+    assert group_cases(both, "sex+age").reference == "male, None"

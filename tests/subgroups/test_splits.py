@@ -65,6 +65,12 @@ def test_too_many_folds(table):
         make_folds(table, grouping, table.cases, 61, seed=1)
 
 
+@pytest.mark.parametrize("n_folds", [1, 0, -1])
+def test_too_few_folds(table, n_folds):
+    with pytest.raises(DemographicsError, match=r"at least 2 folds .* --folds between 2 and 60"):
+        make_folds(table, group_cases(table, "sex"), table.cases, n_folds, seed=1)
+
+
 def test_groups_that_are_all_smaller_than_the_number_of_folds(table):
     grouping = group_cases(table, "sex")
     few = ["p0_0", "p4_0", "p8_0", "p1_0", "p2_0", "p3_0"]  # three of each sex

@@ -167,3 +167,10 @@ def test_messages_name_the_true_line_behind_empty_ones_and_long_cells(tmp_path):
     path.write_text('\ncase,note,age\n\na,"two\nlines",30\nb,x,40\n\nc,x,50\n')
     with pytest.raises(DemographicsError, match="line 4, case 'a': '30' falls in no bin"):
         read_table_with_cuts(path, {"age": (35,)}).with_bins("age", Bins((35, 80), ("old",)))
+
+
+def test_an_empty_cell_makes_nobody_synthetic_and_weighs_one(write_demographics):
+    text = "case,synthetic,sampling_weight,sex,age\na,,,male,3\nb,1,4,male,3\nc,0,,male,3\n"
+    table = read_table(write_demographics(text))
+    assert table.synthetic_cases == {"b"}
+    assert table.sampling_weights == {"a": 1, "b": 4, "c": 1}

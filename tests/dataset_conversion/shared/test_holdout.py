@@ -54,3 +54,9 @@ def test_too_few_patients_are_refused() -> None:
         ConversionError, match=r"0\.2 cannot be taken from 1 patients.*--test-ratio"
     ):
         choose_test_patients({"a": ("f",)}, 0.2, 0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_one_patient_is_never_a_test_part_without_training_part(seed: int) -> None:
+    with pytest.raises(ConversionError, match="need at least one each"):
+        choose_test_patients({"a": ("f",)}, 0.9, seed)

@@ -108,6 +108,7 @@ def test_the_offered_remedy_works(tmp_path: Path, cell: str) -> None:
         ("45", "45"),
         ("000Y", "0"),
         ("0365D", "0.9993"),
+        ("052W", "0.9966"),
     ],
 )
 def test_dicom_ages(tmp_path: Path, cell: str, years: str) -> None:
@@ -125,7 +126,13 @@ def test_a_level_that_the_map_does_not_know(tmp_path: Path) -> None:
     assert "'mael=<level>' to --values sex" in problem
 
 
-@pytest.mark.parametrize("word", ["unknown", "N/A", "?", "-"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "unknown", "Unknown", "unk", "N/A", "na", "NaN", "?", "-", "--", ".", "none", "null",
+        "missing", "Not available", "not reported", "not specified", "unspecified",
+    ],
+)  # fmt: skip
 def test_unknown_never_becomes_a_group_silently(tmp_path: Path, word: str) -> None:
     text = TABLE.replace("b.png,male", f"b.png,{word}")
     (problem,) = read(tmp_path, text).problems

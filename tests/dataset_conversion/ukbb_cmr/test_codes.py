@@ -77,3 +77,9 @@ def test_every_spelling_of_a_column(spelling: str, visit: int, field: int) -> No
 @pytest.mark.parametrize("name", ["eid", "sex", "21000", "p", "f.eid", "21000-x.0", "ap21000_i0"])
 def test_other_columns_are_no_fields(name: str) -> None:
     assert parse_column(name) is None
+
+
+def test_only_codes_of_the_tree_mean_something() -> None:
+    known = {code for code in range(10_000) if ethnicity_of(str(code)) is not None}
+    assert known == {number for number, _, _ in TREE if number > 0}
+    assert {code for code in range(100) if sex_of(str(code)) is not None} == {0, 1}
