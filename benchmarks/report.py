@@ -21,6 +21,7 @@ from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary, compare_all
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.report.of_evaluation.page import write_report
+from nnunetv2_fair.subgroups.groups import Group
 
 METRICS = (
     MetricInfo("dice", "Dice", "", "higher", "Overlap.", True),
@@ -48,6 +49,7 @@ def drawn_result(n_cases: int, n_labels: int) -> EvaluationResult:
     }
     labels = [f"organ {i}" for i in range(n_labels)]
     frames = []
+    group_parts: dict[str, dict[str, tuple[str, ...]]] = {}
     for label in [*labels, *([AVERAGE] if n_labels > 1 else [])]:
         dice = np.clip(random.normal(0.82, 0.1, n_cases), 0.01, 1)
         columns = {
@@ -55,8 +57,10 @@ def drawn_result(n_cases: int, n_labels: int) -> EvaluationResult:
             "patient": [f"patient_{i:05d}" for i in range(n_cases)],
         }
         for expression in EXPRESSIONS:
-            parts = [people[attribute] for attribute in expression.split("+")]
-            columns[expression] = [", ".join(values) for values in zip(*parts, strict=True)]
+            levels = [people[attribute] for attribute in expression.split("+")]
+            groups = [Group(tuple(map(str, parts))) for parts in zip(*levels, strict=True)]
+            columns[expression] = [group.name for group in groups]
+            group_parts[expression] = {group.name: group.parts for group in groups}
         values = {"dice": dice, "iou": dice / (2 - dice), "hd_mm": 80 * (1 - dice),
                   "hd95_mm": 40 * (1 - dice), "nsd": dice, "assd_mm": 9 * (1 - dice)}  # fmt: skip
         frame = pd.DataFrame({**columns, "label": label, **values, "diagonal_mm": 500.0})
@@ -71,6 +75,7 @@ def drawn_result(n_cases: int, n_labels: int) -> EvaluationResult:
     return EvaluationResult(
         name="drawn", per_case=per_case, metrics=METRICS, labels=tuple(names),
         attributes=EXPRESSIONS, comparisons=made, settings={"empty_distance": "diagonal"},
+        group_parts=group_parts,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from nnunetv2_fair.evaluation.results.groups import GroupStatistics
 
-#: Why a shareable result does not tell a value.
+#: Why a shareable result hides a value.
 WHY_HIDDEN = "hidden: it would reveal a group with too few patients"
 
 

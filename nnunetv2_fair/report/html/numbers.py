@@ -70,15 +70,15 @@ def p_value(value: float) -> str:
 def count(number_of: int | None, one: str, many: str | None = None) -> str:
     """Write ``1 patient``, ``12 patients`` or ``1,204 patients``.
 
-    A number that a shareable result does not tell (None) is said to be hidden.
+    A number that a shareable result hides (None) is said to be hidden.
     """
     if number_of is None:
         return f"number of {many or one + 's'} {HIDDEN}"
     return f"{number_of:,} {one if number_of == 1 else many or one + 's'}"
 
 
-def told(number_of: int | None) -> str:
-    """Write a number, or that a shareable result does not tell it."""
+def whole(number_of: int | None) -> str:
+    """Write a whole number; None is hidden in a shareable result."""
     return HIDDEN if number_of is None else f"{number_of:,}"
 
 

@@ -23,7 +23,7 @@ class Spot:
     """One model in the plane of utility and fairness.
 
     Attributes:
-        letter: What stands in the marker.
+        letter: What is written in the marker.
         x: Utility, with its interval.
         y: Fairness, with its interval.
         baseline: Whether arrows start here.

@@ -30,13 +30,13 @@ class Strip:
     """One row of a strip plot.
 
     Attributes:
-        name: What stands before the row.
+        name: What is written before the row.
         note: Small print below the name, such as the count.
-        value: What stands after the row.
+        value: What is written after the row.
         dots: (n,) values to draw; None draws nothing but ``instead``.
         box: Lower quartile, median and upper quartile.
         colour: Index of the colour.
-        instead: Words in place of a drawing.
+        instead: Words instead of a drawing.
     """
 
     name: Sentence
@@ -53,7 +53,7 @@ class Whisker:
     """One row of a forest plot.
 
     Attributes:
-        name: What stands before the row.
+        name: What is written before the row.
         notes: Lines of small print below the name.
         text: Value in words; after a line break, smaller, its interval.
         value: Position of the marker; NaN draws none.

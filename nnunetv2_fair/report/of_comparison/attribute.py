@@ -74,7 +74,7 @@ def _planes(result: ModelComparison, entry: PairedComparison) -> Html:
         return Html("")
     level = numbers.percent(confidence(result.settings))
     hint = (
-        f"Right and up are better in both. Lines: {level} intervals of each model by itself; the "
+        f"Right and up are better in both. Lines: {level} intervals of each model on its own; the "
         "paired intervals below are the ones to compare models by. Arrows start at the baseline."
     )
     return planes(points, result.metric(entry.metric), result.baseline, hint)

@@ -45,7 +45,7 @@ class ModelFinding:
 
 
 def headline_entry(result: ModelComparison, attribute: str) -> PairedComparison:
-    """Return the entry that stands for an attribute: first metric, headline label."""
+    """Return the entry that represents an attribute: first metric, headline label."""
     return result.entry(attribute, result.metrics[0].name, result.headline_label)
 
 
@@ -72,7 +72,7 @@ def find_change(result: ModelComparison, entry: PairedComparison, model: str) ->
     if found is None or math.isnan(found.value):
         few: list[str] = ["The gap between the groups of ", Data(entry.attribute)]
         few.append(" cannot be compared: fewer than two groups are large enough")
-        few.append(", or their means are not told." if result.shareable else ".")
+        few.append(", or their means are hidden." if result.shareable else ".")
         return ModelFinding(GapChange.NOT_COMPARABLE, few, tuple(details))
     before, after = base.gaps[HEADLINE_GAP][0], own.gaps[HEADLINE_GAP][0]
     values = (

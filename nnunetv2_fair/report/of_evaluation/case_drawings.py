@@ -14,7 +14,7 @@ from nnunetv2_fair.report.html.templating import render
 #: Longest outline, in characters, that is drawn as lines; beyond, masks become coloured areas.
 LONGEST_OUTLINE = 60_000
 
-# Okabe and Ito's sky blue and orange: apart for every kind of colour vision, and on grey
+# Okabe and Ito's sky blue and orange: distinct for every kind of colour vision, and on grey
 _REFERENCE = (86, 180, 233)
 _PREDICTION = (230, 159, 0)
 

@@ -180,7 +180,7 @@ def _remark(flags: str) -> str:
 
 
 def _embedded(data: dict[str, Any]) -> str:
-    """Return JSON that can stand in a page: no tag can begin or end in it."""
+    """Return JSON that can be part of a page: no tag can begin or end in it."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")

@@ -113,6 +113,6 @@ def _cell(metric: MetricInfo, mean: float, patients: int, means: Sequence[float]
         return NO_CASES
     size = f"n = {patients:,}"
     if math.isnan(mean):
-        return HeatCell(numbers.UNDEFINED, (size, "too few to say"), kind="none")
+        return HeatCell(numbers.UNDEFINED, (size, "too few patients"), kind="none")
     share = share_of_worst(mean, means, metric)
     return HeatCell(numbers.with_unit(mean, metric.unit), (size,), share)

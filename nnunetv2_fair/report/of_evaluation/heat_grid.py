@@ -21,7 +21,7 @@ class HeatCell:
         small: Lines of small print.
         share: Opacity of the colour, 0 to 1; None leaves it uncoloured.
         kind: ``few`` or ``none`` for cells that are hatched.
-        instead: Words in place of a mean.
+        instead: Words instead of a mean.
     """
 
     mean: str = ""

@@ -45,7 +45,7 @@ def _grid(
     metric: MetricInfo,
     attributes: tuple[str, str],
 ) -> Html:
-    """Return the grid; empty if the result does not tell which levels a group is made of."""
+    """Return the grid; empty if the result does not say which levels a group is made of."""
     parts = result.parts_of(comparison.attribute)
     if parts is None:
         return Html("")
@@ -81,7 +81,7 @@ def _cell(
     if found.n_patients is None:
         # a median in place of the mean would be taken for one
         return HeatCell(numbers.UNDEFINED, (numbers.HIDDEN,), kind="none")
-    size = f"n = {numbers.told(found.n_patients)}"
+    size = f"n = {numbers.whole(found.n_patients)}"
     if math.isnan(found.mean):
         return HeatCell(numbers.UNDEFINED, (size, "undefined"), kind="none")
     mean = numbers.with_unit(found.mean, metric.unit)

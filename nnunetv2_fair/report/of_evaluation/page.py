@@ -115,7 +115,7 @@ def render_report(result: EvaluationResult, pictures: Sequence[CasePicture]) -> 
 
 
 def _headlines(result: EvaluationResult) -> Mapping[str, Comparison]:
-    """Return what stands for each attribute: the first metric of the headline label."""
+    """Return what represents each attribute: the first metric of the headline label."""
     found: dict[str, Comparison] = {}
     for attribute in result.attributes:
         for comparison in result.comparisons:

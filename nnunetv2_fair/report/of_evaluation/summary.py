@@ -42,7 +42,7 @@ def summary_section(result: EvaluationResult, headlines: Mapping[str, Comparison
 
     Args:
         result: The evaluation.
-        headlines: Attribute -> the comparison that stands for it.
+        headlines: Attribute -> the comparison that represents it.
     """
     tests = [c.test for c in result.comparisons if c.test is not None]
     return render(

@@ -83,8 +83,8 @@ def _console_row(title: str, metric: MetricInfo, group: GroupStatistics) -> list
     quartiles = Interval(group.q1, group.q3)
     return [
         title,
-        numbers.told(group.n_cases),
-        numbers.told(group.n_patients),
+        numbers.whole(group.n_cases),
+        numbers.whole(group.n_patients),
         f"{numbers.number(group.median, unit)} {_bracket(quartiles, unit)}".rstrip(),
         f"{numbers.number(group.mean, unit)} {_bracket(group.mean_interval, unit)}".rstrip(),
     ]

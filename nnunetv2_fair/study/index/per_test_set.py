@@ -110,7 +110,7 @@ def _attribute(
         for trainer, by_measure in scores.items()
     ]
     hint = (
-        "Right and up are better. Lines: the interval of each method by itself; the ranks come "
+        "Right and up are better. Lines: the interval of each method on its own; the ranks come "
         "from the paired comparison, which can tell apart what overlaps here."
     )
     return _Attribute(

@@ -113,7 +113,7 @@ def test_page_and_file_tell_of_no_person_and_no_file(tmp_path):
     for private in ("case_0", "Jane", "/home", "0" * 64, "3 patients", "25 patients"):
         assert private not in text
     assert "This is a shareable comparison" in page
-    assert "or their means are not told" in page
+    assert "or their means are hidden" in page
     again = ModelComparison.read(tmp_path)
     assert again.shareable
     assert repr(again.entries) == repr(told.entries)

@@ -131,7 +131,7 @@ def test_page_holds_values_intervals_and_ranks(study):
     assert "rank 1 of 2" in page.text
     assert "rank 2 of 2" in page.text
     assert "any rank" in page.text
-    assert "intervals that overlap put no order on them" in page.text
+    assert "overlapping intervals do not put them in order" in page.text
     assert len(page.having("svg", "plane")) == 4
     assert len(page.having("circle", "spot")) == 8
     assert len(page.having("path", "arrow")) == 4  # from the baseline to the other method
@@ -167,10 +167,10 @@ def test_half_finished_study_without_comparison(tmp_path):
     add_comparison(study, [step.name])
     write_index(tmp_path)
     page = check_index(tmp_path)
-    assert f"{BASELINE} (not there)" in page.text  # nobody has written its report.html
+    assert f"{BASELINE} (missing)" in page.text  # nobody has written its report.html
     assert f"{FAIR}: not done yet" in page.text
     assert "The comparison of all methods is missing: not done yet." in page.text
-    assert "Ranks need the comparison, which is not there yet." in page.text
+    assert "Ranks need the comparison, which does not exist yet." in page.text
     assert "rank 1" not in page.text
     assert "any rank" not in page.text
 
