@@ -1,4 +1,5 @@
 """Looking inside trained models: what their bottleneck knows about the groups.
 
-Only `embeddings` imports torch and nnU-Net.
+Only `embeddings` imports torch and nnU-Net. Imports evaluation, networks, nnunet, registration and
+subgroups.
 """
