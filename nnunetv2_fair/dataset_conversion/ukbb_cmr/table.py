@@ -86,8 +86,6 @@ class _Reader:
         wrong = []
         for line, row in rows:
             cells = [cell.strip() for cell in row]
-            if not any(cells):
-                continue
             if header is None:
                 if self._id_column(cells) is None and above is None:
                     above = cells
