@@ -65,3 +65,15 @@ def test_templates_style_and_script_are_found():
     assert len(TEMPLATES) > 20
     for name in ("page.css", "page.js"):
         assert resources.files("nnunetv2_fair.report.html").joinpath(name).is_file()
+
+
+def test_all_files_of_pages_are_installed():
+    pyproject = (ROOT.parent / "pyproject.toml").read_text(encoding="utf-8")
+    rooms = re.findall(r'^"nnunetv2_fair\.(\w+)" = (\[.+\])$', pyproject, re.MULTILINE)
+    packed = {
+        path.relative_to(ROOT).as_posix()
+        for room, patterns in rooms
+        for pattern in ast.literal_eval(patterns)
+        for path in (ROOT / room).glob(pattern)
+    }
+    assert {*TEMPLATES, "report/html/page.css", "report/html/page.js"} <= packed
