@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from nnunetv2_fair.errors import DemographicsError
-from nnunetv2_fair.subgroups.groups import UnknownPolicy, group_cases
+from nnunetv2_fair.subgroups.groups import UnknownPolicy, group_cases, joined
 from nnunetv2_fair.subgroups.schema import Attribute
 from nnunetv2_fair.subgroups.table import DemographicsTable
 
@@ -41,7 +41,7 @@ class CaseLabels:
 
     def describe(self, codes: np.ndarray) -> str:
         """Return ``sex=female, age=<50`` for the ``(A,)`` codes of one subgroup."""
-        return ", ".join(
+        return joined(
             f"{name}={groups[code]}"
             for name, groups, code in zip(self.attributes, self.groups, codes, strict=True)
             if code >= 0
