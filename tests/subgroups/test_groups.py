@@ -66,11 +66,13 @@ LEVELS = st.text(alphabet=', "a', min_size=1, max_size=6)
 @example({('"a, b"', "c"), ("a, b", "c")})
 @example({('"a', 'b", c'), ("a, b", "c")})
 @example({("a,", "b"), ("a", ", b")})
+@example({('a, x", "b, y', "c, d"), ("a, x", 'b, y", "c, d')})
 @example({('a"', '"b'), ('a"", ""', "b")})
 def test_groups_never_share_a_name(parts):
     assert len({Group(p).name for p in parts}) == len(parts)
 
 
+@example({('"a', 'b"', "c"), ("a, b", "c")})
 @given(st.sets(st.lists(LEVELS, min_size=2, max_size=4).map(tuple), min_size=2, max_size=8))
 def test_names_differ_whatever_the_number_of_attributes(parts):
     names = {Group(p).name for p in parts} | {Group(()).name}
@@ -91,6 +93,17 @@ def test_the_level_unknown_takes_in_those_who_are_unknown(write_demographics):
     assert own.names == ("unknown", "a")
     assert own.counts("123") == {"unknown": 2, "a": 1}
     assert group_cases(table, "x").unknown("123") == ["2"]
+    joint = {**schema["attributes"], "y": {"type": "categorical", "levels": ["b"]}}
+    rows = "case,patient,x,y\n1,1,unknown,b\n2,2,,b\n"
+    table = read_table(write_demographics(rows, {"attributes": joint}))
+    own = group_cases(table, "x+y", unknown="own")
+    assert own.parts == {"unknown, b": ("unknown", "b"), "unknown": ()}
+    assert own.counts("12") == {"unknown, b": 1, "unknown": 1}
+
+
+def test_a_reference_that_nobody_is_in_is_none(write_demographics):
+    table = read_table(write_demographics("case,patient,sex,age\na,a,female,34\n"))
+    assert group_cases(table, "sex").reference is None
 
 
 def test_a_joint_reference_needs_a_reference_of_every_attribute(write_demographics):
