@@ -1,7 +1,7 @@
 """Models in nnUNet_results: trained once per test run and copied, or written in a moment."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,3 +119,33 @@ def write_model(folders: dict[str, Path], name: str, shift: float = 0.0) -> Path
     shutil.copyfile(folders["preprocessed"] / "nnUNetPlans.json", folder / "plans.json")
     shutil.copyfile(folders["raw"] / "dataset.json", folder / "dataset.json")
     return folder
+
+
+#: The model of women predicts foreground everywhere, that of men nowhere.
+GROUP_MODELS = {
+    "nnUNetTrainerInD_sex=female_1epoch": 100.0,
+    "nnUNetTrainerInD_sex=male_1epoch": -100.0,
+}
+
+
+def write_group_models(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Path]:
+    """Write the models of both sexes; return their folders by trainer."""
+    from nnunetv2_fair.trainers import SubgroupTrainer
+
+    # the checkpoints are written before any training, so that there is no adaptive state to write
+    with monkeypatch.context() as patch:
+        patch.setattr(SubgroupTrainer, "save_checkpoint", nnUNetTrainer.save_checkpoint)
+        return {name: write_model(folders, name, shift) for name, shift in GROUP_MODELS.items()}
+
+
+def demographics(
+    folders: dict[str, Path],
+    change: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table,
+) -> Path:
+    """Return a table of our own for the test cases, without dictionary."""
+    table = pd.read_csv(folders["raw"] / "demographics.csv", dtype=str, keep_default_na=False)
+    path = folders["results"].parent / "mine.csv"
+    change(table).to_csv(path, index=False)
+    return path

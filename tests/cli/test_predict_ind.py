@@ -1,34 +1,20 @@
 """``nnUNetv2_fair_predict_InD``: who is predicted by which model, and what is refused."""
 
 import shutil
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from tqdm import tqdm
 
 from nnunetv2_fair.cli import predict_InD
-from nnunetv2_fair.errors import ModelError
-from nnunetv2_fair.nnunet import predict_by_group
-from tests.trained_models import write_model
+from tests.trained_models import GROUP_MODELS, demographics, write_group_models
 from tests.trainers.test_trainers import registered  # noqa: F401
-
-#: The model of women predicts foreground everywhere, that of men nowhere.
-MODELS = {"nnUNetTrainerInD_sex=female_1epoch": 100.0, "nnUNetTrainerInD_sex=male_1epoch": -100.0}
 
 
 @pytest.fixture
 def models(tiny_nnunet, monkeypatch):
-    # the checkpoints are written before any training, so that there is no adaptive state to write
-    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
-
-    from nnunetv2_fair.trainers import SubgroupTrainer
-
-    with monkeypatch.context() as patch:
-        patch.setattr(SubgroupTrainer, "save_checkpoint", nnUNetTrainer.save_checkpoint)
-        return {name: write_model(tiny_nnunet, name, shift) for name, shift in MODELS.items()}
+    return write_group_models(tiny_nnunet, monkeypatch)
 
 
 def predict(folders, out, *more):
@@ -39,14 +25,6 @@ def predict(folders, out, *more):
             "-npp", "0", "-nps", "0", "--disable_tta", *more,
         ]
     )  # fmt: skip
-
-
-def demographics(folders, change=lambda table: table):
-    """Return a table of our own for the test cases, without dictionary."""
-    table = pd.read_csv(folders["raw"] / "demographics.csv", dtype=str, keep_default_na=False)
-    path = folders["results"].parent / "mine.csv"
-    change(table).to_csv(path, index=False)
-    return path
 
 
 def one_unknown(table):
@@ -101,52 +79,13 @@ def test_all_missing_models_are_listed(tiny_nnunet, models, tmp_path, capsys):
         (folder / "fold_0" / "checkpoint_final.pth").unlink()
     code, message = refused(tiny_nnunet, tmp_path / "out", capsys)
     assert code == 1
-    for name in MODELS:
+    for name in GROUP_MODELS:
         assert f"Train it: nnUNetv2_train 901 2d_trial 0 -tr {name}" in message
     for folder in models.values():
         shutil.rmtree(folder)
     code, message = refused(tiny_nnunet, tmp_path / "out", capsys)
-    for name in MODELS:
+    for name in GROUP_MODELS:
         assert f"Train it: nnUNetv2_train 901 2d_trial 0 -tr {name}" in message
-
-
-def test_models_that_no_case_needs_may_be_missing(tiny_nnunet, models, tmp_path, monkeypatch):
-    shutil.rmtree(models["nnUNetTrainerInD_sex=female_1epoch"])
-    commands = []
-
-    def note(command, predictions, ending, progress):
-        commands.append(command)
-        shutil.copytree(tiny_nnunet["raw"] / "labelsTs", predictions, dirs_exist_ok=True)
-
-    monkeypatch.setattr(predict_by_group, "_run_nnunet", note)
-    table = demographics(tiny_nnunet, lambda table: table.assign(sex="male"))
-    assert predict(tiny_nnunet, tmp_path / "out", "--demographics", str(table)) == 0
-    (command,) = commands
-    assert command[0] == sys.executable
-    assert command[command.index("-tr") + 1] == "nnUNetTrainerInD_sex=male_1epoch"
-    assert "--disable_tta" in command
-
-
-def test_nnunets_last_words_are_shown_when_it_fails(tmp_path):
-    code = "import sys; print('first'); print('disk full', file=sys.stderr); sys.exit(3)"
-    with tqdm(total=1) as progress, pytest.raises(ModelError) as error:
-        predict_by_group._run_nnunet([sys.executable, "-c", code], tmp_path, ".png", progress)
-    message = str(error.value)
-    assert "nnUNetv2_predict stopped with exit code 3; nothing was written" in message
-    assert "first" in message
-    assert "disk full" in message
-
-
-def test_a_case_that_nnunet_left_out_is_named(tiny_nnunet, models, tmp_path, monkeypatch, capsys):
-    def leave_one_out(command, predictions, ending, progress):
-        shutil.copytree(tiny_nnunet["raw"] / "labelsTs", predictions, dirs_exist_ok=True)
-        (predictions / "case_025.png").unlink()
-
-    monkeypatch.setattr(predict_by_group, "_run_nnunet", leave_one_out)
-    code, message = refused(tiny_nnunet, tmp_path / "out", capsys)
-    assert code == 1
-    assert "nnUNetv2_predict left out 1 of 6 cases: case_025" in message
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["nnUNet_preprocessed", "nnUNet_results"]
 
 
 @pytest.mark.parametrize(

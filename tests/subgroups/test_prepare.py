@@ -118,6 +118,15 @@ def test_patients_whom_folds_cannot_deal_do_not_count(write_demographics, useles
     assert stratification(table, table.cases, 5) == "sex"
 
 
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_cases_that_the_table_does_not_know_are_refused(write_demographics, part):
+    table = table_of(write_demographics, people(6))
+    fold = {"train": ["c0_0"], "val": ["c1_0"]}
+    fold[part].append("stranger")
+    with pytest.raises(DatasetError, match=r"fold 0: 1 cases are not in .* table: stranger"):
+        check_folds(table, [fold], Path("splits.json"))
+
+
 def test_each_fold_that_shares_patients_is_named(write_demographics):
     table = table_of(write_demographics, people(6))
     folds = [

@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from nnunetv2_fair import registration
-from nnunetv2_fair.study.study_file.settings import read_settings
+from nnunetv2_fair.study.study_file.reading import read_settings
 from nnunetv2_fair.study.study_file.wildcards import expand
 from nnunetv2_fair.trainers.shared.describe import describe, describe_all
 
@@ -78,7 +78,7 @@ def test_the_trainers_of_all_examples_exist():
             commented = yaml.safe_load(path.read_text(encoding="utf-8"))
         assert problems == []
         assert commented["title"] == settings.title
-        names = [n for t in settings.trainers for n in expand(t.text, settings.attributes)]
+        names = [n for t in settings.trainers for n in expand(t, settings.attributes)]
         assert settings.baseline in names
         described = describe_all(names, settings.attributes)
         assert {name: facts["error"] for name, facts in described.items() if facts["error"]} == {}
