@@ -405,3 +405,36 @@ def test_every_field_was_thought_of():
     }
     for kind, names in fields.items():
         assert [f.name for f in dataclasses.fields(kind)] == names.split(), kind
+
+
+def test_values_of_few_patients_with_many_cases_are_not_told():
+    """Three patients have a value, in six cases."""
+    people = [{"patient": f"Jane {i // 2}", "sex": "fm"[i // 2 % 2]} for i in range(60)]
+    result = make(people, ["sex"], undefined={("dice", "organ"): set(range(6, 60))})
+    found = shareable(result).comparison("sex", "dice", "organ")
+    for group in (found.overall, *found.groups.values()):
+        assert group.n_patients is None
+        assert math.isnan(group.mean)
+        assert math.isnan(group.median)
+    assert shareable(result).comparison("sex", "hd95", "organ").overall.n_patients == 30
+
+
+def test_what_counts_hide_values_hide_too():
+    """Two cases are of unknown sex, and have no Dice: its mean would be that of the known ones."""
+    people = [{"patient": f"Jane {i}", "sex": "fm"[i % 2] if i < 40 else ""} for i in range(42)]
+    found = shareable(make(people, ["sex"], undefined={("dice", "organ"): {40, 41}}))
+    for metric in ("dice", "hd95"):
+        overall = found.comparison("sex", metric, "organ").overall
+        assert overall.n_patients is None
+        assert math.isnan(overall.mean)
+
+
+@pytest.mark.parametrize("count", ["n_undefined", "n_replaced"])
+def test_numbers_of_undefined_and_replaced_values_are_not_told(count):
+    result = make([{"sex": "fm"[i % 2]} for i in range(40)], ["sex"])
+    made = result.comparison("sex", "hd95", "organ")
+    changed = dataclasses.replace(made, overall=dataclasses.replace(made.overall, **{count: 1}))
+    for comparison, told in ((made, 0), (changed, None)):
+        found = shareable(dataclasses.replace(result, comparisons=(comparison,)))
+        overall = found.comparison("sex", "hd95", "organ").overall
+        assert (overall.n_undefined, overall.n_replaced) == (told, told)

@@ -92,3 +92,9 @@ def test_two_suppressions_together_hide_what_either_hides():
     assert both.tells_nothing_of("sex", "f")
     assert not both.tells_total_of("sex")
     assert both.hidden >= few_women.hidden | some_unknown.hidden
+
+
+def test_readers_see_that_some_cases_are_unknown():
+    # women and unknown are four together: as some are unknown, there are at most three women
+    found = find_suppression(people_of(f=2, m=20, unknown=2), {"sex": SEX})
+    assert not found.tells_counts_of("sex", "m")
