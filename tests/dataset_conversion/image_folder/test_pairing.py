@@ -2,6 +2,11 @@ from pathlib import Path
 
 import pytest
 
+from nnunetv2_fair.dataset_conversion.image_folder.plan import (
+    ImageFolderSettings,
+    plan_image_folder,
+)
+from nnunetv2_fair.errors import ConversionError
 from nnunetv2_fair.subgroups.table import read_dataset_table
 from tests.dataset_conversion.folders import (
     edit_table,
@@ -142,3 +147,21 @@ def test_a_name_in_one_folder_below_is_found(folder: Path, raw: Path) -> None:
     assert convert(folder, "--test-ratio", "0") == 0
     frame = read_dataset_table(raw / "Dataset042_Tiny").frame
     assert list(frame.loc["left__p05", ["sex", "age"]]) == ["female", "40"]
+
+
+def test_a_path_that_leads_nowhere_is_not_found_by_its_name(
+    folder: Path, raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit_table(folder, {"p05.png": "left/p05.png"})
+    error = refused(folder, raw, capsys)
+    assert "row of the table without image: line 7, image 'left/p05.png'" in error
+    assert "image without row in the table: p05.png" in error
+
+
+def test_an_image_with_two_masks_is_refused(folder: Path) -> None:
+    save(folder / "masks" / "p05_mask.png", mask_of(6))
+    settings = ImageFolderSettings(folder, 42, "Tiny", mask_suffixes=("_mask", ""))
+    with pytest.raises(
+        ConversionError, match=r"image 'p05.png' has 2 masks: p05_mask.png, p05.png; remove all"
+    ):
+        plan_image_folder(settings)
