@@ -251,3 +251,13 @@ def test_result_survives_json(tmp_path):
     per_case, table, _ = make_cases(tmp_path, n_patients=40)
     found = search(per_case, table)
     assert repr(TypeAdapter(Discovery).validate_python(to_json(found))) == repr(found)
+
+
+def test_many_cases_of_few_patients_are_no_subgroup(tmp_path):
+    """By case, two patients with ten cases each are enough cases, but not enough patients."""
+    per_case, table, frame = make_cases(tmp_path, n_patients=40, visits=10)
+    patients = frame.groupby(list(LEVELS))["patient"].nunique()
+    found = search(per_case, table, unit="case", min_patients=9)
+    assert (patients < 9).any()
+    assert found.subgroups
+    assert all(subgroup.n_patients >= 9 for subgroup in found.subgroups)

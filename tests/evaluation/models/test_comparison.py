@@ -299,3 +299,30 @@ def test_signed_rank_without_changes():
     assert signed_rank(np.zeros(4)) == 1
     assert math.isnan(signed_rank(np.array([])))
     assert math.isnan(signed_rank(np.array([0.1, math.nan])))
+
+
+def test_fewer_patients_than_asked_for_get_no_interval_no_test_and_no_rank(results):
+    few = [
+        dataclasses.replace(result, settings={**result.settings, "min_patients": 11})
+        for result in results
+    ]
+    entry = compare_models(few, n_bootstrap=20).entry("sex", "dice", AVERAGE)
+    overall = entry.differences["fair"].overall
+    assert entry.n_patients == 10
+    assert math.isnan(overall.p_value)
+    assert math.isnan(overall.interval.low)
+    assert math.isnan(entry.per_model["fair"].overall_interval.low)
+    assert entry.ranks == {}
+
+
+def test_a_case_without_a_value_in_the_other_model_is_left_out_of_both(results):
+    baseline, other = results
+    case = baseline.per_case["case"].iloc[0]
+    per_case = other.per_case.copy()
+    per_case.loc[per_case["case"] == case, "dice"] = math.nan
+    found = compare_models(
+        [baseline, dataclasses.replace(other, per_case=per_case)], n_bootstrap=20
+    ).entry("sex", "dice", AVERAGE)
+    everybody = compare_models(results, n_bootstrap=20).entry("sex", "dice", AVERAGE)
+    assert found.n_cases == everybody.n_cases - 1
+    assert not math.isnan(found.per_model["fair"].overall_mean)
