@@ -74,7 +74,7 @@ def _compare(args: argparse.Namespace) -> None:
     _check(args)
 
     from nnunetv2_fair.evaluation.disclosure.of_comparison import shareable_comparison
-    from nnunetv2_fair.evaluation.models.comparison import compare_models
+    from nnunetv2_fair.evaluation.model_comparison.comparison import compare_models
     from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
     from nnunetv2_fair.evaluation.results.printed_tables import comparison_tables_of
     from nnunetv2_fair.evaluation.results.text_table import files_of

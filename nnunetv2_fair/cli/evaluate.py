@@ -134,7 +134,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     check_output(args.o, inputs, shareable=args.shareable, overwrite=args.overwrite)
 
     from nnunetv2_fair.evaluation.measuring.all_cases import Part
-    from nnunetv2_fair.evaluation.measuring.kept_cases import remove_measured_cases
+    from nnunetv2_fair.evaluation.measuring.resuming import remove_measured_cases
     from nnunetv2_fair.evaluation.request import answer, measure_shard
     from nnunetv2_fair.report.of_evaluation.page import write_evaluation
 

@@ -13,7 +13,7 @@ import pytest
 from nnunetv2_fair.cli import compare, evaluate
 from nnunetv2_fair.evaluation.disclosure.of_comparison import shareable_comparison
 from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
-from nnunetv2_fair.evaluation.models.comparison import compare_models
+from nnunetv2_fair.evaluation.model_comparison.comparison import compare_models
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.sampling.balance import BalancedSampler, balanced_shares

@@ -72,7 +72,7 @@ ALLOWED: dict[str, set[str]] = {
         "subgroups",
     },
     "evaluation/disclosure": {"evaluation/results", "evaluation/statistics"},
-    "evaluation/models": {"evaluation/results", "evaluation/statistics"},
+    "evaluation/model_comparison": {"evaluation/results", "evaluation/statistics"},
     "evaluation/papers": {
         "evaluation/masks",
         "evaluation/measuring",

@@ -10,7 +10,7 @@ import pytest
 
 from nnunetv2_fair.errors import DemographicsError, EvaluationError, UsageError
 from nnunetv2_fair.evaluation.measuring.plan import plan_evaluation
-from nnunetv2_fair.evaluation.models.comparison import compare_models
+from nnunetv2_fair.evaluation.model_comparison.comparison import compare_models
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.run import (
     EvaluationSettings,

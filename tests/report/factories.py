@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from nnunetv2_fair.evaluation.models.comparison import compare_models
+from nnunetv2_fair.evaluation.model_comparison.comparison import compare_models
 from nnunetv2_fair.evaluation.results.case_picture import CasePicture
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
 from nnunetv2_fair.evaluation.results.groups import Comparison, Gap, GroupStatistics, GroupTest

@@ -9,7 +9,6 @@ from pathlib import Path
 from tqdm import tqdm
 
 from nnunetv2_fair.errors import EvaluationError, shorten, shorten_lines
-from nnunetv2_fair.evaluation.measuring.kept_cases import CaseStore, number_of_shards, shard_of
 from nnunetv2_fair.evaluation.measuring.one_case import (
     CaseMeasures,
     CasePair,
@@ -17,6 +16,7 @@ from nnunetv2_fair.evaluation.measuring.one_case import (
     measure_case,
 )
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
+from nnunetv2_fair.evaluation.measuring.resuming import CaseStore, number_of_shards, shard_of
 from nnunetv2_fair.files.pool import map_unordered
 
 _NO_RESULTS = "No results were written"

@@ -8,7 +8,11 @@ import numpy as np
 
 from nnunetv2_fair.evaluation.masks.foreground import Foreground, crop
 from nnunetv2_fair.evaluation.metrics.overlap import OverlapCounts
-from nnunetv2_fair.evaluation.metrics.surface import SurfaceMetrics, Surfaces, compare_surfaces
+from nnunetv2_fair.evaluation.metrics.surface_distances import (
+    SurfaceMetrics,
+    Surfaces,
+    compare_surfaces,
+)
 
 
 class LabelMapPair:

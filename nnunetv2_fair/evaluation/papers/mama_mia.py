@@ -16,7 +16,7 @@ from nnunetv2_fair.errors import EvaluationError, shorten
 from nnunetv2_fair.evaluation.masks.label_maps import read_label_map
 from nnunetv2_fair.evaluation.measuring.one_case import CasePair
 from nnunetv2_fair.evaluation.metrics.overlap import count_overlap, dice
-from nnunetv2_fair.evaluation.metrics.surface import surface_metrics
+from nnunetv2_fair.evaluation.metrics.surface_distances import surface_metrics
 from nnunetv2_fair.evaluation.papers.mama_mia_scores import mama_mia_scores
 from nnunetv2_fair.evaluation.results.text_table import TextTable
 from nnunetv2_fair.files.nifti import quiet_itk

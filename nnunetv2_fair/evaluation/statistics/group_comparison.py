@@ -21,6 +21,12 @@ from nnunetv2_fair.evaluation.statistics import effects
 from nnunetv2_fair.evaluation.statistics.estimates import Estimates
 from nnunetv2_fair.evaluation.statistics.intervals import NO_INTERVAL, Sources, expanded_interval
 from nnunetv2_fair.evaluation.statistics.resampling import Units, bootstrap, quantile
+from nnunetv2_fair.evaluation.statistics.small_groups import (
+    FEWEST_PATIENTS,
+    Observations,
+    patients_per_group,
+    too_small,
+)
 
 Unit = Literal["patient", "case"]
 
@@ -39,7 +45,7 @@ class StatisticsSettings:
     """
 
     unit: Unit = "patient"
-    min_patients: int = 5
+    min_patients: int = FEWEST_PATIENTS
     n_bootstrap: int = 2000
     confidence: float = 0.95
     seed: int = 0
@@ -47,25 +53,6 @@ class StatisticsSettings:
     def generator(self, *what: str) -> np.random.Generator:
         """Return the random numbers of one comparison; they depend on no other comparison."""
         return np.random.default_rng([self.seed, zlib.crc32("|".join(what).encode())])
-
-
-@dataclass(frozen=True)
-class Observations:
-    """One metric of one label: one entry per case of known group.
-
-    Attributes:
-        values: Values per case; NaN where undefined.
-        replaced: Whether an infinite distance was replaced.
-        patients: Patient of each case.
-        groups: Index of each case's group.
-        names: Names of all groups, also of those without cases.
-    """
-
-    values: np.ndarray
-    replaced: np.ndarray
-    patients: np.ndarray
-    groups: np.ndarray
-    names: tuple[str, ...]
 
 
 def compare_groups(
@@ -183,30 +170,6 @@ def units_of(observations: Observations, defined: np.ndarray, unit: Unit) -> Uni
         observations.groups[defined],
         len(observations.names),
     )
-
-
-def patients_per_group(observations: Observations, defined: np.ndarray) -> list[int]:
-    """Return how many patients of each group have a defined value."""
-    return [
-        len(set(observations.patients[defined & (observations.groups == index)]))
-        for index in range(len(observations.names))
-    ]
-
-
-def too_small(
-    names: Sequence[str], observations: Observations, patients: Sequence[int], min_patients: int
-) -> dict[str, str]:
-    """Return the groups that enter no gap and no test, with the reason."""
-    reasons = {}
-    for index, (name, count) in enumerate(zip(names, patients, strict=True)):
-        if not (observations.groups == index).any():
-            reasons[name] = "no cases"
-        elif count == 0:
-            reasons[name] = "no case has a defined value"
-        elif count < min_patients:
-            word = "patient" if count == 1 else "patients"
-            reasons[name] = f"{count} {word} with a value, fewer than {min_patients}"
-    return reasons
 
 
 def reference_index(

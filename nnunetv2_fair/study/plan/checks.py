@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from nnunetv2_fair.errors import shorten
+from nnunetv2_fair.study.plan.check_results import Findings, parsed
 from nnunetv2_fair.study.plan.datasets import Dataset, TestSet, find_dataset, find_test
 from nnunetv2_fair.study.plan.environment import FOLDERS
-from nnunetv2_fair.study.plan.findings import Findings, parsed
 from nnunetv2_fair.study.plan.model_checks import check_bases, models_of
 from nnunetv2_fair.study.plan.models import Named
 from nnunetv2_fair.study.plan.option_checks import (

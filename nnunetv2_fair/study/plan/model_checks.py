@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from nnunetv2_fair.errors import FairError, StudyError, shorten
+from nnunetv2_fair.study.plan.check_results import Findings, parsed
 from nnunetv2_fair.study.plan.datasets import Dataset
 from nnunetv2_fair.study.plan.environment import BASE_CHECKPOINT
-from nnunetv2_fair.study.plan.findings import Findings, parsed
 from nnunetv2_fair.study.plan.models import Model, Named, in_order, model_of
 from nnunetv2_fair.study.plan.study_dataset import FINAL, StudyDataset
 from nnunetv2_fair.study.plan.trainer_facts import TrainerFacts

@@ -3,8 +3,8 @@
 from fnmatch import fnmatchcase
 
 from nnunetv2_fair.errors import shorten
+from nnunetv2_fair.study.plan.check_results import Findings
 from nnunetv2_fair.study.plan.environment import ALLOW_CHANGED_TABLE
-from nnunetv2_fair.study.plan.findings import Findings
 from nnunetv2_fair.study.plan.study_dataset import (
     CASCADE,
     CASCADE_NEEDS,

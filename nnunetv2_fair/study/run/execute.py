@@ -31,9 +31,11 @@ from nnunetv2_fair.study.run.attempts import (
     tell,
     write_marker,
 )
-from nnunetv2_fair.study.run.earlier import SHELL_OFFSET, has_failed, how_far, was_interrupted
-from nnunetv2_fair.study.run.locks import only_one, reserved_gpus
+from nnunetv2_fair.study.run.gpu_reservations import reserved_gpus
 from nnunetv2_fair.study.run.process import Stopper, run_command
+from nnunetv2_fair.study.run.resuming import how_far
+from nnunetv2_fair.study.run.retries import SHELL_OFFSET, has_failed, was_interrupted
+from nnunetv2_fair.study.run.run_locks import only_one
 from nnunetv2_fair.study.step import Plan, Step, read_plan
 
 _MARKER_SECONDS = 30.0

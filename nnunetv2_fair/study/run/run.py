@@ -16,9 +16,9 @@ from typing import Any, Literal
 from nnunetv2_fair.errors import StudyError, shorten
 from nnunetv2_fair.study.run import machine, outcome, preflight
 from nnunetv2_fair.study.run.execute import wrapped
-from nnunetv2_fair.study.run.locks import running_alone
-from nnunetv2_fair.study.run.news import News
 from nnunetv2_fair.study.run.process import STOPS
+from nnunetv2_fair.study.run.progress_lines import News
+from nnunetv2_fair.study.run.run_locks import running_alone
 from nnunetv2_fair.study.step import STATE, Plan, Step, read_plan
 
 logger = logging.getLogger(__name__)

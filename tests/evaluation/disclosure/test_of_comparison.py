@@ -10,7 +10,7 @@ import pytest
 from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.disclosure.of_comparison import shareable_comparison
 from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
-from nnunetv2_fair.evaluation.models.comparison import compare_models
+from nnunetv2_fair.evaluation.model_comparison.comparison import compare_models
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.report.of_comparison.page import render_comparison

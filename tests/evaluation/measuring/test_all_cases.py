@@ -7,9 +7,9 @@ import pytest
 
 from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.measuring.all_cases import Part, case_task, measure_all
-from nnunetv2_fair.evaluation.measuring.kept_cases import CaseStore, number_of_shards, shard_of
 from nnunetv2_fair.evaluation.measuring.one_case import CaseTask, measure_case
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan, plan_evaluation
+from nnunetv2_fair.evaluation.measuring.resuming import CaseStore, number_of_shards, shard_of
 from nnunetv2_fair.subgroups.table import read_table_with_cuts
 from tests.evaluation.factories import Dataset, make_dataset, write_mask
 

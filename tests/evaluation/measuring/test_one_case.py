@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nnunetv2_fair.evaluation.measuring.one_case import CasePair, CaseTask, measure_case
-from nnunetv2_fair.evaluation.metrics.surface import surface_metrics
+from nnunetv2_fair.evaluation.metrics.surface_distances import surface_metrics
 from tests.evaluation.factories import write_mask
 
 SPACING = (0.5, 0.8, 2.5)

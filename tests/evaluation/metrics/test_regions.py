@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from nnunetv2_fair.evaluation.masks.foreground import crop
-from nnunetv2_fair.evaluation.metrics import surface
+from nnunetv2_fair.evaluation.metrics import surface_distances as surface
 from nnunetv2_fair.evaluation.metrics.overlap import count_overlap
 from nnunetv2_fair.evaluation.metrics.regions import LabelMapPair
-from nnunetv2_fair.evaluation.metrics.surface import Surfaces, surface_metrics
+from nnunetv2_fair.evaluation.metrics.surface_distances import Surfaces, surface_metrics
 from tests.evaluation.factories import region_of_masks
 
 VALUES = [(1,), (2,), (1, 2), (2, 3), (1, 2, 3), (9,)]

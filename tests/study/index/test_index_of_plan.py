@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from nnunetv2_fair.evaluation.models.comparison import compare_models
+from nnunetv2_fair.evaluation.model_comparison.comparison import compare_models
 from nnunetv2_fair.study.index.index import write_index
 from nnunetv2_fair.study.record import Record
 from nnunetv2_fair.study.step import Plan

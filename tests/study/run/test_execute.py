@@ -20,10 +20,10 @@ from nnunetv2_fair.study.run.attempts import (
     told,
     write_marker,
 )
-from nnunetv2_fair.study.run.earlier import was_interrupted
 from nnunetv2_fair.study.run.execute import execute, main, wrapped
-from nnunetv2_fair.study.run.locks import reserved_gpus
+from nnunetv2_fair.study.run.gpu_reservations import reserved_gpus
 from nnunetv2_fair.study.run.process import held_megabytes
+from nnunetv2_fair.study.run.retries import was_interrupted
 from nnunetv2_fair.study.step import Plan, Resources
 from tests.study.stub_plans import attempts_of, record_of, stub, wait_for, write_plan
 

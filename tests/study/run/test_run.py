@@ -16,8 +16,8 @@ from nnunetv2_fair.errors import StudyError
 from nnunetv2_fair.study.record import Attempt
 from nnunetv2_fair.study.run import preflight
 from nnunetv2_fair.study.run.attempts import append_attempt, read_attempts, tell
-from nnunetv2_fair.study.run.news import News, duration
 from nnunetv2_fair.study.run.outcome import last_lines
+from nnunetv2_fair.study.run.progress_lines import News, duration
 from nnunetv2_fair.study.run.run import run_study
 from nnunetv2_fair.study.step import Resources
 from tests.study.stub_plans import attempts_of, record_of, stub, write_plan

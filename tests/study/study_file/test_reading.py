@@ -1,6 +1,6 @@
 import pytest
 
-from nnunetv2_fair.study.study_file import reading
+from nnunetv2_fair.study.study_file import validation_problems
 from nnunetv2_fair.study.study_file.reading import read_settings
 from nnunetv2_fair.study.study_file.settings import (
     Settings,
@@ -171,7 +171,7 @@ def test_every_part_of_a_file_says_in_words_what_it_expects():
     schema = Settings.model_json_schema()
 
     def places(part, place=()):
-        part = reading._resolved(part, schema)
+        part = validation_problems._resolved(part, schema)
         yield place
         for key, inside in part.get("properties", {}).items():
             yield from places(inside, (*place, key))
@@ -183,7 +183,7 @@ def test_every_part_of_a_file_says_in_words_what_it_expects():
     found = list(places(schema))
     assert len(found) > 140
     for place in found:
-        words = reading.expectation(place, schema)
+        words = validation_problems.expectation(place, schema)
         assert words, place
         # the docstring of a model is for developers
         assert words[0].islower(), (place, words)

@@ -9,9 +9,16 @@ from nnunetv2_fair.study.plan.environment import ALLOW_CHANGED_TABLE
 from nnunetv2_fair.study.plan.steps.commands import Command
 from nnunetv2_fair.study.plan.steps.evaluation_arguments import seed_arguments
 from nnunetv2_fair.study.plan.steps.step_builder import StepBuilder
+from nnunetv2_fair.study.plan.steps.step_names import (
+    fingerprint_step,
+    plan_step,
+    prepare_step,
+    preprocess_step,
+    preprocessed_name,
+    trial_step,
+)
 from nnunetv2_fair.study.plan.steps.task import Earlier, Task
 from nnunetv2_fair.study.plan.study_dataset import (
-    CASCADE,
     CONTINUED,
     FINAL,
     PLANNERS,
@@ -33,7 +40,7 @@ def add_dataset(builder: StepBuilder, on: StudyDataset) -> None:
     cpus = builder.cpus(_KIND)
     extracted = dataset.preprocessed / "dataset_fingerprint.json"
     number = str(int(dataset.name[7:10]))
-    name = fingerprint_name(dataset)
+    name = fingerprint_step(dataset)
     command = Command(
         "nnUNetv2_extract_fingerprint",
         ("-d", number),
@@ -54,30 +61,6 @@ def add_dataset(builder: StepBuilder, on: StudyDataset) -> None:
         _add_plans(builder, on, plans, number)
 
 
-def fingerprint_name(dataset: Dataset) -> str:
-    """Return the name of the step that extracts nnU-Net's fingerprint."""
-    return f"fingerprint.{dataset.short}"
-
-
-def prepare_name(dataset: Dataset) -> str:
-    """Return the name of the step that makes the folds."""
-    return f"prepare.{dataset.short}"
-
-
-def data_names(dataset: Dataset, plans: str, configuration: str) -> list[str]:
-    """Return the names of the steps after which a configuration can be trained."""
-    names = [f"preprocess.{dataset.short}.{plans}.{_preprocessed(configuration)}"]
-    if configuration.endswith(TRIAL):
-        names.append(f"trial.{dataset.short}.{plans}.{configuration.removesuffix(TRIAL)}")
-    return names
-
-
-def _preprocessed(configuration: str) -> str:
-    """Return the configuration whose preprocessed data another one is trained on."""
-    configuration = configuration.removesuffix(TRIAL)
-    return "3d_fullres" if configuration == CASCADE else configuration
-
-
 def _if_found(builder: StepBuilder, name: str, there: bool, path: Path) -> Earlier:
     """Return what was there before the study first looked.
 
@@ -89,7 +72,7 @@ def _if_found(builder: StepBuilder, name: str, there: bool, path: Path) -> Earli
 def _add_prepare(builder: StepBuilder, on: StudyDataset) -> None:
     """Add the preparation; folds that somebody else has made are kept, whatever the file says."""
     dataset, entry = on.dataset, on.entry
-    name = prepare_name(dataset)
+    name = prepare_step(dataset)
     splits = dataset.preprocessed / paths.SPLITS_JSON
     folds = ["--folds", str(entry.number_of_folds), *seed_arguments(builder.settings.seed)]
     folds += ["-a", entry.stratify] if entry.stratify else []
@@ -156,7 +139,7 @@ def _refuse_trained(builder: StepBuilder, on: StudyDataset, changed: bool) -> No
 
 def _add_plans(builder: StepBuilder, on: StudyDataset, plans: str, number: str) -> None:
     dataset = on.dataset
-    name = f"plan.{dataset.short}.{plans}"
+    name = plan_step(dataset, plans)
     path = dataset.preprocessed / f"{plans}.json"
     facts = {"dataset": dataset.name, "plans": plans}
     planner = PLANNERS.get(plans, "")
@@ -166,7 +149,7 @@ def _add_plans(builder: StepBuilder, on: StudyDataset, plans: str, number: str) 
             _KIND,
             (Command("nnUNetv2_plan_experiment", ("-d", number, "-pl", planner)),),
             facts,
-            needs=(fingerprint_name(dataset),),
+            needs=(fingerprint_step(dataset),),
             outputs=(str(path),),
             earlier=_if_found(builder, name, path.is_file(), path),
         )
@@ -175,8 +158,8 @@ def _add_plans(builder: StepBuilder, on: StudyDataset, plans: str, number: str) 
     planned = content["configurations"] if content is not None else {}
     before = name
     for configuration in on.entry.configurations:
-        data = _preprocessed(configuration)
-        step = f"preprocess.{dataset.short}.{plans}.{data}"
+        data = preprocessed_name(configuration)
+        step = preprocess_step(dataset, plans, configuration)
         if step not in builder.steps:
             folder = dataset.preprocessed / planned.get(data, {}).get("data_identifier", "?")
             command = Command(
@@ -198,7 +181,7 @@ def _add_plans(builder: StepBuilder, on: StudyDataset, plans: str, number: str) 
         if configuration.endswith(TRIAL):
             # one after the other: each writes the plans file
             source = configuration.removesuffix(TRIAL)
-            trial = f"trial.{dataset.short}.{plans}.{source}"
+            trial = trial_step(dataset, plans, configuration)
             what = ("-d", dataset.name, "-c", source, "-p", plans)
             builder.add(
                 Task(

@@ -11,9 +11,15 @@ from nnunetv2_fair.study.plan.steps.evaluation_arguments import (
     evaluation_arguments,
 )
 from nnunetv2_fair.study.plan.steps.step_builder import StepBuilder
+from nnunetv2_fair.study.plan.steps.step_names import (
+    configuration_name,
+    shard_step,
+    step_on_test_set,
+)
 from nnunetv2_fair.study.plan.steps.task import Task
-from nnunetv2_fair.study.plan.steps.training_steps import Training, configuration_folder
+from nnunetv2_fair.study.plan.steps.training_steps import Training
 from nnunetv2_fair.study.plan.study_dataset import CASCADE, CASCADE_NEEDS, StudyDataset
+from nnunetv2_fair.study.step import Kind
 
 
 def add_tests(builder: StepBuilder, on: StudyDataset) -> None:
@@ -49,12 +55,14 @@ class _Bench:
         }
 
     def _place(self, configuration: str) -> str:
-        folder = configuration_folder(self._plans, configuration)
+        folder = configuration_name(self._plans, configuration)
         return f"{self._on.dataset.name}/{folder}/{self._test.name}"
 
-    def _name(self, kind: str, *parts: str, configuration: str = "") -> str:
-        where = configuration_folder(self._plans, configuration or self._configuration)
-        return ".".join([kind, self._on.dataset.short, where, self._test.name, *parts])
+    def _name(self, kind: Kind, trainer: str = "", configuration: str = "") -> str:
+        on, configuration = self._on, configuration or self._configuration
+        return step_on_test_set(
+            kind, on.dataset, self._plans, configuration, self._test.name, trainer
+        )
 
     def predict(self, model: Model) -> None:
         """Add the prediction by all folds together, which is nnU-Net's ensemble of folds."""
@@ -137,7 +145,7 @@ class _Bench:
             return
         parts = []
         for number in range(1, shards + 1):
-            parts.append(f"{name}.s{number}of{shards}")
+            parts.append(shard_step(name, number, shards))
             part = ("--shard", f"{number}/{shards}")
             builder.add(
                 Task(

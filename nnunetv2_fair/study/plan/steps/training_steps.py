@@ -9,8 +9,8 @@ from nnunetv2_fair.study.plan.environment import ALLOW_CHANGED_TABLE, BASE_CHECK
 from nnunetv2_fair.study.plan.fingerprints import digest
 from nnunetv2_fair.study.plan.models import in_order
 from nnunetv2_fair.study.plan.steps.commands import Command
-from nnunetv2_fair.study.plan.steps.dataset_steps import data_names, prepare_name
 from nnunetv2_fair.study.plan.steps.step_builder import StepBuilder
+from nnunetv2_fair.study.plan.steps.step_names import data_steps, prepare_step, train_step
 from nnunetv2_fair.study.plan.steps.task import Earlier, Task
 from nnunetv2_fair.study.plan.study_dataset import (
     CASCADE,
@@ -20,11 +20,6 @@ from nnunetv2_fair.study.plan.study_dataset import (
     StudyDataset,
 )
 from nnunetv2_fair.study.study_file.problems import Problem
-
-
-def configuration_folder(plans: str, configuration: str) -> str:
-    """Return how a configuration is written in names: with its plans, unless these are usual."""
-    return configuration if plans == "nnUNetPlans" else f"{configuration}__{plans}"
 
 
 @dataclass(frozen=True)
@@ -48,8 +43,8 @@ class Training:
     @property
     def name(self) -> str:
         """Name of its step."""
-        where = configuration_folder(self.plans, self.configuration)
-        return f"train.{self.on.dataset.short}.{where}.{self.trainer}.f{self.fold}"
+        dataset = self.on.dataset
+        return train_step(dataset, self.plans, self.configuration, self.trainer, self.fold)
 
     @property
     def folder(self) -> Path:
@@ -105,7 +100,7 @@ def _task(builder: StepBuilder, training: Training, base: str | None) -> Task:
     """Return what a training is to do."""
     on, dataset = training.on, training.on.dataset
     plans, configuration, trainer = training.plans, training.configuration, training.trainer
-    needs = [prepare_name(dataset), *data_names(dataset, plans, configuration)]
+    needs = [prepare_step(dataset), *data_steps(dataset, plans, configuration)]
     inputs: tuple[str, ...] = ()
     if base is not None and base in on.trainers:
         needs.append(replace(training, trainer=base).name)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnunetv2_fair.errors import EvaluationError
-from nnunetv2_fair.evaluation.metrics.distances import distances_both_ways
+from nnunetv2_fair.evaluation.metrics.nearest_points import distances_both_ways
 from nnunetv2_fair.evaluation.metrics.overlap import check_masks
 
 #: Voxels compared with their neighbours at once: few enough to stay in the processor's cache.

@@ -7,13 +7,17 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from nnunetv2_fair.evaluation.models.checks import MUST_AGREE, common_cases_of, model_names
-from nnunetv2_fair.evaluation.models.difference_tests import corrected_tests
-from nnunetv2_fair.evaluation.models.differences import differences_of
-from nnunetv2_fair.evaluation.models.notes import definitions_of, notes_of
-from nnunetv2_fair.evaluation.models.paired import Paired, pair_models
-from nnunetv2_fair.evaluation.models.rankings import ranks_of
-from nnunetv2_fair.evaluation.models.scores import scores_of
+from nnunetv2_fair.evaluation.model_comparison.checks import (
+    MUST_AGREE,
+    common_cases_of,
+    model_names,
+)
+from nnunetv2_fair.evaluation.model_comparison.difference_tests import corrected_tests
+from nnunetv2_fair.evaluation.model_comparison.differences import differences_of
+from nnunetv2_fair.evaluation.model_comparison.notes import definitions_of, notes_of
+from nnunetv2_fair.evaluation.model_comparison.paired import Paired, pair_models
+from nnunetv2_fair.evaluation.model_comparison.rankings import ranks_of
+from nnunetv2_fair.evaluation.model_comparison.scores import scores_of
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison, PairedComparison
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.per_case import evaluated_rows

@@ -7,7 +7,11 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from nnunetv2_fair.errors import EvaluationError
-from nnunetv2_fair.evaluation.metrics.surface import SurfaceMetrics, Surfaces, surface_metrics
+from nnunetv2_fair.evaluation.metrics.surface_distances import (
+    SurfaceMetrics,
+    Surfaces,
+    surface_metrics,
+)
 
 
 def brute_force(

@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 import nnunetv2_fair
-from nnunetv2_fair.study.run.locks import only_one, reserved_gpus
+from nnunetv2_fair.study.run.gpu_reservations import reserved_gpus
+from nnunetv2_fair.study.run.run_locks import only_one
 from tests.study.stub_plans import wait_for
 
 ROOT = Path(nnunetv2_fair.__file__).parents[1]
@@ -18,7 +19,7 @@ def test_gpus_are_waited_for(tmp_path):
     holder = subprocess.Popen(
         [sys.executable, "-c",
          "import time; from pathlib import Path\n"
-         "from nnunetv2_fair.study.run.locks import reserved_gpus\n"
+         "from nnunetv2_fair.study.run.gpu_reservations import reserved_gpus\n"
          f"with reserved_gpus(Path({str(tmp_path)!r}), ['0'], 1):\n"
          f" Path({str(tmp_path)!r}, 'held').touch(); time.sleep(1)"],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -36,7 +37,7 @@ def test_a_lock_ends_with_its_process(tmp_path):
     holder = subprocess.Popen(
         [sys.executable, "-c",
          "import time; from pathlib import Path\n"
-         "from nnunetv2_fair.study.run.locks import only_one\n"
+         "from nnunetv2_fair.study.run.run_locks import only_one\n"
          f"with only_one(Path({str(lock)!r})):\n"
          f" Path({str(tmp_path)!r}, 'held').touch(); time.sleep(60)"],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -1,6 +1,6 @@
 """Each model's scores on the cases that all models have."""
 
-from nnunetv2_fair.evaluation.models.paired import Paired
+from nnunetv2_fair.evaluation.model_comparison.paired import Paired
 from nnunetv2_fair.evaluation.results.comparison import ModelScores
 from nnunetv2_fair.evaluation.statistics.intervals import NO_INTERVAL
 

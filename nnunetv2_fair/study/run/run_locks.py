@@ -1,4 +1,4 @@
-"""Who may run what at a time: the study's lock, a lock per step, and the GPUs of one machine.
+"""Who may run what at a time: the study's lock, and a lock per step.
 
 All are flocks, which end with the process that holds them, however that ends. ``filelock`` is not
 used: where a drive knows no locks, its older versions wait forever, and its newer ones fall back to
@@ -9,18 +9,14 @@ import errno
 import fcntl
 import os
 import socket
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from nnunetv2_fair.errors import StudyError
 from nnunetv2_fair.study.step import STATE
 
 _RUN_LOCK = f"{STATE}/run.lock"
-_GPU_LOCKS = f"{STATE}/gpus"
-_POLL_SECONDS = 0.5
 
 
 @contextmanager
@@ -69,36 +65,3 @@ def only_one(path: Path) -> Iterator[None]:
             yield
             return
         yield
-
-
-@contextmanager
-def reserved_gpus(folder: Path, devices: Sequence[str], number: int) -> Iterator[list[str]]:
-    """Reserve GPUs of this machine until the block ends, waiting until enough are free.
-
-    Snakemake starts no more jobs than there are GPUs; this says which of them are whose.
-
-    Args:
-        folder: The study's folder.
-        devices: Values for ``CUDA_VISIBLE_DEVICES``.
-        number: How many the job needs.
-    """
-    (folder / _GPU_LOCKS).mkdir(parents=True, exist_ok=True)
-    with ExitStack() as held:
-        got: list[str] = []
-        while len(got) < number:
-            for device in devices:
-                if len(got) < number and device not in got:
-                    file = held.enter_context((folder / _GPU_LOCKS / f"{device}.lock").open("a"))
-                    if _try_lock(file):
-                        got.append(device)
-            if len(got) < number:
-                time.sleep(_POLL_SECONDS)
-        yield got
-
-
-def _try_lock(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

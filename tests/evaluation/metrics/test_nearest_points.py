@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnunetv2_fair.evaluation.metrics import distances
-from nnunetv2_fair.evaluation.metrics.distances import distances_both_ways, nearest_distances
+from nnunetv2_fair.evaluation.metrics import nearest_points as distances
+from nnunetv2_fair.evaluation.metrics.nearest_points import distances_both_ways, nearest_distances
 
 
 def brute_force(points: np.ndarray, targets: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:

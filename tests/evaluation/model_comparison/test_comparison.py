@@ -9,8 +9,8 @@ import scipy.stats
 
 from nnunetv2_fair.errors import EvaluationError, UsageError
 from nnunetv2_fair.evaluation.measuring.plan import plan_evaluation
-from nnunetv2_fair.evaluation.models.comparison import compare_models
-from nnunetv2_fair.evaluation.models.difference_tests import signed_rank
+from nnunetv2_fair.evaluation.model_comparison.comparison import compare_models
+from nnunetv2_fair.evaluation.model_comparison.difference_tests import signed_rank
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.per_case import AVERAGE

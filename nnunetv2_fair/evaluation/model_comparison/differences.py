@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from nnunetv2_fair.evaluation.models.difference_tests import signed_rank
-from nnunetv2_fair.evaluation.models.paired import Paired, minus
+from nnunetv2_fair.evaluation.model_comparison.difference_tests import signed_rank
+from nnunetv2_fair.evaluation.model_comparison.paired import Paired, minus
 from nnunetv2_fair.evaluation.results.comparison import Difference, ModelDifferences
 from nnunetv2_fair.evaluation.results.values import Interval
 from nnunetv2_fair.evaluation.statistics.estimates import Estimates

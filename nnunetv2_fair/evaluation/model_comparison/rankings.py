@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nnunetv2_fair.evaluation.models.paired import Paired
-from nnunetv2_fair.evaluation.models.ranks import rank_ranges
+from nnunetv2_fair.evaluation.model_comparison.paired import Paired
+from nnunetv2_fair.evaluation.model_comparison.rank_intervals import rank_ranges
 from nnunetv2_fair.evaluation.results.comparison import (
     HIGHER_IS_FAIRER,
     OVERALL_MEAN,

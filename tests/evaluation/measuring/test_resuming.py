@@ -8,8 +8,8 @@ import pytest
 
 import nnunetv2_fair
 from nnunetv2_fair.evaluation.measuring import WORKER_MODULE
-from nnunetv2_fair.evaluation.measuring.kept_cases import CaseStore, measuring_code
 from nnunetv2_fair.evaluation.measuring.one_case import CasePair, CaseTask, measure_case
+from nnunetv2_fair.evaluation.measuring.resuming import CaseStore, measuring_code
 from tests.evaluation.factories import write_mask
 
 ROOT = Path(nnunetv2_fair.__file__).parent

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from nnunetv2_fair.evaluation.models.comparison import compare_models
-from nnunetv2_fair.evaluation.models.ranks import rank_ranges
+from nnunetv2_fair.evaluation.model_comparison.comparison import compare_models
+from nnunetv2_fair.evaluation.model_comparison.rank_intervals import rank_ranges
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison, RankRange
 from nnunetv2_fair.evaluation.statistics.intervals import Sources
 from tests.report import factories
