@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nnunetv2_fair.errors import EvaluationError, shorten
-from nnunetv2_fair.evaluation.disclosure.patterns import Patterns, patients_enough_to_share
-from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST, Suppression
-from nnunetv2_fair.evaluation.disclosure.telling import (
+from nnunetv2_fair.evaluation.disclosure.hidden_groups import Patterns, patients_enough_to_share
+from nnunetv2_fair.evaluation.disclosure.redaction import (
     CLOSED,
     OF_MEDIANS,
     SETTINGS,
@@ -24,6 +23,7 @@ from nnunetv2_fair.evaluation.disclosure.telling import (
     rounded_interval,
     teller,
 )
+from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST, Suppression
 from nnunetv2_fair.evaluation.results.comparison import (
     OVERALL_MEAN,
     WORST_GROUP_MEAN,

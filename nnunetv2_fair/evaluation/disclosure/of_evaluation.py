@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from nnunetv2_fair.evaluation.disclosure.patterns import Patterns, patients_enough_to_share
-from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST, Suppression
-from nnunetv2_fair.evaluation.disclosure.telling import (
+from nnunetv2_fair.evaluation.disclosure.hidden_groups import Patterns, patients_enough_to_share
+from nnunetv2_fair.evaluation.disclosure.redaction import (
     CLOSED,
     OF_MEDIANS,
     SETTINGS,
@@ -21,6 +20,7 @@ from nnunetv2_fair.evaluation.disclosure.telling import (
     rounded_interval,
     teller,
 )
+from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST, Suppression
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
 from nnunetv2_fair.evaluation.results.groups import (
     Comparison,

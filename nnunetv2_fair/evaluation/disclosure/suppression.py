@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from nnunetv2_fair.evaluation.disclosure.profiles import (
+from nnunetv2_fair.evaluation.disclosure.group_profiles import (
     PLUS,
     UNKNOWN,
     Cell,

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from nnunetv2_fair.evaluation.disclosure.profiles import UNKNOWN, count_profiles, counts_of
+from nnunetv2_fair.evaluation.disclosure.group_profiles import UNKNOWN, count_profiles, counts_of
 
 SEX = {"f": ("f",), "m": ("m",)}
 JOINT = {"f, old": ("f", "old"), "m, old": ("m", "old"), "m, young": ("m", "young")}

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from nnunetv2_fair.errors import EvaluationError
-from nnunetv2_fair.evaluation.disclosure.profiles import Groups
+from nnunetv2_fair.evaluation.disclosure.group_profiles import Groups
 from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST, Suppression, find_suppression
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 
