@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from nnunetv2_fair.evaluation.disclosure.telling import fewest_to_compare, reasons, rounded
+from nnunetv2_fair.evaluation.disclosure.redaction import fewest_to_compare, reasons, rounded
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 
 
