@@ -1,8 +1,7 @@
 """Who may run what at a time: the study's lock, and a lock per step.
 
-All are flocks, which end with the process that holds them, however that ends. ``filelock`` is not
-used: where a drive knows no locks, its older versions wait forever, and its newer ones fall back to
-marker files, which a killed job would leave behind.
+All are flocks: they end with the process that holds them, however that ends. Children that inherit
+the descriptor hold them too; Snakemake does.
 """
 
 import errno
