@@ -5,7 +5,7 @@ import sys
 from nnunetv2_fair import __version__
 
 _PURPOSES = {
-    "nnUNetv2_fair_apply_breast_box": "predictions without what is outside the breast box",
+    "nnUNetv2_fair_apply_breast_box": "set predictions outside the breast box to background",
     "nnUNetv2_fair_compare": "compare evaluations of several models on the same cases",
     "nnUNetv2_fair_convert_FairSeg": "Harvard-FairSeg, FairDiff's images -> nnU-Net dataset",
     "nnUNetv2_fair_convert_image_folder": "images, masks and a table -> nnU-Net dataset",
@@ -18,7 +18,7 @@ _PURPOSES = {
     "nnUNetv2_fair_evaluate": "predictions -> metrics per group, gaps, report",
     "nnUNetv2_fair_inspect_latent": "what a model's bottleneck knows about the groups",
     "nnUNetv2_fair_phantoms": "make images with a planted, known bias",
-    "nnUNetv2_fair_predict_InD": "every case by the model of its group (nnUNetTrainerInD)",
+    "nnUNetv2_fair_predict_InD": "predict each case with the model of its group (nnUNetTrainerInD)",
     "nnUNetv2_fair_prepare": "check demographics, write folds by patient",
     "nnUNetv2_fair_study": "methods x attributes x folds from one file, here or on Slurm",
     "nnUNetv2_fair_trial": "add a small configuration for trying out on a CPU",

@@ -29,7 +29,7 @@ class TableError(FairError):
 
 
 class WorkerError(FairError):
-    """Processes that share the work cannot be started, or were ended from outside."""
+    """Worker processes cannot be started, or were killed from outside."""
 
 
 class DemographicsError(FairError):

@@ -1,4 +1,4 @@
-"""``nnUNetv2_fair_apply_breast_box``: predictions without what lies outside the breast box."""
+"""``nnUNetv2_fair_apply_breast_box``: set predictions outside the breast box to background."""
 
 import argparse
 import logging
@@ -24,7 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", metavar="FOLDER", type=Path, required=True, help="output folder")
     parser.add_argument("-d", metavar="ID", help="dataset id or name whose boxes to use")
     parser.add_argument(
-        "--boxes", metavar="FILE", type=Path, help="file of boxes, in place of the dataset's"
+        "--boxes", metavar="FILE", type=Path, help="file of boxes, instead of the dataset's"
     )
     parser.add_argument(
         "--keep-without-box",
@@ -60,7 +60,7 @@ def _apply(args: argparse.Namespace) -> None:
     )  # fmt: skip
     if done.without_box:
         logger.info(
-            "%d had no box and are as they were: %s",
+            "%d had no box and were copied unchanged: %s",
             len(done.without_box), shorten(done.without_box),
         )  # fmt: skip
 

@@ -146,6 +146,6 @@ def _check(args: argparse.Namespace) -> None:
     private = sorted(p.name for found in (PER_CASE_CSV, "table_*") for p in args.o.glob(found))
     if args.shareable and private:
         raise UsageError(
-            f"{args.o} holds {private[0]}, which may tell of single persons, so it is no folder to "
-            "share. Choose another -o for --shareable."
+            f"{args.o} holds {private[0]}, which may reveal individual patients, so it must not "
+            "be shared. Choose another -o for --shareable."
         )

@@ -22,8 +22,8 @@ def _parser() -> argparse.ArgumentParser:
         "cup and six attributes: race, gender, age (<60, >=60), ethnicity, language, marital\n"
         "status. All releases are understood; what race codes mean and whether ages are days is\n"
         "decided once for the dataset. The test part follows --split-lists, else\n"
-        "data_summary.csv, else folders Training and Test, else it is chosen by person, each\n"
-        "group in its share. FairDiff's synthetic images join the training part (--synthetic).",
+        "data_summary.csv, else folders Training and Test, else it is chosen by person, and\n"
+        "groups keep their share. FairDiff's synthetic images join the training part: --synthetic.",
         "nnUNetv2_fair_convert_FairSeg -i FairSeg -d 45 --split-lists lists/FairSeg_final",
     )
     add_conversion_arguments(parser, "FairSeg")
@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="FOLDER",
         help="folders with train.txt and test.txt of FairSeg or FairDiff; of each list the first "
-        "counts. Repeated names become sampling weights",
+        "is used. Repeated names become sampling weights",
     )
     parser.add_argument(
         "--synthetic",
@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--race-codes",
         choices=("012", "237"),
-        help="012: Asian, Black, White; 237: Asian, Black, White (found out unless all are 2)",
+        help="012: Asian, Black, White; 237: Asian, Black, White (detected unless all are 2)",
     )
     parser.add_argument(
         "--regions", action="store_true", help="train disc (rim and cup) and cup, not rim and cup"
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs=2,
         type=int,
         metavar=("ROWS", "COLUMNS"),
-        help="cut out the middle (512 512 in the FairSeg paper)",
+        help="crop to this size around the centre (512 512 in the FairSeg paper)",
     )
     add_resize_argument(
         parser,
@@ -68,12 +68,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--test-ratio",
         type=float,
-        help="share of people for a test part of your own (0.2 where nothing else tells)",
+        help="share of people for a test part of your own (0.2 where nothing else decides)",
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of that choice")
     add_unpaired_argument(
         parser,
-        "files that lists or table name but that are not there: refuse, or go on without",
+        "files that lists or table name but that are missing: refuse, or continue without them",
     )
     return parser
 

@@ -19,8 +19,8 @@ def _parser() -> argparse.ArgumentParser:
         "nnUNetv2_fair_convert_MAMA_MIA",
         "Turn a MAMA-MIA download (images/, segmentations/, clinical_and_imaging_info.xlsx,\n"
         "train_test_splits.csv, patient_info_files/) into an nnU-Net dataset. The experts' masks\n"
-        "are the labels, the automatic ones lie beside them for an audit (automaticTr,\n"
-        "automaticTs). Files that need no change are taken over byte for byte. Age, menopausal\n"
+        "are the labels, the automatic ones are kept alongside for an audit (automaticTr,\n"
+        "automaticTs). Files that need no change are copied byte for byte. Age, menopausal\n"
         "status, breast density, ethnicity, site and more go to demographics.csv, the breast\n"
         "boxes to breast_boxes.json (see nnUNetv2_fair_apply_breast_box).",
         "nnUNetv2_fair_convert_MAMA_MIA -i MAMA-MIA -d 60 --phases 0,1,2",
@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         "authors of MAMA-MIA recommend, instead of nnU-Net's normalisation of each channel",
     )
     add_unknown_argument(
-        parser, "cells of the tables that mean unknown, beside empty ones, unknown, NA and the like"
+        parser, "table cells that mean unknown, besides empty ones, unknown, NA and the like"
     )
     add_unpaired_argument(
         parser,

@@ -24,7 +24,7 @@ def _parser() -> argparse.ArgumentParser:
         "Turn thyroid ultrasound images, nodule masks and a table with case_id, Sex and Age into\n"
         "an nnU-Net dataset. A row may describe an image (column image) or all images whose name\n"
         "begins with its case_id. Images become grey levels; mask values above 0 (in JPEG masks\n"
-        "above 127) are nodule; age groups are <50 and >=50. Files without counterpart are left\n"
+        "above 127) are nodule; age groups are <50 and >=50. Files without a counterpart are left\n"
         "out and listed in conversion_log.txt. Sex may be F/M, Female/Male or 女/男; numbers need\n"
         "--values sex, ages such as 045Y are understood. Training and test part are 7:3 by case,\n"
         "as in the APPLE paper, which also resizes to 256 x 256.",

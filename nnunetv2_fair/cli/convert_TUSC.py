@@ -23,8 +23,8 @@ def _parser() -> argparse.ArgumentParser:
         "Turn the Stanford thyroid ultrasound cine-clips (dataset.hdf5, metadata.csv) into an\n"
         "nnU-Net dataset with sex, age (<50, >=50), TI-RADS and histopathology. Frames are read\n"
         "one by one, so the 36 GB need little memory. Every fifth frame of each clip is taken,\n"
-        "training and test part are 7:3 by clip, each group in its share. An empty sex is\n"
-        "unknown. The table tells nodules, not patients, so folds can only be by clip.",
+        "training and test part are 7:3 by clip, each group keeping its share. An empty sex is\n"
+        "unknown. The table names nodules, not patients, so folds can only be by clip.",
         "nnUNetv2_fair_convert_TUSC -i TUSC -d 44 --resize 256 256",
     )
     add_conversion_arguments(parser, "TUSC")
@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="seed of the choice of the test part")
     add_unknown_argument(
         parser,
-        "cell contents that mean unknown, beside the empty cell",
+        "cell contents that mean unknown, besides the empty cell",
     )
     add_values_argument(
         parser,
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_unpaired_argument(
         parser,
-        "clips without a row in the table, and the reverse: refuse, or leave out and list",
+        "clips without a row in the table, and vice versa: refuse, or leave out and list",
     )
     return parser
 

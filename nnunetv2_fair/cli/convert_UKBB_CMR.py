@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         "with sa_ED.nii.gz and label_sa_ED.nii.gz, ES, or the whole cycle sa.nii.gz), and a table\n"
         "in any of UK Biobank's spellings into an nnU-Net dataset. End diastole and end systole\n"
         "become two cases of one patient. Participants get random numbers; only the file of\n"
-        "--participant-map knows whose they are. Clinical sets of the same layout fit, too.",
+        "--participant-map says whose they are. Clinical sets with the same layout work too.",
         "nnUNetv2_fair_convert_UKBB_CMR -i UKBB -d 45 --table ukb.csv "
         "--participant-map private/map.csv --cohort black=15,white=4221,seed=1",
     )
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sheet", help="sheet of an XLSX file (the first by default)")
     add_columns_argument(
         parser,
-        "columns that are called otherwise, such as participant=ID ethnicity=group; or a "
+        "columns that have other names, such as participant=ID ethnicity=group; or a "
         "JSON file with such pairs",
     )
     add_values_argument(
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_unknown_argument(
         parser,
-        "cell contents that mean unknown, beside the empty cell and UK Biobank's -1 and -3",
+        "cell contents that mean unknown, besides the empty cell and UK Biobank's -1 and -3",
     )
     parser.add_argument(
         "--instance",
@@ -125,8 +125,8 @@ def _parser() -> argparse.ArgumentParser:
         "--test-ratio",
         type=float,
         default=0.2,
-        help="share of participants for the test part, if neither --cohort nor --test-list nor "
-        "folders called train and test say; 0 for an external set that is only predicted on",
+        help="share of participants for the test part if there is neither --cohort nor --test-list "
+        "nor folders called train and test; 0 for an external set that is only predicted on",
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of that choice")
     add_unpaired_argument(

@@ -25,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
         "nnUNetv2_fair_convert_image_folder",
         "Turn a folder with images/, masks/ and a table (metadata.csv, .tsv or .xlsx) into an\n"
         "nnU-Net dataset with a demographics table. Everything is checked before anything is\n"
-        "written; an interrupted conversion goes on when the command is run again.",
+        "written; an interrupted conversion resumes when the command is run again.",
         "nnUNetv2_fair_convert_image_folder -i RADIOGRAPHS -d 42 -n Lungs -a sex -a age "
         '--unknown "?" --bins age=50,65 --labels lungs=1 heart=2',
     )
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="ATTRIBUTE=LOW,HIGH",
-        help="plausible numbers, such as bmi=10,80 (age has 0,120 unless told)",
+        help="plausible numbers, such as bmi=10,80 (0,120 by default for age)",
     )
     parser.add_argument(
         "--dicom-age",
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--patient-from-name",
         metavar="REGEX",
-        help="expression whose parentheses find the patient in an image's name: '^([^_]+)_'",
+        help="regular expression whose group is the patient in an image's name: '^([^_]+)_'",
     )
     parser.add_argument("--split-column", metavar="COLUMN", help="column that says train or test")
     parser.add_argument(
@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         help="label of each value in the mask files, such as 255=1",
     )
     parser.add_argument(
-        "--threshold", type=int, help="mask values above are label 1; needed for JPEG masks"
+        "--threshold", type=int, help="mask values above it become label 1; needed for JPEG masks"
     )
     parser.add_argument(
         "--color",
@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_unpaired_argument(
         parser,
-        "images without mask or row, and the reverse: refuse, or leave out and list",
+        "images without mask or row, and vice versa: refuse, or leave out and list",
     )
     parser.add_argument("--licence", default="unknown", help="terms of the data")
     parser.add_argument("--reference", default="", help="where the data come from")

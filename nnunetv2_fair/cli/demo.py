@@ -22,9 +22,9 @@ _DATASET = "Dataset901_Phantom"
 _TRIAL = "2d_trial"
 _BASELINE, _MITIGATED = "nnUNetTrainer", "nnUNetTrainerOversampling"
 
-#: Lines of nnU-Net's long output that show how far it is.
+#: Lines of nnU-Net's long output that show its progress.
 _NEWS = re.compile(r"Epoch \d+ *$|Epoch time|Pseudo dice|Mean Validation Dice|Training done")
-#: Of the lines with which nnU-Net announces every case, each of this many is shown.
+#: Of the lines with which nnU-Net announces every case, one in this many is shown.
 _CASES_SHOWN = 40
 _TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: ")
 
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "nnUNetv2_fair_demo",
         "Make a phantom dataset with a planted bias, train nnU-Net with and without "
         "oversampling, predict, evaluate and compare: the whole chain with a tiny network, in "
-        "minutes on a CPU. An interrupted demo goes on when the command is run again.",
+        "minutes on a CPU. An interrupted demo resumes when the command is run again.",
         "nnUNetv2_fair_demo -o nnunetv2_fair_demo",
     )
     parser.add_argument("-o", default="nnunetv2_fair_demo", metavar="FOLDER", help="new folder")
@@ -79,7 +79,7 @@ def demonstrate(args: argparse.Namespace) -> None:
         logger.info("\n[%d/%d] %s", number, len(steps), step.title)
         mark = done / step.name
         if mark.exists():
-            logger.info("  done before")
+            logger.info("  already done")
             continue
         begun = time.monotonic()
         step.action()
@@ -189,7 +189,7 @@ def set_environment(root: Path) -> dict[str, str]:
         (root / variable).mkdir(parents=True, exist_ok=True)
     registration.register()
     # every worker that nnU-Net starts imports torch for seconds: one of each kind is enough here.
-    # Threads that wait without sleeping would take the processor from the workers.
+    # Busy-waiting threads would take processor time from the workers.
     few = {"nnUNet_n_proc_DA": "1", "nnUNet_def_n_proc": "1", "OMP_WAIT_POLICY": "passive"}
     return {**os.environ, **few, "PYTHONUNBUFFERED": "1"}
 
@@ -197,7 +197,7 @@ def set_environment(root: Path) -> dict[str, str]:
 def _run_ours(command: Callable[[Sequence[str]], int], arguments: list[str]) -> None:
     code = command(arguments)
     if code:
-        raise FairError("This step failed, see above. Mend it and run the demo again; it goes on.")
+        raise FairError("This step failed, see above. Fix it and run the demo again; it resumes.")
 
 
 def _run_nnunet(command: list[str], environment: dict[str, str], log: Path) -> None:

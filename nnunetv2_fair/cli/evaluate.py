@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", type=Path, required=True, help="output folder")
     parser.add_argument(
         "--demographics", type=Path, metavar="CSV",
-        help="table with a row per case; by default demographics.csv beside the -gt folder",
+        help="table with a row per case; by default demographics.csv next to the -gt folder",
     )  # fmt: skip
     parser.add_argument(
         "-a", nargs="+", action="extend", default=[], metavar="ATTRIBUTE",
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--images", type=Path, metavar="FOLDER",
-        help="images <case>_0000.<ending> for the pictures; by default imagesTs beside labelsTs",
+        help="images <case>_0000.<ending> for the pictures; by default imagesTs next to labelsTs",
     )  # fmt: skip
     parser.add_argument(
         "--bins", action="append", default=[], metavar="NAME=CUTS",
@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--min-patients", type=int, default=5,
-        help="groups with fewer patients are shown but enter no gap and no test",
+        help="groups with fewer patients are shown but excluded from gaps and tests",
     )  # fmt: skip
     parser.add_argument(
         "--empty-distance", choices=("diagonal", "inf", "nan"), default="diagonal",
@@ -144,7 +144,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     if shard is not None:
         logger.info(
             "Measured %d of %d cases (shard %s) into %s. When all shards are done, run the same "
-            "command with --merge in place of --shard.",
+            "command with --merge instead of --shard.",
             *measure_shard(request, part), args.shard, kept,
         )  # fmt: skip
         return

@@ -1,4 +1,4 @@
-"""``nnUNetv2_fair_predict_InD``: every case by the model of its group."""
+"""``nnUNetv2_fair_predict_InD``: predict each case with the model of its group."""
 
 import argparse
 import logging
@@ -15,7 +15,7 @@ _METHOD = "nnUNetTrainerInD"
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "nnUNetv2_fair_predict_InD",
-        "Predict every case by the model of its group (trainer nnUNetTrainerInD). The table says "
+        "Predict every case with the model of its group (trainer nnUNetTrainerInD). The table says "
         "which group a case is in; neither the output nor the log does.",
         "nnUNetv2_fair_predict_InD -d 42 -i imagesTs -o predictions -c 2d -f 0 "
         "-tr nnUNetTrainerInD_sex",
@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--unknown-model", metavar="GROUP",
-        help="predict cases of unknown group by this group's model, instead of refusing them",
+        help="predict cases of unknown group with this group's model, instead of refusing them",
     )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace earlier predictions")
     nnunet = parser.add_argument_group("passed on to nnUNetv2_predict")
@@ -49,13 +49,13 @@ def _parser() -> argparse.ArgumentParser:
     nnunet.add_argument("-step_size", type=float, default=0.5, help="step of the sliding window")
     nnunet.add_argument("--disable_tta", action="store_true", help="no mirroring")
     nnunet.add_argument(
-        "--save_probabilities", action="store_true", help="probabilities beside the masks"
+        "--save_probabilities", action="store_true", help="write probabilities alongside the masks"
     )
     nnunet.add_argument("-npp", type=int, default=3, help="processes that preprocess")
     nnunet.add_argument("-nps", type=int, default=3, help="processes that write masks")
     nnunet.add_argument(
         "-prev_stage_predictions", type=Path, metavar="FOLDER",
-        help="predictions of the stage before, for a cascade",
+        help="predictions of the previous stage of a cascade",
     )  # fmt: skip
     return parser
 
@@ -96,4 +96,4 @@ def _predict(args: argparse.Namespace) -> None:
         unknown_model=args.unknown_model,
         overwrite=args.overwrite,
     )
-    logger.info("Predicted %d cases by %d models: %s", done.n_cases, done.n_models, args.o)
+    logger.info("Predicted %d cases with %d models: %s", done.n_cases, done.n_models, args.o)

@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--gpus", type=int, metavar="N", help="local: GPUs to use (default: all)")
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="STEP",
-        help="run only these steps, and what they need and is missing",
+        help="run only these steps and the missing steps they need",
     )  # fmt: skip
     return parser
 
@@ -113,13 +113,13 @@ def _check_numbers(args: argparse.Namespace) -> None:
             raise UsageError(f"{option} {value}: expected {least} or more.")
     if args.executor == "slurm" and (args.cores is not None or args.gpus is not None):
         raise UsageError(
-            "--cores and --gpus are about this machine. What jobs of Slurm ask for is set in the "
+            "--cores and --gpus apply to this machine. What jobs of Slurm ask for is set in the "
             "study's file, under resources."
         )
 
 
 def _write_example(path: Path, name: str) -> None:
-    """Write one of the examples, but over nothing."""
+    """Write one of the examples; never replace a file."""
     from importlib import resources
 
     if path.exists():

@@ -1,4 +1,4 @@
-"""Boxes around the breast that holds the tumour, and predictions without what is outside.
+"""Boxes around the breast that holds the tumour, and predictions restricted to them.
 
 MAMA-MIA's json files give ``x_min`` to ``z_max`` as indices of the array that SimpleITK returns:
 ``x`` counts along its *first* axis, which is the image's z. Here boxes have the axes of the array
@@ -71,7 +71,7 @@ def box_of_coordinates(coordinates: Mapping[str, Any]) -> BreastBox:
     """Return the box that ``breast_coordinates`` of a MAMA-MIA json file describes.
 
     Raises:
-        ConversionError: If a key is absent, no whole number, negative, or a range is empty.
+        ConversionError: If a key is absent, not a whole number or negative, or a range is empty.
     """
     numbers: dict[str, int] = {}
     for key in (f"{axis}_{end}" for axis in "xyz" for end in ("min", "max")):
@@ -80,7 +80,7 @@ def box_of_coordinates(coordinates: Mapping[str, Any]) -> BreastBox:
             number = float(value)  # type: ignore[arg-type]
         except (TypeError, ValueError):
             number = math.nan
-        if not number.is_integer() or number < 0:  # NaN is no integer either
+        if not number.is_integer() or number < 0:  # NaN is not an integer either
             raise ConversionError(f"breast_coordinates: {key} is {value!r}, expected an index.")
         numbers[key] = int(number)
     start = (numbers["x_min"], numbers["y_min"], numbers["z_min"])
@@ -99,7 +99,7 @@ def box_on_grid(
     new: ImageGeometry,
     new_shape: Sequence[int],
 ) -> BreastBox:
-    """Return the voxels of another grid whose centres lie in the box.
+    """Return the voxels of another grid whose centres are in the box.
 
     Args:
         box: Box on the old grid; it reaches to the faces of its outermost voxels, and at the edge
@@ -169,7 +169,7 @@ def read_boxes(path: Path) -> dict[str, tuple[BreastBox, tuple[int, int, int]]]:
         ) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConversionError(
-            f"{path} is no file of breast boxes ({error!r}); expected what "
+            f"{path} is not a file of breast boxes ({error!r}); expected what "
             "nnUNetv2_fair_convert_MAMA_MIA writes."
         ) from error
 
@@ -196,8 +196,8 @@ def apply_box(order: MaskingOrder) -> int | str:
     """Write a prediction whose labels outside the box are background.
 
     Returns:
-        How many voxels became background (with 0, the file is a copy of the original), or what is
-        wrong in words.
+        How many voxels became background (with 0, the file is a copy of the original), or the
+        problem in words.
     """
     import SimpleITK
 

@@ -11,26 +11,26 @@ from pathlib import Path
 
 from nnunetv2_fair.errors import EvaluationError, UsageError, shorten
 
-#: How the name of everything unfinished begins.
+#: Prefix of the names of unfinished files and folders.
 UNFINISHED = ".unfinished-"
-#: Letters of a file's name that its temporary name keeps: its ending, which tells savers a format.
+#: Characters of a file's name that its temporary name keeps: its ending, which implies a format.
 _KEPT = 40
-#: What drives say that cannot flush single files.
+#: Errors of drives that cannot flush individual files.
 _NO_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EROFS)
 
 
 @contextmanager
 def replacing(path: Path, *, durable: bool = True, private: bool = False) -> Iterator[Path]:
-    """Give a temporary path, which takes the place of ``path`` if nothing fails.
+    """Yield a temporary path, which replaces ``path`` if nothing fails.
 
-    The temporary file lies in the same folder, exists, is empty, and has the same ending. Nobody
+    The temporary file is in the same folder, exists, is empty, and has the same ending. Nobody
     can guess its name and put a link there. It is removed if anything fails.
 
     Args:
-        path: File to write; one that is there stays until the new one is whole.
+        path: File to write; an existing one stays until the new one is complete.
         durable: Flush the file to the disk before it is renamed, so that not even a power failure
-            leaves half of it. Whoever reads files back and checks them may save the time.
-        private: Let only the owner read it, from its first moment on.
+            leaves half of it. Not needed where files are read back and checked.
+        private: Let only the owner read it, from the moment it is created.
 
     Raises:
         OSError: If the folder is missing, read-only or full, or ``path`` is a folder.
@@ -49,7 +49,7 @@ def replacing(path: Path, *, durable: bool = True, private: bool = False) -> Ite
             raise
     except OSError as error:
         if error.filename == str(temporary):
-            error.filename = str(path)  # the temporary name tells people nothing
+            error.filename = str(path)  # the temporary name means nothing to people
         raise
 
 
@@ -72,13 +72,13 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True, private: bool 
 def write_text(
     path: Path, text: str, *, errors: str = "strict", durable: bool = True, private: bool = False
 ) -> None:
-    """Write a file of text in UTF-8, whole or not at all; ends of lines stay as they are.
+    """Write a file of text in UTF-8, whole or not at all; line endings stay as they are.
 
     Args:
         path: Where to.
         text: Its content.
-        errors: What to do with what UTF-8 cannot hold (names of files may): ``strict`` raises,
-            ``replace`` writes a question mark.
+        errors: What to do with characters that UTF-8 cannot encode (file names may have some):
+            ``strict`` raises, ``replace`` writes a question mark.
         durable: As in :func:`replacing`.
         private: As in :func:`replacing`.
 
@@ -98,7 +98,7 @@ def check_output_folder(
         out: Folder that ``-o`` names; it need not exist.
         names: Files that will be written into it.
         overwrite: Whether files in it may be replaced.
-        passed_over: Pattern of names that do not count: what an interrupted run has left.
+        passed_over: Pattern of names to ignore: files that an interrupted run has left.
 
     Raises:
         UsageError: If it is a file, or not empty without ``overwrite``.
@@ -118,18 +118,18 @@ def check_output_folder(
     existing = next(f for f in (out.absolute(), *out.absolute().parents) if f.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         raise EvaluationError(
-            f"{out} cannot be written: {existing} is no folder with write permission. Choose "
+            f"{out} cannot be written: {existing} is not a folder with write permission. Choose "
             "another -o or change its permissions."
         )
 
 
 @contextmanager
 def filled_together(out: Path, names: Sequence[str] | None = None) -> Iterator[Path]:
-    """Give a temporary folder whose files are moved into ``out`` if nothing fails.
+    """Yield a temporary folder whose files are moved into ``out`` if nothing fails.
 
     The temporary folder lies inside ``out``, so that ``out`` may be a drive's root or a folder
     whose parent is read-only. If the block fails, the files of ``out`` are as before, and an
-    ``out`` that this made is gone. What a killed run left in ``out`` is removed.
+    ``out`` that this created is removed. So is what a killed run left in ``out``.
 
     Args:
         out: Output folder; created if need be.
@@ -155,7 +155,7 @@ def filled_together(out: Path, names: Sequence[str] | None = None) -> Iterator[P
 
 
 def publish_folder(unfinished: Path, target: Path) -> None:
-    """Give a finished folder its name; an older one of that name is gone only after that.
+    """Give a finished folder its name; an older one of that name is removed only after that.
 
     Args:
         unfinished: The finished folder, on the drive of ``target``.
@@ -239,7 +239,7 @@ def _locked(folder: Path) -> int | None:
 
 
 def _remove_abandoned(out: Path) -> None:
-    """Remove temporary folders that no process holds: they may tell of single persons."""
+    """Remove temporary folders that no process holds: they may reveal individual patients."""
     for path in out.glob(f"{UNFINISHED}*"):
         if path.is_dir() and not path.is_symlink() and (lock := _locked(path)) is not None:
             shutil.rmtree(path, ignore_errors=True)

@@ -11,7 +11,7 @@ _BLOCK = 1 << 20
 def hash_of(*parts: bytes) -> str:
     """Return the hash of all parts, one after the other, as 64 hex digits.
 
-    Nothing stands between the parts: who joins parts of any length ends each in a way of its own.
+    No separator is added: callers that join parts of variable length must terminate each part.
 
     Args:
         parts: What to hash.

@@ -1,7 +1,7 @@
 """Whether a NIfTI or MetaImage file is whole.
 
-SimpleITK reads files without complaint where it should not. What is missing of a truncated NIfTI
-file (and, in old versions, of a MetaImage) becomes zero, which would pass for an empty part of
+SimpleITK reads some damaged files without an error. The missing part of a truncated NIfTI
+file (and, in old versions, of a MetaImage) becomes zeros, which would pass for an empty part of
 a mask; so do NaN and infinite values in NIfTI files.
 """
 
@@ -15,9 +15,9 @@ from nnunetv2_fair.errors import DamagedFileError
 from nnunetv2_fair.files.fingerprints import file_hash
 from nnunetv2_fair.files.nifti import NIFTI_ENDINGS, NiftiStream
 
-#: Bytes looked at together; whole numbers of any type fit into it.
+#: Bytes checked at a time; a multiple of the size of every type.
 _BLOCK = 1 << 20
-#: MetaImage's types of voxels -> bytes; longs differ between systems and are left to the reader.
+#: MetaImage's voxel types -> bytes; longs differ between systems and are left to SimpleITK.
 _META_TYPES = {
     "MET_CHAR": 1, "MET_UCHAR": 1, "MET_SHORT": 2, "MET_USHORT": 2, "MET_INT": 4, "MET_UINT": 4,
     "MET_LONG_LONG": 8, "MET_ULONG_LONG": 8, "MET_FLOAT": 4, "MET_DOUBLE": 8,
@@ -76,7 +76,7 @@ def _check_meta_image(path: Path) -> None:
     data = path if source == "LOCAL" else path.parent / source
     size = _META_TYPES.get(header.get("ElementType", ""))
     if size is None or not data.is_file():
-        return  # nothing known: SimpleITK will say what it makes of it
+        return  # size unknown: SimpleITK will decide
     try:
         if header.get("CompressedData", "").lower() == "true":
             expected = int(header.get("CompressedDataSize", "0"))

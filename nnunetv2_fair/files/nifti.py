@@ -1,7 +1,7 @@
 """The bytes of NIfTI files: header, and voxels as a stream that notices when something is missing.
 
-Label maps are small on disk and large in memory, so they are looked at while they inflate. Where a
-file lies in space is left to SimpleITK, which knows the many ways to say so.
+Label maps are small on disk and large in memory, so they are checked while they inflate. Where a
+volume is in space is left to SimpleITK, which knows the many ways to encode it.
 """
 
 import hashlib
@@ -22,12 +22,12 @@ from nnunetv2_fair.errors import DamagedFileError
 
 NIFTI_ENDINGS = (".nii", ".nii.gz")
 
-#: Compressed bytes read at once: few, as what is not yet inflated is copied each time.
+#: Compressed bytes read at a time: few, because the part not yet inflated is copied each time.
 _COMPRESSED_BLOCK = 1 << 16
 _BLOCK = 1 << 20
 _NIFTI1_HEADER, _NIFTI2_HEADER = 348, 540
 _NIFTI1_EXTENSION = 4
-#: NIfTI's codes of numbers -> numpy's, without byte order.
+#: NIfTI's data type codes -> numpy's, without byte order.
 _TYPES = {
     2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4",
     1024: "i8", 1280: "u8",
@@ -37,7 +37,7 @@ _GZIP = 16 + zlib_ng.MAX_WBITS
 
 @contextmanager
 def quiet_itk() -> Iterator[None]:
-    """Keep ITK's own warnings, which name files, off the screen; as before when left."""
+    """Silence ITK's own warnings, which name files; restored on exit."""
     import SimpleITK
 
     process = SimpleITK.ProcessObject
@@ -55,10 +55,10 @@ class NiftiHeader:
 
     Attributes:
         shape: Lengths of all axes, slowest first, as the array would have them.
-        dtype: Type of the voxels, byte order included; None if it is no plain number.
+        dtype: Type of the voxels, byte order included; None if it is not a plain number.
         voxels_at: Position of the first voxel in the (uncompressed) file.
         file_length: Bytes that the (uncompressed) file must have.
-        is_plain: Whether the voxels are plain numbers that mean themselves: sane lengths and
+        is_plain: Whether the voxels are plain numbers to be used as stored: valid lengths and
             position, and no scaling.
     """
 
@@ -155,7 +155,7 @@ class NiftiStream:
                 if not compressed:
                     break
                 self._inflater.give(compressed)
-        except zlib_ng.error as error:  # type: ignore[misc]  # their stub calls it an instance
+        except zlib_ng.error as error:  # type: ignore[misc]  # their stub declares it as an instance
             raise DamagedFileError(
                 f"{self._path} is damaged: its compressed data cannot be read ({error}). Copy or "
                 "create the file again."
@@ -186,7 +186,7 @@ def plain_voxels(path: Path) -> NDArray[Any] | None:
 
     Returns:
         The voxels as an array (slowest axis first, as SimpleITK's), in the machine's byte order;
-        None if the file is no NIfTI file, or needs more than copying (scaling, colours).
+        None if the file is not a NIfTI file, or needs more than copying (scaling, colours).
 
     Raises:
         DamagedFileError: If the file is truncated or its compressed data is damaged.
@@ -266,7 +266,7 @@ class _Inflater:
         return bool(self._member.eof)
 
     def give(self, compressed: bytes) -> None:
-        """Take the next bytes of the file; only when nothing more can be taken."""
+        """Accept the next bytes of the file; call it only when ``take`` returns none."""
         self._waiting += compressed
 
     def take(self, size: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The one process pool: one function over many items; a process that dies costs only its item."""
+"""The one process pool: one function over many items; if a process dies, only its item is lost."""
 
 import multiprocessing
 import os
@@ -22,7 +22,7 @@ from nnunetv2_fair.errors import ConversionError, WorkerError
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-#: Fewer items per process than this are not worth the start of a process.
+#: Fewer items per process than this are not worth starting a process.
 _FEWEST_PER_PROCESS = 8
 #: Items that a worker holds: the one it works on and the next, so that it never waits.
 _AHEAD = 2
@@ -30,22 +30,22 @@ _AHEAD = 2
 _FITS_INTO_PIPE = 1 << 14
 #: How long a worker that is told to stop may take to clean up.
 _GRACE_SECONDS = 5.0
-# No fork of this process, as one with threads (tqdm, SimpleITK) may hang. Where forks are safe, one
-# process without threads of ours imports what a worker needs, and every worker is a fork of that.
+# Never fork this process: forks of one with threads (tqdm, SimpleITK) may hang. Where forks are
+# safe, a process without threads imports what a worker needs, and every worker is forked from it.
 _FORKSERVER = sys.platform == "linux"
 _CONTEXT: Any = multiprocessing.get_context("forkserver" if _FORKSERVER else "spawn")
 
-#: What a worker says: it is ready, has a result, or the function has raised.
+#: A worker's messages: it is ready, has a result, or the function has raised.
 _READY, _RESULT, _ERROR = "ready", "result", "error"
 
 
 def default_processes() -> int:
-    """Return how many processes to use unless told: at most 8, as in nnU-Net."""
+    """Return the default number of processes: at most 8, as in nnU-Net."""
     return max(1, min(8, os.cpu_count() or 1))
 
 
 def prepare_workers(processes: int, module: str) -> None:
-    """Begin, in the background, what the start of workers takes; returns at once.
+    """Prepare the start of workers in the background; returns at once.
 
     Args:
         processes: How many will be asked for; nothing is done for 1.
@@ -73,17 +73,17 @@ def map_unordered(
             processes.
         items: What to apply it to.
         processes: How many processes; with 1, or few items, the work is done in this one.
-        what: Shown beside the progress bar; no bar if empty.
+        what: Shown next to the progress bar; no bar if empty.
         unit: What an item is, for the progress bar.
-        lost: Gets an item whose process was ended from outside, and how it ended, and says what
-            the result is, or raises. All other items are still worked on. By default
+        lost: Receives an item whose process was killed, and how it ended; returns what
+            the result is, or raises. All other items are still processed. By default
             ConversionError is raised.
         fewest_per_process: With fewer items per process than this, fewer processes are used.
 
     Raises:
         WorkerError: If processes cannot be started.
         ConversionError: If a process was killed and ``lost`` is not given.
-        Exception: Whatever ``function`` raises; work that has not begun is then dropped.
+        Exception: Anything that ``function`` raises; items not yet begun are then dropped.
     """
     processes = min(processes, -(-len(items) // fewest_per_process))
     if processes <= 1:
@@ -102,7 +102,7 @@ def map_unordered(
 def _killed(processes: int, item: object, ending: str) -> NoReturn:
     raise ConversionError(
         f"One of the {processes} processes was killed, probably for lack of memory. Run the "
-        "same command again with a smaller -np (such as -np 1); it goes on where it stopped."
+        "same command again with a smaller -np (such as -np 1); it resumes where it stopped."
     )
 
 
@@ -144,7 +144,7 @@ def _in_processes(
 
 
 class _Worker(Generic[_Item, _Result]):
-    """A process, and the items it has been given and is not done with.
+    """A process, and the items it has been given and has not finished.
 
     Attributes:
         connection: Where its answers come from.
@@ -154,7 +154,7 @@ class _Worker(Generic[_Item, _Result]):
         self.connection, theirs = _CONTEXT.Pipe()
         self._process = _CONTEXT.Process(target=_work, args=(theirs, function), daemon=True)
         self._process.start()
-        theirs.close()  # else its end would go unnoticed
+        theirs.close()  # otherwise its end would go unnoticed
         self._given: deque[_Item] = deque()
         self._started = False
 
@@ -173,11 +173,11 @@ class _Worker(Generic[_Item, _Result]):
             try:
                 self.connection.send_bytes(data)
             except OSError:
-                return  # it has ended, which the next look at its connection finds
+                return  # it has ended; the next read from its connection shows that
             self._given.append(waiting.popleft())
 
     def receive(self) -> list[tuple[_Item, _Result]]:
-        """Return the item it has done with the result; nothing if it says that it is ready.
+        """Return the item it has finished, with the result; nothing if it reports that it is ready.
 
         Raises:
             EOFError: If the process has ended.
@@ -195,7 +195,7 @@ class _Worker(Generic[_Item, _Result]):
         return [(item, content)]
 
     def bury(self) -> tuple[str, list[_Item], list[_Item]]:
-        """Return, after its end, how it ended, the item that it died of, and those not begun.
+        """Return, after its end, how it ended, the item it was working on, and those not begun.
 
         Raises:
             WorkerError: If it had not even started.
@@ -212,7 +212,7 @@ class _Worker(Generic[_Item, _Result]):
         return ending, given[:1], given[1:]
 
     def stop(self) -> None:
-        """Tell the process to end, whatever it is doing."""
+        """Tell the process to end, no matter what it is doing."""
         self.connection.close()
         self._process.terminate()
 
@@ -240,7 +240,7 @@ def _ending(code: int | None) -> str:
 
 def _work(connection: Connection, function: Callable[[Any], Any]) -> None:
     """Work on item after item; the main function of a worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent, which ends us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl+C and ends us
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
@@ -254,12 +254,12 @@ def _work(connection: Connection, function: Callable[[Any], Any]) -> None:
 def _answer(function: Callable[[Any], Any], data: bytes) -> Any:
     try:
         return ForkingPickler.dumps((_RESULT, function(ForkingPickler.loads(data))))
-    except Exception as error:  # of any kind: it is raised again where it can be dealt with
+    except Exception as error:  # of any kind: it is raised again in the parent
         trace = traceback.format_exc()
         try:
             answer = ForkingPickler.dumps((_ERROR, (error, trace)))
             ForkingPickler.loads(answer)
-        except Exception:  # some errors can be sent but not made again from what was sent
+        except Exception:  # some errors can be pickled but not unpickled
             answer = ForkingPickler.dumps((_ERROR, (RuntimeError(repr(error)), trace)))
         return answer
 

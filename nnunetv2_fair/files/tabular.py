@@ -1,11 +1,11 @@
 """The one reader of delimited text and XLSX, and cells that spreadsheets open safely.
 
 Everything is text; nothing is guessed about values. Rows know the line of the file that they begin
-in, also behind empty lines and cells of several lines, so that messages can name it.
+in, even after empty lines and cells of several lines, so that messages can name it.
 
 Spreadsheets compute a cell that starts with ``=``, ``+``, ``-`` or ``@`` even if it is quoted, so a
 file named ``=HYPERLINK(...)`` would act when its table is opened. An apostrophe in front makes
-such a cell plain text; reading takes it away again, so that names stay what they are.
+such a cell plain text; reading removes it again, so that names are unchanged.
 
 Source: OWASP, CSV injection.
 """
@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 
 XLSX_ENDINGS = (".xlsx", ".xlsm")
 _DELIMITERS = ",;\t"
-# apostrophes in front of what would be a formula are doubled too: otherwise reading would take
-# away one that belongs to the name
+# apostrophes in front of what would be a formula are doubled too: otherwise reading would remove
+# one that belongs to the name
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
@@ -61,14 +61,14 @@ def read_rows(path: Path, sheet: str | None = None, *, delimiter: str = "") -> I
     """Return the rows of a CSV, TSV or XLSX file one after the other, without empty ones.
 
     Args:
-        path: File to read; a byte order mark is accepted. Text is read as it is asked for, so that
-            a table of any size takes no memory.
+        path: File to read; a byte order mark is accepted. Text is read lazily, so that
+            even a huge table takes little memory.
         sheet: Sheet of an XLSX file; the first one by default.
         delimiter: What separates cells of text; by default the one of comma, semicolon and tab
             that splits the first line that is not empty into most cells.
 
     Raises:
-        TableError: If the file is missing, not UTF-8, or not readable as what its ending says.
+        TableError: If the file is missing, not UTF-8, or not readable as what its ending implies.
         OSError: If the file cannot be read.
     """
     if not path.is_file():
@@ -121,7 +121,7 @@ def is_xlsx(path: Path) -> bool:
 
 
 def protected(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula."""
+    """Return a text that no spreadsheet interprets as a formula."""
     return f"'{text}" if _FORMULA.match(text) else text
 
 
@@ -172,7 +172,7 @@ def _xlsx_rows(path: Path, sheet: str | None) -> Iterator[Row]:
 
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except Exception as error:  # openpyxl raises whatever zip, xml or it meets
+    except Exception as error:  # openpyxl also passes on errors of zip and xml
         raise TableError(f"{path} is not readable as XLSX: {error}.") from error
     try:
         if sheet is not None and sheet not in book.sheetnames:

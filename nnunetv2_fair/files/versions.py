@@ -1,4 +1,4 @@
-"""Versions of packages. Also read as a script by interpreters that know nothing of this package."""
+"""Versions of packages. Also run as a script by interpreters that do not have this package."""
 
 import importlib.metadata
 import json

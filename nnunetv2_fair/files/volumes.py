@@ -1,6 +1,6 @@
 """Volumes with spacing, origin and direction: reading them whole, writing them exactly.
 
-An original that needs no change is taken over byte for byte (:class:`OriginalFile`): writing its
+An original that needs no change is copied byte for byte (:class:`OriginalFile`): writing its
 pixels again would round the geometry (NIfTI holds it in 32 bits), and lose scale and intercept.
 
 Workers that write pictures import this module too, so SimpleITK is imported where it is used.
@@ -63,7 +63,7 @@ class OriginalFile:
 
 @dataclass(frozen=True)
 class VolumeHeader:
-    """What a file says of its voxels before they are read.
+    """What a file's header says about its voxels.
 
     Attributes:
         path: The file.
@@ -85,8 +85,8 @@ def read_header(path: Path) -> VolumeHeader:
     """Read size and geometry of a volume without its voxels.
 
     Raises:
-        ConversionError: If the file is unreadable, has several values per voxel, or a spacing that
-            is none.
+        ConversionError: If the file is unreadable, has several values per voxel, or an invalid
+            spacing.
     """
     import SimpleITK
 
@@ -132,7 +132,7 @@ def read_labels(path: Path) -> NDArray[Any]:
     """Read a mask as an integer array ([slices,] rows, columns).
 
     Raises:
-        ConversionError: As :func:`read_image`, and if it holds values that are no integers.
+        ConversionError: As :func:`read_image`, and if it holds values that are not integers.
     """
     try:
         labels = plain_voxels(path)
@@ -150,14 +150,14 @@ def read_labels(path: Path) -> NDArray[Any]:
     if broken.size:
         examples = shorten((f"{value:.4g}" for value in broken), 3)
         raise ConversionError(
-            f"{path} holds values that are no label numbers, such as {examples}: these look like "
+            f"{path} holds values that are not label numbers, such as {examples}: these look like "
             "probabilities or an interpolated mask. Download or export the mask again."
         )
     return whole.astype(np.int32)
 
 
 def original_file(header: VolumeHeader) -> OriginalFile:
-    """Return a volume for taking over as it is, having checked all its bytes.
+    """Return a volume to be copied unchanged, having checked all its bytes.
 
     Args:
         header: What :func:`read_header` returned.
@@ -253,7 +253,7 @@ def geometry_of(image: "SimpleITK.Image") -> ImageGeometry:
 
 
 def _holds(path: Path, pixels: NDArray[Any]) -> bool:
-    """Whether a file holds exactly these voxels, and nothing is missing of it."""
+    """Whether a file holds exactly these voxels, and is complete."""
     found = plain_voxels(path)
     if found is None:
         import SimpleITK

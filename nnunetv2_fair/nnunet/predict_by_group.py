@@ -1,4 +1,4 @@
-"""Every case is predicted by the model of its group (trainer ``nnUNetTrainerInD``)."""
+"""Every case is predicted with the model of its group (trainer ``nnUNetTrainerInD``)."""
 
 import logging
 import os
@@ -97,7 +97,7 @@ def predict_by_group(
     unknown_model: str | None = None,
     overwrite: bool = False,
 ) -> Predicted:
-    """Predict every case by the model of its group; masks appear together or not at all.
+    """Predict every case with the model of its group; masks appear together or not at all.
 
     The table says which group a case is in; neither the output nor the log does.
 
@@ -151,13 +151,13 @@ def predict_by_group(
 
 
 def _split_name(trainer: str, schema: Schema) -> tuple[str, str]:
-    """Return the attribute that the name holds, and what follows behind it.
+    """Return the attribute that the name holds, and what follows it.
 
     The attribute's own name may hold underscores, so the longest one that exists is taken.
     """
     if "=" in trainer:
         raise UsageError(
-            f"-tr {trainer}: leave out '=' and the group; every case's own group is put there."
+            f"-tr {trainer}: leave out '=' and the group; the group of each case is inserted."
         )
     tokens = trainer.split("_")
     for end in range(len(tokens), 1, -1):
@@ -166,7 +166,7 @@ def _split_name(trainer: str, schema: Schema) -> tuple[str, str]:
         if known and tokens[0] == _METHOD:
             return expression, "".join(f"_{token}" for token in tokens[end:])
     raise UsageError(
-        f"-tr {trainer}: expected {_METHOD}_<attribute> and what else stands in the models' "
+        f"-tr {trainer}: expected {_METHOD}_<attribute> and the rest of the models' "
         f"names, for example {_METHOD}_sex_100epochs. Attributes of this dataset: "
         f"{shorten(schema.attributes, 12)}."
     )
@@ -192,9 +192,9 @@ def _route(
     unknown = grouping.unknown(cases)
     if unknown and unknown_model is None:
         raise DemographicsError(
-            f"{len(unknown)} of {len(cases)} cases have no known '{grouping.expression}', so no "
-            f"model is theirs: {shorten(unknown)}. Fill the cells of the table, take the images "
-            "out of the folder, or say whose model predicts them: --unknown-model GROUP, with "
+            f"{len(unknown)} of {len(cases)} cases have no known '{grouping.expression}', so none "
+            f"of the models applies: {shorten(unknown)}. Fill the cells of the table, take the "
+            "images out of the folder, or choose a model for them: --unknown-model GROUP, with "
             f"GROUP one of {shorten(grouping.names, 12)}."
         )
     if unknown and unknown_model is not None:
@@ -233,7 +233,7 @@ def _command(
 
 
 def _run_nnunet(command: list[str], predictions: Path, ending: str, progress: tqdm) -> None:
-    """Run ``nnUNetv2_predict``, showing progress but not its words, which name cases by model."""
+    """Run ``nnUNetv2_predict``, showing progress but not its output, which names cases by model."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as words:
         process = subprocess.Popen(
             command, stdout=words, stderr=subprocess.STDOUT, env=dict(os.environ)
@@ -256,7 +256,7 @@ def _run_nnunet(command: list[str], predictions: Path, ending: str, progress: tq
             last = "".join(words.readlines()[-_LAST_LINES:])
             raise ModelError(
                 f"nnUNetv2_predict stopped with exit code {process.returncode}; nothing was "
-                f"written. Its last words:\n{last}"
+                f"written. The end of its output:\n{last}"
             )
 
 

@@ -39,7 +39,7 @@ def model_folder(dataset: str, trainer: str, plans: str, configuration: str) -> 
 
 
 def check_trained(folders: Sequence[Path], folds: Sequence[str], checkpoint: str) -> None:
-    """Look whether models are there, before anything runs.
+    """Check that models exist, before anything runs.
 
     Args:
         folders: Their folders (:func:`model_folder`).
@@ -96,7 +96,7 @@ def find_cases(folder: Path, ending: str, n_channels: int) -> dict[str, list[Pat
         DatasetError: If there is no case, or a case lacks a channel or has others.
     """
     if not folder.is_dir():
-        raise DatasetError(f"{folder} does not exist or is no folder. Pass the images with -i.")
+        raise DatasetError(f"{folder} does not exist or is not a folder. Pass the images with -i.")
     cases: dict[str, dict[str, Path]] = {}
     for path in sorted(folder.iterdir()):
         found = _CHANNEL.fullmatch(path.name.removesuffix(ending))
@@ -127,7 +127,7 @@ def read_table_for(dataset: str, given: Path | None) -> "DemographicsTable":
 
     Args:
         dataset: Id or name of the dataset.
-        given: A table of the user's; one without dictionary beside it is read with the dataset's,
+        given: A table of the user's; without a dictionary next to it, the dataset's is used,
             so that its bins and levels are those of the training.
 
     Raises:
@@ -150,8 +150,8 @@ def read_table_for(dataset: str, given: Path | None) -> "DemographicsTable":
             schema = read_schema(folder / paths.DEMOGRAPHICS_JSON)
             return read_table(given or folder / paths.DEMOGRAPHICS_CSV, schema)
         tried.append(f"{folder} has no {paths.DEMOGRAPHICS_CSV}.")
-    wanted = f"The dictionary beside {given}" if given else "A demographics table"
+    wanted = f"The dictionary next to {given}" if given else "A demographics table"
     raise DemographicsError(
-        f"{wanted} was not found. Pass a table with a dictionary beside it with --demographics. "
+        f"{wanted} was not found. Pass a table with a dictionary next to it with --demographics. "
         f"Looked for: {shorten(tried)}"
     )

@@ -37,7 +37,7 @@ PHANTOM_JSON = "phantom.json"
 
 _COLUMNS = ("image", "patient", "sex", "age", "split")
 
-#: Images per task of a worker process: large enough to hide the handing over.
+#: Images per task of a worker process: large enough to make handing over negligible.
 _CHUNK = 32
 
 
@@ -142,7 +142,7 @@ def _write_images(
 
 def _lost(chunk: Sequence[Drawing], ending: str) -> NoReturn:
     raise DatasetError(
-        f"A process that rendered phantoms was ended from outside ({ending}), most likely for lack "
+        f"A process that rendered phantoms was killed ({ending}), most likely for lack "
         "of memory. Run the command again with fewer processes, for example -np 1."
     )
 

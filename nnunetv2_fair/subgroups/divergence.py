@@ -36,7 +36,7 @@ class CaseLabels:
     _rows: Mapping[str, int] = field(repr=False)
 
     def rows(self, cases: Iterable[str]) -> np.ndarray:
-        """Return where the given cases stand in ``codes``: int, one per case."""
+        """Return the rows of the given cases in ``codes``: int, one per case."""
         return np.array([self._rows[case] for case in cases], dtype=int)
 
     def describe(self, codes: np.ndarray) -> str:
@@ -110,14 +110,14 @@ def find_divergences(
         codes: ``(n, A)`` int, the group of each case by attribute; -1 is unknown and in none.
         scores: ``(n,)`` such as the Dice of each case; cases with NaN are left out.
         min_support: Share of the n cases that a subgroup must hold, above 0 and at most 1; at
-            least one case in any event.
+            least one case regardless.
 
     Returns:
         The subgroups, ordered by their codes. Empty if there is no case or none has a group.
     """
     scored = ~np.isnan(scores)
     codes, scores = codes[scored], scores[scored]
-    # half a case less below: DivExplorer would round 0.07 * 100 up to 8
+    # the limit passed below is half a case lower: DivExplorer would round 0.07 * 100 up to 8
     fewest = max(1, math.ceil(min_support * len(scores) - 1e-9))
     # DivExplorer fails where no group at all has enough cases
     known = [
@@ -138,7 +138,7 @@ def find_divergences(
     away = np.asarray(scores, dtype=float) - scores.mean()
     frame = pd.DataFrame({**columns, "away": away, "square": away**2})
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        # of pandas' future, and of t-values of single cases, which are not used
+        # about future changes in pandas, and t-values of single cases, which are not used
         warnings.simplefilter("ignore")
         result = DivergenceExplorer(frame).get_pattern_divergence(
             min_support=(fewest - 0.5) / len(frame), quantitative_outcomes=["away", "square"]
@@ -173,7 +173,7 @@ def divergence_weights(
     Args:
         codes: ``(n, A)`` int, the group of each case by attribute; -1 is unknown.
         subgroups: ``(S, A)`` codes of the subgroups that :func:`find_divergences` found.
-        divergence: ``(S,)`` theirs.
+        divergence: ``(S,)`` their divergences.
 
     Returns:
         ``(n,)`` from 0; NaN for cases that are in none of the subgroups.

@@ -22,9 +22,9 @@ _QUOTE = '"'
 
 
 def joined(parts: Iterable[str]) -> str:
-    """Return several levels as one text that people read; different levels give different texts.
+    """Return several levels as one text for people; different levels give different texts.
 
-    The text is never taken apart again: whoever needs the levels keeps them.
+    The text is never parsed: code that needs the levels keeps them.
 
     Args:
         parts: Such as ``female`` and ``<50``, which give ``female, <50``. A part that contains the
@@ -52,7 +52,7 @@ class Group:
 
     @property
     def name(self) -> str:
-        """What people read, and what tells this group from the others of its expression."""
+        """The name shown to people, unique among the groups of its expression."""
         if not self.parts:
             return UNKNOWN_GROUP
         # a single level needs no quotation marks: nothing is joined to it

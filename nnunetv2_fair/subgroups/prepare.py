@@ -14,8 +14,8 @@ from nnunetv2_fair.subgroups.schema import read_schema
 from nnunetv2_fair.subgroups.splits import Fold, make_folds, missing_groups
 from nnunetv2_fair.subgroups.table import DemographicsTable, check_against_cases, read_table
 
-#: Patients per fold that joint groups keep on average if nobody says what to stratify by: folds
-#: deal patients, and with one per fold every group below the average would miss some folds.
+#: Patients per fold that joint groups keep on average if no attribute is given: folds
+#: distribute patients, and with one per fold a group below the average is absent from some.
 _PATIENTS_PER_FOLD = 2
 
 
@@ -31,8 +31,8 @@ class PreparedDataset:
         train: Training cases.
         test: Test cases.
         folds: The folds that training will use.
-        kept: Whether they were there before and are kept.
-        warnings: What somebody should know about the folds: sentences without a full stop.
+        kept: Whether they existed before and are kept.
+        warnings: What users should know about the folds: sentences without a full stop.
     """
 
     name: str
@@ -73,7 +73,7 @@ def prepare_dataset(
 
     Raises:
         DatasetError: If the dataset, its images or existing folds are missing or wrong.
-        DemographicsError: If the table does not fit the images, the attribute is unknown, or
+        DemographicsError: If the table does not match the images, the attribute is unknown, or
             there are too few patients for the folds.
     """
     raw = paths.raw_dataset(dataset)
@@ -148,7 +148,7 @@ def stratification(table: DemographicsTable, cases: Sequence[str], n_folds: int)
     """Return the attributes to stratify by when the user names none.
 
     The default attribute first, then the others in the dictionary's order, each only if it
-    leaves the joint groups on average two patients per fold. Only patients whom folds can deal
+    leaves the joint groups on average two patients per fold. Only patients that can be distributed
     count: those with a real case of known joint group.
 
     Args:

@@ -1,4 +1,4 @@
-"""The dictionary beside the table: what every attribute means.
+"""The dictionary next to the table: what every attribute means.
 
 ``demographics.json`` looks like this::
 
@@ -127,7 +127,7 @@ class Attribute:
             raise DemographicsError(f"{where} is categorical; only numeric attributes have bins.")
         if self.reference is not None and self.reference not in self.groups:
             raise DemographicsError(
-                f"{where}: reference group '{self.reference}' is none of its groups: "
+                f"{where}: reference group '{self.reference}' is not one of its groups: "
                 f"{shorten(self.groups, 12)}."
             )
 
@@ -237,7 +237,7 @@ class Schema:
         names = [name.strip() for name in text.split(INTERSECTION)]
         if len(set(names)) != len(names) or "" in names:
             raise DemographicsError(
-                f"'{text}' is no attribute expression: expected one attribute, or several "
+                f"'{text}' is not an attribute expression: expected one attribute, or several "
                 f"different ones joined by '{INTERSECTION}', such as sex+age."
             )
         return tuple(self[name] for name in names)
@@ -327,13 +327,13 @@ def read_schema(path: Path) -> Schema:
     """Read ``demographics.json``.
 
     Raises:
-        DemographicsError: If the file is missing, is no JSON, or describes no valid schema.
+        DemographicsError: If the file is missing, is not JSON, or does not describe a valid schema.
     """
     try:
         return Schema.from_dict(json.loads(path.read_text(encoding="utf-8-sig")))
     except FileNotFoundError as error:
         raise DemographicsError(
-            f"{path} does not exist. It describes the attributes of the table beside it; a "
+            f"{path} does not exist. It describes the attributes of the table next to it; a "
             "converter writes both."
         ) from error
     except ValueError as error:

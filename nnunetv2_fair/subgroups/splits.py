@@ -24,7 +24,7 @@ def make_folds(
 
     Every patient's cases are in one validation fold; the share of each group (unknown counts as
     a group here) is as equal over the folds as whole patients allow. Synthetic cases are never
-    validated; they join every training part. A case stands in a training part as often as its
+    validated; they join every training part. A case is listed in a training part as often as its
     sampling weight says, because nnU-Net draws from that list: so the weights hold for every
     trainer, nnU-Net's own included. The same input and seed give the same folds.
 
@@ -62,9 +62,9 @@ def make_folds(
             f"has {largest} cases, so none is in every fold. Choose fewer folds (--folds"
             f"{f' {largest}' if largest > 1 else ''}) or coarser groups (-a with fewer attributes)."
         )
-    # scikit-learn's own shuffle loses the stratification in some releases (seen with 1.7). It deals
-    # patients in the order of their codes where nothing else decides, so random codes shuffle as
-    # well; and the first folds get what cannot be shared out, so the folds are shuffled too.
+    # scikit-learn's own shuffle loses the stratification in some releases (seen with 1.7). Where
+    # nothing else decides, it assigns patients in the order of their codes, so random codes shuffle
+    # as well; and the first folds get the remainder, so the folds are shuffled too.
     rng = np.random.default_rng(seed)
     names = sorted({patients[case] for case in real})
     codes = dict(zip(names, rng.permutation(len(names)), strict=True))

@@ -48,7 +48,7 @@ class DemographicsTable:
         lines: Line of each row in that file; by default the first row is line 2.
     """
 
-    # not in repr(), so that no log ever shows single persons
+    # not in repr(), so that no log ever shows individual patients
     frame: pd.DataFrame = field(repr=False)
     schema: Schema
     source: Path
@@ -141,7 +141,7 @@ def read_table(path: Path, schema: Schema | None = None) -> DemographicsTable:
     Args:
         path: CSV with the columns ``case``, ``patient`` (optional: every case is then its own
             patient), ``synthetic``, ``sampling_weight`` (both optional) and one per attribute.
-        schema: What the attributes mean; by default ``<name of the table>.json`` beside it,
+        schema: What the attributes mean; by default ``<name of the table>.json`` next to it,
             and where there is none, what the values suggest (:func:`infer_schema`).
 
     Raises:
@@ -193,7 +193,7 @@ def read_table_with_cuts(path: Path, cuts: Mapping[str, Sequence[float]]) -> Dem
     """Read a demographics table and cut numeric attributes into other groups.
 
     Args:
-        path: The table; its dictionary is looked for beside it.
+        path: The table; its dictionary is looked for next to it.
         cuts: Attribute -> numbers to cut at: (50, 65) gives <50, 50-<65, >=65.
 
     Raises:
@@ -219,8 +219,8 @@ def cut(
         bins = Bins.from_cuts(tuple(numbers))
         attribute = table.schema[name]
         if not described and any(map(_is_number, attribute.levels)):
-            # what nobody describes is taken for levels if it is few numbers, or one cell is none;
-            # whoever cuts it says that it is numeric, and checking again names the wrong cells
+            # a column without description counts as levels if it has few numbers, or a cell that
+            # is not a number; cutting declares it numeric, and checking again names the wrong cells
             numeric = Attribute(name, "numeric", bins=bins)
             schema = Schema({**table.schema.attributes, name: numeric}, table.schema.default)
             _check_values(table.frame, schema, table.source, table.lines)
@@ -249,7 +249,7 @@ def _check_rows(frame: pd.DataFrame, path: Path) -> None:
         if case == "":
             problems.append(f"line {line}: the case is empty")
         elif case in seen:
-            problems.append(f"line {line}: case '{case}' already stands in line {seen[case]}")
+            problems.append(f"line {line}: case '{case}' already appears on line {seen[case]}")
         seen.setdefault(case, line)
         if patient == "":
             problems.append(
@@ -307,7 +307,7 @@ def infer_schema(frame: pd.DataFrame) -> Schema:
     quartiles of its known values; every other column is categorical, its levels sorted.
 
     Args:
-        frame: Text, one column per attribute beside the reserved ones.
+        frame: Text, one column per attribute in addition to the reserved ones.
     """
     attributes: dict[str, Attribute] = {}
     for name in frame.columns:
@@ -424,7 +424,9 @@ def check_against_cases(
             "the rows or correct the case names"
         )
     if problems:
-        raise DemographicsError(f"{table.source} does not fit:\n{shorten_lines(problems)}")
+        raise DemographicsError(
+            f"{table.source} does not match the cases:\n{shorten_lines(problems)}"
+        )
 
 
 def unknown_counts(

@@ -17,7 +17,7 @@ def group_token(group: str) -> str:
     """Return how a group is written in names.
 
     Comparison signs become ``lt``, ``le``, ``gt``, ``ge``, the comma of a joint group ``+``, and
-    whatever is no letter, digit, point, plus or hyphen a hyphen.
+    everything except letters, digits, points, plus signs and hyphens a hyphen.
 
     Args:
         group: Such as ``female, <50``.
@@ -34,13 +34,13 @@ def group_named(token: str, groups: Iterable[str], attribute: str) -> str:
     """Return the group that is written ``token`` in names.
 
     Args:
-        token: What stands in the name.
+        token: The group as written in the name.
         groups: All groups of the attribute.
         attribute: Attribute expression, for messages.
 
     Raises:
         DemographicsError: If no group is written so, or several are (file systems may not tell
-            capitals from small letters).
+            upper from lower case).
     """
     groups = list(groups)
     alike = [name for name in groups if group_token(name).casefold() == token.casefold()]
@@ -54,7 +54,7 @@ def group_named(token: str, groups: Iterable[str], attribute: str) -> str:
         raise DemographicsError(
             f"The groups {', '.join(map(repr, alike))} of '{attribute}' are all written "
             f"'{token}' in names. Give them levels or bin labels in demographics.json that differ "
-            "in more than signs and capitals."
+            "in more than signs and letter case."
         )
     raise DemographicsError(
         f"'{attribute}' has no group '{token}'. Its groups, as written in names: {listed}."

@@ -63,7 +63,7 @@ def test_patients_without_box(
     assert "other. To copy these as they are: --keep-without-box" in err
     assert not (tmp_path / "out").exists()
     assert apply(tmp_path, "-d", "60", "--keep-without-box") == 0
-    assert "1 had no box and are as they were: other" in capsys.readouterr().out
+    assert "1 had no box and were copied unchanged: other" in capsys.readouterr().out
     copied = (tmp_path / "out/other.nii.gz").read_bytes()
     assert copied == (tmp_path / "predictions/other.nii.gz").read_bytes()
 

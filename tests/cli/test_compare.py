@@ -228,13 +228,13 @@ def test_shareable_pages_are_written_without_counts_of_few(data, tmp_path, capsy
         assert "2 patients" not in text.replace("12 patients", "")
 
 
-def test_shareable_pages_are_not_put_beside_private_tables(data, tmp_path, capsys):
+def test_shareable_pages_are_not_put_next_to_private_tables(data, tmp_path, capsys):
     out = tmp_path / "c"
     assert run_compare(data, out, "--tables", "csv") == 0
     capsys.readouterr()
     assert run_compare(data, out, "--shareable", "--overwrite") == 2
     message = capsys.readouterr().err
-    assert "holds table_differences.csv, which may tell of single persons" in message
+    assert "holds table_differences.csv, which may reveal individual patients" in message
     assert not ModelComparison.read(out).shareable
 
 

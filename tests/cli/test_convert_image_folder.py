@@ -77,7 +77,7 @@ def test_dry_run_lists_problems_of_data_and_target_at_once(
         (("--values", "sex=F"), "expected an attribute and pairs"),
         (("--columns", "nowhere.json"), "nowhere.json"),
         (("--test-ratio", "1"), "--test-ratio 1"),
-        (("--patient-from-name", "("), "no regular expression"),
+        (("--patient-from-name", "("), "not a regular expression"),
         (("--patient-from-name", "abc"), "parentheses"),
         (("--masks", "images"), "--suffix-mask"),
         (("-np", "0"), "-np 0"),

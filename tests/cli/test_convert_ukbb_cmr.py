@@ -53,7 +53,7 @@ def test_nothing_is_written_if_the_target_is_taken(root: Path, raw: Path) -> Non
     [
         (["--cohort", "black=7"], 1, "7 Black wanted, 6 available"),
         (["--cohort", "blue=7"], 2, "some of white, mixed, asian, black, chinese, other"),
-        (["--label-map", "1=9"], 2, "--label-map: 9 is no label"),
+        (["--label-map", "1=9"], 2, "--label-map: 9 is not a label"),
         (["--test-ratio", "1"], 2, "--test-ratio 1"),
         (["--columns", "race=x"], 2, "--columns race: expected some of participant, ethnicity"),
         (["--values", "ethnicity", "1=white"], 2, "level white: expected some of White, Mixed"),

@@ -125,7 +125,7 @@ def test_output_that_cannot_be_used(dataset: Dataset, capsys: pytest.CaptureFixt
     assert "file is a file; choose a folder" in fails(capsys, dataset, code=2, out="file")
     message = fails(capsys, dataset, out="file/out")
     assert "out cannot be written" in message
-    assert "no folder with write permission" in message
+    assert "is not a folder with write permission" in message
     message = fails(capsys, dataset, code=2, out="labelsTs")
     assert "is the folder of -gt; choose another one" in message
 
@@ -145,7 +145,7 @@ def test_table_problems(dataset: Dataset, capsys: pytest.CaptureFixture[str]):
     assert "have no row" in message
     assert "case_02_1. Add a row for each" in message
     dataset.table.write_text(text + "case_02_1,p2,female,46\n")
-    assert "line 14: case 'case_02_1' already stands in line 7" in fails(capsys, dataset)
+    assert "line 14: case 'case_02_1' already appears on line 7" in fails(capsys, dataset)
     dataset.table.write_bytes(text.replace("male", "männlich").encode("windows-1252"))
     assert "is not UTF-8" in fails(capsys, dataset)
     dataset.table.unlink()

@@ -92,7 +92,7 @@ def test_missing_models_are_listed_with_their_commands(tiny_nnunet, tmp_path, ca
 @pytest.mark.parametrize(
     ("damage", "more", "code", "message"),
     [
-        (None, ["-i", "nowhere"], 1, "nowhere does not exist or is no folder"),
+        (None, ["-i", "nowhere"], 1, "nowhere does not exist or is not a folder"),
         (None, ["-a", "ethnicity"], 1, "no attribute 'ethnicity'"),
         (None, ["--folds", "1"], 2, "--folds 1: expected 2 or more"),
         (None, ["--min-patients", "1"], 2, "--min-patients 1: expected 2 or more"),

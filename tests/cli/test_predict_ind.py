@@ -55,7 +55,7 @@ def test_every_case_by_the_model_of_its_group(tiny_nnunet, models, tmp_path, cap
         assert "case_0" not in text
         assert "male" not in text
     assert "1 cases of unknown group go to the model you named" in printed.out
-    assert "Predicted 6 cases by 2 models" in printed.out
+    assert "Predicted 6 cases with 2 models" in printed.out
     for file in ("dataset.json", "plans.json"):
         assert "case_0" not in (out / file).read_text()
 
@@ -70,7 +70,7 @@ def test_unknown_groups_are_refused(tiny_nnunet, models, tmp_path, capsys):
     table = demographics(tiny_nnunet, one_unknown)
     code, message = refused(tiny_nnunet, tmp_path / "out", capsys, "--demographics", str(table))
     assert code == 1
-    assert "1 of 6 cases have no known 'sex', so no model is theirs: case_026." in message
+    assert "1 of 6 cases have no known 'sex', so none of the models applies: case_026." in message
     assert "--unknown-model GROUP, with GROUP one of female, male" in message
 
 

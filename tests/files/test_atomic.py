@@ -56,7 +56,7 @@ def test_a_failure_leaves_the_old_file(tmp_path_factory, old: bytes, half: bytes
     assert names(folder) == ["file.bin"]
 
 
-def test_the_temporary_file_is_beside_keeps_the_ending_and_cannot_be_guessed(tmp_path: Path):
+def test_the_temporary_file_is_next_to_it_keeps_the_ending_and_cannot_be_guessed(tmp_path: Path):
     found = []
     for _ in range(2):
         with replacing(tmp_path / "mask.nii.gz") as temporary:

@@ -42,7 +42,7 @@ def write(path: Path, array: np.ndarray, geometry: ImageGeometry = OBLIQUE) -> P
 
 @dataclass(frozen=True)
 class Originals:
-    """A case whose files are taken over; with `automatic`, a further mask."""
+    """A case whose files are copied as they are; with `automatic`, a further mask."""
 
     image: Path
     mask: Path
@@ -86,7 +86,7 @@ def test_originals_are_taken_over_byte_for_byte(raw: Path, case: Originals) -> N
     assert (target / "labelsTr/a.nii.gz").read_bytes() == case.mask.read_bytes()
 
 
-def test_further_masks_lie_beside_and_survive_a_rerun(
+def test_further_masks_are_kept_alongside_and_survive_a_rerun(
     raw: Path, tmp_path: Path, case: Originals
 ) -> None:
     other = write(tmp_path / "other.nii.gz", np.zeros((4, 6, 9), np.uint8))
@@ -138,7 +138,7 @@ def test_another_format_cannot_be_taken_over(raw: Path, tmp_path: Path, case: Or
     plain = original_file(read_header(write(tmp_path / "plain.nii", array)))
     for changed in (replace(data, channels=[plain]), replace(data, mask_file=plain)):
         plan = plan_of([CaseJob("a", "train", Given(changed), "x", 1000)], VOLUMES)
-        with pytest.raises(ConversionError, match=r"plain\.nii cannot be taken over.*\.nii\.gz"):
+        with pytest.raises(ConversionError, match=r"plain\.nii cannot be copied as.*\.nii\.gz"):
             write_dataset(plan, raw)
 
 
@@ -185,7 +185,7 @@ def test_labels_may_be_whole_floats(tmp_path: Path) -> None:
     assert found.dtype.kind == "i"
     assert np.array_equal(found, array)
     array[0] = 0.25
-    with pytest.raises(ConversionError, match=r"no label numbers, such as 0\.25.*interpolated"):
+    with pytest.raises(ConversionError, match=r"not label numbers, such as 0\.25.*interpolated"):
         read_labels(write(tmp_path / "a.nii.gz", array))
 
 

@@ -59,7 +59,7 @@ def test_expressions():
     for expression, message in [
         ("sexx", "no attribute 'sexx'. Attributes of this dataset: sex, age"),
         ("sex+sex", "different ones joined by"),
-        ("sex+", "no attribute expression"),
+        ("sex+", "not an attribute expression"),
     ]:
         with pytest.raises(DemographicsError, match=message.replace("+", r"\+")):
             schema.parse_expression(expression)

@@ -1,4 +1,4 @@
 """Arguments and endings that several commands share.
 
-May import whatever commands may.
+May import anything that commands may.
 """

@@ -80,7 +80,7 @@ def run(
         )
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write(f"\n{parser.prog}: interrupted; run the command again to go on.\n")
+        sys.stderr.write(f"\n{parser.prog}: interrupted; run the command again to continue.\n")
         return 130
     return 0
 

@@ -80,7 +80,7 @@ def add_resize_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
 
 
 def add_unpaired_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
-    """Add ``--unpaired``, what to do with files or rows alone; ``meaning`` is its help."""
+    """Add ``--unpaired``, about files or rows without a counterpart; ``meaning`` is its help."""
     parser.add_argument("--unpaired", choices=("error", "skip"), default="error", help=meaning)
 
 
@@ -100,7 +100,7 @@ def add_picture_arguments(parser: argparse.ArgumentParser, test_ratio: float = 0
     )
     add_unknown_argument(
         parser,
-        "cell contents that mean unknown, beside the empty cell",
+        "cell contents that mean unknown, besides the empty cell",
     )
     add_values_argument(
         parser,
@@ -158,7 +158,7 @@ def number_pairs(texts: Sequence[str], flag: str) -> dict[str, int]:
     """Return ``{a: 1}`` of texts such as ``a=1``.
 
     Raises:
-        UsageError: If a value is no integer from 0 to 65535.
+        UsageError: If a value is not an integer from 0 to 65535.
     """
     result = {}
     for name, value in pairs(texts, flag).items():
@@ -172,7 +172,7 @@ def number_lists(texts: Sequence[str], flag: str) -> dict[str, tuple[float, ...]
     """Return ``{a: (1.0, 2.0)}`` of texts such as ``a=1,2``.
 
     Raises:
-        UsageError: If a value is no list of numbers.
+        UsageError: If a value is not a list of numbers.
     """
     result = {}
     for name, text in pairs(texts, flag).items():
@@ -189,7 +189,7 @@ def label_map_of(texts: Sequence[str]) -> tuple[tuple[int, int], ...]:
     """Return the pairs of ``--label-map VALUE=LABEL ...``.
 
     Raises:
-        UsageError: If one is no pair of integers.
+        UsageError: If one is not a pair of integers.
     """
     found = number_pairs(texts, "--label-map")
     if any(not value.isdecimal() for value in found):
@@ -253,11 +253,11 @@ def convert(
     Args:
         planner: Reads and checks the original data.
         args: Parsed arguments of :func:`add_conversion_arguments`.
-        problems: What else speaks against writing, in words.
-        before_writing: Called when nothing speaks against writing any more, before the first byte.
+        problems: Further reasons not to write, in words.
+        before_writing: Called when all checks have passed, before the first byte is written.
 
     Raises:
-        ConversionError: If anything speaks against writing.
+        ConversionError: If anything prevents writing.
     """
     from nnunetv2_fair.dataset_conversion.writing.writer import (
         plan_problems,
@@ -274,7 +274,7 @@ def convert(
         if not early:
             raise
         raise ConversionError(
-            f"{error}\nBesides, the dataset could not be written:\n{shorten_lines(early)}"
+            f"{error}\nIn addition, the dataset could not be written:\n{shorten_lines(early)}"
         ) from error
     if not args.dry_run and (problems or before_writing is not None):
         late = [*problems, *plan_problems(plan, raw, overwrite=args.overwrite)]
@@ -293,10 +293,10 @@ def _finish(plan: "DatasetPlan", args: argparse.Namespace, problems: Sequence[st
     Args:
         plan: What to write.
         args: Parsed arguments of :func:`add_conversion_arguments`.
-        problems: What a dry run lists beside what it finds itself.
+        problems: What a dry run lists in addition to what it finds itself.
 
     Raises:
-        ConversionError: If anything speaks against writing.
+        ConversionError: If anything prevents writing.
     """
     from nnunetv2_fair.dataset_conversion.writing.dry_run import dry_run_problems, files_to_write
     from nnunetv2_fair.dataset_conversion.writing.writer import (

@@ -18,12 +18,12 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-pred", type=Path, help="folder with the predicted masks")
     parser.add_argument(
         "--from-csv", type=Path, metavar="CSV",
-        help="in place of -gt and -pred: a table that some tool made, with a row per case (column "
+        help="instead of -gt and -pred: a table that some tool made, with a row per case (column "
         "case, perhaps patient, label and attributes) and columns such as dice or hd95_mm",
     )  # fmt: skip
     parser.add_argument(
         "--from-summary", type=Path, metavar="JSON",
-        help="in place of -gt and -pred: the summary.json of nnU-Net's own evaluation",
+        help="instead of -gt and -pred: the summary.json of nnU-Net's own evaluation",
     )  # fmt: skip
     parser.add_argument(
         "--score", action="append", default=[], metavar="COLUMN=BETTER",
@@ -80,13 +80,13 @@ def check_sources(args: argparse.Namespace) -> None:
             ("--allow-missing", args.allow_missing),
         ):  # fmt: skip
             if used:
-                raise UsageError(f"{option} is about masks and says nothing of {given[0]}.")
+                raise UsageError(f"{option} applies to masks, not to {given[0]}.")
         if args.preset == "mama-mia":
             raise UsageError(
                 "--preset mama-mia measures masks itself: pass -gt and -pred instead of scores."
             )
     if args.score and args.from_csv is None:
-        raise UsageError("--score is about the columns of --from-csv.")
+        raise UsageError("--score applies only to the columns of --from-csv.")
     if not 0 < args.min_support <= 1:
         raise UsageError(
             f"--min-support {args.min_support}: expected a share above 0 and at most 1."

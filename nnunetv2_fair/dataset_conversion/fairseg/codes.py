@@ -38,7 +38,7 @@ _MEANINGS = {
     "language": "preferred language",
     "maritalstatus": "marital status as recorded",
 }
-#: What the README and copies of data_summary.csv call a level otherwise.
+#: Other names of levels in the README and in copies of data_summary.csv.
 _OTHER_WORDS: Mapping[str, Mapping[str, str]] = {
     "language": {"others": "other", "other languages": "other"},
 }
@@ -54,8 +54,8 @@ def fairseg_schema(told: Collection[str]) -> Schema:
     """Return the attributes; age groups are below 60 and from 60 on, as in FairSeg's code.
 
     Args:
-        told: Attributes that any file tells; the others are left out. Race is the default
-            attribute, or the first that there is.
+        told: Attributes that any file gives; the others are left out. Race is the default
+            attribute, or else the first one.
     """
     levels = {"race": tuple(RACE_SCHEMES["012"].values())}
     levels |= {name: tuple(codes.values()) for name, codes in _CODES.items()}
@@ -79,7 +79,7 @@ def fairseg_schema(told: Collection[str]) -> Schema:
 def decide_race_scheme(
     values: Mapping[str, str | float], chosen: str | None
 ) -> tuple[Mapping[int, str], list[str]]:
-    """Return the meaning of the race codes of a dataset, and what speaks against it.
+    """Return the meaning of the race codes of a dataset, and what contradicts it.
 
     Args:
         values: Race of each file as stored.

@@ -78,7 +78,7 @@ class NpzCase:
 
 @dataclass(frozen=True)
 class NpzFacts:
-    """What an npz file says of itself, without its pixels.
+    """The metadata of an npz file, without its pixels.
 
     Attributes:
         image_key: Name of the image's array; empty if there is none.
@@ -115,7 +115,7 @@ class NpzQuestion:
 
 
 def survey_npz(question: NpzQuestion) -> NpzFacts:
-    """Return what a file says of itself; only headers and single values are read."""
+    """Return a file's metadata; only headers and single values are read."""
     path = question.path
     try:
         with zipfile.ZipFile(path) as archive:
@@ -176,7 +176,7 @@ def _first(
     if not found:
         problems.append(
             f"{short(path)} has no {what}: expected one of {', '.join(keys)}, found "
-            f"{shorten(present, 20) or 'nothing'}. If the {what} is called otherwise: "
+            f"{shorten(present, 20) or 'nothing'}. If the {what} has another name: "
             f"--{what}-key <name>"
         )
     return found
@@ -196,7 +196,7 @@ def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
 def _single(
     archive: zipfile.ZipFile, key: str, path: Path, problems: list[str]
 ) -> str | float | None:
-    """Return the only value of an array: text, a number, or None where it is no such array."""
+    """Return the only value of an array: text, a number, or None where it is not such an array."""
     with archive.open(f"{key}.npy") as member:
         shape, dtype = _header(member)
     if dtype.hasobject:
@@ -229,12 +229,12 @@ def grey_levels(image: NDArray[Any], key: str, path: Path) -> NDArray[Any]:
     """Return a picture as uint8 (rows, columns); colour becomes luminance.
 
     Args:
-        image: (rows, columns), with an axis of 1 before or behind, or of 3 behind.
+        image: (rows, columns), with a leading or trailing axis of 1, or a trailing one of 3.
         key: Its name, for the message.
         path: Its file, for the message.
 
     Raises:
-        ConversionError: If it holds other numbers than whole ones from 0 to 255.
+        ConversionError: If it holds anything but whole numbers from 0 to 255.
     """
     if image.ndim == 3 and 1 in (image.shape[0], image.shape[2]):
         image = image.reshape(plane_of(image.shape))
@@ -257,7 +257,7 @@ def rim_and_cup(mask: NDArray[Any], key: str) -> NDArray[np.uint8]:
 
     Args:
         mask: 0, -1 and -2 as in the original files, of any type; in an unsigned one the negative
-            values appear as its highest ones, such as 255 and 254. Copies with 1 and 2 are taken
+            values appear as its highest ones, such as 255 and 254. Copies with 1 and 2 are accepted
             as well.
         key: Its name, for the message.
 
@@ -284,7 +284,7 @@ def central_part(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
 
     Args:
         pixels: (rows, columns).
-        size: (rows, columns), not more than there are.
+        size: (rows, columns), not larger than the picture.
     """
     top, left = (old // 2 - new // 2 for old, new in zip(pixels.shape, size, strict=True))
     return pixels[top : top + size[0], left : left + size[1]]

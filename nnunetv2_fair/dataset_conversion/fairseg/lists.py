@@ -28,7 +28,7 @@ _TEST_WORDS = ("0", "0.0", "false", "test", "testing")
 
 @dataclass(frozen=True)
 class SyntheticName:
-    """What a synthetic file is called: its numbers start anew in each group.
+    """What a synthetic file is called: its numbers restart in each group.
 
     Attributes:
         group: Folder of its group, such as ``Black``.
@@ -92,8 +92,8 @@ def read_lists(paths: Sequence[Path]) -> FileLists:
     """Read ``train.txt`` and ``test.txt``.
 
     Args:
-        paths: Folders that hold them. Of each the first folder's counts, so that FairDiff's
-            folders, which have a train.txt only, can be followed by FairSeg_final.
+        paths: Folders that hold them. Each list is taken from the first folder that has it, so
+            that FairDiff's, which have a train.txt only, can be followed by FairSeg_final.
 
     Raises:
         UsageError: If a folder is missing or there is no list for a part.
@@ -199,7 +199,7 @@ def read_summary(path: Path) -> Summary:
             first_line, first = seen[number]
             same = all(first[key] == row[key] for key in first if key != "filename")
             problems.append(
-                f"{path.name}, line {line}: '{name}' already stands in line {first_line}"
+                f"{path.name}, line {line}: '{name}' already appears on line {first_line}"
                 f"{'' if same else ' with other values'}; keep one of the two rows"
             )
             continue

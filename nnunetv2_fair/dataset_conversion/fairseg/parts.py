@@ -23,7 +23,7 @@ Unpaired = Literal["error", "skip"]
 
 @dataclass
 class Choice:
-    """What becomes of each file.
+    """What happens to each file.
 
     Attributes:
         real: Part of each number that is converted.
@@ -122,7 +122,7 @@ def by_folders(
         synthetic: Synthetic files by name; all are for training.
 
     Returns:
-        None unless every file lies in one of the two, and both have files.
+        None unless every file is in one of the two, and both have files.
     """
     parts = {n: part_of_folders(path.relative_to(folder).parts[:-1]) for n, path in real.items()}
     named = {n: part for n, part in parts.items() if part is not None}
@@ -143,7 +143,7 @@ def by_chance(
     ratio: float,
     seed: int,
 ) -> Choice:
-    """Choose the test part by person, every group in its share.
+    """Choose the test part by person, every group keeping its share.
 
     Args:
         values: Group of each attribute of each number, empty where unknown.
@@ -160,7 +160,7 @@ def by_chance(
     return Choice(
         real={n: "test" if patients[n] in chosen else "train" for n in values},
         synthetic=dict.fromkeys(synthetic, 1),
-        notes=[f"test part chosen by person, every group in its share (seed {seed})"],
+        notes=[f"test part chosen by person, every group keeping its share (seed {seed})"],
     )
 
 
@@ -168,5 +168,5 @@ def _check_absent(choice: Choice, unpaired: Unpaired, what: str, hint: str) -> N
     if choice.absent and unpaired == "error":
         choice.problems.append(
             f"{what} {len(choice.absent)} files that are not there: {shorten(choice.absent)}."
-            f"{hint} Complete the download, or go on without them with --unpaired skip"
+            f"{hint} Complete the download, or continue without them with --unpaired skip"
         )

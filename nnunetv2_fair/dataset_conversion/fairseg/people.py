@@ -26,7 +26,7 @@ class People:
 
     Attributes:
         values: Value of each attribute of each file, empty where unknown.
-        patients: Whom a file is from: the name of the first file of that person.
+        patients: Person that a file is from: the name of the first file of that person.
         problems: What is wrong, in words.
         notes: What was decided.
     """
@@ -65,11 +65,11 @@ def real_people(facts: Mapping[str, NpzFacts], race_scheme: str | None) -> Peopl
     absent = [name for name, values in stored.items() if not values]
     if len(absent) == len(stored):
         people.problems.append(
-            f"no file tells {shorten(absent, 6)}: there is nobody to compare. Take a release with "
+            f"no file gives {shorten(absent, 6)}: there is nobody to compare. Take a release with "
             "demographics"
         )
     elif absent:
-        people.notes.append(f"no file tells {shorten(absent, 6)}: not in the table")
+        people.notes.append(f"no file gives {shorten(absent, 6)}: not in the table")
     wrong: list[tuple[str, str]] = []
     for file in facts:
         row = {_AGE: ages.get(file, "")}
@@ -133,7 +133,7 @@ def synthetic_people(facts: Mapping[str, tuple[str, NpzFacts]]) -> People:
 def race_disagreements(
     values: Mapping[int, Mapping[str, str]], race: Mapping[int, str], table: str
 ) -> tuple[list[str], list[str]]:
-    """Compare the races that files and ``data_summary.csv`` tell.
+    """Compare the races that files and ``data_summary.csv`` give.
 
     Args:
         values: Values of each file, by its number.
@@ -141,8 +141,8 @@ def race_disagreements(
         table: Name of the table.
 
     Returns:
-        A sentence if they differ (counts, no persons), and a note if the table has words that no
-        code stands for, which cannot be compared.
+        A sentence if they differ (counts, not individuals), and a note if the table has words that
+        no code means, which cannot be compared.
     """
     levels = {level.casefold(): level for level in RACE_SCHEMES["012"].values()}
     words = {n: race[n].strip() for n, row in values.items() if row["race"] and n in race}
@@ -160,7 +160,7 @@ def race_disagreements(
             for (ours, theirs), count in sorted(wrong.items())
         )
         problems.append(
-            f"{wrong.total()} files and {table} tell different races: {shorten(pairs, 6)}. Are the "
+            f"{wrong.total()} files and {table} give different races: {shorten(pairs, 6)}. Are the "
             "race codes read the right way (--race-codes)? Is the table of the same release?"
         )
     notes = []

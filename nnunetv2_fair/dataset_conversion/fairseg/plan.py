@@ -89,8 +89,8 @@ def plan_fairseg(settings: FairSegSettings, processes: int = 1) -> DatasetPlan:
 
     Raises:
         UsageError: If the settings contradict each other.
-        ConversionError: If anything is wrong with the data. Whatever can be found at once is
-            listed at once.
+        ConversionError: If anything is wrong with the data. Problems that can be found together are
+            listed together.
     """
     settings.check()
     lists = read_lists(settings.split_lists) if settings.split_lists else None
@@ -175,7 +175,7 @@ def _look_at(settings: FairSegSettings, processes: int) -> _Release:
 
 
 def _compare_races(release: _Release, summary: Summary | None) -> list[str]:
-    """Return problems of the summary, and where it contradicts the files; note small matters."""
+    """Return problems of the summary and contradictions to the files; note minor differences."""
     if summary is None:
         return []
     differences, notes = race_disagreements(release.values, summary.race, summary.path.name)
@@ -186,7 +186,7 @@ def _compare_races(release: _Release, summary: Summary | None) -> list[str]:
 def _chosen_by_chance(release: _Release, settings: FairSegSettings) -> Choice:
     patients = {n: release.people.patients[file.case] for n, file in release.real.items()}
     ratio = _DEFAULT_TEST_RATIO if settings.test_ratio is None else settings.test_ratio
-    # the default attribute stands first, and counts most
+    # the default attribute comes first, and counts most
     order = list(release.schema.attributes)
     return by_chance(release.groups, patients, order, release.found.synthetic, ratio, settings.seed)
 
@@ -206,7 +206,7 @@ def _survey(
     image_keys = IMAGE_KEYS if settings.image_key is None else (settings.image_key,)
     mask_keys = MASK_KEYS if settings.mask_key is None else (settings.mask_key,)
     questions = [NpzQuestion(path, image_keys, mask_keys) for path in paths]
-    # a header takes a millisecond: few files are not worth another process
+    # a header takes a millisecond: few files are not worth starting another process
     processes = min(processes, 1 + len(paths) // _SIZE_OF_A_SURVEY)
     answers = map_unordered(survey_npz, questions, processes, "checking")
     return {question.path: facts for question, facts in answers}

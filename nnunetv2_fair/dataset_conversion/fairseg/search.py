@@ -19,7 +19,7 @@ class FoundFiles:
     Attributes:
         real: File of each number.
         synthetic: File of each synthetic name.
-        others: npz files whose names are neither, for the log.
+        others: npz files with any other name, for the log.
         problems: What is wrong, in words.
     """
 
@@ -33,7 +33,7 @@ def find_files(folder: Path, synthetic: Path | None) -> FoundFiles:
     """Look for original files below ``folder`` and synthetic ones below ``synthetic``.
 
     Args:
-        folder: Original download; the files may lie in any folders below.
+        folder: Original download; the files may be in any folders below.
         synthetic: FairDiff's packs, ``<group>/data/<number>.npz``, also inside ``folder``.
 
     Raises:
@@ -91,7 +91,7 @@ def _add_synthetic(synthetic: Path, found: FoundFiles) -> None:
 
 def _npz_below(folder: Path, flag: str) -> Iterable[Path]:
     if not folder.is_dir():
-        raise ConversionError(f"{folder} does not exist or is no folder ({flag}).")
+        raise ConversionError(f"{folder} does not exist or is not a folder ({flag}).")
     return sorted(path for path in folder.rglob("*.npz") if path.is_file())
 
 

@@ -13,7 +13,7 @@ class FairSegSettings:
     """What to convert, and how.
 
     Attributes:
-        folder: Unpacked download; files may lie in any folders below.
+        folder: Unpacked download; files may be in any folders below.
         dataset_id: 1 to 999.
         name: Follows ``DatasetXXX_``.
         split_lists: Folders with train.txt and test.txt; of each the first counts.
@@ -26,9 +26,9 @@ class FairSegSettings:
         size: (rows, columns) to resize to, after the crop.
         test_ratio: Share of people for the test part; None follows ``data_summary.csv`` or
             folders ``Training`` and ``Test`` where there are any, and takes 0.2 otherwise. Lists
-            go before all of these.
+            take precedence over all of these.
         seed: Seed of the choice of the test part.
-        unpaired: ``error`` refuses lists or tables that name absent files, ``skip`` goes on
+        unpaired: ``error`` refuses lists or tables that name absent files, ``skip`` continues
             without those files.
     """
 
@@ -48,7 +48,7 @@ class FairSegSettings:
     unpaired: Unpaired = "error"
 
     def check(self) -> None:
-        """Refuse what cannot mean anything.
+        """Refuse settings that make no sense.
 
         Raises:
             UsageError: If a number is out of range or two options exclude each other.

@@ -57,7 +57,7 @@ class Pairing:
 def find_pictures(folder: Path) -> tuple[dict[str, Path], list[str]]:
     """Return all pictures below a folder by path without ending, and problems in words.
 
-    Hidden files (as macOS leaves behind) and other types are passed over.
+    Hidden files (as macOS leaves behind) and other types are ignored.
     """
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
@@ -207,7 +207,7 @@ def _rows_by_image(
             key = same_name[0]
         if key in rows and rows[key].image != row.image:
             result.problems.append(
-                f"{metadata.path.name}, {where}: the same image already stands in line "
+                f"{metadata.path.name}, {where}: the same image already appears on line "
                 f"{rows[key].line}; keep one of the two rows"
             )
         rows.setdefault(key, row)

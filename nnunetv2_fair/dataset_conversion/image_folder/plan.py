@@ -67,7 +67,7 @@ class ImageFolderSettings:
         test_ratio: Share of patients for the test part, unless the table says.
         seed: Seed of the choice of test patients.
         fixed: Attributes that cannot differ between images of a patient; others may, with a note.
-        unpaired: ``error`` refuses images without mask or row and the reverse, ``skip`` leaves
+        unpaired: ``error`` refuses images without mask or row and vice versa, ``skip`` leaves
             them out and lists them.
         licence: Terms of the data.
         reference: Where they come from.
@@ -113,8 +113,8 @@ def plan_image_folder(settings: ImageFolderSettings, processes: int = 1) -> Data
 
     Raises:
         UsageError: If the settings contradict each other.
-        ConversionError: If anything is wrong with the data. Whatever can be found at once is
-            listed at once.
+        ConversionError: If anything is wrong with the data. Problems that can be found together are
+            listed together.
     """
     pattern = _checked_pattern(settings)
     images_folder, masks_folder, table = _places(settings)
@@ -213,7 +213,8 @@ def _checked_pattern(settings: ImageFolderSettings) -> re.Pattern[str] | None:
         pattern = re.compile(settings.patient_from_name)
     except re.error as error:
         raise UsageError(
-            f"--patient-from-name '{settings.patient_from_name}' is no regular expression: {error}."
+            f"--patient-from-name '{settings.patient_from_name}' is not a regular expression: "
+            f"{error}."
         ) from error
     if pattern.groups < 1:
         raise UsageError(
@@ -226,7 +227,7 @@ def _checked_pattern(settings: ImageFolderSettings) -> re.Pattern[str] | None:
 def _places(settings: ImageFolderSettings) -> tuple[Path, Path, Path]:
     """Return the folders of images and masks, and the table; all that are absent are named."""
     if not settings.folder.is_dir():
-        raise ConversionError(f"{settings.folder} does not exist or is no folder (-i).")
+        raise ConversionError(f"{settings.folder} does not exist or is not a folder (-i).")
     found, problems = [], []
     for find in (
         lambda: _subfolder(settings.folder, settings.images, "--images"),

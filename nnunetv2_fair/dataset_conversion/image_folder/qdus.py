@@ -50,7 +50,7 @@ def qdus_settings(
         dataset_id: 1 to 999.
         name: Follows ``DatasetXXX_``.
         table: Table file; None: ``metadata.csv``, .tsv or .xlsx.
-        columns: Columns of ``image``, ``case_id``, ``sex``, ``age`` if they are called otherwise.
+        columns: Columns of ``image``, ``case_id``, ``sex``, ``age`` if they have other names.
         sex_map: Meaning of further contents of the sex column, such as ``{"0": "female"}``.
         unknown: Cell contents that mean unknown.
         sheet: Sheet of an XLSX file.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from nnunetv2_fair.errors import ConversionError
 from nnunetv2_fair.subgroups.schema import Bins
 
-#: Cell contents, in lower case, that say nothing.
+#: Cell contents, in lower case, that mean unknown.
 UNKNOWN_WORDS = {
     "", "?", "-", "na", "n/a", "nan", "none", "null", "unknown", "missing", "not available",
     "not reported", "not specified",
@@ -26,7 +26,7 @@ AGE_BINS = Bins(
 
 
 class UnknownCodeError(ConversionError):
-    """A cell holds what the attribute does not have; the text says what was expected."""
+    """A cell holds a value that the attribute cannot have; the text says what was expected."""
 
 
 def _age(text: str) -> str:
@@ -68,7 +68,7 @@ class Column:
     Attributes:
         meaning: For people.
         names: Columns and json keys that it has had.
-        read: Turns a cell that says something into a value, or raises :class:`UnknownCodeError`.
+        read: Turns a cell that is not unknown into a value, or raises :class:`UnknownCodeError`.
         levels: Allowed values, where they are fixed.
     """
 

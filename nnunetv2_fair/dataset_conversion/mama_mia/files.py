@@ -33,7 +33,7 @@ class Download:
         infos: Json files with clinical data and breast box.
         table: The Excel table; None if there is none.
         splits: The official lists; None if there are none.
-        strays: Number of files passed over, such as Synapse's manifests.
+        strays: Number of files ignored, such as Synapse's manifests.
         problems: What is wrong, in words.
     """
 
@@ -54,7 +54,7 @@ def find_download(folder: Path) -> Download:
         ConversionError: If this is not the folder: what was looked for, and what was found.
     """
     if not folder.is_dir():
-        raise ConversionError(f"{folder} does not exist or is no folder (-i).")
+        raise ConversionError(f"{folder} does not exist or is not a folder (-i).")
     images, masks = _entry(folder, _IMAGES), _entry(folder, _MASKS)
     expert = _entry(masks, "expert") if masks is not None else None
     automatic = _entry(masks, "automatic") if masks is not None else None
@@ -70,7 +70,7 @@ def find_download(folder: Path) -> Download:
         if found is None
     ]
     if images is None or expert is None or absent:
-        raise ConversionError(f"{folder} is no MAMA-MIA download: {_absent(folder, absent)}")
+        raise ConversionError(f"{folder} is not a MAMA-MIA download: {_absent(folder, absent)}")
     phases, strays, problems = _find_phases(images)
     experts, more_strays = _by_patient(expert, _MASK, problems)
     strays += more_strays
@@ -84,7 +84,7 @@ def find_download(folder: Path) -> Download:
 
 
 def _entry(folder: Path | None, name: str) -> Path | None:
-    """Return the file or folder of that name, whatever its case; the exact one first."""
+    """Return the file or folder of that name, ignoring case; an exact match first."""
     if folder is None or not folder.is_dir():
         return None
     alike = [path for path in folder.iterdir() if path.name.casefold() == name.casefold()]
@@ -108,7 +108,7 @@ def _absent(folder: Path, absent: list[str]) -> str:
 
 
 def _visible(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
-    # macOS leaves files that begin with "._" beside the real ones
+    # macOS leaves files that begin with "._" next to the real ones
     return sorted(p for p in folder.iterdir() if not p.name.startswith(".") and wanted(p))
 
 
@@ -132,8 +132,8 @@ def _find_phases(images: Path) -> tuple[dict[str, dict[int, Path]], int, list[st
                 strays += 1
             elif match["patient"].upper() != patient:
                 problems.append(
-                    f"{images.name}/{folder.name}/{path.name} lies in the folder of another "
-                    "patient; move it to its own"
+                    f"{images.name}/{folder.name}/{path.name} is in the folder of another "
+                    "patient; move it to the right one"
                 )
             elif int(match["phase"]) in found:
                 other = found[int(match["phase"])].name

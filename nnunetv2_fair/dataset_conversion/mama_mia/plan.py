@@ -63,7 +63,7 @@ class MamaMiaSettings:
         seed: Seed of that choice.
         unpaired: ``error`` refuses patients who lack a file or a row, ``skip`` leaves them out and
             counts them by group.
-        unknown: Cells of the tables that mean unknown, beside empty ones, ``unknown``, ``NA`` ...
+        unknown: Cells of the tables that mean unknown, besides empty ones, ``unknown``, ``NA`` ...
     """
 
     folder: Path
@@ -89,7 +89,7 @@ def plan_mama_mia(settings: MamaMiaSettings, processes: int = 1) -> DatasetPlan:
         What :func:`~nnunetv2_fair.dataset_conversion.writing.writer.write_dataset` needs.
 
     Raises:
-        UsageError: If the settings mean nothing.
+        UsageError: If the settings make no sense.
         ConversionError: If anything is wrong with the data, all of it at once.
     """
     _check_settings(settings)
@@ -187,13 +187,13 @@ def _description(settings: MamaMiaSettings) -> DatasetDescription:
 def _tables(
     settings: MamaMiaSettings, download: Download
 ) -> tuple[Clinical, dict[str, _Part], list[str]]:
-    """Return table and official parts; unreadable ones are problems beside those of the files."""
+    """Return table and official parts; unreadable ones are added to the problems."""
     problems = []
     try:
         clinical = read_clinical(download.table, download.infos, settings.unknown)
     except ConversionError as error:
         problems.append(str(error))
-        # who stands in the table is not known, so nobody is reported as lacking a row
+        # the table's patients are not known, so nobody is reported as lacking a row
         clinical = Clinical({patient: dict.fromkeys(COLUMNS, "") for patient in download.phases})
     official: dict[str, _Part] = {}
     try:
@@ -286,7 +286,7 @@ def _notes(
     if _OUTLINED not in settings.phases:
         notes.append("the tumours were outlined on phase 1, which is not among the channels")
     if download.strays:
-        notes.append(f"{download.strays} files that are no volumes were passed over")
+        notes.append(f"{download.strays} files that are not volumes were ignored")
     without = [p for p, case in cases.items() if case.automatic is None]
     if download.automatic and without:
         notes.append(f"{len(without)} patients have no automatic mask: {shorten(without)}")
@@ -299,7 +299,7 @@ def _notes(
             notes.append(
                 f"the breast box leaves out part of the expert mask in {len(cut)} of "
                 f"{len(cases) - len(boxless)} patients: {shorten(cut)}; masking predictions with "
-                "it costs them that part"
+                "it removes that part"
             )
     return notes
 

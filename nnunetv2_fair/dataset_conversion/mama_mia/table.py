@@ -1,4 +1,4 @@
-"""What MAMA-MIA says of its patients: the Excel table, the json files, the official lists.
+"""What MAMA-MIA says about its patients: the Excel table, the json files, the official lists.
 
 Source: ``notebooks/display_clinical_data.ipynb`` of LidiaGarrucho/MAMA-MIA (table); the challenge's
 sample submission (json keys).
@@ -39,8 +39,8 @@ class Clinical:
         n_phases: Number of phases of the examination, where the table says.
         boxes: Box around the breast, on the grid of the original files.
         problems: What is wrong, in words.
-        notes: What was decided without being asked.
-        unknown_words: Cell contents that say nothing, in lower case.
+        notes: What was decided automatically.
+        unknown_words: Cell contents that mean unknown, in lower case.
     """
 
     values: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -80,12 +80,12 @@ class Clinical:
 def read_clinical(
     table: Path | None, infos: Mapping[str, Path], unknown: Iterable[str] = ()
 ) -> Clinical:
-    """Read the table and the json files; where both speak, the table counts.
+    """Read the table and the json files; where both give a value, the table's is used.
 
     Args:
         table: XLSX or CSV; None if there is none.
         infos: Json file of each patient.
-        unknown: Cell contents that say nothing, beside :data:`UNKNOWN_WORDS`.
+        unknown: Cell contents that mean unknown, besides :data:`UNKNOWN_WORDS`.
 
     Raises:
         ConversionError: If the table is unreadable or has no column of patients. Bad cells do not
@@ -101,7 +101,7 @@ def read_clinical(
             sections = [content, *(v for v in content.values() if isinstance(v, Mapping))]
         except (OSError, ValueError, AttributeError) as error:
             clinical.problems.append(
-                f"{path.parent.name}/{path.name} is no JSON object: {error}. Download it again"
+                f"{path.parent.name}/{path.name} is not a JSON object: {error}. Download it again"
             )
             continue
         where = f"{path.parent.name}/{path.name}"
@@ -122,7 +122,7 @@ def read_clinical(
         values["dataset"] = values["dataset"] or patient.partition("_")[0]
     for name in COLUMNS:
         if clinical.values and not any(values[name] for values in clinical.values.values()):
-            clinical.notes.append(f"'{name}' is not taken: this release says nothing of it")
+            clinical.notes.append(f"'{name}' is not used: this release has no values for it")
     return clinical
 
 
@@ -156,7 +156,7 @@ def _read_table(path: Path, clinical: Clinical) -> None:
             names = [name for name in columns if cells[name] != other[name] and name != _PATIENT]
             if names:
                 clinical.problems.append(
-                    f"{where}: line {other_line} says otherwise of the same patient "
+                    f"{where}: line {other_line} says otherwise about the same patient "
                     f"({shorten(names)}); keep one of the two rows"
                 )
             repeated += not names
@@ -168,11 +168,11 @@ def _read_table(path: Path, clinical: Clinical) -> None:
         if re.fullmatch(r"\d+(\.0*)?", phases):  # empty cells make decimals of the others
             clinical.n_phases[patient] = int(float(phases))
     if repeated:
-        clinical.notes.append(f"{path.name}: {repeated} rows stand twice and were taken once")
+        clinical.notes.append(f"{path.name}: {repeated} rows are listed twice and were used once")
 
 
 def _read_cells(cells: Mapping[str, Any], where: str, clinical: Clinical) -> dict[str, str]:
-    """Return the attributes that cells know; report those that cannot be read."""
+    """Return the known attributes; report cells that cannot be read."""
     found = {}
     for name, column in COLUMNS.items():
         texts = (_plain(cells.get(key, "")) for key in column.names)
@@ -194,17 +194,17 @@ def _plain(cell: Any) -> str:
 
 
 def _read_box(coordinates: Any, patient: str, where: str, clinical: Clinical) -> None:
-    if isinstance(coordinates, Mapping):  # keys without values say as little as no key
+    if isinstance(coordinates, Mapping):  # keys without values count as absent
         coordinates = coordinates if any(v is not None for v in coordinates.values()) else None
     if coordinates is None:
         return
     try:
         if not isinstance(coordinates, Mapping):
-            raise ConversionError("breast_coordinates is no object with x_min to z_max.")
+            raise ConversionError("breast_coordinates is not an object with x_min to z_max.")
         clinical.boxes[patient] = box_of_coordinates(coordinates)
     except ConversionError as error:
         clinical.problems.append(
-            f"{where}: {error} Download the file again, or remove breast_coordinates to go without"
+            f"{where}: {error} Download the file again, or remove breast_coordinates to do without"
         )
 
 
@@ -214,7 +214,7 @@ def read_official_parts(path: Path) -> dict[str, Literal["train", "test"]]:
     The two columns are of unequal length: empty cells are padding, not patients.
 
     Raises:
-        ConversionError: If a column is absent or a patient stands in both.
+        ConversionError: If a column is absent or a patient is in both.
     """
     try:
         frame = read_delimited(path)
@@ -239,7 +239,7 @@ def read_official_parts(path: Path) -> dict[str, Literal["train", "test"]]:
                 parts[cell.upper()] = part
     if both:
         raise ConversionError(
-            f"{path}: {len(both)} patients stand in both lists: {shorten(both)}. Remove them from "
+            f"{path}: {len(both)} patients are in both lists: {shorten(both)}. Remove them from "
             "one of the two columns."
         )
     return parts

@@ -231,7 +231,7 @@ def binary_labels(path: Path) -> NDArray[Any]:
 
 
 def grid_problems(headers: Sequence[VolumeHeader]) -> list[str]:
-    """Return what keeps volumes from being the same patient's on the same grid, in words."""
+    """Return why volumes cannot be the same patient's on the same grid, in words."""
     flat = [header for header in headers if len(header.shape) != 3]
     if flat:
         return [f"{flat[0].path} has {len(flat[0].shape)} dimensions; expected 3"]
@@ -256,7 +256,7 @@ def _misfit(box: BreastBox, grid: VolumeHeader) -> str:
     return (
         f"its breast box ends at {box.end}, the image has {' x '.join(map(str, grid.shape))} "
         f"voxels (slices, rows, columns){hint}. Correct breast_coordinates in its json file, or "
-        "move that file away to go without box"
+        "move that file away to do without the box"
     )
 
 

@@ -1,7 +1,7 @@
 """From a table as people keep it to checked attribute values.
 
-Nothing is guessed about a person: a value is taken as it stands, mapped as the user said, or
-reported. What "unknown" looks like has to be said, too, so that it never becomes a group.
+Nothing is guessed about a person: a value is used as it is, mapped as the user said, or
+reported. What "unknown" looks like must be specified too, so that it never becomes a group.
 """
 
 import re
@@ -19,7 +19,7 @@ from nnunetv2_fair.errors import ConversionError, DemographicsError, shorten
 from nnunetv2_fair.subgroups.schema import INTERSECTION, RESERVED_COLUMNS, Attribute, Bins, Schema
 from nnunetv2_fair.subgroups.table import quartile_bins, read_delimited
 
-#: Roles that a column can have beside being an attribute.
+#: Roles that a column can have besides being an attribute.
 ROLES = ("image", "patient", "split", "synthetic")
 
 _IMAGE_COLUMNS = ("image", "filename", "file_name", "file", "image_id", "case")
@@ -47,12 +47,12 @@ class TableSettings:
 
     Attributes:
         columns: Column of each role (``image``, ``patient``, ``split``, ``synthetic``) or
-            attribute. Roles that are not given are looked for under usual names.
+            attribute. Roles that are not given are looked for under their usual names.
         attributes: Attributes to take; None: every column with few levels or with numbers.
-        unknown: Cell contents that mean unknown, beside the empty cell.
+        unknown: Cell contents that mean unknown, besides the empty cell.
         values: Level that each cell content means, by attribute. Others are then refused.
         bins: Where to cut a numeric attribute into groups.
-        ranges: Lowest and highest plausible number; ages have 0 to 120 unless told.
+        ranges: Lowest and highest plausible number; 0 to 120 by default for ages.
         dicom_age: Attributes whose cells may look like ``045Y``.
         default: The dataset's default attribute; None: the first one.
         per: ``image``: a row describes one image. ``patient``: all images of a patient.
@@ -105,7 +105,7 @@ class Metadata:
         schema: What the attributes mean.
         has_synthetic: Whether there is a column that marks synthetic images.
         problems: What is wrong, in words.
-        notes: What was decided without being asked.
+        notes: What was decided automatically.
     """
 
     path: Path
@@ -151,7 +151,7 @@ def read_metadata(path: Path, settings: TableSettings) -> Metadata:
         default = next((a.name for a in described.values() if a.groups), None)
     elif default not in described:
         raise ConversionError(
-            f"{path}: the default attribute '{default}' (--default) is not among those taken: "
+            f"{path}: the default attribute '{default}' (--default) is not among those used: "
             f"{shorten(described, 12) or 'none'}. Add it with -a {default}."
         )
     rows = reader.rows(values)
@@ -256,7 +256,7 @@ def _fitting_columns(
         if reason is None:
             fitting[name] = column
         else:
-            notes.append(f"column '{column}' is not taken: {reason}")
+            notes.append(f"column '{column}' is not used: {reason}")
     return fitting, notes
 
 
@@ -279,7 +279,7 @@ def _why_not(
 
 
 def _check_options(path: Path, settings: TableSettings, attributes: Mapping[str, str]) -> None:
-    """Raise if an option names an attribute that is not taken."""
+    """Raise if an option names an attribute that is not used."""
     for option, names in (
         ("--bins", settings.bins), ("--range", settings.ranges), ("--values", settings.values),
         ("--dicom-age", settings.dicom_age),
@@ -287,7 +287,7 @@ def _check_options(path: Path, settings: TableSettings, attributes: Mapping[str,
         for name in names:
             if name not in attributes:
                 raise ConversionError(
-                    f"{path}: {option} names the attribute '{name}', which is not taken. "
+                    f"{path}: {option} names the attribute '{name}', which is not used. "
                     f"Attributes: {shorten(attributes, 12) or 'none'}. Add it with -a {name}."
                 )
 
@@ -452,7 +452,7 @@ class _Reader:
                 self.problems.append(f"{line}: the {key_role} is empty")
             elif key in seen:
                 self.problems.append(
-                    f"{line}: {key_role} '{key}' already stands in line "
+                    f"{line}: {key_role} '{key}' already appears on line "
                     f"{seen[key]}; keep one of the two rows"
                 )
             elif cells.get("patient") == "":

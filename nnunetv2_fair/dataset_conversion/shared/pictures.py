@@ -123,7 +123,7 @@ def survey_pair(case: PictureCase) -> PairFacts:
     try:
         if case.mask.suffix.lower() in JPEG_SUFFIXES and case.rules.threshold_of(case.mask) is None:
             raise ConversionError(
-                f"{_short(case.mask)} is a JPEG: compression blurs its values, so they are no "
+                f"{_short(case.mask)} is a JPEG: compression blurs its values, so they are not "
                 "labels. Export the mask as PNG, or make it binary with --threshold 127"
             )
         stored = read_mask(case.mask)
@@ -175,7 +175,7 @@ def read_mask(path: Path) -> NDArray[Any]:
 
     Raises:
         ConversionError: If the file is damaged or has several pages, colours, or values that are
-            no integers from 0 to 65535.
+            not integers from 0 to 65535.
     """
     picture = _load(path)
     if picture.mode == "1":
@@ -264,7 +264,7 @@ def _load(path: Path) -> Image.Image:
     try:
         with Image.open(path) as picture:
             frames = getattr(picture, "n_frames", 1)
-            # Pillow keeps only the upper 8 of 16 bits per colour, without a word
+            # Pillow keeps only the upper 8 of 16 bits per colour, silently
             deep = picture.mode in ("RGB", "RGBA", "LA") and ";16" in str(picture.tile)
             picture.load()
             upright = ImageOps.exif_transpose(picture)
@@ -272,7 +272,7 @@ def _load(path: Path) -> Image.Image:
         size = path.stat().st_size if path.is_file() else 0
         raise ConversionError(
             f"{_short(path)} cannot be read as a picture ({size} bytes): {error}. It is damaged or "
-            "of another type than its name says; copy or export it again"
+            "not of the type its name says; copy or export it again"
         ) from error
     if frames > 1:
         raise ConversionError(

@@ -24,7 +24,7 @@ from nnunetv2_fair.errors import ConversionError, shorten
 
 IMAGE, MASK, CLIP, FRAME = "image", "mask", "annot_id", "frame_num"
 
-#: More memory than this is not spent on frames that are stored together, whatever their layout.
+#: More memory than this is not spent on frames that are stored together, whatever the layout.
 _CACHE_LIMIT = 256 * 2**20
 _SMALLEST_CACHE = 2**20
 
@@ -66,11 +66,11 @@ class FrameCase:
 
 @dataclass(frozen=True)
 class Contents:
-    """What the file says of its frames, without their pixels.
+    """What the file says about its frames, without their pixels.
 
     Attributes:
         clips: Clip of each frame, without the trailing underscore.
-        frame_numbers: Number of each frame in its clip; None if the file does not tell.
+        frame_numbers: Number of each frame in its clip; None if the file does not say.
         shape: (rows, columns) of every frame.
         cache_bytes: Memory that lets frames that are stored together be decoded once.
         notes: What was decided.
@@ -90,7 +90,7 @@ def read_contents(path: Path) -> Contents:
         ConversionError: If the file is damaged, or lacks what it should hold.
     """
     if not path.is_file():
-        raise ConversionError(f"{path} does not exist or is no file.")
+        raise ConversionError(f"{path} does not exist or is not a file.")
     _open.cache_clear()
     try:
         with h5py.File(path, "r", locking="best-effort") as file:
@@ -157,7 +157,7 @@ def _open(path: Path, changed: int, cache_bytes: int) -> h5py.File:
 
     Args:
         path: The file.
-        changed: Time of its last change: another file of that name is opened anew.
+        changed: Time of its last change: another file of that name is opened again.
         cache_bytes: Memory for each of image and mask.
     """
     try:
@@ -198,7 +198,7 @@ def _grey(image: NDArray[Any], path: Path) -> NDArray[Any]:
 
 
 def _nodule(mask: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return 1 for nodule. Masks hold 0 and 255; copies with 0 and 1 are taken as well."""
+    """Return 1 for nodule. Masks hold 0 and 255; copies with 0 and 1 are accepted as well."""
     if mask.ndim == 3:
         if not (mask == mask[..., :1]).all():
             raise ConversionError("the mask is in colour, expected one number per pixel.")
@@ -209,6 +209,6 @@ def _nodule(mask: NDArray[Any]) -> NDArray[np.uint8]:
     if high not in (0, 1, 255) or not even:
         raise ConversionError(
             f"the mask holds {shorten(np.unique(mask).tolist(), 8)}; expected 0 and 255, or 0 and "
-            "1. Values between mean blurred edges: take the original file."
+            "1. Values between mean blurred edges: use the original file."
         )
     return labels.view(np.uint8)

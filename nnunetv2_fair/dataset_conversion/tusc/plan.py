@@ -49,13 +49,13 @@ class TuscSettings:
         dataset_id: 1 to 999.
         name: Follows ``DatasetXXX_``.
         table: Table file, relative to ``folder`` or absolute; None: ``metadata.csv``.
-        every: Take the first of this many frames, anew in each clip.
+        every: Take the first of this many frames, starting again in each clip.
         size: (rows, columns) of all frames; None keeps theirs.
         test_ratio: Share of clips for the test part.
         seed: Seed of the choice of the test part.
-        unknown: Cell contents that mean unknown, beside the empty cell.
-        values: Level that each cell content means, by attribute, beside Female and Male.
-        unpaired: ``error`` refuses clips without a row and the reverse, ``skip`` leaves them out.
+        unknown: Cell contents that mean unknown, besides the empty cell.
+        values: Level that each cell content means, by attribute, besides Female and Male.
+        unpaired: ``error`` refuses clips without a row and vice versa, ``skip`` leaves them out.
     """
 
     folder: Path
@@ -91,9 +91,9 @@ def plan_tusc(settings: TuscSettings) -> DatasetPlan:
         are read once, when they are written.
 
     Raises:
-        UsageError: If the settings cannot mean anything.
-        ConversionError: If anything is wrong with the data. Whatever can be found at once is
-            listed at once.
+        UsageError: If the settings make no sense.
+        ConversionError: If anything is wrong with the data. Problems that can be found together are
+            listed together.
     """
     _check_settings(settings)
     table, frames_file = _files(settings)
@@ -115,7 +115,7 @@ def plan_tusc(settings: TuscSettings) -> DatasetPlan:
         *metadata.notes,
         *contents.notes,
         *notes,
-        "the table tells nodules, not patients (192 nodules of 167 patients in the published set): "
+        "the table names nodules, not patients (192 nodules of 167 patients in the published set): "
         "folds and test part are by clip, so a patient with two nodules can be on both sides, and "
         "counts of 'patients' are counts of clips",
     ]
@@ -153,7 +153,7 @@ def _check_settings(settings: TuscSettings) -> None:
 def _files(settings: TuscSettings) -> tuple[Path, Path]:
     folder = settings.folder
     if not folder.is_dir():
-        raise ConversionError(f"{folder} does not exist or is no folder (-i).")
+        raise ConversionError(f"{folder} does not exist or is not a folder (-i).")
     table = folder / (settings.table or TABLE)
     if settings.table is not None and not table.is_file() and settings.table.is_file():
         table = settings.table

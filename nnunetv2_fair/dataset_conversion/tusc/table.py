@@ -35,15 +35,15 @@ _MORE_COLUMNS: Mapping[str, str] = {
 def read_nodules(
     path: Path, unknown: tuple[str, ...], values: Mapping[str, Mapping[str, str]]
 ) -> Metadata:
-    """Read ``metadata.csv``: sex, age and what else of TI-RADS and histopathology it tells.
+    """Read ``metadata.csv``: sex, age and what else of TI-RADS and histopathology it holds.
 
     Args:
         path: The table.
-        unknown: Cell contents that mean unknown, beside the empty cell.
-        values: Level that each cell content means, by attribute, beside Female and Male.
+        unknown: Cell contents that mean unknown, besides the empty cell.
+        values: Level that each cell content means, by attribute, besides Female and Male.
 
     Raises:
-        UsageError: If ``values`` names an attribute that there is not.
+        UsageError: If ``values`` names an attribute that does not exist.
         ConversionError: If the table is unreadable or lacks a column.
     """
     try:
@@ -92,9 +92,9 @@ def rows_by_clip(metadata: Metadata) -> tuple[dict[str, Row], list[str]]:
     for row in metadata.rows:
         clip = normal_id(row.patient)
         first = rows.setdefault(clip, row)
-        if first.patient != row.patient:  # the table's reader sees to rows of the same spelling
+        if first.patient != row.patient:  # the table's reader handles rows of the same spelling
             problems.append(
-                f"{metadata.path.name}, line {row.line}: nodule '{row.patient}' already stands in "
+                f"{metadata.path.name}, line {row.line}: nodule '{row.patient}' already appears on "
                 f"line {first.line} as '{first.patient}'; keep one of the two rows"
             )
     return rows, problems

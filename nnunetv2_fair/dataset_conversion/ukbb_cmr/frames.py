@@ -1,7 +1,7 @@
 """One frame (ED or ES) of one participant: what its label holds, and its voxels.
 
-Runs in worker processes. No path and no identifier leaves this module: errors are said anew,
-without cause, because those of libraries name files, and files are named after participants.
+Runs in worker processes. No path and no identifier leaves this module: errors are reworded,
+without their cause: those of libraries name files, and files are named after participants.
 """
 
 from collections.abc import Callable
@@ -48,10 +48,10 @@ class FrameFacts:
         index: Frame of the cycle; None for files that hold one frame.
         shape: (slices, rows, columns).
         left_out: Reason why it cannot be used; None if it can.
-        strange: Values of the label that mean nothing.
+        strange: Values of the label that have no meaning.
         enclosed: Pairs (a, b) of labels where a encloses b.
         state: Size and time of change of both files.
-        drawn: Hash of the label's voxels. Numbers of participants are drawn anew when their map is
+        drawn: Hash of the label's voxels. Numbers of participants are drawn again when their map is
             lost, and files of different participants can have the same size and time.
         problem: What is wrong, in words; empty if nothing is.
     """
@@ -145,7 +145,7 @@ def _nameless(function: Callable[[], _Result], files: FrameFiles, participant: s
         text = f"cannot be read: {error.strerror or type(error).__name__}"
     except FairError as error:
         text = str(error)
-    except Exception as error:  # whatever a library raises may name the file
+    except Exception as error:  # anything that a library raises may name the file
         text = f"{type(error).__name__}: {error}"
     paths = (files.image, files.label, files.image.resolve(), files.label.resolve())
     for path in paths:

@@ -1,4 +1,4 @@
-"""Fresh numbers in place of participant identifiers, and the one file that knows both.
+"""Fresh numbers in place of participant identifiers, and the one file that holds both.
 
 Identifiers of participants are in no output but this file: not in case names, tables, logs or
 messages. Numbers are drawn at random, so that not even the order of identifiers can be seen.
@@ -29,7 +29,7 @@ def without_identifiers(text: str, identifiers: Iterable[str] = ()) -> str:
 
     Args:
         text: A message or a path.
-        identifiers: Further texts to hide, such as the participant that is dealt with.
+        identifiers: Further texts to hide, such as the participant being processed.
     """
     for identifier in identifiers:
         text = re.sub(rf"(?<![^\W_]){re.escape(identifier)}(?![^\W_])", _HIDDEN, text)
@@ -37,7 +37,7 @@ def without_identifiers(text: str, identifiers: Iterable[str] = ()) -> str:
 
 
 def map_problems(path: Path, raw: Path) -> list[str]:
-    """Return what speaks against a place for the map, in words.
+    """Return the reasons why the map cannot be written to a place, in words.
 
     Args:
         path: Where the user wants it.
@@ -77,14 +77,14 @@ def read_map(path: Path) -> dict[str, str]:
     try:
         rows = list(read_rows(path, delimiter=","))
     except (OSError, TableError) as error:
-        problem = type(error.__cause__ or error).__name__  # its words may hold participants
+        problem = type(error.__cause__ or error).__name__  # its message may name participants
     else:
         problem = _map_problem(rows)
         if not problem:
             return {cells[0]: cells[1] for _, cells in rows[1:]}
     # raised outside of the handler: the cause may show lines of the file
     raise ConversionError(
-        f"{shown} exists and is no map of an earlier conversion ({problem}); it is left as it is. "
+        f"{shown} exists and is not a map of an earlier conversion ({problem}); it is unchanged. "
         "Name another file with --participant-map."
     )
 

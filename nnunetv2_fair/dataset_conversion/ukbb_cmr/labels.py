@@ -67,7 +67,7 @@ def map_labels(labels: NDArray[Any], label_map: Sequence[tuple[int, int]]) -> ND
 
 
 def drawn_part(labels: NDArray[Any]) -> NDArray[Any]:
-    """Return the smallest box (and a border of a pixel) that holds all that is not 0.
+    """Return the smallest box (and a border of a pixel) that holds everything except 0.
 
     A heart fills a twentieth of its image; what follows takes that much less time.
 
@@ -94,8 +94,8 @@ def enclosing_pairs(labels: NDArray[Any]) -> tuple[tuple[int, int], ...]:
     """Return the pairs (a, b) where label a encloses label b within slices.
 
     Label a encloses b if at least four fifths of the pixel edges between b and anything else are
-    edges with a. The left ventricle's myocardium (2) encloses its cavity (1) and nothing else does
-    enclose anything, so another answer means that values have another meaning.
+    edges with a. The left ventricle's myocardium (2) encloses its cavity (1) and no other label
+    encloses anything, so another answer means that values have another meaning.
 
     Args:
         labels: (slices, rows, columns), values 0 to 3.

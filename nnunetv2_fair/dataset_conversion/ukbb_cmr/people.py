@@ -45,10 +45,10 @@ class PeopleSettings:
     """How tables of participants are to be read.
 
     Attributes:
-        columns: Column of ``participant`` and of attributes that are called otherwise.
+        columns: Column of ``participant`` and of attributes that have other names.
         values: Level that each cell content means, by attribute; for contents that
-            are no code or text of UK Biobank, or mean something else.
-        unknown: Cell contents that mean unknown, beside the empty cell.
+            are not a code or text of UK Biobank, or mean something else.
+        unknown: Cell contents that mean unknown, besides the empty cell.
         instance: Visit whose age, BMI, height and weight are taken.
         sheet: Sheet of an XLSX file; None: the first.
     """
@@ -66,14 +66,14 @@ class PeopleSettings:
 
 @dataclass
 class People:
-    """Attributes of those participants that were asked for.
+    """Attributes of the requested participants.
 
     Attributes:
         attributes: Names of the attributes that the table has.
         values: Value of each attribute by participant; empty where unknown.
         lines: Line of each participant.
         problems: What is wrong, in words.
-        notes: What was decided without being asked.
+        notes: What was decided automatically.
     """
 
     attributes: tuple[str, ...]
@@ -110,7 +110,7 @@ def read_case_labels(path: Path, wanted: Iterable[str], settings: PeopleSettings
         counted = ", ".join(f"{number or 'nothing'} ({numbers[number]} rows)" for number in unnamed)
         pairs = " ".join(f"{number}=White" for number in unnamed if number)
         raise ConversionError(
-            f"{shown} (--labels-csv) holds {counted}, and does not say what that means. Say so: "
+            f"{shown} (--labels-csv) holds {counted}, and does not say what that means. Add: "
             f"--values {ETHNICITY} {pairs} (each with its own of {', '.join(ETHNICITIES)}), or "
             "--unknown if it stands for unknown."
         )
@@ -166,7 +166,7 @@ def schema_of(people: People, bins: Mapping[str, tuple[float, ...]]) -> tuple[Sc
     for name in people.attributes:
         known = [values[name] for values in people.values.values() if values[name]]
         if not known:
-            notes.append(f"'{name}' is unknown for everybody")
+            notes.append(f"'{name}' is unknown for all participants")
         if name in LEVELS:
             attributes[name] = Attribute(
                 name,
@@ -214,7 +214,7 @@ def read_list(path: Path, flag: str) -> set[str]:
 
 
 def is_empty(text: str, settings: PeopleSettings) -> bool:
-    """Return whether a cell says nothing."""
+    """Return whether a cell means unknown."""
     return text.casefold() in EMPTY_CELLS or text in settings.unknown
 
 

@@ -76,8 +76,8 @@ def plan_ukbb_cmr(
 
     Raises:
         UsageError: If the settings contradict each other.
-        ConversionError: If anything is wrong with the data. Whatever can be found at once is
-            listed at once, and no participant is named.
+        ConversionError: If anything is wrong with the data. Problems that can be found together are
+            listed together, and no participant is named.
     """
     settings.check()
     sources, problems, empty = find_sources(settings.folder, settings.frames)
@@ -145,7 +145,7 @@ def plan_ukbb_cmr(
 
 
 def _listed(sources: Sequence[Source], settings: CmrSettings) -> list[Source]:
-    """Return the sources that the lists leave."""
+    """Return the sources that remain after the lists."""
     kept = list(sources)
     if settings.only is not None:
         only = read_list(settings.only, "--only")
@@ -245,7 +245,7 @@ def _nothing_left(sources: Sequence[Source], facts: Mapping[str, Mapping[str, Fr
     return (
         f"no frame of {len(sources)} participants can be used. {counted}. Manual labels are "
         "label_sa_ED.nii.gz and label_sa_ES.nii.gz, or label_sa.nii.gz; seg_sa*.nii.gz are output "
-        "of a network and no reference"
+        "of a network and not a reference"
     )
 
 
@@ -354,7 +354,7 @@ def _job(
         case,
         part,
         CmrFrame(files, fact.index, settings.label_map, source.participant),
-        # nothing of names: a hash of these could be searched for identifiers
+        # without names: a hash of these could be searched for identifiers
         fingerprint(frame, fact.index, settings.label_map, fact.state, fact.drawn),
         slices * rows * columns * _BYTES_PER_VOXEL,
         source.where,

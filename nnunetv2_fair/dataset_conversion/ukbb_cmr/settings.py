@@ -71,7 +71,7 @@ class CmrSettings:
         wrong = sorted({label for _, label in self.label_map} - set(LABELS.values()))
         if wrong:
             raise UsageError(
-                f"--label-map: {shorten(wrong)} is no label; expected 0 background, 1 cavity of "
+                f"--label-map: {shorten(wrong)} is not a label; expected 0 background, 1 cavity of "
                 "the left ventricle, 2 its myocardium, 3 cavity of the right ventricle."
             )
 

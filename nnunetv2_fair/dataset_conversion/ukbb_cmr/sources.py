@@ -35,7 +35,7 @@ _Part = Literal["train", "test"]
 _PARTS: Mapping[str, _Part] = {
     "train": "train", "training": "train", "validation": "train", "val": "train", "test": "test",
 }  # fmt: skip
-#: Names that are nobody's.
+#: Names that are not participants.
 _HARMLESS = {
     *_PARTS, "sa", "la", "data", "images", "nifti", "cmr", "ukbb", "imagestr", "imagests",
     "labelstr", "labelsts", "nnunet_raw_data", "labels.csv", "dataset.json",
@@ -62,7 +62,7 @@ class FrameFiles:
 
 @dataclass(frozen=True)
 class Source:
-    """Everything there is of one participant.
+    """All files of one participant.
 
     Attributes:
         participant: Identifier; in no message.
@@ -81,16 +81,16 @@ class Source:
 
 @dataclass
 class _Search:
-    """What is found on the way."""
+    """What the search has found so far."""
 
     root: Path
     frames: Sequence[str]
     sources: list[Source] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     empty: int = 0  # folders without any short-axis file
-    zips: int = 0  # downloads that nobody unpacked
+    zips: int = 0  # downloads not unpacked
     visited: set[Path] = field(default_factory=set)
-    places: dict[Path, str] = field(default_factory=dict)  # folders gone into, for people
+    places: dict[Path, str] = field(default_factory=dict)  # folders visited, for people
 
 
 def find_sources(root: Path, frames: Sequence[str]) -> tuple[list[Source], list[str], int]:
@@ -105,7 +105,7 @@ def find_sources(root: Path, frames: Sequence[str]) -> tuple[list[Source], list[
     """
     shown = without_identifiers(str(root))
     if not _is_folder(root):
-        raise ConversionError(f"{shown} does not exist or is no folder (-i).")
+        raise ConversionError(f"{shown} does not exist or is not a folder (-i).")
     search = _Search(root, frames)
     if all(_is_folder(root / name) for name in ("imagesTr", "labelsTr")):
         for suffix in ("Tr", "Ts"):
@@ -219,8 +219,8 @@ def _short_axis_files(search: _Search, folder: Path, where: str) -> dict[str, Pa
         if ending is None or stem not in known:
             continue
         if not os.path.isfile(entry.path):  # noqa: PTH113 - does not raise
-            what = "leads nowhere" if entry.is_symlink() else "is no file"
-            search.problems.append(f"{where}: {entry.name} {what}; restore the file it stands for")
+            what = "is a broken link" if entry.is_symlink() else "is not a file"
+            search.problems.append(f"{where}: {entry.name} {what}; restore the file it refers to")
         elif stem in found:
             search.problems.append(f"{where}: {stem} is there as .nii and .nii.gz; remove one")
         found[stem] = Path(entry.path)

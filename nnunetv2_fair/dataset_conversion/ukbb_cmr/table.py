@@ -195,8 +195,8 @@ class _Reader:
             value = self._cell(attribute, text, coded)
             if value is None:
                 self.people.problems.append(
-                    f"{self.path.name}, line {line}: '{without_identifiers(text)}' is no "
-                    f"{attribute} that is known. {_remedy(attribute, text)}"
+                    f"{self.path.name}, line {line}: '{without_identifiers(text)}' is not a known "
+                    f"{attribute}. {_remedy(attribute, text)}"
                 )
             elif value:
                 found.append(value)

@@ -38,11 +38,11 @@ class CaseData:
     Attributes:
         channels: One array per file: (rows, columns) for a grey picture, (rows, columns, 3) for
             a colour picture (three channels in one file), ([slices,] rows, columns) for a volume.
-            Pictures are uint8 or uint16 (colour: uint8). A file that is taken over as it is
+            Pictures are uint8 or uint16 (colour: uint8). A file that is copied as it is
             stands for its pixels, which have been checked.
         mask: Integer label of every pixel, of the image's shape.
         geometry: None for pictures.
-        mask_file: File that is taken over as it is and whose labels ``mask`` holds.
+        mask_file: File that is copied as it is and whose labels ``mask`` holds.
         further_masks: Other masks of the same image, which nnU-Net does not see, by the beginning
             of their folder's name: ``automatic`` goes to automaticTr or automaticTs.
     """
@@ -150,7 +150,7 @@ def finished(order: WriteOrder) -> CaseRecord | None:
         if all(file_hash(order.dataset / name) == sha for name, sha in record.files.items()):
             return record
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None  # half written by a run that was killed: as good as absent
+        return None  # half written by a run that was killed: treated as absent
     return None
 
 
@@ -307,7 +307,7 @@ def _values_of(mask: NDArray[Any], expected: Sequence[int]) -> list[Any]:
 def _check_ending(order: WriteOrder, original: OriginalFile) -> None:
     if not original.path.name.lower().endswith(order.file_ending):
         raise ConversionError(
-            f"{original.path} cannot be taken over as it is: the dataset's files end in "
+            f"{original.path} cannot be copied as it is: the dataset's files end in "
             f"{order.file_ending}."
         )
 
@@ -315,7 +315,7 @@ def _check_ending(order: WriteOrder, original: OriginalFile) -> None:
 def _write_file(
     path: Path, content: NDArray[Any] | OriginalFile, geometry: ImageGeometry | None
 ) -> None:
-    """Write a file and compare it with what was meant: nnU-Net reads it, not our arrays."""
+    """Write a file and compare it with what was intended: nnU-Net reads it, not our arrays."""
     if isinstance(content, OriginalFile):
         shutil.copyfile(content.path, path)
         if file_hash(path) != content.sha256:

@@ -11,7 +11,7 @@ from nnunetv2_fair.errors import ConversionError
 def all_masks_empty(jobs: Sequence[CaseJob], what: str) -> bool:
     """Read masks until one marks something.
 
-    A case that cannot be read ends the search: it is said with all others when it is written.
+    A case that cannot be read ends the search: it is reported with all others when written.
 
     Args:
         jobs: Cases to read, in this order.

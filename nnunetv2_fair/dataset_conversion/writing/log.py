@@ -1,4 +1,4 @@
-"""What a conversion did, left out and changed: kept beside the dataset it made."""
+"""What a conversion did, left out and changed: kept with the dataset it made."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 LOG_JSON = "conversion_log.json"
 LOG_TXT = "conversion_log.txt"
 
-#: How a group is called whose value is not known.
+#: Name of the group whose value is not known.
 UNKNOWN = "unknown"
 
 
@@ -36,7 +36,7 @@ class ConversionLog:
         settings: Everything that was chosen, by name; plain values only.
         skipped: Originals left out. Leaving out can itself bias a dataset, hence the groups.
         renamed: Case name by original name, where they differ.
-        notes: Whatever else a reader of the dataset should know.
+        notes: Anything else a reader of the dataset should know.
         counts: Further counts, such as images and patients found.
     """
 

@@ -24,8 +24,8 @@ def is_safe_dataset_name(name: str) -> bool:
 def safe_case_name(name: str) -> str:
     """Return ``name`` itself if it is safe, else the nearest name that is.
 
-    Accents are dropped, folders are joined by ``__``, whatever else is not a letter, digit, dot,
-    minus or underscore becomes an underscore. A name that loses letters or is too long gets six
+    Accents are dropped, folders are joined by ``__``, and everything except letters, digits, dots,
+    minus and underscore becomes an underscore. A name that loses letters or is too long gets six
     hex digits of its SHA-256, so that different names stay different.
 
     Args:

@@ -8,7 +8,7 @@ out (:class:`ConversionLog`). :func:`write_dataset` does the rest::
         dataset/                    becomes Dataset042_Lungs at the very end
         records/                    one small file per finished case: what a rerun can skip
 
-The finished folder appears at once and whole. A run that was killed is continued by the same
+The finished folder appears only when it is complete. A killed run is continued by the same
 command: cases whose record carries the same settings and whose files are unchanged are kept,
 everything else is written again, and what does not belong there is removed.
 """
@@ -142,7 +142,7 @@ class DatasetDescription:
         if self.labels.get("background") != 0:
             found.append("labels: 'background' must be 0")
         if len(self.labels) < 2:
-            found.append("labels: at least one beside 'background' is needed")
+            found.append("labels: at least one besides 'background' is needed")
         if self.values != tuple(range(len(self.values))):
             found.append(
                 f"labels have the values {shorten(self.values, 20)}; nnU-Net needs 0, 1, 2 and so "
@@ -192,7 +192,7 @@ def raw_folder(output: Path | None) -> Path:
 
 
 def plan_problems(plan: DatasetPlan, raw: Path, *, overwrite: bool = False) -> list[str]:
-    """Return everything that speaks against writing, in words; nothing is changed on disk.
+    """Return every reason not to write, in words; nothing is changed on disk.
 
     Args:
         plan: What to write.
@@ -211,7 +211,7 @@ def plan_problems(plan: DatasetPlan, raw: Path, *, overwrite: bool = False) -> l
 def write_dataset(
     plan: DatasetPlan, raw: Path, *, processes: int = 1, overwrite: bool = False
 ) -> Path:
-    """Write a dataset, or go on with one whose writing was interrupted.
+    """Write a dataset, or resume one whose writing was interrupted.
 
     Args:
         plan: What to write.
@@ -223,7 +223,7 @@ def write_dataset(
         The dataset's folder. Every file in it was read back and compared.
 
     Raises:
-        ConversionError: If anything speaks against writing (all of it is listed, and nothing is
+        ConversionError: If anything prevents writing (all of it is listed, and nothing is
             written), or if a case cannot be read or written (finished cases are kept for the
             next run).
     """
@@ -249,14 +249,14 @@ def write_dataset(
             f"{error.filename or work}: {error.strerror or error}. {target.name} is not finished; "
             f"what is done stays in {work}. Make {raw} writable with enough free space "
             f"({_gigabytes(shutil.disk_usage(_existing(raw)).free)} free now) and run the same "
-            "command again: it goes on where it stopped."
+            "command again: it resumes where it stopped."
         ) from error
     _warn_of_old_preprocessing(target.name)
     return target
 
 
 def target_problems(dataset_id: int, name: str, raw: Path, *, overwrite: bool = False) -> list[str]:
-    """Return what speaks against a dataset of that id and name in that place, in words.
+    """Return the reasons why a dataset of that id and name cannot be written there, in words.
 
     Args:
         dataset_id: 1 to 999.
@@ -275,7 +275,7 @@ def target_problems(dataset_id: int, name: str, raw: Path, *, overwrite: bool = 
     target = raw / folder_name
     if target.exists() and not overwrite:
         problems.append(
-            f"{target} exists already. Choose another id (-d), or add --overwrite to replace it"
+            f"{target} already exists. Choose another id (-d), or add --overwrite to replace it"
         )
     folders = {RAW: raw}
     for variable in (PREPROCESSED, RESULTS):
@@ -324,7 +324,7 @@ def _case_problems(plan: DatasetPlan) -> list[str]:
     if twice:
         problems.append(f"case names occur more than once: {shorten(twice)}")
     if not plan.cases("train"):
-        problems.append("there is no training case; nnU-Net cannot train without")
+        problems.append("there is no training case; nnU-Net cannot train without one")
     rows = set(plan.demographics[CASE])
     if set(names) != rows:
         without, extra = sorted(set(names) - rows), sorted(rows - set(names))
@@ -414,7 +414,7 @@ def _write_cases(
     orders = write_orders(plan, dataset, records)
     begun = sum(1 for order in orders if order.record.is_file())
     if begun:
-        logger.info("Going on with an interrupted conversion: %d cases were written.", begun)
+        logger.info("Resuming an interrupted conversion: %d cases were already written.", begun)
     done: dict[str, CaseRecord] = {}
     problems = []
     for order, result in map_unordered(write_case, orders, processes, "writing"):
@@ -469,7 +469,7 @@ def written_counts(plan: DatasetPlan) -> dict[str, Any]:
 
 
 def _numbers(rows: pd.DataFrame) -> dict[str, int]:
-    """Return counts of cases and of people; nobody is behind a synthetic case."""
+    """Return counts of cases and of people; a synthetic case is of no person."""
     if SYNTHETIC not in rows:
         return {"cases": len(rows), "patients": int(rows[PATIENT].nunique())}
     real = rows[rows[SYNTHETIC] != "1"]

@@ -153,7 +153,7 @@ def write_summary(
 def write_pack(
     folder: Path, group: str, numbers: Iterable[int], shape: tuple[int, int] = (44, 58)
 ) -> Path:
-    """Write FairDiff's synthetic images of a race: numbers start anew in each group."""
+    """Write FairDiff's synthetic images of a race: numbers restart in each group."""
     for number in numbers:
         content: dict[str, Any] = {
             "fundus": image(number + 500, shape),

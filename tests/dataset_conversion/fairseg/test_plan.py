@@ -451,12 +451,12 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "two rows": (
         summary(HEAD + ROWS + "data_00001.npz,White,0\n"),
-        r"line 9: 'data_00001\.npz' already stands in line 2 with other values",
+        r"line 9: 'data_00001\.npz' already appears on line 2 with other values",
     ),
     "split word": (summary(HEAD + "data_00001.npz,Black,maybe\n"), r"'train' is 'maybe', expected"),
     "other races": (
         summary(HEAD + ROWS.replace("White", "Asian")),
-        r"data_summary\.csv tell different races: 3 are White by the files and Asian by",
+        r"data_summary\.csv give different races: 3 are White by the files and Asian by",
     ),
 }  # fmt: skip
 
@@ -619,7 +619,7 @@ def test_attributes_that_no_file_tells_are_not_in_the_table(source: Path, raw: P
     assert set(table.schema.attributes) == {"gender", "maritalstatus", "age"}
     assert table.schema.default == "gender"
     notes = " ".join(log_of(raw)["notes"])
-    assert "no file tells race, ethnicity: not in the table" in notes
+    assert "no file gives race, ethnicity: not in the table" in notes
     for number in range(1, 9):
         edit(source, number, **dict.fromkeys(person(number)))
     assert convert(source, "--overwrite") == 1

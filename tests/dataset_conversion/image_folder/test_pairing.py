@@ -74,7 +74,7 @@ def test_missing_duplicate_and_unknown_rows(
     error = refused(folder, raw, capsys)
     assert "image without row in the table: p04.png, p06.png" in error
     assert "row of the table without image: line 6, image 'p99.png'" in error
-    assert "line 8: image 'p05.png' already stands in line 7; keep one of the two rows" in error
+    assert "line 8: image 'p05.png' already appears on line 7; keep one of the two rows" in error
     assert "metadata.csv" in error
     assert "--unpaired skip" in error
 
@@ -84,7 +84,7 @@ def test_the_same_image_under_two_spellings(
 ) -> None:
     edit_table(folder, {"p06.png": "images/p05"})
     error = refused(folder, raw, capsys)
-    assert "line 8, image 'images/p05': the same image already stands in line 7" in error
+    assert "line 8, image 'images/p05': the same image already appears on line 7" in error
 
 
 def test_images_without_mask_and_masks_without_image(

@@ -189,7 +189,7 @@ def test_an_existing_dataset_is_kept(
     assert convert(folder) == 0
     before = tree(raw)
     assert convert(folder) == 1
-    assert "Dataset042_Tiny exists already" in capsys.readouterr().err
+    assert "Dataset042_Tiny already exists" in capsys.readouterr().err
     assert tree(raw) == before
     assert convert(folder, "--test-ratio", "0", "--overwrite") == 0
     assert tree(raw) != before

@@ -217,7 +217,7 @@ def test_numbers_for_sex_need_a_map(
         (",49", ",-49", "line 4, patient '103': '-49' is outside the plausible range"),
         (",49", ",999", "'999' is outside the plausible range of 'age' (0 to 120 years)"),
         (",Female", ",Femal", "line 4, patient '103': 'Femal' is not a level of 'sex'"),
-        ("\n103,", "\n102,", "line 4: patient '102' already stands in line 3"),
+        ("\n103,", "\n102,", "line 4: patient '102' already appears on line 3"),
         ("case_id", "Fall", "no column 'case_id', which says whose images a row describes"),
         ("case_id", "Fall", "Columns found: Fall, Sex, Age. Name it: --columns case_id=<column>"),
         (",Sex", ",Geschlecht", "no column 'sex' for the attribute 'sex'"),

@@ -33,7 +33,7 @@ def test_wrong_folders(
         assert main(["-i", str(folder), "-d", "60"]) == 1
         return capsys.readouterr().err
 
-    assert "absent does not exist or is no folder (-i)" in message(tmp_path / "absent")
+    assert "absent does not exist or is not a folder (-i)" in message(tmp_path / "absent")
     out = message(download.folder / "segmentations")
     assert "it has no folder images, no folder segmentations/expert, no table clinical" in out
     assert "Found there: automatic/, expert/. Name the folder that holds" in out
@@ -87,7 +87,7 @@ def test_files_of_two_cases(
     assert (
         "images/DUKE_001 holds both DUKE_001_0001.nii.gz and duke_001_0001.nii.gz; keep one" in out
     )
-    assert "images/DUKE_001/DUKE_009_0001.nii.gz lies in the folder of another patient" in out
+    assert "images/DUKE_001/DUKE_009_0001.nii.gz is in the folder of another patient" in out
     assert "images holds both DUKE_001 and duke_001; keep one folder" in out
     assert "expert holds both NACT_04.nii.gz and nact_04.nii.gz; keep one" in out
     assert "._duke" not in out

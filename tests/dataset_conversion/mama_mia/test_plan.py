@@ -71,7 +71,7 @@ def test_an_existing_dataset_is_kept(
     assert convert(download) == 0
     before = (target_of(raw) / "demographics.csv").stat().st_mtime_ns
     assert convert(download, "--phases", "1") == 1
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert convert(download, "-n", "Other") == 1
     assert "id 60 is taken by Dataset060_MAMA_MIA" in capsys.readouterr().err
     assert (target_of(raw) / "demographics.csv").stat().st_mtime_ns == before

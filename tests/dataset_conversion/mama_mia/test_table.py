@@ -81,7 +81,7 @@ def test_a_release_without_table_or_density(tmp_path: Path, raw: Path) -> None:
     table = read_dataset_table(target_of(raw))
     assert "breast_density" not in table.schema.attributes
     notes = json_of(target_of(raw) / "conversion_log.json")["notes"]
-    assert "'breast_density' is not taken: this release says nothing of it" in notes
+    assert "'breast_density' is not used: this release has no values for it" in notes
 
 
 def test_bad_cells(download: MiniDownload, raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,13 +125,12 @@ def test_rows_of_one_patient(
     download.rows |= {"again": same}
     download.write_table()
     assert convert(download, "--dry-run") == 0
-    assert "1 rows stand twice and were taken once" in capsys.readouterr().out
+    assert "1 rows are listed twice and were used once" in capsys.readouterr().out
     download.rows |= {"differs": other, "empty": empty}
     download.write_table()
     out = refused(download, raw, capsys)
-    assert (
-        "line 11, patient 'NACT_04': line 5 says otherwise of the same patient (age, site)" in out
-    )
+    differing = "line 5 says otherwise about the same patient (age, site)"
+    assert f"line 11, patient 'NACT_04': {differing}" in out
     assert "keep one of the two rows" in out
     assert "line 12: patient_id is empty" in out
 
@@ -152,7 +151,7 @@ def test_lists(download: MiniDownload, raw: Path, capsys: pytest.CaptureFixture[
     names = list(download.patients)
     download.write_splits(names[:5], names[4:])
     out = refused(download, raw, capsys)
-    assert "train_test_splits.csv: 1 patients stand in both lists: DUKE_005" in out
+    assert "train_test_splits.csv: 1 patients are in both lists: DUKE_005" in out
     path = download.folder / "train_test_splits.csv"
     path.write_text("train,test\nDUKE_001,NACT_04\n")
     out = refused(download, raw, capsys)

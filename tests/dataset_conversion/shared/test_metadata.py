@@ -61,8 +61,8 @@ def test_without_a_choice_useful_columns_are_taken_and_others_named(tmp_path: Pa
     assert list(metadata.schema.attributes) == ["sex_at_birth", "bmi"]
     assert metadata.schema["bmi"].type == "numeric"
     notes = " ".join(metadata.notes)
-    assert "'remark' is not taken: 20 different values; take it with -a remark" in notes
-    assert "'nothing' is not taken: it has no values" in notes
+    assert "'remark' is not used: 20 different values; take it with -a remark" in notes
+    assert "'nothing' is not used: it has no values" in notes
     assert "--split-column part" in notes
 
 
@@ -159,7 +159,7 @@ def test_one_wrong_cell_does_not_make_numbers_into_levels(tmp_path: Path) -> Non
 def test_rows_that_are_empty_repeated_or_without_patient(tmp_path: Path) -> None:
     text = "image,patient,sex\na,P1,f\na,P2,m\n,P3,f\nb,,m\n"
     problems = "\n".join(read(tmp_path, text).problems)
-    assert "metadata.csv, line 3: image 'a' already stands in line 2; keep one" in problems
+    assert "metadata.csv, line 3: image 'a' already appears on line 2; keep one" in problems
     assert "metadata.csv, line 4: the image is empty" in problems
     assert "line 5, image 'b': the patient is empty" in problems
 

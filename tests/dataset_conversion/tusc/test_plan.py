@@ -247,7 +247,7 @@ def damaged(tmp_path: Path, name: str) -> tuple[Path, str]:
         (source / "data.zip").write_text("")
         return source, r"has no dataset\.hdf5 and no metadata\.csv. Found there: data\.zip"
     if name == "no folder":
-        return source, "does not exist or is no folder"
+        return source, "does not exist or is not a folder"
     if name == "truncated":
         download.write(source)
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
@@ -291,7 +291,7 @@ def damaged(tmp_path: Path, name: str) -> tuple[Path, str]:
         download.write(source)
         with (source / "metadata.csv").open("a") as table:
             table.write("2" + "," * 13 + "\n")
-        return source, r"line 14: nodule '2' already stands in line 3 as '2_'"
+        return source, r"line 14: nodule '2' already appears on line 3 as '2_'"
     if name == "columns":
         download.write(source)
         table = source / "metadata.csv"

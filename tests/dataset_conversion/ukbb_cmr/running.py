@@ -112,10 +112,10 @@ DAMAGES = [
     (damage_dimension, "sa_ED.nii.gz has 4 dimensions; expected 3"),
     (damage_label_values, "labels hold 4 (in 1 labels); expected only values 0, 1, 2 and 3. Say "
                           "what all values mean, such as --label-map 1=1 2=2 4=3"),
-    (damage_label_halves, "holds values that are no label numbers, such as 0.5"),
+    (damage_label_halves, "holds values that are not label numbers, such as 0.5"),
     (damage_text, "entry 1 of images: label_sa_ED.nii.gz"),
     (damage_truncated, "label_sa_ED.nii.gz is damaged"),
-    (damage_link, "entry 1 of images: sa_ED.nii.gz leads nowhere"),
+    (damage_link, "entry 1 of images: sa_ED.nii.gz is a broken link"),
     (damage_twice, "entry 1 of images: sa_ED is there as .nii and .nii.gz; remove one"),
     (damage_same_person, "are the same participant; keep one"),
     (damage_age, "table.csv, line 2: '450' is outside the plausible range of 'age'"),

@@ -56,7 +56,7 @@ def test_numbers_tell_nothing_and_are_kept() -> None:
 def test_other_files_are_never_replaced(tmp_path: Path, text: str) -> None:
     path = tmp_path / "map.csv"
     path.write_text(text)
-    with pytest.raises(ConversionError, match=r"is no map .*left as it is.*--participant-map") as e:
+    with pytest.raises(ConversionError, match=r"is not a map .*unchanged.*--participant-map") as e:
         read_map(path)
     assert "9000017" not in str(e.value)
     assert path.read_text() == text

@@ -111,12 +111,15 @@ def test_tables_of_other_sites(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("eid,21000-0.0\n9000017,7001\n", r"t\.csv, line 2: '7001' is no ethnicity .*--values"),
-        ("eid,race\n9000017,1\n", r"line 2: '1' is no ethnicity"),  # whose code is it?
-        ("eid,31-0.0\n9000017,2\n", r"line 2: '2' is no sex"),
-        ("eid,sex\n9000017,0\n", r"line 2: '0' is no sex"),
-        ("eid,21003-2.0\n9000017,old\n", r"line 2: 'old' is no age .*--unknown 'old'"),
-        ("eid,21003-2.0\n9000017,inf\n", r"line 2: 'inf' is no age"),
+        (
+            "eid,21000-0.0\n9000017,7001\n",
+            r"t\.csv, line 2: '7001' is not a known ethnicity\. .*--values",
+        ),
+        ("eid,race\n9000017,1\n", r"line 2: '1' is not a known ethnicity"),  # whose code is it?
+        ("eid,31-0.0\n9000017,2\n", r"line 2: '2' is not a known sex"),
+        ("eid,sex\n9000017,0\n", r"line 2: '0' is not a known sex"),
+        ("eid,21003-2.0\n9000017,old\n", r"line 2: 'old' is not a known age\. .*--unknown 'old'"),
+        ("eid,21003-2.0\n9000017,inf\n", r"line 2: 'inf' is not a known age"),
         ("eid,31-0.0\n9000017,0\n9000017,1\n", r"lines 2 and 3 are the same .*differ in sex"),
     ],
 )
@@ -164,7 +167,7 @@ def test_lines_are_counted_in_large_tables_and_over_line_breaks(tmp_path: Path) 
     assert found.lines == {"8000000": 2, "8044999": 45_001}
     path = write(tmp_path / "b.csv", 'eid,sex,x\n1,male,"a\nb"\n\n9000017,?,\n')
     (problem,) = read_people(path, ["9000017"], DEFAULT).problems
-    assert "b.csv, line 5: '?' is no sex" in problem
+    assert "b.csv, line 5: '?' is not a known sex" in problem
 
 
 LABELS = "{0}_sa_ED,1\n{0}_sa_ES,1\n{1}_sa_ED.nii.gz,2\n{2},1.0\n".format(*IDS)

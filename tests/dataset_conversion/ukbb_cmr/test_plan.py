@@ -234,14 +234,14 @@ def test_all_problems_come_at_once(
     (raw / "Dataset045_Other").mkdir(parents=True)
     assert convert(root) == 1
     error = capfd.readouterr().err
-    for part in ("is damaged", "leads nowhere", "1 participants have no row", "id 45 is taken"):
+    for part in ("is damaged", "is a broken link", "1 participants have no row", "id 45 is taken"):
         assert part in error
 
 
 @pytest.mark.parametrize(
     ("prepare", "message"),
     [
-        (lambda root: shutil.rmtree(root / "images"), "does not exist or is no folder (-i)"),
+        (lambda root: shutil.rmtree(root / "images"), "does not exist or is not a folder (-i)"),
         (
             lambda root: [shutil.rmtree(p) for p in (root / "images").iterdir()],
             "no short-axis images found. Looked for folders of participants",

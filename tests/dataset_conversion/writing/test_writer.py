@@ -263,7 +263,7 @@ def test_nothing_half_or_stale_is_taken_for_done(raw: Path, tmp_path: Path, dama
 def test_an_existing_dataset_is_refused_and_replaced_only_on_request(raw: Path) -> None:
     write_dataset(plan_of(pictures(6)), raw)
     before = tree(raw)
-    with pytest.raises(ConversionError, match=r"Dataset007_Tiny exists already.*--overwrite"):
+    with pytest.raises(ConversionError, match=r"Dataset007_Tiny already exists.*--overwrite"):
         write_dataset(plan_of(pictures(3)), raw)
     assert tree(raw) == before
     target = write_dataset(plan_of(pictures(3)), raw, overwrite=True)
@@ -299,7 +299,7 @@ def test_an_id_that_another_dataset_has_is_refused(raw: Path, variable: str) -> 
         ({"file_ending": ".jpg"}, r"'\.jpg': expected one of \.png"),
         ({"labels": {"background": 0, "nodule": 255}}, r"values 0, 255.*without gaps"),
         ({"labels": {"background": 1, "nodule": 0}}, r"'background' must be 0"),
-        ({"labels": {"background": 0}}, r"at least one beside"),
+        ({"labels": {"background": 0}}, r"at least one besides"),
         ({"labels": {"background": 0, "a": (1, 2), "b": 2}}, r"regions_class_order"),
         ({"regions_class_order": (1,)}, r"plain labels must not"),
         ({"channel_names": ()}, r"no channels"),
