@@ -118,7 +118,7 @@ def _latent_section(folder: Path) -> "Html":
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Refuse what can be seen from the arguments alone."""
+    """Refuse arguments that are wrong regardless of the files."""
     count = len(args.evaluations)
     if count < 2:
         raise UsageError(

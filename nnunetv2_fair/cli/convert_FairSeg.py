@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--test-ratio",
         type=float,
-        help="share of people for a test part of your own (0.2 where nothing else decides)",
+        help="share of people to draw for the test part (0.2 where nothing else decides)",
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of that choice")
     add_unpaired_argument(

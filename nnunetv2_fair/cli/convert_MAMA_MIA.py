@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--test-ratio",
         type=float,
-        help="share of patients for a test part of your own (the official parts by default)",
+        help="share of patients to draw for the test part (the official parts by default)",
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of that choice")
     return parser

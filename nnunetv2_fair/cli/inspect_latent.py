@@ -101,7 +101,7 @@ def _inspect(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Refuse what can be seen from the arguments alone."""
+    """Refuse arguments that are wrong regardless of the files."""
     if len(set(args.tr)) != len(args.tr):
         raise UsageError("-tr names a trainer twice; name each once.")
     for option, value, ok, expected in (

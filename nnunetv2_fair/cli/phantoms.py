@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--group",
         choices=(*SEX_LEVELS, *AGE_BINS.labels),
         default=_DEFAULTS.group,
-        help="group the bias hits; quote those of age",
+        help="group that the bias affects; quote those of age",
     )
     bias.add_argument(
         "--minority-share",
@@ -128,7 +128,7 @@ def _make(args: argparse.Namespace) -> None:
     spec = _spec(args)
     if args.o is None and args.d is None:
         raise UsageError(
-            "There is nowhere to write to. Add -o FOLDER for images, masks and a table, or -d ID "
+            "No output was named. Add -o FOLDER for images, masks and a table, or -d ID "
             "-n NAME for an nnU-Net dataset."
         )
     if (args.d is None) != (args.n is None):

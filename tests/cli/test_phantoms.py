@@ -114,9 +114,9 @@ def test_volume_dataset_and_folder_at_once(tmp_path, nnunet_folders):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "nowhere to write to. Add -o FOLDER"),
+        ([], "No output was named. Add -o FOLDER"),
         (["-d", "900"], "needs both -d ID and -n NAME"),
-        (["-n", "Phantom"], "nowhere to write to"),
+        (["-n", "Phantom"], "No output was named"),
         (["-o", "x", "-n", "Phantom"], "needs both -d ID and -n NAME"),
         (["-o", "x", "-np", "0"], "-np is 0, expected at least 1"),
         (["-o", "x", "--strength", "2"], "strength is 2, expected a number from 0 to 1"),

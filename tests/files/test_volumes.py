@@ -99,8 +99,8 @@ def test_further_masks_are_kept_alongside_and_survive_a_rerun(
         write_dataset(plan, raw)
     written = raw / ".Dataset008_Vol.partial/dataset/automaticTr/a.nii.gz"
     before = written.stat().st_mtime_ns
-    mended = replace(plan, jobs=[whole, replace(broken, load=whole.load)])
-    target = write_dataset(mended, raw)
+    fixed = replace(plan, jobs=[whole, replace(broken, load=whole.load)])
+    target = write_dataset(fixed, raw)
     assert (target / "automaticTr/a.nii.gz").read_bytes() == other.read_bytes()
     assert (target / "automaticTr/a.nii.gz").stat().st_mtime_ns == before
     assert sorted(p for p in tree(target) if p.startswith("automatic")) == [

@@ -1,4 +1,4 @@
-"""Arguments of ``nnUNetv2_fair_evaluate``: what is evaluated, and what is made of it."""
+"""Arguments of ``nnUNetv2_fair_evaluate``: what is evaluated, and what is written."""
 
 import argparse
 from pathlib import Path
@@ -33,7 +33,7 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
 
 
 def add_findings(parser: argparse.ArgumentParser) -> None:
-    """Add what is made of an evaluation besides the report."""
+    """Add what is written in addition to the report."""
     parser.add_argument(
         "--preset", choices=PRESET_NAMES,
         help="print a paper's table: the MAMA-MIA challenge's score, or the tables of Lee et al., "

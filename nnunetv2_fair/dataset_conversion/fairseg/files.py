@@ -101,7 +101,7 @@ class NpzFacts:
 
 @dataclass(frozen=True)
 class NpzQuestion:
-    """Which file to look at, and which keys to look for.
+    """Which file to read, and which keys to look for.
 
     Attributes:
         path: The file.

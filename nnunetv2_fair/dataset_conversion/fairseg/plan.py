@@ -78,11 +78,11 @@ class _File:
 
 
 def plan_fairseg(settings: FairSegSettings, processes: int = 1) -> DatasetPlan:
-    """Find and look at all files, decode the demographics, choose the test part.
+    """Find and check all files, decode the demographics, choose the test part.
 
     Args:
         settings: What to convert, and how.
-        processes: How many processes look at files.
+        processes: How many processes check files.
 
     Returns:
         What :func:`~nnunetv2_fair.dataset_conversion.writing.writer.write_dataset` needs.

@@ -133,7 +133,7 @@ def _patients_of(
     per_patient: bool,
     result: Pairing,
 ) -> dict[str, str]:
-    """Return the patient of each image as far as its name tells."""
+    """Return the patient of each image as far as its name shows."""
     found: dict[str, str] = {}
     if pattern is not None:
         for key in images:

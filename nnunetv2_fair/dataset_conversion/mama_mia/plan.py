@@ -59,7 +59,7 @@ class MamaMiaSettings:
         phases: Phase of each channel: 0 before contrast, 1 first after it, and so on.
         isotropic: Go to RAS orientation and 1 mm, as the FairMedSeg paper.
         pooled_zscore: Normalise by mean and deviation over all phases, as the authors recommend.
-        test_ratio: Share of patients for a test part of one's own; None takes the official lists.
+        test_ratio: Share of patients to draw for the test part; None takes the official lists.
         seed: Seed of that choice.
         unpaired: ``error`` refuses patients who lack a file or a row, ``skip`` leaves them out and
             counts them by group.

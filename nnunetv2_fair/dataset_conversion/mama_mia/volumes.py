@@ -148,7 +148,7 @@ class BreastCase:
 
 @dataclass(frozen=True)
 class BreastQuestion:
-    """A case to look at before anything is written.
+    """A case to check before anything is written.
 
     Attributes:
         case: Its files.

@@ -68,7 +68,7 @@ class FrameFacts:
 
 @dataclass(frozen=True)
 class SurveyItem:
-    """A participant whose labels are to be looked at.
+    """A participant whose labels are to be checked.
 
     Attributes:
         source: Files.
@@ -106,7 +106,7 @@ class CmrFrame:
     def _load(self) -> CaseData:
         import SimpleITK
 
-        # both grids were compared when the labels were looked at
+        # both grids were compared when the labels were checked
         image = read_image(self.files.image)
         labels = read_labels(self.files.label)
         if self.index is not None:

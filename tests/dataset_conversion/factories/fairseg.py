@@ -30,7 +30,7 @@ class Release:
         race_codes: Code of Asian, Black, White.
         age_in_days: Whether ages are days.
         mask_type: Type of the masks.
-        folder: Where the files lie below the download's folder.
+        folder: Where the files are below the download's folder.
         extra: Further arrays, such as another image.
         renamed: Other names of attributes.
     """

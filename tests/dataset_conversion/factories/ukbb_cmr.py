@@ -113,7 +113,7 @@ def save(path: Path, array: NDArray[Any], eid: str, affine: NDArray[Any] = AFFIN
 
 
 def save_frames(folder: Path, eid: str, seed: int, frames: Sequence[str] = ("ED", "ES")) -> None:
-    """Write a participant's frames as the prepared data have them, with what else lies there."""
+    """Write a participant's frames as the prepared data have them, with what else is there."""
     for frame in frames:
         image, label = heart(seed, frame == "ES")
         save(folder / f"sa_{frame}.nii.gz", image, eid)

@@ -27,8 +27,8 @@ def test_both_releases_become_the_same_dataset(tmp_path: Path, raw: Path, varian
                 assert written.read_bytes() == download.image(name, phase).read_bytes()
             labels = target / f"labels{part}" / f"{name}.nii.gz"
             assert labels.read_bytes() == download.expert(name).read_bytes()
-            beside = target / f"automatic{part}" / f"{name}.nii.gz"
-            assert beside.read_bytes() == download.automatic(name).read_bytes()
+            copied = target / f"automatic{part}" / f"{name}.nii.gz"
+            assert copied.read_bytes() == download.automatic(name).read_bytes()
         assert len(list((target / f"images{part}").iterdir())) == 3 * len(names)
     content = json_of(target / "dataset.json")
     assert content["channel_names"] == {"0": "DCE_phase_0", "1": "DCE_phase_1", "2": "DCE_phase_2"}
