@@ -56,7 +56,7 @@ class DiscoverySettings:
     Attributes:
         correction: ``holm`` or ``fdr`` (Benjamini and Hochberg).
         min_support: Smallest share of the units that a subgroup may hold. Subgroups of fewer
-            patients than the statistics' smallest group are never looked at.
+            patients than the statistics' smallest group are never searched.
     """
 
     correction: Correction = "holm"
@@ -265,7 +265,7 @@ def _labels(table: DemographicsTable) -> CaseLabels:
     if not attributes:
         raise EvaluationError(
             f"{table.source} has no attribute with groups, so there is nothing to discover. Add "
-            "columns, or cut numeric ones with --bins."
+            "columns, or bin numeric ones with --bins."
         )
     return label_cases(table, attributes)
 
@@ -283,8 +283,8 @@ def _rows(
     values, _ = metric_values(rows, metric, labels[-1], labels, empty_distance)
     if np.isinf(values).any():
         raise EvaluationError(
-            f"{int(np.isinf(values).sum())} cases have an infinite {metric.title}, of which no "
-            "mean can be taken. Discover with --empty-distance diagonal or nan, or by another "
+            f"{int(np.isinf(values).sum())} cases have an infinite {metric.title}, so no "
+            "mean can be computed. Discover with --empty-distance diagonal or nan, or by another "
             "metric (the first of --metrics is searched)."
         )
     chosen = rows[rows["label"] == labels[-1]]

@@ -44,10 +44,10 @@ class Masks:
     Attributes:
         references: Folder with the reference masks.
         predictions: Folder with the predicted masks.
-        demographics: Table with a row per case; ``demographics.csv`` beside the folder of the
+        demographics: Table with a row per case; ``demographics.csv`` next to the folder of the
             references if None.
-        dataset_json: Labels and regions; looked for beside the masks if None.
-        images: Images for the pictures; looked for beside the references if None.
+        dataset_json: Labels and regions; looked for next to the masks if None.
+        images: Images for the pictures; looked for next to the references if None.
         allow_missing: Evaluate although predictions are missing.
     """
 
@@ -84,7 +84,7 @@ class Request:
     Attributes:
         source: Masks, or scores.
         attributes: Attribute expressions; the table's default one if empty.
-        bins: Numeric attribute -> numbers to cut at.
+        bins: Numeric attribute -> bin edges.
         reference_groups: Attribute expression -> group that fairness gaps are measured from.
         metrics: Names of the metrics to measure; those of the preset, else the usual ones, if None.
         tolerance: Distance that NSD accepts, in mm (px for pictures).
@@ -92,8 +92,8 @@ class Request:
         statistics: How cases are aggregated.
         name: What is evaluated, for titles; the name of the folder or file if empty.
         processes: Number of worker processes; 1 measures in this process.
-        discover: How to search for divergent subgroups; None does not.
-        preset: Paper whose tables are added; None adds none.
+        discover: How to search for divergent subgroups; None: no search.
+        preset: Paper whose tables are added; None: no tables.
         shareable: Keep only what may be shown to others.
         pictures: Draw the worst cases; never of scores, nor of what is to be shared.
     """
@@ -131,7 +131,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a request.
+    """The outcome of a request.
 
     Attributes:
         result: Everything that was found.
@@ -172,7 +172,7 @@ def answer(request: Request, part: Part | None = None) -> Answer:
 
 
 def measure_shard(request: Request, part: Part) -> tuple[int, int]:
-    """Measure some of the cases and keep them, for an evaluation that puts all parts together.
+    """Measure some of the cases and keep them, for an evaluation that merges all parts.
 
     Args:
         request: What, and how; its source must be masks.
@@ -185,7 +185,7 @@ def measure_shard(request: Request, part: Part) -> tuple[int, int]:
         FairError: As :func:`answer`.
     """
     if not isinstance(request.source, Masks):
-        raise UsageError("Only masks can be measured in shards; scores are there already.")
+        raise UsageError("Only masks can be measured in shards; scores are already measured.")
     plan = _plan(request, request.source)
     task = case_task(plan, request.settings.metrics, request.tolerance)
     return len(measure_all(plan, task, request.processes, part)), len(plan.pairs)
@@ -219,11 +219,11 @@ def evaluate(
             one if empty.
         settings: Metrics, tolerance, statistics, processes; by default those of the command, in
             this process.
-        bins: Numeric attribute -> numbers to cut at.
+        bins: Numeric attribute -> bin edges.
         reference_groups: Attribute expression -> group that fairness gaps are measured from.
-        dataset_json: Labels and regions; looked for beside the masks if None.
+        dataset_json: Labels and regions; looked for next to the masks if None.
         allow_missing: Evaluate although predictions are missing.
-        discover: How to search for divergent subgroups; None does not.
+        discover: How to search for divergent subgroups; None: no search.
         preset: ``mama-mia``, ``lee``, ``apple`` or ``fairdiff``: adds the paper's tables, and
             its metrics if no settings are given.
 

@@ -1,4 +1,4 @@
-"""Runs an evaluation: of masks that are measured, or of scores that are there already."""
+"""Runs an evaluation: of masks that are measured, or of scores that already exist."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -100,7 +100,7 @@ class _Cases:
         vocabularies: The same, with the reference groups chosen.
         cases: Cases in the order of the input.
         missing: Those without a prediction.
-        missing_by_group: How many of them are in which group, where that is told.
+        missing_by_group: How many of them are in which group, where known.
         settings: What was evaluated, and how it was measured.
         notes_before: Notes before those on groups.
         notes_after: Notes after them.
@@ -182,7 +182,7 @@ def evaluate_scores(
         EvaluationError: If a case has no row in the table, or an infinite distance cannot be
             replaced.
         DemographicsError: If an attribute expression is wrong.
-        UsageError: If a reference group is not there.
+        UsageError: If a reference group does not exist.
     """
     settings = settings or ScoredSettings()
     groupings = make_groupings(table, attributes)
@@ -220,7 +220,7 @@ def evaluate_scores(
 def _compared(
     found: _Cases, empty_distance: EmptyDistance, statistics: StatisticsSettings
 ) -> EvaluationResult:
-    """Compare the groups, and put together everything that a result holds."""
+    """Compare the groups, and assemble everything that a result holds."""
     labels = (*found.labels, AVERAGE) if len(found.labels) > 1 else found.labels
     comparisons = compare_all(
         found.rows, found.metrics, labels, found.vocabularies, empty_distance, statistics
@@ -271,7 +271,7 @@ def _metric_info(
 
 def _exclusions(found: _Cases) -> tuple[Exclusion, ...]:
     missing = Exclusion(
-        "The prediction is missing, so the case enters no statistic.",
+        "The prediction is missing, so the case is excluded from all statistics.",
         found.missing,
         found.missing_by_group,
     )
@@ -323,5 +323,5 @@ def _hash_of_scores(scores: Scores, table: Path) -> str:
 
 
 def _hashes(paths: Iterable[Path | None]) -> list[bytes]:
-    """Return the hashes of the files that are there."""
+    """Return the hashes of the files that exist."""
     return [bytes.fromhex(file_hash(path)) for path in paths if path is not None and path.is_file()]

@@ -63,8 +63,8 @@ def notes_on_cases(plan: EvaluationPlan) -> Iterator[str]:
 def notes_on_scores(scores: Scores, per_case: pd.DataFrame) -> Iterator[str]:
     """Yield what readers must know of scores that another tool measured."""
     yield (
-        f"The scores were read from {scores.source.name}; no mask was measured, so that rules for "
-        "empty masks are those of whatever measured them."
+        f"The scores were read from {scores.source.name}; no mask was measured, so the rules for "
+        "empty masks are those of the tool that measured them."
     )
     if scores.incomplete:
         yield (

@@ -17,21 +17,21 @@ def table_of_scores(scores: Scores, cuts: Mapping[str, Sequence[float]]) -> Demo
 
     Args:
         scores: The scores.
-        cuts: Numeric attribute -> numbers to cut at.
+        cuts: Numeric attribute -> bin edges.
 
     Raises:
         UsageError: If the file has no such columns.
         DemographicsError: If a column is unusable.
     """
-    # joint groups are made anew from their parts
+    # joint groups are built again from their parts
     columns = [name for name in scores.about_cases if INTERSECTION not in str(name)]
     frame = scores.about_cases[columns].astype(object)
     if PATIENT not in frame:
         frame.insert(1, PATIENT, frame["case"])
     if set(frame.columns) <= set(RESERVED_COLUMNS):
         raise UsageError(
-            f"{scores.source} says nothing about the cases but their scores. Pass the table that "
-            "says who they are from with --demographics."
+            f"{scores.source} holds nothing about the cases but their scores. Pass the table "
+            "that says who they are from with --demographics."
         )
     return cut(table_of(frame, None, scores.source), cuts, described=False)
 
@@ -50,7 +50,7 @@ def check_cases(scores: Scores, table: DemographicsTable) -> None:
 
 
 def check_infinite_distances(scores: Scores, per_case: pd.DataFrame, wanted: EmptyDistance) -> None:
-    """Raise an EvaluationError if an infinite distance cannot be treated as wanted."""
+    """Raise an EvaluationError if an infinite distance cannot be treated as requested."""
     for metric in scores.metrics:
         chosen = per_case[per_case[metric.column].abs() == float("inf")]
         infinite = chosen["case"].unique()
@@ -67,7 +67,7 @@ def check_infinite_distances(scores: Scores, per_case: pd.DataFrame, wanted: Emp
         if wanted == "diagonal" and metric.unit and chosen[f"diagonal_{metric.unit}"].isna().any():
             raise EvaluationError(
                 f"{scores.source}: {metric.column} is infinite in {len(infinite)} cases "
-                f"({shorten(infinite)}), and the image diagonals that would take its place are "
+                f"({shorten(infinite)}), and the image diagonals that would replace it are "
                 "not in the file. Pass --empty-distance inf or nan, or add a column "
                 f"diagonal_{metric.unit}."
             )
@@ -76,7 +76,7 @@ def check_infinite_distances(scores: Scores, per_case: pd.DataFrame, wanted: Emp
 def scored_rows(
     scores: Scores, table: DemographicsTable, groups: Mapping[str, Mapping[str, str | None]]
 ) -> pd.DataFrame:
-    """Return the scores as rows of ``per_case.csv``, with averages where labels are several.
+    """Return the scores as rows of ``per_case.csv``, with averages where there are several labels.
 
     Args:
         scores: The scores.

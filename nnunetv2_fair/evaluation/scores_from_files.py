@@ -60,8 +60,8 @@ def read_scores_csv(
     Args:
         path: CSV with the column ``case``, optionally ``label`` and ``patient``, and a column per
             metric: named like the metrics of this package, with or without a unit (``dice``,
-            ``hd95_mm``), or in ``further``. All other columns describe the cases. An own
-            ``per_case.csv`` is read as well.
+            ``hd95_mm``), or in ``further``. All other columns describe the cases. This
+            package's ``per_case.csv`` is read as well.
         further: Other metric columns -> whether higher or lower values are better.
 
     Raises:
@@ -106,7 +106,7 @@ def read_nnunet_summary(path: Path) -> Scores:
     """Read nnU-Net's ``summary.json``: Dice and IoU of every case and label.
 
     Raises:
-        EvaluationError: If the file is no such summary.
+        EvaluationError: If the file is not such a summary.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -118,9 +118,9 @@ def read_nnunet_summary(path: Path) -> Scores:
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise EvaluationError(
-            f"{path} is no summary.json of nnU-Net ({error!r}): expected 'metric_per_case' with a "
-            "prediction_file and metrics per label. nnUNetv2_evaluate_folder writes one; an own "
-            "per-case table is read with --from-csv."
+            f"{path} is not a summary.json of nnU-Net ({error!r}): expected 'metric_per_case' with "
+            "a prediction_file and metrics per label. nnUNetv2_evaluate_folder writes one; a "
+            "per-case table of your own is read with --from-csv."
         ) from error
     if not records:
         raise EvaluationError(f"{path} has no cases under 'metric_per_case'. Evaluate again.")
@@ -204,7 +204,7 @@ def _row_problems(frame: pd.DataFrame, numbers: Iterable[str]) -> list[str]:
             problems.append(f"line {line}: the {'case' if not case else 'label'} is empty")
         elif key in seen:
             problems.append(
-                f"line {line}: case '{case}' with label '{label}' already stands in line "
+                f"line {line}: case '{case}' with label '{label}' already appears on line "
                 f"{seen[key]}"
             )
         seen.setdefault(key, line)
@@ -226,7 +226,7 @@ def _range_problems(frame: pd.DataFrame, infos: Sequence[MetricInfo]) -> list[st
             outside = frame["case"][(values < 0) | (values > 1)]
             if len(outside):
                 problems.append(
-                    f"{info.column} lies outside 0..1 in {len(outside)} rows: "
+                    f"{info.column} is outside 0..1 in {len(outside)} rows: "
                     f"{shorten(outside)}; divide per cent by 100"
                 )
     return problems

@@ -1,4 +1,4 @@
-"""From embeddings and a table to what the bottleneck knows about the groups."""
+"""From embeddings and a table to what the bottleneck encodes about the groups."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ _NOTHING = Interval(float("nan"), float("nan"))
 
 @dataclass(frozen=True)
 class LatentSettings:
-    """How to look.
+    """How to inspect.
 
     Attributes:
         folds: Most folds of the cross-validation; fewer where a group has fewer patients.
@@ -43,7 +43,7 @@ class LatentSettings:
 
 @dataclass(frozen=True)
 class AttributePlan:
-    """Which cases are compared by one attribute expression, and the folds, for all models alike.
+    """Which cases are compared by one attribute expression, and the folds, the same for all models.
 
     Attributes:
         attribute: Attribute expression.
@@ -74,14 +74,14 @@ def plan_attribute(
 ) -> AttributePlan:
     """Choose cases and folds, before anything expensive runs.
 
-    Synthetic cases are never looked at; cases of unknown group and groups of few patients are
+    Synthetic cases are never used; cases of unknown group and groups of few patients are
     left out and counted.
 
     Args:
         table: Demographics of at least ``cases``.
         expression: Attribute expression; None takes the dataset's default.
         cases: All cases, in the order of the embeddings.
-        settings: How to look.
+        settings: How to inspect.
 
     Raises:
         DemographicsError: If the expression is wrong.
@@ -140,12 +140,12 @@ def analyse(
     features: Mapping[str, np.ndarray],
     settings: LatentSettings,
 ) -> tuple[LatentResult, dict[str, bytes]]:
-    """Measure and draw how far apart the groups lie in each model's bottleneck.
+    """Measure and draw how far apart the groups are in each model's bottleneck.
 
     Args:
         plans: One per attribute expression (:func:`plan_attribute`).
         features: Model -> ``(all cases, C)`` embeddings; C may differ between models.
-        settings: How to look.
+        settings: How to inspect.
 
     Returns:
         The result, and its pictures: file name -> PNG.

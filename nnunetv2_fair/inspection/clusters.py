@@ -1,4 +1,4 @@
-"""How far the groups lie apart as clusters, and a picture's coordinates."""
+"""How far the groups are apart as clusters, and a picture's coordinates."""
 
 import numpy as np
 from sklearn.manifold import TSNE

@@ -13,12 +13,12 @@ from tqdm import tqdm
 from nnunetv2_fair.errors import FairError, ModelError, shorten
 from nnunetv2_fair.networks.bottleneck import split_at_bottleneck
 
-#: What two models must share so that one preprocessing serves both.
+#: What two models must share so that one preprocessing works for both.
 _SHARED = ("data_identifier", "preprocessor_name", "spacing", "patch_size", "normalization_schemes")
 
 
 class _PooledBottleneck(nn.Module):
-    """In place of a network: notes each patch's pooled bottleneck and predicts nothing.
+    """Replaces a network: records each patch's pooled bottleneck and predicts nothing.
 
     Args:
         network: The network to look into; its decoder does not run.
@@ -33,7 +33,7 @@ class _PooledBottleneck(nn.Module):
         self._noted: list[np.ndarray] = []
 
     def forward(self, patch: torch.Tensor) -> torch.Tensor:
-        """Note the bottleneck of one patch.
+        """Record the bottleneck of one patch.
 
         Args:
             patch: ``(1, channels, ...)``.
@@ -47,7 +47,7 @@ class _PooledBottleneck(nn.Module):
         return patch.new_zeros((len(patch), self._n_outputs, *patch.shape[2:]))
 
     def take(self) -> np.ndarray:
-        """Return the ``(C,)`` mean over the patches noted since the last call."""
+        """Return the ``(C,)`` mean over the patches recorded since the last call."""
         noted, self._noted = self._noted, []
         return np.stack(noted).mean(axis=0, dtype=np.float64)
 
@@ -57,7 +57,7 @@ class LatentModel:
 
     Args:
         folder: Model folder: ``<trainer>__<plans>__<configuration>``.
-        fold: Fold to load. Folds have latent spaces of their own, so only one is taken.
+        fold: Fold to load. Folds have different latent spaces, so only one is used.
         checkpoint: Name of the checkpoint file.
         device: ``cuda``, ``cpu`` or ``mps``.
 
@@ -68,7 +68,7 @@ class LatentModel:
 
     def __init__(self, folder: Path, fold: str, checkpoint: str, device: str) -> None:
         self.predictor = nnUNetPredictor(
-            # patches side by side: overlap would count the middle of an image more
+            # patches side by side: with overlap the middle of an image would count more
             tile_step_size=1.0,
             use_gaussian=False,
             use_mirroring=False,
@@ -81,7 +81,7 @@ class LatentModel:
             self.predictor.initialize_from_trained_model_folder(str(folder), (fold,), checkpoint)
         except FairError:
             raise
-        except Exception as error:  # torch, zip, JSON: whatever a damaged model makes them raise
+        except Exception as error:  # torch, zip, JSON: all that a damaged model makes them raise
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ModelError(
                 f"{folder}, fold {fold}, {checkpoint}: the model cannot be loaded "
@@ -90,8 +90,8 @@ class LatentModel:
         self.name = str(self.predictor.trainer_name)
         if self.predictor.configuration_manager.previous_stage_name is not None:
             raise ModelError(
-                f"{folder} is the second stage of a cascade: it needs predictions of the stage "
-                "before, which this command does not make. Inspect the first stage "
+                f"{folder} is the second stage of a cascade: it needs predictions of the first "
+                "stage, which this command does not make. Inspect the first stage "
                 "(-c 3d_lowres) or 3d_fullres."
             )
         n_outputs = self.predictor.label_manager.num_segmentation_heads

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# Okabe and Ito: apart for every kind of colour vision; the shape tells them apart in grey
+# Okabe and Ito: distinct for every kind of colour vision; shapes distinguish them in grey
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 _MARKERS = "os^Dv*P"
 
@@ -18,7 +18,7 @@ def tsne_picture(
     names: Sequence[str],
     attribute: str,
 ) -> bytes:
-    """Return the picture as PNG. Its points are single persons.
+    """Return the picture as PNG. Its points are individual patients.
 
     Args:
         coordinates: Model -> ``(n, 2)``.

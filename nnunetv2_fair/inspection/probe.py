@@ -1,4 +1,4 @@
-"""A fresh linear probe: how well a straight cut through the features tells the groups apart."""
+"""A fresh linear probe: how well a linear boundary in the features separates the groups."""
 
 import warnings
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ def held_out_predictions(features: np.ndarray, groups: np.ndarray, folds: Folds)
             LogisticRegression(class_weight="balanced", max_iter=_MOST_ITERATIONS),
         )
         with warnings.catch_warnings():
-            # separable features have no optimum to converge to exactly; the cut stands long before
+            # separable features have no exact optimum; the boundary is stable long before the end
             warnings.simplefilter("ignore", ConvergenceWarning)
             probe.fit(features[training], groups[training])
         predicted[held_out] = probe.predict(features[held_out])

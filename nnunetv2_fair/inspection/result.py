@@ -1,4 +1,4 @@
-"""What a look into the latent space found, as frozen values and as a file."""
+"""What an inspection of the latent space found, as frozen values and as a file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ _FILE = JsonFormat(1, "nnUNetv2_fair_inspect_latent", "Inspect again")
 
 @dataclass(frozen=True)
 class ModelSeparation:
-    """How far apart the groups lie in one model's bottleneck.
+    """How far apart the groups are in one model's bottleneck.
 
     Attributes:
         probe: Balanced accuracy of the linear probe, 0 to 1.
@@ -47,7 +47,7 @@ class AttributeSeparation:
         left_out: Group that is too small -> number of its patients.
         n_folds: Folds of the cross-validation.
         per_model: Model -> what was found, in the order given.
-        picture: Name of the t-SNE picture beside the file.
+        picture: Name of the t-SNE picture next to the file.
     """
 
     attribute: str
@@ -68,7 +68,7 @@ class AttributeSeparation:
 
 @dataclass(frozen=True)
 class LatentResult:
-    """Everything one inspection found. It holds groups only, no single cases.
+    """Everything one inspection found. It holds groups only, no individual cases.
 
     Attributes:
         models: Names in the order given; changes are measured from the first.
@@ -101,7 +101,8 @@ class LatentResult:
         for entry in result.attributes:
             if Path(entry.picture).name != entry.picture:
                 raise EvaluationError(
-                    f"{path} is damaged: picture {entry.picture!r} is no file name. Inspect again."
+                    f"{path} is damaged: the picture {entry.picture!r} is not a file name. "
+                    "Inspect again."
                 )
         missing = [a.picture for a in result.attributes if not (folder / a.picture).is_file()]
         if missing:

@@ -28,7 +28,7 @@ class ModelChoice:
         trainers: Their trainers, each once.
         configuration: Such as ``2d``.
         plans: Plans identifier.
-        fold: One fold, because each has a latent space of its own.
+        fold: One fold, because each has a different latent space.
         checkpoint: Name of the checkpoint file.
     """
 
@@ -57,7 +57,7 @@ def inspect_models(
     Args:
         models: Which models.
         out: Folder for latent.json and the pictures, which are replaced.
-        settings: How to look.
+        settings: How to inspect.
         images: Folder with the images; None: the dataset's imagesTs.
         attributes: Attribute expressions to look for; none: the dataset's default attribute.
         demographics: Table with a row per case; None: the dataset's.
@@ -67,7 +67,7 @@ def inspect_models(
         The result, and the files that were written.
 
     Raises:
-        DatasetError: If the images are not what the models take.
+        DatasetError: If the images do not fit the models.
         DemographicsError: If the table is wrong or an attribute is unknown.
         EvaluationError: If there are too few patients to compare.
         ModelError: If a model is missing or cannot be inspected.
@@ -85,7 +85,7 @@ def inspect_models(
     wanted: list[str | None] = [*dict.fromkeys(attributes)] or [None]
     plans = [plan_attribute(table, name, list(cases), settings) for name in wanted]
 
-    # torch is imported here: what is refused above is refused at once
+    # torch is imported here, so that everything refused above is refused at once
     from nnunetv2_fair.inspection.embeddings import LatentModel, embed_cases
 
     registration.register()

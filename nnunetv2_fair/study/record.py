@@ -19,8 +19,8 @@ class Attempt:
         host: Name of the machine.
         job: Slurm's job id; empty on a machine without.
         gpu: Names of the GPUs that the job could use; empty for none.
-        gpus: How many those are.
-        peak_memory_mb: Most main memory held by the step's processes at a time.
+        gpus: Number of these GPUs.
+        peak_memory_mb: Most main memory held by the step's processes at any time.
         continued: Whether it resumed from a checkpoint.
         fingerprint: Of the step when it was started; empty if nothing was run.
         run: Which call of ``nnUNetv2_fair_study`` it belongs to.
@@ -48,9 +48,9 @@ class Record:
         kind: Its kind.
         fingerprint: Its fingerprint.
         attempts: All of its attempts, failed ones included, oldest first; empty if the outcome
-            was there before the study.
+            existed before the study.
         versions: Of Python and the packages that matter, and ``commit`` of a checkout.
-        taken_over: Whether the outcome was there before the study.
+        taken_over: Whether the outcome existed before the study.
         facts: As in the plan.
     """
 

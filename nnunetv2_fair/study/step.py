@@ -1,4 +1,4 @@
-"""What a study is made of: steps, each a few commands whose outcome is a file on disk."""
+"""The elements of a study: steps, each a few commands whose outcome is a file on disk."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ PLAN_JSON = f"{STATE}/plan.json"
 
 @dataclass(frozen=True)
 class Resources:
-    """What one step asks of the machine; what is empty or 0 is left to the cluster.
+    """Resources of one step; what is empty or 0 is left to the cluster.
 
     Attributes:
         cpus: Cores.
@@ -56,7 +56,7 @@ class Step:
         resume: Arguments appended to the last command if one of ``checkpoints`` exists.
         checkpoints: Files any of which means that an earlier attempt can be resumed.
         finished: File whose existence without a record of this study means that the step was
-            already done by somebody else; it is then reused, never overwritten. Empty: none.
+            already done outside the study; it is then reused, never overwritten. Empty: none.
         facts: What tables show with it: dataset, configuration, trainer, fold, part ...
     """
 
@@ -75,7 +75,7 @@ class Step:
 
     @property
     def record(self) -> str:
-        """Where its record lies once it has succeeded, relative to the study's folder."""
+        """Path of its record once it has succeeded, relative to the study's folder."""
         return f"{STATE}/done/{self.name}/{self.fingerprint}.json"
 
     @property
@@ -86,7 +86,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """All steps of a study, each behind those that it needs.
+    """All steps of a study, each after those that it needs.
 
     Attributes:
         title: Name of the study.

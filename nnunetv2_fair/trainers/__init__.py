@@ -1,7 +1,7 @@
 """nnU-Net trainers that assess and mitigate unfairness; names are experiments.
 
 ``nnUNetTrainerOversampling_sex_5epochs`` and all other names of the grammar in
-:mod:`nnunetv2_fair.trainers.shared.names` are attributes of this module, built when asked for.
+:mod:`nnunetv2_fair.trainers.shared.names` are attributes of this module, built on demand.
 """
 
 from nnunetv2_fair.trainers.base import SubgroupTrainer

@@ -35,7 +35,7 @@ from nnunetv2_fair.trainers.shared.subgroup_log import SubgroupLog
 
 
 class SubgroupTrainer(nnUNetTrainer):
-    """Base of all trainers here: looks up groups, hands them to the loss, logs per group.
+    """Base of all trainers here: looks up groups, passes them to the loss, logs per group.
 
     Trains exactly as ``nnUNetTrainer`` does; subclasses change the sampling (:meth:`build_sampler`)
     or the loss (:meth:`adapt_loss`, :meth:`prepare_loss`). Prediction needs neither the table nor
@@ -46,10 +46,10 @@ class SubgroupTrainer(nnUNetTrainer):
     Attributes:
         attribute: Attribute expression that defines the groups; None takes the default.
         epochs: Number of epochs; None takes nnU-Net's.
-        chosen_options: Options that the name mentions.
+        chosen_options: Options in the name.
         OPTIONS: Options that this class knows.
         takes_group: Whether the name must say one group to train on.
-        least_groups: Groups that training cases must be in for the method to make sense.
+        least_groups: How many groups training cases must be in for the method to make sense.
     """
 
     attribute: ClassVar[str | None] = None
@@ -113,12 +113,12 @@ class SubgroupTrainer(nnUNetTrainer):
         """Groups of all cases.
 
         Raises:
-            DemographicsError: If the table lacks the attribute, or a value where that is refused.
+            DemographicsError: If the table lacks the attribute, or a value where that is an error.
         """
         return group_cases(self.table, self.attribute, self.option("unknown"))
 
     def build_sampler(self, cases: list[str]) -> Callable[[], np.ndarray] | None:
-        """Return what draws the cases of each training batch; None leaves nnU-Net's choice.
+        """Return the sampler of the cases of each training batch; None leaves nnU-Net's choice.
 
         Args:
             cases: Training cases of this fold.
@@ -138,7 +138,7 @@ class SubgroupTrainer(nnUNetTrainer):
         return np.array(counts) / len(cases)
 
     def adapt_loss(self, loss: nn.Module) -> nn.Module:
-        """Return the loss to train with; it may be one that ``set_batch`` tells the groups.
+        """Return the loss to train with; it may be one that receives the groups by ``set_batch``.
 
         Called when the trainer is built, for prediction too: groups are not known yet.
 
@@ -148,9 +148,9 @@ class SubgroupTrainer(nnUNetTrainer):
         return loss
 
     def prepare_loss(self, cases: list[str]) -> None:
-        """Give the loss what it needs to know of the groups, before the first step.
+        """Give the loss what it needs to know about the groups, before the first step.
 
-        Called in every training, also in one that continues.
+        Called in every training, including resumed ones.
 
         Args:
             cases: Training cases of this fold.
@@ -185,7 +185,7 @@ class SubgroupTrainer(nnUNetTrainer):
         return train, val
 
     def _check_groups(self, train_cases: list[str], val_cases: list[str]) -> None:
-        """Raise if the table does not fit the fold, or the fold's groups not the method."""
+        """Raise if the table does not fit the fold, or the fold's groups do not fit the method."""
         check_against_cases(
             self.table, [*train_cases, *val_cases], f"fold {self.fold}", allow_extra=True
         )
@@ -202,7 +202,7 @@ class SubgroupTrainer(nnUNetTrainer):
             )
 
     def _report_groups(self, train_cases: list[str]) -> None:
-        """Say in the log how many training cases each group has."""
+        """Log how many training cases each group has."""
         grouping = self.grouping
         counts = grouping.counts(train_cases)
         self._log(f"Groups of '{grouping.expression}' in the training part of fold {self.fold}:")
@@ -215,7 +215,7 @@ class SubgroupTrainer(nnUNetTrainer):
         if unknown:
             self._log(
                 f"  {len(unknown)} training cases have no known '{grouping.expression}': they "
-                "train as in nnU-Net and count in no group."
+                "train as in nnU-Net and are in no group."
             )
 
     def _watch_groups(self, train_cases: list[str], val_cases: list[str]) -> None:
@@ -242,7 +242,7 @@ class SubgroupTrainer(nnUNetTrainer):
             self._subgroup_log.forget_from(self.current_epoch)
 
     def _label_names(self) -> list[str]:
-        # foreground labels and regions stand in this order in the network's output
+        # foreground labels and regions have this order in the network's output
         ignored = {"background", "ignore"}
         return [name for name in self.dataset_json["labels"] if name not in ignored]
 
@@ -253,7 +253,7 @@ class SubgroupTrainer(nnUNetTrainer):
         return torch.tensor([self.grouping.index_of(str(key)) for key in keys], device=self.device)
 
     def train_step(self, batch: dict) -> dict:
-        """Take nnU-Net's step, the loss knowing the samples' groups."""
+        """Take nnU-Net's step with the samples' groups known to the loss."""
         self.loss.set_batch(self._groups_of(batch["keys"]), training=True)
         return super().train_step(batch)
 
@@ -271,14 +271,14 @@ class SubgroupTrainer(nnUNetTrainer):
                 self.print_to_log_file(line)
 
     def fairness_state(self) -> dict[str, torch.Tensor]:
-        """Return the adaptive state that a continued training needs, the same on every rank.
+        """Return the adaptive state that a resumed training needs, the same on every rank.
 
-        Nothing that tells the group of a single case may stand in it: checkpoints are shared.
+        It must hold nothing that reveals the group of a single case: checkpoints are shared.
         """
         return {}
 
     def load_fairness_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Take over what :meth:`fairness_state` returned; called before the first step.
+        """Restore what :meth:`fairness_state` returned; called before the first step.
 
         Args:
             state: Tensors on the CPU.
@@ -289,7 +289,7 @@ class SubgroupTrainer(nnUNetTrainer):
         return [self.grouping.expression, list(self.grouping.names)]
 
     def save_checkpoint(self, filename: str) -> None:
-        """Save nnU-Net's checkpoint and in it the adaptive state; never half a file."""
+        """Save nnU-Net's checkpoint and in it the adaptive state; never a partial file."""
         if self.local_rank != 0 or self.disable_checkpointing:
             super().save_checkpoint(filename)
             return
@@ -317,7 +317,7 @@ class SubgroupTrainer(nnUNetTrainer):
         if saved is None:
             self._log(
                 "WARNING: the checkpoint holds no state of nnunetv2_fair: what adapts to the "
-                "groups starts anew."
+                "groups starts from scratch."
             )
             return
         check_same_table(saved, self.table_hash, self.table.source, type(self).__name__)
@@ -327,7 +327,8 @@ class SubgroupTrainer(nnUNetTrainer):
             self.load_fairness_state(saved.state)
         elif saved.state:
             self._log(
-                "WARNING: the changed table has other groups: what adapts to them starts anew."
+                "WARNING: the changed table has other groups: what adapts to them starts from "
+                "scratch."
             )
 
     def _sum_over_ranks(self, values: torch.Tensor) -> torch.Tensor:

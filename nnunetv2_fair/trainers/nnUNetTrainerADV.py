@@ -36,8 +36,8 @@ class nnUNetTrainerADV(SubgroupTrainer):
     """Trains nnU-Net's network against a discriminator that guesses the group at its bottleneck.
 
     Every step the discriminator learns from the batch's embeddings; then the network takes
-    nnU-Net's step, the discriminator's gradient reversed at the bottleneck. Only the encoder is
-    touched by it. The trained network is nnU-Net's own, without the discriminator.
+    nnU-Net's step, the discriminator's gradient reversed at the bottleneck. It only affects the
+    encoder. The trained network is nnU-Net's own, without the discriminator.
 
     Source: Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 2016; the
     discriminator of Xu et al., npj Digital Medicine 2025.
@@ -48,7 +48,7 @@ class nnUNetTrainerADV(SubgroupTrainer):
     )
 
     def initialize(self) -> None:
-        """Build as nnU-Net, and tap the bottleneck."""
+        """Build as nnU-Net, and hook into the bottleneck."""
         super().initialize()
         self.loss.tap = BottleneckTap(self.network)
 
@@ -58,7 +58,7 @@ class nnUNetTrainerADV(SubgroupTrainer):
 
     @property
     def adversary(self) -> Adversary:
-        """The discriminator; there from the beginning of training on."""
+        """The discriminator; exists once training begins."""
         return self.loss.adversary
 
     def prepare_loss(self, cases: list[str]) -> None:
@@ -95,6 +95,6 @@ class nnUNetTrainerADV(SubgroupTrainer):
         return {**super().fairness_state(), **self.adversary.state()}
 
     def load_fairness_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Take over the discriminator with its optimiser."""
+        """Restore the discriminator with its optimiser."""
         super().load_fairness_state(state)
         self.adversary.load_state(state)

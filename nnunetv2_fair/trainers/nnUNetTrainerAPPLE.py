@@ -29,13 +29,13 @@ def _steps(text: str) -> int:
 
 
 class nnUNetTrainerAPPLE(SubgroupTrainer):
-    """Leaves a trained model as it is and learns a perturbation of its embedding.
+    """Keeps a trained model unchanged and learns a perturbation of its embedding.
 
-    A generator adds to the bottleneck embedding what keeps a discriminator from telling the
-    groups apart, while the frozen decoder must still segment. The base is the finished
+    A generator adds to the bottleneck embedding what keeps a discriminator from separating the
+    groups, while the frozen decoder must still segment. The base is the finished
     ``nnUNetTrainer`` run of the same dataset, plans, configuration and fold unless the name
     (``base``) or the environment variable ``nnUNet_fair_base_checkpoint`` says otherwise; only a
-    training that begins needs it. Learning rates (Adam, 0.001 for both networks, falling as
+    new training needs it. Learning rates (Adam, 0.001 for both networks, falling as
     nnU-Net's) and the defaults of alpha and beta are ours: the paper's text does not give them.
 
     Source: Xu et al., "Fair ultrasound diagnosis via adversarial protected attribute aware
@@ -88,7 +88,7 @@ class nnUNetTrainerAPPLE(SubgroupTrainer):
     ) -> nn.Module:
         """Return nnU-Net's network for the plans with generators in it, for prediction too.
 
-        nnU-Net reads from the names of the arguments which ones to give.
+        nnU-Net decides by the names of the arguments which ones to pass.
         """
         base = super().build_network_architecture(
             plans_manager,
@@ -111,18 +111,18 @@ class nnUNetTrainerAPPLE(SubgroupTrainer):
         if not isinstance(network, PerturbedNetwork):
             raise TrainingError(
                 f"{type(self).__name__} needs the network that it builds itself, nnU-Net's with "
-                f"generators in it; found {type(network).__name__}. Leave the trainer's "
-                "build_network_architecture as it is."
+                f"generators in it; found {type(network).__name__}. Do not override the trainer's "
+                "build_network_architecture."
             )
         return network
 
     @property
     def adversary(self) -> Adversary:
-        """The discriminator; there from the beginning of training on."""
+        """The discriminator; exists once training begins."""
         return self.loss.adversary
 
     def on_train_start(self) -> None:
-        """Load the base, unless the training continues; then begin as nnU-Net does."""
+        """Load the base unless the training is resumed; then begin as nnU-Net does."""
         if not self.was_initialized:
             self.initialize()
         if not self._continued:
@@ -173,7 +173,7 @@ class nnUNetTrainerAPPLE(SubgroupTrainer):
         self.adversary.lr_scheduler.step(self.current_epoch)
 
     def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
-        """Log how the game stands."""
+        """Log the state of the game."""
         super().on_train_epoch_end(train_outputs)
         segmentation, perturbation = self.loss.finish_epoch(self._sum_over_ranks)
         guesses = self.adversary.finish_epoch()
@@ -192,7 +192,7 @@ class nnUNetTrainerAPPLE(SubgroupTrainer):
         return state
 
     def load_fairness_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Take over the discriminator with its optimiser, and ``q``."""
+        """Restore the discriminator with its optimiser, and ``q``."""
         super().load_fairness_state(state)
         self.adversary.load_state(state)
         if self.option("seg") == "dro":

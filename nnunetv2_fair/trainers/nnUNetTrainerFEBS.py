@@ -11,7 +11,7 @@ from nnunetv2_fair.trainers.shared.names import Option, number_option
 
 
 class nnUNetTrainerFEBS(SubgroupTrainer):
-    """Scales predictions of worse groups down inside the Dice loss, so that it presses on them.
+    """Scales predictions of worse groups down inside the Dice loss, so that they weigh more.
 
     Source: Tian et al., "FairSeg: A Large-Scale Medical Image Segmentation Dataset for Fairness
     Learning Using Segment Anything Model with Fair Error-Bound Scaling", ICLR 2024.
@@ -28,7 +28,7 @@ class nnUNetTrainerFEBS(SubgroupTrainer):
         return FEBSLoss(loss, self.option("gamma"))
 
     def prepare_loss(self, cases: list[str]) -> None:
-        """Tell the loss how many groups there are."""
+        """Set the number of groups in the loss."""
         super().prepare_loss(cases)
         n_groups = len(self.grouping.names)
         self.adapted_loss.set_group_weights(torch.ones(n_groups + 1, device=self.device))

@@ -25,13 +25,13 @@ from nnunetv2_fair.trainers.shared.names import Option, choice_option, number_op
 
 @dataclass
 class _Weighting:
-    """Where the cases are and what they weigh; nothing of it in repr().
+    """Groups and weights of the cases; none of them in repr().
 
     Attributes:
         labels: Groups of all cases of the table.
         train_rows: Rows of the training cases in ``labels``.
         subgroups: ``(S, A)`` codes of the subgroups of the last search, None before the first.
-        divergence: ``(S,)`` theirs.
+        divergence: ``(S,)`` divergence of each.
         weights: ``(n,)`` weight of every row of ``labels``, None before the first search.
     """
 
@@ -43,11 +43,12 @@ class _Weighting:
 
 
 class nnUNetTrainerFairMedSeg(SubgroupTrainer):
-    """Weighs each training case by the divergence of the subgroups that it is in.
+    """Weights each training case by the divergence of the subgroups that it is in.
 
     After every epoch DivExplorer searches all conjunctions of the attributes' groups for
-    subgroups whose Dice, on the epoch's validation patches, differs from the mean. A case weighs
-    the largest absolute divergence among its subgroups in the next epoch's second loss term.
+    subgroups whose Dice, on the epoch's validation patches, differs from the mean. The
+    largest absolute divergence among a case's subgroups is its weight in the next epoch's second
+    loss term.
 
     The attributes in the name are those to search; without any, all that form groups are. The
     log shows the joint groups of the named attributes, or those of the dataset's default one.
@@ -73,7 +74,7 @@ class nnUNetTrainerFairMedSeg(SubgroupTrainer):
         return DivergenceWeightedLoss(loss, self.option("alpha"), self.case_monitor)
 
     def prepare_loss(self, cases: list[str]) -> None:
-        """Look up the groups of all cases; nobody has a weight yet."""
+        """Look up the groups of all cases; none has a weight yet."""
         super().prepare_loss(cases)
         if self.attribute:
             attributes = self.table.schema.parse_expression(self.attribute)
@@ -81,7 +82,7 @@ class nnUNetTrainerFairMedSeg(SubgroupTrainer):
             attributes = attributes_with_groups(self.table)
         labels = label_cases(self.table, attributes, self.option("unknown"))
         self._weighting = _Weighting(labels, labels.rows(cases))
-        # every case is a group of its own
+        # every case is a separate group
         self.case_monitor.start(len(labels.codes), self.device)
         self._log(f"Divergent subgroups are searched in: {', '.join(labels.attributes)}")
 
@@ -89,7 +90,7 @@ class nnUNetTrainerFairMedSeg(SubgroupTrainer):
         return self._weighting.labels.rows(str(key) for key in batch["keys"])
 
     def train_step(self, batch: dict) -> dict:
-        """Take nnU-Net's step, the loss knowing the samples' weights."""
+        """Take nnU-Net's step with the samples' weights known to the loss."""
         weights = self._weighting.weights
         if weights is not None:
             chosen = torch.tensor(weights[self._rows(batch)], dtype=torch.float32)
@@ -103,7 +104,7 @@ class nnUNetTrainerFairMedSeg(SubgroupTrainer):
         return super().validation_step(batch)
 
     def on_validation_epoch_end(self, val_outputs: list[dict]) -> None:
-        """Search the subgroups of this epoch, and weigh the next epoch's cases."""
+        """Search the subgroups of this epoch, and weight the next epoch's cases."""
         super().on_validation_epoch_end(val_outputs)
         summary = self.case_monitor.finish_epoch(all_reduce=self._sum_over_ranks)
         dice = np.ma.masked_invalid(summary.pseudo_dice)
@@ -125,7 +126,7 @@ class nnUNetTrainerFairMedSeg(SubgroupTrainer):
             )
 
     def _in_words(self, found: Divergences, scores: np.ndarray) -> str:
-        """Return a line for the log; subgroups of a single patient stay out of it."""
+        """Return a line for the log; subgroups of a single patient are left out."""
         labels = self._weighting.labels
         scored = ~np.isnan(scores)
         text = f"Divergence: {len(found)} subgroups of {scored.sum()} validation cases"
@@ -138,7 +139,7 @@ class nnUNetTrainerFairMedSeg(SubgroupTrainer):
         return text
 
     def on_train_end(self) -> None:
-        """Finish; the final checkpoint, which is shared, needs no divergences any more.
+        """Finish; the final checkpoint, which is shared, no longer needs divergences.
 
         Those of very small subgroups describe single patients.
         """
@@ -151,7 +152,7 @@ class nnUNetTrainerFairMedSeg(SubgroupTrainer):
         return [*super().vocabulary(), labels.attributes, labels.groups]
 
     def fairness_state(self) -> dict[str, torch.Tensor]:
-        """Return the divergences; the cases' weights, which would tell groups, follow from them."""
+        """Return the divergences; the cases' weights, which reveal groups, follow from them."""
         weighting = self._weighting
         if weighting.subgroups is None or weighting.divergence is None:
             return super().fairness_state()
@@ -162,7 +163,7 @@ class nnUNetTrainerFairMedSeg(SubgroupTrainer):
         }
 
     def load_fairness_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Take over the divergences and weigh the cases by them."""
+        """Restore the divergences and weight the cases by them."""
         super().load_fairness_state(state)
         if "subgroups" in state:
             self._weigh(state["subgroups"].numpy(), state["divergence"].numpy())

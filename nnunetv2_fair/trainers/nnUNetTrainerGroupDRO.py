@@ -62,7 +62,7 @@ class nnUNetTrainerGroupDRO(SubgroupTrainer):
         return {**super().fairness_state(), "q": self.adapted_loss.dro.q}
 
     def load_fairness_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Take over ``q``."""
+        """Restore ``q``."""
         super().load_fairness_state(state)
         self.adapted_loss.dro.q.copy_(state["q"])
 

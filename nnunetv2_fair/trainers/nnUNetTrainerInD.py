@@ -1,4 +1,4 @@
-"""InD: a model of its own for one group, fine-tuned from the base on that group's cases."""
+"""InD: a separate model for one group, fine-tuned from the base on that group's cases."""
 
 from functools import cached_property
 from typing import Any, ClassVar
@@ -23,7 +23,7 @@ class nnUNetTrainerInD(SubgroupTrainer):
     The name says the group: ``nnUNetTrainerInD_sex=female``. Training starts from all weights of
     the finished base (segmentation heads included) with a tenth of nnU-Net's learning rate.
     Validation is nnU-Net's, on all of the fold's cases: a folder of the group's predictions alone
-    would tell who is in the group. The subgroup log shows the group by itself.
+    would reveal who is in the group. The subgroup log shows the group separately.
 
     Source: the baseline InD of Xu et al., "Fair ultrasound diagnosis via adversarial protected
     attribute aware perturbations on latent embeddings", npj Digital Medicine 2025.
@@ -44,7 +44,7 @@ class nnUNetTrainerInD(SubgroupTrainer):
 
     @cached_property
     def all_groups(self) -> Grouping:
-        """Groups of all cases, also of those that are not trained on."""
+        """Groups of all cases, including those that are not trained on."""
         return super().grouping
 
     @cached_property
@@ -53,12 +53,12 @@ class nnUNetTrainerInD(SubgroupTrainer):
 
         Raises:
             DemographicsError: If the attribute has no such group.
-            TrainerNameError: If the trainer's name says no group.
+            TrainerNameError: If the trainer's name does not name a group.
         """
         name = type(self).__name__
         if self.group is None:
             raise TrainerNameError(
-                f"{name} trains a model for one group and its name must say for which, for "
+                f"{name} trains a model for one group, and its name must say which, for "
                 f"example {name}_sex=female."
             )
         found = self.all_groups
@@ -98,7 +98,7 @@ class nnUNetTrainerInD(SubgroupTrainer):
         return own, val
 
     def on_train_start(self) -> None:
-        """Begin as nnU-Net; a training that does not continue takes the base's weights."""
+        """Begin as nnU-Net; a training that is not resumed takes the base's weights."""
         super().on_train_start()
         if self._continued or self.option("start") == "scratch":
             return

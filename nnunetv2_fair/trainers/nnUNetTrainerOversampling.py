@@ -33,7 +33,7 @@ class nnUNetTrainerOversampling(SubgroupTrainer):
     )
 
     def drawing_shares(self, cases: list[str]) -> np.ndarray:
-        """Return the balanced shares; a group without training case has none."""
+        """Return the balanced shares; a group without training cases has none."""
         sizes = np.array(list(self.grouping.counts(cases).values()))
         unknown = len(self.grouping.unknown(cases))
         shares = np.zeros(len(sizes) + 1)

@@ -29,7 +29,7 @@ class nnUNetTrainerReweighting(SubgroupTrainer):
             math.inf,
             1.0,
             1e6,
-            "largest weight of a case, in multiples of the mean weight; inf is no cap",
+            "largest weight of a case, in multiples of the mean weight; inf means no cap",
         ),
         choice_option(
             "scale",

@@ -257,7 +257,7 @@ def test_corrupt_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     write_mask(probabilities, np.full((7, 24, 31), 0.4, np.float32), SPACING_3D)
     message = fails(capsys, dataset)
     assert f"{truncated} is damaged" in message
-    assert f"{probabilities} holds values that are no label numbers, such as 0.4" in message
+    assert f"{probabilities} holds values that are not label numbers, such as 0.4" in message
     assert "No results were written" in message
     truncated.write_bytes(b"")
     assert f"{truncated} cannot be read as an image" in fails(capsys, dataset)

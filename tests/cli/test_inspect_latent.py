@@ -66,7 +66,7 @@ def test_numbers_pictures_and_the_section_of_a_comparison(tiny_nnunet, tmp_path,
     assert f"{sex['per_model'][NAMES[0]]['probe']:.3f}" in page.text
     assert "Each point is one case. Share this page only with people" in page.text
     assert compare.main([*arguments, "--overwrite", "--latent", evaluations[0]]) == 1
-    assert "no output folder of nnUNetv2_fair_inspect_latent" in capsys.readouterr().err
+    assert "not an output folder of nnUNetv2_fair_inspect_latent" in capsys.readouterr().err
 
 
 def test_by_default_the_test_images_and_the_default_attribute(tiny_nnunet, tmp_path, capsys):

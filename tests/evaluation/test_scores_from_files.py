@@ -149,7 +149,7 @@ def test_nnunets_summary(tmp_path):
 @pytest.mark.parametrize("text", ["[]", "{}", "{", '{"metric_per_case": [{"metrics": {"1": {}}}]}'])
 def test_other_json_is_refused(tmp_path, text):
     path = write(tmp_path / "summary.json", text)
-    with pytest.raises(EvaluationError, match=r"summary\.json is no summary\.json of nnU-Net"):
+    with pytest.raises(EvaluationError, match=r"summary\.json is not a summary\.json of nnU-Net"):
         read_nnunet_summary(path)
 
 
@@ -161,7 +161,7 @@ def test_other_json_is_refused(tmp_path, text):
         ("case,dice,dsc\na,1,1\n", "more than one column for dice"),
         ("case,dice\na,1\n\na,0.5\n", "case 'a' with label 'segmentation' already stands in line"),
         ("case,dice\na,high\n", "line 2, case 'a': dice is 'high', expected a number"),
-        ("case,dice\na,89\nb,90\n", r"dice lies outside 0\.\.1 in 2 rows: a, b; divide per cent"),
+        ("case,dice\na,89\nb,90\n", r"dice is outside 0\.\.1 in 2 rows: a, b; divide per cent"),
         ("case,label,dice,sex\na,x,1,F\na,y,1,M\n", r"rows of 1 cases differ.*sex.*: a\. Correct"),
         ("case,dice\n,1\n", "line 2: the case is empty"),
         ("case,dice\n", "there are no rows below the header"),

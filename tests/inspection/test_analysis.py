@@ -180,7 +180,7 @@ def change_json(folder, **changes):
     [
         (
             lambda f: (f / "latent.json").unlink(),
-            "no output folder of nnUNetv2_fair_inspect_latent",
+            "not an output folder of nnUNetv2_fair_inspect_latent",
         ),
         (lambda f: (f / "latent.json").write_text("{"), "is damaged"),
         (lambda f: change_json(f, format=0), "has format 0, expected 1"),

@@ -108,7 +108,7 @@ def test_own_group_of_the_unknown(tiny_nnunet):
         (
             "nnUNetTrainerInD",
             TrainerNameError,
-            "must say for which, for example nnUNetTrainerInD_sex=female",
+            "must say which, for example nnUNetTrainerInD_sex=female",
         ),
         (
             "nnUNetTrainerInD_sex=divers",

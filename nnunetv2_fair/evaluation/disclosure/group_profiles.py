@@ -1,7 +1,7 @@
 """What is counted: the patients and cases of every profile, and which profiles a group is made of.
 
 A profile is a combination of one level (or "unknown") of each attribute. Every count that is
-published is a sum over profiles, so that whatever counts tell of each other follows from them.
+published is a sum over profiles, so everything that counts reveal about each other follows.
 """
 
 import math
@@ -12,7 +12,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-#: The cases of an expression that are in none of its groups, in place of a group's name.
+#: The cases of an expression that are in none of its groups, instead of a group's name.
 UNKNOWN = ""
 
 #: An expression and one of its groups.
@@ -26,7 +26,7 @@ PLUS = "+"
 
 @dataclass(frozen=True)
 class Counts:
-    """The true counts of linked expressions, and what readers know without being told.
+    """The true counts of linked expressions, and what readers know already.
 
     Attributes:
         cells: Every group, and every expression's unknown cases if there are any, -> which

@@ -1,4 +1,4 @@
-"""What must not be told of the groups of an evaluation, whichever cases have a value."""
+"""What must be hidden about the groups of an evaluation, whichever cases have a value."""
 
 import numpy as np
 import pandas as pd
@@ -18,21 +18,21 @@ def patients_enough_to_share(headline: pd.DataFrame) -> int:
     n_patients = int(headline["patient"].nunique())
     if n_patients < FEWEST:
         raise EvaluationError(
-            f"Only {n_patients} patients were evaluated, and a shareable result tells nothing of "
-            f"fewer than {FEWEST}. Leave out --shareable, and keep the result to yourself."
+            f"Only {n_patients} patients were evaluated, and a shareable result shows nothing "
+            f"about fewer than {FEWEST}. Leave out --shareable, and do not share the result."
         )
     return n_patients
 
 
 class Patterns:
-    """What must not be told of the groups of an evaluation, whichever cases have a value.
+    """What must be hidden about the groups of an evaluation, whichever cases have a value.
 
     Attributes:
-        counts: What must not be told of the counts of all cases.
+        counts: What must be hidden of the counts of all cases.
     """
 
     def __init__(self, result: EvaluationResult, headline: pd.DataFrame) -> None:
-        """Find what must not be told of all cases.
+        """Find what must be hidden about all cases.
 
         Args:
             result: The evaluation.
@@ -44,13 +44,13 @@ class Patterns:
         self._found: dict[bytes, Suppression | None] = {}
 
     def of(self, defined: np.ndarray) -> Suppression | None:
-        """Return what must not be told of values that some cases have.
+        """Return what must be hidden about values that some cases have.
 
         Args:
             defined: (cases,) whether there is a value.
 
         Returns:
-            None if nothing may be told, for there are values of too few patients.
+            None if nothing may be shown, because too few patients have a value.
         """
         if defined.all():
             return self.counts

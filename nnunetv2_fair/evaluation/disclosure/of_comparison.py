@@ -1,4 +1,4 @@
-"""What of a comparison of models may be shown to people who may not see single persons.
+"""The parts of a comparison that may be shown to people who may not see individual patients.
 
 The same counts and means are hidden as in a shareable evaluation of the same patients
 (:mod:`.of_evaluation`), so that the two cannot be subtracted from each other.
@@ -43,11 +43,11 @@ _NOTHING = Difference(math.nan, NO_INTERVAL)
 def shareable_comparison(
     compared: ModelComparison, results: Sequence[EvaluationResult]
 ) -> ModelComparison:
-    """Return what of a comparison can be shared: nothing in it tells of fewer than five patients.
+    """Return the shareable part of a comparison: it reveals nothing about fewer than five patients.
 
-    Neither counts nor means of small groups remain, nor of those from which they could be worked
-    out, nor whatever is made of these: fairness measures, worst groups and ranks. Where some cases
-    have no value in some model, no counts remain at all. All values are rounded.
+    Neither counts nor means of small groups remain, nor those from which they could be worked
+    out, nor anything computed from these: fairness measures, worst groups and ranks. Where some
+    cases have no value in some model, no counts remain at all. All values are rounded.
 
     Args:
         compared: The comparison.
@@ -91,9 +91,9 @@ def shareable_comparison(
         entries=tuple(map(entry_of, compared.entries)),
         notes=(
             *filter(tells, compared.notes),
-            f"This is a shareable comparison: of groups with fewer than {FEWEST} patients it tells "
-            "neither counts nor means, nor of some others, because those of the small groups could "
-            "be worked out from them. Values are rounded.",
+            f"This is a shareable comparison: of groups with fewer than {FEWEST} patients it shows "
+            "neither counts nor means, nor those of some other groups from which they could be "
+            "worked out. Values are rounded.",
         ),
         settings={
             key: compared.settings[key]
@@ -106,16 +106,16 @@ def shareable_comparison(
 
 @dataclass(frozen=True)
 class _Told:
-    """What may be told of one metric, label and attribute.
+    """What may be shown of one metric, label and attribute.
 
     Attributes:
-        groups: Groups whose means may be told.
-        gone: Groups of which nothing may be told.
-        total: Whether the mean of all groups together may be told.
-        counted: Groups whose counts may be told.
-        total_counted: Whether counts of all groups together may be told.
-        means: Whether measures made of means may be told: those of every group that is compared.
-        medians: Whether measures made of medians may be told.
+        groups: Groups whose means may be shown.
+        gone: Groups of which nothing may be shown.
+        total: Whether the mean of all groups together may be shown.
+        counted: Groups whose counts may be shown.
+        total_counted: Whether counts of all groups together may be shown.
+        means: Whether measures made of means may be shown: those of every group that is compared.
+        medians: Whether measures made of medians may be shown.
     """
 
     groups: frozenset[str]
@@ -127,20 +127,20 @@ class _Told:
     medians: bool
 
     def tells(self, measure: str) -> bool:
-        """Return whether a fairness measure, or the worst group's mean, may be told."""
+        """Return whether a fairness measure, or the worst group's mean, may be shown."""
         return self.means or (self.medians and measure.partition(":")[0] in OF_MEDIANS)
 
     def ranks(self, measure: str) -> bool:
-        """Return whether ranks by a measure may be told."""
+        """Return whether ranks by a measure may be shown."""
         return self.total if measure == OVERALL_MEAN else self.tells(measure)
 
 
 def _told(entry: PairedComparison, pattern: Suppression | None, complete: bool) -> _Told:
-    """Return what may be told.
+    """Return what may be shown.
 
     Args:
         entry: As it was made.
-        pattern: What must not be told of its values; None: nothing may be told.
+        pattern: What must be hidden of its values; None: nothing may be shown.
         complete: Whether every case has a value in every model.
     """
     attribute, groups = entry.attribute, frozenset(entry.group_patients)
@@ -165,11 +165,11 @@ def _told(entry: PairedComparison, pattern: Suppression | None, complete: bool) 
 def _entry(
     entry: PairedComparison, pattern: Suppression | None, complete: bool, least: int
 ) -> PairedComparison:
-    """Return what may be told of one metric, label and attribute.
+    """Return what may be shown of one metric, label and attribute.
 
     Args:
         entry: As it was made.
-        pattern: What must not be told of its values; None: nothing may be told.
+        pattern: What must be hidden of its values; None: nothing may be shown.
         complete: Whether every case has a value in every model.
         least: Patients that a group needs to be compared.
     """

@@ -1,6 +1,6 @@
-"""What of an evaluation may be shown to people who may not see single persons.
+"""The parts of an evaluation that may be shown to people who may not see individual patients.
 
-A shareable result is made of what is listed here; whatever a result may hold besides is left out.
+A shareable result consists of what is listed here; anything else that a result holds is left out.
 """
 
 import math
@@ -37,9 +37,9 @@ _NO_INTERVAL = Interval(math.nan, math.nan)
 
 
 def shareable(result: EvaluationResult) -> EvaluationResult:
-    """Return what of a result can be shared: nothing in it tells of fewer than five patients.
+    """Return the shareable part of a result: it reveals nothing about fewer than five patients.
 
-    There are no cases, no pictures to be made, no names of files and folders. Of groups with fewer
+    It has no cases, no pictures, and no names of files and folders. Of groups with fewer
     than five patients neither counts nor values remain; where they could be worked out from others
     (totals, other groups, intersections), counts and means of further groups are hidden too, while
     their medians, which do not add up, stay. Numbers of undefined and of replaced values remain
@@ -86,9 +86,9 @@ def shareable(result: EvaluationResult) -> EvaluationResult:
 
 def _notes(result: EvaluationResult) -> list[str]:
     made = [
-        f"This is a shareable result: of groups with fewer than {FEWEST} patients it tells neither "
-        "counts nor values, and of some others no counts and means, because those of the small "
-        "groups could be worked out from them. Values are rounded."
+        f"This is a shareable result: of groups with fewer than {FEWEST} patients it shows neither "
+        "counts nor values, nor counts and means of some other groups from which they could be "
+        "worked out. Values are rounded."
     ]
     if result.discovery is not None or result.preset_tables:
         made.append("Discovered subgroups and tables in the form of papers are not shared.")
@@ -98,7 +98,7 @@ def _notes(result: EvaluationResult) -> list[str]:
 def _pattern(
     patterns: Patterns, result: EvaluationResult, rows: pd.DataFrame, comparison: Comparison
 ) -> Suppression | None:
-    """Return what must not be told of a comparison's values; None: nothing may be told."""
+    """Return what must be hidden of a comparison's values; None: nothing may be shown."""
     values, _ = metric_values(
         rows,
         result.metric(comparison.metric),
@@ -111,15 +111,15 @@ def _pattern(
 
 @dataclass(frozen=True)
 class _Told:
-    """What may be told of the groups of one comparison.
+    """What may be shown of the groups of one comparison.
 
     Attributes:
         compared: Groups that are large enough to be compared.
-        gone: Groups of which neither counts nor values may be told.
-        partly: Groups of which medians may be told, but neither counts nor means.
-        total: Whether means of all groups together may be told.
-        counted: Groups whose counts may be told.
-        total_counted: Whether counts of all groups together may be told.
+        gone: Groups of which neither counts nor values may be shown.
+        partly: Groups of which medians may be shown, but neither counts nor means.
+        total: Whether means of all groups together may be shown.
+        counted: Groups whose counts may be shown.
+        total_counted: Whether counts of all groups together may be shown.
         complete: Whether no value is undefined and none was replaced.
     """
 
@@ -150,12 +150,12 @@ def _told(comparison: Comparison, pattern: Suppression, counts: Suppression) -> 
 def _comparison(
     comparison: Comparison, pattern: Suppression | None, counts: Suppression, least: int
 ) -> Comparison:
-    """Return what may be told of a comparison.
+    """Return what may be shown of a comparison.
 
     Args:
         comparison: As it was made.
-        pattern: What must not be told of its values; None: nothing may be told.
-        counts: What must not be told of its counts.
+        pattern: What must be hidden of its values; None: nothing may be shown.
+        counts: What must be hidden of its counts.
         least: Patients that a group needs to be compared.
     """
     if pattern is None:
@@ -232,7 +232,7 @@ def _test(test: GroupTest | None, told: _Told) -> GroupTest | None:
         return None
     return replace(
         test,
-        # U and p together tell how large the groups are
+        # U and p together reveal the sizes of the groups
         statistic=_NO_VALUE if told.partly & told.compared else rounded(test.statistic),
         p_value=rounded(test.p_value),
         corrected_p=rounded(test.corrected_p),

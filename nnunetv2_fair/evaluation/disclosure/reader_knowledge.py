@@ -1,6 +1,6 @@
-"""What readers of published counts know, and what could still be true for all they know.
+"""What readers of published counts know, and what could still be true given that knowledge.
 
-Claims of a solver are not believed: something could be true if there are whole numbers of patients
+A solver's claims are not trusted: something could be true if there are whole numbers of patients
 and cases, found by a solver and checked here one equation after the other, that show it.
 
 Source: Fischetti and Salazar (2001), Solving the cell suppression problem on tabular data with
@@ -15,7 +15,7 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 _TOLERANCE = 1e-6
 
-# so many branchings find whole numbers in practice; a limit of time would make results differ
+# enough branchings to find whole numbers in practice; a time limit would make results differ
 _MOST_NODES = 200
 
 
@@ -23,7 +23,7 @@ _MOST_NODES = 200
 class Knowledge:
     """Equations and inequalities on the numbers of patients, then of cases, of every profile.
 
-    Besides, all numbers are whole and not negative, nobody is a patient without a case, and no
+    In addition, all numbers are whole and not negative, nobody is a patient without a case, and no
     case is without a patient.
 
     Attributes:
@@ -41,7 +41,7 @@ class Knowledge:
     never: np.ndarray
 
     def allows(self, target: np.ndarray, limit: float) -> bool:
-        """Return whether ``target @ numbers <= limit`` could be true for all that is known.
+        """Return whether ``target @ numbers <= limit`` could be true given all that is known.
 
         If no numbers that show it are found, the answer is no: that hides more, never less.
 

@@ -1,4 +1,4 @@
-"""How values and sentences are told, where they may be told."""
+"""How values and sentences are shown, where they may be shown."""
 
 from collections.abc import Callable, Collection, Iterable
 
@@ -6,22 +6,22 @@ from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.values import Interval
 
-#: Decimals of all values: exact ones would tell how many people they are the mean of.
+#: Decimals of all values: exact means would reveal how many people they are the mean of.
 DECIMALS = 3
 
 #: Fairness measures that are functions of medians, which do not add up to anything.
 OF_MEDIANS = frozenset({"fairness_gap", "ser"})
 
-#: Settings that tell of no file and no person.
+#: Settings that reveal nothing about files or people.
 SETTINGS = (
     "metrics", "tolerance", "empty_distance", "unit", "min_patients", "bootstrap", "confidence",
     "seed", "regions", "ignore_label", "groups", "reference_groups",
 )  # fmt: skip
 
-#: Why nothing is told of a group.
+#: Why nothing is shown of a group.
 SMALL = f"fewer than {FEWEST} patients"
-#: Why nothing is told of any group of an expression.
-CLOSED = f"not told, because it would tell of groups with fewer than {FEWEST} patients"
+#: Why nothing is shown of any group of an expression.
+CLOSED = f"hidden, because it would reveal groups with fewer than {FEWEST} patients"
 
 
 def teller(result: EvaluationResult) -> Callable[[str], bool]:
@@ -38,7 +38,7 @@ def teller(result: EvaluationResult) -> Callable[[str], bool]:
 
 
 def fewest_to_compare(result: EvaluationResult) -> int:
-    """Return how many patients a group needs to be compared, as far as readers are told."""
+    """Return how many patients a group needs to be compared, as shown to readers."""
     return max(FEWEST, int(result.settings.get("min_patients", FEWEST)))
 
 
@@ -54,10 +54,10 @@ def reasons(
 
     Args:
         groups: All groups.
-        gone: Those of which nothing is told.
+        gone: Those of which nothing is shown.
         left_out: Those that were not compared.
         least: Patients that a group needs to be compared.
-        of_gone: Reason for those of which nothing is told.
+        of_gone: Reason for those of which nothing is shown.
     """
     return {
         group: of_gone if group in gone else f"fewer than {least} patients with a value"
@@ -67,10 +67,10 @@ def reasons(
 
 
 def rounded_interval(limits: Interval) -> Interval:
-    """Return an interval as it may be told."""
+    """Return an interval as it may be shown."""
     return Interval(rounded(limits.low), rounded(limits.high))
 
 
 def rounded(value: float) -> float:
-    """Return a value as it may be told."""
+    """Return a value as it may be shown."""
     return round(float(value), DECIMALS)

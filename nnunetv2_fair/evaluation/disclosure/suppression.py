@@ -1,7 +1,7 @@
-"""Which counts must stay unsaid, so that nobody can work out how few patients a small group has.
+"""Which counts must be hidden, so that nobody can work out how few patients a small group has.
 
-Hiding the counts of small groups is not enough: what all others leave of the total is the hidden
-one. So further counts are hidden until every small group could, for all that is published, have
+Hiding the counts of small groups is not enough: the total minus all others is the hidden
+one. So further counts are hidden until every small group could, given all that is published, have
 nobody in it or as many as a small group may have. That is checked by linear and integer programs
 over every combination of attributes that a person could have, with all the knowledge that a reader
 has.
@@ -31,19 +31,19 @@ from nnunetv2_fair.evaluation.disclosure.reader_knowledge import Knowledge
 #: Groups with fewer patients are small.
 FEWEST = 5
 
-# beyond, the programs take too long: intersections are then not told at all, nor is an attribute
+# beyond, the programs take too long: intersections are then not shown at all, nor is an attribute
 # with more levels
 _MOST_PROFILES = 2000
 
 
 @dataclass(frozen=True)
 class Suppression:
-    """What must not be told.
+    """What must be hidden.
 
     Attributes:
         small: Groups with too few patients: readers learn that they are small, nothing else.
         hidden: Further groups whose counts, sums and means are hidden.
-        closed: Expressions of whose groups nothing at all is told, not even which are small.
+        closed: Expressions of whose groups nothing at all is shown, not even which are small.
         none_unknown: Expressions with a group for every case: their total is the total.
     """
 
@@ -53,21 +53,21 @@ class Suppression:
     none_unknown: frozenset[str]
 
     def tells_nothing_of(self, expression: str, group: str) -> bool:
-        """Return whether neither counts nor values of a group may be told."""
+        """Return whether neither counts nor values of a group may be shown."""
         return expression in self.closed or (expression, group) in self.small
 
     def tells_counts_of(self, expression: str, group: str) -> bool:
-        """Return whether counts, sums and means of a group may be told."""
+        """Return whether counts, sums and means of a group may be shown."""
         hidden = (expression, group) in self.hidden
         return not hidden and not self.tells_nothing_of(expression, group)
 
     def tells_total_of(self, expression: str) -> bool:
-        """Return whether counts, sums and means over all groups together may be told."""
+        """Return whether counts, sums and means over all groups together may be shown."""
         known = expression in self.none_unknown
         return known or self.tells_counts_of(expression, UNKNOWN)
 
     def __or__(self, other: "Suppression") -> "Suppression":
-        """Return what hides whatever one of the two hides."""
+        """Return what hides everything that either of the two hides."""
         return Suppression(
             self.small | other.small,
             self.hidden | other.hidden,
@@ -79,7 +79,7 @@ class Suppression:
 def find_suppression(
     people: pd.DataFrame, groups: Mapping[str, Groups | None], fewest: int = FEWEST
 ) -> Suppression:
-    """Return what must not be told of the counts of these groups.
+    """Return what must be hidden of the counts of these groups.
 
     Readers are taken to know the total numbers of cases and patients, all counts that stay, which
     groups there are, and which of them are small.
@@ -87,7 +87,7 @@ def find_suppression(
     Args:
         people: One row per case: ``patient``, and the group in every expression (empty: unknown).
         groups: Expression, such as ``sex+age``, -> its groups with their levels; None if nobody
-            knows which levels they are made of, and so what they tell of others.
+            knows which levels they are made of, and so what they reveal about others.
         fewest: Groups with fewer patients are small.
     """
     none_unknown = frozenset(e for e in groups if not (people[e] == UNKNOWN).any())
@@ -110,7 +110,7 @@ def find_suppression(
 def _manageable(linked: Mapping[str, Groups]) -> tuple[list[Mapping[str, Groups]], set[str]]:
     """Return linked expressions in parts that can be checked, and those that cannot be.
 
-    Without its intersections every attribute is a part of its own.
+    Without its intersections every attribute is a separate part.
     """
     if count_profiles(linked) <= _MOST_PROFILES:
         return [linked], set()
@@ -122,7 +122,7 @@ def _manageable(linked: Mapping[str, Groups]) -> tuple[list[Mapping[str, Groups]
 
 
 def _linked(expressions: Sequence[str]) -> list[list[str]]:
-    """Return the expressions in sets that share no attribute: only those inform of each other."""
+    """Return sets of expressions that share attributes, as only those inform about each other."""
     sets: list[tuple[set[str], list[str]]] = []
     for expression in expressions:
         attributes, members = set(expression.split(PLUS)), [expression]
@@ -143,7 +143,7 @@ class _Protection:
     Attributes:
         counts: The true counts.
         hidden: Groups whose counts are hidden although they are not small.
-        closed: Expressions of which nothing is told.
+        closed: Expressions of which nothing is shown.
     """
 
     def __init__(self, counts: Counts, most: int) -> None:
@@ -167,14 +167,14 @@ class _Protection:
             expression = exposed[0][0]
             still_open = {e for e, _ in cells} - self.closed
             if not still_open:
-                return  # nothing is told any more but the total
+                return  # only the total is still shown
             self.closed |= {expression} if expression in still_open else still_open
 
     def _hide_for(self, cell: Cell) -> bool:
         """Hide as little as protects a group; return whether that is possible."""
         told = [c for c in self.counts.cells if self._tells(c)]
         size = {c: self.counts.patients[self.counts.cells[c]].sum() for c in told}
-        # what is missed least comes first: unknowns, then intersections, then small groups
+        # the least useful come first: unknowns, then intersections, then small groups
         told.sort(key=lambda c: (c[1] != UNKNOWN, -c[0].count(PLUS), size[c], c))
         added = []
         for candidate in told:
@@ -196,8 +196,8 @@ class _Protection:
         return not hidden and cell[0] not in self.closed
 
     def _is_exposed(self, cell: Cell) -> bool:
-        """Return whether readers can tell more than that the group is small."""
-        fewest = 1 if cell[1] == UNKNOWN else 0  # that some are unknown shows
+        """Return whether readers can infer more than that the group is small."""
+        fewest = 1 if cell[1] == UNKNOWN else 0  # readers see that some are unknown
         inside = self.counts.cells[cell].astype(float)
         nothing = np.zeros(self.counts.n_profiles)
         known = self._knowledge()
@@ -206,7 +206,7 @@ class _Protection:
         return not (could_be_few and known.allows(np.r_[-inside, nothing], -self._most))
 
     def _knowledge(self) -> Knowledge:
-        """Return what readers know of the counts as they are told now."""
+        """Return what readers know from the counts as they are shown now."""
         counts = self.counts
         nothing, everyone = np.zeros(counts.n_profiles), np.ones(counts.n_profiles)
         equal = [np.r_[everyone, nothing], np.r_[nothing, everyone]]

@@ -25,14 +25,14 @@ class Foreground:
 
     @property
     def whole(self) -> np.ndarray:
-        """The label map, uncropped; made anew each time."""
+        """The label map, uncropped; a new array each time."""
         labels = np.zeros(self.shape, dtype=self.labels.dtype)
         box = zip(self.offset, self.labels.shape, strict=True)
         labels[tuple(slice(start, start + length) for start, length in box)] = self.labels
         return labels
 
     def part(self, low: Sequence[int], high: Sequence[int]) -> np.ndarray:
-        """Return a view of the labels from ``low`` to ``high`` (inclusive), which lie in the box.
+        """Return a view of the labels from ``low`` to ``high`` (inclusive), which are in the box.
 
         Args:
             low: Position in the label map.
@@ -58,7 +58,7 @@ def slice_bytes(shape: tuple[int, ...], dtype: np.dtype) -> int:
 
 
 def slices_per_block(size: int) -> int:
-    """Return how many slices of so many bytes to look at together."""
+    """Return how many slices of this size to look at together."""
     return max(1, _BLOCK // size)
 
 
@@ -67,7 +67,7 @@ def crop_blocks(blocks: Iterable[bytes], shape: tuple[int, ...], dtype: np.dtype
 
     Args:
         blocks: Bytes of the voxels in C order; each a whole number of slices, except that the last
-            may be cut off anywhere.
+            may end anywhere.
         shape: Shape of the label map, of one to three dimensions.
         dtype: Type of the voxels.
     """

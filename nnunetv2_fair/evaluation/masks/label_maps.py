@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813  (the name everybody knows it by)
+import SimpleITK as sitk  # noqa: N813  (the usual name)
 
 from nnunetv2_fair.errors import DamagedFileError, EvaluationError, shorten
 from nnunetv2_fair.evaluation.masks.foreground import (
@@ -45,7 +45,7 @@ def mask_ending(path: Path) -> str | None:
 def find_masks(folder: Path, what: str) -> dict[str, Path]:
     """Return the mask file of each case of a folder, sorted by case.
 
-    Other files (nnU-Net's json files, tables, hidden files) are passed over.
+    Other files (nnU-Net's json files, tables, hidden files) are skipped.
 
     Args:
         folder: Folder with one file per case, ``<case><ending>``.
@@ -56,7 +56,7 @@ def find_masks(folder: Path, what: str) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise EvaluationError(
-            f"{folder} does not exist or is no folder; expected the folder of the {what}."
+            f"{folder} does not exist or is not a folder; expected the folder of the {what}."
         )
     found: dict[str, list[Path]] = {}
     others = []
@@ -143,13 +143,13 @@ def _sidecar_spacing(path: Path, size: tuple[int, ...], kept: list[int]) -> tupl
         spacing = [float(s) for s in json.loads(path.read_text(encoding="utf-8"))["spacing"]]
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise EvaluationError(
-            f"{path} does not hold the spacing of the TIFF beside it ({error!r}); expected "
+            f"{path} does not hold the spacing of the TIFF next to it ({error!r}); expected "
             '{"spacing": [z, y, x]} in millimetres.'
         ) from error
     if len(spacing) != len(size) or not all(math.isfinite(s) and s > 0 for s in spacing):
         raise EvaluationError(
             f"{path} has the spacing {spacing}; expected {len(size)} positive numbers (mm), one "
-            f"per axis of the TIFF beside it ({' x '.join(map(str, size))})."
+            f"per axis of the TIFF next to it ({' x '.join(map(str, size))})."
         )
     return tuple(spacing[axis] for axis in kept)
 
@@ -170,7 +170,7 @@ class LabelMap:
 
     @property
     def labels(self) -> np.ndarray:
-        """All voxels; made anew each time."""
+        """All voxels; a new array each time."""
         return self.foreground.whole
 
 
@@ -180,8 +180,8 @@ def read_label_map(path: Path) -> LabelMap:
     Ordinary NIfTI files are cropped while they are read; SimpleITK and Pillow read all others.
 
     Raises:
-        EvaluationError: If the file is unreadable or truncated, or holds values that are no
-            integers.
+        EvaluationError: If the file is unreadable or truncated, or holds values that are
+            not integers.
     """
     if path.name.lower().endswith(PILLOW_ENDINGS):
         foreground, geometry, digest = read_picture(path)
@@ -206,7 +206,7 @@ def read_label_map(path: Path) -> LabelMap:
 
 
 def _read_plain_nifti(path: Path) -> LabelMap | None:
-    """Read a NIfTI file that needs no interpretation; None if it does, or is no NIfTI file."""
+    """Read a NIfTI file that needs no interpretation; None if it does, or is not a NIfTI file."""
     with NiftiStream(path) as stream:
         header = stream.header
         if header is None or not header.is_plain or header.dtype is None:
@@ -242,7 +242,7 @@ def _as_integers(labels: np.ndarray, path: Path) -> np.ndarray:
     if broken.size:
         examples = shorten((f"{value:.4g}" for value in np.unique(broken)[:4]), 3)
         raise EvaluationError(
-            f"{path} holds values that are no label numbers, such as {examples}: these look like "
+            f"{path} holds values that are not label numbers, such as {examples}: these look like "
             "probabilities or an interpolated mask. Pass label maps (interpolate masks with "
             "nearest neighbour)."
         )

@@ -82,7 +82,7 @@ def colourful(path: Path, found: str) -> EvaluationError:
 
 
 def unreadable(path: Path, error: Exception) -> EvaluationError:
-    """Say that a file is no image, with the reader's reason."""
+    """Say that a file is not an image, with the reader's reason."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = lines[-1].split("sitk::ERROR: ")[-1] if lines else "no reason given"
     return EvaluationError(

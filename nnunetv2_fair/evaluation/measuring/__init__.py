@@ -3,5 +3,5 @@
 Imports masks, metrics and results.
 """
 
-#: What worker processes run; its name alone, so that its start can begin before it is imported.
+#: What worker processes run; only its name, so that they can be started before it is imported.
 WORKER_MODULE = "nnunetv2_fair.evaluation.measuring.one_case"

@@ -1,4 +1,4 @@
-"""All cases of an evaluation measured once: resumed, in shards, and put together again."""
+"""All cases of an evaluation measured once: resumed, in shards, and merged."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -85,8 +85,8 @@ def measure_cases(
     Args:
         pairs: Cases to measure.
         task: What to measure.
-        processes: Number of worker processes; 1 measures in this process. One that dies costs only
-            its case, whose measures then say so.
+        processes: Number of worker processes; 1 measures in this process. If one dies,
+            only its case is lost, and its measures say so.
 
     Raises:
         WorkerError: If workers cannot be started.
@@ -146,7 +146,7 @@ def _check_complete(
         )
         remedy = "Run with the same options: " + shorten(f"--shard {n}/{total}" for n in shards)
     raise EvaluationError(
-        f"{_NO_RESULTS}: {len(missing)} of {len(pairs)} cases are not among those that shards have "
-        f"measured in {folder}, or their masks or the options have changed since: "
+        f"{_NO_RESULTS}: {len(missing)} of {len(pairs)} cases have not been measured by shards in "
+        f"{folder}, or their masks or the options have changed since: "
         f"{shorten(missing)}. {remedy}"
     )

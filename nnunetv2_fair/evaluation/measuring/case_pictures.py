@@ -254,7 +254,7 @@ def _image(case: str, folder: Path, shape: tuple[int, ...]) -> np.ndarray | None
 
 
 def image_folder(explicit: Path | None, reference_folder: Path) -> Path | None:
-    """Return the folder of the images: the one given, or ``imagesTs`` beside ``labelsTs``.
+    """Return the folder of the images: the one given, or ``imagesTs`` next to ``labelsTs``.
 
     Raises:
         EvaluationError: If the folder given does not exist.
@@ -262,7 +262,7 @@ def image_folder(explicit: Path | None, reference_folder: Path) -> Path | None:
     if explicit is not None:
         if not explicit.is_dir():
             raise EvaluationError(
-                f"{explicit} does not exist or is no folder; --images expects the folder with "
+                f"{explicit} does not exist or is not a folder; --images expects the folder with "
                 "<case>_0000.<ending>."
             )
         return explicit

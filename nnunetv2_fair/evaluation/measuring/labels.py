@@ -19,7 +19,7 @@ class LabelSet:
 
     Attributes:
         regions: Name -> label values that belong to it; a plain label has one.
-        ignore: Value of voxels that enter no metric; None if there is none.
+        ignore: Value of voxels that are excluded from metrics; None if there is none.
         known: All values that a label map may hold.
         source: File that says so, for messages.
     """
@@ -57,7 +57,7 @@ def read_label_set(path: Path) -> LabelSet:
     """Read labels, regions and the ignore label of a ``dataset.json``.
 
     Raises:
-        EvaluationError: If the file is no JSON or its labels are not nnU-Net v2's.
+        EvaluationError: If the file is not JSON or its labels are not nnU-Net v2's.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
@@ -86,7 +86,7 @@ def read_label_set(path: Path) -> LabelSet:
         found = shorten(labels, 12)
         reason = f"a label named '{AVERAGE}'" if AVERAGE in regions else "no foreground label"
         raise EvaluationError(
-            f"{path} describes {reason} (labels: {found}); expected at least one label beside "
+            f"{path} describes {reason} (labels: {found}); expected at least one label besides "
             f"background, and '{AVERAGE}' is the name of the mean over labels. Edit its labels."
         )
     return LabelSet(regions, ignore, frozenset(known), str(path))

@@ -39,7 +39,7 @@ class CaseTask:
         metrics: Names of the metrics.
         tolerance: For NSD, in the unit of the spacing.
         regions: Name -> label values; None evaluates every label that occurs.
-        ignore: Value of reference voxels that enter no metric.
+        ignore: Value of reference voxels that are excluded from metrics.
         known: Values a mask may hold; None allows all.
         labels_source: What ``known`` was read from, for messages.
     """
@@ -92,7 +92,7 @@ class CaseMeasures:
 
 @quiet_itk()
 def measure_case(pair: CasePair, task: CaseTask) -> CaseMeasures:
-    """Measure one case; what is wrong with it is returned, so that all cases are seen first."""
+    """Measure one case; problems are returned, not raised, so that all cases are checked first."""
     maps: list[LabelMap] = []
     problems: list[str] = []
     for path in (pair.reference, pair.prediction):
@@ -163,7 +163,7 @@ def _measure(
 
 
 def geometry_message(case: str, prediction: Path, reference: Path, different: str) -> str:
-    """Say that a prediction lies on another grid than its reference, and what to do."""
+    """Say that a prediction is on a different grid from its reference, and what to do."""
     return (
         f"case '{case}': {prediction} and {reference} differ in {different}. Predict again from "
         "the images the reference belongs to, or resample the prediction onto the reference's grid "

@@ -164,7 +164,7 @@ def _unit(pairs: Sequence[CasePair], folder: Path) -> str:
     if with_mm and without:
         raise EvaluationError(
             f"{folder} mixes references with spacing in millimetres ({shorten(with_mm, 2)}) and "
-            f"pictures without ({shorten(without, 2)}): their distances cannot be put together. "
+            f"pictures without ({shorten(without, 2)}): their distances cannot be combined. "
             "Save all references in one format."
         )
     return "mm" if with_mm else "px"

@@ -42,11 +42,11 @@ class CaseStore:
     """Measured cases of one task in one folder; a context manager that keeps a file open."""
 
     def __init__(self, folder: Path, task: CaseTask, shard: tuple[int, int] | None = None) -> None:
-        """Read what is there.
+        """Read what was measured before.
 
         Args:
             folder: Output folder of the evaluation; it need not exist.
-            task: What is measured; lines of other tasks are passed over.
+            task: What is measured; lines of other tasks are skipped.
             shard: (number from 1, number of shards) if this is one of several runs.
         """
         name = "measured_cases" + ("" if shard is None else f"_{shard[0]}_of_{shard[1]}")
@@ -94,7 +94,7 @@ class CaseStore:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("a", encoding="utf-8", buffering=1)
             if self.path.stat().st_size:
-                self._file.write("\n")  # the last line may have been cut off
+                self._file.write("\n")  # the last line may be incomplete
         entry = {key: value for key, value in asdict(measured).items() if key != "problems"}
         self._file.write(json.dumps({"task": self._task, **entry}) + "\n")
 
@@ -113,7 +113,7 @@ class CaseStore:
             except (ValueError, KeyError, TypeError, AttributeError):
                 damaged += 1
         if damaged:
-            logger.info("%s: cases measured again, as their lines are cut off: %d", path, damaged)
+            logger.info("%s: cases measured again, as their lines are damaged: %d", path, damaged)
 
 
 def number_of_shards(folder: Path) -> int | None:
@@ -134,7 +134,7 @@ def shard_of(pairs: Sequence[CasePair], shard: tuple[int, int]) -> Sequence[Case
 
 
 def remove_measured_cases(folder: Path) -> None:
-    """Remove the files of measured cases, which hold single persons; the folder too if empty."""
+    """Remove the files of measured cases (individual patients), and the folder if empty."""
     for path in folder.glob(MEASURED_CASES):
         path.unlink()
     if folder.is_dir() and not any(folder.iterdir()):
@@ -172,7 +172,7 @@ def measuring_code() -> str:
 
 
 def _fingerprint(task: CaseTask) -> str:
-    """Return a hash of all that changes the measures of a case beside its files."""
+    """Return a hash of all that changes the measures of a case, apart from its files."""
     regions = None if task.regions is None else [[n, list(v)] for n, v in task.regions.items()]
     known = None if task.known is None else sorted(task.known)
     about = [measuring_code(), task.metrics, task.tolerance, regions, task.ignore, known]

@@ -1,6 +1,6 @@
 """Distance of each point of one set to the nearest point of another, on a grid, exactly.
 
-Points are voxel indices. Segmentations of one structure mostly lie close together, so the search
+Points are voxel indices. Segmentations of one structure are mostly close together, so the search
 starts at each point and goes outwards: along every row of the grid the distance to the nearest
 target is tabulated, and the rows around a point are looked up in the order of their distance until
 no farther row can hold anything nearer. The few points that have no target close by go to a k-d
@@ -25,7 +25,7 @@ _WHOLE_NUMBERS = 1 << 24
 _FEW_POINTS = 4000
 #: Rows around a point that are looked up before it goes to the tree.
 _MOST_ROWS = 400
-#: The table holds bytes: this many steps along a row stand for "this many or more".
+#: The table holds bytes: this many steps along a row mean "this many or more".
 _FAR = 254
 
 
@@ -123,7 +123,7 @@ def _by_tree(points: np.ndarray, targets: np.ndarray, step: np.ndarray) -> np.nd
     candidates = targets * step
     if len(candidates) > _FEW_POINTS:
         candidates = _possibly_nearest(places, candidates)
-    # searches are few, so time spent on a better tree is not won back
+    # searches are few, so time spent on a better tree does not pay off
     tree = cKDTree(candidates, balanced_tree=False, compact_nodes=False)
     return np.asarray(tree.query(places)[0])
 

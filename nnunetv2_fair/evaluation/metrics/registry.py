@@ -114,19 +114,19 @@ METRICS: Mapping[str, Metric] = {
         ),
         Metric(
             "nsd", "NSD", False, "higher", False, _NAN,
-            "Share of both surfaces that lies within the tolerance of the other surface; 1 is "
+            "Share of both surfaces that is within the tolerance of the other surface; 1 is "
             "perfect. " + _SURFACE + _OVERLAP_RULE,
             lambda pair: pair.surface.nsd,
         ),
         Metric(
             "norm_hd", "NormHD", False, "lower", False, _NAN,
-            f"HD95 in voxels, whatever their size, divided by {NORM_HD_VOXELS:g} and at most 1; 0 "
-            "is perfect. Undefined if both masks are empty, 1 if one of them is.",
+            f"HD95 in voxels, regardless of their size, divided by {NORM_HD_VOXELS:g} and at most "
+            "1; 0 is perfect. Undefined if both masks are empty, 1 if one of them is.",
             _norm_hd,
         ),
         Metric(
             "hd95_voxels", "HD95 in voxels", False, "lower", False, _NAN,
-            "HD95 counted in voxels, whatever their size, as the MAMA-MIA challenge's script does; "
+            "HD95 in voxels, regardless of their size, as in the MAMA-MIA challenge's script; "
             "0 is perfect." + _DISTANCE_RULE + " Infinite values stay so in all statistics.",
             lambda pair: pair.surface_in_voxels.hd95,
         ),

@@ -1,6 +1,6 @@
 """Distances between the surfaces of two masks.
 
-The surface of a mask is the set of its voxels that have a face neighbour outside it; what lies
+The surface of a mask is the set of its voxels that have a face neighbour outside it; everything
 outside the array counts as outside the mask. Distances run between voxel centres.
 """
 
@@ -49,8 +49,8 @@ def surface_metrics(
 ) -> SurfaceMetrics:
     """Compare the surfaces of two masks.
 
-    An axis of length 1 is no dimension: a 2D image that is stored as a volume of one slice is
-    compared in 2D, otherwise all its voxels would lie on the surface.
+    An axis of length 1 does not count as a dimension: a 2D image that is stored as a volume of one
+    slice is compared in 2D, otherwise all its voxels would be on the surface.
 
     Args:
         reference: Boolean mask, 2D or 3D.
@@ -126,10 +126,10 @@ class Surfaces:
         """Find every voxel that has a face neighbour of another value.
 
         Args:
-            labels: Labels or a boolean mask; what lies outside the array counts as background.
+            labels: Labels or a boolean mask; everything outside the array counts as background.
             offset: Position of the array in its label map; 0 if not given.
         """
-        # a layer of background behind the last voxel of every axis also separates the rows, so that
+        # a layer of background after the last voxel of every axis also separates the rows, so that
         # all comparisons run over one flat array
         padded = np.zeros(tuple(length + 1 for length in labels.shape), dtype=labels.dtype)
         padded[tuple(map(slice, labels.shape))] = labels
@@ -176,7 +176,7 @@ def _values(labels: np.ndarray) -> list[int]:
 
 
 def _borders(flat: np.ndarray, strides: Sequence[int]) -> np.ndarray:
-    """Return which voxels of a padded label map are foreground beside another value."""
+    """Return which voxels of a padded label map are foreground next to another value."""
     borders = np.zeros(len(flat), dtype=bool)
     borders[: max(strides)] = True  # before the first voxels there is nothing
     for start in range(0, len(flat), _CHUNK):

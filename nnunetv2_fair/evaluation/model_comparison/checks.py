@@ -1,4 +1,4 @@
-"""What has to agree before models can be compared."""
+"""What must agree before models can be compared."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ import pandas as pd
 from nnunetv2_fair.errors import EvaluationError, UsageError, shorten, shorten_lines
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 
-#: Settings that must agree, or the same name would stand for different things.
+#: Settings that must agree, or the same name would mean different things.
 MUST_AGREE = (
     "unit", "min_patients", "empty_distance", "tolerance", "regions", "ignore_label",
     "reference_groups",
@@ -33,8 +33,8 @@ def model_names(results: Sequence[EvaluationResult], names: Sequence[str] | None
         )
     if len(set(chosen)) != len(chosen):
         raise UsageError(
-            f"The models have the same name ({shorten(chosen)}): tell them apart with --names, for "
-            "example --names baseline oversampling."
+            f"The models have the same name ({shorten(chosen)}): distinguish them with --names, "
+            "for example --names baseline oversampling."
         )
     return chosen
 

@@ -124,7 +124,7 @@ def _entries(
     baseline: EvaluationResult,
     settings: StatisticsSettings,
 ) -> tuple[list[PairedComparison], int]:
-    """Return all entries, and how many cases have no value of the headline in some model."""
+    """Return all entries, and how many cases have no headline value in some model."""
     combinations = [
         (attribute, label, metric)
         for attribute in baseline.attributes

@@ -1,4 +1,4 @@
-"""Tests of a model's differences to the baseline, and their correction for testing often."""
+"""Tests of a model's differences from the baseline, corrected for multiple testing."""
 
 import dataclasses
 import math

@@ -13,7 +13,7 @@ from nnunetv2_fair.evaluation.statistics.intervals import NO_INTERVAL, Sources, 
 
 
 def differences_of(paired: Paired, model: int) -> ModelDifferences:
-    """Return the differences of one model to the baseline."""
+    """Return the differences of one model from the baseline."""
     ours, theirs = paired.estimates[model], paired.estimates[0]
     means = minus(ours.drawn.means, theirs.drawn.means)
     intervals = _Intervals(paired, ours, means)
@@ -35,7 +35,7 @@ class _Intervals:
     """Paired bootstrap intervals, widened for small groups."""
 
     def __init__(self, paired: Paired, ours: Estimates, means: np.ndarray) -> None:
-        """Take what intervals are widened by.
+        """Compute how much intervals are widened.
 
         Args:
             paired: All models.
@@ -106,7 +106,7 @@ def _gaps(paired: Paired, model: int, intervals: _Intervals) -> dict[str, Differ
 def _tested(
     found: Difference, ours: np.ndarray, theirs: np.ndarray, is_sizeable: bool
 ) -> Difference:
-    """Return a difference with its test; with neither interval nor test if patients are too few."""
+    """Return a difference with its test; without interval and test if patients are too few."""
     if not is_sizeable:
         return Difference(found.value, NO_INTERVAL, math.nan)
     return Difference(found.value, found.interval, signed_rank(minus(ours, theirs)))

@@ -58,7 +58,7 @@ def definitions_of(settings: StatisticsSettings) -> Mapping[str, str]:
         "rank": f"Ranks a model can have, 1 being the best, with {settings.confidence:.0%} "
         "confidence for all models together: 1 plus the number of models shown to be better, to "
         "the number of models minus those shown to be worse, in the same resamples of patients. "
-        "Models whose ranges overlap are not put in an order.",
+        "Models whose ranges overlap are not ordered.",
         "worst_group": "Group with the worst mean; for the difference each model's own worst group "
         "is taken, which may be different groups.",
         "paired_test": "Two-sided Wilcoxon signed-rank test of the differences per unit.",

@@ -1,4 +1,4 @@
-"""Which ranks a model can have, given how far chance moves the differences of models.
+"""Which ranks a model can have, given how far chance moves the differences between models.
 
 A ranking by values alone puts models in an order that another draw of patients would change.
 Here every pair of models is compared in the same resamples, with intervals that hold for all
@@ -18,7 +18,7 @@ from nnunetv2_fair.evaluation.results.comparison import RankRange
 from nnunetv2_fair.evaluation.statistics.intervals import Sources
 from nnunetv2_fair.evaluation.statistics.resampling import quantile
 
-#: Differences smaller than this share of the values are none: rounding makes them.
+#: Differences smaller than this share of the values are rounding errors, so they count as none.
 _ROUNDING = 1e-12
 
 
@@ -75,7 +75,7 @@ def _shown_better(
         if some.any():
             scaled = np.abs(between[some]) / spread[model, others][some, None]
             np.maximum(farthest, scaled.max(axis=0), out=farthest)
-    # of pairs that do not vary nothing but rounding is in doubt
+    # for pairs that do not vary, only rounding is in doubt
     reach = _widened(quantile(farthest, confidence), sources) if farthest.any() else 0.0
     limits = np.maximum(spread, least)
     varies = spread > least

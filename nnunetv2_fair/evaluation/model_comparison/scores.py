@@ -6,7 +6,7 @@ from nnunetv2_fair.evaluation.statistics.intervals import NO_INTERVAL
 
 
 def scores_of(paired: Paired, model: int) -> ModelScores:
-    """Return the scores of one model, by the same definitions as in an evaluation of its own."""
+    """Return the scores of one model, by the same definitions as in an evaluation of that model."""
     estimates = paired.estimates[model]
     means = estimates.data.means
     worst = float(paired.worst(means))

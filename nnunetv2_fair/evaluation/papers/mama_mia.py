@@ -28,7 +28,7 @@ MENOPAUSE = "menopausal_status"
 DENSITY = "breast_density"
 UNKNOWN = "unknown"
 
-#: Columns that a variable may stand in.
+#: Columns that may hold a variable.
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
     AGE: (AGE,),
     MENOPAUSE: (MENOPAUSE, "menopause"),
@@ -41,9 +41,9 @@ _LESION = 1
 NOTES = (
     "official script: distances are in voxels of the stored grid and divided by 150 without a "
     "limit at 1; both masks empty count as Dice 0 and distance 0; one empty mask as distance 1; "
-    "distances are between the contours of all labels together, where the image's border is no "
-    "contour; an unknown menopausal status is a group of its own, and peri-menopausal is pre.",
-    "mended: normalised distances end at 1, as the challenge's paper says; two empty masks are "
+    "distances are between the contours of all labels together, where the image's border is not "
+    "a contour; an unknown menopausal status is a separate group, and peri-menopausal is pre.",
+    "corrected: normalised distances end at 1, as the challenge's paper says; two empty masks are "
     "left out; distances are of label 1 alone, and a mask that touches the image's border has its "
     "surface there; an unknown menopausal status is in no group.",
 )
@@ -88,7 +88,7 @@ def measure_challenge_case(pair: CasePair) -> ChallengeMeasures:
 
 
 def _box(occupied: np.ndarray) -> tuple[slice, ...]:
-    """Return what holds everything and its neighbours, so that no contour changes."""
+    """Return the box of all voxels that are not 0 and their neighbours, so no contour changes."""
     places = np.argwhere(occupied)
     if not len(places):
         return (slice(0, 1),) * occupied.ndim
@@ -99,7 +99,7 @@ def _box(occupied: np.ndarray) -> tuple[slice, ...]:
 def label_contour(labels: np.ndarray) -> np.ndarray:
     """Return the voxels of any label that have a face neighbour of another value.
 
-    Unlike a surface elsewhere in this package, what lies outside the image is no neighbour: this
+    Unlike surfaces elsewhere in this package, positions outside the image are not neighbours: this
     is SimpleITK's LabelContour, which the official script uses.
     """
     edge = np.zeros(labels.shape, dtype=bool)
@@ -122,7 +122,7 @@ def _contour_hd95(reference: np.ndarray, prediction: np.ndarray) -> float:
 def challenge_groups(table: DemographicsTable) -> pd.DataFrame:
     """Return the challenge's groups: one row per case, one column per variable found.
 
-    Numbers in ``age`` are cut as the script cuts them; text there is taken for groups.
+    Numbers in ``age`` are binned as in the script; text there is taken for groups.
     Missing ages and densities are NaN, a missing menopausal status is ``unknown``.
 
     Raises:
@@ -160,7 +160,7 @@ def _menopause(text: str) -> str:
 def challenge_table(
     pairs: Sequence[CasePair], table: DemographicsTable, processes: int = 1
 ) -> TextTable:
-    """Score all cases that have a prediction, by the official script's rules and mended.
+    """Score all cases that have a prediction, by the official script's rules and corrected.
 
     Args:
         pairs: Files of every case.
@@ -178,7 +178,7 @@ def challenge_table(
     rows = []
     for name, values, variables, clip in (
         ("official script", [m.official for m in measured], known, False),
-        ("mended", [m.mended for m in measured], without_unknown, True),
+        ("corrected", [m.mended for m in measured], without_unknown, True),
     ):
         scored = variables.assign(dice=[v[0] for v in values], hd95_voxels=[v[1] for v in values])
         scored = scored[scored["dice"].notna()]

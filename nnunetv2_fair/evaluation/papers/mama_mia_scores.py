@@ -67,7 +67,7 @@ def mama_mia_scores(table: pd.DataFrame, clip: bool = False) -> MamaMiaScores:
     Args:
         table: One row per case: ``dice`` (0..1), ``hd95_voxels`` (infinite if one mask is empty)
             and one column per variable with the group of each case. Cases whose group is missing
-            (NaN, None or empty) drop out of that variable alone; cases without Dice or distance
+            (NaN, None or empty) are left out of that variable only; cases without Dice or distance
             are left out and counted in a warning. (The official script gives both-empty cases
             Dice 0 and distance 0: pass them like that to follow it.)
         clip: See :func:`normalised_hd95`.

@@ -1,4 +1,4 @@
-"""What ``--preset`` stands for: a paper's metrics and the paper's table."""
+"""What ``--preset`` means: a paper's metrics and the paper's table."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from nnunetv2_fair.subgroups.table import DemographicsTable
 
 @dataclass(frozen=True)
 class Preset:
-    """One paper's way to report.
+    """How one paper reports.
 
     Attributes:
         metrics: Metrics that its table needs; measured by default.

@@ -11,7 +11,7 @@ from nnunetv2_fair.evaluation.results.text_table import TextTable
 def lee(result: EvaluationResult) -> tuple[TextTable, ...]:
     """Return Lee et al.'s Table 4 for every attribute and label.
 
-    One column per group, the reference group first; an asterisk says that p is below 0.05.
+    One column per group, the reference group first; an asterisk marks p below 0.05.
 
     Source: Lee et al., MELBA 2025, Tables 4 to 9.
     """

@@ -13,10 +13,10 @@ _FILE = JsonFormat(
     3, "nnUNetv2_fair_compare", "Compare again", optional=("shareable", "group_parts")
 )
 
-#: Fairness measures of which more is fairer; of all others less (in magnitude) is fairer.
+#: Fairness measures for which higher is fairer; for all others lower (in magnitude) is fairer.
 HIGHER_IS_FAIRER = frozenset({"es_std", "es_absolute"})
 
-#: Keys of :attr:`PairedComparison.ranks` beside the fairness measures.
+#: Keys of :attr:`PairedComparison.ranks` besides the fairness measures.
 OVERALL_MEAN = "overall_mean"
 WORST_GROUP_MEAN = "worst_group_mean"
 
@@ -27,7 +27,7 @@ class RankRange:
 
     Attributes:
         first: Best rank it can have.
-        last: Worst rank it can have; equal to ``first`` where the data settle it.
+        last: Worst rank it can have; equal to ``first`` where the data decide.
     """
 
     first: int
@@ -55,7 +55,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class ModelScores:
-    """One model's scores; the same definitions as in an evaluation of its own.
+    """One model's scores; the same definitions as in an evaluation of that model.
 
     Attributes:
         overall_mean: Mean over all units of known group.
@@ -111,8 +111,8 @@ class PairedComparison:
         n_patients: Patients they come from.
         group_cases: Group -> number of these cases.
         group_patients: Group -> number of patients they come from; this and the other counts are
-            None where a shareable comparison does not tell them.
-        left_out: Groups that enter no gap and no worst group, with the reason.
+            None where a shareable comparison hides them.
+        left_out: Groups that are excluded from gaps and worst groups, with the reason.
         ranks: ``overall_mean``, ``worst_group_mean`` or a fairness measure (keys as in
             :class:`ModelScores`) -> model -> ranks it can have; models and measures that cannot
             be ranked are absent. Fairness gaps are ranked by magnitude.
@@ -142,12 +142,12 @@ class ModelComparison:
         labels: Labels and regions in the order to show; ``average`` last if more than one.
         attributes: Attribute expressions in the order to show.
         entries: One per attribute, label and metric.
-        notes: Sentences a reader must know.
+        notes: What readers must know, in sentences.
         definitions: Name of a measure -> what it is, in words.
         settings: Options the comparison ran with.
         versions: Versions of Python and the packages used.
         created: ISO 8601 time.
-        shareable: Whether it tells of no group of fewer than five patients
+        shareable: Whether it reveals no group of fewer than five patients
             (:mod:`nnunetv2_fair.evaluation.disclosure.of_comparison`).
         group_parts: Attribute expression -> name of a group -> its level of each attribute, as in
             an evaluation.
@@ -184,7 +184,7 @@ class ModelComparison:
 
     @property
     def headline_label(self) -> str:
-        """Label that stands for the whole result: the average, or the only one."""
+        """Label that represents the whole result: the average, or the only one."""
         return self.labels[-1]
 
     def write(self, folder: Path) -> None:

@@ -77,7 +77,7 @@ class Discovery:
         attributes: Attributes that were searched, numeric ones in their bins.
         min_support: Smallest share of the units that was searched: the one asked for, or what
             the smallest number of patients makes of it.
-        correction: ``holm`` (no false finding at all) or ``fdr`` (few among the findings).
+        correction: ``holm`` (no false finding at all) or ``fdr`` (few of the findings are false).
         n_units: Units (patients by default) that were searched.
         n_searched: Subgroups that are large enough.
         n_tests: Those of them that have a test: the family of the correction.

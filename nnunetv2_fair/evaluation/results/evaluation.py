@@ -36,7 +36,7 @@ _SUMMARY = JsonFormat(
 
 @dataclass(frozen=True)
 class Exclusion:
-    """Cases that were not evaluated, or enter no group, and why.
+    """Cases that were not evaluated, or are in no group, and why.
 
     Attributes:
         reason: One sentence.
@@ -62,7 +62,7 @@ class EvaluationResult:
         attributes: Attribute expressions in the order asked for.
         comparisons: One per attribute, label and metric.
         exclusions: What was left out.
-        notes: Sentences a reader must know (units, small groups, policies).
+        notes: What readers must know, in sentences (units, small groups, policies).
         definitions: Name of a fairness measure or statistic -> what it is.
         settings: Options the evaluation ran with.
         versions: Versions of Python and the packages used.
@@ -70,7 +70,7 @@ class EvaluationResult:
         created: ISO 8601 time.
         discovery: Subgroups that diverge; None if not searched for.
         preset_tables: Tables in the form of the paper that ``--preset`` names.
-        shareable: Whether everything that could tell of single persons was taken out (see
+        shareable: Whether everything that could reveal individual patients was removed (see
             :mod:`nnunetv2_fair.evaluation.disclosure.of_evaluation`); ``per_case`` then has no rows
             and is not written.
         group_parts: Attribute expression -> name of a group -> its level of each of the
@@ -122,7 +122,7 @@ class EvaluationResult:
 
         Returns:
             Name of a group -> its level of each attribute; None if the file that this result was
-            read from does not say so. Names are never taken apart: a level may look like several.
+            read from does not say so. Names are never parsed: a level may look like several.
         """
         if attribute in self.group_parts:
             return self.group_parts[attribute]
@@ -133,7 +133,7 @@ class EvaluationResult:
 
     @property
     def headline_label(self) -> str:
-        """Label that stands for the whole result: the average, or the only one."""
+        """Label that represents the whole result: the average, or the only one."""
         return self.labels[-1]
 
     def to_metric_frame(self, attribute: str, label: str | None = None) -> "MetricFrame":
@@ -155,7 +155,7 @@ class EvaluationResult:
         ):
             if value not in known:
                 raise UsageError(
-                    f"'{value}' is no {what} of this evaluation; it has {shorten(known, 20)}."
+                    f"'{value}' is not one of the {what}s of this evaluation: {shorten(known, 20)}."
                 )
         policy = self.settings.get("empty_distance", "diagonal")
         return to_metric_frame(self.per_case, self.metrics, self.labels, attribute, label, policy)
@@ -176,7 +176,7 @@ class EvaluationResult:
         Args:
             folder: Where it was written.
             with_cases: Whether to read ``per_case.csv``; without, ``per_case`` has no rows, and
-                nobody who only needs the summary has single persons in memory.
+                callers that only need the summary hold no individual patients in memory.
 
         Raises:
             EvaluationError: If a file is missing, damaged or of another format.

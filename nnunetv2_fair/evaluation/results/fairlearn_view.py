@@ -28,8 +28,8 @@ def to_metric_frame(
 ) -> "MetricFrame":
     """Return a ``fairlearn.metrics.MetricFrame`` with the mean of every metric per group.
 
-    Cases count one by one, as fairlearn knows no patients; infinite distances are treated as in
-    the evaluation. Cases of unknown group are left out.
+    Every case counts separately, as fairlearn does not know patients; infinite distances are
+    treated as in the evaluation. Cases of unknown group are left out.
 
     Args:
         per_case: Rows as in ``EvaluationResult.per_case``.

@@ -11,7 +11,7 @@ from nnunetv2_fair.evaluation.results.values import Interval
 class GroupStatistics:
     """One metric of one label in one group.
 
-    In a shareable result counts that are not told are None, and values NaN.
+    In a shareable result hidden counts are None, and hidden values NaN.
 
     Attributes:
         n_cases: Cases of the group that were evaluated.
@@ -86,7 +86,7 @@ class GroupTest:
 
 @dataclass(frozen=True)
 class PairEffect:
-    """How far two groups are apart, and what could have been seen.
+    """How far two groups are apart, and what difference could have been detected.
 
     Attributes:
         between: (reference, other).
@@ -114,7 +114,7 @@ class Comparison:
         label: Label or region, or ``average``.
         overall: All cases of known group together.
         groups: Statistics of each group, in the dictionary's order; every group is here.
-        left_out: Groups that enter no gap and no test, with the reason.
+        left_out: Groups that are excluded from gaps and tests, with the reason.
         gaps: Fairness measures.
         test: Mann-Whitney U or Kruskal-Wallis; None if fewer than two groups are large enough.
         effects: One per group that is large enough, against the reference group.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: So many damaged fields are listed.
+#: At most this many damaged fields are listed.
 _MOST_LISTED = 3
 #: Longest part of a wrong value that is shown.
 _LONGEST_VALUE = 40
@@ -74,7 +74,7 @@ class JsonFormat:
                 f"{self.again} with this version of nnunetv2_fair."
             )
         fields = set(self._fields_of(kind))
-        # a field with a default would otherwise be made up
+        # a missing field would otherwise silently take its default
         if missing := sorted(fields - set(content) - set(self.optional)):
             raise self._damaged(path, f"{shorten(missing)} missing")
         found = {name: value for name, value in content.items() if name in fields}
@@ -98,10 +98,10 @@ class JsonFormat:
 
 
 def require(path: Path, command: str) -> None:
-    """Raise an EvaluationError unless a file of a command's output folder is there."""
+    """Raise an EvaluationError unless a file of a command's output folder exists."""
     if not path.is_file():
         raise EvaluationError(
-            f"{path.parent} has no {path.name}: it is no output folder of {command}. "
+            f"{path.parent} has no {path.name}: it is not an output folder of {command}. "
             f"Run {command} first and pass its -o folder."
         )
 

@@ -1,4 +1,4 @@
-"""The output folder of an evaluation: what lies in it, and what must not be beside it."""
+"""The output folder of an evaluation: what it holds, and what it must not hold."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,7 +32,7 @@ def check_output(
 
     Raises:
         UsageError: If it is one of the inputs, holds an evaluation, or is to be shared and holds
-            what may tell of single persons.
+            what may reveal individual patients.
     """
     for option, folder in inputs.items():
         if folder is not None and out.resolve() == folder.resolve():
@@ -45,6 +45,6 @@ def check_output(
     private = sorted(path.name for pattern in telling for path in out.glob(pattern))
     if shareable and private:
         raise UsageError(
-            f"{out} holds {private[0]}, which may tell of single persons, so it is no folder to "
-            "share. Choose another -o for --shareable."
+            f"{out} holds {private[0]}, which may reveal individual patients, so do not share "
+            "this folder. Choose another -o for --shareable."
         )

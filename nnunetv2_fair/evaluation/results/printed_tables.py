@@ -146,7 +146,7 @@ def _subgroups(found: Discovery, info: MetricInfo) -> TextTable:
         (
             f"{found.n_searched} subgroups with at least {found.min_support:.3g} of "
             f"{found.n_units} units were searched and {found.n_tests} tested; "
-            f"{found.n_redundant} that say what a part of them says are left out.",
+            f"{found.n_redundant} that show the same as a part of them are left out.",
         ),
     )  # fmt: skip
 
@@ -208,7 +208,7 @@ def _differences(compared: ModelComparison) -> TextTable:
                     )
                 )
     columns = (*_WHERE, "Model", "What", "Difference", "Interval", "p", "p (Holm)")
-    return TextTable("differences", f"Differences to {compared.baseline}", columns, tuple(rows))
+    return TextTable("differences", f"Differences from {compared.baseline}", columns, tuple(rows))
 
 
 def number(value: float, info: MetricInfo | None) -> str:
@@ -234,7 +234,7 @@ def _both(pair: tuple[float, Interval], info: MetricInfo | None) -> tuple[str, s
 def _range(interval: Interval, info: MetricInfo | None) -> str:
     if math.isnan(interval.low) or math.isnan(interval.high):
         return ""
-    # in brackets, as spreadsheets take what begins with a minus for a formula
+    # in brackets, as spreadsheets take a cell that begins with a minus for a formula
     return f"[{number(interval.low, info)} to {number(interval.high, info)}]"
 
 

@@ -1,4 +1,4 @@
-"""Frames as CSV that spreadsheets open safely: no cell of text is taken for a formula."""
+"""Frames as CSV that spreadsheets open safely: no text is mistaken for a formula."""
 
 import csv
 from collections.abc import Callable, Sequence

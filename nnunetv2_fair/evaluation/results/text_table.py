@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from nnunetv2_fair.files.tabular import protected
 
-#: Signs of the papers' headings that LaTeX has no letters for.
+#: Characters in the papers' headings that LaTeX fonts lack.
 _SIGNS = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "Δ": r"$\Delta$"}
 #: How the files of tables begin.
 PREFIX = "table_"
@@ -24,7 +24,7 @@ class TextTable:
         title: What it shows.
         columns: Headings.
         rows: Cells, one per column.
-        notes: Sentences that belong below it.
+        notes: Sentences to print below it.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The single values behind a group's statistics, for drawing."""
+"""The individual values behind a group's statistics, for drawing."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ def unit_values(
         label: Label or region, or ``average``.
 
     Returns:
-        Group -> (n_units,) float, ascending, so that the order tells nothing either. Undefined
+        Group -> (n_units,) float, ascending, so that the order reveals nothing either. Undefined
         values are left out, infinite ones kept. A group without rows is an empty array.
     """
     groups = result.comparison(attribute, metric, label).groups

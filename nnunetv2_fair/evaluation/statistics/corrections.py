@@ -1,4 +1,4 @@
-"""p-values corrected for testing often; NaN (no test) stays NaN and does not count."""
+"""p-values corrected for multiple testing; NaN (no test) stays NaN and does not count."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -11,7 +11,7 @@ P = Sequence[float] | np.ndarray
 
 
 def holm(p_values: P) -> list[float]:
-    """Return p-values corrected by Holm's method: no false finding at all, at the level of each.
+    """Return p-values corrected by Holm's method, which controls the family-wise error rate.
 
     Source: Holm, A simple sequentially rejective multiple test procedure, 1979.
     """

@@ -1,4 +1,4 @@
-"""Effect sizes, what a test could have seen, and the tests of an evaluation as one family."""
+"""Effect sizes, detectable differences, and the tests of an evaluation as one family."""
 
 import dataclasses
 import math
@@ -69,8 +69,8 @@ def correct_tests(comparisons: Iterable[Comparison]) -> tuple[Comparison, ...]:
     """Correct the tests of group differences for their number.
 
     A family is all tests by the same metric: those of every attribute and label. Metrics are
-    views of the same masks, and their tests rise and fall together; whoever looks for the metric
-    that shows a difference needs a stricter correction.
+    views of the same masks, and their tests rise and fall together; choosing the metric that
+    shows a difference needs a stricter correction.
     """
     made = list(comparisons)
     families: dict[str, list[int]] = {}
@@ -99,5 +99,5 @@ def definitions(confidence: float) -> Mapping[str, str]:
         "lower one; 0 is no difference, 1 and -1 are complete separation.",
         "detectable_gap": "Smallest difference of the two groups' means that a two-sided Welch "
         f"test at the level {1 - confidence:.2g} would show with {POWER:.0%} probability, given "
-        "the groups' sizes and spreads. A smaller true difference will usually stay unseen.",
+        "the groups' sizes and spreads. A smaller true difference will usually go undetected.",
     }

@@ -39,7 +39,7 @@ def skewed_error_ratio(group_scores: Mapping[str, float]) -> float:
         group_scores: Scores in 0..1, higher being better.
 
     Raises:
-        EvaluationError: If a score lies outside 0..1.
+        EvaluationError: If a score is outside 0..1.
 
     Source: Lee et al. 2025; Xu et al. 2025 (APPLE).
     """
@@ -138,7 +138,7 @@ def _known_scores(
     if within_unit_interval and outside:
         found = shorten(f"{name} {score:g}" for name, score in outside.items())
         raise EvaluationError(
-            f"Group scores must lie in 0..1 so that 1 minus the score is an error; found {found}. "
+            f"Group scores must be in 0..1 so that 1 minus the score is an error; found {found}. "
             "Pass fractions such as Dice, not per cent or distances."
         )
     return np.array(list(known.values()), dtype=float)

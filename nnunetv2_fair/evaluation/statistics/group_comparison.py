@@ -37,8 +37,8 @@ class StatisticsSettings:
 
     Attributes:
         unit: ``patient``: a patient's value is the mean over that patient's cases in the group;
-            ``case``: every case counts by itself, as in most papers.
-        min_patients: Groups with fewer patients enter no gap and no test.
+            ``case``: every case counts separately, as in most papers.
+        min_patients: Groups with fewer patients are excluded from gaps and tests.
         n_bootstrap: Number of bootstrap resamples; 0 gives no intervals.
         confidence: Coverage of the intervals.
         seed: Seed of the bootstrap.
@@ -51,7 +51,7 @@ class StatisticsSettings:
     seed: int = 0
 
     def generator(self, *what: str) -> np.random.Generator:
-        """Return the random numbers of one comparison; they depend on no other comparison."""
+        """Return the random numbers of one comparison; they do not depend on other comparisons."""
         return np.random.default_rng([self.seed, zlib.crc32("|".join(what).encode())])
 
 
@@ -212,7 +212,7 @@ def group_test(samples: Sequence[np.ndarray]) -> GroupTest | None:
 
     Returns:
         Mann-Whitney U for two groups, Kruskal-Wallis for more, None for fewer. If all values are
-        equal there is nothing to tell apart and p is 1.
+        equal there is no difference to test and p is 1.
     """
     if len(samples) < 2:
         return None
@@ -240,9 +240,9 @@ def definitions(settings: StatisticsSettings) -> dict[str, str]:
     return {
         "unit": unit,
         "mean": "Average over the units of a group.",
-        "median": "Half of the units of a group lie below it, half above.",
-        "iqr": "Interquartile range: from the value that a quarter of the units lie below to the "
-        "value that a quarter lie above.",
+        "median": "Half of the units of a group are below it, half above.",
+        "iqr": "Interquartile range: from the value that a quarter of the units are below to the "
+        "value that a quarter are above.",
         "std_within": "Sample standard deviation over the units of one group.",
         "interval": f"{settings.confidence:.0%} bootstrap interval, widened for small groups (BCa "
         f"for means, percentiles otherwise): {settings.n_bootstrap} resamples of whole "
@@ -263,6 +263,6 @@ def definitions(settings: StatisticsSettings) -> dict[str, str]:
         "at most the overall mean, higher is better.",
         "test": "Two-sided test of no difference between the groups over the units: Mann-Whitney "
         "U for two groups, Kruskal-Wallis for more.",
-        "overall": "All evaluated cases whose group is known, also those of small groups.",
+        "overall": "All evaluated cases whose group is known, including those of small groups.",
         **effects.definitions(settings.confidence),
     }

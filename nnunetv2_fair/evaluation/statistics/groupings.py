@@ -81,13 +81,13 @@ def _check_references(references: Mapping[str, str], groupings: Sequence[Groupin
 
 
 def unknown_exclusions(groupings: Sequence[Grouping], cases: Sequence[str]) -> Iterator[Exclusion]:
-    """Return who is in no group of which attribute."""
+    """Return the cases that are in no group, by attribute."""
     for grouping in groupings:
         unknown = tuple(grouping.unknown(cases))
         if unknown:
             yield Exclusion(
-                f"The table has no value of '{grouping.expression}' for the case, so it enters "
-                "no group and no overall value of this attribute.",
+                f"The table has no value of '{grouping.expression}' for the case, so it is "
+                "excluded from the groups and the overall value of this attribute.",
                 unknown,
                 {grouping.expression: {UNKNOWN: len(unknown)}},
             )
@@ -96,7 +96,7 @@ def unknown_exclusions(groupings: Sequence[Grouping], cases: Sequence[str]) -> I
 def group_notes(
     vocabularies: Sequence[GroupVocabulary], comparisons: Sequence[Comparison]
 ) -> Iterator[str]:
-    """Say which groups are too small, and what follows from it."""
+    """Say which groups are too small, and the consequences."""
     for vocabulary in vocabularies:
         ours = [c for c in comparisons if c.attribute == vocabulary.expression]
         here = ours[0]

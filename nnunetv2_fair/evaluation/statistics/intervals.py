@@ -2,7 +2,7 @@
 
 A percentile interval of a mean of ten values covers the truth in 90% instead of 95% of all
 studies: the resamples vary too little, by a factor of sqrt((n - 1) / n), and the normal quantile
-ignores that the spread is itself estimated. Both are mended by taking quantiles further out;
+ignores that the spread is itself estimated. Both are corrected by taking quantiles further out;
 means, which skewed values pull to one side, are corrected for bias and acceleration as well.
 
 Source: Hesterberg, What teachers should know about the bootstrap, The American Statistician 2015
@@ -28,7 +28,7 @@ class Sources:
 
     Attributes:
         variances: (groups,) variance over the replicates of each group's mean or median.
-        sizes: (groups,) units of each group; single units do not vary and play no part.
+        sizes: (groups,) units of each group; single units do not vary and are ignored.
         of_means: Whether the statistic is made from means. The median of a resample varies no
             less than that of a sample, so that only the quantile is widened.
     """
@@ -38,7 +38,7 @@ class Sources:
     of_means: bool = True
 
     def tail(self, confidence: float) -> float:
-        """Return the share of the replicates that lies beyond each end of an interval.
+        """Return the share of the replicates that is beyond each end of an interval.
 
         Args:
             confidence: Coverage of the interval, such as 0.95.
@@ -141,7 +141,7 @@ def scaled_interval(
 
     For the reason that :func:`spread_interval` gives, percentiles miss equal groups nearly every
     time. The logarithm of 1 plus the spread is off by at most N of the deviations, in either
-    direction; what the overall score is off by adds to it.
+    direction; the error of the overall score adds to it.
 
     Args:
         value: The scaled score of the data, above 0.

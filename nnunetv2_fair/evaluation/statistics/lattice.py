@@ -11,7 +11,7 @@ from nnunetv2_fair.subgroups.divergence import Divergences
 
 
 class Lattice:
-    """Looks up the divergence of the parts of a subgroup; every part of one was found as well."""
+    """Looks up the divergence of the parts of a subgroup; every part of one was found, too."""
 
     def __init__(self, found: Divergences, groups: Sequence[Sequence[str]]) -> None:
         """Number all subgroups.
@@ -27,14 +27,14 @@ class Lattice:
         if math.prod(sizes) >= 2**62:
             raise EvaluationError(
                 f"{len(sizes)} attributes have too many combinations of groups to search. Remove "
-                "columns from the table, or cut numeric ones into fewer groups: "
+                "columns from the table, or bin numeric ones into fewer groups: "
                 f"{shorten(sizes, 20)} groups each."
             )
         self._places = np.cumprod([1, *sizes[:-1]])
         self._codes = found.codes
         self._keys = (found.codes + 1) @ self._places if len(found) else np.zeros(0, dtype=int)
         order = np.argsort(self._keys)
-        # all units together diverge by nothing
+        # the divergence of all units together is 0
         self._sorted = np.concatenate([[0], self._keys[order]])
         self._divergence = np.concatenate([[0.0], found.divergence[order]])
 

@@ -1,7 +1,7 @@
 """From values per case to values per unit (patient or case), and their bootstrap.
 
 Images of one patient resemble each other, so the unit that is counted and resampled is the
-patient. A patient whose cases lie in several groups (age may differ between visits) is drawn as a
+patient. A patient whose cases are in several groups (age may differ between visits) is drawn as a
 whole: patients are resampled within strata of equal group membership, so that every resample has
 as many units per group as the data.
 """
@@ -154,7 +154,7 @@ def _histograms(places: np.ndarray, levels: int) -> np.ndarray:
 
 def _dominance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return Cliff's delta of each row of two (resamples, levels) histograms."""
-    # pairs that are won minus pairs that are lost
+    # pairs won minus pairs lost
     below, above = np.cumsum(second, axis=1), np.cumsum(first, axis=1)
     won = (first[:, 1:] * below[:, :-1]).sum(axis=1)
     lost = (second[:, 1:] * above[:, :-1]).sum(axis=1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Groups with fewer patients are shown, but excluded from gaps and tests, unless told otherwise.
+#: Groups with fewer patients are shown, but excluded from gaps and tests by default.
 FEWEST_PATIENTS = 5
 
 
@@ -39,7 +39,7 @@ def patients_per_group(observations: Observations, defined: np.ndarray) -> list[
 def too_small(
     names: Sequence[str], observations: Observations, patients: Sequence[int], min_patients: int
 ) -> dict[str, str]:
-    """Return the groups that enter no gap and no test, with the reason."""
+    """Return the groups that are excluded from gaps and tests, with the reason."""
     reasons = {}
     for index, (name, count) in enumerate(zip(names, patients, strict=True)):
         if not (observations.groups == index).any():

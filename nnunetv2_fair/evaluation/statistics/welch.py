@@ -32,7 +32,7 @@ def welch_tests(found: Divergences, values: np.ndarray) -> tuple[np.ndarray, np.
         t = (found.divergence - rest_divergence) / np.sqrt(summed)
         share = errors / summed
         freedom = 1 / (share[0] ** 2 / (n - 1) + share[1] ** 2 / (rest - 1))
-        # what rounding leaves of equal values is no variance
+        # what rounding leaves of equal values is not variance
         testable = (n > 1) & (rest > 1) & (summed > 1e-13 * squares)
         t = np.where(testable, t, np.nan)
         p_values = 2 * scipy.stats.t.sf(np.abs(t), np.where(testable, freedom, 1.0))

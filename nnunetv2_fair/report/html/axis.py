@@ -15,7 +15,7 @@ class Axis:
         low: Value at the left end.
         high: Value at the right end; greater than ``low``.
         ticks: Round values between them.
-        decimals: Decimals that tell the ticks apart.
+        decimals: Decimals needed to distinguish the ticks.
     """
 
     low: float
@@ -24,7 +24,7 @@ class Axis:
     decimals: int
 
     def position(self, value: float) -> float:
-        """Return where a value lies, 0 (low) to 1 (high), clipped."""
+        """Return the position of a value, 0 (low) to 1 (high), clipped."""
         return min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
 
     def positions(self, values: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Why a cell of a table holds no value."""
+"""Why a cell of a table has no value."""
 
 from nnunetv2_fair.evaluation.results.groups import GroupStatistics
 

@@ -1,4 +1,4 @@
-"""Colours and letters that tell groups and models apart."""
+"""Colours and letters that distinguish groups and models."""
 
 #: Colours that the style sheet defines for groups and models.
 N_COLOURS = 7
@@ -7,5 +7,5 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def letter(position: int) -> str:
-    """Return what stands for the model at a position: a letter, then numbers."""
+    """Return the symbol of the model at a position: a letter, then numbers."""
     return _LETTERS[position] if position < len(_LETTERS) else str(position + 1)

@@ -11,7 +11,7 @@ from nnunetv2_fair.report.html.templating import render
 
 
 def disclaimer(done: str) -> str:
-    """Return the closing words of a page about cases that were ``done`` ("evaluated")."""
+    """Return the closing text of a page about cases that were ``done`` ("evaluated")."""
     return (
         "Made by nnunetv2_fair to help assess segmentation models. It describes the cases that "
         f"were {done}; it is not a medical device and does not prove fairness elsewhere."
@@ -30,11 +30,11 @@ def document(
 
     Args:
         title: From data; heading and window title.
-        kicker: Our words above the heading.
+        kicker: Our text above the heading.
         facts: Short facts below it.
-        navigation: (id of the section, words) of each link.
+        navigation: (id of the section, text) of each link.
         sections: The page's content.
-        footer: Our closing words.
+        footer: Our closing text.
     """
     script = _asset("page.js")
     return render(
@@ -58,7 +58,7 @@ def _asset(name: str) -> Html:
 
 
 def _policy(script: str) -> str:
-    """Return the content security policy: this script, and nothing from anywhere else."""
+    """Return the content security policy: this script only, and nothing from elsewhere."""
     digest = base64.b64encode(bytes.fromhex(text_hash(script))).decode("ascii")
     return (
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "

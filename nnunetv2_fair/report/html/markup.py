@@ -13,7 +13,7 @@ LONGEST = 64
 
 _LONGEST_HOVER = 400
 
-# what HTML forbids, and what would turn the reading direction of the text around it
+# what HTML forbids, and what would change the reading direction of the text around it
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
@@ -21,12 +21,12 @@ _FORBIDDEN = re.compile(
 
 
 class Data(str):
-    """Text that comes from data, to be told apart from our own words."""
+    """Text that comes from data, as opposed to our own text."""
 
     __slots__ = ()
 
 
-#: A sentence in pieces: our own words (str) and names from the data (Data).
+#: A sentence in pieces: our own text (str) and names from the data (Data).
 Sentence = Sequence[str]
 
 
@@ -36,12 +36,12 @@ class Html(str):
     __slots__ = ()
 
     def __html__(self) -> "Html":
-        """Tell the templates not to escape it."""
+        """Mark it so that templates do not escape it."""
         return self
 
 
 def printable(text: str) -> str:
-    """Replace characters that HTML forbids or that turn the reading direction."""
+    """Replace characters that HTML forbids or that change the reading direction."""
     return _FORBIDDEN.sub("\ufffd", text)
 
 

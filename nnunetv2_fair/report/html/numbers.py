@@ -14,7 +14,7 @@ HIDDEN = "hidden"
 NO_INTERVAL = Interval(math.nan, math.nan)
 MINUS = "\N{MINUS SIGN}"
 
-#: Fairness measures that are ratios: no unit, whatever the metric's unit is.
+#: Fairness measures that are ratios: no unit, even if the metric has one.
 RATIOS = frozenset({"ser", "skew"})
 
 _LEAST_P = 0.001
@@ -70,7 +70,7 @@ def p_value(value: float) -> str:
 def count(number_of: int | None, one: str, many: str | None = None) -> str:
     """Write ``1 patient``, ``12 patients`` or ``1,204 patients``.
 
-    A number that a shareable result hides (None) is said to be hidden.
+    A number that a shareable result hides (None) is written as hidden.
     """
     if number_of is None:
         return f"number of {many or one + 's'} {HIDDEN}"
@@ -100,5 +100,5 @@ def ascii_only(text: str) -> str:
 
 
 def excludes_zero(interval: Interval) -> bool:
-    """Return whether both ends lie on the same side of zero; False if not computed."""
+    """Return whether both ends are on the same side of zero; False if not computed."""
     return interval.low > 0 or interval.high < 0

@@ -1,7 +1,7 @@
 // The script of all pages: definitions on hover and focus, and the table of cases.
 //
 // It is the only code that a page may run: the page's policy names its hash, so that nothing that
-// comes from data can ever act. Everything but the table of cases works without it. Text from data
+// comes from data can ever run. Everything but the table of cases works without it. Text from data
 // enters the page as text (textContent), never as markup.
 "use strict";
 (() => {
@@ -57,7 +57,7 @@
   });
   document.addEventListener("focusout", hide);
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
-  // not hidden: moving the focus with the keyboard may scroll by itself
+  // not hidden: moving the focus with the keyboard may scroll the page
   document.addEventListener("scroll", put, { passive: true, capture: true });
 
   const root = document.getElementById("case-table");
@@ -212,7 +212,7 @@
     update();
     focusRow(from);
   });
-  // the button that had the focus is gone: go on where it stood
+  // the button that had the focus is gone: continue at its position
   const focusRow = (index) => {
     const row = body.rows[index];
     row.tabIndex = -1;

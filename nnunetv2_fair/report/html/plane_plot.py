@@ -1,4 +1,4 @@
-"""Models as spots in the plane of utility and fairness; right and up are always better."""
+"""Models as markers in the plane of utility and fairness; right and up are always better."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ _WIDTH, _HEIGHT = 560, 400
 #: The area inside the axes.
 _LEFT, _RIGHT, _TOP, _BOTTOM = 74, _WIDTH - 20, 18, _HEIGHT - 56
 
-#: Radius of a marker with a little air around it, where arrows begin and end.
+#: Radius of a marker with a small margin, where arrows begin and end.
 _RIM = 12.0
 
 
@@ -23,7 +23,7 @@ class Spot:
     """One model in the plane of utility and fairness.
 
     Attributes:
-        letter: What is written in the marker.
+        letter: Text in the marker.
         x: Utility, with its interval.
         y: Fairness, with its interval.
         baseline: Whether arrows start here.
@@ -39,7 +39,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class _Side:
-    """One axis in the drawing: values, their places, and whether it is turned round."""
+    """One axis in the drawing: values, their places, and whether it is reversed."""
 
     scale: Axis
     first: float
@@ -87,7 +87,7 @@ def plane_plot(
         x_title: Title of the horizontal axis.
         y_title: Title of the vertical axis.
         description: Alternative text.
-        higher_is_better: For x and y; an axis whose lower values are better is turned round.
+        higher_is_better: For x and y; an axis whose lower values are better is reversed.
     """
     shown = [s for s in spots if math.isfinite(s.x[0]) and math.isfinite(s.y[0])]
     across = _Side(_scale(s.x for s in shown), _LEFT, _RIGHT, higher_is_better[0])
@@ -128,7 +128,7 @@ def _mark(spot: Spot, across: _Side, upward: _Side) -> _Mark:
 
 
 def _arrows(spots: Sequence[Spot], across: _Side, upward: _Side) -> list[_Arrow]:
-    """Return arrows from the baseline to every other spot that is not too near."""
+    """Return arrows from the baseline to every other marker that is not too close."""
     base = next((spot for spot in spots if spot.baseline), None)
     if base is None:
         return []
@@ -138,7 +138,7 @@ def _arrows(spots: Sequence[Spot], across: _Side, upward: _Side) -> list[_Arrow]
 
 
 def _arrow(start: tuple[float, float], end: tuple[float, float]) -> _Arrow | None:
-    """Return an arrow that stops at the rims of the two markers; None if it would be short."""
+    """Return an arrow that stops at the edges of the two markers; None if it would be short."""
     dx, dy = end[0] - start[0], end[1] - start[1]
     length = math.hypot(dx, dy)
     if length < 2 * _RIM + 8:

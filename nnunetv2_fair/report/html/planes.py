@@ -11,7 +11,7 @@ from nnunetv2_fair.report.html.plane_plot import Spot, plane_plot
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.titles import metric_heading
 
-#: Words instead of planes in which nothing can be drawn.
+#: Text instead of planes in which nothing can be drawn.
 NOTHING_TO_DRAW = "Nothing to draw: fewer than two groups are large enough to be compared."
 
 

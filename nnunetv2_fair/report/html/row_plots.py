@@ -1,7 +1,7 @@
 """Plots of one row per group: dots with their box, or a marker with its interval.
 
 The drawing areas stretch with the page (``preserveAspectRatio="none"``) while lines and dots
-keep their thickness; all text stays HTML, so that it wraps, prints and can be read aloud.
+keep their thickness; all text stays HTML, so that it wraps, prints and works with screen readers.
 """
 
 import math
@@ -16,7 +16,7 @@ from nnunetv2_fair.report.html.colours import N_COLOURS
 from nnunetv2_fair.report.html.markup import Html, Sentence
 from nnunetv2_fair.report.html.templating import render
 
-#: Drawn dots per plot; of more, a seeded sample keeps the page small.
+#: At most this many dots per plot; of more, a seeded sample keeps the page small.
 MOST_DOTS = 3000
 
 _TEMPLATE = "report/html/templates/row_plot.html"
@@ -30,13 +30,13 @@ class Strip:
     """One row of a strip plot.
 
     Attributes:
-        name: What is written before the row.
+        name: Text before the row.
         note: Small print below the name, such as the count.
-        value: What is written after the row.
+        value: Text after the row.
         dots: (n,) values to draw; None draws nothing but ``instead``.
         box: Lower quartile, median and upper quartile.
         colour: Index of the colour.
-        instead: Words instead of a drawing.
+        instead: Text instead of a drawing.
     """
 
     name: Sentence
@@ -53,12 +53,12 @@ class Whisker:
     """One row of a forest plot.
 
     Attributes:
-        name: What is written before the row.
+        name: Text before the row.
         notes: Lines of small print below the name.
-        text: Value in words; after a line break, smaller, its interval.
+        text: Value as text; after a line break, smaller, its interval.
         value: Position of the marker; NaN draws none.
         interval: Ends of the line.
-        filled: A full marker; otherwise a ring.
+        filled: Whether the marker is filled; otherwise it is a ring.
         colour: Index of the colour.
     """
 
@@ -81,7 +81,7 @@ class _Box:
 
 @dataclass(frozen=True)
 class _Drawing:
-    """The shapes of one row, back to front: a box, then paths of a class each."""
+    """The shapes of one row, back to front: a box, then paths, each with its class."""
 
     box: _Box | None
     paths: Sequence[tuple[str, str]]
@@ -131,7 +131,7 @@ def _strip(
     values: np.ndarray, box: tuple[float, float, float], scale: Axis, share: float, size: str
 ) -> _Drawing:
     finite = values[np.isfinite(values)]
-    # the seed depends on nothing but the group's size: the same result draws the same page
+    # the seed depends only on the group's size: the same result gives the same page
     random = np.random.default_rng(len(finite))
     if share < 1:
         finite = random.choice(finite, size=math.ceil(len(finite) * share), replace=False)
@@ -142,7 +142,7 @@ def _strip(
             (scale.positions(finite) * _WIDTH).tolist(), heights.tolist(), strict=True
         )
     ]
-    # dots of one path do not add up where they overlap; several paths show the density
+    # overlapping dots of one path do not get darker; several paths show the density
     layers = [dots[layer::_LAYERS] for layer in range(_LAYERS)]
     paths = [(f"dots {size}", "".join(layer)) for layer in layers if layer]
     q1, median, q3 = box

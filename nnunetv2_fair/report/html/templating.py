@@ -1,7 +1,7 @@
-"""Pages are written by Jinja2 templates: where these lie, and what makes data in them harmless.
+"""Pages are written by Jinja2 templates: where these are, and what makes data in them harmless.
 
 Escaping is on in every template, a variable that is not given is an error, and characters that
-HTML forbids or that turn the reading direction are replaced wherever a value is printed.
+HTML forbids or that change the reading direction are replaced wherever a value is printed.
 
 A line break in a template is layout, not content: it disappears next to a tag (``>``, ``<``) or a
 statement (``{% %}``) and between two values, and is one space anywhere else.
@@ -33,8 +33,8 @@ def render(template: str, **values: object) -> Html:
 
 @functools.cache
 def environment() -> "Environment":
-    """Return the one set-up that all templates share; each is compiled once."""
-    # commands that only print do not wait for Jinja2
+    """Return the environment that all templates share; each is compiled once."""
+    # commands that only print need not load Jinja2
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     made = Environment(
@@ -53,7 +53,7 @@ def environment() -> "Environment":
 
 
 def without_layout(source: str) -> str:
-    """Take the line breaks out of a template's text; errors still name the right line."""
+    """Remove the line breaks from a template's text; errors still name the right line."""
 
     def replaced(found: "re.Match[str]") -> str:
         text = found.group()

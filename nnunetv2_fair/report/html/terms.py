@@ -15,7 +15,7 @@ class Term:
 
     Attributes:
         anchor: Id of its definition.
-        title: How it is written.
+        title: Its name on the page.
         text: Its definition.
     """
 
@@ -28,7 +28,7 @@ class Terms:
     """The defined words of a page.
 
     Args:
-        metrics: Metrics, defined by themselves.
+        metrics: Metrics, which bring their own definitions.
         definitions: Measure or statistic -> definition.
     """
 

@@ -1,4 +1,4 @@
-"""How metrics, fairness measures and statistics are called in pages and in the terminal."""
+"""Names of metrics, fairness measures and statistics in pages and in the terminal."""
 
 from collections.abc import Mapping
 
@@ -30,7 +30,7 @@ _STATISTICS: Mapping[str, str] = {
 
 
 def measure_title(key: str) -> str:
-    """Return how a measure or statistic is written; unknown ones by their name."""
+    """Return the title of a measure or statistic; for unknown ones, their name."""
     known = MEASURES.get(key) or _STATISTICS.get(key)
     return known or clean(key).replace("_", " ").capitalize()
 

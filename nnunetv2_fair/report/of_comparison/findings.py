@@ -1,4 +1,4 @@
-"""What a paired comparison of two models shows, in words that claim no more than the numbers do."""
+"""What a paired comparison of two models shows, in words that claim no more than the numbers."""
 
 import math
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ HEADLINE_GAP = "delta"
 
 
 class GapChange(Enum):
-    """How a model's gap compares with the baseline's; the value is what readers see."""
+    """How a model's gap compares with the baseline's; the value is shown to readers."""
 
     SMALLER = "smaller gap"
     LEVELLED_DOWN = "smaller gap by levelling down"
@@ -36,7 +36,7 @@ class ModelFinding:
     Attributes:
         change: What can be said about the gap.
         gap: Sentence about the gap.
-        details: Sentences about the overall mean, the worst group and who pays for the change.
+        details: Sentences about the overall mean, the worst group and who loses by the change.
     """
 
     change: GapChange

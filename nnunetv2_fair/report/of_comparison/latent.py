@@ -1,4 +1,4 @@
-"""What the models' bottlenecks know about the groups: a section of a page."""
+"""What the models' bottlenecks encode about the groups: a section of a page."""
 
 import base64
 import math
@@ -28,7 +28,7 @@ def latent_section(result: LatentResult, pictures: Mapping[str, bytes]) -> Html:
 
 
 def change_of_probe(found: ModelSeparation) -> tuple[str, str]:
-    """Return how a probe differs from that of the first model, and the interval of that."""
+    """Return how a probe differs from that of the first model, with the interval."""
     if math.isnan(found.change):
         return "first model", ""
     limits = numbers.interval(found.change_interval, signed=True)

@@ -1,4 +1,4 @@
-"""The page that compares models on the same cases: one HTML file, complete in itself."""
+"""The page that compares models on the same cases: one self-contained HTML file."""
 
 from pathlib import Path
 

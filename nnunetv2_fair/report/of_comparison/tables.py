@@ -32,7 +32,7 @@ class _Row:
         cells: Metric, difference (None if it has none) and unit.
         term: Key of the definition of the title; empty if there is none.
         pair: The two groups of a gap, in small print.
-        higher_is_fairer: Whether that has to be said.
+        higher_is_fairer: Whether the table must say so.
     """
 
     title: Sentence

@@ -18,7 +18,7 @@ from nnunetv2_fair.report.of_evaluation.groups import group_table
 from nnunetv2_fair.report.of_evaluation.heatmap import heatmap
 from nnunetv2_fair.report.of_evaluation.labels import labels_part
 
-#: Fewer patients than this are never drawn one by one, whatever the evaluation compares.
+#: Fewer patients than this are never drawn one by one, even if the evaluation compares them.
 FEWEST_DOTS = 5
 
 

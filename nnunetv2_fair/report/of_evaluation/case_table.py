@@ -1,4 +1,4 @@
-"""The table of all cases: its frame, and the data that the page's script fills it with."""
+"""The table of all cases: its frame, and the data that the page's script puts into it."""
 
 import json
 import math
@@ -66,7 +66,7 @@ def case_table(result: EvaluationResult, pictures: Sequence[CasePicture]) -> Htm
 
 @dataclass(frozen=True)
 class CaseFilter:
-    """What a link to the cases of one group needs to know.
+    """What a link to the cases of one group needs.
 
     Attributes:
         anchor: Id of the section.
@@ -80,7 +80,7 @@ class CaseFilter:
 
 
 def case_filters(result: EvaluationResult, attribute: str) -> dict[str, CaseFilter]:
-    """Return where the cases of each group are; without groups that the table lists no case of."""
+    """Return where the cases of each group are; without groups that have no case in the table."""
     if result.shareable:
         return {}
     number = result.attributes.index(attribute)
@@ -163,7 +163,7 @@ def _codes(column: "pd.Series[Any]", groups: Sequence[str]) -> list[int]:
 
 
 def _values(column: "pd.Series[Any]", unit: str) -> list[float | str | None]:
-    """Return values with the decimals that are shown: rounding twice could show another number."""
+    """Return values with the decimals that are shown: rounding twice could show another."""
     return [
         None
         if math.isnan(value)
@@ -189,7 +189,7 @@ def _embedded(data: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class _Filter:
-    """A choice of groups: (number in the data, words) of each."""
+    """A choice of groups: (number in the data, text) of each."""
 
     title: str
     number: int
@@ -214,7 +214,7 @@ def _label_text(label: str) -> str:
 
 @dataclass(frozen=True)
 class _Column:
-    """A heading: what the script sorts by, its words, and what shows on hover."""
+    """A heading: what the script sorts by, its text, and the text on hover."""
 
     kind: str
     number: int
@@ -226,7 +226,7 @@ def _columns(result: EvaluationResult, data: dict[str, Any]) -> list[_Column]:
     columns = [_Column("case", 0, "Case")]
     if data["patients"] is not None:
         columns.append(_Column("patient", 0, "Patient"))
-    # a column of intersections says nothing that those of its attributes do not
+    # a column of intersections adds nothing to those of its attributes
     columns += [
         _Column("attribute", i, shortened(a, 32))
         for i, a in enumerate(result.attributes)

@@ -39,6 +39,6 @@ def pictures_section(pictures: Sequence[CasePicture], budget: int) -> Html:
 
 
 def excluded_section(exclusions: Sequence[Exclusion]) -> Html:
-    """Return what was left out, why, and of which groups."""
+    """Return what was left out, why, and from which groups."""
     template = "report/of_evaluation/templates/excluded.html"
     return render(template, exclusions=exclusions, most_cases=_MOST_CASES)

@@ -1,4 +1,4 @@
-"""Subgroups that nobody asked about: which diverge most, and what makes them diverge."""
+"""Subgroups found automatically: which diverge most, and what makes them diverge."""
 
 import math
 from collections.abc import Sequence
@@ -75,7 +75,7 @@ def _rows(found: Discovery, metric: MetricInfo, level: float) -> list[_Row]:
     return [
         _Row(
             subgroup,
-            # by more than chance explains; NaN is not sure
+            # by more than chance explains; NaN does not count
             subgroup.corrected_p < 1 - level,
             numbers.percent(round(subgroup.support, 3)),
             [

@@ -1,8 +1,8 @@
-"""What a comparison of groups shows, in words that claim no more than the numbers do.
+"""What a comparison of groups shows, in words that claim no more than the numbers.
 
 A difference counts as shown only if the interval of a gap excludes zero *and* the test
-rejects after correction for the number of tests; if they disagree that is said; and "not shown"
-is never written as "equal".
+rejects after correction for the number of tests; if they disagree, the text says so; and "not
+shown" is never written as "equal".
 """
 
 import math
@@ -24,7 +24,7 @@ _DEFAULT_CONFIDENCE = 0.95
 
 
 class Verdict(Enum):
-    """What can be said about a difference; the value is what readers see."""
+    """What can be said about a difference; the value is shown to readers."""
 
     SHOWN = "difference shown"
     UNCLEAR = "unclear"
@@ -40,7 +40,7 @@ class Finding:
         verdict: What can be said.
         headline: One or two sentences, in pieces.
         brief: The same in a few words, without the label.
-        gap: The gap that the words are about; None if there is none.
+        gap: The gap that the text describes; None if there is none.
     """
 
     verdict: Verdict
@@ -58,7 +58,7 @@ def confidence(settings: Mapping[str, Any]) -> float:
 
 
 def label_words(label: str) -> Sentence:
-    """Return what to call a label in a title."""
+    """Return the name of a label in a title."""
     return ("mean of all labels",) if label == AVERAGE else (Data(label),)
 
 
@@ -79,7 +79,7 @@ def compared_groups(comparison: Comparison) -> list[str]:
 
 
 def main_gap(comparison: Comparison) -> Gap | None:
-    """Return the fairness gap of largest size; None if none could be computed."""
+    """Return the largest fairness gap by size; None if none could be computed."""
     gaps = [g for g in comparison.gaps if g.name == FAIRNESS_GAP and not math.isnan(g.value)]
     return max(gaps, key=lambda gap: abs(gap.value), default=None)
 
@@ -134,7 +134,7 @@ def _not_comparable(comparison: Comparison, metric: MetricInfo, groups: list[str
 def _two_groups(
     comparison: Comparison, metric: MetricInfo, gap: Gap, verdict: Verdict, level: float
 ) -> Finding:
-    """Word the comparison of two groups; the gap is turned so that it is not negative."""
+    """Word the comparison of two groups; the gap's sign is turned so that it is not negative."""
     reference, other = gap.between
     reference_is_better = (gap.value > 0) == (metric.better == "higher")
     better, worse = (reference, other) if reference_is_better else (other, reference)
@@ -151,7 +151,7 @@ def _two_groups(
     elif verdict is Verdict.UNCLEAR:
         start = ["There are signs that ", *subject, " is worse for ", Data(worse)]
         headline = [*start, " than for ", Data(better), f": {values} ({evidence}). "]
-        headline.append("Interval and test do not agree, so this needs more patients to decide.")
+        headline.append("Interval and test disagree: more patients are needed to decide.")
         brief = ["unclear, perhaps worse for ", Data(worse), f" ({evidence})"]
     else:
         start = ["No difference in ", *subject, " between ", Data(worse)]
@@ -205,8 +205,7 @@ def _many_groups(
         start = ["There are signs that ", *subject, " differs between the groups"]
         headline = [*start, " of ", attribute, ": ", *values, "; ", *words, ". "]
         headline.append(
-            "Intervals and the test over all groups do not agree, so this needs more patients "
-            "to decide."
+            "Intervals and the test over all groups disagree: more patients are needed to decide."
         )
         brief = ["unclear, perhaps worst for ", Data(worst)]
     else:
@@ -267,7 +266,7 @@ def _power(metric: MetricInfo, comparison: Comparison) -> str:
     size = numbers.with_unit(worst.detectable_gap, metric.unit)
     return (
         f" With groups of {sizes[0]:,} and {sizes[1]:,} patients, a difference of the means "
-        f"under {size} will usually not be seen."
+        f"under {size} will usually go undetected."
     )
 
 
@@ -277,7 +276,7 @@ def too_small(comparison: Comparison) -> Sentence:
     if not names:
         return ()
     shown = names[:4]
-    pieces: list[str] = ["Not compared, for too few patients or no defined value: "]
+    pieces: list[str] = ["Not compared, because of too few patients or no defined value: "]
     for position, name in enumerate(shown):
         patients = comparison.groups[name].n_patients if name in comparison.groups else 0
         pieces += [", "] * bool(position)

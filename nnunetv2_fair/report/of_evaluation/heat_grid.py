@@ -17,11 +17,11 @@ class HeatCell:
     """One intersection.
 
     Attributes:
-        mean: What is shown large; empty if there is nothing to show.
+        mean: Text in large print; empty if there is nothing to show.
         small: Lines of small print.
         share: Opacity of the colour, 0 to 1; None leaves it uncoloured.
         kind: ``few`` or ``none`` for cells that are hatched.
-        instead: Words instead of a mean.
+        instead: Text instead of a mean.
     """
 
     mean: str = ""

@@ -79,7 +79,7 @@ def _cell(
     if found is None or found.n_cases == 0:
         return NO_CASES
     if found.n_patients is None:
-        # a median in place of the mean would be taken for one
+        # a median in its place would be mistaken for the mean
         return HeatCell(numbers.UNDEFINED, (numbers.HIDDEN,), kind="none")
     size = f"n = {numbers.whole(found.n_patients)}"
     if math.isnan(found.mean):

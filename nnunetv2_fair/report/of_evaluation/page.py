@@ -36,7 +36,7 @@ def write_evaluation(
     out: Path,
     formats: Sequence[str] = (),
 ) -> tuple[Path, ...]:
-    """Write everything that an evaluation leaves; all files appear together or none does.
+    """Write all files of an evaluation; all appear together or none does.
 
     Args:
         result: What the evaluation found.

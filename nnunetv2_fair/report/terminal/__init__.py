@@ -1,4 +1,4 @@
 """What commands print: the tables of results as aligned plain text.
 
-Imports results, and how pages call and write things.
+Imports results, and the titles and number formats of pages.
 """

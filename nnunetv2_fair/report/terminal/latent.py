@@ -1,4 +1,4 @@
-"""What the models' bottlenecks know about the groups, as the command prints it."""
+"""What the models' bottlenecks encode about the groups, as the command prints it."""
 
 from nnunetv2_fair.inspection.result import LatentResult
 from nnunetv2_fair.report.html import numbers

@@ -29,7 +29,7 @@ class Cost:
             preprocessing, comparing).
         steps: Number of steps.
         done: Of these, finished by the study.
-        taken_over: Of these, there before the study: what they have cost is not known.
+        taken_over: Of these, there before the study: their cost is not known.
         gpu_hours: Wall time times GPUs.
         cpu_hours: Wall time times reserved cores.
         wall_hours: Wall time of all attempts, one after the other.

@@ -1,8 +1,8 @@
 """The last step of a study: one page and three tables about everything it has made.
 
 Run as ``python -m nnunetv2_fair.study.index FOLDER``, at any time: the page of a
-half-finished study says what is missing. It reads no table of cases, so nothing about individual
-patients gets in.
+half-finished study says what is missing. It reads no table of cases, so it holds nothing about
+individual patients.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def write_index(folder: Path) -> Path:
     progress = read_progress(folder)
     results = read_results(folder, progress)
     costs = costs_of(progress)
-    # the page comes last, as it links to files that are there
+    # the page comes last, as it links only to files that exist
     write_costs(costs, folder)
     write_rankings(results, folder)
     write_provenance(progress, folder)

@@ -6,10 +6,10 @@ from urllib.parse import quote
 
 
 def link_to(folder: Path, target: PurePath) -> str:
-    """Return an address that outlives moving the study's folder; empty if the file is gone.
+    """Return an address that stays valid when the study's folder is moved; empty without the file.
 
     Args:
-        folder: The study's folder, where the page lies.
+        folder: The study's folder, which holds the page.
         target: The file; relative to the folder, or absolute.
     """
     if not (folder / target).is_file():

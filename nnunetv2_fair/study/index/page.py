@@ -29,8 +29,8 @@ def render_index(
     """Return the page as HTML.
 
     Args:
-        folder: The study's folder, where the page will lie.
-        progress: What became of each step.
+        folder: The study's folder, which will hold the page.
+        progress: State of each step.
         results: Evaluations and comparisons.
         costs: What each method has cost.
         created: ISO 8601 time.

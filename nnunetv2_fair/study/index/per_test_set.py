@@ -19,7 +19,7 @@ from nnunetv2_fair.study.index.progress import StepProgress
 from nnunetv2_fair.study.index.results import Evaluated, OnTestSet, Score, scores_of
 from nnunetv2_fair.study.index.scores_table import scores_table
 
-#: Methods up to which the eye can follow arrows from the baseline.
+#: With more methods than this, arrows from the baseline become hard to follow.
 _MOST_ARROWS = 6
 
 
@@ -40,7 +40,7 @@ class _Attribute:
 
 
 def title_of(on_test: OnTestSet) -> list[str]:
-    """Return what tells a test set apart: test set, dataset, configuration, plans if not usual."""
+    """Return what identifies a test set: test set, dataset, configuration, plans if not usual."""
     parts = [on_test.test, on_test.dataset, on_test.configuration]
     return [p for p in (*parts, "" if on_test.plans == "nnUNetPlans" else on_test.plans) if p]
 
@@ -49,7 +49,7 @@ def section_of(folder: Path, on_test: OnTestSet, anchor: str, terms: Terms) -> H
     """Return the section of one test set.
 
     Args:
-        folder: The study's folder, where the page will lie.
+        folder: The study's folder, which will hold the page.
         on_test: All methods on the test set.
         anchor: Id of the section.
         terms: Definitions to link to.
@@ -111,7 +111,7 @@ def _attribute(
     ]
     hint = (
         "Right and up are better. Lines: the interval of each method on its own; the ranks come "
-        "from the paired comparison, which can tell apart what overlaps here."
+        "from the paired comparison, which can separate what overlaps here."
     )
     return _Attribute(
         attribute,

@@ -1,4 +1,4 @@
-"""How far a study is: which steps are done, failed, waiting or to do, and what each start cost."""
+"""Progress of a study: steps that are done, failed, waiting or to do, and their costs."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,11 @@ State = Literal["done", "taken over", "failed", "waiting", "running", "to do"]
 
 @dataclass(frozen=True)
 class StepProgress:
-    """One step and what became of it.
+    """One step and its state.
 
     Attributes:
         step: The step.
-        state: ``done``; ``taken over`` (reused: its outcome was there before the study);
+        state: ``done``; ``taken over`` (reused: its outcome existed before the study);
             ``failed`` (its last attempt failed); ``waiting`` (for a failed one); ``running`` (or
             killed without being able to record it); ``to do``.
         attempts: Every start since the study began, oldest first.
@@ -39,7 +39,7 @@ class StepProgress:
 
     @property
     def is_done(self) -> bool:
-        """Whether its outcome is there."""
+        """Whether its outcome exists."""
         return self.record is not None
 
     def fact(self, name: str) -> str:
@@ -49,11 +49,11 @@ class StepProgress:
 
 @dataclass(frozen=True)
 class Progress:
-    """A study and what became of its steps.
+    """A study and the states of its steps.
 
     Attributes:
         plan: What is to be done.
-        steps: All of its steps in the plan's order, but for the index itself.
+        steps: All of its steps in the plan's order, except the index itself.
     """
 
     plan: Plan
@@ -65,7 +65,7 @@ class Progress:
 
 
 def read_progress(folder: Path) -> Progress:
-    """Read how far the study in a folder is.
+    """Read the progress of the study in a folder.
 
     Raises:
         StudyError: If the folder holds no study, or files of its state are damaged; all at once.
@@ -82,7 +82,7 @@ def read_progress(folder: Path) -> Progress:
             state: State = "taken over" if record.taken_over else "done"
             found[step.name] = StepProgress(step, state, attempts or record.attempts, record)
             continue
-        # behind all that it needs, so that what those wait for is known
+        # after all that it needs, so that what those wait for is known
         needed = [found[name] for name in step.needs if name in found]
         waits_for = next((n.waits_for or n.step.name for n in needed if _stuck(n)), "")
         if waits_for:
@@ -96,7 +96,7 @@ def read_progress(folder: Path) -> Progress:
     if problems:
         raise StudyError(
             f"Records of finished steps are damaged:\n{shorten_lines(problems)}\n"
-            "Delete these files and start the study again: what the steps have made is kept."
+            "Delete these files and start the study again: the output of the steps is kept."
         )
     return Progress(plan, tuple(found.values()))
 
@@ -109,7 +109,7 @@ def _how_it_failed(folder: Path, plan: Plan, step: Step, attempts: Sequence[Atte
     if not attempts or attempts[-1].exit_code == 0:
         return ""
     if attempts[-1].fingerprint not in ("", step.fingerprint):
-        return ""  # with options that have been changed since
+        return ""  # with options that have changed since
     return next((failure.how for failure in failures(folder, plan, [step], 0)), "")
 
 

@@ -29,7 +29,7 @@ def write_provenance(progress: Progress, folder: Path) -> Path:
 
 
 def distinct_versions(progress: Progress) -> dict[str, tuple[str, ...]]:
-    """Return all versions that finished steps ran with: more than one is worth knowing.
+    """Return all versions that finished steps ran with; there may be several.
 
     Returns:
         Package (or ``commit``) -> its versions, in the order of the steps.

@@ -37,7 +37,7 @@ class Evaluated:
     Attributes:
         trainer: The method.
         step: The step that writes its evaluation.
-        folder: Where that lies; relative to the study's folder unless the plan says otherwise.
+        folder: Its folder; relative to the study's folder unless the plan says otherwise.
         result: The evaluation without cases; None if the step is not done, or see ``problem``.
         problem: Why a finished evaluation cannot be shown; empty if it can.
     """
@@ -60,7 +60,7 @@ class OnTestSet:
         test: Name of the test set.
         evaluated: The methods in the plan's order.
         comparing: The step that compares them; None if the plan has none.
-        comparison_folder: Where the comparison lies.
+        comparison_folder: Folder of the comparison.
         compared: The comparison; None if it is not done, or see ``problem``.
         problem: Why a finished comparison cannot be shown; empty if it can.
     """
@@ -187,7 +187,7 @@ def _values(
 
 
 def _key(measure: str, group: str, ranks: Mapping[str, object]) -> str:
-    """Return the comparison's name of a measure: of several fairness gaps it tells the groups."""
+    """Return the comparison's name of a measure: of several gaps it includes the groups."""
     pair = f"{measure}: {group}"
     return pair if pair in ranks else measure
 

@@ -27,7 +27,7 @@ _COLUMNS = (OVERALL_MEAN, WORST_GROUP_MEAN, "fairness_gap", "delta", "ser", "es_
 
 @dataclass(frozen=True)
 class _Column:
-    """A heading: key of its definition, words, and which values are better."""
+    """A heading: key of its definition, title, and which values are better."""
 
     term: str
     title: str

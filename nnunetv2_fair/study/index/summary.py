@@ -1,4 +1,4 @@
-"""The first section of the index page: what is done, what failed, and how to repeat it."""
+"""The first section of the index page: what is done, what failed, and how to rerun it."""
 
 import shlex
 from collections import Counter
@@ -14,7 +14,7 @@ from nnunetv2_fair.study.index.progress import Progress, State
 from nnunetv2_fair.study.index.provenance import PROVENANCE_JSON
 from nnunetv2_fair.study.index.rankings_csv import RANKINGS_CSV
 
-#: States of a step in the order in which they are shown, with the words of the page for them.
+#: States of a step in the order in which they are shown, with their names on the page.
 STATES: Mapping[State, str] = {
     "done": "done",
     "taken over": "reused",
@@ -27,7 +27,7 @@ STATES: Mapping[State, str] = {
 
 @dataclass(frozen=True)
 class _Failure:
-    """A failed step: how it failed, the address of its log, and the command that repeats it."""
+    """A failed step: how it failed, the address of its log, and the command that reruns it."""
 
     step: str
     how: str
@@ -40,7 +40,7 @@ def summary_section(folder: Path, progress: Progress) -> Html:
 
     Args:
         folder: The study's folder, where the page will be.
-        progress: What became of each step.
+        progress: State of each step.
     """
     kinds = dict.fromkeys(step.step.kind for step in progress.steps)
     found = Counter((step.step.kind, step.state) for step in progress.steps)

@@ -1,4 +1,4 @@
-"""What the checks of a study find: mistakes, and the datasets as far as they are right."""
+"""What the checks of a study find: mistakes, and the datasets as far as they are valid."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ class Findings:
 
     Attributes:
         environment: Variables that steps are run with.
-        datasets: Datasets of which enough is right to go on.
+        datasets: Datasets of which enough is valid to continue.
         problems: All mistakes.
     """
 
@@ -34,7 +34,7 @@ class Findings:
 
     @contextmanager
     def blamed(self, line: int) -> Iterator[None]:
-        """Turn an error into a mistake of a line."""
+        """Turn an error into a mistake on a line."""
         try:
             yield
         except (FairError, OSError) as error:
@@ -53,12 +53,12 @@ class Findings:
         first: dict[str, int] = {}
         for name, line, what in listed:
             if name in first:
-                self.add(line, f"{what} '{name}' is listed twice, first in line {first[name]}")
+                self.add(line, f"{what} '{name}' is listed twice, first on line {first[name]}")
             first.setdefault(name, line)
 
 
 def parsed(owner: str, schema: "Schema", expression: str | None) -> "tuple[Attribute, ...]":
-    """Return the attributes of an expression; a message names whose they should be."""
+    """Return the attributes of an expression; messages name the owner."""
     try:
         return schema.parse_expression(expression)
     except FairError as error:

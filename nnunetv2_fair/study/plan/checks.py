@@ -1,4 +1,4 @@
-"""Whether a study's file means something: its names against the disk and the real trainers.
+"""Whether a study's file makes sense: its names against the disk and the real trainers.
 
 Checks of trainers are in ``model_checks``, those of configurations, folds and options in
 ``option_checks``.
@@ -80,11 +80,11 @@ def _dataset(found: Findings, entry: DatasetEntry) -> Dataset | None:
 
 
 def _named(found: Findings, entry: DatasetEntry, dataset: Dataset) -> list[Named]:
-    """Return the trainers of a dataset without wildcards, those named twice once."""
+    """Return the trainers of a dataset without wildcards, each once."""
     attributes = []
     expressions, attributes_line = _own_attributes(found, entry)
     for expression in dict.fromkeys(expressions):
-        # blamed here once, rather than in every trainer that has a wildcard
+        # reported here once, rather than for every trainer that has a wildcard
         with found.blamed(attributes_line):
             parsed(dataset.name, dataset.schema, expression)
             attributes.append(expression)
@@ -99,7 +99,7 @@ def _named(found: Findings, entry: DatasetEntry, dataset: Dataset) -> list[Named
 
 
 def _own_attributes(found: Findings, entry: DatasetEntry) -> tuple[tuple[str, ...], int]:
-    """Return the attributes that hold for a dataset, and their line."""
+    """Return the attributes that apply to a dataset, and their line."""
     owner = entry if entry.attributes else found.settings
     return owner.attributes, owner.line("attributes")
 
@@ -114,7 +114,7 @@ def _tests(found: Findings, entry: DatasetEntry, dataset: Dataset) -> Iterator[T
 def _attributes(
     found: Findings, entry: DatasetEntry, dataset: Dataset, tests: Sequence[TestSet]
 ) -> tuple[str, ...]:
-    """Return the attributes to evaluate by, after looking for them in all tables."""
+    """Return the attributes to evaluate by, after checking for them in all tables."""
     settings = found.settings
     expressions, line = settings.evaluation.attributes, settings.line("evaluation", "attributes")
     if not expressions:
@@ -161,7 +161,7 @@ def check_folder(settings: Settings, folder: Path) -> list[Problem]:
     try:
         other = read_plan(folder)
     except (ValueError, KeyError, TypeError, OSError):
-        return [Problem(0, f"{path} is damaged; delete it. What has been done stays known")]
+        return [Problem(0, f"{path} is damaged; delete it. No finished step is lost")]
     source = os.path.relpath(settings.path.resolve(), folder.resolve())
     if (other.title, other.source) == (settings.title, source):
         return []
@@ -169,7 +169,7 @@ def check_folder(settings: Settings, folder: Path) -> list[Problem]:
         Problem(
             settings.line("title"),
             f"{folder} holds another study, '{other.title}' of {other.source}. Name another "
-            f"folder with -o; if it is the same study under a new name, delete {path} (what has "
-            "been done stays known)",
+            f"folder with -o; if it is the same study under a new name, delete {path} "
+            "(no finished step is lost)",
         )
     ]

@@ -82,7 +82,7 @@ class Dataset:
 
 
 def find_dataset(dataset: str, environment: Mapping[str, str]) -> Dataset:
-    """Look at a dataset.
+    """Read what is known about a dataset.
 
     Args:
         dataset: Its id or name.
@@ -166,7 +166,7 @@ class TestSet:
 
 
 def find_test(entry: TestEntry, dataset: Dataset, environment: Mapping[str, str]) -> TestSet:
-    """Look at a test set.
+    """Read what is known about a test set.
 
     Args:
         entry: As the study's file names it.
@@ -196,8 +196,8 @@ def _of_dataset(entry: TestEntry, other: Dataset, dataset: Dataset) -> TestSet:
     suffix = "Tr" if entry.part == "training" else "Ts"
     if suffix == "Tr" and other.name == dataset.name:
         raise StudyError(
-            f"test set '{entry.name}' is the training cases of {dataset.name} itself: test on "
-            "cases that the models have not seen"
+            f"test set '{entry.name}' consists of the training cases of {dataset.name} itself: "
+            "test on cases that the models have not seen"
         )
     images, labels = other.raw / f"images{suffix}", other.raw / f"labels{suffix}"
     table = other.raw / paths.DEMOGRAPHICS_CSV

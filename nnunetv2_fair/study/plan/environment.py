@@ -20,7 +20,7 @@ _KEPT = ("nnUNet_extTrainer", BASE_CHECKPOINT, ALLOW_CHANGED_TABLE)
 def study_environment(settings: "Settings") -> dict[str, str]:
     """Return the variables that every step is run with.
 
-    Those of the study's file, and of nnU-Net's what else is set where the study is planned.
+    Those of the study's file, and those of nnU-Net that are set where the study is planned.
     Folders of the file may be relative to it.
     """
     found = {name: os.environ[name] for name in (*FOLDERS, *_KEPT) if os.environ.get(name)}

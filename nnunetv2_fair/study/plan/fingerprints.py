@@ -1,9 +1,9 @@
-"""Fingerprints: whether a step would still give what it gave.
+"""Fingerprints: whether a step would still give the same outcome.
 
 A step's fingerprint covers what its outcome depends on: the arguments that matter, the files it
 reads from outside the study, and the fingerprints of the steps before it. It leaves out where and
 with how many processes the step runs, and where nnU-Net's folders and the interpreter are, so
-that moving them runs nothing again.
+that moving them does not make steps run again.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from nnunetv2_fair.files.fingerprints import file_hash, text_hash
 
-#: Hex digits of a fingerprint: few enough for a file name, far too many to meet by chance.
+#: Hex digits of a fingerprint: few enough for a file name, far too many to collide by chance.
 _LENGTH = 20
 
 
@@ -61,7 +61,7 @@ def file_fingerprint(path: Path) -> str:
 def listing_fingerprint(folder: Path) -> str:
     """Return a fingerprint of the names and sizes of the files in a folder.
 
-    Reading every image would take longer than many a step that depends on it.
+    Reading every image would take longer than many of the steps that depend on it.
     """
     try:
         with os.scandir(folder) as entries:

@@ -1,4 +1,4 @@
-"""Whether trainers mean something on a dataset: attributes, groups, models they build on."""
+"""Whether trainers make sense on a dataset: attributes, groups, models they build on."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,10 +19,10 @@ _SAFE = re.compile(r"[A-Za-z0-9_.+=-]+")
 def models_of(
     found: Findings, on: StudyDataset, named: Sequence[Named], facts: Mapping[str, TrainerFacts]
 ) -> Iterator[Model]:
-    """Return the models of the trainers that mean something; blame the lines of the others.
+    """Return the models of the trainers that make sense; report the lines of the others.
 
     Args:
-        found: What is found is added there.
+        found: Mistakes are added there.
         on: The dataset, with its test sets.
         named: Trainers without wildcards.
         facts: What their names mean.
@@ -93,8 +93,9 @@ def _check_unknown(found: Findings, on: StudyDataset, model: Model) -> None:
             found.add(
                 model.line,
                 f"{model.name}: {len(unknown)} cases of test set '{test.name}' have no known "
-                f"'{grouping.expression}', so no model is theirs. Fill the cells of {test.table}, "
-                "or say whose model predicts them with prediction: {unknown_model: "
+                f"'{grouping.expression}', so no model can predict them. Fill the cells of "
+                f"{test.table}, or choose the group whose model predicts them with prediction: "
+                "{unknown_model: "
                 f"{{{grouping.expression}: GROUP}}}}",
             )
 

@@ -27,7 +27,7 @@ class Model:
     Attributes:
         name: Of the trainer; of a model per group without the group.
         line: Line of the study's file.
-        trainings: Names of the trainers whose trainings it is made of, several for a model per
+        trainings: Names of the trainers whose trainings it consists of, several for a model per
             group.
         base: Trainer whose finished model each of them builds on, fold by fold.
         attribute: Attribute expression in the name.

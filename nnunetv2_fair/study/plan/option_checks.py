@@ -1,4 +1,4 @@
-"""Whether configurations, folds and options mean something, given what is on disk."""
+"""Whether configurations, folds and options make sense, given what is on disk."""
 
 from fnmatch import fnmatchcase
 
@@ -53,7 +53,7 @@ def check_configurations(found: Findings, on: StudyDataset) -> None:
 
 
 def check_folds(found: Findings, on: StudyDataset) -> None:
-    """NnU-Net draws cases of its own for a fold that the splits do not have."""
+    """For a fold that the splits do not have, nnU-Net would draw its own cases."""
     entry = on.entry
     line = entry.line("folds")
     found.twice([(fold, line, "fold") for fold in entry.folds])
@@ -89,7 +89,7 @@ def check_options(found: Findings, known: set[str]) -> None:
     """Refuse options about attributes and trainers that the study does not have.
 
     Args:
-        found: What is found is added there.
+        found: Mistakes are added there.
         known: Attributes of all datasets.
     """
     settings = found.settings
@@ -107,7 +107,7 @@ def check_options(found: Findings, known: set[str]) -> None:
         if trainers and not any(fnmatchcase(name, pattern) for name in trainers):
             found.add(
                 settings.line("resources", "trainers", pattern),
-                f"resources, trainers: no trainer of the study is called '{pattern}'",
+                f"resources, trainers: no trainer of the study matches '{pattern}'",
             )
     if found.environment.get(ALLOW_CHANGED_TABLE, "1") != "1":
         line = settings.line("environment", ALLOW_CHANGED_TABLE)

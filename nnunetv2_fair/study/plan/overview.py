@@ -1,4 +1,4 @@
-"""What a plan holds, as text for people: kinds, how many, how much of it is done."""
+"""Overview of a plan as text: kinds of steps, how many, how many of them are done."""
 
 from collections import Counter
 from pathlib import Path
@@ -12,7 +12,7 @@ _HEADER = ("kind", "steps", "done", "there already", "to do", "GPU hours at most
 
 
 def state_of(step: Step, folder: Path) -> str:
-    """Return ``done``, ``there already`` (somebody else's work) or ``to do``."""
+    """Return ``done``, ``there already`` (not made by this study) or ``to do``."""
     if (folder / step.record).is_file():
         return "done"
     if step.finished and Path(step.finished).exists():

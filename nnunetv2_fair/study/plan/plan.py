@@ -30,7 +30,7 @@ def plan_study(path: Path, folder: Path, most_cpus: int | None = None) -> Plan:
         most_cpus: Cores of the machine that all steps run on; None for a cluster.
 
     Returns:
-        All steps, each behind those that it needs.
+        All steps, each after those that it needs.
 
     Raises:
         StudyError: With all mistakes of the file, each with its line.

@@ -9,8 +9,8 @@ from nnunetv2_fair.study.plan.models import Model
 from nnunetv2_fair.study.study_file.settings import DatasetEntry
 
 FINAL = "checkpoint_final.pth"
-#: What nnU-Net resumes from, the first that is there. It writes the latest every 50 epochs only,
-#: the best one whenever it is that.
+#: What nnU-Net resumes from, the first that exists. It writes the latest only every 50 epochs,
+#: the best one whenever there is a new best.
 CONTINUED = ("checkpoint_latest.pth", "checkpoint_best.pth")
 #: Plans that nnU-Net's own planners make -> planner.
 PLANNERS = {

@@ -1,4 +1,4 @@
-"""What trainers' names mean, asked of the real classes in a process of its own."""
+"""What trainers' names mean, asked of the real classes in a separate process."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ class TrainerFacts:
         ours: Whether it reads the demographics.
         attribute: Attribute expression in the name; None for the dataset's default.
         base: Name of the trainer whose finished model it builds on.
-        per_group: Parts of the name before and behind ``=<group>``, if it is one model per group.
+        per_group: Parts of the name before and after ``=<group>``, if it is one model per group.
         options: Options that the method knows, in words.
     """
 
@@ -35,12 +35,12 @@ class TrainerFacts:
 def ask(
     names: Collection[str], attributes: Collection[str], environment: Mapping[str, str]
 ) -> dict[str, TrainerFacts]:
-    """Return what names mean, and what those of the bases mean that they build on.
+    """Return what names mean, and the names of the bases that they build on.
 
     Args:
         names: Names of trainers.
         attributes: Attributes of all datasets.
-        environment: Of the process; ``nnUNet_extTrainer`` says where trainers of the user's are.
+        environment: Of the process; ``nnUNet_extTrainer`` says where the user's own trainers are.
 
     Raises:
         StudyError: If nnU-Net or torch do not start here.
@@ -58,8 +58,8 @@ def ask(
     if done.returncode:
         last = "\n".join(done.stderr.strip().splitlines()[-5:])
         raise StudyError(
-            f"The trainers' names could not be checked, because nnU-Net does not start here. Look "
-            f"at nnUNetv2_fair_doctor. The last words were:\n{last}"
+            f"The trainers' names could not be checked, because nnU-Net does not start here. Run "
+            f"nnUNetv2_fair_doctor. The last output was:\n{last}"
         )
     answer = json.loads(done.stdout)
     return {name: _facts(found) for name, found in answer.items()}

@@ -1,6 +1,6 @@
 """What is on disk about the starts of steps: attempts that ended, and those that still run.
 
-Each step has files of its own and runs at most once at a time, so that nothing here is written by
+Each step has its own files and runs at most once at a time, so that nothing here is written by
 two machines at once.
 """
 
@@ -17,7 +17,7 @@ from nnunetv2_fair.study.step import STATE, Step
 
 RUNNING = f"{STATE}/running"
 EVENTS = f"{STATE}/events"
-#: Events of a step: the words of the files in ``EVENTS``.
+#: Events of a step, as in the names of the files in ``EVENTS``.
 STARTED, FINISHED, TAKEN_OVER, INTERRUPTED, FAILED = (
     "started", "finished", "taken-over", "interrupted", "failed",
 )  # fmt: skip
@@ -29,7 +29,7 @@ def attempts_file(folder: Path, step: Step) -> Path:
 
 
 def read_attempts(folder: Path, step: Step) -> tuple[Attempt, ...]:
-    """Return a step's attempts, oldest first; half a line, left by a full disk, is skipped."""
+    """Return a step's attempts, oldest first; a partial line, left by a full disk, is skipped."""
     try:
         lines = attempts_file(folder, step).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -52,7 +52,7 @@ def append_attempt(folder: Path, step: Step, attempt: Attempt) -> None:
 
 
 def marker_file(folder: Path, step: Step) -> Path:
-    """Return the file that is there while a step runs: the attempt as far as it is known."""
+    """Return the file that exists while a step runs: the attempt as far as it is known."""
     return folder / RUNNING / f"{step.name}.json"
 
 
@@ -72,10 +72,10 @@ def read_marker(folder: Path, step: Step) -> Attempt | None:
 
 
 def tell(folder: Path, step: Step, what: str) -> None:
-    """Leave a note for the command that shows progress: an empty file whose name says it all.
+    """Leave a note for the command that shows progress: an empty file; its name holds everything.
 
-    Files, because a folder can be listed while any number of machines add to it, which cannot be
-    said of lines of one file on a network drive.
+    Files, because a folder can be listed while any number of machines add to it, unlike the lines
+    of one file on a network drive.
     """
     path = folder / EVENTS / f"{time.time_ns():020d}+{os.getpid()}+{what}+{step.name}"
     path.parent.mkdir(parents=True, exist_ok=True)

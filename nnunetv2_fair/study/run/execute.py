@@ -61,7 +61,7 @@ class _Watch:
 
 
 def execute(folder: Path, name: str, *, run: str = "", devices: Sequence[str] = ()) -> int:
-    """Run a step to its record.
+    """Run a step until its record is written.
 
     Args:
         folder: The study's folder.
@@ -71,7 +71,7 @@ def execute(folder: Path, name: str, *, run: str = "", devices: Sequence[str] = 
         devices: GPUs of this machine to choose from; empty if Slurm chooses.
 
     Returns:
-        0 if the record is there, 128 and the signal if this process was asked to stop, else 1.
+        0 if the record exists, 128 and the signal if this process was asked to stop, else 1.
 
     Raises:
         StudyError: If there is no such step, or its outcome cannot be made without overwriting.
@@ -92,7 +92,7 @@ def execute(folder: Path, name: str, *, run: str = "", devices: Sequence[str] = 
             sys.stderr.write(f"{name} failed on its own and will not be retried.\n")
             return 1
         if run and sum(attempt.run == run for attempt in earlier) >= step.attempts:
-            # Slurm itself starts a job again that was pre-empted
+            # Slurm itself restarts a pre-empted job
             sys.stderr.write(f"{name} was started {step.attempts} times and will not be retried.\n")
             return 1
         attempt = Attempt(
@@ -191,7 +191,7 @@ def _run_commands(
 
 
 def wrapped(plan: Plan, command: Sequence[str]) -> list[str]:
-    """Return a command as it is run: behind the setup's shell lines, in the container."""
+    """Return a command as it is run: after the setup's shell lines, in the container."""
     inside = [*plan.container, *command]
     if not plan.setup:
         return inside
@@ -214,8 +214,8 @@ def _ending(code: int, step: Step, told_to_end: bool) -> str:
 
 
 def _reuse(folder: Path, step: Step, log: IO[bytes]) -> int:
-    """Write the record of an outcome that was there before."""
-    log.write(f"\n=== {step.finished} was there before the study and is reused\n".encode())
+    """Write the record of an outcome that existed before."""
+    log.write(f"\n=== {step.finished} existed before the study and is reused\n".encode())
     record = Record(
         step.name, step.kind, step.fingerprint, (), taken_over=True, facts=dict(step.facts)
     )
@@ -235,7 +235,7 @@ def _write_record(folder: Path, plan: Plan, step: Step, environment: Mapping[str
 
 
 def _note_lost(folder: Path, step: Step) -> bool:
-    """List an attempt that was killed before it could list itself; return whether there is one."""
+    """List an attempt that was killed before it could do so itself; return whether there is one."""
     lost = read_marker(folder, step)
     if lost is None:
         return False

@@ -20,7 +20,7 @@ _POLL_SECONDS = 0.5
 def reserved_gpus(folder: Path, devices: Sequence[str], number: int) -> Iterator[list[str]]:
     """Reserve GPUs of this machine until the block ends, waiting until enough are free.
 
-    Snakemake starts no more jobs than there are GPUs; this says which of them are whose.
+    Snakemake starts no more jobs than there are GPUs; this assigns them.
 
     Args:
         folder: The study's folder.

@@ -42,7 +42,7 @@ def gpu_names(environment: Mapping[str, str]) -> list[str]:
 
 
 def devices() -> list[str]:
-    """Return what ``CUDA_VISIBLE_DEVICES`` can be made of on this machine."""
+    """Return the possible entries of ``CUDA_VISIBLE_DEVICES`` on this machine."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [text.strip() for text in visible.split(",") if text.strip() not in ("", "-1")]
@@ -79,14 +79,14 @@ def versions(interpreter: Sequence[str], environment: Mapping[str, str]) -> dict
 
 
 def _asked(interpreter: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Ask another interpreter; one that cannot answer is no reason to lose a finished training."""
+    """Ask another interpreter; if it cannot answer, a finished training must not be lost."""
     try:
         done = subprocess.run(
             [*interpreter, "-"], input=Path(installed.__file__).read_text(encoding="utf-8"),
             capture_output=True, text=True, check=True, timeout=_PATIENCE_SECONDS,
             env=dict(environment),
         )  # fmt: skip
-        # what an environment's start-up says comes before
+        # output of the environment's start-up comes before
         answer: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
         return {}

@@ -1,4 +1,4 @@
-"""How a run ended: what is done, and for every failure what people need to fix it."""
+"""How a run ended: what is done, and for every failure what is needed to fix it."""
 
 import os
 import shlex
@@ -23,7 +23,7 @@ class Failure:
 
     Attributes:
         step: The step.
-        how: What is known of its end.
+        how: How it ended, as far as known.
         log: The log to look into, relative to the study's folder.
         lines: The log's last lines.
     """
@@ -35,7 +35,7 @@ class Failure:
 
 
 def wanted_steps(plan: Plan, only: Sequence[str]) -> list[Step]:
-    """Return the steps that a run is about: all, or some with all that they need."""
+    """Return the steps of a run: all, or some with all that they need."""
     if not only:
         return list(plan.steps.values())
     wanted, waiting = set(), list(only)
@@ -48,7 +48,7 @@ def wanted_steps(plan: Plan, only: Sequence[str]) -> list[Step]:
 
 
 def is_done(folder: Path, step: Step) -> bool:
-    """Return whether a step's record is there."""
+    """Return whether a step's record exists."""
     return (folder / step.record).exists()
 
 
@@ -58,7 +58,7 @@ def failures(folder: Path, plan: Plan, steps: Iterable[Step], log_start: int) ->
     Args:
         folder: The study's folder.
         plan: Its plan.
-        steps: Steps that the run was about.
+        steps: Steps of the run.
         log_start: Where in Snakemake's log the run begins, in bytes.
     """
     found = []
@@ -76,7 +76,7 @@ def _failure(folder: Path, step: Step, log_start: int) -> Failure:
     if attempts:
         return Failure(step, _times(_ended(attempts[-1].exit_code), len(attempts)), step.log,
                        last_lines(folder / step.log))  # fmt: skip
-    # the job itself never began: what Slurm or Snakemake say is all there is
+    # the job itself never began: there is only the output of Slurm or Snakemake
     logs = sorted((folder / SLURM_LOGS).rglob(f"{step.name}_*/*.log"), key=os.path.getmtime)
     log = logs[-1] if logs else folder / SNAKEMAKE_LOG
     return Failure(step, "could not be started", str(log.relative_to(folder)),
@@ -97,7 +97,7 @@ def _times(how: str, number: int) -> str:
 
 
 def last_lines(path: Path, start: int = 0) -> tuple[str, ...]:
-    """Return the last lines of a log that say something, each cut to a readable length."""
+    """Return the last lines of a log that are not empty, each cut to a readable length."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -114,7 +114,7 @@ def last_lines(path: Path, start: int = 0) -> tuple[str, ...]:
 def summary(
     folder: Path, plan: Plan, steps: Sequence[Step], failed: Sequence[Failure], executor: str
 ) -> str:
-    """Return what a run says at its end."""
+    """Return the closing message of a run."""
     done = sum(is_done(folder, step) for step in steps)
     waiting = len(steps) - done - len(failed)
     head = f"{done} of {len(steps)} steps are done"
@@ -127,7 +127,7 @@ def summary(
             f"\n{failure.step.name}: {failure.how}",
             f"  {folder / failure.log} ends with",
             *(f"    | {line}" for line in failure.lines),
-            f"  alone again: {rerun_command(folder, plan, failure.step, executor)}",
+            f"  to rerun it alone: {rerun_command(folder, plan, failure.step, executor)}",
         ]
     if len(failed) > _MOST_DETAILED:
         parts.append(f"\n... and {len(failed) - _MOST_DETAILED} more; see the logs' folder.")

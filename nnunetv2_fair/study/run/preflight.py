@@ -51,10 +51,11 @@ def check_room(folder: Path, plan: Plan) -> list[str]:
         free = shutil.disk_usage(path).free
         if free < _LEAST_FREE_BYTES:
             problems.append(
-                f"{place}: {free / 2**20:.0f} MiB are free, at least 1 GiB is needed. Make room."
+                f"{place}: {free / 2**20:.0f} MiB are free, at least 1 GiB is needed. "
+                "Free some space."
             )
         elif not os.access(path, os.W_OK):
-            problems.append(f"{place}: cannot be written to. Choose another place or ask for it.")
+            problems.append(f"{place}: cannot be written to. Choose another one or ask for access.")
     return problems
 
 
@@ -131,7 +132,7 @@ def job_prefix(folder: Path) -> str:
 
 
 def check_queue(folder: Path) -> None:
-    """Refuse to submit what an earlier run, killed with its login node, has left in the queue.
+    """Refuse to submit while jobs of an earlier run, killed with its login node, are in the queue.
 
     Raises:
         StudyError: With the command that cancels them.
@@ -147,7 +148,7 @@ def check_queue(folder: Path) -> None:
 
 
 def status_options() -> list[str]:
-    """Return the plugin's options for asking what became of a job.
+    """Return the plugin's options for querying the state of a job.
 
     It prefers Slurm's accounting, which many small clusters do not have, and would then wait for
     an answer forever.
@@ -172,8 +173,8 @@ def total_memory_mb() -> int:
 
 
 def most_on_this_machine(cores: int | None) -> Mapping[str, int]:
-    """Return resource -> what this machine lends to the study."""
-    # not os.cpu_count(): a container or a Slurm allocation may lend fewer
+    """Return resource -> how much of it this machine gives the study."""
+    # not os.cpu_count(): a container or a Slurm allocation may give fewer
     lent = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {"_cores": cores or lent or 1, "mem_mb": total_memory_mb()}
 

@@ -1,4 +1,4 @@
-"""One command of a step: started, watched, and ended when the step is to end."""
+"""One command of a step: started, monitored, and ended when the step must end."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ from typing import IO, Any
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _GRACE_SECONDS = 20.0
 _SAMPLE_SECONDS = 1.0
-#: Memory is looked at often at first, when it grows.
+#: Memory is sampled often at first, when it grows.
 _SAMPLES_OF_START = 60
 _LATER_SAMPLE_SECONDS = 10.0
 _MEGABYTE = 1_000_000
@@ -38,7 +38,7 @@ class Stopper:
     def __enter__(self) -> "Stopper":
         for number in STOPS:
             handler = signal.getsignal(number)
-            # a job under nohup is not to end with the terminal
+            # a job under nohup must not end with the terminal
             if handler is not signal.SIG_IGN:
                 self._before[number] = handler
                 signal.signal(number, self._on_signal)
@@ -56,14 +56,14 @@ class Stopper:
             kill_group(self._process, signal.SIGTERM)
 
     def watch(self, process: subprocess.Popen[bytes] | None) -> None:
-        """Say which command runs; None for none. One that starts after the signal is ended."""
+        """Set which command runs; None for none. One that starts after the signal is ended."""
         self._process = process
         if process is not None and self.received:
             kill_group(process, signal.SIGTERM)
 
     @property
     def out_of_patience(self) -> bool:
-        """Whether the command had its time to end on its own."""
+        """Whether the command has had enough time to end on its own."""
         return self.received != 0 and time.monotonic() > self._deadline
 
 
@@ -89,8 +89,8 @@ def run_command(
         folder: Its working directory.
         environment: All of its variables.
         log: Where its output goes.
-        stopper: Ends it when this process is to end.
-        on_sample: Called now and then with the megabytes that it and its children hold.
+        stopper: Ends it when this process must end.
+        on_sample: Called from time to time with the megabytes that it and its children hold.
 
     Returns:
         Its exit code; negative for a signal; 127 if it could not be started.
@@ -117,7 +117,7 @@ def run_command(
     stopper.watch(None)
     # workers that outlive their parent would hold the GPU of the next attempt
     kill_group(process, signal.SIGKILL)
-    # of a command that was over before the first look; the kernel counts kibibytes
+    # of a command that ended before the first sample; the kernel counts kibibytes
     largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / _MEGABYTE
     on_sample(largest)
     return process.returncode

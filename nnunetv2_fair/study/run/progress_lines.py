@@ -1,4 +1,4 @@
-"""What people see while a study runs: a line per start and end."""
+"""The progress shown while a study runs: a line per start and end."""
 
 import logging
 from collections.abc import Sequence
@@ -27,14 +27,14 @@ class News:
 
     Args:
         folder: The study's folder.
-        steps: Steps that the run is about.
+        steps: Steps of the run.
     """
 
     def __init__(self, folder: Path, steps: Sequence[Step]) -> None:
         self._folder = folder
         self._steps = {step.name: step for step in steps}
         # names, not a count: a job that ends in the second of its time limit is reported done
-        # twice, because Slurm calls it failed and another one finds its outcome there
+        # twice, because Slurm calls it failed and another one finds its outcome
         self._done = {step.name for step in steps if outcome.is_done(folder, step)}
         self._forget_old()
 
@@ -56,7 +56,7 @@ class News:
         if what == STARTED:
             logger.info("%s %s: started", count, step.name)
         elif what == TAKEN_OVER:
-            logger.info("%s %s: was there already", count, step.name)
+            logger.info("%s %s: already there", count, step.name)
         elif what == FINISHED:
             logger.info("%s %s: finished%s", count, step.name, self._after(step))
         elif what == INTERRUPTED:

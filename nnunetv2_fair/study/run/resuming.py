@@ -1,4 +1,4 @@
-"""How far a step is before it starts: not begun, to be resumed, or finished."""
+"""The state of a step before it starts: not begun, to be resumed, or finished."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -16,17 +16,17 @@ Begun = Literal["not", "unfinished", "by us, finished", "by others, finished"]
 def how_far(
     folder: Path, step: Step, earlier: Sequence[Attempt], environment: Mapping[str, str]
 ) -> Begun:
-    """Return how far a step is.
+    """Return the state of a step.
 
     Args:
         folder: The study's folder.
         step: The step.
         earlier: Its attempts.
-        environment: Variables of the step's commands; one of them allows to keep what was
+        environment: Variables of the step's commands; one of them allows keeping what was
             trained with another table.
 
     Raises:
-        StudyError: If its outcome is of other settings, so that running it would replace that.
+        StudyError: If its outcome was made with other settings: running it would replace that.
     """
     finished = bool(step.finished) and (folder / step.finished).exists()
     checkpoints = [path for path in step.checkpoints if (folder / path).exists()]

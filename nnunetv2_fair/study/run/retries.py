@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from nnunetv2_fair.study.record import Attempt
 from nnunetv2_fair.study.run.process import STOPS
 
-#: What a shell makes of a signal.
+#: Exit codes of a shell for signals, minus the signal.
 SHELL_OFFSET = 128
 
 

@@ -1,4 +1,4 @@
-"""Running a study's plan: Snakemake schedules, this checks before, tells meanwhile, sums up."""
+"""Running a study's plan: Snakemake schedules; this checks before, reports progress, sums up."""
 
 import json
 import logging
@@ -27,11 +27,11 @@ Executor = Literal["local", "slurm"]
 _SNAKEFILE = Path(__file__).with_name("Snakefile")
 _CONFIG = f"{STATE}/run.json"
 _POLL_SECONDS = 0.5
-#: Jobs in Slurm's queue at a time, unless the user says otherwise.
+#: Jobs in Slurm's queue at a time, unless the user sets it.
 _SLURM_JOBS = 100
 #: The plugin asks less and less often while nothing ends, so this is the most, not the usual.
 _SECONDS_BEFORE_STATUS = 10
-#: How long files of other nodes may need to be seen on a network drive.
+#: How long files of other nodes may take to appear on a network drive.
 _LATENCY_SECONDS = {"local": 5, "slurm": 60}
 _INTERRUPTED = 130
 
@@ -62,7 +62,7 @@ def run_study(
         0 if all is done, 1 if something failed, 130 if it was interrupted.
 
     Raises:
-        StudyError: If it cannot be started; nothing was done then.
+        StudyError: If it cannot be started; then nothing has been done.
     """
     folder = folder.resolve()
     preflight.check_installed(executor)
@@ -161,7 +161,7 @@ def _snakemake(
 
 
 class _Stopping:
-    """Notes within its block that the user wants an end."""
+    """Records within its block that the user wants to stop."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -172,7 +172,7 @@ class _Stopping:
             self._before[number] = signal.getsignal(number)
             ignored = self._before[number] is signal.SIG_IGN
             # what is ignored, by nohup or as a script's background job, stays ignored; but
-            # by a function, because Snakemake would inherit SIG_IGN, and it must hear of the end
+            # by a function, because Snakemake would inherit SIG_IGN, and it must receive the signal
             signal.signal(number, self._pass if ignored else self._stop)
         return self
 
@@ -217,7 +217,7 @@ def _snakemake_command(
 
 
 def _write_index(folder: Path, plan: Plan) -> None:
-    """Write the index page of what there is: its step waits for steps that have failed."""
+    """Write the index page of what exists: its step waits for steps that have failed."""
     for step in plan.steps.values():
         if step.kind == "index":
             with (folder / step.log).open("ab") as log:

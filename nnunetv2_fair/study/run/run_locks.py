@@ -1,6 +1,6 @@
-"""Who may run what at a time: the study's lock, and a lock per step.
+"""Which process may run what at a time: the study's lock, and a lock per step.
 
-All are flocks: they end with the process that holds them, however that ends. Children that inherit
+All are flocks: they end with the process that holds them, however it ends. Children that inherit
 the descriptor hold them too; Snakemake does.
 """
 
@@ -23,7 +23,7 @@ def running_alone(folder: Path) -> Iterator[int]:
     """Hold the study's lock; yield its file descriptor.
 
     A process that inherits the descriptor holds the lock too: Snakemake, should this process be
-    killed while it goes on. A lock whose processes are all gone is free.
+    killed while Snakemake continues. A lock whose processes are all gone is free.
 
     Raises:
         StudyError: If another run of the study is active.
@@ -37,14 +37,14 @@ def running_alone(folder: Path) -> Iterator[int]:
             file.seek(0)
             raise StudyError(
                 f"{folder} is already being run, by {file.read().strip() or 'another process'}. "
-                "Wait for it to end or stop it there, or give this study a folder of its own."
+                "Wait for it to end or stop it there, or give this study its own folder."
             ) from error
         except OSError as error:
             if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
                 raise
             raise StudyError(
                 f"{folder} is on a drive without file locks ({error.strerror}), so that two runs "
-                "could not be told apart. Keep the study's folder on another drive."
+                "could not be kept apart. Keep the study's folder on another drive."
             ) from error
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
@@ -60,7 +60,7 @@ def only_one(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError:
-            # a few network drives know no locks: Slurm and the study's own lock must do
+            # a few network drives have no locks: Slurm and the study's own lock must suffice
             yield
             return
         yield

@@ -1,4 +1,4 @@
-"""What the Snakefile asks about a plan: few rules, each with what its jobs ask of the machine."""
+"""What the Snakefile asks about a plan: few rules, each with the resources of its jobs."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from nnunetv2_fair.study.step import Plan, Step
 
 @dataclass(frozen=True)
 class Rule:
-    """Steps of one kind that ask for the same.
+    """Steps of one kind that ask for the same resources.
 
     Attributes:
         name: Name of the rule, and of the folder of its jobs' Slurm logs.
@@ -55,7 +55,7 @@ def _rule(name: str, steps: Sequence[Step], most: Mapping[str, int]) -> Rule:
         "runtime": asked.runtime_min,
         "job": 1,
     }
-    # the plugin passes on even an empty text, so what is left to the cluster must not be there
+    # the plugin passes on even an empty text, so what is left to the cluster must be absent
     for key, value in (
         ("gpu", asked.gpus),
         ("slurm_partition", asked.partition),
@@ -74,9 +74,9 @@ def _rule(name: str, steps: Sequence[Step], most: Mapping[str, int]) -> Rule:
 
 
 class Records:
-    """Which records are to be written, and which before.
+    """Which records must be written, and which of them first.
 
-    What is done has no part in it, so that Snakemake has nothing to do again and little to plan.
+    Finished steps are left out, so that Snakemake repeats nothing and has little to plan.
 
     Args:
         plan: The study's plan.
@@ -91,7 +91,7 @@ class Records:
         return (self._folder / step.record).exists()
 
     def needed_by(self, step: str) -> list[str]:
-        """Return the records of what a step needs, none if it is done."""
+        """Return the records that a step needs, none if it is done."""
         asked = self._steps[step]
         if self._is_done(asked):
             return []

@@ -1,4 +1,4 @@
-"""Types of the values of a study's file: what each must look like, and what it means in words.
+"""Types of the values of a study's file: what each must look like, with a description in words.
 
 A description says what is expected where something else was found: "found 5; expected ...".
 """
@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from nnunetv2_fair.study.study_file.values import absolute
 
-#: Type of the error of a value that is none of its choices; its message lists them.
+#: Type of the error of a value that is not one of its choices; its message lists them.
 CHOICE = "choice"
 _MOST_FOLDS = 20
 _T = TypeVar("_T")
@@ -21,11 +21,11 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Reading:
-    """What types need to know of the file that is read.
+    """What types need to know about the file that is read.
 
     Attributes:
-        folder: The file's folder; relative paths are seen from there.
-        is_rest: Whether mistakes have been taken out, so that a list may be empty.
+        folder: The file's folder; relative paths start there.
+        is_rest: Whether mistakes have been removed, so that a list may be empty.
     """
 
     folder: Path
@@ -76,7 +76,7 @@ def _path(value: object, info: ValidationInfo) -> Path:
         raise ValueError
     try:
         return absolute(value, _reading(info).folder)
-    except RuntimeError as error:  # the home of somebody who does not exist
+    except RuntimeError as error:  # the home of a user who does not exist
         raise ValueError from error
 
 
@@ -121,7 +121,7 @@ DatasetId = Annotated[str, BeforeValidator(_whole_or_text)]
 FilePath = Annotated[
     Path,
     BeforeValidator(_path),
-    _expected("a path; relative ones are seen from this file"),
+    _expected("a path; relative ones start at this file's folder"),
 ]
 Expression = Annotated[
     str,

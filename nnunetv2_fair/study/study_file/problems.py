@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nnunetv2_fair.errors import StudyError, shorten_lines
 
-#: A study with more mistakes than this has one cause for most of them.
+#: If a study has more mistakes than this, most of them have one cause.
 _MOST_SHOWN = 60
 
 
@@ -14,7 +14,7 @@ class Problem:
     """One mistake.
 
     Attributes:
-        line: Line of the study's file, from 1; 0 if no line is to blame.
+        line: Line of the study's file, from 1; 0 if it belongs to no line.
         text: What was found, what was expected, how to fix it.
     """
 

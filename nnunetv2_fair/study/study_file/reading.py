@@ -16,7 +16,7 @@ class _DatasetRest(DatasetEntry):
 
 
 class _Rest(Settings):
-    """What is left of a file without its mistakes: nothing that a study cannot do without."""
+    """What is left of a file without its mistakes: not enough for a study."""
 
     title: str = ""
     datasets: Listed[_DatasetRest] = ()
@@ -27,8 +27,8 @@ def read_settings(path: Path) -> tuple[Settings, list[Problem]]:
     """Read a study's file.
 
     Returns:
-        What it says, without what is wrong, so that the rest can be checked for its meaning in the
-        same go; and the mistakes of form. Mistakes of meaning are those of
+        What it says, without what is wrong, so that the rest can be checked for its meaning at the
+        same time; and the mistakes of form. Mistakes of meaning are those of
         :mod:`nnunetv2_fair.study.plan.checks`.
 
     Raises:
@@ -47,12 +47,12 @@ def read_settings(path: Path) -> tuple[Settings, list[Problem]]:
 
 
 def _rest(document: Document, error: ValidationError) -> tuple[_Rest, Document]:
-    """Return the settings of what is right, and the document without what is wrong."""
+    """Return the settings from what is valid, and the document without what is not."""
     reading = Reading(document.path.parent, is_rest=True)
     while True:
         document = document.without({useless(found) for found in error.errors()})
         try:
             return _Rest.model_validate(document.data, context=reading), document
         except ValidationError as again:
-            # what is left of a list or a mapping may not be enough for it
+            # the rest of a list or a mapping may be too short to be valid
             error = again

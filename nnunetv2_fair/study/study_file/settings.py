@@ -40,7 +40,7 @@ _A_TEST = (
 
 
 class _Part(BaseModel):
-    """A mapping of the file: no key but its own, and no value that merely could be converted."""
+    """A mapping of the file: only known keys, and no value that would have to be converted."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -52,7 +52,7 @@ class _Placed(_Part):
     _place: Place = PrivateAttr(default=())
 
     def put(self, document: Document, place: Place = ()) -> None:
-        """Tell it where in a file it is."""
+        """Set its place in the file."""
         self._document = document
         self._place = place
 
@@ -103,9 +103,9 @@ class DatasetEntry(_Placed):
         configurations: Such as ``2d``.
         plans: Plans identifiers.
         folds: Such as ``0``, or ``all``.
-        number_of_folds: That ``nnUNetv2_fair_prepare`` makes.
+        number_of_folds: How many ``nnUNetv2_fair_prepare`` makes.
         stratify: Attribute expression to stratify folds by; empty for prepare's choice.
-        attributes: In place of the study's; empty if it has none of its own.
+        attributes: Replace the study's; empty if it has none of its own.
         tests: Test sets.
     """
 
@@ -139,7 +139,7 @@ class DatasetEntry(_Placed):
     )
 
     def put(self, document: Document, place: Place = ()) -> None:
-        """Tell it, and its test sets, where in a file they are."""
+        """Set its place in the file, and that of its test sets."""
         super().put(document, place)
         for number, test in enumerate(self.tests):
             test.put(document, (*place, "tests", number))
@@ -196,7 +196,7 @@ class EvaluationOptions(_Part):
     )
     bins: dict[str, Cuts] = Field(
         default_factory=dict,
-        description="attributes with the numbers to cut them at, such as {age: [50, 65]}",
+        description="attributes with the numbers to bin them at, such as {age: [50, 65]}",
     )
     reference: dict[str, Group] = Field(
         default_factory=dict,
@@ -274,13 +274,13 @@ class ResourceOptions(_Part):
 
 
 class Settings(_Placed):
-    """What a study's file says.
+    """The content of a study's file.
 
     Attributes:
-        title: What the study is called.
+        title: Title of the study.
         datasets: Datasets.
         trainers: Trainers, wildcards not yet expanded.
-        attributes: What ``{attribute}`` stands for; also evaluated unless the evaluation has its
+        attributes: What ``{attribute}`` means; also evaluated unless the evaluation has its
             own.
         baseline: Name of the trainer that others are compared with; empty for the first one.
         prediction: Options of predictions.
@@ -295,7 +295,7 @@ class Settings(_Placed):
         container: Command that steps run in.
     """
 
-    title: Text = Field(description="what the study is called")
+    title: Text = Field(description="the title of the study")
     datasets: Listed[
         Annotated[
             DatasetEntry,
@@ -354,7 +354,7 @@ class Settings(_Placed):
         return Path() if self._document is None else self._document.path
 
     def put(self, document: Document, place: Place = ()) -> None:
-        """Tell it, and all within it, where in a file they are."""
+        """Set its place in the file, and that of everything in it."""
         super().put(document, place)
         for number, dataset in enumerate(self.datasets):
             dataset.put(document, (*place, "datasets", number))

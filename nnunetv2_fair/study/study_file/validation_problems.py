@@ -15,16 +15,16 @@ from nnunetv2_fair.study.study_file.settings import Settings
 from nnunetv2_fair.study.study_file.yaml_lines import Document, Place
 
 _THE_FILE = "keys such as title, datasets and trainers"
-#: What people call the seeds of trainings, which nnU-Net does not have.
+#: Keys that people try for seeds of trainings, which nnU-Net does not have.
 _SEEDS = ("seeds", "training_seeds", "train_seeds", "seed_list", "random_seeds", "training_seed")
 _NO_SEEDS = (
-    "nnU-Net's trainings have no seed, so there is no list of them: what repeats a training is "
+    "nnU-Net's trainings have no seed, so there is no list of them: to repeat a training, use "
     "another fold. List folds in the dataset, and give one seed, of the folds and the intervals"
 )
 
 
 def problems_of(document: Document, error: ValidationError) -> list[Problem]:
-    """Return what pydantic found, each with its line and in words that say what was expected."""
+    """Return what pydantic found, each with its line and what was expected, in words."""
     schema = Settings.model_json_schema()
     problems = []
     missing: dict[Place, list[str]] = {}
@@ -89,7 +89,7 @@ def expectation(place: Place, schema: dict[str, Any]) -> str:
     if not place:
         return _THE_FILE
     part = _part(schema, place)
-    # a description beside a reference to a model is about this place, that of the model is not
+    # a description next to a reference to a model is about this place, that of the model is not
     while "description" not in part:
         part = part["anyOf"][0]
     text: str = part["description"]
@@ -109,7 +109,7 @@ def _part(schema: dict[str, Any], place: Place) -> dict[str, Any]:
 
 
 def _resolved(part: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """Follow references to models, and pass by what only says that a key may be left out."""
+    """Follow references to models, and skip what only says that a key may be left out."""
     while True:
         if "$ref" in part:
             part = schema["$defs"][part["$ref"].rsplit("/", 1)[-1]]
@@ -125,7 +125,7 @@ def place_name(place: Place) -> str:
 
 
 def useless(error: ErrorDetails) -> Place:
-    """Return what is of no use, given an error: of a missing key all that should have it."""
+    """Return what cannot be used, given an error: for a missing key all that should have it."""
     place = error["loc"]
-    # of the file itself the keys that are there are of use
+    # of the file itself, the keys that exist can be used
     return place[:-1] if error["type"] == "missing" and len(place) > 1 else place

@@ -1,4 +1,4 @@
-"""What single values of a study's file stand for: time limits, amounts of memory, paths."""
+"""What individual values of a study's file mean: time limits, amounts of memory, paths."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ _MEGABYTES = {"M": 1, "G": 1000, "T": 1000 * 1000}
 
 
 def absolute(text: str, beside: Path) -> Path:
-    """Return a path of the file; relative ones are seen from the file's folder.
+    """Return a path of the file; relative ones start at the file's folder.
 
     Args:
         text: The path as written; ``~`` is the user's home.

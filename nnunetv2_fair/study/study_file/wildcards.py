@@ -1,4 +1,4 @@
-"""Braces in trainers' names: ``nnUNetTrainerAPPLE_{attribute}_beta{0.1,1}`` is several names."""
+"""Braces in trainers' names: ``nnUNetTrainerAPPLE_{attribute}_beta{0.1,1}`` means several names."""
 
 import re
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ _BRACES = re.compile(r"\{([^{}]*)\}")
 
 
 def expand(text: str, attributes: Sequence[str]) -> list[str]:
-    """Return the names that a text with braces stands for, the last brace changing fastest.
+    """Return the names that a text with braces means, the last brace changing fastest.
 
     Args:
-        text: ``{attribute}`` stands for each attribute, ``{a,b}`` for ``a`` and for ``b``.
-        attributes: What ``{attribute}`` stands for.
+        text: ``{attribute}`` is replaced by each attribute, ``{a,b}`` for ``a`` and for ``b``.
+        attributes: What ``{attribute}`` is replaced by.
 
     Raises:
         StudyError: If braces do not close, are inside one another, hold one word that is not
@@ -36,7 +36,7 @@ def expand(text: str, attributes: Sequence[str]) -> list[str]:
         elif part.strip() == ATTRIBUTE:
             if not attributes:
                 raise StudyError(
-                    f"'{text}': {{{ATTRIBUTE}}} stands for the study's attributes, and there are "
+                    f"'{text}': {{{ATTRIBUTE}}} means the study's attributes, but there are "
                     "none. Add a key attributes, such as attributes: [sex, age]"
                 )
             choices.append(attributes)

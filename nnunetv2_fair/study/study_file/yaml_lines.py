@@ -1,7 +1,7 @@
-"""Reading YAML so that every value knows its line, and no text turns into something else.
+"""Reading YAML so that every value keeps its line, and text stays text.
 
-YAML 1.1, which PyYAML speaks, reads ``042`` as 34, ``48:00:00`` as 172800 and ``no`` as false.
-Here only ``true``, ``false``, ``null`` and numbers without leading zero are anything but text.
+YAML 1.1, which PyYAML implements, reads ``042`` as 34, ``48:00:00`` as 172800 and ``no`` as false.
+Here only ``true``, ``false``, ``null`` and numbers without leading zero are not text.
 """
 
 import re
@@ -41,7 +41,7 @@ class Document:
     problems: tuple[Problem, ...]
 
     def line(self, *place: str | int) -> int:
-        """Return the line of an entry, or of the nearest one around it."""
+        """Return the line of an entry, or of the nearest entry that contains it."""
         while place and place not in self.lines:
             place = place[:-1]
         return self.lines.get(place, 1)
@@ -60,7 +60,7 @@ class Document:
     def without(self, places: Collection[Place]) -> "Document":
         """Return the document without some entries.
 
-        What follows in a list moves up, and still knows its line.
+        What follows in a list moves up, and keeps its line.
 
         Args:
             places: Of the entries; ``()`` is everything.
@@ -89,7 +89,7 @@ def import_yaml() -> Any:
     """Return PyYAML.
 
     Raises:
-        StudyError: If the extra that brings it is not installed.
+        StudyError: If the extra that provides it is not installed.
     """
     try:
         import yaml
@@ -101,8 +101,8 @@ def import_yaml() -> Any:
 def needs_extra(package: str) -> str:
     """Return the message for a package that is not installed."""
     return (
-        f"Studies need {package}, which is not installed here. Install it, and all else that "
-        'studies need, into this environment: pip install "nnunetv2_fair[cluster]"'
+        f"Studies need {package}, which is not installed here. Install it, and everything else "
+        'that studies need, into this environment: pip install "nnunetv2_fair[cluster]"'
     )
 
 
@@ -129,7 +129,7 @@ def read_yaml(path: Path) -> Document:
         reason = getattr(error, "problem", None) or str(error)
         raise StudyError(
             f"{path}{where}: this is not YAML: {reason}. Look for a missing colon or quote, a tab, "
-            "or lines that do not begin in one column."
+            "or lines that do not begin in the same column."
         ) from error
     if root is None:
         return Document(path, None, {}, ())
@@ -169,7 +169,7 @@ class _Reader:
             if key.value in content:
                 first = self.lines[(*place, key.value)]
                 self.problems.append(
-                    Problem(line, f"'{key.value}' is listed twice, first in line {first}; "
+                    Problem(line, f"'{key.value}' is listed twice, first on line {first}; "
                             "keep one of them")
                 )  # fmt: skip
                 continue

@@ -1,4 +1,4 @@
 """What several trainers use: names, checkpoints, logs, and the game against a discriminator.
 
-Only ``describe`` knows the trainers themselves.
+Only ``describe`` imports the trainers themselves.
 """

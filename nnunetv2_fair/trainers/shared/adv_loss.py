@@ -15,14 +15,14 @@ class AdversarialLoss(AdversarialGame):
     The value is that of the segmentation alone, so that curves stay comparable.
 
     Args:
-        segmentation: nnU-Net's loss or one in its place.
+        segmentation: nnU-Net's loss or a replacement.
     """
 
     def __init__(self, segmentation: MonitoredLoss) -> None:
         super().__init__(segmentation)
         #: Weight of the reversed gradient.
         self.strength = 0.0
-        #: From where the group is guessed; set when training begins.
+        #: Where the group is guessed from; set when training begins.
         self.tap: BottleneckTap | None = None
 
     def forward(self, output: Any, target: Any) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""What the losses of APPLE and ADV share: a segmentation loss beside a discriminator."""
+"""What the losses of APPLE and ADV share: a segmentation loss alongside a discriminator."""
 
 import torch
 from torch import nn
@@ -8,16 +8,16 @@ from nnunetv2_fair.trainers.shared.adversary import Adversary
 
 
 class AdversarialGame(nn.Module):
-    """A segmentation loss that knows the groups of the batch, and who guesses them.
+    """A segmentation loss that knows the groups of the batch, and what guesses them.
 
     Args:
-        segmentation: nnU-Net's loss or one in its place.
+        segmentation: nnU-Net's loss or a replacement.
     """
 
     def __init__(self, segmentation: MonitoredLoss) -> None:
         super().__init__()
         self.segmentation = segmentation
-        #: Who guesses the group; set when training begins.
+        #: What guesses the group; set when training begins.
         self.adversary: Adversary | None = None
         self._groups: torch.Tensor | None = None
 
@@ -27,7 +27,7 @@ class AdversarialGame(nn.Module):
         return self.segmentation.loss
 
     def set_batch(self, groups: torch.Tensor, *, training: bool) -> None:
-        """Say which groups the samples of the coming batch are in.
+        """Set which groups the samples of the coming batch are in.
 
         Args:
             groups: ``(B,)`` int, -1 for unknown.

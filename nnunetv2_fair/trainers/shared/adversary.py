@@ -1,4 +1,4 @@
-"""The discriminator of a training: it learns, it judges, and it reports how well it guesses."""
+"""The discriminator of a training: learns, guesses, and reports how well it guesses."""
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -18,9 +18,9 @@ class GuessSummary:
     """How the discriminator did in one epoch.
 
     Attributes:
-        loss: Its mean loss before each step's learning; NaN if no sample had a known group.
-        balanced_accuracy: Mean over the groups of the share guessed right, 0 to 1; NaN likewise.
-        chance: What guessing reaches: one by the number of groups that were drawn.
+        loss: Its mean loss before it learns in each step; NaN if no sample had a known group.
+        balanced_accuracy: Mean over the groups of the correct share, 0 to 1; NaN likewise.
+        chance: Accuracy of guessing: 1 divided by the number of groups that were drawn.
     """
 
     loss: float
@@ -29,7 +29,7 @@ class GuessSummary:
 
 
 class Adversary:
-    """Plays the discriminator's part in Algorithm 1, with an optimiser of its own.
+    """Plays the discriminator's part in Algorithm 1, with a separate optimiser.
 
     In a training of several processes every process holds the same discriminator and shows it
     the embeddings of all: the batch normalisation sees the whole batch, and a process without
@@ -39,7 +39,7 @@ class Adversary:
         discriminator: On the training device.
         learning_rate: At the first epoch; it falls as nnU-Net's.
         n_epochs: Length of the training.
-        steps: Times to learn from every batch.
+        steps: How often to learn from every batch.
         alpha: Weight of the entropy in the generator's loss.
         confusion: See :func:`nnunetv2_fair.losses.adversarial.fairness_loss`.
         distributed: Whether there are several processes.
@@ -70,7 +70,7 @@ class Adversary:
 
     def _reset(self) -> None:
         device = next(self.discriminator.parameters()).device
-        # per group: samples, and those guessed right; sum of losses, and of batches
+        # per group: samples, and those guessed correctly; sum of losses, and of batches
         self._guesses = torch.zeros((self.discriminator.n_groups, 2), device=device)
         self._losses = torch.zeros(2, device=device)
 
@@ -81,7 +81,7 @@ class Adversary:
 
         Args:
             latents: Perturbed embeddings, ``(B, C, ...)`` each; their pooled channels are joined.
-            groups: ``(B,)`` int, -1 for unknown: such samples take no part.
+            groups: ``(B,)`` int, -1 for unknown: such samples are ignored.
 
         Returns:
             Scalar; 0 if no sample has a known group.
@@ -136,7 +136,7 @@ class Adversary:
         return state
 
     def load_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Take over what :meth:`state` returned."""
+        """Restore what :meth:`state` returned."""
         weights: dict[str, torch.Tensor] = {}
         moments: dict[int, dict[str, torch.Tensor]] = {}
         for key, value in state.items():
@@ -150,7 +150,7 @@ class Adversary:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
 
 
-#: Above chance by less than this, a discriminator has not learnt anything.
+#: If it is above chance by less than this, a discriminator has not learnt anything.
 _MARGIN = 0.05
 #: Epochs after which a discriminator should have learnt something.
 _PATIENCE = 3
@@ -160,7 +160,7 @@ class CollapseWatch:
     """Notices a discriminator that stays at chance from the first epoch on.
 
     Args:
-        warn: Takes the warning.
+        warn: Receives the warning.
     """
 
     def __init__(self, warn: Callable[[str], None]) -> None:
@@ -168,12 +168,12 @@ class CollapseWatch:
         self._at_chance = 0
 
     def see(self, epoch: int, summary: GuessSummary, perturbation: float) -> None:
-        """Look at an epoch's summary.
+        """Check an epoch's summary.
 
         Args:
             epoch: Counted from 0.
             summary: The discriminator's.
-            perturbation: Size of the perturbation beside the embedding, ``|delta| / |f_o|``.
+            perturbation: Size of the perturbation relative to the embedding, ``|delta| / |f_o|``.
         """
         if not summary.balanced_accuracy < summary.chance + _MARGIN:
             return
@@ -182,12 +182,12 @@ class CollapseWatch:
             return
         if perturbation < 0.01:
             cause = (
-                "the perturbation is still tiny, so the base's embedding itself tells little of "
-                "the attribute, or the batches hold too few samples of known group"
+                "the perturbation is still tiny, so the base's embedding itself reveals little "
+                "about the attribute, or the batches hold too few samples of known group"
             )
         else:
             cause = (
-                "the generator has the upper hand; a larger beta restrains it, dsteps5 lets the "
+                "the generator dominates; a larger beta restrains it, dsteps5 lets the "
                 "discriminator learn faster"
             )
         self._warn(

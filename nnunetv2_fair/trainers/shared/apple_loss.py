@@ -20,7 +20,7 @@ class AppleLoss(AdversarialGame):
     batch first, as in Algorithm 1.
 
     Args:
-        segmentation: nnU-Net's loss or one in its place.
+        segmentation: nnU-Net's loss or a replacement.
         beta: Weight of the segmentation.
     """
 

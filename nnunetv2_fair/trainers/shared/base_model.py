@@ -16,18 +16,18 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from nnunetv2_fair.errors import TrainingError, shorten, shorten_lines
 from nnunetv2_fair.trainers.shared.names import Option
 
-#: This environment variable names the base's checkpoint outright.
+#: This environment variable names the base's checkpoint directly.
 BASE_CHECKPOINT = "nnUNet_fair_base_checkpoint"
 _FINAL = "checkpoint_final.pth"
 _KEYS = {"network_weights", "init_args", "trainer_name", "current_epoch"}
-#: What of a configuration decides which network sees which images.
+#: Parts of a configuration that decide which network sees which images.
 _COMPARED = ("architecture", "spacing", "normalization_schemes")
 
 
 def base_option() -> Option:
     """Return the option that names the base's trainer.
 
-    ``GroupDRO`` stands for ``nnUNetTrainerGroupDRO``. Underscores part the options of a name, so
+    ``GroupDRO`` means ``nnUNetTrainerGroupDRO``. Underscores separate the options of a name, so
     the base's own are written as hyphens: ``baseGroupDRO-sex-step0.1`` is
     ``nnUNetTrainerGroupDRO_sex_step0.1``, ``base-5epochs`` is ``nnUNetTrainer_5epochs``.
     """
@@ -69,8 +69,8 @@ def load_base(trainer: nnUNetTrainer, network: torch.nn.Module, base_trainer: st
     """Find the base of a training, check that it fits, and load all its weights.
 
     Args:
-        trainer: Who builds on it.
-        network: Takes the weights; of the architecture that ``trainer`` plans.
+        trainer: The trainer that builds on it.
+        network: Receives the weights; of the architecture that ``trainer`` plans.
         base_trainer: Name of the base's trainer.
 
     Returns:
@@ -109,8 +109,8 @@ def find_base(trainer: nnUNetTrainer, base_trainer: str) -> Path:
         if path.is_file():
             return path
         raise TrainingError(
-            f"The environment variable {BASE_CHECKPOINT} names '{chosen}', which is no file. Set "
-            f"it to a checkpoint such as .../fold_0/{_FINAL}, or unset it to take the model of "
+            f"The environment variable {BASE_CHECKPOINT} names '{chosen}', which is not a file. "
+            f"Set it to a checkpoint such as .../fold_0/{_FINAL}, or unset it to take the model of "
             f"{base_trainer}."
         )
     fold = Path(trainer.output_folder)
@@ -129,7 +129,7 @@ def find_base(trainer: nnUNetTrainer, base_trainer: str) -> Path:
         found.parents[1].name.removesuffix(suffix)
         for found in dataset.glob(f"nnUNetTrainer*{suffix}/{fold.name}/{_FINAL}")
     )
-    # a model of the same method has a network of its own and is no base
+    # a model of the same method has a different network and cannot be a base
     method = type(trainer).__name__.partition("_")[0]
     others = sorted(name for name in names if name.partition("_")[0] != method)
     if others:
@@ -168,7 +168,7 @@ def read_base(path: Path) -> BaseModel:
     missing = _KEYS - set(content) if isinstance(content, dict) else _KEYS
     if missing:
         raise TrainingError(
-            f"{path} is no checkpoint of nnU-Net: {', '.join(sorted(missing))} missing. {remedy}"
+            f"{path} is not a checkpoint of nnU-Net: {', '.join(sorted(missing))} missing. {remedy}"
         )
     return BaseModel(
         path,
@@ -181,9 +181,9 @@ def read_base(path: Path) -> BaseModel:
 
 def _load(path: Path) -> Any:
     """Return the content of a checkpoint without running code from it."""
-    if not hasattr(torch.serialization, "safe_globals"):  # torch < 2.5 reads no numbers of numpy
+    if not hasattr(torch.serialization, "safe_globals"):  # torch < 2.5 does not read numpy numbers
         return torch.load(path, map_location="cpu", weights_only=False)
-    # nnU-Net's curves are numbers of numpy, whose constructor numpy has renamed in version 2
+    # nnU-Net's curves are numpy numbers, whose constructor was renamed in numpy 2
     scalar = np.float64(0).__reduce__()[0]
     dtypes = {type(np.dtype(code)) for code in np.typecodes["All"] if code not in "SUVmMO"}
     allowed: list[Any] = [
@@ -197,7 +197,7 @@ def _load(path: Path) -> Any:
 
 
 def differences(base: BaseModel, trainer: nnUNetTrainer) -> list[str]:
-    """Return in which ways the base was planned otherwise; one line each, empty if it fits."""
+    """Return in which ways the base was planned differently; one line each, empty if it fits."""
     found = []
     plans = PlansManager(dict(base.init_args["plans"]))
     configuration = base.init_args["configuration"]
@@ -241,7 +241,7 @@ def _weights_that_do_not_fit(
 def leakage(base: BaseModel, trainer: nnUNetTrainer) -> list[str]:
     """Return a warning if the base has probably been trained on validation cases of this fold.
 
-    nnU-Net writes which cases a training validated on into ``validation/summary.json`` beside
+    nnU-Net writes which cases a training validated on into ``validation/summary.json`` next to
     the checkpoint; all others of the dataset may have been trained on.
     """
     dataset = PlansManager(dict(base.init_args["plans"])).dataset_name

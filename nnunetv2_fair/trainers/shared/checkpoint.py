@@ -22,7 +22,7 @@ ALLOW_CHANGED_TABLE = "nnUNet_fair_allow_changed_table"
 
 @dataclass(frozen=True)
 class FairnessCheckpoint:
-    """What a checkpoint says of groups. Names of groups and cases stay out of it.
+    """What a checkpoint says about groups. It has no names of groups or cases.
 
     Attributes:
         expression: Attribute expression.
@@ -63,7 +63,7 @@ def write_checkpoint(path: Path, write: Callable[[str], None], ours: FairnessChe
 
 
 def read_checkpoint(checkpoint: dict | str) -> FairnessCheckpoint | None:
-    """Return what a checkpoint says of groups; None if it is not one of our trainers.
+    """Return what a checkpoint says about groups; None if it is not one of our trainers.
 
     Args:
         checkpoint: A checkpoint or its path.
@@ -71,7 +71,7 @@ def read_checkpoint(checkpoint: dict | str) -> FairnessCheckpoint | None:
     if isinstance(checkpoint, dict):
         content = checkpoint
     else:
-        # memory-mapped: the weights, which nnU-Net has loaded, are not read a second time
+        # memory-mapped: the weights, which nnU-Net has loaded, are not read again
         content = torch.load(checkpoint, map_location="cpu", weights_only=False, mmap=True)
     if KEY not in content:
         return None
@@ -97,7 +97,7 @@ def check_same_table(saved: FairnessCheckpoint, now: str, source: Path, trainer:
     raise TrainingError(
         f"{source} or its dictionary has changed since the checkpoint of {trainer} was written "
         f"(SHA-256 {now[:12]}..., in the checkpoint {saved.table[:12]}...). Half of the training "
-        "would have used other groups than the rest. Put the former table back, or train afresh "
-        "without --c. To continue with the changed table all the same, set "
+        "would have used other groups than the rest. Put the previous table back, or train "
+        "from scratch without --c. To continue with the changed table anyway, set "
         f"{ALLOW_CHANGED_TABLE}=1."
     )

@@ -22,7 +22,7 @@ from nnunetv2_fair.errors import TrainerNameError, shorten
 from nnunetv2_fair.trainers.base import SubgroupTrainer
 from nnunetv2_fair.trainers.shared.names import Option
 
-#: Stands for a group in the name of a method that trains one model per group.
+#: Placeholder for a group in the name of a method that trains one model per group.
 _ANY_GROUP = "group"
 
 
@@ -31,16 +31,16 @@ def describe(name: str, attributes: Collection[str]) -> dict[str, Any]:
 
     Args:
         name: Of ours, nnU-Net's, or a trainer of the user's. A method that trains one group's
-            model may leave the group out: ``nnUNetTrainerInD_sex`` stands for all of its models.
-        attributes: Attributes that datasets have; needed for such a name only, because an
+            model may leave the group out: ``nnUNetTrainerInD_sex`` means all of its models.
+        attributes: Attributes that datasets have; only needed for such a name, because an
             attribute may hold underscores.
 
     Returns:
         ``error``: empty, or why there is no such trainer, then the rest is missing; ``ours``:
-        whether it is one of this package's, which read the demographics; ``attribute``: that the
-        name says, or None for the dataset's default; ``base``: name of the trainer whose finished
-        model it builds on, or None; ``per_group``: None, or the name's parts before and behind
-        ``=<group>`` if it stands for a model per group; ``options``: of the method, in words.
+        whether it is one of this package's, which read the demographics; ``attribute``: the
+        one in the name, or None for the dataset's default; ``base``: name of the trainer whose
+        finished model it builds on, or None; ``per_group``: None, or the name's parts before and
+        after ``=<group>`` if it means a model per group; ``options``: of the method, in words.
     """
     method = name.partition("_")[0]
     known = trainers.METHODS.get(method)
@@ -54,7 +54,7 @@ def describe(name: str, attributes: Collection[str]) -> dict[str, Any]:
             full = f"{head}={_ANY_GROUP}{rest}"
         facts = _facts(getattr(trainers, full), per_group)
         if facts["base"] and facts["base"].partition("_")[0] == method:
-            raise TrainerNameError(f"'{name}': a model of {method} is no base for another one")
+            raise TrainerNameError(f"'{name}': a model of {method} cannot be the base of another")
         return facts
     except TrainerNameError as error:
         reason = str(error).splitlines()[0].rstrip(".")
@@ -76,13 +76,13 @@ def _facts(found: type[SubgroupTrainer], per_group: tuple[str, str] | None) -> d
 
 
 def _split(name: str, attributes: Collection[str]) -> tuple[str, str]:
-    """Part a name that says no group behind the longest attribute expression it begins with."""
+    """Split a name without a group after the longest attribute expression it begins with."""
     tokens = name.split("_")
     for end in range(len(tokens), 1, -1):
         if all(part in attributes for part in "_".join(tokens[1:end]).split("+")):
             return "_".join(tokens[:end]), "".join(f"_{token}" for token in tokens[end:])
     raise TrainerNameError(
-        f"'{name}' trains a model for each group, and does not say of which attribute: expected "
+        f"'{name}' trains a model for each group, and does not name the attribute: expected "
         f"{tokens[0]}_<attribute>, with an attribute of {shorten(sorted(attributes), 12)}"
     )
 
@@ -134,7 +134,7 @@ def describe_all(names: Iterable[str], attributes: Collection[str]) -> dict[str,
 def main() -> None:
     """Answer what standard input asks."""
     asked = json.load(sys.stdin)
-    with contextlib.redirect_stdout(sys.stderr):  # nnU-Net says where it searches
+    with contextlib.redirect_stdout(sys.stderr):  # nnU-Net prints where it searches
         answer = describe_all(asked["names"], asked["attributes"])
     json.dump(answer, sys.stdout)
 

@@ -1,14 +1,14 @@
 """The grammar of trainer names: a name is an experiment.
 
-nnU-Net names the results folder after the trainer class, so whatever changes the outcome
-stands in the name::
+nnU-Net names the results folder after the trainer class, so everything that changes the outcome
+is in the name::
 
     nnUNetTrainer<Method>[_<attribute>][_<option><value>]...[_<N>epochs]
 
 for example ``nnUNetTrainerOversampling_sex+age_level0.5_100epochs``. Without an attribute the
-dataset's default one is taken; without ``_<N>epochs`` nnU-Net's 1000.
+dataset's default one is used; without ``_<N>epochs`` nnU-Net's 1000.
 
-A method that trains one group's model takes ``<attribute>=<group>`` in place of the attribute, the
+A method that trains one group's model takes ``<attribute>=<group>`` instead of the attribute, the
 group written as :func:`nnunetv2_fair.subgroups.tokens.group_token` writes it:
 ``nnUNetTrainerInD_sex+age=female+lt50``.
 """
@@ -27,16 +27,16 @@ _EPOCHS = re.compile(r"(\d+)epochs?")
 
 @dataclass(frozen=True)
 class Option:
-    """One setting of a trainer that can stand in its name.
+    """One setting of a trainer that its name can hold.
 
     Attributes:
         name: Lower-case letters, such as ``level``.
         default: Value when the name does not mention it.
-        parse: Turns the text behind the name into a value; raises ValueError if it cannot.
+        parse: Turns the text after the name into a value; raises ValueError if it cannot.
         allowed: The values in words, for messages: ``a number above 0 and at most 1``.
         meaning: One sentence.
         numeric: Whether values begin with a digit. Then a word that only begins like the
-            option, such as the attribute ``alphabet`` beside the option ``alpha``, is not one.
+            option, such as the attribute ``alphabet`` and the option ``alpha``, is not one.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Experiment:
     Attributes:
         method: Name of the trainer class it builds on, such as ``nnUNetTrainerOversampling``.
         attribute: Attribute expression; None takes the dataset's default.
-        options: Values of the options that the name mentions.
+        options: Values of the options in the name.
         epochs: Number of epochs; None takes nnU-Net's.
         group: The one group to train on, as written in names; None for methods that train on all.
     """
@@ -100,13 +100,13 @@ def parse_name(
     Args:
         name: Such as ``nnUNetTrainerOversampling_sex_5epochs``.
         methods: Known trainer classes with the options that each knows.
-        one_group: Those of them whose name must say ``<attribute>=<group>``.
+        one_group: Those of them whose name must hold ``<attribute>=<group>``.
 
     Returns:
         What the name says; None if it begins with none of the methods.
 
     Raises:
-        TrainerNameError: If the name begins with a method but goes on against the grammar.
+        TrainerNameError: If the name begins with a method but the rest violates the grammar.
     """
     method, _, rest = name.partition("_")
     if method not in methods:
@@ -122,7 +122,7 @@ def parse_name(
 
 
 class _GrammarError(Exception):
-    """What is wrong behind the method's name, in words without a full stop."""
+    """What is wrong after the method's name, in words without a full stop."""
 
 
 def _read_rest(
@@ -145,7 +145,7 @@ def _read_rest(
 
 
 def _take_epochs(tokens: list[str]) -> tuple[list[str], int | None]:
-    """Return the tokens in front of the number of epochs, and that number."""
+    """Return the tokens before the number of epochs, and that number."""
     found = _EPOCHS.fullmatch(tokens[-1])
     if not found:
         return tokens, None
@@ -158,7 +158,7 @@ def _take_epochs(tokens: list[str]) -> tuple[list[str], int | None]:
 def _take_attribute(
     tokens: list[str], options: Mapping[str, Option], takes_group: bool
 ) -> tuple[str | None, str | None, list[str]]:
-    """Return attribute expression and group, None where absent, and the tokens behind them."""
+    """Return attribute expression and group, None where absent, and the tokens after them."""
     parts: list[str] = []  # an attribute's name may itself hold underscores
     for position, token in enumerate(tokens):
         if takes_group and "=" in token:

@@ -58,7 +58,7 @@ class SubgroupLog:
         return self._visible[part][group]
 
     def forget_from(self, epoch: int) -> None:
-        """Drop rows of this and later epochs, which a continued training repeats."""
+        """Drop rows of this and later epochs, which a resumed training repeats."""
         if not self._table.is_file():
             return
         kept = self._read()

@@ -92,7 +92,7 @@ class Reader:
                 yield LinearConstraint(np.r_[none, inside], told["n_cases"], told["n_cases"])
             elif reason.startswith("fewer than 5 patients"):
                 yield LinearConstraint(np.r_[inside, none], 0, FEWEST - 1)
-            elif not reason.startswith("not told"):
+            elif not reason.startswith("hidden"):
                 yield LinearConstraint(np.r_[inside, none], FEWEST, np.inf)
         # everybody has a case, and every case is somebody's
         yield LinearConstraint(np.hstack([-np.eye(n), np.eye(n)]), 0, np.inf)

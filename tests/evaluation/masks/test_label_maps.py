@@ -94,7 +94,7 @@ def test_whole_floats_are_labels(tmp_path: Path):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (0.5, r"case\.nii\.gz holds values that are no label numbers, such as 0\.5.*nearest"),
+        (0.5, r"case\.nii\.gz holds values that are not label numbers, such as 0\.5.*nearest"),
         (math.nan, r"case\.nii\.gz holds 1 NaN or infinite values; expected whole label numbers"),
         (math.inf, r"holds 1 NaN or infinite values"),
     ],

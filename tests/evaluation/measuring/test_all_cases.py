@@ -168,7 +168,8 @@ def test_shards_share_all_cases_and_merge(dataset: Dataset, tmp_path: Path):
     assert number_of_shards(out) == 3
     with pytest.raises(
         EvaluationError,
-        match=rf"2 of 5 cases are not among .*{dataset.cases[1]}, {dataset.cases[4]}\. "
+        match=r"2 of 5 cases have not been measured by shards "
+        rf".*{dataset.cases[1]}, {dataset.cases[4]}\. "
         r"Run with the same options: --shard 2/3$",
     ):
         measure_all(plan, task, 1, Part(out, merge=True))

@@ -44,9 +44,9 @@ def test_subgroups_are_shown_with_what_makes_them():
         "minus that of all, 0.823 (mean of all labels).",
         "sex: femaleage: >=651412", "11.8%", "0.610\N{MINUS SIGN}0.213\N{MINUS SIGN}5.26p < 0.001",
         "\N{MINUS SIGN}0.173 sex\N{MINUS SIGN}0.040 age", "+0.047 sex", "p = 0.620",
-        "1 of these differ from everybody else by more than chance explains.",
+        "1 of these differ from all others by more than chance explains.",
         "p-values of 35 tests are corrected by Holm's method (no false finding at all). "
-        "9 subgroups left out because a part of them says the same.",
+        "9 subgroups left out because a part of them shows the same.",
         "Discovered",
     ):  # fmt: skip
         assert text in shown.text, text
@@ -64,7 +64,7 @@ def test_what_chance_explains_is_not_emphasised():
     fewer = [a for t, a in emphasised.tags if t == "tr" and a.get("class") == "small"]
     assert len(rows) == len(fewer) + 2
     none = page(discovery(subgroups=discovery().subgroups[1:]))
-    assert "None of these differs from everybody else by more than chance explains." in none.text
+    assert "None of these differs from all others by more than chance explains." in none.text
 
 
 def test_of_distances_more_is_worse():

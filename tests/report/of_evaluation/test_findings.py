@@ -85,7 +85,7 @@ def test_interval_and_test_that_disagree_are_unclear(limits, p):
     verdict, headline, brief = said(comparison(TWO, [(0.05, limits, PAIR)], p))
     assert verdict is Verdict.UNCLEAR
     assert headline.startswith("There are signs that segmentation of nodule is worse for female")
-    assert "Interval and test do not agree" in headline
+    assert "Interval and test disagree" in headline
     assert "unclear" in brief
 
 
@@ -113,7 +113,7 @@ def test_one_group_left():
     assert verdict is Verdict.NOT_COMPARABLE
     assert headline == "The groups of sex cannot be compared: only male is large enough."
     assert plain(too_small(found)) == (
-        "Not compared, for too few patients or no defined value: female (9 patients)."
+        "Not compared, because of too few patients or no defined value: female (9 patients)."
     )
 
 
@@ -204,7 +204,7 @@ def test_what_could_not_have_been_seen_is_said():
     found = dataclasses.replace(found, groups=groups, effects=(effect,))
     assert said(found)[1].endswith(
         "would fit these data too. With groups of 1,180 and 12 patients, a difference of the "
-        "means under 0.041 will usually not be seen."
+        "means under 0.041 will usually go undetected."
     )
     hidden = {**groups, "male": dataclasses.replace(groups["male"], n_patients=None)}
     assert "usually" not in said(dataclasses.replace(found, groups=hidden))[1]

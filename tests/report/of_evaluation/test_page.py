@@ -99,7 +99,7 @@ def test_no_person_can_be_found_in_a_shareable_page():
     assert "case_901" not in text
     assert "101 cases" in page.text
     assert page.text.count("hidden") > 10
-    assert "of groups with fewer than 5 patients it tells neither counts nor values" in page.text
+    assert "of groups with fewer than 5 patients it shows neither counts nor values" in page.text
 
 
 def test_tiny_groups_have_no_dots():
@@ -177,7 +177,7 @@ def test_pictures_that_would_make_the_page_too_large_are_left_out():
     page = check_page(text)
     shown = len(page.having("svg", "case"))
     assert 5 < shown < 60
-    assert f"{60 - shown} more pictures left out for size" in page.text
+    assert f"{60 - shown} more pictures left out to limit the size" in page.text
 
 
 def test_fifteen_hundred_cases_stay_small(tmp_path):
@@ -265,7 +265,7 @@ def test_old_words_of_verdicts():
     assert "no difference shown" in check_page(render_report(factories.two_groups(0.0), [])).text
     tiny = check_page(render_report(SITUATIONS["tiny"], [])).text
     assert "cannot be compared" in tiny
-    assert "Not compared, for too few patients or no defined value: f (3 patients)" in tiny
+    assert "Not compared, because of too few patients or no defined value: f (3 patients)" in tiny
 
 
 def test_folders_above_the_data_are_not_shown():

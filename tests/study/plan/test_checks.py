@@ -41,7 +41,7 @@ TRAINERS = "  - nnUNetTrainer\n  - nnUNetTrainerOversampling_{attribute}\n"
     [
         ("id: 901", "id: 902", ["line 3: No dataset '902'", "found there: Dataset901_Tiny"]),
         ("id: 901", "id: lungs", ["line 3: 'lungs' is not a dataset"]),
-        ("[2d]", "[2d, 2d]", ["line 3: configuration '2d' is listed twice, first in line 3"]),
+        ("[2d]", "[2d, 2d]", ["line 3: configuration '2d' is listed twice, first on line 3"]),
         ("[2d]", "[2D]", ["line 3: Dataset901_Tiny has no configuration 2D; nnU-Net plans 2d"]),
         ("[2d]", "[3d_cascade_fullres]", ["line 3: 3d_cascade_fullres trains on what 3d_lowres",
                                           "add 3d_lowres", "list all folds"]),
@@ -53,7 +53,7 @@ TRAINERS = "  - nnUNetTrainer\n  - nnUNetTrainerOversampling_{attribute}\n"
         ("[sex, age]", "[sex, sex]", ["line 7: attribute 'sex' is listed twice"]),
         ("[sex, age]", "[sex+sex]", ["line 7: Dataset901_Tiny: 'sex+sex' is no attribute expr"]),
         ("attributes: [sex, age]\n", "", ["line 9: 'nnUNetTrainerOversampling_{attribute}': "
-                                          "{attribute} stands for the study's attributes, and "
+                                          "{attribute} means the study's attributes, but "
                                           "there are none"]),
         (TRAINERS, "  - nnUNetTrainr\n", ["line 9: there is no trainer 'nnUNetTrainr'",
                                           "Did you mean nnUNetTrainer?"]),
@@ -63,7 +63,7 @@ TRAINERS = "  - nnUNetTrainer\n  - nnUNetTrainerOversampling_{attribute}\n"
                                                     "iny: There is no attribute 'race'"]),
         (TRAINERS, "  - nnUNetTrainerFEBS_{attribut}\n", ["line 9: ", "is not a wildcard"]),
         (TRAINERS, f"{TRAINERS}  - nnUNetTrainerOversampling_sex\n",
-         ["line 11: trainer 'nnUNetTrainerOversampling_sex' is listed twice, first in line 10"]),
+         ["line 11: trainer 'nnUNetTrainerOversampling_sex' is listed twice, first on line 10"]),
         (TRAINERS, "  - nnUNetTrainerAPPLE_sex\n",
          ["line 9: nnUNetTrainerAPPLE_sex builds on a model of nnUNetTrainer, which is neither in "
           "this study nor trained", "fold_0/checkpoint_final.pth", "Add '- nnUNetTrainer' to"]),
@@ -71,9 +71,9 @@ TRAINERS = "  - nnUNetTrainer\n  - nnUNetTrainerOversampling_{attribute}\n"
          ["line 9: base of nnUNetTrainerAPPLE_sex_base-7epochs: there is no trainer "
           "'nnUNetTrainer_7epochs'"]),
         (TRAINERS, "  - nnUNetTrainer\n  - nnUNetTrainerAPPLE_sex_baseAPPLE-sex\n",
-         ["line 10: ", "nnUNetTrainerAPPLE is no base for another"]),
+         ["line 10: ", "nnUNetTrainerAPPLE cannot be the base of another"]),
         (TRAINERS, "  - nnUNetTrainer\n  - nnUNetTrainerInD_colour\n",
-         ["line 10: ", "does not say of which attribute"]),
+         ["line 10: ", "does not name the attribute"]),
     ],
 )  # fmt: skip
 def test_one_mistake(mistakes, old, new, words):
@@ -96,7 +96,7 @@ def test_one_mistake(mistakes, old, new, words):
         ("evaluation:\n  preset: lee\n  attributes: [race]\n",
          ["line 13: Dataset901_Tiny: There is no attribute 'race'"]),
         ("resources:\n  trainers:\n    nnUNetTrainerADV*: {gpus: 2}\n",
-         ["line 13: resources, trainers: no trainer of the study is called 'nnUNetTrainerADV*'"]),
+         ["line 13: resources, trainers: no trainer of the study matches 'nnUNetTrainerADV*'"]),
         ("environment: {nnUNet_fair_base_checkpoint: /no/such.pth}\n",
          ["line 11: nnUNet_fair_base_checkpoint is /no/such.pth, which is not a file"]),
         ("environment: {nnUNet_fair_allow_changed_table: yes}\n",
@@ -149,8 +149,8 @@ attributes:""",
     )
     lines = mistakes(text)
     assert lines == [
-        "line 7: dataset 'Dataset901_Tiny' is listed twice, first in line 3",
-        "line 11: test set 'internal' is listed twice, first in line 11",
+        "line 7: dataset 'Dataset901_Tiny' is listed twice, first on line 3",
+        "line 11: test set 'internal' is listed twice, first on line 11",
     ]
 
 
@@ -332,7 +332,7 @@ def test_a_table_that_changed_under_finished_trainings(mistakes, plan, raw, resu
     folder = finish_training(results, "nnUNetTrainer", 1)
     (line,) = mistakes()
     assert line.startswith("line 3: the demographics of Dataset901_Tiny have changed since")
-    assert f"1 trainings have begun with the former ones: {folder}" in line
+    assert f"1 trainings have begun with the previous ones: {folder}" in line
     assert "move these folders away" in line
     found = plan(extra="environment: {nnUNet_fair_allow_changed_table: 1}\n")
     assert "--overwrite" not in found.steps["prepare.d901"].commands[0]

@@ -133,7 +133,7 @@ def test_a_step_that_is_told_twice_counts_once(tmp_path, said):
     assert said().splitlines() == [
         "[0 of 2] a: started",
         "[1 of 2] a: finished",
-        "[1 of 2] a: was there already",
+        "[1 of 2] a: already there",
         "[1 of 2] b: failed, see logs/b.log",
     ]
     news.tell()

@@ -109,7 +109,7 @@ resources: {train: {memory: 32}, trian: {}, predict: {runtime: 48:00:00}}
     _, problems = settings_of(tmp_path, text)
     found = sorted({str(problem) for problem in problems})
     expected = [
-        'line 1: title: found ""; expected what the study is called',
+        'line 1: title: found ""; expected the title of the study',
         "line 3: datasets, entry 1: missing configurations. Expected configurations: a list of",
         "line 4: datasets, entry 1: there is no key 'configuration'. Did you mean 'configurations'",
         'line 5: datasets, entry 1, folds, entry 2: found "seven"; expected a fold from 0 to 19',

@@ -86,8 +86,8 @@ def test_keys_that_stand_there_twice(tmp_path):
     document = read(tmp_path, "a: 1\nb:\n  c: 1\n  c: 2\na: 3\n")
     assert document.data == {"a": 1, "b": {"c": 1}}
     assert [str(p) for p in document.problems] == [
-        "line 4: 'c' is listed twice, first in line 3; keep one of them",
-        "line 5: 'a' is listed twice, first in line 1; keep one of them",
+        "line 4: 'c' is listed twice, first on line 3; keep one of them",
+        "line 5: 'a' is listed twice, first on line 1; keep one of them",
     ]
 
 

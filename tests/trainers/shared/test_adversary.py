@@ -121,9 +121,9 @@ def watched(accuracies, perturbation=0.2, first=0):
 def test_collapse_is_told_once_with_the_likely_cause():
     (warning,) = watched([0.5, 0.53, 0.49, 0.5, 0.5])
     assert "has guessed at chance since the first epoch (balanced accuracy 0.490" in warning
-    assert "the generator has the upper hand; a larger beta restrains it, dsteps5" in warning
+    assert "the generator dominates; a larger beta restrains it, dsteps5" in warning
     (warning,) = watched([0.5, 0.53, 0.49], perturbation=0.001)
-    assert "the base's embedding itself tells little of the attribute" in warning
+    assert "the base's embedding itself reveals little about the attribute" in warning
 
 
 @pytest.mark.parametrize("accuracies", [[0.5, 0.5], [0.9, 0.5, 0.5, 0.5], [0.5, 0.5, 0.7, 0.5]])

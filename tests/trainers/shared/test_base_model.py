@@ -107,7 +107,7 @@ def test_an_explicit_checkpoint(tiny_nnunet, tmp_path, monkeypatch):
     monkeypatch.setenv("nnUNet_fair_base_checkpoint", str(tmp_path / "nowhere.pth"))
     message = refused()
     assert "nnUNet_fair_base_checkpoint names " in message
-    assert "nowhere.pth', which is no file. Set it to a checkpoint such as" in message
+    assert "nowhere.pth', which is not a file. Set it to a checkpoint such as" in message
 
 
 def test_a_base_of_other_plans_and_classes_lists_every_difference(tiny_nnunet):
@@ -156,11 +156,11 @@ def test_another_file_is_refused(tmp_path):
     torch.save({"state_dict": {"w": torch.ones(2)}}, path)
     with pytest.raises(TrainingError) as caught:
         read_base(path)
-    assert "is no checkpoint of nnU-Net: current_epoch, init_args, network_weights" in str(
+    assert "is not a checkpoint of nnU-Net: current_epoch, init_args, network_weights" in str(
         caught.value
     )
     torch.save(torch.ones(2), path)
-    with pytest.raises(TrainingError, match=r"is no checkpoint of nnU-Net"):
+    with pytest.raises(TrainingError, match=r"is not a checkpoint of nnU-Net"):
         read_base(path)
 
 

@@ -80,7 +80,7 @@ def test_adaptive_state_goes_on(tiny_nnunet, stateful, checkpoint):
     trainer = continued(checkpoint)
     trainer.run_training()
     assert trainer.steps == 4
-    assert "starts anew" not in log_text(tiny_nnunet)
+    assert "starts from scratch" not in log_text(tiny_nnunet)
     assert not list(tiny_nnunet["results"].rglob("*.tmp"))
 
 
@@ -111,7 +111,7 @@ def test_state_of_other_groups_is_not_taken_over(tiny_nnunet, stateful, checkpoi
     monkeypatch.setenv("nnUNet_fair_allow_changed_table", "1")
     trainer = continued(checkpoint)
     trainer.run_training()
-    assert "has other groups: what adapts to them starts anew" in log_text(tiny_nnunet)
+    assert "has other groups: what adapts to them starts from scratch" in log_text(tiny_nnunet)
     assert trainer.steps == 2
 
 

@@ -48,8 +48,11 @@ def test_what_names_mean(name, facts):
             ["'2' is not a value of option 'level'", "Options: "],
         ),
         ("nnUNetTrainerGroupDRO_sex_steps0.1", ["'steps0.1' is not an option", "step (a number"]),
-        ("nnUNetTrainerInD_colour", ["of which attribute", "attribute of age, sex"]),
-        ("nnUNetTrainerAPPLE_sex_baseAPPLE-sex", ["nnUNetTrainerAPPLE is no base for another"]),
+        ("nnUNetTrainerInD_colour", ["does not name the attribute", "attribute of age, sex"]),
+        (
+            "nnUNetTrainerAPPLE_sex_baseAPPLE-sex",
+            ["nnUNetTrainerAPPLE cannot be the base of another"],
+        ),
         ("print", ["there is no trainer 'print'"]),
     ],
 )

@@ -1,4 +1,4 @@
-"""How a step's commands are started: the one place that knows.
+"""How a step's commands are started: the only place that decides it.
 
 Console scripts may not be on the PATH of a compute node, so a command is the interpreter with the
 function that the console script would call. The interpreter is the one that planned the study,
@@ -21,7 +21,7 @@ _NNUNET = {
     "nnUNetv2_train": ("nnunetv2.run.run_training", "run_training_entry"),
     "nnUNetv2_predict": ("nnunetv2.inference.predict_from_raw_data", "predict_entry_point"),
 }
-#: Also part of fingerprints, so it keeps its name.
+#: Also part of fingerprints, so it must keep its name.
 _INDEX = "nnunetv2_fair.study.index"
 
 
@@ -41,7 +41,7 @@ class Command:
 
     @property
     def fingerprinted(self) -> tuple[str, ...]:
-        """What of it decides the outcome."""
+        """Its part that decides the outcome."""
         return (self.script, *self.what)
 
     def line(self, python: str) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ def add_dataset(builder: StepBuilder, on: StudyDataset) -> None:
 
 
 def _if_found(builder: StepBuilder, name: str, there: bool, path: Path) -> Earlier:
-    """Return what was there before the study first looked.
+    """Return what existed before the study first checked.
 
     Later, the step's record says whether it still fits.
     """
@@ -70,7 +70,7 @@ def _if_found(builder: StepBuilder, name: str, there: bool, path: Path) -> Earli
 
 
 def _add_prepare(builder: StepBuilder, on: StudyDataset) -> None:
-    """Add the preparation; folds that somebody else has made are kept, whatever the file says."""
+    """Add the preparation; existing folds of other origin are kept, even if the file differs."""
     dataset, entry = on.dataset, on.entry
     name = prepare_step(dataset)
     splits = dataset.preprocessed / paths.SPLITS_JSON
@@ -81,7 +81,7 @@ def _add_prepare(builder: StepBuilder, on: StudyDataset) -> None:
         for record in builder.records(name)
     )
     kept = splits.is_file() and not made
-    # trainings that are to be kept keep the folds that they were made with
+    # trainings that are kept need the folds that they were trained with
     again = made and builder.environment.get(ALLOW_CHANGED_TABLE) != "1"
     what, how = ([], folds) if kept else (folds, ["--overwrite"] if again else [])
     same = dataset.copied == dataset.table
@@ -107,7 +107,7 @@ def _add_prepare(builder: StepBuilder, on: StudyDataset) -> None:
 
 
 def _refuse_trained(builder: StepBuilder, on: StudyDataset, changed: bool) -> None:
-    """Folds cannot change under trainings that have begun with the former ones."""
+    """Refuse to change folds once trainings have begun with the previous ones."""
     begun = [
         folder
         for model in on.models
@@ -130,8 +130,8 @@ def _refuse_trained(builder: StepBuilder, on: StudyDataset, changed: bool) -> No
     builder.problems.append(
         Problem(
             on.entry.line("id"),
-            f"{what}, and {len(begun)} trainings have begun with the former ones: "
-            f"{shorten(begun, 3)}. Put the former ones back; or move these folders away to train "
+            f"{what}, and {len(begun)} trainings have begun with the previous ones: "
+            f"{shorten(begun, 3)}. Put the previous ones back; or move these folders away to train "
             f"again; or keep them with {ALLOW_CHANGED_TABLE}: 1 in environment",
         )
     )

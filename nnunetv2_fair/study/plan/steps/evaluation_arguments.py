@@ -1,4 +1,4 @@
-"""The arguments of ``nnUNetv2_fair_evaluate`` that a study's file stands for."""
+"""The arguments of ``nnUNetv2_fair_evaluate`` that a study's file asks for."""
 
 from collections.abc import Sequence
 

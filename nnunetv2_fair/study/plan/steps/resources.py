@@ -1,4 +1,4 @@
-"""What jobs ask of the machine: sensible amounts by kind, and the study's own."""
+"""Resources of jobs: sensible defaults by kind, and those in the study's file."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,11 +24,11 @@ _ON_GPU = ("train", "predict")
 
 
 class ResourceBook:
-    """Resources of every kind of step, and of single trainers' trainings.
+    """Resources of every kind of step, and of individual trainers' trainings.
 
     Args:
         settings: The study's settings.
-        most_cpus: Cores that there are; None if the cluster decides.
+        most_cpus: Cores available; None if the cluster decides.
     """
 
     def __init__(self, settings: Settings, most_cpus: int | None = None) -> None:

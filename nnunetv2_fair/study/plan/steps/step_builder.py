@@ -1,4 +1,4 @@
-"""Makes steps one after the other, with names, fingerprints, resources, and what is there."""
+"""Makes steps one after the other, with names, fingerprints, resources and existing files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,14 +21,14 @@ class StepBuilder:
         environment: Variables that steps are run with.
         folder: The study's folder.
         python: Interpreter that runs the commands.
-        most_cpus: Cores that there are; None if the cluster decides.
+        most_cpus: Cores available; None if the cluster decides.
 
     Attributes:
         settings: The study's settings.
         environment: Variables that steps are run with.
-        steps: By name, each behind those that it needs.
+        steps: By name, each after those that it needs.
         python: Interpreter that runs the commands.
-        problems: Mistakes that show only in the light of what was done before.
+        problems: Mistakes that only appear given what was done before.
     """
 
     def __init__(
@@ -48,13 +48,13 @@ class StepBuilder:
         self._roots = {name: environment[name] for name in FOLDERS if name in environment}
         self._resources = ResourceBook(settings, most_cpus)
         done = folder / STATE / "done"
-        # one look at the folder, not one for each of thousands of steps
+        # the folder is listed once, not for each of thousands of steps
         self._recorded = {path.name for path in done.iterdir()} if done.is_dir() else set()
         attempts = (folder / STATE / "attempts").glob("*.jsonl")
         self._tried = {path.name.removesuffix(".jsonl") for path in attempts}
 
     def add(self, task: Task) -> Step:
-        """Add the step of a task, behind the steps that it needs."""
+        """Add the step of a task, after the steps that it needs."""
         needs = tuple(dict.fromkeys(task.needs))
         fingerprint = step_fingerprint(
             task.kind,
@@ -93,11 +93,11 @@ class StepBuilder:
         return step.name in self._recorded and not (self._folder / step.record).is_file()
 
     def is_known(self, name: str) -> bool:
-        """Return whether the study has tried or done a step, or found it done, in whatever way."""
+        """Return whether the study has tried or done a step, or found it done, in any form."""
         return name in self._recorded or name in self._tried
 
     def records(self, name: str) -> list[Record]:
-        """Return all records that the study has of a step, of whatever fingerprint."""
+        """Return all records that the study has of a step, with any fingerprint."""
         if name not in self._recorded:
             return []
         return [read_record(path) for path in (self._folder / STATE / "done" / name).glob("*.json")]

@@ -61,7 +61,7 @@ def step_on_test_set(
     """Return the name of a step that predicts, evaluates, merges or compares on a test set.
 
     Args:
-        kind: Of the step; ``merge`` puts the shards of an evaluation together.
+        kind: Of the step; ``merge`` combines the shards of an evaluation.
         dataset: What the models were trained on.
         plans: nnU-Net plans.
         configuration: nnU-Net configuration.

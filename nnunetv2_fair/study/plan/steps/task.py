@@ -9,7 +9,7 @@ from nnunetv2_fair.study.step import Kind
 
 @dataclass(frozen=True)
 class Earlier:
-    """What may be on disk from before, and how to resume from it.
+    """What may be on disk already, and how to resume from it.
 
     Attributes:
         finished: File whose existence means that the step need not be done; empty: none.
@@ -31,10 +31,10 @@ class Task:
         kind: Its kind.
         commands: What it runs.
         facts: What tables show with it; ``trainer`` also chooses a training's resources.
-        needs: Names of steps added before, each of them once or more.
+        needs: Names of steps added before; they may be repeated.
         inputs: Fingerprints of what it reads from outside the study.
         outputs: Files that it writes.
-        earlier: What may be there already.
+        earlier: What may be on disk already.
     """
 
     name: str

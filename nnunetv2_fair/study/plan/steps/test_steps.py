@@ -1,4 +1,4 @@
-"""Steps behind the trainings: predict, evaluate, compare."""
+"""Steps after the trainings: predict, evaluate, compare."""
 
 from collections.abc import Iterator
 

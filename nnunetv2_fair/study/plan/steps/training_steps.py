@@ -85,7 +85,7 @@ def add_trainings(builder: StepBuilder, on: StudyDataset) -> None:
 
 
 def _with_bases(on: StudyDataset) -> Iterator[tuple[Training, str | None]]:
-    """Yield each training, behind what it builds on, with the name of its base's trainer."""
+    """Yield each training, after what it builds on, with the name of its base's trainer."""
     models = in_order(on.models)
     for plans in on.entry.plans:
         # a cascade needs the models of the configuration before it
