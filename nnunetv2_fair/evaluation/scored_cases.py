@@ -30,8 +30,8 @@ def table_of_scores(scores: Scores, cuts: Mapping[str, Sequence[float]]) -> Demo
         frame.insert(1, PATIENT, frame["case"])
     if set(frame.columns) <= set(RESERVED_COLUMNS):
         raise UsageError(
-            f"{scores.source} holds nothing about the cases but their scores. Pass the table "
-            "that says who they are from with --demographics."
+            f"{scores.source} says nothing about the cases except their scores. Pass the "
+            "table that says who they are from with --demographics."
         )
     return cut(table_of(frame, None, scores.source), cuts, described=False)
 

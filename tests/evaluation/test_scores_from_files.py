@@ -159,7 +159,7 @@ def test_other_json_is_refused(tmp_path, text):
         ("id,dice\na,1\n", "has no column 'case'.*Columns: id, dice"),
         ("case,score\na,1\n", r"no column that is known as a metric \(dice.*--score NAME=higher"),
         ("case,dice,dsc\na,1,1\n", "more than one column for dice"),
-        ("case,dice\na,1\n\na,0.5\n", "case 'a' with label 'segmentation' already stands in line"),
+        ("case,dice\na,1\n\na,0.5\n", "case 'a' with label 'segmentation' already appears on line"),
         ("case,dice\na,high\n", "line 2, case 'a': dice is 'high', expected a number"),
         ("case,dice\na,89\nb,90\n", r"dice is outside 0\.\.1 in 2 rows: a, b; divide per cent"),
         ("case,label,dice,sex\na,x,1,F\na,y,1,M\n", r"rows of 1 cases differ.*sex.*: a\. Correct"),
