@@ -282,7 +282,7 @@ def test_folders_that_do_not_exist(dataset: Dataset, capsys: pytest.CaptureFixtu
     arguments = dataset.arguments()
     arguments[arguments.index("-pred") + 1] = str(dataset.root / "nowhere")
     assert main(arguments) == 1
-    assert "nowhere does not exist or is no folder" in capsys.readouterr().err
+    assert "nowhere does not exist or is not a folder" in capsys.readouterr().err
     assert "nowhere does not exist" in fails(
         capsys, dataset, "--images", str(dataset.root / "nowhere")
     )

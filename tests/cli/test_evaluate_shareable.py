@@ -100,7 +100,7 @@ def test_a_folder_with_private_results_is_refused(dataset, capsys):
     capsys.readouterr()
     assert main(dataset.arguments("out", "-a", "sex", "--shareable", "--overwrite")) == 2
     message = capsys.readouterr().err
-    assert "holds per_case.csv, which may tell of single persons" in message
+    assert "holds per_case.csv, which may reveal individual patients" in message
     assert "Choose another -o for --shareable" in message
     assert (dataset.root / "out" / "summary.json").read_bytes() == before
 
@@ -137,7 +137,7 @@ def test_a_folder_with_measured_cases_is_refused(dataset, capsys):
     kept.parent.mkdir()
     kept.write_text("{}\n")
     assert main(dataset.arguments("out", "-a", "sex", "--shareable")) == 2
-    assert "holds measured_cases.jsonl, which may tell of single" in capsys.readouterr().err
+    assert "holds measured_cases.jsonl, which may reveal individual" in capsys.readouterr().err
     assert kept.read_text() == "{}\n"
 
 

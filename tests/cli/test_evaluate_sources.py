@@ -110,4 +110,4 @@ def test_a_shared_folder_holds_no_table_of_an_earlier_run(dataset, capsys):
     folder.mkdir()
     (folder / "table_groups.csv").write_text("private")
     assert main(dataset.arguments("was_private", "--shareable", "--overwrite")) == 2
-    assert "holds table_groups.csv, which may tell of single persons" in capsys.readouterr().err
+    assert "holds table_groups.csv, which may reveal individual patients" in capsys.readouterr().err

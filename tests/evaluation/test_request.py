@@ -101,9 +101,7 @@ def test_metric_frame_leaves_out_what_is_unknown_or_undefined(result):
 def test_metric_frame_refuses_what_was_not_evaluated(result, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(UsageError, match=r"'age' is not one of the attributes.*: sex, sex\+age"):
         result.to_metric_frame("age")
-    with pytest.raises(
-        UsageError, match=r"'liver' is not one of the labels.*organ, lesion, average"
-    ):
+    with pytest.raises(UsageError, match=r"'liver' is not one of the labels.*lesion, average"):
         result.to_metric_frame("sex", "liver")
     monkeypatch.setitem(sys.modules, "fairlearn.metrics", None)
     with pytest.raises(UsageError, match=r"pip install nnunetv2_fair\[fairlearn\]"):

@@ -45,6 +45,6 @@ def check_output(
     private = sorted(path.name for pattern in telling for path in out.glob(pattern))
     if shareable and private:
         raise UsageError(
-            f"{out} holds {private[0]}, which may reveal individual patients, so do not share "
-            "this folder. Choose another -o for --shareable."
+            f"{out} holds {private[0]}, which may reveal individual patients, so it must "
+            "not be shared. Choose another -o for --shareable."
         )
