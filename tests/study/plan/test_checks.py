@@ -51,7 +51,7 @@ TRAINERS = "  - nnUNetTrainer\n  - nnUNetTrainerOversampling_{attribute}\n"
         ("[sex, age]", "[sex, colour]", ["line 7: Dataset901_Tiny: There is no attribute 'colour'",
                                          "sex, age"]),
         ("[sex, age]", "[sex, sex]", ["line 7: attribute 'sex' is listed twice"]),
-        ("[sex, age]", "[sex+sex]", ["line 7: Dataset901_Tiny: 'sex+sex' is no attribute expr"]),
+        ("[sex, age]", "[sex+sex]", ["line 7: Dataset901_Tiny: 'sex+sex' is not an attribute"]),
         ("attributes: [sex, age]\n", "", ["line 9: 'nnUNetTrainerOversampling_{attribute}': "
                                           "{attribute} means the study's attributes, but "
                                           "there are none"]),
