@@ -1,4 +1,4 @@
-"""A whole study through a real Slurm: killed, out of time, failing, and mended."""
+"""A whole study through a real Slurm: killed, out of time, failing, and corrected."""
 
 import json
 import os

@@ -18,10 +18,10 @@ from nnunetv2_fair.evaluation.disclosure.redaction import (
     SETTINGS,
     SMALL,
     fewest_to_compare,
+    note_filter,
     reasons,
     rounded,
     rounded_interval,
-    teller,
 )
 from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST, Suppression
 from nnunetv2_fair.evaluation.results.comparison import (
@@ -85,12 +85,12 @@ def shareable_comparison(
         defined = ~np.isnan(np.stack(values)).any(axis=0)
         return _entry(entry, patterns.of(defined), bool(defined.all()), least)
 
-    tells = teller(baseline)
+    may_stay = note_filter(baseline)
     return replace(
         compared,
         entries=tuple(map(entry_of, compared.entries)),
         notes=(
-            *filter(tells, compared.notes),
+            *filter(may_stay, compared.notes),
             f"This is a shareable comparison: of groups with fewer than {FEWEST} patients it shows "
             "neither counts nor means, nor those of some other groups from which they could be "
             "worked out. Values are rounded.",
@@ -105,7 +105,7 @@ def shareable_comparison(
 
 
 @dataclass(frozen=True)
-class _Told:
+class _Shown:
     """What may be shown of one metric, label and attribute.
 
     Attributes:
@@ -126,16 +126,16 @@ class _Told:
     means: bool
     medians: bool
 
-    def tells(self, measure: str) -> bool:
+    def shows(self, measure: str) -> bool:
         """Return whether a fairness measure, or the worst group's mean, may be shown."""
         return self.means or (self.medians and measure.partition(":")[0] in OF_MEDIANS)
 
     def ranks(self, measure: str) -> bool:
         """Return whether ranks by a measure may be shown."""
-        return self.total if measure == OVERALL_MEAN else self.tells(measure)
+        return self.total if measure == OVERALL_MEAN else self.shows(measure)
 
 
-def _told(entry: PairedComparison, pattern: Suppression | None, complete: bool) -> _Told:
+def _shown(entry: PairedComparison, pattern: Suppression | None, complete: bool) -> _Shown:
     """Return what may be shown.
 
     Args:
@@ -151,7 +151,7 @@ def _told(entry: PairedComparison, pattern: Suppression | None, complete: bool) 
         gone = frozenset(g for g in groups if pattern.tells_nothing_of(attribute, g))
         total = pattern.tells_total_of(attribute)
     compared = groups - set(entry.left_out)
-    return _Told(
+    return _Shown(
         groups=told,
         gone=gone,
         total=total,
@@ -173,7 +173,7 @@ def _entry(
         complete: Whether every case has a value in every model.
         least: Patients that a group needs to be compared.
     """
-    told = _told(entry, pattern, complete)
+    told = _shown(entry, pattern, complete)
     closed = pattern is not None and entry.attribute in pattern.closed
     return replace(
         entry,
@@ -198,12 +198,12 @@ def _entry(
     )
 
 
-def _counts(counts: Mapping[str, int | None], told: _Told) -> dict[str, int | None]:
+def _counts(counts: Mapping[str, int | None], told: _Shown) -> dict[str, int | None]:
     return {group: n if group in told.counted else None for group, n in counts.items()}
 
 
-def _scores(scores: ModelScores, told: _Told) -> ModelScores:
-    worst = told.tells(WORST_GROUP_MEAN)
+def _scores(scores: ModelScores, told: _Shown) -> ModelScores:
+    worst = told.shows(WORST_GROUP_MEAN)
     return ModelScores(
         overall_mean=rounded(scores.overall_mean) if told.total else math.nan,
         overall_interval=rounded_interval(scores.overall_interval) if told.total else NO_INTERVAL,
@@ -220,13 +220,13 @@ def _scores(scores: ModelScores, told: _Told) -> ModelScores:
         gaps={
             measure: (rounded(value), rounded_interval(limits))
             for measure, (value, limits) in scores.gaps.items()
-            if told.tells(measure)
+            if told.shows(measure)
         },
     )
 
 
-def _differences(found: ModelDifferences, told: _Told) -> ModelDifferences:
-    worst = told.tells(WORST_GROUP_MEAN)
+def _differences(found: ModelDifferences, told: _Shown) -> ModelDifferences:
+    worst = told.shows(WORST_GROUP_MEAN)
     return ModelDifferences(
         overall=_difference(found.overall) if told.total else _NOTHING,
         groups={
@@ -237,7 +237,7 @@ def _differences(found: ModelDifferences, told: _Told) -> ModelDifferences:
         gaps={
             measure: _difference(difference)
             for measure, difference in found.gaps.items()
-            if told.tells(measure)
+            if told.shows(measure)
         },
     )
 

@@ -15,10 +15,10 @@ from nnunetv2_fair.evaluation.disclosure.redaction import (
     SETTINGS,
     SMALL,
     fewest_to_compare,
+    note_filter,
     reasons,
     rounded,
     rounded_interval,
-    teller,
 )
 from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST, Suppression
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
@@ -58,7 +58,7 @@ def shareable(result: EvaluationResult) -> EvaluationResult:
     n_patients = patients_enough_to_share(headline)
     patterns = Patterns(result, headline)
     least = fewest_to_compare(result)
-    tells = teller(result)
+    may_stay = note_filter(result)
     return EvaluationResult(
         name=result.name,
         per_case=no_cases(result.attributes, result.metrics),
@@ -69,8 +69,10 @@ def shareable(result: EvaluationResult) -> EvaluationResult:
             _comparison(c, _pattern(patterns, result, rows, c), patterns.counts, least)
             for c in result.comparisons
         ),
-        exclusions=tuple(Exclusion(e.reason, (), {}) for e in result.exclusions if tells(e.reason)),
-        notes=(*filter(tells, result.notes), *_notes(result)),
+        exclusions=tuple(
+            Exclusion(e.reason, (), {}) for e in result.exclusions if may_stay(e.reason)
+        ),
+        notes=(*filter(may_stay, result.notes), *_notes(result)),
         definitions=dict(result.definitions),
         settings={
             **{key: result.settings[key] for key in SETTINGS if key in result.settings},

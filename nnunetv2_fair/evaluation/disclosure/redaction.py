@@ -24,7 +24,7 @@ SMALL = f"fewer than {FEWEST} patients"
 CLOSED = f"hidden, because it would reveal groups with fewer than {FEWEST} patients"
 
 
-def teller(result: EvaluationResult) -> Callable[[str], bool]:
+def note_filter(result: EvaluationResult) -> Callable[[str], bool]:
     """Return whether a sentence may be shown: it has no number, and names no case or patient."""
     frame = result.per_case
     names = {str(name) for column in ("case", "patient") for name in frame[column].unique()}

@@ -55,11 +55,11 @@ class ChallengeMeasures:
 
     Attributes:
         official: (Dice, HD95 in voxels) as the official script has them.
-        mended: The same by this package's definitions; NaN if both masks are empty.
+        corrected: The same by this package's definitions; NaN if both masks are empty.
     """
 
     official: tuple[float, float]
-    mended: tuple[float, float]
+    corrected: tuple[float, float]
 
 
 @quiet_itk()
@@ -178,7 +178,7 @@ def challenge_table(
     rows = []
     for name, values, variables, clip in (
         ("official script", [m.official for m in measured], known, False),
-        ("corrected", [m.mended for m in measured], without_unknown, True),
+        ("corrected", [m.corrected for m in measured], without_unknown, True),
     ):
         scored = variables.assign(dice=[v[0] for v in values], hd95_voxels=[v[1] for v in values])
         scored = scored[scored["dice"].notna()]

@@ -140,13 +140,13 @@ def test_processes_change_nothing(challenge):
 def test_mended_scores_follow_the_packages_own_rules(challenge):
     pairs = challenge[0]
     missed, nothing = measure_challenge_case(pairs[2]), measure_challenge_case(pairs[3])
-    assert missed.mended == (0.0, math.inf)
+    assert missed.corrected == (0.0, math.inf)
     assert nothing.official == (0.0, 0.0)
-    assert all(map(math.isnan, nothing.mended))
+    assert all(map(math.isnan, nothing.corrected))
     # the official distance of a mask that fills the image is infinite, for it has no contour
     full = measure_challenge_case(pairs[4])
     assert math.isinf(full.official[1])
-    assert math.isfinite(full.mended[1])
+    assert math.isfinite(full.corrected[1])
 
 
 def test_contour_equals_simpleitks():
