@@ -24,7 +24,7 @@ from nnunetv2_fair.errors import ConversionError, UsageError
 
 if TYPE_CHECKING:
     from nnunetv2_fair.dataset_conversion.ukbb_cmr.plan import CmrPlan
-    from nnunetv2_fair.dataset_conversion.writing.writer import DatasetPlan
+    from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetPlan
 
 logger = logging.getLogger(__name__)
 

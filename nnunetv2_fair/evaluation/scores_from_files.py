@@ -16,7 +16,8 @@ from nnunetv2_fair.evaluation.results.per_case import AVERAGE, MISSING_PREDICTIO
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.files.fingerprints import file_hash
 from nnunetv2_fair.files.tabular import unprotected
-from nnunetv2_fair.subgroups.table import lines_of, read_delimited
+from nnunetv2_fair.subgroups.table import read_delimited
+from nnunetv2_fair.subgroups.table_checks import lines_of
 
 #: Label of a table that has no column ``label``.
 ONLY_LABEL = "segmentation"

@@ -4,8 +4,8 @@ import math
 from functools import partial
 
 from nnunetv2_fair.dataset_conversion.writing.case_files import CaseData, CaseJob, fingerprint
+from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetDescription, DatasetPlan
 from nnunetv2_fair.dataset_conversion.writing.log import ConversionLog
-from nnunetv2_fair.dataset_conversion.writing.writer import DatasetDescription, DatasetPlan
 from nnunetv2_fair.files.volumes import ImageGeometry
 from nnunetv2_fair.phantoms.bias import plant
 from nnunetv2_fair.phantoms.drawing import Drawing, draw

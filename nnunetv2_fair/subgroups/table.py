@@ -1,7 +1,6 @@
 """Reading, checking and writing the demographics table."""
 
 import json
-import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from nnunetv2_fair.files import tabular
 from nnunetv2_fair.files.atomic import filled_together
 from nnunetv2_fair.files.fingerprints import files_hash
 from nnunetv2_fair.paths import DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON
+from nnunetv2_fair.subgroups.inferred_schema import infer_schema
 from nnunetv2_fair.subgroups.schema import (
     CASE,
     INTERSECTION,
@@ -26,13 +26,13 @@ from nnunetv2_fair.subgroups.schema import (
     Schema,
     read_schema,
 )
-
-logger = logging.getLogger(__name__)
-
-#: Name of the index of a table as it was read: lines of the file.
-LINE = "line"
-#: More distinct numbers than this make an undescribed column numeric.
-_MOST_NUMERIC_LEVELS = 8
+from nnunetv2_fair.subgroups.table_checks import (
+    LINE,
+    check_columns,
+    check_rows,
+    check_values,
+    lines_of,
+)
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class DemographicsTable:
             old.name, "numeric", old.meaning, old.unit, (), bins, old.minimum, old.maximum
         )
         schema = Schema({**self.schema.attributes, attribute: new}, self.schema.default)
-        _check_values(self.frame, schema, self.source, self.lines)
+        check_values(self.frame, schema, self.source, self.lines)
         return DemographicsTable(self.frame, schema, self.source, self.lines)
 
 
@@ -121,18 +121,6 @@ def read_delimited(path: Path, sheet: str | None = None) -> pd.DataFrame:
         raise DemographicsError(str(error)) from error
     lines = pd.Index(table.lines, name=LINE)
     return pd.DataFrame(table.rows, columns=table.header, index=lines, dtype=object)
-
-
-def lines_of(frame: pd.DataFrame) -> Sequence[int]:
-    """Return the line of each row of a table in its file.
-
-    Args:
-        frame: As :func:`read_delimited` returned it; any other frame counts as written without
-            empty lines, so that its first row is line 2.
-    """
-    if frame.index.name == LINE:
-        return [int(line) for line in frame.index]
-    return range(2, len(frame) + 2)
 
 
 def read_table(path: Path, schema: Schema | None = None) -> DemographicsTable:
@@ -178,14 +166,14 @@ def table_of(frame: pd.DataFrame, schema: Schema | None, source: Path) -> Demogr
     if SAMPLING_WEIGHT not in frame.columns:
         frame[SAMPLING_WEIGHT] = "1"
     lines = lines_of(frame)
-    _check_rows(frame, source)
+    check_rows(frame, source)
     frame = frame.set_index(CASE)
     if schema is None:
         schema = infer_schema(frame)
-    _check_columns(frame, schema, source)
+    check_columns(frame, schema, source)
     # pandas 3 makes new columns of text a dtype of their own; one dtype for all
     frame = frame[[PATIENT, SYNTHETIC, SAMPLING_WEIGHT, *schema.attributes]].astype(object)
-    _check_values(frame, schema, source, lines)
+    check_values(frame, schema, source, lines)
     return DemographicsTable(frame, schema, source, lines)
 
 
@@ -223,7 +211,7 @@ def cut(
             # is not a number; cutting declares it numeric, and checking again names the wrong cells
             numeric = Attribute(name, "numeric", bins=bins)
             schema = Schema({**table.schema.attributes, name: numeric}, table.schema.default)
-            _check_values(table.frame, schema, table.source, table.lines)
+            check_values(table.frame, schema, table.source, table.lines)
             table = DemographicsTable(table.frame, schema, table.source, table.lines)
         else:
             table = table.with_bins(name, bins)
@@ -241,106 +229,11 @@ def read_dataset_table(folder: Path) -> DemographicsTable:
     return read_table(path, read_schema(folder / DEMOGRAPHICS_JSON))
 
 
-def _check_rows(frame: pd.DataFrame, path: Path) -> None:
-    problems = []
-    seen: dict[str, int] = {}
-    reserved = (frame[column] for column in RESERVED_COLUMNS)
-    for line, case, patient, synthetic, weight in zip(lines_of(frame), *reserved, strict=True):
-        if case == "":
-            problems.append(f"line {line}: the case is empty")
-        elif case in seen:
-            problems.append(f"line {line}: case '{case}' already appears on line {seen[case]}")
-        seen.setdefault(case, line)
-        if patient == "":
-            problems.append(
-                f"line {line}: case '{case}' has no patient; give it one (its own name will do "
-                "if it is the patient's only case)"
-            )
-        if synthetic not in ("0", "1", ""):
-            problems.append(f"line {line}: {SYNTHETIC} is '{synthetic}', expected 0 or 1")
-        # isdecimal() alone accepts the digits of all scripts, as int() does
-        if weight != "" and not (weight.isascii() and weight.isdecimal() and int(weight) > 0):
-            problems.append(
-                f"line {line}: {SAMPLING_WEIGHT} is '{weight}', expected a whole number from 1 on"
-            )
-    if not len(frame):
-        problems.append("there are no rows below the header")
-    if problems:
-        raise DemographicsError(f"{path} cannot be used:\n{shorten_lines(problems)}")
-    frame[SYNTHETIC] = frame[SYNTHETIC].replace("", "0")
-    frame[SAMPLING_WEIGHT] = frame[SAMPLING_WEIGHT].replace("", "1")
-
-
-def _check_columns(frame: pd.DataFrame, schema: Schema, path: Path) -> None:
-    missing = [name for name in schema.attributes if name not in frame.columns]
-    if missing:
-        present = [name for name in frame.columns if name not in RESERVED_COLUMNS]
-        raise DemographicsError(
-            f"{path} has no column {shorten(map(repr, missing))}, which its dictionary "
-            f"describes. Columns found: {shorten(present, 20) or 'none'}. Add the column or "
-            "remove the attribute from the dictionary."
-        )
-    extra = [n for n in frame.columns if n not in schema.attributes and n not in RESERVED_COLUMNS]
-    if extra:
-        logger.info("%s: columns without description are not used: %s", path, shorten(extra, 20))
-
-
-def _check_values(frame: pd.DataFrame, schema: Schema, path: Path, lines: Sequence[int]) -> None:
-    problems = []
-    for attribute in schema.attributes.values():
-        verdicts = {
-            value: attribute.problem_with(value) for value in frame[attribute.name].unique()
-        }
-        if any(verdicts.values()):
-            for line, (case, value) in zip(lines, frame[attribute.name].items(), strict=True):
-                if verdicts[value]:
-                    problems.append((line, f"line {line}, case '{case}': {verdicts[value]}"))
-    if problems:
-        listed = [text for _, text in sorted(problems)]
-        raise DemographicsError(f"{path} cannot be used:\n{shorten_lines(listed)}")
-
-
-def infer_schema(frame: pd.DataFrame) -> Schema:
-    """Describe the columns of a table that has no dictionary.
-
-    A column of numbers with more than eight distinct values is numeric, in bins at the
-    quartiles of its known values; every other column is categorical, its levels sorted.
-
-    Args:
-        frame: Text, one column per attribute in addition to the reserved ones.
-    """
-    attributes: dict[str, Attribute] = {}
-    for name in frame.columns:
-        if name in RESERVED_COLUMNS:
-            continue
-        known = [value for value in frame[name] if value != ""]
-        numbers = _as_numbers(known)
-        if numbers is not None and len(set(numbers)) > _MOST_NUMERIC_LEVELS:
-            attributes[name] = Attribute(name, "numeric", bins=quartile_bins(numbers))
-        else:
-            attributes[name] = Attribute(name, "categorical", levels=tuple(sorted(set(known))))
-    return Schema(attributes, next(iter(attributes), None))
-
-
-def _as_numbers(values: Iterable[str]) -> list[float] | None:
-    try:
-        return [float(value) for value in values]
-    except ValueError:
-        return None
-
-
 def _is_number(text: str) -> bool:
     try:
         return math.isfinite(float(text))
     except ValueError:
         return False
-
-
-def quartile_bins(numbers: Iterable[float]) -> Bins:
-    """Return open-ended bins at the quartiles, rounded where that keeps them apart."""
-    quartiles = pd.Series(list(numbers)).quantile([0.25, 0.5, 0.75])
-    rounded = sorted({float(round(value)) for value in quartiles})
-    return Bins.from_cuts(tuple(rounded if len(rounded) == 3 else sorted(set(quartiles))))
 
 
 def check_table(frame: pd.DataFrame, schema: Schema, source: Path) -> None:
@@ -357,10 +250,10 @@ def check_table(frame: pd.DataFrame, schema: Schema, source: Path) -> None:
     """
     defaults = {SYNTHETIC: "0", SAMPLING_WEIGHT: "1"}
     checked = frame.assign(**{n: text for n, text in defaults.items() if n not in frame.columns})
-    _check_rows(checked, source)
+    check_rows(checked, source)
     indexed = checked.set_index(CASE)
-    _check_columns(indexed, schema, source)
-    _check_values(indexed, schema, source, lines_of(checked))
+    check_columns(indexed, schema, source)
+    check_values(indexed, schema, source, lines_of(checked))
 
 
 def write_table(frame: pd.DataFrame, schema: Schema, folder: Path) -> Path:
@@ -443,9 +336,6 @@ __all__ = [
     "check_against_cases",
     "check_table",
     "cut",
-    "infer_schema",
-    "lines_of",
-    "quartile_bins",
     "read_dataset_table",
     "read_delimited",
     "read_table",

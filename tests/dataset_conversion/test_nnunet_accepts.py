@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from nnunetv2_fair.cli.convert_image_folder import main
-from nnunetv2_fair.dataset_conversion.writing.writer import DatasetDescription, write_dataset
+from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetDescription
+from nnunetv2_fair.dataset_conversion.writing.writer import write_dataset
 from tests.dataset_conversion.folders import environment, make_folder
 from tests.dataset_conversion.writing.test_writer import Volume, job, plan_of
 

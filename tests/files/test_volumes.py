@@ -9,7 +9,8 @@ import pytest
 import SimpleITK
 
 from nnunetv2_fair.dataset_conversion.writing.case_files import CaseData, CaseJob, fingerprint
-from nnunetv2_fair.dataset_conversion.writing.writer import DatasetDescription, write_dataset
+from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetDescription
+from nnunetv2_fair.dataset_conversion.writing.writer import write_dataset
 from nnunetv2_fair.errors import ConversionError
 from nnunetv2_fair.files.volumes import (
     ImageGeometry,

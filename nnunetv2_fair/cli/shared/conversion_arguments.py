@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nnunetv2_fair.errors import ConversionError, UsageError, shorten, shorten_lines
 
 if TYPE_CHECKING:
-    from nnunetv2_fair.dataset_conversion.writing.writer import DatasetPlan
+    from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetPlan
 
 logger = logging.getLogger(__name__)
 
@@ -259,11 +259,11 @@ def convert(
     Raises:
         ConversionError: If anything prevents writing.
     """
-    from nnunetv2_fair.dataset_conversion.writing.writer import (
+    from nnunetv2_fair.dataset_conversion.writing.plan_problems import (
         plan_problems,
-        raw_folder,
         target_problems,
     )
+    from nnunetv2_fair.dataset_conversion.writing.writer import raw_folder
 
     processes_of(args)
     raw = raw_folder(args.o)

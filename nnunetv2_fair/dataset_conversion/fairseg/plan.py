@@ -53,10 +53,10 @@ from nnunetv2_fair.dataset_conversion.fairseg.people import (
 from nnunetv2_fair.dataset_conversion.fairseg.search import FoundFiles, find_files
 from nnunetv2_fair.dataset_conversion.fairseg.settings import FairSegSettings
 from nnunetv2_fair.dataset_conversion.writing.case_files import CaseJob, fingerprint
+from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetDescription, DatasetPlan
 from nnunetv2_fair.dataset_conversion.writing.foreground_search import all_masks_empty
 from nnunetv2_fair.dataset_conversion.writing.log import UNKNOWN, ConversionLog, Skipped
 from nnunetv2_fair.dataset_conversion.writing.safe_names import safe_case_name
-from nnunetv2_fair.dataset_conversion.writing.writer import DatasetDescription, DatasetPlan
 from nnunetv2_fair.errors import ConversionError, shorten, shorten_lines
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.subgroups.schema import CASE, PATIENT, SAMPLING_WEIGHT, SYNTHETIC, Schema

@@ -33,9 +33,9 @@ from nnunetv2_fair.dataset_conversion.shared.pictures import (
     survey_pair,
 )
 from nnunetv2_fair.dataset_conversion.writing.case_files import CaseJob, fingerprint
+from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetDescription, DatasetPlan
 from nnunetv2_fair.dataset_conversion.writing.log import ConversionLog, Skipped
 from nnunetv2_fair.dataset_conversion.writing.safe_names import case_name_problems, safe_case_name
-from nnunetv2_fair.dataset_conversion.writing.writer import DatasetDescription, DatasetPlan
 from nnunetv2_fair.errors import ConversionError, UsageError, shorten, shorten_lines
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.subgroups.schema import CASE, PATIENT, SYNTHETIC

@@ -16,8 +16,9 @@ import pandas as pd
 
 from nnunetv2_fair.dataset_conversion.writing.log import UNKNOWN
 from nnunetv2_fair.errors import ConversionError, DemographicsError, shorten
+from nnunetv2_fair.subgroups.inferred_schema import quartile_bins
 from nnunetv2_fair.subgroups.schema import INTERSECTION, RESERVED_COLUMNS, Attribute, Bins, Schema
-from nnunetv2_fair.subgroups.table import quartile_bins, read_delimited
+from nnunetv2_fair.subgroups.table import read_delimited
 
 #: Roles that a column can have besides being an attribute.
 ROLES = ("image", "patient", "split", "synthetic")
@@ -34,7 +35,7 @@ _PARTS = {
 }
 #: More levels than this and a column that nobody asked for is left out.
 _MOST_LEVELS = 12
-#: As in :func:`~nnunetv2_fair.subgroups.table.infer_schema`.
+#: As in :func:`~nnunetv2_fair.subgroups.inferred_schema.infer_schema`.
 _MOST_NUMERIC_LEVELS = 8
 _DICOM_AGE = re.compile(r"0*(\d+)\s*([YMWD])", re.IGNORECASE)
 _PER_YEAR = {"Y": 1.0, "M": 12.0, "W": 365.25 / 7, "D": 365.25}

@@ -24,10 +24,10 @@ from nnunetv2_fair.dataset_conversion.tusc.frames import (
 )
 from nnunetv2_fair.dataset_conversion.tusc.table import read_nodules, rows_by_clip
 from nnunetv2_fair.dataset_conversion.writing.case_files import CaseJob, fingerprint
+from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetDescription, DatasetPlan
 from nnunetv2_fair.dataset_conversion.writing.foreground_search import all_masks_empty
 from nnunetv2_fair.dataset_conversion.writing.log import ConversionLog, Skipped
 from nnunetv2_fair.dataset_conversion.writing.safe_names import case_name_problems, safe_case_name
-from nnunetv2_fair.dataset_conversion.writing.writer import DatasetDescription, DatasetPlan
 from nnunetv2_fair.errors import ConversionError, UsageError, shorten, shorten_lines
 from nnunetv2_fair.subgroups.schema import CASE, PATIENT, Schema
 

@@ -21,8 +21,8 @@ from nnunetv2_fair.dataset_conversion.ukbb_cmr.codes import (
 from nnunetv2_fair.dataset_conversion.ukbb_cmr.ids import without_identifiers
 from nnunetv2_fair.errors import ConversionError, TableError, shorten
 from nnunetv2_fair.files.tabular import Row, read_rows
+from nnunetv2_fair.subgroups.inferred_schema import quartile_bins
 from nnunetv2_fair.subgroups.schema import Attribute, Bins, Schema
-from nnunetv2_fair.subgroups.table import quartile_bins
 
 #: Values of each categorical attribute.
 LEVELS: Mapping[str, tuple[str, ...]] = {ETHNICITY: ETHNICITIES, SEX: SEXES}

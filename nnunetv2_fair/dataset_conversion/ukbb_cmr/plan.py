@@ -38,8 +38,8 @@ from nnunetv2_fair.dataset_conversion.ukbb_cmr.settings import CmrSettings
 from nnunetv2_fair.dataset_conversion.ukbb_cmr.sources import WHO, Source, find_sources
 from nnunetv2_fair.dataset_conversion.ukbb_cmr.table import read_people
 from nnunetv2_fair.dataset_conversion.writing.case_files import CaseJob, fingerprint
+from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetDescription, DatasetPlan
 from nnunetv2_fair.dataset_conversion.writing.log import UNKNOWN, ConversionLog, Skipped
-from nnunetv2_fair.dataset_conversion.writing.writer import DatasetDescription, DatasetPlan
 from nnunetv2_fair.errors import ConversionError, shorten, shorten_lines
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.subgroups.schema import CASE, PATIENT, Schema

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from nnunetv2_fair.dataset_conversion.writing.case_files import check_case
+from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetPlan
 from nnunetv2_fair.dataset_conversion.writing.log import LOG_JSON, LOG_TXT
-from nnunetv2_fair.dataset_conversion.writing.writer import DatasetPlan, plan_problems, write_orders
+from nnunetv2_fair.dataset_conversion.writing.plan_problems import plan_problems
+from nnunetv2_fair.dataset_conversion.writing.writer import write_orders
 from nnunetv2_fair.errors import shorten
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.paths import DATASET_JSON, DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON

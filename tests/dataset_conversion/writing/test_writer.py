@@ -20,13 +20,10 @@ from nnunetv2_fair.dataset_conversion.writing.case_files import (
     ImageGeometry,
     fingerprint,
 )
+from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetDescription, DatasetPlan
 from nnunetv2_fair.dataset_conversion.writing.log import ConversionLog, Skipped
-from nnunetv2_fair.dataset_conversion.writing.writer import (
-    DatasetDescription,
-    DatasetPlan,
-    plan_problems,
-    write_dataset,
-)
+from nnunetv2_fair.dataset_conversion.writing.plan_problems import plan_problems
+from nnunetv2_fair.dataset_conversion.writing.writer import write_dataset
 from nnunetv2_fair.errors import ConversionError
 from nnunetv2_fair.subgroups.schema import Attribute, Schema
 from nnunetv2_fair.subgroups.table import read_dataset_table
