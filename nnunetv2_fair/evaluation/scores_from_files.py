@@ -85,12 +85,12 @@ def read_scores_csv(
     frame = frame.rename(columns={column: info.column for column, info in chosen.items()})
     problems = _row_problems(frame, [column for column in numbers if column in frame])
     infos = tuple(chosen.values())
-    problems += _range_problems(frame, infos) if not problems else []
     if problems:
         raise EvaluationError(f"{path} cannot be used:\n{shorten_lines(problems)}")
     for column in numbers:
         if column in frame:
             frame[column] = frame[column].map(_number)
+    _check_ranges(path, frame, infos)
     about = [c for c in frame.columns if c not in (*numbers, *_ABOUT) or c in ("case", "patient")]
     described = frame[about].drop_duplicates()
     repeated = described["case"][described["case"].duplicated()].unique()
@@ -133,6 +133,7 @@ def read_nnunet_summary(path: Path) -> Scores:
             "different folders have the same name; evaluate one folder at a time."
         )
     infos = tuple(_info(name, name, "", path) for name in ("dice", "iou"))
+    _check_ranges(path, frame, infos)
     return _scores(path, frame, infos, frame[["case"]].drop_duplicates())
 
 
@@ -219,18 +220,19 @@ def _row_problems(frame: pd.DataFrame, numbers: Iterable[str]) -> list[str]:
     return problems
 
 
-def _range_problems(frame: pd.DataFrame, infos: Sequence[MetricInfo]) -> list[str]:
+def _check_ranges(path: Path, frame: pd.DataFrame, infos: Sequence[MetricInfo]) -> None:
     problems = []
     for info in infos:
         if info.one_minus_is_error:
-            values = frame[info.column].map(_number)
+            values = frame[info.column]
             outside = frame["case"][(values < 0) | (values > 1)]
             if len(outside):
                 problems.append(
-                    f"{info.column} is outside 0..1 in {len(outside)} rows: "
+                    f"{info.column} lies outside 0..1 in {len(outside)} rows: "
                     f"{shorten(outside)}; divide per cent by 100"
                 )
-    return problems
+    if problems:
+        raise EvaluationError(f"{path} cannot be used:\n{shorten_lines(problems)}")
 
 
 def _scores(

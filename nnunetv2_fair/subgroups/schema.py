@@ -266,13 +266,13 @@ class Schema:
         return {"default": self.default, "attributes": described}
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> "Schema":
+    def from_dict(cls, content: Any) -> "Schema":
         """Return the schema described by the content of ``demographics.json``.
 
         Raises:
             DemographicsError: If a key is missing, unknown or of the wrong kind.
         """
-        if not isinstance(content.get("attributes"), Mapping):
+        if not isinstance(content, Mapping) or not isinstance(content.get("attributes"), Mapping):
             raise DemographicsError('Expected a key "attributes" with one entry per attribute.')
         attributes = {
             str(name): _attribute_from_dict(str(name), entry)

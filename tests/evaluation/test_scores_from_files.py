@@ -153,6 +153,13 @@ def test_other_json_is_refused(tmp_path, text):
         read_nnunet_summary(path)
 
 
+def test_a_summary_in_per_cent_is_refused(tmp_path):
+    path = summary(tmp_path)
+    path.write_text(path.read_text().replace('"Dice": 0.7', '"Dice": 70.0'))
+    with pytest.raises(EvaluationError, match=r"dice lies outside 0\.\.1 .*case_4.*per cent"):
+        read_nnunet_summary(path)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -119,6 +119,7 @@ def test_numeric_attribute_without_bins_forms_no_groups():
     [
         ("{", "not valid JSON"),
         ("{}", '"attributes"'),
+        ("[]", '"attributes"'),
         ('{"attributes": {"sex": {}}}', 'at least a "type"'),
         ('{"attributes": {"sex": {"type": "text"}}}', 'got "text"'),
         ('{"attributes": {"sex": {"type": "categorical", "level": []}}}', "unknown keys: level"),
