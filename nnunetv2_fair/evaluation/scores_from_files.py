@@ -228,7 +228,7 @@ def _check_ranges(path: Path, frame: pd.DataFrame, infos: Sequence[MetricInfo]) 
             outside = frame["case"][(values < 0) | (values > 1)]
             if len(outside):
                 problems.append(
-                    f"{info.column} lies outside 0..1 in {len(outside)} rows: "
+                    f"{info.column} is outside 0..1 in {len(outside)} rows: "
                     f"{shorten(outside)}; divide per cent by 100"
                 )
     if problems:

@@ -156,7 +156,7 @@ def test_other_json_is_refused(tmp_path, text):
 def test_a_summary_in_per_cent_is_refused(tmp_path):
     path = summary(tmp_path)
     path.write_text(path.read_text().replace('"Dice": 0.7', '"Dice": 70.0'))
-    with pytest.raises(EvaluationError, match=r"dice lies outside 0\.\.1 .*case_4.*per cent"):
+    with pytest.raises(EvaluationError, match=r"dice is outside 0\.\.1 .*case_4.*per cent"):
         read_nnunet_summary(path)
 
 
