@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: What pydantic calls by Python's names.
+_IN_WORDS = {
+    "a valid tuple": "a list",
+    "a valid dictionary": "an object with fields",
+    "an instance of Mapping": "an object with fields",
+}
 #: At most this many damaged fields are listed.
 _MOST_LISTED = 3
 #: Longest part of a wrong value that is shown.
@@ -145,6 +151,7 @@ def _problem(problem: "ErrorDetails") -> str:
     if problem["type"] == "missing":
         return f"{place} is missing"
     expected = problem["msg"].removeprefix("Input should be ").partition(", ")[0]
+    expected = _IN_WORDS.get(expected, expected)
     return f"{place} is {_shown(problem['input'])}, expected {expected}"
 
 

@@ -7,11 +7,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from nnunetv2_fair.errors import EvaluationError, TableError
+from nnunetv2_fair.errors import EvaluationError, TableError, shorten
 from nnunetv2_fair.evaluation.results.safe_csv import csv_text, with_formulas
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.files.atomic import write_text
-from nnunetv2_fair.files.tabular import read_table
+from nnunetv2_fair.files.tabular import protected, read_table
 
 #: Pseudo-label of the mean over all labels of a case.
 AVERAGE = "average"
@@ -58,6 +58,14 @@ def read_per_case(
     try:
         # all as text at first, which is what groups stay
         table = read_table(path, delimiter=",", strip=False)
+        needed = (*text, *(metric.column for metric in metrics))
+        missing = [column for column in needed if protected(column) not in table.header]
+        if missing:
+            raise EvaluationError(
+                f"{path} has no column {shorten(map(repr, missing))} (found: "
+                f"{shorten(table.header, 12)}). If another program has saved the file again, "
+                "restore it; otherwise evaluate again."
+            )
         frame = with_formulas(pd.DataFrame(table.rows, columns=table.header, dtype=object), text)
         units = {metric.unit for metric in metrics if metric.unit}
         for column in (*(metric.column for metric in metrics), *(f"diagonal_{u}" for u in units)):

@@ -117,7 +117,7 @@ def set_mean(content, value) -> None:
         ),
         (lambda c: c["comparisons"][0].pop("left_out"), "comparisons[0].left_out is missing"),
         (lambda c: c.update(comparisons="x" * 99), f'comparisons is "{"x" * 39}..., expected'),
-        (lambda c: c.update(labels="organ"), 'labels is "organ", expected a valid tuple'),
+        (lambda c: c.update(labels="organ"), 'labels is "organ", expected a list'),
         (lambda c: c.pop("shareable"), "shareable missing"),
         (lambda c: c.pop("exclusions"), "exclusions missing"),
         (
@@ -175,6 +175,23 @@ def test_a_damaged_table_of_cases_is_named(old: Path):
         EvaluationResult.read(path.parent)
     assert str(error.value).startswith(f"{path} is damaged")
     assert EvaluationResult.read(path.parent, with_cases=False).per_case.empty
+
+
+@pytest.mark.parametrize(
+    ("change", "missing"),
+    [
+        (lambda text: text.replace(",dice,", ",Dice,"), "'dice'"),
+        (lambda text: text.replace(",", ";"), "'case', 'patient'"),
+    ],
+    ids=["renamed", "semicolons"],
+)
+def test_a_table_that_another_program_saved_again_is_refused(old, change, missing):
+    path = old / "evaluation" / "per_case.csv"
+    path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(
+        EvaluationError, match=rf"per_case\.csv has no column {missing}.*restore it"
+    ):
+        EvaluationResult.read(path.parent)
 
 
 def test_a_table_of_cases_that_is_gone(old: Path):
