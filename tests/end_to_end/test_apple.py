@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from tests.end_to_end.test_jsrt import CASES, PROJECT, walk_through
+from tests.end_to_end.test_jsrt import JSRT, PROJECT, WITH_RADIOGRAPHS, walk_through
 
 PHANTOMS = """
 export nnUNet_raw=$PWD/nnUNet_raw nnUNet_preprocessed=$PWD/nnUNet_preprocessed
@@ -35,7 +35,9 @@ def test_the_page_names_every_stage():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dataset", ["phantoms", *CASES], ids=str)
+@pytest.mark.parametrize(
+    "dataset", ["phantoms", pytest.param(JSRT, marks=WITH_RADIOGRAPHS)], ids=["phantoms", "jsrt"]
+)
 def test_from_base_to_comparison(dataset, tmp_path):
     environment = {**os.environ, "nnUNet_n_proc_DA": "1", "JSRT": str(dataset)}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

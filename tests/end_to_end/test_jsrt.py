@@ -14,6 +14,11 @@ from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 PROJECT = Path(__file__).parents[2]
 JSRT = Path(os.environ.get("JSRT", PROJECT.parent / "shared" / "data" / "jsrt"))
 
+WITH_RADIOGRAPHS = pytest.mark.skipif(
+    not (JSRT / "metadata.csv").is_file(),
+    reason="the radiographs are not part of the project: set JSRT to their folder",
+)
+
 
 def walk_through() -> str:
     """Return the commands of the README's section on radiographs."""
@@ -30,10 +35,7 @@ def test_the_walk_through_names_every_stage():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not (JSRT / "metadata.csv").is_file(),
-    reason="the radiographs are not part of the project: set JSRT to their folder",
-)
+@WITH_RADIOGRAPHS
 def test_walk_through(tmp_path):
     # fewer epochs and workers than a reader would use; everything else is as written
     # (nnU-Net's own trainer of one epoch has no plural s)
