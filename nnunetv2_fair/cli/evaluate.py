@@ -16,7 +16,6 @@ from nnunetv2_fair.cli.shared.evaluation_arguments import (
 )
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, METRICS
-from nnunetv2_fair.evaluation.results.output_folder import check_output, measured_folder
 
 if TYPE_CHECKING:
     from nnunetv2_fair.evaluation.request import Masks, Request, ScoresFile
@@ -123,6 +122,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> None:
+    from nnunetv2_fair.evaluation.results.output_folder import check_output, measured_folder
+
     bins = _assignments("--bins", args.bins, "age=50,65")
     cuts = {name: _cuts(name, text) for name, text in bins.items()}
     references = _assignments("--reference", args.reference, "sex=male")

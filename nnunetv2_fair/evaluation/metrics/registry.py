@@ -1,13 +1,13 @@
 """All per-case metrics: name, function, unit, direction and rules for empty masks.
 
 A new metric is one more entry in :data:`METRICS`; commands, evaluator, statistics and report need
-no change. Commands list the names in their help, so what computes is imported when it is called.
+no change. Commands list the names in their help, so what computes is imported when it is called,
+and metrics are named tuples: dataclasses would cost every ``--help`` 5 ms.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from nnunetv2_fair.errors import UsageError
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 NORM_HD_VOXELS = 150.0
 
 
-@dataclass(frozen=True)
-class Metric:
+class Metric(NamedTuple):
     """One metric of one region in reference and prediction.
 
     Attributes:
