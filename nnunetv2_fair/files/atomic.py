@@ -89,6 +89,11 @@ def write_text(
     write_bytes(path, text.encode("utf-8", errors), durable=durable, private=private)
 
 
+def nearest_existing(folder: Path) -> Path:
+    """Return the folder as an absolute path, or its nearest parent that exists."""
+    return next(f for f in (folder.absolute(), *folder.absolute().parents) if f.exists())
+
+
 def check_output_folder(
     out: Path, names: Sequence[str], *, overwrite: bool, passed_over: str = ""
 ) -> None:
@@ -115,7 +120,7 @@ def check_output_folder(
             f"{out} exists and is not empty. Choose another -o, or pass --overwrite to replace "
             f"{shorten(names)} in it."
         )
-    existing = next(f for f in (out.absolute(), *out.absolute().parents) if f.exists())
+    existing = nearest_existing(out)
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         raise EvaluationError(
             f"{out} cannot be written: {existing} is not a folder with write permission. Choose "

@@ -14,6 +14,7 @@ from nnunetv2_fair.files.atomic import (
     UNFINISHED,
     check_output_folder,
     filled_together,
+    nearest_existing,
     publish_folder,
     replacing,
     write_bytes,
@@ -229,3 +230,10 @@ def test_a_folder_that_cannot_be_published_leaves_the_old_one(tmp_path: Path):
         publish_folder(tmp_path / "absent", tmp_path / "target")
     assert (tmp_path / "target" / "file").read_text() == "old"
     assert names(tmp_path) == ["target"]
+
+
+def test_the_nearest_folder_that_exists(tmp_path, monkeypatch):
+    assert nearest_existing(tmp_path) == tmp_path
+    assert nearest_existing(tmp_path / "a" / "b") == tmp_path
+    monkeypatch.chdir(tmp_path)
+    assert nearest_existing(Path("a/b")) == tmp_path

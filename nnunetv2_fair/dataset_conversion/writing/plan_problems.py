@@ -11,6 +11,7 @@ from nnunetv2_fair.dataset_conversion.writing.safe_names import (
     repeated,
 )
 from nnunetv2_fair.errors import DemographicsError, shorten
+from nnunetv2_fair.files.atomic import nearest_existing
 from nnunetv2_fair.paths import (
     DEMOGRAPHICS_CSV,
     PREPROCESSED,
@@ -76,7 +77,7 @@ def target_problems(dataset_id: int, name: str, raw: Path, *, overwrite: bool = 
                 f"dataset id {dataset_id} is taken by {shorten(others)} in {variable} "
                 f"({folder}); nnU-Net needs one name per id. Choose another id (-d)"
             )
-    parent = existing_folder(raw)
+    parent = nearest_existing(raw)
     if not parent.is_dir():
         problems.append(f"{parent} is a file; {raw} cannot be made there. Name a folder (-o)")
     elif not os.access(parent, os.W_OK | os.X_OK):
@@ -85,14 +86,6 @@ def target_problems(dataset_id: int, name: str, raw: Path, *, overwrite: bool = 
             "name another folder (-o, or the environment variable nnUNet_raw)"
         )
     return problems
-
-
-def existing_folder(folder: Path) -> Path:
-    """Return the folder, or its nearest parent that exists."""
-    folder = folder.absolute()
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return folder
 
 
 def _case_problems(plan: DatasetPlan) -> list[str]:
@@ -142,7 +135,7 @@ def _space_problems(plan: DatasetPlan, raw: Path) -> list[str]:
     work = raw / f".{plan.description.folder_name}.partial"
     if work.is_dir():
         needed -= sum(path.stat().st_size for path in work.rglob("*") if path.is_file())
-    free = shutil.disk_usage(existing_folder(raw)).free
+    free = shutil.disk_usage(nearest_existing(raw)).free
     if needed <= free:
         return []
     return [

@@ -37,12 +37,11 @@ from nnunetv2_fair.dataset_conversion.writing.log import (
     log_text,
 )
 from nnunetv2_fair.dataset_conversion.writing.plan_problems import (
-    existing_folder,
     gigabytes,
     plan_problems,
 )
 from nnunetv2_fair.errors import ConversionError, DemographicsError, shorten, shorten_lines
-from nnunetv2_fair.files.atomic import publish_folder, write_text
+from nnunetv2_fair.files.atomic import nearest_existing, publish_folder, write_text
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.paths import (
     DATASET_JSON,
@@ -107,7 +106,7 @@ def write_dataset(
         raise ConversionError(
             f"{error.filename or work}: {error.strerror or error}. {target.name} is not finished; "
             f"what is done stays in {work}. Make {raw} writable with enough free space "
-            f"({gigabytes(shutil.disk_usage(existing_folder(raw)).free)} free now) and run the "
+            f"({gigabytes(shutil.disk_usage(nearest_existing(raw)).free)} free now) and run the "
             "same command again: it resumes where it stopped."
         ) from error
     _warn_of_old_preprocessing(target.name)

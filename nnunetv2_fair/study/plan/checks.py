@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nnunetv2_fair.errors import shorten
+from nnunetv2_fair.files.atomic import nearest_existing
 from nnunetv2_fair.study.plan.check_results import Findings, parsed
 from nnunetv2_fair.study.plan.datasets import Dataset, TestSet, find_dataset, find_test
 from nnunetv2_fair.study.plan.environment import FOLDERS
@@ -152,7 +153,7 @@ def check_folder(settings: Settings, folder: Path) -> list[Problem]:
     """Return why a folder cannot be the study's: a file, not writable, or another study's."""
     if folder.exists() and not folder.is_dir():
         return [Problem(0, f"{folder} is a file; name a folder with -o")]
-    existing = next(f for f in (folder.absolute(), *folder.absolute().parents) if f.exists())
+    existing = nearest_existing(folder)
     if not os.access(existing, os.W_OK | os.X_OK):
         return [Problem(0, f"{existing} cannot be written; name another folder with -o")]
     path = folder / PLAN_JSON
