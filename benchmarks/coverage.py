@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from tqdm import tqdm
 
+from nnunetv2_fair.evaluation.estimation.estimates import Estimates, Summaries
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.values import Interval
-from nnunetv2_fair.evaluation.statistics.estimates import Estimates, Summaries
 from nnunetv2_fair.evaluation.statistics.group_comparison import (
     Observations,
     StatisticsSettings,

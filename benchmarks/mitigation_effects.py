@@ -107,7 +107,7 @@ def train_and_test(root: Path, seed: int, method: str, args: argparse.Namespace)
 
 def measures(run: dict) -> dict[str, float]:
     """Return the five measures of one run."""
-    from nnunetv2_fair.evaluation.statistics.gaps import (
+    from nnunetv2_fair.evaluation.estimation.gaps import (
         equity_scaled,
         max_min_gap,
         skewed_error_ratio,

@@ -76,8 +76,8 @@ def _compare(args: argparse.Namespace) -> None:
     from nnunetv2_fair.evaluation.disclosure.of_comparison import shareable_comparison
     from nnunetv2_fair.evaluation.model_comparison.comparison import compare_models
     from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-    from nnunetv2_fair.evaluation.results.printed_tables import comparison_tables_of
-    from nnunetv2_fair.evaluation.results.text_table import files_of
+    from nnunetv2_fair.evaluation.results.tables.printed_tables import comparison_tables_of
+    from nnunetv2_fair.evaluation.results.tables.text_table import files_of
     from nnunetv2_fair.report.of_comparison.page import write_comparison
     from nnunetv2_fair.report.terminal.comparison import console_comparison
 

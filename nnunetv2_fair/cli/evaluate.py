@@ -162,7 +162,7 @@ def _request(
     columns: "Mapping[str, Literal['higher', 'lower']]",
 ) -> "Request":
     """Return what the arguments ask for."""
-    from nnunetv2_fair.evaluation.discovery import DiscoverySettings
+    from nnunetv2_fair.evaluation.discovery.search import DiscoverySettings
     from nnunetv2_fair.evaluation.request import Request
     from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 
@@ -202,8 +202,8 @@ def _source(
 
 def _tell(result: "EvaluationResult", written: Sequence[Path]) -> None:
     """Print tables, notes, and what was left out and written."""
-    from nnunetv2_fair.evaluation.results.printed_tables import tables_of
-    from nnunetv2_fair.evaluation.results.text_table import aligned
+    from nnunetv2_fair.evaluation.results.tables.printed_tables import tables_of
+    from nnunetv2_fair.evaluation.results.tables.text_table import aligned
     from nnunetv2_fair.report.terminal.evaluation import console_table
 
     for attribute in result.attributes:

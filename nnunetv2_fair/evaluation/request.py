@@ -11,7 +11,7 @@ from typing import Literal
 
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
-from nnunetv2_fair.evaluation.discovery import DiscoverySettings, with_discovery
+from nnunetv2_fair.evaluation.discovery.search import DiscoverySettings, with_discovery
 from nnunetv2_fair.evaluation.measuring import WORKER_MODULE
 from nnunetv2_fair.evaluation.measuring.all_cases import Part, case_task, measure_all
 from nnunetv2_fair.evaluation.measuring.case_pictures import image_folder, make_pictures
@@ -20,7 +20,7 @@ from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, metrics_n
 from nnunetv2_fair.evaluation.papers.presets import PRESETS, check_preset, with_preset
 from nnunetv2_fair.evaluation.results.case_picture import CasePicture
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.per_case import EmptyDistance
+from nnunetv2_fair.evaluation.results.tables.per_case import EmptyDistance
 from nnunetv2_fair.evaluation.run import (
     EvaluationSettings,
     ScoredSettings,

@@ -16,7 +16,7 @@ from nnunetv2_fair.evaluation.measuring.one_case import CaseMeasures
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
 from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, Metric, metrics_named
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
-from nnunetv2_fair.evaluation.results.per_case import AVERAGE, EmptyDistance, evaluated_rows
+from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE, EmptyDistance, evaluated_rows
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.evaluation.run_notes import notes_on_cases, notes_on_masks, notes_on_scores
 from nnunetv2_fair.evaluation.scored_cases import (

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
-from nnunetv2_fair.evaluation.results.per_case import (
+from nnunetv2_fair.evaluation.results.tables.per_case import (
     AVERAGE,
     BOTH_EMPTY,
     EMPTY_PREDICTION,

@@ -6,7 +6,7 @@ import pandas as pd
 
 from nnunetv2_fair.errors import EvaluationError, UsageError, shorten
 from nnunetv2_fair.evaluation.metrics.registry import METRICS
-from nnunetv2_fair.evaluation.results.per_case import AVERAGE, EmptyDistance
+from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE, EmptyDistance
 from nnunetv2_fair.evaluation.scores_from_files import Scores
 from nnunetv2_fair.subgroups.schema import INTERSECTION, PATIENT, RESERVED_COLUMNS
 from nnunetv2_fair.subgroups.table import DemographicsTable, cut, table_of

@@ -9,9 +9,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from nnunetv2_fair.evaluation.estimation.intervals import Sources, expanded_interval
+from nnunetv2_fair.evaluation.estimation.resampling import Units, bootstrap
 from nnunetv2_fair.evaluation.results.values import Interval
-from nnunetv2_fair.evaluation.statistics.intervals import Sources, expanded_interval
-from nnunetv2_fair.evaluation.statistics.resampling import Units, bootstrap
 
 #: One held-out part per fold: positions of its cases.
 Folds = Sequence[np.ndarray]
@@ -57,7 +57,7 @@ class ProbeScores:
     Accuracy is averaged over a patient's cases of a group, then over the group's patients, then
     over groups, so that neither many images nor large groups count more. Intervals resample
     patients, the same ones for all models, and are widened for small groups
-    (:func:`nnunetv2_fair.evaluation.statistics.intervals.expanded_interval`); the probes are not
+    (:func:`nnunetv2_fair.evaluation.estimation.intervals.expanded_interval`); the probes are not
     fitted again.
 
     Args:

@@ -10,7 +10,7 @@ import pytest
 from nnunetv2_fair.cli.evaluate import main as command
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.evaluation import evaluate
-from nnunetv2_fair.evaluation.discovery import DiscoverySettings
+from nnunetv2_fair.evaluation.discovery.search import DiscoverySettings
 from nnunetv2_fair.evaluation.measuring.all_cases import Part
 from nnunetv2_fair.evaluation.request import Masks, Request, ScoresFile, answer, measure_shard
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult

@@ -11,7 +11,7 @@ from nnunetv2_fair.errors import EvaluationError, UsageError
 from nnunetv2_fair.evaluation.measuring.plan import plan_evaluation
 from nnunetv2_fair.evaluation.metrics.registry import METRICS
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.per_case import AVERAGE
+from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 from nnunetv2_fair.evaluation.run import EvaluationSettings, run_evaluation
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.subgroups.table import read_table_with_cuts

@@ -24,6 +24,7 @@ from nnunetv2_fair.evaluation.disclosure.redaction import (
     rounded_interval,
 )
 from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST, Suppression
+from nnunetv2_fair.evaluation.estimation.intervals import NO_INTERVAL
 from nnunetv2_fair.evaluation.results.comparison import (
     OVERALL_MEAN,
     WORST_GROUP_MEAN,
@@ -34,8 +35,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
     PairedComparison,
 )
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.per_case import evaluated_rows, metric_values
-from nnunetv2_fair.evaluation.statistics.intervals import NO_INTERVAL
+from nnunetv2_fair.evaluation.results.tables.per_case import evaluated_rows, metric_values
 
 _NOTHING = Difference(math.nan, NO_INTERVAL)
 

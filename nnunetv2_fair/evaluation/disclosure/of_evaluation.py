@@ -29,7 +29,7 @@ from nnunetv2_fair.evaluation.results.groups import (
     GroupTest,
     PairEffect,
 )
-from nnunetv2_fair.evaluation.results.per_case import evaluated_rows, metric_values, no_cases
+from nnunetv2_fair.evaluation.results.tables.per_case import evaluated_rows, metric_values, no_cases
 from nnunetv2_fair.evaluation.results.values import Interval
 
 _NO_VALUE = math.nan

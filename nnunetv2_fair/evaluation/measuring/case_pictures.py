@@ -19,7 +19,7 @@ from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
 from nnunetv2_fair.evaluation.metrics.regions import region_mask
 from nnunetv2_fair.evaluation.results.case_picture import CasePicture
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.per_case import (
+from nnunetv2_fair.evaluation.results.tables.per_case import (
     AVERAGE,
     EMPTY_PREDICTION,
     EMPTY_REFERENCE,

@@ -11,7 +11,7 @@ from nnunetv2_fair.evaluation.measuring.labels import LabelSet, labels_found
 from nnunetv2_fair.evaluation.measuring.one_case import CaseMeasures, CasePair, LabelMeasures
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
 from nnunetv2_fair.evaluation.metrics.registry import metrics_named
-from nnunetv2_fair.evaluation.results.per_case import AVERAGE, MISSING_PREDICTION, flag_of
+from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE, MISSING_PREDICTION, flag_of
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 
 #: What is known of one label of one case, and its flags.

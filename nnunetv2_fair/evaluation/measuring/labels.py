@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunetv2_fair.errors import EvaluationError, shorten
-from nnunetv2_fair.evaluation.results.per_case import AVERAGE
+from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 from nnunetv2_fair.paths import DATASET_JSON
 
 _BACKGROUND, _IGNORE = "background", "ignore"

@@ -20,7 +20,7 @@ from nnunetv2_fair.evaluation.model_comparison.rankings import ranks_of
 from nnunetv2_fair.evaluation.model_comparison.scores import scores_of
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison, PairedComparison
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.per_case import evaluated_rows
+from nnunetv2_fair.evaluation.results.tables.per_case import evaluated_rows
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings, definitions
 from nnunetv2_fair.files.versions import measuring_versions
 

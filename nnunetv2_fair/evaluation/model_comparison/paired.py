@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from nnunetv2_fair.evaluation.estimation.estimates import Estimates, GapKey, Summaries
+from nnunetv2_fair.evaluation.estimation.resampling import Units, bootstrap
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.per_case import EmptyDistance, metric_values
+from nnunetv2_fair.evaluation.results.tables.per_case import EmptyDistance, metric_values
 from nnunetv2_fair.evaluation.results.values import MetricInfo
-from nnunetv2_fair.evaluation.statistics.estimates import Estimates, GapKey, Summaries
 from nnunetv2_fair.evaluation.statistics.group_comparison import (
     Observations,
     StatisticsSettings,
@@ -17,7 +18,6 @@ from nnunetv2_fair.evaluation.statistics.group_comparison import (
     reference_index,
     too_small,
 )
-from nnunetv2_fair.evaluation.statistics.resampling import Units, bootstrap
 
 
 @dataclass(frozen=True)

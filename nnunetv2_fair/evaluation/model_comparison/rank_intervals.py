@@ -14,9 +14,9 @@ bootstrap's spread and widened for small groups as all others (:mod:`.intervals`
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from nnunetv2_fair.evaluation.estimation.intervals import Sources
+from nnunetv2_fair.evaluation.estimation.resampling import quantile
 from nnunetv2_fair.evaluation.results.comparison import RankRange
-from nnunetv2_fair.evaluation.statistics.intervals import Sources
-from nnunetv2_fair.evaluation.statistics.resampling import quantile
 
 #: Differences smaller than this share of the values are rounding errors, so they count as none.
 _ROUNDING = 1e-12

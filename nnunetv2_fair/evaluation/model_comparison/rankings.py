@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nnunetv2_fair.evaluation.estimation.estimates import Summaries
+from nnunetv2_fair.evaluation.estimation.intervals import Sources
 from nnunetv2_fair.evaluation.model_comparison.paired import Paired
 from nnunetv2_fair.evaluation.model_comparison.rank_intervals import rank_ranges
 from nnunetv2_fair.evaluation.results.comparison import (
@@ -12,8 +14,6 @@ from nnunetv2_fair.evaluation.results.comparison import (
     WORST_GROUP_MEAN,
     RankRange,
 )
-from nnunetv2_fair.evaluation.statistics.estimates import Summaries
-from nnunetv2_fair.evaluation.statistics.intervals import Sources
 
 
 def ranks_of(paired: Paired) -> dict[str, dict[str, RankRange]]:

@@ -1,8 +1,8 @@
 """Each model's scores on the cases that all models have."""
 
+from nnunetv2_fair.evaluation.estimation.intervals import NO_INTERVAL
 from nnunetv2_fair.evaluation.model_comparison.paired import Paired
 from nnunetv2_fair.evaluation.results.comparison import ModelScores
-from nnunetv2_fair.evaluation.statistics.intervals import NO_INTERVAL
 
 
 def scores_of(paired: Paired, model: int) -> ModelScores:

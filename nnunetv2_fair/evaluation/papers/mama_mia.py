@@ -18,7 +18,7 @@ from nnunetv2_fair.evaluation.measuring.one_case import CasePair
 from nnunetv2_fair.evaluation.metrics.overlap import count_overlap, dice
 from nnunetv2_fair.evaluation.metrics.surface_distances import surface_metrics
 from nnunetv2_fair.evaluation.papers.mama_mia_scores import mama_mia_scores
-from nnunetv2_fair.evaluation.results.text_table import TextTable
+from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
 from nnunetv2_fair.files.nifti import quiet_itk
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.subgroups.table import DemographicsTable

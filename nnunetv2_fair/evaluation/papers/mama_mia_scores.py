@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from nnunetv2_fair.errors import EvaluationError, shorten
+from nnunetv2_fair.evaluation.estimation.gaps import max_min_gap
 from nnunetv2_fair.evaluation.metrics.registry import NORM_HD_VOXELS
-from nnunetv2_fair.evaluation.statistics.gaps import max_min_gap
 
 _DICE = "dice"
 _HD95_VOXELS = "hd95_voxels"

@@ -9,7 +9,7 @@ from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
 from nnunetv2_fair.evaluation.papers import tables as paper_tables
 from nnunetv2_fair.evaluation.papers.mama_mia import challenge_groups, challenge_table
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.text_table import TextTable
+from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
 from nnunetv2_fair.subgroups.table import DemographicsTable
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
-from nnunetv2_fair.evaluation.results.text_table import TextTable
+from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
 
 
 def lee(result: EvaluationResult) -> tuple[TextTable, ...]:

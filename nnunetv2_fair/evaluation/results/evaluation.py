@@ -16,8 +16,8 @@ from nnunetv2_fair.errors import UsageError, shorten
 from nnunetv2_fair.evaluation.results.discovery import Discovery
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.json_file import JsonFormat, require
-from nnunetv2_fair.evaluation.results.per_case import no_cases, read_per_case, write_per_case
-from nnunetv2_fair.evaluation.results.text_table import TextTable
+from nnunetv2_fair.evaluation.results.tables.per_case import no_cases, read_per_case, write_per_case
+from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.paths import PER_CASE_CSV, SUMMARY_JSON
 from nnunetv2_fair.subgroups.schema import INTERSECTION

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from nnunetv2_fair.errors import UsageError
-from nnunetv2_fair.evaluation.results.per_case import (
+from nnunetv2_fair.evaluation.results.tables.per_case import (
     EmptyDistance,
     evaluated_rows,
     metric_values,

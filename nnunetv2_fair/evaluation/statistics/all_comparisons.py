@@ -8,7 +8,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from nnunetv2_fair.evaluation.results.groups import Comparison
-from nnunetv2_fair.evaluation.results.per_case import (
+from nnunetv2_fair.evaluation.results.tables.per_case import (
     EmptyDistance,
     evaluated_rows,
     metric_values,

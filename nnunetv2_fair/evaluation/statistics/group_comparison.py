@@ -9,6 +9,9 @@ from typing import Literal
 import numpy as np
 import scipy.stats
 
+from nnunetv2_fair.evaluation.estimation.estimates import Estimates
+from nnunetv2_fair.evaluation.estimation.intervals import NO_INTERVAL, Sources, expanded_interval
+from nnunetv2_fair.evaluation.estimation.resampling import Units, bootstrap, quantile
 from nnunetv2_fair.evaluation.results.groups import (
     Comparison,
     Gap,
@@ -18,9 +21,6 @@ from nnunetv2_fair.evaluation.results.groups import (
 )
 from nnunetv2_fair.evaluation.results.values import Interval
 from nnunetv2_fair.evaluation.statistics import effects
-from nnunetv2_fair.evaluation.statistics.estimates import Estimates
-from nnunetv2_fair.evaluation.statistics.intervals import NO_INTERVAL, Sources, expanded_interval
-from nnunetv2_fair.evaluation.statistics.resampling import Units, bootstrap, quantile
 from nnunetv2_fair.evaluation.statistics.small_groups import (
     FEWEST_PATIENTS,
     Observations,

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nnunetv2_fair.evaluation.findings.sentences import Sentence
 from nnunetv2_fair.evaluation.results.values import Interval
 from nnunetv2_fair.report.html.axis import Axis, axis
 from nnunetv2_fair.report.html.colours import N_COLOURS
-from nnunetv2_fair.report.html.markup import Html, Sentence
+from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
 
 #: At most this many dots per plot; of more, a seeded sample keeps the page small.

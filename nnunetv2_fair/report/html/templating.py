@@ -12,8 +12,9 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from nnunetv2_fair.report.html import numbers
-from nnunetv2_fair.report.html.markup import Data, Html, clean, printable, shortened
+from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.sentences import Data, clean, printable, shortened
+from nnunetv2_fair.report.html.markup import Html
 
 if TYPE_CHECKING:
     from jinja2 import Environment

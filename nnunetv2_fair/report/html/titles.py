@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from nnunetv2_fair.evaluation.findings.sentences import clean
 from nnunetv2_fair.evaluation.results.values import MetricInfo
-from nnunetv2_fair.report.html.markup import clean
 
 #: Titles of the fairness measures.
 MEASURES: Mapping[str, str] = {

@@ -2,13 +2,14 @@
 
 import math
 
+from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.sentences import Data, shortened
 from nnunetv2_fair.evaluation.results.comparison import (
     Difference,
     ModelComparison,
     PairedComparison,
 )
-from nnunetv2_fair.report.html import numbers
-from nnunetv2_fair.report.html.markup import Data, Html, shortened
+from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.planes import NOTHING_TO_DRAW, ModelPoint, planes
 from nnunetv2_fair.report.html.row_plots import Whisker, forest_plot
 from nnunetv2_fair.report.html.templating import render

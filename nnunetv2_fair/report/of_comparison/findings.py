@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from enum import Enum
 
+from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
 from nnunetv2_fair.evaluation.results.comparison import (
     Difference,
     ModelComparison,
@@ -11,8 +13,6 @@ from nnunetv2_fair.evaluation.results.comparison import (
     PairedComparison,
 )
 from nnunetv2_fair.evaluation.results.values import MetricInfo
-from nnunetv2_fair.report.html import numbers
-from nnunetv2_fair.report.html.markup import Data, Sentence
 from nnunetv2_fair.report.of_evaluation.findings import confidence
 
 #: The fairness measure that headlines and plots use: defined for any number of groups.

@@ -4,8 +4,8 @@ import base64
 import math
 from collections.abc import Mapping
 
+from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.inspection.result import LatentResult, ModelSeparation
-from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
 

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.sentences import clean, shortened
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison
 from nnunetv2_fair.files.atomic import write_text
-from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.document import disclaimer, document
-from nnunetv2_fair.report.html.markup import Html, clean, shortened
+from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.settings import settings_section
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.of_comparison.attribute import attribute_section

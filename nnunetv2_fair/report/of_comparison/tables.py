@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
 from nnunetv2_fair.evaluation.results.comparison import (
     HIGHER_IS_FAIRER,
     Difference,
@@ -11,8 +13,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
     PairedComparison,
 )
 from nnunetv2_fair.evaluation.results.values import MetricInfo
-from nnunetv2_fair.report.html import numbers
-from nnunetv2_fair.report.html.markup import Data, Html, Sentence
+from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.html.titles import MEASURES, measure_title, metric_heading

@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 
+from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.sentences import Data, shortened
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison, GroupStatistics
-from nnunetv2_fair.evaluation.results.unit_values import unit_values
-from nnunetv2_fair.report.html import numbers
+from nnunetv2_fair.evaluation.results.tables.unit_values import unit_values
 from nnunetv2_fair.report.html.cells import why_undefined
-from nnunetv2_fair.report.html.markup import Data, Html, shortened
+from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.row_plots import Strip, strip_plot
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms

@@ -8,17 +8,18 @@ from typing import Any
 
 import pandas as pd
 
+from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.sentences import clean, shortened
 from nnunetv2_fair.evaluation.results.case_picture import CasePicture
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.per_case import (
+from nnunetv2_fair.evaluation.results.tables.per_case import (
     AVERAGE,
     BOTH_EMPTY,
     EMPTY_PREDICTION,
     EMPTY_REFERENCE,
     MISSING_PREDICTION,
 )
-from nnunetv2_fair.report.html import numbers
-from nnunetv2_fair.report.html.markup import Html, clean, shortened
+from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.titles import metric_heading
 

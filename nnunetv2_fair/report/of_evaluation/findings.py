@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison, Gap, GroupTest
-from nnunetv2_fair.evaluation.results.per_case import AVERAGE
+from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
-from nnunetv2_fair.report.html import numbers
-from nnunetv2_fair.report.html.markup import Data, Sentence
 
 FAIRNESS_GAP = "fairness_gap"
 

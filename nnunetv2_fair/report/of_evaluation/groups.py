@@ -2,17 +2,13 @@
 
 from collections.abc import Sequence
 
+from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, clean
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.values import MetricInfo
-from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.cells import WHY_HIDDEN, why_undefined
-from nnunetv2_fair.report.html.markup import (
-    Data,
-    Html,
-    Sentence,
-    clean,
-)
+from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.html.titles import metric_heading

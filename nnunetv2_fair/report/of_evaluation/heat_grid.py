@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nnunetv2_fair.evaluation.findings.sentences import Sentence
 from nnunetv2_fair.evaluation.results.values import MetricInfo
-from nnunetv2_fair.report.html.markup import Html, Sentence
+from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
 
 #: Opacity of the colour in the best and in the worst cell.

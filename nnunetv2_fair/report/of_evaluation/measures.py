@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
+from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison, Gap, GroupTest, PairEffect
 from nnunetv2_fair.evaluation.results.values import MetricInfo
-from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.cells import WHY_HIDDEN
 from nnunetv2_fair.report.html.titles import MEASURES, measure_title
 from nnunetv2_fair.report.of_evaluation.findings import FAIRNESS_GAP

@@ -3,18 +3,18 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.sentences import clean
 from nnunetv2_fair.evaluation.results.case_picture import CasePicture
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.output_folder import output_names
-from nnunetv2_fair.evaluation.results.per_case import AVERAGE
-from nnunetv2_fair.evaluation.results.printed_tables import tables_of
-from nnunetv2_fair.evaluation.results.text_table import files_of
+from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
+from nnunetv2_fair.evaluation.results.tables.printed_tables import tables_of
+from nnunetv2_fair.evaluation.results.tables.text_table import files_of
 from nnunetv2_fair.files.atomic import filled_together, write_text
 from nnunetv2_fair.paths import REPORT_HTML
-from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.document import disclaimer, document
-from nnunetv2_fair.report.html.markup import clean
 from nnunetv2_fair.report.html.settings import settings_section
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.of_evaluation.as_in_paper import ANCHOR as PAPER

@@ -4,10 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
-from nnunetv2_fair.report.html import numbers
-from nnunetv2_fair.report.html.markup import Data, Html, Sentence
+from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.row_plots import Whisker, forest_plot
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.titles import metric_heading

@@ -2,11 +2,11 @@
 
 import math
 
+from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.sentences import clean, plain, shortened
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison, GroupStatistics
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
-from nnunetv2_fair.report.html import numbers
-from nnunetv2_fair.report.html.markup import clean, plain, shortened
 from nnunetv2_fair.report.html.titles import measure_title, metric_heading
 from nnunetv2_fair.report.of_evaluation.findings import FAIRNESS_GAP, confidence, label_words
 from nnunetv2_fair.report.of_evaluation.measures import is_corrected

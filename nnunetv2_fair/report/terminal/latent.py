@@ -1,8 +1,8 @@
 """What the models' bottlenecks encode about the groups, as the command prints it."""
 
+from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.sentences import shortened
 from nnunetv2_fair.inspection.result import LatentResult
-from nnunetv2_fair.report.html import numbers
-from nnunetv2_fair.report.html.markup import shortened
 from nnunetv2_fair.report.of_comparison.latent import change_of_probe
 from nnunetv2_fair.report.terminal.columns import aligned
 

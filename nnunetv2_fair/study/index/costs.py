@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnunetv2_fair.evaluation.results.safe_csv import csv_text
+from nnunetv2_fair.evaluation.results.tables.safe_csv import csv_text
 from nnunetv2_fair.files.atomic import write_text
 from nnunetv2_fair.study.index.progress import Progress, StepProgress
 

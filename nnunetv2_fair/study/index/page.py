@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
+from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.results.values import MetricInfo
-from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.document import disclaimer, document
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.results.comparison import OVERALL_MEAN, WORST_GROUP_MEAN
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.values import Interval
 from nnunetv2_fair.paths import COMPARISON_HTML, REPORT_HTML
-from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.planes import NOTHING_TO_DRAW, ModelPoint, planes
 from nnunetv2_fair.report.html.templating import render

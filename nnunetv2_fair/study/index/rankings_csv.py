@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnunetv2_fair.evaluation.results.safe_csv import csv_text
+from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.results.tables.safe_csv import csv_text
 from nnunetv2_fair.files.atomic import write_text
-from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.study.index.results import OnTestSet, scores_of
 
 RANKINGS_CSV = "rankings.csv"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from nnunetv2_fair.errors import EvaluationError, shorten
+from nnunetv2_fair.evaluation.estimation.intervals import NO_INTERVAL
 from nnunetv2_fair.evaluation.results.comparison import (
     OVERALL_MEAN,
     WORST_GROUP_MEAN,
@@ -20,7 +21,6 @@ from nnunetv2_fair.evaluation.results.comparison import (
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
-from nnunetv2_fair.evaluation.statistics.intervals import NO_INTERVAL
 from nnunetv2_fair.paths import COMPARISON_JSON, SUMMARY_JSON
 from nnunetv2_fair.study.index.progress import Progress, StepProgress
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.results.comparison import (
     HIGHER_IS_FAIRER,
     OVERALL_MEAN,
@@ -12,7 +13,6 @@ from nnunetv2_fair.evaluation.results.comparison import (
 )
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
-from nnunetv2_fair.report.html import numbers
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms

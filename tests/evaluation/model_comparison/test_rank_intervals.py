@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from nnunetv2_fair.evaluation.estimation.intervals import Sources
 from nnunetv2_fair.evaluation.model_comparison.comparison import compare_models
 from nnunetv2_fair.evaluation.model_comparison.rank_intervals import rank_ranges
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison, RankRange
-from nnunetv2_fair.evaluation.statistics.intervals import Sources
 from tests.report import factories
 
 LARGE = Sources(np.ones(1), np.array([10**9]))

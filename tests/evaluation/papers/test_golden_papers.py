@@ -16,18 +16,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nnunetv2_fair.evaluation.papers.mama_mia_scores import (
-    mama_mia_performance,
-    mama_mia_scores,
-    mama_mia_total,
-)
-from nnunetv2_fair.evaluation.statistics.gaps import (
+from nnunetv2_fair.evaluation.estimation.gaps import (
     equity_scaled,
     fairness_gap,
     group_std,
     max_min_gap,
     skewed_error_ratio,
     skewed_error_ratio_along,
+)
+from nnunetv2_fair.evaluation.papers.mama_mia_scores import (
+    mama_mia_performance,
+    mama_mia_scores,
+    mama_mia_total,
 )
 
 HERE = Path(__file__).parent

@@ -132,7 +132,7 @@ def test_presets_are_checked_before_anything_is_measured(tmp_path):
 
 def test_command_offers_every_preset_and_format():
     from nnunetv2_fair.cli.shared.evaluation_arguments import PRESET_NAMES, TABLE_FORMATS
-    from nnunetv2_fair.evaluation.results.text_table import FORMATS
+    from nnunetv2_fair.evaluation.results.tables.text_table import FORMATS
 
     assert tuple(PRESETS) == PRESET_NAMES
     assert tuple(FORMATS) == TABLE_FORMATS

@@ -12,7 +12,7 @@ from nnunetv2_fair.evaluation.results.comparison import ModelComparison
 from nnunetv2_fair.evaluation.results.discovery import PairHeatmap, Subgroup
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import GroupStatistics, PairEffect
-from nnunetv2_fair.evaluation.results.text_table import TextTable
+from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
 
 #: Written by version 0.1.0: one evaluation with everything, a shareable one, a comparison.
 OLD = Path(__file__).parent / "of_version_0_1"

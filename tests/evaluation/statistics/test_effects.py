@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.power import TTestIndPower
 
+from nnunetv2_fair.evaluation.estimation.resampling import Units, bootstrap
 from nnunetv2_fair.evaluation.results.groups import GroupTest
 from nnunetv2_fair.evaluation.statistics.effects import (
     cliffs_delta,
@@ -22,7 +23,6 @@ from nnunetv2_fair.evaluation.statistics.group_comparison import (
     StatisticsSettings,
     compare_groups,
 )
-from nnunetv2_fair.evaluation.statistics.resampling import Units, bootstrap
 from tests.evaluation.statistics.test_corrections import by_hand
 
 VALUES = st.lists(st.integers(0, 6).map(lambda v: v / 6), min_size=1, max_size=12)

@@ -6,20 +6,20 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nnunetv2_fair.evaluation.estimation import gaps
+from nnunetv2_fair.evaluation.estimation.resampling import (
+    Units,
+    bootstrap,
+    quantile,
+)
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.values import Interval
-from nnunetv2_fair.evaluation.statistics import gaps
 from nnunetv2_fair.evaluation.statistics.group_comparison import (
     Observations,
     StatisticsSettings,
     compare_groups,
     definitions,
     group_test,
-)
-from nnunetv2_fair.evaluation.statistics.resampling import (
-    Units,
-    bootstrap,
-    quantile,
 )
 
 NAMES = ("female", "male", "other", "absent")
@@ -270,7 +270,7 @@ def test_bootstrap_does_not_depend_on_its_chunks(monkeypatch: pytest.MonkeyPatch
     values = np.random.default_rng(1).random((2, 30))
     units = Units.from_cases(values, [f"p{i}" for i in range(30)], np.arange(30) % 3, 4)
     whole = bootstrap(units, 500, np.random.default_rng(8))
-    monkeypatch.setattr("nnunetv2_fair.evaluation.statistics.resampling._CHUNK", 900)
+    monkeypatch.setattr("nnunetv2_fair.evaluation.estimation.resampling._CHUNK", 900)
     parts = bootstrap(units, 500, np.random.default_rng(8))
     for name in ("means", "medians"):
         one, other = getattr(whole, name), getattr(parts, name)

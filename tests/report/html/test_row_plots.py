@@ -4,9 +4,9 @@ import re
 import numpy as np
 import pytest
 
+from nnunetv2_fair.evaluation.findings.sentences import Data
 from nnunetv2_fair.evaluation.results.values import Interval
 from nnunetv2_fair.report.html.axis import axis
-from nnunetv2_fair.report.html.markup import Data
 from nnunetv2_fair.report.html.row_plots import MOST_DOTS, Strip, Whisker, forest_plot, strip_plot
 from tests.report.html_check import Page
 

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+from nnunetv2_fair.evaluation.findings.sentences import plain
 from nnunetv2_fair.evaluation.results.comparison import (
     Difference,
     ModelComparison,
@@ -11,7 +12,6 @@ from nnunetv2_fair.evaluation.results.comparison import (
     PairedComparison,
 )
 from nnunetv2_fair.evaluation.results.values import Interval
-from nnunetv2_fair.report.html.markup import plain
 from nnunetv2_fair.report.of_comparison.findings import GapChange, find_change, is_better
 from tests.report import factories
 

@@ -4,7 +4,7 @@ import math
 import pytest
 
 from nnunetv2_fair.evaluation.results.discovery import Discovery, PairHeatmap, Subgroup
-from nnunetv2_fair.evaluation.results.text_table import TextTable
+from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
 from nnunetv2_fair.report.of_evaluation.page import render_report
 from tests.report import factories
 from tests.report.html_check import check_page

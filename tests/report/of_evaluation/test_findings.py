@@ -5,9 +5,9 @@ import math
 
 import pytest
 
+from nnunetv2_fair.evaluation.findings.sentences import plain
 from nnunetv2_fair.evaluation.results.groups import Comparison, Gap, GroupTest, PairEffect
 from nnunetv2_fair.evaluation.results.values import Interval
-from nnunetv2_fair.report.html.markup import plain
 from nnunetv2_fair.report.of_evaluation.findings import Verdict, find, main_gap, too_small
 from tests.report import factories
 

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 from nnunetv2_fair.errors import EvaluationError
+from nnunetv2_fair.evaluation.discovery.lattice import Lattice
+from nnunetv2_fair.evaluation.discovery.welch import welch_tests
 from nnunetv2_fair.evaluation.results.discovery import (
     Correction,
     Discovery,
@@ -20,12 +22,14 @@ from nnunetv2_fair.evaluation.results.discovery import (
     Subgroup,
 )
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.per_case import EmptyDistance, evaluated_rows, metric_values
+from nnunetv2_fair.evaluation.results.tables.per_case import (
+    EmptyDistance,
+    evaluated_rows,
+    metric_values,
+)
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.evaluation.statistics.corrections import CORRECTIONS
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings, Unit
-from nnunetv2_fair.evaluation.statistics.lattice import Lattice
-from nnunetv2_fair.evaluation.statistics.welch import welch_tests
 from nnunetv2_fair.subgroups.divergence import (
     CaseLabels,
     Divergences,

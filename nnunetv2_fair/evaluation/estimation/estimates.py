@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnunetv2_fair.evaluation.results.values import Interval
-from nnunetv2_fair.evaluation.statistics import gaps
-from nnunetv2_fair.evaluation.statistics.intervals import (
+from nnunetv2_fair.evaluation.estimation import gaps
+from nnunetv2_fair.evaluation.estimation.intervals import (
     NO_INTERVAL,
     Sources,
     expanded_interval,
@@ -16,7 +15,8 @@ from nnunetv2_fair.evaluation.statistics.intervals import (
     scaled_interval,
     spread_interval,
 )
-from nnunetv2_fair.evaluation.statistics.resampling import Replicates, Units
+from nnunetv2_fair.evaluation.estimation.resampling import Replicates, Units
+from nnunetv2_fair.evaluation.results.values import Interval
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from nnunetv2_fair.evaluation.results.json_file import to_json
-from nnunetv2_fair.evaluation.results.text_table import (
+from nnunetv2_fair.evaluation.results.tables.text_table import (
     TextTable,
     aligned,
     files_of,

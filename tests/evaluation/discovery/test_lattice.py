@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nnunetv2_fair.errors import EvaluationError
-from nnunetv2_fair.evaluation.statistics.lattice import Lattice
+from nnunetv2_fair.evaluation.discovery.lattice import Lattice
 from nnunetv2_fair.subgroups.divergence import find_divergences
 
 GROUPS = [("a", "b"), ("x", "y", "z")]

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnunetv2_fair.errors import EvaluationError
-from nnunetv2_fair.evaluation.statistics import gaps
-from nnunetv2_fair.evaluation.statistics.gaps import (
+from nnunetv2_fair.evaluation.estimation import gaps
+from nnunetv2_fair.evaluation.estimation.gaps import (
     equity_scaled,
     fairness_gap,
     group_std,

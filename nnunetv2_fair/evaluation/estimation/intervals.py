@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtrit
 
+from nnunetv2_fair.evaluation.estimation.resampling import quantile
 from nnunetv2_fair.evaluation.results.values import Interval
-from nnunetv2_fair.evaluation.statistics.resampling import quantile
 
 NO_INTERVAL = Interval(math.nan, math.nan)
 

@@ -11,7 +11,7 @@ import scipy.stats
 from pydantic import TypeAdapter
 
 from nnunetv2_fair.errors import EvaluationError
-from nnunetv2_fair.evaluation.discovery import (
+from nnunetv2_fair.evaluation.discovery.search import (
     REDUNDANT,
     TOP,
     DiscoverySettings,

@@ -9,19 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from nnunetv2_fair.evaluation.results.values import Interval
-from nnunetv2_fair.evaluation.statistics import gaps
-from nnunetv2_fair.evaluation.statistics.group_comparison import (
-    Observations,
-    StatisticsSettings,
-    compare_groups,
-)
-from nnunetv2_fair.evaluation.statistics.intervals import (
+from nnunetv2_fair.evaluation.estimation import gaps
+from nnunetv2_fair.evaluation.estimation.intervals import (
     Sources,
     expanded_interval,
     mean_interval,
     scaled_interval,
     spread_interval,
+)
+from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.evaluation.statistics.group_comparison import (
+    Observations,
+    StatisticsSettings,
+    compare_groups,
 )
 
 

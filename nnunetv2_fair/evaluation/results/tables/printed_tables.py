@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from nnunetv2_fair.evaluation.results.comparison import Difference, ModelComparison
 from nnunetv2_fair.evaluation.results.discovery import Discovery
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.text_table import TextTable
+from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 
 _WHERE = ("Attribute", "Label", "Metric")

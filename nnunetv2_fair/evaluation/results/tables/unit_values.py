@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.per_case import AVERAGE
+from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 
 
 def unit_values(

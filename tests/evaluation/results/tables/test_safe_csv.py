@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.safe_csv import with_formulas, without_formulas
+from nnunetv2_fair.evaluation.results.tables.safe_csv import with_formulas, without_formulas
 from tests.files.test_tabular import HOSTILE
 from tests.report import factories
 

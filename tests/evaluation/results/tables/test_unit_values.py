@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.per_case import AVERAGE
-from nnunetv2_fair.evaluation.results.unit_values import unit_values
+from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
+from nnunetv2_fair.evaluation.results.tables.unit_values import unit_values
 from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary, compare_all
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from tests.report import factories

@@ -4,7 +4,7 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnunetv2_fair.report.html.markup import (
+from nnunetv2_fair.evaluation.findings.sentences import (
     LONGEST,
     Data,
     clean,

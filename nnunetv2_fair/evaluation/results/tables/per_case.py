@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from nnunetv2_fair.errors import EvaluationError, TableError, shorten
-from nnunetv2_fair.evaluation.results.safe_csv import csv_text, with_formulas
+from nnunetv2_fair.evaluation.results.tables.safe_csv import csv_text, with_formulas
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.files.atomic import write_text
 from nnunetv2_fair.files.tabular import protected, read_table

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.results.values import Interval
-from nnunetv2_fair.report.html import numbers
 
 
 @pytest.mark.parametrize(

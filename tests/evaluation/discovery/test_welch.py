@@ -1,7 +1,7 @@
 import numpy as np
 import scipy.stats
 
-from nnunetv2_fair.evaluation.statistics.welch import welch_tests
+from nnunetv2_fair.evaluation.discovery.welch import welch_tests
 from nnunetv2_fair.subgroups.divergence import find_divergences
 
 
