@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nnunetv2_fair.evaluation.results.findings import Finding
 from nnunetv2_fair.evaluation.results.json_file import JsonFormat
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 from nnunetv2_fair.paths import COMPARISON_JSON
 
 _FILE = JsonFormat(
-    3, "nnUNetv2_fair_compare", "Compare again", optional=("shareable", "group_parts")
+    4, "nnUNetv2_fair_compare", "Compare again", optional=("shareable", "group_parts")
 )
 
 #: Fairness measures for which higher is fairer; for all others lower (in magnitude) is fairer.
@@ -151,6 +152,7 @@ class ModelComparison:
             (:mod:`nnunetv2_fair.evaluation.disclosure.of_comparison`).
         group_parts: Attribute expression -> name of a group -> its level of each attribute, as in
             an evaluation.
+        findings: Everything that is claimed, most important first.
     """
 
     models: tuple[str, ...]
@@ -166,6 +168,7 @@ class ModelComparison:
     created: str = ""
     shareable: bool = False
     group_parts: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
 
     def metric(self, name: str) -> MetricInfo:
         """Return how to read a metric."""

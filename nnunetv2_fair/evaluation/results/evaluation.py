@@ -14,6 +14,7 @@ import pandas as pd
 
 from nnunetv2_fair.errors import UsageError, shorten
 from nnunetv2_fair.evaluation.results.discovery import Discovery
+from nnunetv2_fair.evaluation.results.findings import Finding
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.json_file import JsonFormat, require
 from nnunetv2_fair.evaluation.results.tables.per_case import no_cases, read_per_case, write_per_case
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from fairlearn.metrics import MetricFrame
 
 _SUMMARY = JsonFormat(
-    2,
+    3,
     "nnUNetv2_fair_evaluate",
     "Evaluate again",
     left_out=("per_case",),
@@ -76,6 +77,7 @@ class EvaluationResult:
         group_parts: Attribute expression -> name of a group -> its level of each of the
             expression's attributes, in their order: ``{"sex+age": {"female, <50": ("female",
             "<50")}}``. Files that were written before this was kept have no such entry.
+        findings: Everything that is claimed, most important first.
     """
 
     name: str
@@ -95,6 +97,7 @@ class EvaluationResult:
     preset_tables: tuple[TextTable, ...] = ()
     shareable: bool = False
     group_parts: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
 
     # for reading the file, from which the table of cases is absent
     __pydantic_config__: ClassVar = {"arbitrary_types_allowed": True}
