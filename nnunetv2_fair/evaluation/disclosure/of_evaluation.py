@@ -242,7 +242,12 @@ def _test(test: GroupTest | None, told: _Told) -> GroupTest | None:
 
 
 def _gap(gap: Gap) -> Gap:
-    return replace(gap, value=rounded(gap.value), interval=rounded_interval(gap.interval))
+    return replace(
+        gap,
+        value=rounded(gap.value),
+        interval=rounded_interval(gap.interval),
+        simultaneous=rounded_interval(gap.simultaneous),
+    )
 
 
 def _effect(effect: PairEffect) -> PairEffect:

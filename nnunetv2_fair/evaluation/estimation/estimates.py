@@ -13,6 +13,7 @@ from nnunetv2_fair.evaluation.estimation.intervals import (
     expanded_interval,
     mean_interval,
     scaled_interval,
+    simultaneous_interval,
     spread_interval,
 )
 from nnunetv2_fair.evaluation.estimation.resampling import Replicates, Units
@@ -183,6 +184,29 @@ class Estimates:
             key: (float(value), self._gap_interval(key, float(value), draws[key]))
             for key, value in values.items()
         }
+
+    def simultaneous_gaps(self) -> dict[GapKey, Interval]:
+        """Return intervals of the fairness gaps that hold for all of them together.
+
+        Returns:
+            Gap between the reference and another group -> interval; the chance that any of them
+            misses its gap is 1 minus the confidence. Empty if fewer than two groups are large
+            enough. NaN if there are no resamples.
+        """
+        values = self.gap_values(self.data)
+        draws = self.gap_values(self.drawn)
+        keys = [key for key in values if key.name == "fairness_gap"] if len(self.enough) > 1 else []
+        found = {}
+        for key in keys:
+            pair = [self.names.index(name) for name in key.between]
+            found[key] = simultaneous_interval(
+                float(values[key]),
+                draws[key],
+                self.confidence,
+                len(keys),
+                self._sources(self.drawn.medians, pair),
+            )
+        return found
 
     def gap_values(self, summaries: Summaries) -> dict[GapKey, np.ndarray]:
         """Compute every fairness measure of the data or of the resamples.

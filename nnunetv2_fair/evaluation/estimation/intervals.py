@@ -76,6 +76,45 @@ def expanded_interval(replicates: np.ndarray, confidence: float, sources: Source
     return Interval(quantile(replicates, tail), quantile(replicates, 1 - tail))
 
 
+def simultaneous_interval(
+    value: float, replicates: np.ndarray, confidence: float, n_intervals: int, sources: Sources
+) -> Interval:
+    """Return one of several intervals of differences of medians that hold together.
+
+    Each gets an equal part of the error rate (Bonferroni). Maxima of studentised differences,
+    which lose less, are not used: a resample in which failures reach the median of one small group
+    is so far out that it sets the width of all others.
+
+    The median of n values is beyond all of them with probability 2 ** (1 - n), and resamples never
+    are. Where the error rate of one interval is smaller than that, the interval also extends as far
+    as t's quantile reaches.
+
+    Args:
+        value: The difference in the data.
+        replicates: (replicates,) the difference in the resamples.
+        confidence: Coverage of all intervals together.
+        n_intervals: Number of intervals, 1 or more.
+        sources: What the difference is made from.
+
+    Returns:
+        The interval; that of :func:`expanded_interval` if it is the only one. NaN if there are no
+        replicates or one of them is NaN.
+    """
+    each = 1 - (1 - confidence) / n_intervals
+    found = expanded_interval(replicates, each, sources)
+    beyond_all = 2.0 ** (1 - sources.sizes.min())
+    if n_intervals == 1 or not 1 - each < beyond_all or math.isnan(found.low):
+        return found
+    with np.errstate(invalid="ignore"):  # a resample may have an infinite median
+        spread = float(replicates.std())
+    if spread == 0:
+        return found
+    reach = -float(ndtri(sources.tail(each))) * spread
+    if math.isnan(reach) or math.isnan(value):
+        return Interval(-math.inf, math.inf)
+    return Interval(min(found.low, value - reach), max(found.high, value + reach))
+
+
 def mean_interval(
     replicates: np.ndarray, sample: np.ndarray, confidence: float, sources: Sources
 ) -> Interval:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.results.values import Interval
 
+NO_INTERVAL = Interval(math.nan, math.nan)
+
 
 @dataclass(frozen=True)
 class GroupStatistics:
@@ -56,12 +58,15 @@ class Gap:
         interval: Bootstrap interval.
         between: Groups it compares: (reference, other) for ``fairness_gap``, all that
             entered otherwise.
+        simultaneous: For ``fairness_gap``: interval that holds together with those of all other
+            pairs of the comparison; the same as ``interval`` if there is one pair. NaN otherwise.
     """
 
     name: str
     value: float
     interval: Interval
     between: tuple[str, ...]
+    simultaneous: Interval = NO_INTERVAL
 
 
 @dataclass(frozen=True)

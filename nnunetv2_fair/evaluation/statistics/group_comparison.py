@@ -105,6 +105,7 @@ def compare_groups(
         error_measures=error_measures,
         confidence=settings.confidence,
     )
+    together = estimates.simultaneous_gaps()
     groups = {
         name: _statistics(
             observations,
@@ -133,7 +134,7 @@ def compare_groups(
         groups=groups,
         left_out=left_out,
         gaps=tuple(
-            Gap(key.name, value, found, key.between)
+            Gap(key.name, value, found, key.between, together.get(key, NO_INTERVAL))
             for key, (value, found) in estimates.gaps().items()
         ),
         test=group_test([units.of_group(index) for index in enough]),
@@ -250,6 +251,9 @@ def definitions(settings: StatisticsSettings) -> dict[str, str]:
         f"{max(2, settings.min_patients)} patients.",
         "fairness_gap": "Median of the reference group minus median of the other group; 0 is "
         "equal, a positive value means that the reference group's values are higher.",
+        "simultaneous": "Where several groups are compared with the reference group, an interval of "
+        "each gap that is wide enough for all of them together: the chance that any of them misses "
+        f"the true gap is at most about {1 - settings.confidence:.2g}.",
         "ser": "Skewed error ratio: the largest group error divided by the smallest, where a "
         "group's error is 1 minus its median; 1 is equal.",
         "delta": "Largest group mean minus smallest group mean; 0 is equal.",

@@ -15,6 +15,7 @@ from nnunetv2_fair.evaluation.estimation.intervals import (
     expanded_interval,
     mean_interval,
     scaled_interval,
+    simultaneous_interval,
     spread_interval,
 )
 from nnunetv2_fair.evaluation.results.values import Interval
@@ -179,3 +180,74 @@ def test_equal_groups_are_seen_as_equal():
             held[name] += interval.low <= truth[name] <= interval.high
     for name, count in held.items():
         assert count >= 0.9 * trials, name
+
+
+def test_one_interval_needs_no_allowance_for_others():
+    draws = np.random.default_rng(5).normal(0.1, 0.03, 2000)
+    alone = simultaneous_interval(0.1, draws, 0.95, 1, sources(5, 40, of_means=False))
+    assert alone == expanded_interval(draws, 0.95, sources(5, 40, of_means=False))
+
+
+def test_each_of_several_intervals_gets_its_part_of_the_error_rate():
+    draws = np.random.default_rng(5).normal(0.1, 0.03, 2000)
+    large = sources(40, 60, of_means=False)
+    found = simultaneous_interval(0.1, draws, 0.95, 5, large)
+    assert found == expanded_interval(draws, 0.99, large)
+
+
+def test_small_groups_reach_beyond_their_values():
+    # the median of five values exceeds all of them in 1 of 32 studies
+    rng = np.random.default_rng(5)
+    five, many = rng.normal(0, 1, 5), rng.normal(0, 1, 200)
+    drawn = [np.median(x[rng.integers(0, x.size, (2000, x.size))], axis=1) for x in (many, five)]
+    draws = drawn[0] - drawn[1]
+    value = float(np.median(many) - np.median(five))
+    of = sources(200, 5, variances=[d.var() for d in drawn], of_means=False)
+    found = simultaneous_interval(value, draws, 0.95, 11, of)
+    assert found.low < draws.min()
+    assert found.high > draws.max()
+    assert found.high - value == pytest.approx(value - found.low)
+
+
+@pytest.mark.parametrize("draws", [np.empty(0), np.array([0.1, math.nan])])
+def test_simultaneous_interval_that_cannot_be_said(draws):
+    found = simultaneous_interval(0.1, draws, 0.95, 4, sources(5, 5, of_means=False))
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+
+
+def test_small_groups_with_infinite_medians_have_no_limits():
+    draws = np.array([0.1, 0.2, math.inf, -0.1])
+    found = simultaneous_interval(0.1, draws, 0.95, 4, sources(5, 5, of_means=False))
+    assert found == Interval(-math.inf, math.inf)
+
+
+def test_gaps_of_twelve_equal_but_unequally_large_groups_are_rarely_called_signs():
+    rng = np.random.default_rng(8)
+    sizes = (200, 5, 6, 8, 10, 12, 15, 20, 30, 60, 90, 120)
+    n, trials, missed, signs = sum(sizes), 100, 0, 0
+    for seed in range(trials):
+        values = np.where(rng.random(n) < 0.03, 0.0, rng.beta(12, 1.5, n))
+        found = compare_groups(
+            Observations(
+                values,
+                np.zeros(n, dtype=bool),
+                np.arange(n).astype(str).astype(object),
+                np.repeat(np.arange(len(sizes)), sizes),
+                tuple(f"g{index}" for index in range(len(sizes))),
+            ),
+            attribute="a",
+            metric="dice",
+            label="l",
+            reference="g0",
+            error_measures=True,
+            settings=StatisticsSettings(n_bootstrap=300, seed=seed),
+        )
+        pairs = [gap.simultaneous for gap in found.gaps if gap.name == "fairness_gap"]
+        assert len(pairs) == 11
+        beyond = any(pair.low > 0 or pair.high < 0 for pair in pairs)
+        missed += beyond
+        signs += beyond or found.test.p_value < 0.05
+    # at most 0.05 and 0.10, plus two standard errors
+    assert missed / trials <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / trials)
+    assert signs / trials <= 0.10 + 2 * math.sqrt(0.10 * 0.90 / trials)
