@@ -251,9 +251,9 @@ def definitions(settings: StatisticsSettings) -> dict[str, str]:
         f"{max(2, settings.min_patients)} patients.",
         "fairness_gap": "Median of the reference group minus median of the other group; 0 is "
         "equal, a positive value means that the reference group's values are higher.",
-        "simultaneous": "Where several groups are compared with the reference group, an interval of "
-        "each gap that is wide enough for all of them together: the chance that any of them misses "
-        f"the true gap is at most about {1 - settings.confidence:.2g}.",
+        "simultaneous": "Where several groups are compared with the reference group: intervals of "
+        "the gaps, wide enough for all of them together. The chance that any of them misses its "
+        f"true gap is at most about {1 - settings.confidence:.2g}.",
         "ser": "Skewed error ratio: the largest group error divided by the smallest, where a "
         "group's error is 1 minus its median; 1 is equal.",
         "delta": "Largest group mean minus smallest group mean; 0 is equal.",
