@@ -12,6 +12,7 @@ from typing import Literal
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
 from nnunetv2_fair.evaluation.discovery.search import DiscoverySettings, with_discovery
+from nnunetv2_fair.evaluation.findings.all_findings import with_findings
 from nnunetv2_fair.evaluation.measuring import WORKER_MODULE
 from nnunetv2_fair.evaluation.measuring.all_cases import Part, case_task, measure_all
 from nnunetv2_fair.evaluation.measuring.case_pictures import image_folder, make_pictures
@@ -160,7 +161,7 @@ def answer(request: Request, part: Part | None = None) -> Answer:
     else:
         result, table = _from_scores(request, request.source)
     if request.discover is not None:
-        result = with_discovery(result, table, request.discover)
+        result = with_findings(with_discovery(result, table, request.discover))
     if request.preset is not None:
         result = with_preset(result, request.preset, plan, request.processes)
     if request.shareable:

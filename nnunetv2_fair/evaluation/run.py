@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from nnunetv2_fair.evaluation.findings.all_findings import with_findings
 from nnunetv2_fair.evaluation.measuring.all_cases import Part, case_task, measure_all
 from nnunetv2_fair.evaluation.measuring.case_rows import case_rows, labels_in
 from nnunetv2_fair.evaluation.measuring.labels import LabelSet
@@ -226,7 +227,7 @@ def _compared(
         found.rows, found.metrics, labels, found.vocabularies, empty_distance, statistics
     )
     notes = (*found.notes_before, *group_notes(found.vocabularies, comparisons))
-    return EvaluationResult(
+    result = EvaluationResult(
         name=found.name,
         per_case=found.rows,
         metrics=found.metrics,
@@ -249,6 +250,7 @@ def _compared(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         group_parts={grouping.expression: grouping.parts for grouping in found.groupings},
     )
+    return with_findings(result)
 
 
 def _metric_info(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from nnunetv2_fair.evaluation.findings.all_findings import with_findings
 from nnunetv2_fair.evaluation.model_comparison.comparison import compare_models
 from nnunetv2_fair.evaluation.results.case_picture import CasePicture
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
@@ -197,7 +198,7 @@ def make_result(
                     for n in names
                 }
                 comparisons.append(compare(expression, metric, label, values, first))
-    return EvaluationResult(
+    return with_findings(EvaluationResult(
         name=name, per_case=per_case, metrics=tuple(metrics), labels=tuple(all_labels),
         attributes=expressions, comparisons=tuple(comparisons),
         exclusions=(
@@ -218,7 +219,7 @@ def make_result(
             }
             for e in expressions
         },
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def two_groups(gap: float = 0.12, size: int = 40, **options) -> EvaluationResult:

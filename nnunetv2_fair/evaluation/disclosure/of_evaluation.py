@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from nnunetv2_fair.evaluation.disclosure.findings import shareable_findings
 from nnunetv2_fair.evaluation.disclosure.hidden_groups import Patterns, patients_enough_to_share
 from nnunetv2_fair.evaluation.disclosure.redaction import (
     CLOSED,
@@ -59,7 +60,7 @@ def shareable(result: EvaluationResult) -> EvaluationResult:
     patterns = Patterns(result, headline)
     least = fewest_to_compare(result)
     may_stay = note_filter(result)
-    return EvaluationResult(
+    told = EvaluationResult(
         name=result.name,
         per_case=no_cases(result.attributes, result.metrics),
         metrics=result.metrics,
@@ -84,6 +85,7 @@ def shareable(result: EvaluationResult) -> EvaluationResult:
         shareable=True,
         group_parts=result.group_parts,
     )
+    return replace(told, findings=tuple(shareable_findings(result, told)))
 
 
 def _notes(result: EvaluationResult) -> list[str]:

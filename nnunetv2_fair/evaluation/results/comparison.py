@@ -10,9 +10,7 @@ from nnunetv2_fair.evaluation.results.json_file import JsonFormat
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 from nnunetv2_fair.paths import COMPARISON_JSON
 
-_FILE = JsonFormat(
-    4, "nnUNetv2_fair_compare", "Compare again", optional=("shareable", "group_parts")
-)
+_FILE = JsonFormat(4, "nnUNetv2_fair_compare", "Compare again")
 
 #: Fairness measures for which higher is fairer; for all others lower (in magnitude) is fairer.
 HIGHER_IS_FAIRER = frozenset({"es_std", "es_absolute"})

@@ -14,7 +14,7 @@ import pandas as pd
 
 from nnunetv2_fair.errors import UsageError, shorten
 from nnunetv2_fair.evaluation.results.discovery import Discovery
-from nnunetv2_fair.evaluation.results.findings import Finding
+from nnunetv2_fair.evaluation.results.findings import Finding, Kind
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.json_file import JsonFormat, require
 from nnunetv2_fair.evaluation.results.tables.per_case import no_cases, read_per_case, write_per_case
@@ -29,9 +29,8 @@ if TYPE_CHECKING:
 _SUMMARY = JsonFormat(
     3,
     "nnUNetv2_fair_evaluate",
-    "Evaluate again",
+    "Evaluate again (--from-csv with the folder's per_case.csv saves measuring)",
     left_out=("per_case",),
-    optional=("group_parts",),
 )
 
 
@@ -76,7 +75,7 @@ class EvaluationResult:
             and is not written.
         group_parts: Attribute expression -> name of a group -> its level of each of the
             expression's attributes, in their order: ``{"sex+age": {"female, <50": ("female",
-            "<50")}}``. Files that were written before this was kept have no such entry.
+            "<50")}}``.
         findings: Everything that is claimed, most important first.
     """
 
@@ -116,6 +115,14 @@ class EvaluationResult:
             if (found.attribute, found.metric, found.label) == (attribute, metric, label):
                 return found
         raise KeyError((attribute, metric, label))
+
+    def findings_on(self, kind: Kind, attribute: str, label: str) -> tuple[Finding, ...]:
+        """Return the findings of one kind on an attribute and label, in the metrics' order."""
+        return tuple(
+            found
+            for found in self.findings
+            if (found.kind, found.attribute, found.label) == (kind, attribute, label)
+        )
 
     def parts_of(self, attribute: str) -> Mapping[str, tuple[str, ...]] | None:
         """Return the levels that each group of an attribute expression is made of.

@@ -62,6 +62,9 @@ class Finding:
             ``overall_mean``, ``worst_group_mean``, ``between_group_variance``.
         who: Groups (worse one first), the model, or the items of a subgroup as
             ``attribute=group``.
+        values: Who -> value of the quantity.
+        between: The two of whom ``value`` is the difference (first minus second); empty if it is
+            about more.
         direction: Direction of the claim.
         value: The number that the claim is about, such as a gap; NaN if there is none.
         interval: Interval of ``value`` that decides, simultaneous where several are looked at.
@@ -86,6 +89,8 @@ class Finding:
     label: str = ""
     quantity: str = ""
     who: tuple[str, ...] = ()
+    values: Mapping[str, float] = field(default_factory=dict)
+    between: tuple[str, ...] = ()
     direction: Direction = ""
     value: float = math.nan
     interval: Interval = NO_INTERVAL

@@ -40,14 +40,12 @@ class JsonFormat:
         command: Command that makes such files.
         again: What to do about a file that cannot be used, such as ``Evaluate again``.
         left_out: Fields of the result that are not in the file.
-        optional: Fields that files of older versions do not have.
     """
 
     number: int
     command: str
     again: str
     left_out: Collection[str] = ()
-    optional: Collection[str] = ()
 
     def write(self, result: Any, path: Path) -> None:
         """Write a result (a dataclass) to a file; it appears whole or not at all."""
@@ -81,7 +79,7 @@ class JsonFormat:
             )
         fields = set(self._fields_of(kind))
         # a missing field would otherwise silently take its default
-        if missing := sorted(fields - set(content) - set(self.optional)):
+        if missing := sorted(fields - set(content)):
             raise self._damaged(path, f"{shorten(missing)} missing")
         found = {name: value for name, value in content.items() if name in fields}
         result: T = self._checked(kind, {**found, **left_out}, path)

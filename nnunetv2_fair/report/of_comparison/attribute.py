@@ -4,6 +4,7 @@ import math
 
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.sentences import Data, shortened
+from nnunetv2_fair.evaluation.findings.wording import confidence
 from nnunetv2_fair.evaluation.results.comparison import (
     Difference,
     ModelComparison,
@@ -22,7 +23,6 @@ from nnunetv2_fair.report.of_comparison.tables import (
     patients,
     scores_table,
 )
-from nnunetv2_fair.report.of_evaluation.findings import confidence
 
 
 def attribute_section(result: ModelComparison, attribute: str, anchor: str, terms: Terms) -> Html:

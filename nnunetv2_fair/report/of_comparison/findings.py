@@ -6,6 +6,7 @@ from enum import Enum
 
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
+from nnunetv2_fair.evaluation.findings.wording import confidence
 from nnunetv2_fair.evaluation.results.comparison import (
     Difference,
     ModelComparison,
@@ -13,7 +14,6 @@ from nnunetv2_fair.evaluation.results.comparison import (
     PairedComparison,
 )
 from nnunetv2_fair.evaluation.results.values import MetricInfo
-from nnunetv2_fair.report.of_evaluation.findings import confidence
 
 #: The fairness measure that headlines and plots use: defined for any number of groups.
 HEADLINE_GAP = "delta"

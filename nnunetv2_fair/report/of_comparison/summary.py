@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from nnunetv2_fair.evaluation.findings.wording import label_words
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
@@ -12,7 +13,6 @@ from nnunetv2_fair.report.of_comparison.findings import (
     headline_entry,
     other_models,
 )
-from nnunetv2_fair.report.of_evaluation.findings import label_words
 
 _CHANGE_CLASS = {
     GapChange.SMALLER: "smaller",

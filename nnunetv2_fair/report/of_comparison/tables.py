@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
+from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
 from nnunetv2_fair.evaluation.results.comparison import (
     HIGHER_IS_FAIRER,
     Difference,
@@ -21,7 +22,6 @@ from nnunetv2_fair.report.of_comparison.findings import (
     HEADLINE_GAP,
     other_models,
 )
-from nnunetv2_fair.report.of_evaluation.findings import confidence, label_words
 
 
 @dataclass(frozen=True)

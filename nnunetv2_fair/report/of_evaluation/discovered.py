@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.sentences import Data
+from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
 from nnunetv2_fair.evaluation.results.discovery import Discovery, PairHeatmap, Subgroup
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.values import MetricInfo
@@ -13,7 +14,6 @@ from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.html.titles import metric_heading
-from nnunetv2_fair.report.of_evaluation.findings import confidence, label_words
 from nnunetv2_fair.report.of_evaluation.heat_grid import (
     NO_CASES,
     HeatCell,

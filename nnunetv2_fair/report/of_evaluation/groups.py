@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, clean
+from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.values import MetricInfo
@@ -13,7 +14,6 @@ from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.html.titles import metric_heading
 from nnunetv2_fair.report.of_evaluation.case_table import case_filters
-from nnunetv2_fair.report.of_evaluation.findings import confidence, label_words
 from nnunetv2_fair.report.of_evaluation.measures import measure_rows
 
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.sentences import Data
+from nnunetv2_fair.evaluation.findings.wording import label_words
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
-from nnunetv2_fair.report.of_evaluation.findings import label_words
 from nnunetv2_fair.report.of_evaluation.heat_grid import (
     NO_CASES,
     HeatCell,

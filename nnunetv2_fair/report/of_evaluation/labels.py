@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.group_differences import FAIRNESS_GAP
 from nnunetv2_fair.evaluation.findings.sentences import shortened
+from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.values import MetricInfo
@@ -15,11 +17,6 @@ from nnunetv2_fair.report.html.row_plots import Whisker, forest_plot
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.html.titles import metric_heading
-from nnunetv2_fair.report.of_evaluation.findings import (
-    FAIRNESS_GAP,
-    confidence,
-    label_words,
-)
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.group_differences import FAIRNESS_GAP
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison, Gap, GroupTest, PairEffect
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.html.cells import WHY_HIDDEN
 from nnunetv2_fair.report.html.titles import MEASURES, measure_title
-from nnunetv2_fair.report.of_evaluation.findings import FAIRNESS_GAP
 
 _TOO_FEW_GROUPS = "fewer than two groups are large enough"
 

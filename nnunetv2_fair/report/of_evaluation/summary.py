@@ -5,26 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.all_findings import brief, headline
+from nnunetv2_fair.evaluation.findings.group_differences import too_small
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
+from nnunetv2_fair.evaluation.findings.wording import VERDICTS, confidence
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.row_plots import Whisker, forest_plot
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.titles import metric_heading
-from nnunetv2_fair.report.of_evaluation.findings import (
-    Verdict,
-    confidence,
-    find,
-    too_small,
-)
-
-_VERDICT_CLASS = {
-    Verdict.SHOWN: "shown",
-    Verdict.UNCLEAR: "unclear",
-    Verdict.NOT_SHOWN: "not-shown",
-    Verdict.NOT_COMPARABLE: "not-comparable",
-}
 
 
 @dataclass(frozen=True)
@@ -35,6 +25,7 @@ class _Card:
     headline: Sentence
     medians: Html
     briefs: Sequence[tuple[str, Sentence]]
+    further: Sequence[Sentence]
     too_small: Sentence
 
 
@@ -57,21 +48,28 @@ def summary_section(result: EvaluationResult, headlines: Mapping[str, Comparison
 
 def _card(result: EvaluationResult, comparison: Comparison) -> _Card:
     attribute = comparison.attribute
-    finding = find(result, comparison)
-    others = [
-        c
-        for c in result.comparisons
-        if (c.attribute, c.label) == (attribute, comparison.label) and c.metric != comparison.metric
-    ]
+    main, *others = result.findings_on("group_difference", attribute, comparison.label)
     return _Card(
         attribute,
-        _VERDICT_CLASS[finding.verdict],
-        finding.verdict.value,
-        finding.headline,
+        main.verdict.replace("_", "-"),
+        VERDICTS[main.verdict],
+        headline(main, result.metric(main.metric)),
         _medians(result, comparison),
-        [(result.metric(other.metric).title, find(result, other).brief) for other in others],
+        [(m.title, brief(f, m)) for f in others for m in [result.metric(f.metric)]],
+        _further(result, attribute, comparison.label),
         too_small(comparison),
     )
+
+
+def _further(result: EvaluationResult, attribute: str, label: str) -> list[Sentence]:
+    """Return all that is claimed besides differences in a metric."""
+    return [
+        headline(found, result.metric(found.metric))
+        for found in result.findings
+        if (found.attribute, found.label) == (attribute, label)
+        and found.kind != "group_difference"
+        and found.verdict != "not_comparable"
+    ]
 
 
 def _medians(result: EvaluationResult, comparison: Comparison) -> Html:

@@ -4,10 +4,10 @@ import math
 
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.sentences import shortened
+from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
 from nnunetv2_fair.evaluation.results.comparison import Difference, ModelComparison
 from nnunetv2_fair.report.html.titles import metric_heading
 from nnunetv2_fair.report.of_comparison.findings import HEADLINE_GAP, headline_entry
-from nnunetv2_fair.report.of_evaluation.findings import confidence, label_words
 from nnunetv2_fair.report.terminal.columns import LONGEST_NAME, aligned
 
 

@@ -3,14 +3,16 @@
 import math
 
 from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.group_differences import FAIRNESS_GAP
 from nnunetv2_fair.evaluation.findings.sentences import clean, plain, shortened
+from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison, GroupStatistics
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 from nnunetv2_fair.report.html.titles import measure_title, metric_heading
-from nnunetv2_fair.report.of_evaluation.findings import FAIRNESS_GAP, confidence, label_words
 from nnunetv2_fair.report.of_evaluation.measures import is_corrected
 from nnunetv2_fair.report.terminal.columns import LONGEST_NAME, aligned
+from nnunetv2_fair.report.terminal.findings import findings_lines
 
 
 def console_table(result: EvaluationResult, attribute: str) -> str:
@@ -21,13 +23,13 @@ def console_table(result: EvaluationResult, attribute: str) -> str:
         attribute: One of its attribute expressions.
 
     Returns:
-        For the headline label, one block per metric: every group with its counts, median with
-        quartiles and mean with interval, then the fairness measures and the test.
+        For the headline label, what is claimed, then one block per metric: every group with its
+        counts, median with quartiles and mean with interval, the fairness measures and the test.
     """
     label = result.headline_label
     level = numbers.percent(confidence(result.settings))
     heading = plain(["Groups of ", shortened(attribute), ", ", *label_words(label)])
-    lines = [heading]
+    lines = [heading, *findings_lines(result, attribute)]
     for metric in result.metrics:
         try:
             comparison = result.comparison(attribute, metric.name, label)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
 from nnunetv2_fair.evaluation.results.comparison import (
     HIGHER_IS_FAIRER,
     OVERALL_MEAN,
@@ -17,7 +18,6 @@ from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.html.titles import measure_title, metric_heading
-from nnunetv2_fair.report.of_evaluation.findings import confidence, label_words
 from nnunetv2_fair.study.index.rankings_csv import RANKINGS_CSV
 from nnunetv2_fair.study.index.results import Score
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
+from nnunetv2_fair.evaluation.findings.all_findings import with_findings
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
 from nnunetv2_fair.evaluation.results.groups import (
     Comparison,
@@ -76,7 +77,7 @@ def make(
     names = {e: sorted(set(frame[e]) - {""}) for e in expressions}
     vocabularies = [GroupVocabulary(e, tuple(names[e]), None) for e in expressions]
     how = StatisticsSettings(min_patients=min_patients, n_bootstrap=n_bootstrap)
-    return EvaluationResult(
+    return with_findings(EvaluationResult(
         name="model",
         per_case=frame,
         metrics=METRICS,
@@ -91,7 +92,7 @@ def make(
         },
         inputs_sha256="0" * 64,
         group_parts=group_parts,
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def persons(cells: Mapping[tuple[str, ...], int], attributes: Sequence[str]):
@@ -394,7 +395,7 @@ def test_every_field_was_thought_of():
     fields = {
         EvaluationResult: "name per_case metrics labels attributes comparisons exclusions notes "
         "definitions settings versions inputs_sha256 created discovery preset_tables shareable "
-        "group_parts",
+        "group_parts findings",
         Comparison: "attribute metric label overall groups left_out gaps test effects",
         GroupStatistics: "n_cases n_patients n_undefined n_replaced mean median q1 q3 std "
         "mean_interval median_interval",
@@ -435,6 +436,6 @@ def test_numbers_of_undefined_and_replaced_values_are_not_told(count):
     made = result.comparison("sex", "hd95", "organ")
     changed = dataclasses.replace(made, overall=dataclasses.replace(made.overall, **{count: 1}))
     for comparison, told in ((made, 0), (changed, None)):
-        found = shareable(dataclasses.replace(result, comparisons=(comparison,)))
+        found = shareable(dataclasses.replace(result, comparisons=(comparison,), findings=()))
         overall = found.comparison("sex", "hd95", "organ").overall
         assert (overall.n_undefined, overall.n_replaced) == (told, told)

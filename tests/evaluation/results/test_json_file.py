@@ -1,69 +1,43 @@
-"""Files of results: those of earlier versions, and damaged ones."""
+"""Files of results: written and read again, of older formats, and damaged."""
 
+import dataclasses
 import json
-import math
 import shutil
 from pathlib import Path
 
 import pytest
 
 from nnunetv2_fair.errors import EvaluationError
+from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison
-from nnunetv2_fair.evaluation.results.discovery import PairHeatmap, Subgroup
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.groups import GroupStatistics, PairEffect
 from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
+from tests.report import factories
+from tests.report.of_evaluation.test_discovered import discovery
 
-#: Written by version 0.1.0: one evaluation with everything, a shareable one, a comparison.
-OLD = Path(__file__).parent / "of_version_0_1"
+TABLE = TextTable("paper", "As in a paper", ("group", "Dice"), (("female", "0.8"),))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write an evaluation with everything, a shareable one and a comparison."""
+    folder = tmp_path_factory.mktemp("made")
+    result = dataclasses.replace(
+        factories.two_groups(), discovery=discovery(), preset_tables=(TABLE,)
+    )
+    for name in ("evaluation", "shareable", "comparison"):
+        (folder / name).mkdir()
+    result.write(folder / "evaluation")
+    shareable(factories.two_groups()).write(folder / "shareable")
+    factories.models([factories.two_groups(), factories.two_groups(gap=0.05)], ["a", "b"]).write(
+        folder / "comparison"
+    )
+    return folder
 
 
 @pytest.fixture
-def old(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(OLD, tmp_path / "old"))
-
-
-def test_an_old_evaluation_is_read_as_it_was():
-    found = EvaluationResult.read(OLD / "evaluation")
-    assert (found.name, found.labels, found.attributes) == ("model 1", ("organ",), ("sex",))
-    assert [metric.column for metric in found.metrics] == ["dice", "hd95_mm"]
-    assert len(found.per_case) == 24
-    assert math.isinf(found.per_case["hd95_mm"].max())
-    dice = found.comparison("sex", "dice", "organ")
-    women = dice.groups["female"]
-    assert isinstance(women, GroupStatistics)
-    assert (women.n_cases, women.n_patients, women.n_undefined, women.n_replaced) == (12, 12, 1, 0)
-    assert isinstance(dice.effects[0], PairEffect)
-    assert set(dice.effects[0].between) == {"female", "male"}
-    assert dice.test is not None
-    assert dice.test.p_value == pytest.approx(0.00098944, abs=1e-8)
-    assert found.discovery is not None
-    assert isinstance(found.discovery.subgroups[0], Subgroup)
-    assert found.discovery.attributes == ("sex", "site")
-    assert isinstance(found.discovery.heatmaps[0], PairHeatmap)
-    assert found.discovery.heatmaps[0].n_cases == ((6, 4, 1), (7, 3, 2))
-    assert isinstance(found.preset_tables[0], TextTable)
-    assert isinstance(found.preset_tables[0].rows[0], tuple)
-    hash(found.preset_tables)
-
-
-def test_an_old_shareable_evaluation_tells_no_more_than_it_did():
-    found = EvaluationResult.read(OLD / "shareable")
-    assert found.shareable
-    assert found.per_case.empty
-    small = found.comparison("site", "dice", "organ").groups["C"]
-    assert small.n_cases is None
-    assert math.isnan(small.mean)
-
-
-def test_an_old_comparison_is_read_as_it_was():
-    found = ModelComparison.read(OLD / "comparison")
-    assert (found.models, found.baseline) == (("model 1", "model 2"), "model 1")
-    entry = found.entry("sex", "dice", "organ")
-    value, interval = entry.per_model["model 2"].gaps["fairness_gap"]
-    assert interval.low <= value <= interval.high
-    assert entry.differences["model 2"].worst_group.p_value is None
-    assert entry.ranks["overall_mean"]["model 1"].last == 2
+def old(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "old"))
 
 
 @pytest.mark.parametrize(
@@ -74,20 +48,27 @@ def test_an_old_comparison_is_read_as_it_was():
         (ModelComparison, "comparison", "comparison.json"),
     ],
 )
-def test_old_files_are_written_again_as_they_were(kind, folder, name, tmp_path: Path):
-    kind.read(OLD / folder).write(tmp_path)
-    text = (tmp_path / name).read_text(encoding="utf-8")
-    # what later versions keep besides is empty
-    text = text.replace(' "group_parts": {},\n', "")
-    assert text == (OLD / folder / name).read_text(encoding="utf-8")
-    if (OLD / folder / "per_case.csv").exists():
-        table = (OLD / folder / "per_case.csv").read_bytes()
+def test_files_are_written_again_as_they_were(kind, folder, name, made: Path, tmp_path: Path):
+    kind.read(made / folder).write(tmp_path)
+    assert (tmp_path / name).read_bytes() == (made / folder / name).read_bytes()
+    if (made / folder / "per_case.csv").exists():
+        table = (made / folder / "per_case.csv").read_bytes()
         assert (tmp_path / "per_case.csv").read_bytes() == table
 
 
-def test_a_comparison_from_before_there_were_shareable_ones(old: Path):
-    change(old / "comparison" / "comparison.json", lambda content: content.pop("shareable"))
-    assert ModelComparison.read(old / "comparison").shareable is False
+def test_a_file_of_an_older_format_is_refused_with_the_way_that_saves_measuring(old: Path):
+    change(old / "evaluation" / "summary.json", lambda content: content.update(format=2))
+    with pytest.raises(EvaluationError, match=r"format 2, expected 3\..*--from-csv.*per_case\.csv"):
+        EvaluationResult.read(old / "evaluation")
+
+
+def test_findings_are_in_the_file_as_data(made: Path):
+    content = json.loads((made / "evaluation" / "summary.json").read_text(encoding="utf-8"))
+    found = next(f for f in content["findings"] if f["metric"] == "dice")
+    assert found["kind"] == "group_difference"
+    assert found["verdict"] == "shown"
+    assert found["who"] == ["female", "male"]
+    assert found["sentence"].startswith("Segmentation of ")
 
 
 def change(path: Path, damage) -> None:
@@ -136,7 +117,7 @@ def test_a_damaged_file_is_named_with_its_field(old: Path, damage, message):
     with pytest.raises(EvaluationError) as error:
         EvaluationResult.read(path.parent)
     assert str(error.value).startswith(f"{path} is damaged: {message}")
-    assert str(error.value).endswith(". Evaluate again.")
+    assert str(error.value).endswith("saves measuring).")
 
 
 def test_of_many_damaged_fields_three_are_listed(old: Path):
@@ -157,7 +138,7 @@ def test_of_many_damaged_fields_three_are_listed(old: Path):
     [
         ("[]", "is damaged: found a list of 0, expected an object with fields"),
         ("{", "is damaged: it is not JSON (Expecting property name"),
-        ("{}", "has format None, expected 2"),
+        ("{}", "has format None, expected 3"),
     ],
 )
 def test_a_file_of_something_else(old: Path, text, message):

@@ -4,7 +4,7 @@ from hypothesis import given
 
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import environment, without_layout
-from tests.report.html.test_markup import HOSTILE
+from tests.evaluation.findings.test_sentences import HOSTILE
 from tests.report.html_check import Page
 
 

@@ -1,6 +1,7 @@
 import dataclasses
 import math
 
+from nnunetv2_fair.evaluation.findings.all_findings import with_findings
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import (
     Comparison,
@@ -50,10 +51,10 @@ def small_result() -> EvaluationResult:
         left_out={**left_out, "female": "no case has a defined value"},
     )  # fmt: skip
     frame = factories.two_groups(size=5).per_case
-    return EvaluationResult(
+    return with_findings(EvaluationResult(
         "x", frame, (factories.DICE, factories.HD95), ("nodule",), ("sex",), (dice, hd95),
         definitions=factories.DEFINITIONS,
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def table(result, attribute="sex", label="nodule"):

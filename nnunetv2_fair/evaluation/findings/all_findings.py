@@ -1,0 +1,40 @@
+"""All findings of a result, and the words of each kind."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+
+from nnunetv2_fair.evaluation.findings import group_differences
+from nnunetv2_fair.evaluation.findings.sentences import Sentence
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.findings import Finding, Kind
+from nnunetv2_fair.evaluation.results.values import MetricInfo
+
+#: Kind -> the claim in one or two sentences.
+_HEADLINES: Mapping[Kind, Callable[[Finding, MetricInfo], Sentence]] = {
+    "group_difference": group_differences.headline,
+}
+
+#: Kind -> the claim in a few words.
+_BRIEFS: Mapping[Kind, Callable[[Finding, MetricInfo], Sentence]] = {
+    "group_difference": group_differences.brief,
+}
+
+
+def with_findings(result: EvaluationResult) -> EvaluationResult:
+    """Return the result with everything that it claims, those of the headline label first."""
+    found = sorted(_all(result), key=lambda finding: finding.label != result.headline_label)
+    return dataclasses.replace(result, findings=tuple(found))
+
+
+def _all(result: EvaluationResult) -> Iterator[Finding]:
+    yield from group_differences.group_differences(result)
+
+
+def headline(finding: Finding, metric: MetricInfo) -> Sentence:
+    """Return a claim in one or two sentences; ``Finding.sentence`` is the same as plain text."""
+    return _HEADLINES[finding.kind](finding, metric)
+
+
+def brief(finding: Finding, metric: MetricInfo) -> Sentence:
+    """Return a claim in a few words, without the label."""
+    return _BRIEFS[finding.kind](finding, metric)

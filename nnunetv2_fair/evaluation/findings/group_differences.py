@@ -1,0 +1,280 @@
+"""Whether groups differ in a metric, in words that claim no more than the numbers.
+
+A difference of medians is ``shown`` only if the interval of a gap excludes zero *and* the test
+rejects after correction for the number of tests. If one of them does, or the test rejects only
+before correction, there are ``signs``; and ``not_shown`` is never worded as "equal".
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+
+from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
+from nnunetv2_fair.evaluation.findings.wording import (
+    confidence,
+    deciding_p,
+    interval_words,
+    segmentation,
+    test_words,
+    with_sentence,
+)
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.findings import Finding, Verdict
+from nnunetv2_fair.evaluation.results.groups import Comparison, Gap
+from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
+
+FAIRNESS_GAP = "fairness_gap"
+
+#: What the findings of this kind compare.
+MEDIAN = "median"
+
+_FEW_GROUPS = "only one group is large enough"
+_NO_GROUP = "no group is large enough and has a defined value"
+_NO_GAP = "the gap could not be computed"
+
+
+def group_differences(result: EvaluationResult) -> Iterator[Finding]:
+    """Yield what every comparison shows about the medians of its groups."""
+    level = confidence(result.settings)
+    for comparison in result.comparisons:
+        metric = result.metric(comparison.metric)
+        found = _of_medians(comparison, metric, level)
+        yield with_sentence(found, headline(found, metric))
+
+
+def main_gap(comparison: Comparison) -> Gap | None:
+    """Return the largest fairness gap by size; None if none could be computed."""
+    gaps = [g for g in comparison.gaps if g.name == FAIRNESS_GAP and not math.isnan(g.value)]
+    return max(gaps, key=lambda gap: abs(gap.value), default=None)
+
+
+def too_small(comparison: Comparison) -> Sentence:
+    """Return a sentence that names the groups left out; empty if there are none."""
+    names = list(comparison.left_out)
+    if not names:
+        return ()
+    shown = names[:4]
+    pieces: list[str] = ["Not compared, because of too few patients or no defined value: "]
+    for position, name in enumerate(shown):
+        patients = comparison.groups[name].n_patients if name in comparison.groups else 0
+        pieces += [", "] * bool(position)
+        size = numbers.HIDDEN if patients is None else numbers.count(patients, "patient")
+        pieces += [Data(name), f" ({size})"]
+    if len(names) > len(shown):
+        pieces.append(f" and {len(names) - len(shown)} more")
+    return [*pieces, "."]
+
+
+def headline(finding: Finding, metric: MetricInfo) -> Sentence:
+    """Return the claim in one or two sentences.
+
+    Args:
+        finding: A finding of this kind.
+        metric: Its metric.
+    """
+    if finding.verdict == "not_comparable":
+        return _not_comparable(finding, metric)
+    if len(finding.who) == 2:
+        return _two_groups(finding, metric)
+    return _many_groups(finding, metric)
+
+
+def brief(finding: Finding, metric: MetricInfo) -> Sentence:
+    """Return the same in a few words, without the label."""
+    if finding.verdict == "not_comparable":
+        return ("cannot be compared",)
+    worst, best = Data(finding.who[0]), Data(finding.who[-1])
+    if len(finding.who) == 2:
+        evidence = f" ({_evidence(finding, metric)})"
+        if finding.verdict == "shown":
+            return ["worse for ", worst, evidence]
+        if finding.verdict == "signs":
+            return ["signs of worse segmentation for ", worst, evidence]
+        return [f"no difference shown{evidence}"]
+    words = [" (", *_largest_gap(finding, metric), ")"]
+    if finding.verdict == "shown":
+        return ["worst for ", worst, ", best for ", best, *words]
+    if finding.verdict == "signs":
+        return ["signs of a difference, worst for ", worst, *words]
+    return ["no difference shown", *words]
+
+
+def _of_medians(comparison: Comparison, metric: MetricInfo, level: float) -> Finding:
+    """Return the finding, not yet in words."""
+    gap = main_gap(comparison)
+    medians = _medians(comparison, metric)
+    if len(medians) < 2 or gap is None:
+        reason = _NO_GROUP if not medians else _FEW_GROUPS if len(medians) < 2 else _NO_GAP
+        return Finding(
+            "group_difference", "not_comparable", comparison.attribute, comparison.metric,
+            comparison.label, MEDIAN, tuple(medians), medians, confidence=level, reason=reason,
+        )  # fmt: skip
+    test = comparison.test
+    found = Finding(
+        kind="group_difference",
+        verdict="not_shown",
+        attribute=comparison.attribute,
+        metric=comparison.metric,
+        label=comparison.label,
+        quantity=MEDIAN,
+        who=tuple(medians),
+        values=medians,
+        between=gap.between,
+        value=gap.value,
+        interval=gap.interval,
+        confidence=level,
+        test="" if test is None else test.name,
+        p_value=math.nan if test is None else test.p_value,
+        corrected_p=math.nan if test is None else test.corrected_p,
+        family_size=0 if test is None else test.family_size,
+        n={name: comparison.groups[name].n_patients for name in medians},
+        numbers=_further_numbers(comparison, gap),
+    )
+    return _decided(found, comparison)
+
+
+def _medians(comparison: Comparison, metric: MetricInfo) -> dict[str, float]:
+    """Return the groups that are compared, the worst first."""
+    medians = {
+        name: group.median
+        for name, group in comparison.groups.items()
+        if name not in comparison.left_out and not math.isnan(group.median)
+    }
+    sign = 1 if metric.better == "higher" else -1
+    return {name: medians[name] for name in sorted(medians, key=lambda n: sign * medians[n])}
+
+
+def _decided(finding: Finding, comparison: Comparison) -> Finding:
+    gaps = [gap for gap in comparison.gaps if gap.name == FAIRNESS_GAP]
+    by_interval = any(numbers.excludes_zero(gap.interval) for gap in gaps)
+    level = 1 - finding.confidence
+    verdict: Verdict = "not_shown"
+    if by_interval and deciding_p(finding) < level:
+        verdict = "shown"
+    elif by_interval or finding.p_value < level:
+        verdict = "signs"
+    if verdict == "not_shown":
+        return finding
+    reason = ""
+    if verdict == "signs":
+        reason = _doubt(by_interval, finding.p_value < level, deciding_p(finding) < level)
+    return dataclasses.replace(finding, verdict=verdict, direction="worse", reason=reason)
+
+
+def _doubt(by_interval: bool, by_test: bool, by_corrected_test: bool) -> str:
+    """Say what is missing for a claim."""
+    if by_interval and by_test:
+        return "After correction for the number of tests, the test does not reject."
+    if by_interval:
+        return "The interval excludes zero, but the test does not reject."
+    if by_corrected_test:
+        return "The test rejects, but the interval does not exclude zero."
+    return "The test rejects only before correction, and the interval does not exclude zero."
+
+
+def _further_numbers(comparison: Comparison, gap: Gap) -> dict[str, float]:
+    """Return which gaps fit the data, and which would have been seen."""
+    ends = [
+        abs(end)
+        for other in comparison.gaps
+        if other.name == FAIRNESS_GAP
+        for end in (other.interval.low, other.interval.high)
+    ]
+    effect = next((e for e in comparison.effects if e.between == gap.between), None)
+    return {
+        "fitting_gap": math.nan if any(map(math.isnan, ends)) else max(ends, default=math.nan),
+        "detectable_gap": math.nan if effect is None else effect.detectable_gap,
+    }
+
+
+def _not_comparable(finding: Finding, metric: MetricInfo) -> Sentence:
+    pieces: list[str] = ["The groups of ", Data(finding.attribute), " cannot be compared"]
+    if finding.reason == _NO_GROUP:
+        return [*pieces, f": no group is large enough and has a defined {metric.title}."]
+    if finding.reason == _FEW_GROUPS:
+        return [*pieces, ": only ", Data(finding.who[0]), " is large enough."]
+    if finding.reason == _NO_GAP:
+        return [*pieces, f": the gap in {metric.title} could not be computed."]
+    return [*pieces, f": {finding.reason}."]
+
+
+def _two_groups(finding: Finding, metric: MetricInfo) -> Sentence:
+    worse, better = (Data(name) for name in finding.who)
+    low, high = (numbers.with_unit(finding.values[name], metric.unit) for name in finding.who)
+    values = f"median {metric.title} {low} against {high}"
+    evidence = _evidence(finding, metric)
+    subject = segmentation(finding.label)
+    if finding.verdict == "shown":
+        start = [subject[0].capitalize(), *subject[1:], " is worse for ", worse, " than for "]
+        return [*start, better, f": {values} ({evidence})."]
+    if finding.verdict == "signs":
+        start = ["There are signs that ", *subject, " is worse for ", worse, " than for ", better]
+        return [*start, f": {values} ({evidence}). {finding.reason}"]
+    start = ["No difference in ", *subject, " between ", worse, " and ", better]
+    return [*start, f" could be shown: {values} ({evidence}).", *_no_proof(finding, metric)]
+
+
+def _many_groups(finding: Finding, metric: MetricInfo) -> Sentence:
+    worst, best = finding.who[0], finding.who[-1]
+    values = [
+        f"median {metric.title} ",
+        numbers.with_unit(finding.values[worst], metric.unit),
+        " for ",
+        Data(worst),
+        " (worst) and ",
+        numbers.with_unit(finding.values[best], metric.unit),
+        " for ",
+        Data(best),
+        " (best); ",
+        *_largest_gap(finding, metric),
+        ".",
+    ]
+    subject, attribute = segmentation(finding.label), Data(finding.attribute)
+    if finding.verdict == "shown":
+        start = [subject[0].capitalize(), *subject[1:], " differs between the groups of "]
+        return [*start, attribute, ": ", *values]
+    if finding.verdict == "signs":
+        start = ["There are signs that ", *subject, " differs between the groups of ", attribute]
+        return [*start, ": ", *values, f" {finding.reason}"]
+    start = ["No difference in ", *subject, " between the groups of ", attribute]
+    return [*start, " could be shown: ", *values, *_no_proof(finding, metric)]
+
+
+def _evidence(finding: Finding, metric: MetricInfo) -> str:
+    """Return gap and test of two groups; the sign is turned so that the gap is not negative."""
+    value, limits = finding.value, finding.interval
+    if value < 0:
+        value, limits = -value, Interval(-limits.high, -limits.low)
+    text = f"gap {numbers.with_unit(value, metric.unit)}"
+    text += interval_words(metric, limits, finding.confidence)
+    return f"{text}, {test_words(finding)}" if finding.test else text
+
+
+def _largest_gap(finding: Finding, metric: MetricInfo) -> list[str]:
+    reference, other = finding.between
+    words = ["largest gap from ", Data(reference), ": "]
+    words += [numbers.with_unit(finding.value, metric.unit, signed=True), " for ", Data(other)]
+    words.append(interval_words(metric, finding.interval, finding.confidence, signed=True))
+    return [*words, f"; {test_words(finding)}"] if finding.test else words
+
+
+def _no_proof(finding: Finding, metric: MetricInfo) -> Sentence:
+    """Say what the data do not rule out, and what they were too few to show."""
+    largest = finding.numbers["fitting_gap"]
+    if math.isnan(largest):
+        return (" This does not prove that there is none.",)
+    size = numbers.with_unit(largest, metric.unit)
+    text = (
+        " This does not prove that there is none: a gap in the median of up to "
+        f"{size} would fit these data too."
+    )
+    detectable = finding.numbers["detectable_gap"]
+    sizes = [finding.n[name] for name in finding.between]
+    if not math.isnan(detectable) and None not in sizes:
+        size = numbers.with_unit(detectable, metric.unit)
+        text += (
+            f" With groups of {sizes[0]:,} and {sizes[1]:,} patients, a difference under {size} "
+            "will usually go undetected."
+        )
+    return (text,)

@@ -1,0 +1,74 @@
+"""Words that several kinds of findings share."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, plain
+from nnunetv2_fair.evaluation.results.findings import Finding, Verdict
+from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
+from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
+
+#: Verdicts as readers see them.
+VERDICTS: Mapping[Verdict, str] = {
+    "shown": "difference shown",
+    "signs": "signs of a difference",
+    "not_shown": "no difference shown",
+    "excluded": "excluded",
+    "unclear": "unclear",
+    "not_comparable": "cannot be compared",
+}
+
+_DEFAULT_CONFIDENCE = 0.95
+
+
+def confidence(settings: Mapping[str, Any]) -> float:
+    """Return the confidence level a result was computed with."""
+    try:
+        return float(settings.get("confidence", _DEFAULT_CONFIDENCE))
+    except (TypeError, ValueError):
+        return _DEFAULT_CONFIDENCE
+
+
+def label_words(label: str) -> Sentence:
+    """Return the name of a label in a title."""
+    return ("mean of all labels",) if label == AVERAGE else (Data(label),)
+
+
+def segmentation(label: str) -> list[str]:
+    """Return the subject of a sentence."""
+    if label == AVERAGE:
+        return ["segmentation, averaged over all labels,"]
+    return ["segmentation of ", Data(label)]
+
+
+def interval_words(
+    metric: MetricInfo, limits: Interval, level: float, *, signed: bool = False
+) -> str:
+    """Return ``, 95% interval 0.010 to 0.020``, or that there is none."""
+    text = numbers.interval(limits, metric.unit, signed=signed)
+    if text == numbers.UNDEFINED:
+        return ", no interval"
+    return f", {numbers.percent(level)} interval {text}"
+
+
+def test_words(finding: Finding) -> str:
+    """Return the test with its p-values; empty if there is none."""
+    if not finding.test:
+        return ""
+    text = f"{finding.test} {numbers.p_value(finding.p_value)}"
+    if finding.family_size > 1 and not math.isnan(finding.corrected_p):
+        text += f", corrected {numbers.p_value(finding.corrected_p)}"
+    return text
+
+
+def deciding_p(finding: Finding) -> float:
+    """Return the p-value that decides: the corrected one where there is one."""
+    return finding.p_value if math.isnan(finding.corrected_p) else finding.corrected_p
+
+
+def with_sentence(finding: Finding, words: Sentence) -> Finding:
+    """Return the finding with its claim in plain words."""
+    return dataclasses.replace(finding, sentence=plain(words))

@@ -1,0 +1,42 @@
+"""What an evaluation claims, as the command prints it."""
+
+import textwrap
+
+from nnunetv2_fair.evaluation.findings.all_findings import brief, headline
+from nnunetv2_fair.evaluation.findings.sentences import plain
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+
+#: Columns of a line.
+_WIDTH = 98
+
+
+def findings_lines(result: EvaluationResult, attribute: str) -> list[str]:
+    """Return the findings on one attribute and the headline label, in lines of at most 98 columns.
+
+    Args:
+        result: The evaluation.
+        attribute: One of its attribute expressions.
+
+    Returns:
+        The difference of the groups by the first metric in full and by the others in brief, then
+        all other findings that claim something.
+    """
+    label = result.headline_label
+    lines: list[str] = []
+    first, *others = result.findings_on("group_difference", attribute, label)
+    lines += _wrapped(plain(headline(first, result.metric(first.metric))))
+    for found in others:
+        metric = result.metric(found.metric)
+        lines += _wrapped(f"{metric.title}: {plain(brief(found, metric))}.")
+    for found in result.findings:
+        about = (found.attribute, found.label) == (attribute, label)
+        claims = found.verdict not in ("not_shown", "not_comparable")
+        if about and claims and found.kind != "group_difference":
+            lines += _wrapped(found.sentence)
+    return lines
+
+
+def _wrapped(sentence: str) -> list[str]:
+    return textwrap.wrap(
+        sentence, _WIDTH, initial_indent="  - ", subsequent_indent="    ", break_long_words=False
+    )
