@@ -17,7 +17,7 @@ from nnunetv2_fair.evaluation.measuring.one_case import CaseMeasures
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
 from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, Metric, metrics_named
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
-from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE, EmptyDistance, evaluated_rows
+from nnunetv2_fair.evaluation.results.tables.per_case import EmptyDistance, evaluated_rows
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.evaluation.run_notes import notes_on_cases, notes_on_masks, notes_on_scores
 from nnunetv2_fair.evaluation.scored_cases import (
@@ -27,6 +27,7 @@ from nnunetv2_fair.evaluation.scored_cases import (
 )
 from nnunetv2_fair.evaluation.scores_from_files import Scores
 from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary, compare_all
+from nnunetv2_fair.evaluation.statistics.averages import labels_to_compare
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings, definitions
 from nnunetv2_fair.evaluation.statistics.groupings import (
     UNKNOWN,
@@ -222,14 +223,26 @@ def _compared(
     found: _Cases, empty_distance: EmptyDistance, statistics: StatisticsSettings
 ) -> EvaluationResult:
     """Compare the groups, and assemble everything that a result holds."""
-    labels = (*found.labels, AVERAGE) if len(found.labels) > 1 else found.labels
-    comparisons = compare_all(
-        found.rows, found.metrics, labels, found.vocabularies, empty_distance, statistics
+    labels, notes_on_average = labels_to_compare(
+        found.rows,
+        found.metrics[0],
+        found.labels,
+        found.vocabularies,
+        empty_distance,
+        statistics.min_patients,
     )
-    notes = (*found.notes_before, *group_notes(found.vocabularies, comparisons))
+    rows = found.rows[found.rows["label"].isin(labels)].reset_index(drop=True)
+    comparisons = compare_all(
+        rows, found.metrics, labels, found.vocabularies, empty_distance, statistics
+    )
+    notes = (
+        *found.notes_before,
+        *notes_on_average,
+        *group_notes(found.vocabularies, comparisons),
+    )
     result = EvaluationResult(
         name=found.name,
-        per_case=found.rows,
+        per_case=rows,
         metrics=found.metrics,
         labels=labels,
         attributes=tuple(grouping.expression for grouping in found.groupings),

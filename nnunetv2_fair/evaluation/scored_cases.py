@@ -108,7 +108,8 @@ def scored_rows(
 
 def _average(scores: Scores) -> pd.DataFrame:
     by_case = scores.rows.groupby("case", sort=False)
-    means = by_case[[metric.column for metric in scores.metrics]].mean()
+    # undefined where a label is, see metric_values
+    means = by_case[[metric.column for metric in scores.metrics]].mean(skipna=False)
     first = by_case[[c for c in scores.rows if str(c).startswith("diagonal_")]].first()
     voxels = by_case[["reference_voxels", "prediction_voxels"]].sum(min_count=1)
     flags = by_case["flags"].agg(lambda found: ";".join(dict.fromkeys(f for f in found if f)))

@@ -75,15 +75,16 @@ def test_labels_average_and_other_metrics(tmp_path):
     path = write(
         tmp_path / "s.csv",
         "case,label,f1,dice,sex\na,lung,0.5,0.9,F\na,heart,0.7,0.5,F\nb,lung,0.1,0.8,M\n"
-        "c,lung,0.2,0.6,M\nc,heart,0.4,nan,M\n",
+        "c,lung,0.2,0.6,M\nc,heart,0.4,nan,M\nd,lung,0.3,0.7,M\nd,heart,0.5,0.5,M\n",
     )
     found = evaluated(path, "sex", further={"f1": "lower"})
     assert found.labels == ("lung", "heart", "average")
     assert [m.better for m in found.metrics] == ["lower", "higher"]
     rows = found.per_case.set_index(["case", "label"])
     assert rows.loc[("a", "average"), "dice"] == pytest.approx(0.7)
-    assert rows.loc[("b", "average"), "dice"] == pytest.approx(0.8)  # no row for the heart
-    assert rows.loc[("c", "average"), "dice"] == pytest.approx(0.6)
+    assert math.isnan(rows.loc[("b", "average"), "dice"])  # no row for the heart
+    assert math.isnan(rows.loc[("c", "average"), "dice"])
+    assert rows.loc[("c", "average"), "f1"] == pytest.approx(0.3)
     assert math.isnan(rows.loc[("b", "heart"), "dice"])
     assert "1 combinations of case and label are not in the file" in found.notes[1]
     assert list(found.per_case["case"][:3]) == ["a", "a", "a"]

@@ -26,6 +26,7 @@ from nnunetv2_fair.evaluation.results.tables.per_case import (
     EmptyDistance,
     evaluated_rows,
     metric_values,
+    representative,
 )
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.evaluation.statistics.corrections import CORRECTIONS
@@ -197,7 +198,7 @@ def discover(
         per_case: Rows as in ``EvaluationResult.per_case``.
         table: Demographics; attributes that can form groups are searched.
         metric: Metric to search by.
-        labels: All labels; the last one is searched.
+        labels: All labels; the one that represents them is searched.
         empty_distance: What an infinite distance counts as.
         statistics: Unit, smallest group and confidence.
         settings: How to search.
@@ -213,7 +214,7 @@ def discover(
     top = search.top(statistics.confidence, statistics.min_patients)
     return Discovery(
         metric=metric.name,
-        label=labels[-1],
+        label=representative(labels),
         attributes=known.attributes,
         min_support=min(1.0, fewest),
         correction=settings.correction,
@@ -282,21 +283,21 @@ def _rows(
     empty_distance: EmptyDistance,
     unit: Unit,
 ) -> _Rows:
-    """Return what is searched: the metric's values of the last label, and their groups."""
-    rows = evaluated_rows(per_case)
-    values, _ = metric_values(rows, metric, labels[-1], labels, empty_distance)
+    """Return what is searched: the metric's values of the label, and their groups."""
+    rows, label = evaluated_rows(per_case), representative(labels)
+    values, _ = metric_values(rows, metric, label, labels, empty_distance)
     if np.isinf(values).any():
         raise EvaluationError(
             f"{int(np.isinf(values).sum())} cases have an infinite {metric.title}, so no "
             "mean can be computed. Discover with --empty-distance diagonal or nan, or by another "
             "metric (the first of --metrics is searched)."
         )
-    chosen = rows[rows["label"] == labels[-1]]
+    chosen = rows[rows["label"] == label]
     codes = known.codes[known.rows(chosen["case"])]
     found = _unit_rows(codes, values, chosen["patient"].to_numpy(dtype=object), unit)
     if not len(found.values):
         raise EvaluationError(
-            f"No case has a value of {metric.title} for '{labels[-1]}': nothing to discover."
+            f"No case has a value of {metric.title} for '{label}': nothing to discover."
         )
     return found
 

@@ -120,11 +120,9 @@ def _cells(
 
 
 def _average(found: Sequence[_Row]) -> _Row:
-    """Return the mean over a case's defined labels; an infinite distance makes it infinite."""
-    means = []
-    for values in zip(*(label.values for label, _ in found), strict=True):
-        defined = [value for value in values if not math.isnan(value)]
-        means.append(sum(defined) / len(defined) if defined else math.nan)
+    """Return the mean over a case's labels; undefined or infinite where one of them is."""
+    by_metric = zip(*(label.values for label, _ in found), strict=True)
+    means = [sum(values) / len(values) for values in by_metric]
     flags = dict.fromkeys(flag for _, flag in found if flag)
     return (
         LabelMeasures(

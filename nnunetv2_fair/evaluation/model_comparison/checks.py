@@ -7,6 +7,7 @@ import pandas as pd
 
 from nnunetv2_fair.errors import EvaluationError, UsageError, shorten, shorten_lines
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 
 #: Settings that must agree, or the same name would mean different things.
 MUST_AGREE = (
@@ -71,7 +72,7 @@ def common_cases_of(
     ):
         pair = f"'{first}' and '{model}'"
         for what, ours, theirs in (
-            ("labels", baseline.labels, result.labels),
+            ("labels", _single(baseline), _single(result)),
             (
                 "metrics",
                 tuple(metric.column for metric in baseline.metrics),
@@ -114,6 +115,17 @@ def common_cases_of(
     return sorted(common)
 
 
+def common_labels(results: Sequence[EvaluationResult]) -> tuple[str, ...]:
+    """Return the labels that all evaluations have, which may differ in the average alone."""
+    return tuple(
+        label for label in results[0].labels if all(label in result.labels for result in results)
+    )
+
+
+def _single(result: EvaluationResult) -> tuple[str, ...]:
+    return tuple(label for label in result.labels if label != AVERAGE)
+
+
 def _row_problems(
     pair: str,
     ours: pd.DataFrame,
@@ -123,7 +135,9 @@ def _row_problems(
 ) -> list[str]:
     problems = []
     left, right = (
-        rows[rows["case"].isin(common)].set_index(["case", "label"]).sort_index()
+        rows[rows["case"].isin(common) & (rows["label"] != AVERAGE)]
+        .set_index(["case", "label"])
+        .sort_index()
         for rows in (ours, theirs)
     )
     for column in ("patient", *attributes):

@@ -1,5 +1,6 @@
 """Compares models on the same cases: paired differences of scores and of fairness measures."""
 
+import dataclasses
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -10,6 +11,7 @@ from tqdm import tqdm
 from nnunetv2_fair.evaluation.model_comparison.checks import (
     MUST_AGREE,
     common_cases_of,
+    common_labels,
     model_names,
 )
 from nnunetv2_fair.evaluation.model_comparison.difference_tests import corrected_tests
@@ -53,9 +55,9 @@ def compare_models(
             differences at once.
     """
     models = model_names(results, names)
-    baseline = results[0]
     evaluated = [evaluated_rows(result.per_case) for result in results]
     cases = common_cases_of(results, evaluated, models, common_cases)
+    baseline = dataclasses.replace(results[0], labels=common_labels(results))
     aligned = [
         rows[rows["case"].isin(cases)].sort_values("case", kind="stable") for rows in evaluated
     ]

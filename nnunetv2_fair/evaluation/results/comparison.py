@@ -7,6 +7,7 @@ from typing import Any
 
 from nnunetv2_fair.evaluation.results.findings import Finding
 from nnunetv2_fair.evaluation.results.json_file import JsonFormat
+from nnunetv2_fair.evaluation.results.tables.per_case import representative
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 from nnunetv2_fair.paths import COMPARISON_JSON
 
@@ -138,7 +139,7 @@ class ModelComparison:
         models: Names in the order given.
         baseline: The first of them; differences are measured from it.
         metrics: Metrics in the order to show.
-        labels: Labels and regions in the order to show; ``average`` last if more than one.
+        labels: Labels and regions in the order to show; ``average`` last, if every model has one.
         attributes: Attribute expressions in the order to show.
         entries: One per attribute, label and metric.
         notes: What readers must know, in sentences.
@@ -185,8 +186,8 @@ class ModelComparison:
 
     @property
     def headline_label(self) -> str:
-        """Label that represents the whole result: the average, or the only one."""
-        return self.labels[-1]
+        """Label that represents the whole result: the average, or the first if there is none."""
+        return representative(self.labels)
 
     def write(self, folder: Path) -> None:
         """Write ``comparison.json``; it appears whole or not at all."""

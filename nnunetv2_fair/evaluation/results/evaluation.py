@@ -17,7 +17,12 @@ from nnunetv2_fair.evaluation.results.discovery import Discovery
 from nnunetv2_fair.evaluation.results.findings import Finding, Kind
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.json_file import JsonFormat, require
-from nnunetv2_fair.evaluation.results.tables.per_case import no_cases, read_per_case, write_per_case
+from nnunetv2_fair.evaluation.results.tables.per_case import (
+    no_cases,
+    read_per_case,
+    representative,
+    write_per_case,
+)
 from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.paths import PER_CASE_CSV, SUMMARY_JSON
@@ -58,7 +63,7 @@ class EvaluationResult:
         per_case: Columns ``case, patient``, the attributes' groups, ``label``, the metric columns,
             ``diagonal_<unit>``, ``reference_voxels``, ``prediction_voxels``, ``flags``.
         metrics: Metrics in the order to show.
-        labels: Labels and regions in the order to show; ``average`` last if more than one.
+        labels: Labels and regions in the order to show; ``average`` last, if there is one.
         attributes: Attribute expressions in the order asked for.
         comparisons: One per attribute, label and metric.
         exclusions: What was left out.
@@ -143,8 +148,8 @@ class EvaluationResult:
 
     @property
     def headline_label(self) -> str:
-        """Label that represents the whole result: the average, or the only one."""
-        return self.labels[-1]
+        """Label that represents the whole result: the average, or the first if there is none."""
+        return representative(self.labels)
 
     def to_metric_frame(self, attribute: str, label: str | None = None) -> "MetricFrame":
         """Return the group means as fairlearn shows them.

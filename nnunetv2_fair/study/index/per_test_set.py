@@ -92,7 +92,7 @@ def _why_missing(step: StepProgress) -> str:
 def _attribute(
     on_test: OnTestSet, first: EvaluationResult, attribute: str, terms: Terms
 ) -> _Attribute:
-    metric, label = first.metrics[0], first.headline_label
+    metric, label = first.metrics[0], on_test.headline_label
     scores = {}
     for trainer in on_test.shown:
         by_measure: dict[str, Score] = {}
@@ -115,7 +115,7 @@ def _attribute(
     )
     return _Attribute(
         attribute,
-        scores_table(scores, first, attribute, terms, ranked=compared is not None),
+        scores_table(scores, first, attribute, label, terms, ranked=compared is not None),
         planes(
             points,
             metric,

@@ -20,6 +20,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
 )
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.tables.per_case import representative
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 from nnunetv2_fair.paths import COMPARISON_JSON, SUMMARY_JSON
 from nnunetv2_fair.study.index.progress import Progress, StepProgress
@@ -80,6 +81,12 @@ class OnTestSet:
         """Method -> its evaluation, of all that can be shown."""
         return {e.trainer: e.result for e in self.evaluated if e.result is not None}
 
+    @property
+    def headline_label(self) -> str:
+        """Label that represents the results: the average, or the first unless all have one."""
+        first, *others = self.shown.values()
+        return representative([la for la in first.labels if all(la in r.labels for r in others)])
+
 
 @dataclass(frozen=True)
 class Score:
@@ -137,8 +144,10 @@ def scores_of(
     """
     comparison = on_test.shown[trainer].comparison(attribute, metric.name, label)
     ranks: Mapping[str, Mapping[str, RankRange]] = {}
-    if on_test.compared is not None and not tells_of_one_patient(comparison):
-        ranks = on_test.compared.entry(attribute, metric.name, label).ranks
+    compared = on_test.compared
+    # some method may have no average, and then the comparison has none
+    if compared is not None and label in compared.labels and not tells_of_one_patient(comparison):
+        ranks = compared.entry(attribute, metric.name, label).ranks
     return [
         Score(
             measure,

@@ -48,6 +48,7 @@ def scores_table(
     scores: Mapping[str, Mapping[str, Score]],
     result: EvaluationResult,
     attribute: str,
+    label: str,
     terms: Terms,
     *,
     ranked: bool,
@@ -58,10 +59,11 @@ def scores_table(
         scores: Method -> measure -> value.
         result: The first evaluation, which says what was measured.
         attribute: Attribute expression.
+        label: Label or region.
         terms: Definitions to link to.
         ranked: Whether there is a comparison, so that methods have ranks.
     """
-    metric, label = result.metrics[0], result.headline_label
+    metric = result.metrics[0]
     found = {m for by_measure in scores.values() for m in by_measure}
     measures = [m for m in _COLUMNS if m in found]
     # with three groups and more there are several signed gaps

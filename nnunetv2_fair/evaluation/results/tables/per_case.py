@@ -13,7 +13,7 @@ from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.files.atomic import write_text
 from nnunetv2_fair.files.tabular import protected, read_table
 
-#: Pseudo-label of the mean over all labels of a case.
+#: Pseudo-label of the mean over all labels of a case in which every label has a value.
 AVERAGE = "average"
 
 #: Flags of a row of ``per_case.csv``, joined by ``;``.
@@ -24,6 +24,11 @@ MISSING_PREDICTION = "missing_prediction"
 
 #: What an infinite distance (one mask empty) counts as in statistics.
 EmptyDistance = Literal["diagonal", "inf", "nan"]
+
+
+def representative(labels: Sequence[str]) -> str:
+    """Return the label that represents a result: the average, or the first where there is none."""
+    return AVERAGE if AVERAGE in labels else labels[0]
 
 
 def flag_of(reference_voxels: int, prediction_voxels: int) -> str:
@@ -104,7 +109,9 @@ def metric_values(
 
     Returns:
         One value per case (NaN: undefined), and whether a distance of the case was replaced. The
-        average is taken over the labels that are defined, after replacing.
+        average is that of all labels, after replacing, and undefined where one of them is: a
+        case without lesions would be judged by its organs alone, and a group with few lesions
+        would look better than another in which every label is segmented as well.
     """
     if label == AVERAGE:
         parts = [
@@ -113,15 +120,11 @@ def metric_values(
             if name != AVERAGE
         ]
         values = np.stack([part[0] for part in parts])
-        defined = ~np.isnan(values)
-        counts = defined.sum(axis=0)
-        with np.errstate(invalid="ignore"):
-            mean = np.where(defined, values, 0.0).sum(axis=0) / counts
-        return mean, np.asarray(np.stack([part[1] for part in parts]).any(axis=0))
+        return values.mean(axis=0), np.asarray(np.stack([part[1] for part in parts]).any(axis=0))
     chosen = rows[rows["label"] == label]
     raw = chosen[metric.column].to_numpy(dtype=float)
     infinite = np.isinf(raw)
-    if empty_distance == "inf" or not metric.unit:
+    if empty_distance == "inf" or not metric.unit or not infinite.any():
         return raw, np.zeros(len(raw), dtype=bool)
     if empty_distance == "nan":
         return np.where(infinite, np.nan, raw), np.zeros(len(raw), dtype=bool)

@@ -1,10 +1,9 @@
 """The individual values behind a group's statistics, for drawing."""
 
 import numpy as np
-import pandas as pd
 
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
+from nnunetv2_fair.evaluation.results.tables.per_case import evaluated_rows, metric_values
 
 
 def unit_values(
@@ -27,38 +26,19 @@ def unit_values(
     frame = result.per_case
     if attribute not in frame.columns or info.column not in frame.columns:
         return {name: np.empty(0) for name in groups}
-    single = [name for name in result.labels if name != AVERAGE]
-    wanted = single if label == AVERAGE else [label]
-    rows = frame[frame["label"].isin(wanted)]
-    rows = pd.DataFrame(
-        {
-            "case": rows["case"],
-            "patient": rows["patient"],
-            # a group may be called 1: a table read back from a file has it as a number
-            "group": rows[attribute].astype(str),
-            "value": _as_aggregated(result, rows, info.column, info.unit),
-        }
-    ).dropna(subset="value")
-    # a case's average is that of its defined labels; a patient's value that of the cases
-    cases = rows.groupby(["group", "patient", "case"], sort=False)["value"].mean()
-    if result.settings.get("unit") == "case":
-        units = cases
-    else:
-        units = cases.groupby(level=["group", "patient"], sort=False).mean()
-    of_unit = units.index.get_level_values("group")
-    values = units.to_numpy(dtype=float)
-    return {name: np.sort(values[np.asarray(of_unit == name, dtype=bool)]) for name in groups}
-
-
-def _as_aggregated(
-    result: EvaluationResult, rows: pd.DataFrame, column: str, unit: str
-) -> pd.Series:
-    """Treat infinite distances as the evaluation's statistics did."""
-    values = rows[column].astype(float)
+    rows = evaluated_rows(frame)
     policy = result.settings.get("empty_distance", "diagonal")
-    diagonal = f"diagonal_{unit}"
-    if policy == "diagonal" and unit and diagonal in rows.columns:
-        return values.mask(np.isposinf(values), rows[diagonal].astype(float))
-    if policy == "nan":
-        return values.mask(np.isposinf(values))
-    return values
+    values, _ = metric_values(rows, info, label, result.labels, policy)
+    # every label has the same cases in the same order
+    cases = rows[rows["label"] == result.labels[0]]
+    # a group may be called 1: a table read back from a file has it as a number
+    group = cases[attribute].astype(str).to_numpy(dtype=object)
+    unit = "case" if result.settings.get("unit") == "case" else "patient"
+    names = cases[unit].to_numpy(dtype=object)
+    found = {}
+    for name in groups:
+        chosen = (group == name) & ~np.isnan(values)
+        _, place, counts = np.unique(names[chosen], return_inverse=True, return_counts=True)
+        sums = np.bincount(place, weights=values[chosen], minlength=len(counts))
+        found[name] = np.sort(sums / counts)
+    return found
