@@ -76,7 +76,7 @@ def labels_to_compare(
             f"{min_patients} are needed; {shorten(too_few, 3)})"
         )
         return tuple(labels), (_no_average(why, labels),)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if left_out:
         notes = (
             f"The average over labels is that of the cases in which every label has a "
