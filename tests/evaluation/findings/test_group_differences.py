@@ -223,3 +223,14 @@ def test_what_could_not_have_been_seen_is_said():
     assert "usually" not in said(dataclasses.replace(found, groups=hidden))[1]
     unknown = dataclasses.replace(effect, detectable_gap=math.nan)
     assert "usually" not in said(dataclasses.replace(found, effects=(unknown,)))[1]
+
+
+def test_of_several_gaps_the_simultaneous_interval_decides_and_is_told():
+    found = comparison(THREE, GAPS, 0.002, test="Kruskal-Wallis")
+    wide = tuple(
+        dataclasses.replace(gap, simultaneous=Interval(gap.value - 0.3, gap.value + 0.3))
+        for gap in found.gaps
+    )
+    verdict, headline, _ = said(dataclasses.replace(found, gaps=wide))
+    assert verdict == "signs"
+    assert "+0.200 for c, 95% interval \N{MINUS SIGN}0.100 to +0.500" in headline
