@@ -168,7 +168,10 @@ def run(cells: Sequence[Cell], studies: int, file: Path, processes: int) -> None
     done = {(name, number) for name, found in read(file).items() for number in found}
     names = {cell.name for cell in cells}
     wanted = [(n, i) for i in range(studies) for n in names if (n, i) not in done]
-    with ProcessPoolExecutor(processes, initializer=_quiet) as pool, file.open("a", encoding="utf-8") as out:
+    with (
+        ProcessPoolExecutor(processes, initializer=_quiet) as pool,
+        file.open("a", encoding="utf-8") as out,
+    ):
         for line in tqdm(pool.map(_line, wanted, chunksize=4), total=len(wanted), unit="study"):
             out.write(line + "\n")
             out.flush()

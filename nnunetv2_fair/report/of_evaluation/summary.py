@@ -8,7 +8,7 @@ from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.all_findings import brief, headline
 from nnunetv2_fair.evaluation.findings.group_differences import too_small
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
-from nnunetv2_fair.evaluation.findings.wording import VERDICTS, confidence
+from nnunetv2_fair.evaluation.findings.wording import VERDICTS, confidence, label_words
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.report.html.markup import Html
@@ -23,9 +23,12 @@ class _Card:
     kind: str
     verdict: str
     headline: Sentence
+    metric: str
     medians: Html
     briefs: Sequence[tuple[str, Sentence]]
     further: Sequence[Sentence]
+    by_label: Sequence[tuple[Sentence, Sentence]]
+    other_labels: int
     too_small: Sentence
 
 
@@ -54,11 +57,30 @@ def _card(result: EvaluationResult, comparison: Comparison) -> _Card:
         main.verdict.replace("_", "-"),
         VERDICTS[main.verdict],
         headline(main, result.metric(main.metric)),
+        result.metric(main.metric).title,
         _medians(result, comparison),
         [(m.title, brief(f, m)) for f in others for m in [result.metric(f.metric)]],
         _further(result, attribute, comparison.label),
+        *_by_label(result, attribute, comparison),
         too_small(comparison),
     )
+
+
+def _by_label(
+    result: EvaluationResult, attribute: str, comparison: Comparison
+) -> tuple[list[tuple[Sentence, Sentence]], int]:
+    """Return the other labels with a difference in the first metric, and how many have none."""
+    metric = result.metric(comparison.metric)
+    claims, others = [], 0
+    for label in result.labels:
+        if label == comparison.label:
+            continue
+        for found in result.findings_on("group_difference", attribute, label):
+            if found.metric == metric.name and found.verdict in ("shown", "signs"):
+                claims.append((label_words(label), brief(found, metric)))
+            elif found.metric == metric.name:
+                others += 1
+    return claims, others
 
 
 def _further(result: EvaluationResult, attribute: str, label: str) -> list[Sentence]:
