@@ -10,7 +10,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from nnunetv2_fair.evaluation.estimation.intervals import Sources, expanded_interval
-from nnunetv2_fair.evaluation.estimation.resampling import Units, bootstrap
+from nnunetv2_fair.evaluation.estimation.resampling import bootstrap
+from nnunetv2_fair.evaluation.estimation.units import Units
 from nnunetv2_fair.evaluation.results.values import Interval
 
 #: One held-out part per fold: positions of its cases.

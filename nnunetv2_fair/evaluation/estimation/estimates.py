@@ -16,7 +16,8 @@ from nnunetv2_fair.evaluation.estimation.intervals import (
     simultaneous_interval,
     spread_interval,
 )
-from nnunetv2_fair.evaluation.estimation.resampling import Replicates, Units
+from nnunetv2_fair.evaluation.estimation.replicates import Replicates
+from nnunetv2_fair.evaluation.estimation.units import Units
 from nnunetv2_fair.evaluation.results.values import Interval
 
 
@@ -140,9 +141,9 @@ class Estimates:
         overall = units.overall[model]
         data = Summaries(
             np.array([values.mean() if values.size else math.nan for values in groups]),
-            np.array([np.median(values) if values.size else math.nan for values in groups]),
+            np.array([units.quantile(0.5, index, model) for index in range(len(names))]),
             np.asarray(overall.mean() if overall.size else math.nan),
-            np.asarray(np.median(overall) if overall.size else math.nan),
+            np.asarray(units.quantile(0.5, None, model)),
         )
         drawn = Summaries(
             replicates.means[:, model],

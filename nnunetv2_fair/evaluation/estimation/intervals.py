@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtrit
 
-from nnunetv2_fair.evaluation.estimation.resampling import quantile
+from nnunetv2_fair.evaluation.estimation.quantiles import quantile
 from nnunetv2_fair.evaluation.results.values import Interval
 
 NO_INTERVAL = Interval(math.nan, math.nan)

@@ -1,87 +1,29 @@
-"""From values per case to values per unit (patient or case), and their bootstrap.
+"""Bootstrap of units: exact resamples of few, their normal limit for many.
 
-Images of one patient resemble each other, so the unit that is counted and resampled is the
-patient. A patient whose cases are in several groups (age may differ between visits) is drawn as a
-whole: patients are resampled within strata of equal group membership, so that every resample has
-as many units per group as the data.
+A patient whose cases are in several groups (age may differ between visits) is drawn as a whole:
+patients are resampled within strata of equal group membership, so that every resample has as many
+units per group as the data.
+
+A stratum of at most 1,000 units is resampled. Of a larger one only the sums over the resample are
+drawn, from the normal distribution that they have to all that matters, with their covariances and
+their skewness; medians follow from how many of the resampled units are below the data's median.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+
+from nnunetv2_fair.evaluation.estimation.large_samples import LinearParts
+from nnunetv2_fair.evaluation.estimation.replicates import Replicates
+from nnunetv2_fair.evaluation.estimation.units import Units
 
 #: Numbers drawn at once, so that memory does not grow with the number of patients.
 _CHUNK = 2 << 20
 
+#: Strata with more units are not resampled one by one.
+_LARGE = 1000
 
-@dataclass(frozen=True)
-class Units:
-    """Values per unit, of one or more models on the same cases.
-
-    Attributes:
-        values: (models, units, groups); mean over the unit's cases in that group, NaN if it has
-            none. All models are NaN in the same places.
-        overall: (models, units); mean over all of the unit's cases, never NaN.
-    """
-
-    values: np.ndarray
-    overall: np.ndarray
-
-    @classmethod
-    def from_cases(
-        cls, values: np.ndarray, units: Sequence[str], groups: np.ndarray, n_groups: int
-    ) -> "Units":
-        """Average cases.
-
-        Args:
-            values: (models, cases); not NaN, infinity allowed.
-            units: Unit of each case.
-            groups: (cases,) index of each case's group.
-            n_groups: Number of groups, also counting those without cases.
-        """
-        names, unit = np.unique(np.asarray(units, dtype=object).astype(str), return_inverse=True)
-        n_units = len(names)
-        cell = unit * n_groups + groups
-        counts = np.bincount(cell, minlength=n_units * n_groups)
-        unit_counts = np.bincount(unit, minlength=n_units)
-        per_group, overall = [], []
-        with np.errstate(invalid="ignore"):
-            for row in values:
-                sums = np.bincount(cell, weights=row, minlength=n_units * n_groups)
-                per_group.append((sums / counts).reshape(n_units, n_groups))
-                overall.append(np.bincount(unit, weights=row, minlength=n_units) / unit_counts)
-        shape = (len(values), n_units)
-        return cls(np.array(per_group).reshape(*shape, n_groups), np.array(overall).reshape(shape))
-
-    @property
-    def n_groups(self) -> int:
-        """Number of groups, also counting those without units."""
-        return int(self.values.shape[2])
-
-    def of_group(self, group: int, model: int = 0) -> np.ndarray:
-        """Return one model's values of one group, one per unit that has any."""
-        column = self.values[model, :, group]
-        return np.asarray(column[~np.isnan(column)])
-
-
-@dataclass(frozen=True)
-class Replicates:
-    """Statistics of bootstrap resamples.
-
-    Attributes:
-        means: (replicates, models, groups); NaN for groups without units.
-        medians: As ``means``.
-        overall_mean: (replicates, models).
-        overall_median: (replicates, models).
-        dominance: (replicates, pairs): Cliff's delta of each pair of groups, first model.
-    """
-
-    means: np.ndarray
-    medians: np.ndarray
-    overall_mean: np.ndarray
-    overall_median: np.ndarray
-    dominance: np.ndarray
+_ROUNDING = 1e-9
 
 
 def bootstrap(
@@ -105,88 +47,137 @@ def bootstrap(
     medians = means.copy()
     overall_mean = np.full((n_replicates, n_models), np.nan)
     overall_median = overall_mean.copy()
-    dominance = np.full((n_replicates, len(pairs)), np.nan)
-    if n_units:
-        member = ~np.isnan(units.values[0])
-        patterns, stratum_of = np.unique(member, axis=0, return_inverse=True)
-        strata = [np.flatnonzero(stratum_of.ravel() == index) for index in range(len(patterns))]
-        compared = sorted({group for pair in pairs for group in pair})
-        order, levels = _places(units.values[0], compared)
-        for part in _chunks(n_replicates, n_units):
-            size = part.stop - part.start
-            drawn = [s[generator.integers(0, len(s), size=(size, len(s)))] for s in strata]
-            everyone = np.concatenate(drawn, axis=1)
-            for model in range(n_models):
-                sample = units.overall[model][everyone]
-                overall_mean[part, model] = sample.mean(axis=1)
-                overall_median[part, model] = np.median(sample, axis=1)
-            counts = {}
-            for group in range(n_groups):
-                within = [d for d, pattern in zip(drawn, patterns, strict=True) if pattern[group]]
-                if within:
-                    chosen = np.concatenate(within, axis=1)
-                    for model in range(n_models):
-                        sample = units.values[model, :, group][chosen]
-                        means[part, model, group] = sample.mean(axis=1)
-                        medians[part, model, group] = np.median(sample, axis=1)
-                    if group in compared:
-                        counts[group] = _histograms(order[:, group][chosen], levels)
-            for index, (first, second) in enumerate(pairs):
-                dominance[part, index] = _dominance(counts[first], counts[second])
-    return Replicates(means, medians, overall_mean, overall_median, dominance)
+    made = Replicates(
+        means, medians, overall_mean, overall_median, np.full((n_replicates, len(pairs)), np.nan)
+    )
+    if not n_units or not n_replicates:
+        return made
+    member = units.counts > 0
+    patterns, stratum_of = np.unique(member, axis=0, return_inverse=True)
+    strata = [np.flatnonzero(stratum_of.ravel() == index) for index in range(len(patterns))]
+    small = [stratum for stratum in strata if len(stratum) <= _LARGE]
+    large = [stratum for stratum in strata if len(stratum) > _LARGE]
+    few = np.concatenate(small) if small else np.empty(0, dtype=int)
+    in_large = np.zeros(n_groups, dtype=bool)
+    for stratum in large:
+        in_large |= member[stratum[0]]
+    resampled = _Resampled(units, few)
+    exact = [g for g in np.flatnonzero(member.any(axis=0)).tolist() if not in_large[g]]
+    exact_pairs = [k for k, pair in enumerate(pairs) if not in_large[list(pair)].any()]
+    linear = LinearParts.of(units, np.flatnonzero(in_large).tolist(), pairs) if large else None
+    for part in _chunks(n_replicates, max(resampled.n_images, 1)):
+        size = part.stop - part.start
+        counts = np.concatenate(
+            [_counts(generator, size, len(stratum)) for stratum in small]
+            or [np.empty((size, 0), dtype=int)],
+            axis=1,
+        )
+        for model in range(n_models):
+            for group in exact:
+                means[part, model, group], medians[part, model, group] = resampled.centre(
+                    counts, group, model
+                )
+            if not large:
+                overall_mean[part, model], overall_median[part, model] = resampled.centre(
+                    counts, None, model
+                )
+        for k in exact_pairs:
+            made.dominance[part, k] = resampled.dominance(counts, *pairs[k])
+        if linear is not None:
+            linear.draw(generator, counts, few, large, made, part)
+    return made
 
 
-def _places(values: np.ndarray, compared: Sequence[int]) -> tuple[np.ndarray, int]:
-    """Return each value's place among the different values of the groups, and their number."""
-    places = np.zeros(values.shape, dtype=int)
-    known = ~np.isnan(values)
-    known[:, [group for group in range(values.shape[1]) if group not in compared]] = False
-    different, place = np.unique(values[known], return_inverse=True)
-    places[known] = place
-    return places, len(different)
+class _Resampled:
+    """Statistics of resamples, from how often each unit was drawn."""
+
+    def __init__(self, units: Units, few: np.ndarray) -> None:
+        """Sort the values of every group once.
+
+        Args:
+            units: What is resampled.
+            few: Units that are resampled one by one, in the order of the counts.
+        """
+        self._units = units
+        self._place = np.full(len(units.counts), -1)
+        self._place[few] = np.arange(len(few))
+        self._sorted: dict[tuple[int | None, int], tuple[np.ndarray, ...]] = {}
+        images = few if units.images is None else np.flatnonzero(
+            self._place[units.images.units] >= 0
+        )
+        self.n_images = len(images)
+
+    def centre(
+        self, counts: np.ndarray, group: int | None, model: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and median of a group, or of all units, in each resample."""
+        values, columns, weights = self._in_order(group, model)
+        drawn = counts[:, columns] if weights is None else counts[:, columns] * weights
+        below = np.cumsum(drawn, axis=1)
+        half = below[:, -1:] / 2
+        last = len(values) - 1
+        low = np.minimum((below < half - _ROUNDING * last).sum(axis=1), last)
+        high = np.minimum((below <= half + _ROUNDING * last).sum(axis=1), last)
+        with np.errstate(invalid="ignore"):
+            medians = np.where(low == high, values[low], (values[low] + values[high]) / 2)
+        finite = np.isfinite(values)
+        sums = drawn[:, finite] @ values[finite] if not finite.all() else drawn @ values
+        for infinite in np.unique(values[~finite]):
+            hit = drawn[:, values == infinite].any(axis=1)
+            with np.errstate(invalid="ignore"):
+                sums = np.where(hit, sums + infinite, sums)
+        return sums / below[:, -1], medians
+
+    def dominance(self, counts: np.ndarray, first: int, second: int) -> np.ndarray:
+        """Return Cliff's delta of two groups in each resample, of the first model."""
+        (ours, our_columns, our_weights) = self._in_order(first, 0)
+        (theirs, their_columns, their_weights) = self._in_order(second, 0)
+        drawn, others = counts[:, our_columns], counts[:, their_columns]
+        if our_weights is not None and their_weights is not None:
+            drawn, others = drawn * our_weights, others * their_weights
+        below = np.zeros((len(counts), len(theirs) + 1))
+        np.cumsum(others, axis=1, out=below[:, 1:])
+        # pairs won minus pairs lost
+        won = below[:, np.searchsorted(theirs, ours, side="left")]
+        not_lost = below[:, np.searchsorted(theirs, ours, side="right")]
+        total = below[:, -1]
+        net = np.einsum("ij,ij->i", drawn, won + not_lost) - drawn.sum(axis=1) * total
+        return np.asarray(net / (drawn.sum(axis=1) * total))
+
+    def _in_order(
+        self, group: int | None, model: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Return ascending values, the counts' column of each, and its weight if not 1."""
+        key = (group, model)
+        if key not in self._sorted:
+            units = self._units
+            if units.images is None:
+                inside = (units.counts > 0).any(axis=1) if group is None else (
+                    units.counts[:, group] > 0
+                )
+                values = units.overall[model] if group is None else units.values[model, :, group]
+                chosen = np.flatnonzero(inside)
+                columns, weights = self._place[chosen], None
+                values = values[chosen]
+            else:
+                chosen, weights = units.image_weights(group)
+                columns = self._place[units.images.units[chosen]]
+                values = units.images.values[model, chosen]
+            order = np.argsort(values, kind="stable")
+            self._sorted[key] = (
+                values[order], columns[order], None if weights is None else weights[order]
+            )
+        return self._sorted[key]  # type: ignore[return-value]
 
 
-def _histograms(places: np.ndarray, levels: int) -> np.ndarray:
-    """Return how often each place occurs: (resamples, units) -> (resamples, levels)."""
-    rows = np.arange(len(places))[:, None] * levels
-    return np.bincount((places + rows).ravel(), minlength=len(places) * levels).reshape(-1, levels)
-
-
-def _dominance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return Cliff's delta of each row of two (resamples, levels) histograms."""
-    # pairs won minus pairs lost
-    below, above = np.cumsum(second, axis=1), np.cumsum(first, axis=1)
-    won = (first[:, 1:] * below[:, :-1]).sum(axis=1)
-    lost = (second[:, 1:] * above[:, :-1]).sum(axis=1)
-    return np.asarray((won - lost) / (below[:, -1] * above[:, -1]))
+def _counts(generator: np.random.Generator, size: int, n: int) -> np.ndarray:
+    """Return how often each of n units is drawn in each of some resamples."""
+    drawn = generator.integers(0, n, size=(size, n))
+    drawn += np.arange(size)[:, None] * n
+    return np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
 
 
 def _chunks(n_replicates: int, n_units: int) -> Iterator[slice]:
     size = max(1, _CHUNK // n_units)
     for start in range(0, n_replicates, size):
         yield slice(start, min(start + size, n_replicates))
-
-
-def quantile(values: np.ndarray, share: float) -> float:
-    """Return a quantile by linear interpolation that also copes with infinite values.
-
-    Args:
-        values: One-dimensional.
-        share: In 0..1.
-
-    Returns:
-        The quantile; infinite where it lies beyond the last finite value; NaN if there are no
-        values or one is NaN.
-    """
-    ordered = np.sort(values)
-    if not ordered.size or np.isnan(ordered[-1]):
-        return float("nan")
-    position = share * (ordered.size - 1)
-    # 0.975 * 40 must be 39, not a hair above it
-    nearest = round(position)
-    if abs(position - nearest) < 1e-9:
-        return float(ordered[nearest])
-    low, high = ordered[int(position)], ordered[int(position) + 1]
-    if low == high or np.isinf(low):  # infinities have no difference to interpolate
-        return float(low)
-    return float(low + (high - low) * (position - int(position)))

@@ -6,10 +6,10 @@ import numpy as np
 
 from nnunetv2_fair.evaluation.estimation.estimates import Estimates
 from nnunetv2_fair.evaluation.estimation.intervals import NO_INTERVAL, Sources, expanded_interval
-from nnunetv2_fair.evaluation.model_comparison.difference_tests import signed_rank
 from nnunetv2_fair.evaluation.model_comparison.paired import Paired, minus
 from nnunetv2_fair.evaluation.results.comparison import Difference, ModelDifferences
 from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.evaluation.statistics.signed_rank import signed_rank
 
 
 def differences_of(paired: Paired, model: int) -> ModelDifferences:

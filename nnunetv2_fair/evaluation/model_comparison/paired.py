@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from nnunetv2_fair.evaluation.estimation.estimates import Estimates, GapKey, Summaries
-from nnunetv2_fair.evaluation.estimation.resampling import Units, bootstrap
+from nnunetv2_fair.evaluation.estimation.resampling import bootstrap
+from nnunetv2_fair.evaluation.estimation.units import Units
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.per_case import EmptyDistance, metric_values
 from nnunetv2_fair.evaluation.results.values import MetricInfo

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from nnunetv2_fair.evaluation.estimation.intervals import Sources
-from nnunetv2_fair.evaluation.estimation.resampling import quantile
+from nnunetv2_fair.evaluation.estimation.quantiles import quantile
 from nnunetv2_fair.evaluation.results.comparison import RankRange
 
 #: Differences smaller than this share of the values are rounding errors, so they count as none.

@@ -10,7 +10,7 @@ import scipy.stats
 from nnunetv2_fair.errors import EvaluationError, UsageError
 from nnunetv2_fair.evaluation.measuring.plan import plan_evaluation
 from nnunetv2_fair.evaluation.model_comparison.comparison import compare_models
-from nnunetv2_fair.evaluation.model_comparison.difference_tests import signed_rank
+from nnunetv2_fair.evaluation.statistics.signed_rank import signed_rank
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.power import TTestIndPower
 
-from nnunetv2_fair.evaluation.estimation.resampling import Units, bootstrap
+from nnunetv2_fair.evaluation.estimation.resampling import bootstrap
+from nnunetv2_fair.evaluation.estimation.units import Units
 from nnunetv2_fair.evaluation.results.groups import GroupTest
 from nnunetv2_fair.evaluation.statistics.effects import (
     cliffs_delta,

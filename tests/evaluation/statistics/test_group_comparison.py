@@ -7,11 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnunetv2_fair.evaluation.estimation import gaps
-from nnunetv2_fair.evaluation.estimation.resampling import (
-    Units,
-    bootstrap,
-    quantile,
-)
+from nnunetv2_fair.evaluation.estimation.quantiles import quantile
+from nnunetv2_fair.evaluation.estimation.resampling import bootstrap
+from nnunetv2_fair.evaluation.estimation.units import Units
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.values import Interval
 from nnunetv2_fair.evaluation.statistics.group_comparison import (

@@ -1,0 +1,183 @@
+"""Resamples of very many units without drawing each: sums and their normal limit.
+
+Every statistic of a bootstrap resample is, but for terms that vanish with 1 over the number of
+units, the value in the data plus a sum over units of (times drawn - 1) x (what the unit adds):
+for a mean its value, for a median whether it is below the median, for Cliff's delta its placement
+in the other group. Over a stratum of many units such sums are normal, with the covariances of what
+the units add; their third moment is kept as well.
+
+Source: Serfling, Approximation theorems of mathematical statistics, 1980, chapter 6; Francisco and
+Fuller, Quantile estimation with a complex survey design, Annals of Statistics 1991 (quantiles);
+Hall, The bootstrap and Edgeworth expansion, 1992, section 2.5 (skewness).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnunetv2_fair.evaluation.estimation.replicates import Replicates
+from nnunetv2_fair.evaluation.estimation.units import Units
+
+
+@dataclass(frozen=True)
+class LinearParts:
+    """What every unit adds to the statistics of a resample.
+
+    Attributes:
+        units: What is resampled.
+        groups: Groups with a stratum of many units.
+        pairs: All pairs of groups whose Cliff's delta is wanted.
+        wanted: Positions of the pairs that have such a group.
+        parts: (units, statistics) what a unit adds if it is drawn once more: to the mean and to
+            the share below the median of each group and of all units, for every model, and to
+            Cliff's delta of the wanted pairs.
+        deltas: Cliff's delta of the wanted pairs.
+    """
+
+    units: Units
+    groups: list[int]
+    pairs: Sequence[tuple[int, int]]
+    wanted: list[int]
+    parts: np.ndarray
+    deltas: list[float]
+
+    @classmethod
+    def of(
+        cls, units: Units, groups: list[int], pairs: Sequence[tuple[int, int]]
+    ) -> "LinearParts":
+        """Work out what every unit adds.
+
+        Args:
+            units: What is resampled.
+            groups: Groups with a stratum of many units.
+            pairs: All pairs of groups whose Cliff's delta is wanted.
+        """
+        columns = []
+        for model in range(len(units.values)):
+            for group in (*groups, None):
+                columns += [_of_mean(units, group, model), _below_median(units, group, model)]
+        wanted = [k for k, pair in enumerate(pairs) if set(pair) & set(groups)]
+        deltas = []
+        for k in wanted:
+            first, second = pairs[k]
+            ours, net = _placements(units, first, second)
+            theirs, _ = _placements(units, second, first)
+            deltas.append(net)
+            columns.append(ours - theirs)
+        return cls(units, groups, pairs, wanted, np.stack(columns, axis=1), deltas)
+
+    def draw(
+        self,
+        generator: np.random.Generator,
+        counts: np.ndarray,
+        few: np.ndarray,
+        strata: Sequence[np.ndarray],
+        made: Replicates,
+        part: slice,
+    ) -> None:
+        """Write the statistics of some resamples.
+
+        Args:
+            generator: Source of randomness.
+            counts: (resamples, few) how often each of the units that are drawn one by one was.
+            few: These units.
+            strata: Units of each stratum that is not.
+            made: Where the statistics of all resamples are.
+            part: Which of the resamples.
+        """
+        away = (counts - 1) @ self.parts[few]
+        for stratum in strata:
+            away += _normal_sums(generator, self.parts[stratum], len(counts))
+        column = 0
+        for model in range(len(self.units.values)):
+            for group in (*self.groups, None):
+                mean = self._mean(generator, counts, few, strata, (group, model))
+                mean = mean + away[:, column]
+                median = self._at(group, model, 0.5 - away[:, column + 1])
+                if group is None:
+                    made.overall_mean[part, model], made.overall_median[part, model] = mean, median
+                else:
+                    made.means[part, model, group] = mean
+                    made.medians[part, model, group] = median
+                column += 2
+        for k, delta in zip(self.wanted, self.deltas, strict=True):
+            made.dominance[part, k] = np.clip(delta + away[:, column], -1, 1)
+            column += 1
+
+    def _mean(
+        self,
+        generator: np.random.Generator,
+        counts: np.ndarray,
+        few: np.ndarray,
+        strata: Sequence[np.ndarray],
+        which: tuple[int | None, int],
+    ) -> np.ndarray:
+        """Return the mean of the finite values; infinite if a resample has an infinite one."""
+        values = _values(self.units, *which)
+        infinite = np.isinf(values)
+        start = np.full(len(counts), np.nanmean(np.where(infinite, 0.0, values)))
+        for sign in np.unique(values[infinite]):
+            hits = (counts * (values[few] == sign)).sum(axis=1)
+            for stratum in strata:
+                # the number of times that a few of many are drawn
+                hits = hits + generator.poisson((values[stratum] == sign).sum(), len(counts))
+            with np.errstate(invalid="ignore"):
+                start = np.where(hits > 0, start + sign, start)
+        return start
+
+    def _at(self, group: int | None, model: int, shares: np.ndarray) -> np.ndarray:
+        """Return the values that some shares of a group are below."""
+        values, weights = self.units.spread_out(group, model)
+        order = np.argsort(values, kind="stable")
+        below = np.cumsum(weights[order])
+        place = np.searchsorted(below, shares * below[-1])
+        return np.asarray(values[order[np.clip(place, 0, len(values) - 1)]])
+
+
+def _values(units: Units, group: int | None, model: int) -> np.ndarray:
+    """Return (units,) values; NaN for units that are not in the group."""
+    return units.overall[model] if group is None else units.values[model, :, group]
+
+
+def _of_mean(units: Units, group: int | None, model: int) -> np.ndarray:
+    values = _values(units, group, model)
+    finite = np.where(np.isfinite(values), values, 0.0)
+    return np.asarray(finite / (~np.isnan(values)).sum())
+
+
+def _below_median(units: Units, group: int | None, model: int) -> np.ndarray:
+    """Return (units,) shares of the unit that are below the group's median, over all units."""
+    values, weights = units.spread_out(group, model)
+    _, level = np.unique(values, return_inverse=True)
+    mass = np.bincount(level, weights=weights)
+    below = np.cumsum(mass) - mass
+    # of values tied at the median only as many as make up half
+    share = np.clip((0.5 * mass.sum() - below) / mass, 0.0, 1.0)
+    return units.summed(share[level] * weights, group)
+
+
+def _placements(units: Units, group: int, other: int) -> tuple[np.ndarray, float]:
+    """Return what each unit adds to P(group > other) - P(group < other), and this difference."""
+    values, weights = units.spread_out(group)
+    theirs, their_weights = units.spread_out(other)
+    order = np.argsort(theirs, kind="stable")
+    below = np.r_[0.0, np.cumsum(their_weights[order])]
+    ascending = theirs[order]
+    won = below[np.searchsorted(ascending, values, side="left")]
+    not_lost = below[np.searchsorted(ascending, values, side="right")]
+    net = (won + not_lost - below[-1]) * weights
+    return units.summed(net, group), float(net.sum())
+
+
+def _normal_sums(generator: np.random.Generator, parts: np.ndarray, n: int) -> np.ndarray:
+    """Draw sums over resamples of (times drawn - 1) x part: (n, statistics)."""
+    away = parts - parts.mean(axis=0)
+    covariance = away.T @ away
+    scale = np.sqrt(np.diag(covariance))
+    safe = np.where(scale > 0, scale, 1.0)
+    spread, directions = np.linalg.eigh(covariance / np.outer(safe, safe))
+    root = directions * np.sqrt(np.maximum(spread, 0.0))
+    normal = generator.standard_normal((n, len(scale))) @ root.T
+    skewness = (away**3).sum(axis=0) / safe**3
+    return np.asarray(scale * (normal + skewness / 6 * (normal**2 - 1)))
