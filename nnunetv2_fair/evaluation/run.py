@@ -19,7 +19,12 @@ from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, Metric, m
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
 from nnunetv2_fair.evaluation.results.tables.per_case import EmptyDistance, evaluated_rows
 from nnunetv2_fair.evaluation.results.values import MetricInfo
-from nnunetv2_fair.evaluation.run_notes import notes_on_cases, notes_on_masks, notes_on_scores
+from nnunetv2_fair.evaluation.run_notes import (
+    notes_on_cases,
+    notes_on_masks,
+    notes_on_scores,
+    notes_on_units,
+)
 from nnunetv2_fair.evaluation.scored_cases import (
     check_cases,
     check_infinite_distances,
@@ -159,7 +164,7 @@ def run_evaluation(
         missing=plan.missing,
         missing_by_group={g.expression: _counts(g, plan.missing) for g in plan.groupings},
         settings=_settings_of_masks(plan, settings, labels),
-        notes_before=notes_on_masks(plan, rows, infos, policy, statistics.unit),
+        notes_before=notes_on_masks(plan, rows, infos, policy),
         notes_after=notes_on_cases(plan),
         inputs_sha256=_hash_of_masks(plan, measured),
     )
@@ -238,6 +243,7 @@ def _compared(
     notes = (
         *found.notes_before,
         *notes_on_average,
+        *notes_on_units(rows, comparisons, statistics.unit),
         *group_notes(found.vocabularies, comparisons),
     )
     result = EvaluationResult(

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from nnunetv2_fair.errors import shorten
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
+from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.tables.per_case import (
     AVERAGE,
     BOTH_EMPTY,
@@ -29,7 +31,6 @@ def notes_on_masks(
     per_case: pd.DataFrame,
     infos: Sequence[MetricInfo],
     empty_distance: EmptyDistance,
-    unit: Unit,
 ) -> Iterator[str]:
     """Yield what readers must know of the masks that were measured.
 
@@ -38,7 +39,6 @@ def notes_on_masks(
         per_case: Its rows.
         infos: Its metrics.
         empty_distance: What an infinite distance counts as.
-        unit: What statistics count.
     """
     if plan.unit == "px":
         yield "The masks are pictures without a physical spacing, so distances are in pixels (px)."
@@ -48,7 +48,6 @@ def notes_on_masks(
         )
     labels = per_case[per_case["label"] != AVERAGE]
     yield from _on_empty_masks(labels, any(info.unit for info in infos), empty_distance)
-    yield from _on_patients(plan, per_case["patient"].nunique(), unit)
 
 
 def notes_on_cases(plan: EvaluationPlan) -> Iterator[str]:
@@ -80,6 +79,40 @@ def notes_on_scores(scores: Scores, per_case: pd.DataFrame) -> Iterator[str]:
         )
 
 
+def notes_on_units(
+    per_case: pd.DataFrame, comparisons: Sequence[Comparison], unit: Unit
+) -> Iterator[str]:
+    """Yield what is counted where patients have several cases.
+
+    Args:
+        per_case: Rows of all cases.
+        comparisons: What was compared.
+        unit: What statistics count.
+    """
+    cases, patients = per_case["case"].nunique(), per_case["patient"].nunique()
+    if patients == cases:
+        return
+    if unit == "case":
+        # no numbers, so that it is told in shareable results too
+        yield (
+            "Statistics are by case (--unit case) although patients have several cases. Images of "
+            "one patient resemble each other, so intervals are too narrow, p-values too small, and "
+            "differences are shown where there are none. Evaluate by patient before "
+            "you report a difference."
+        )
+        yield f"{cases} cases come from {patients} patients."
+        return
+    yield f"{cases} cases come from {patients} patients; statistics are by patient, not by case."
+    by_image = dict.fromkeys(c.attribute for c in comparisons if c.by_image)
+    if by_image:
+        listed = shorten((f"'{attribute}'" for attribute in by_image), 12)
+        yield (
+            f"{listed}: patients of one group have more images than those of another, which makes "
+            "their means less spread out and not comparable. Medians, quartiles, Cliff's delta and "
+            "tests are those of images, each weighted by 1 over the images of its patient."
+        )
+
+
 def _on_empty_masks(
     labels: pd.DataFrame, distances: bool, empty_distance: EmptyDistance
 ) -> Iterator[str]:
@@ -101,17 +134,6 @@ def _on_empty_masks(
     empty = int((voxels == 0).sum())
     if empty:
         yield f"{_number(empty, 'prediction')} without any foreground."
-
-
-def _on_patients(plan: EvaluationPlan, patients: int, unit: Unit) -> Iterator[str]:
-    cases = len(plan.pairs)
-    if patients < cases:
-        how = (
-            "statistics are by patient, not by case"
-            if unit == "patient"
-            else "statistics are by case, so intervals and tests are too confident"
-        )
-        yield f"{cases} cases come from {patients} patients; {how}."
 
 
 def _number(count: int, what: str) -> str:

@@ -57,6 +57,7 @@ def statistics(values: Sequence[float], n_patients: int | None = None) -> GroupS
     return GroupStatistics(
         len(data), patients, undefined, 0, mean, float(median), float(q1), float(q3), std,
         Interval(mean - half, mean + half), Interval(median - 1.25 * half, median + 1.25 * half),
+        patients,
     )  # fmt: skip
 
 

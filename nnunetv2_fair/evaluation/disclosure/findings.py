@@ -45,7 +45,7 @@ def _rounded(
         interval=rounded_interval(found.interval),
         p_value=rounded(found.p_value),
         corrected_p=rounded(found.corrected_p),
-        n={who: None if groups[who].n_patients is None else n for who, n in found.n.items()},
+        n={who: None if groups[who].n_units is None else n for who, n in found.n.items()},
         numbers={name: rounded(value) for name, value in found.numbers.items()},
     )
     return with_sentence(kept, headline(kept, told.metric(kept.metric)))

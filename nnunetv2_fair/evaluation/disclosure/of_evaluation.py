@@ -209,7 +209,7 @@ def _tells_gap(gap: Gap, told: _Told) -> bool:
 
 _NOTHING = GroupStatistics(
     None, None, None, None,
-    _NO_VALUE, _NO_VALUE, _NO_VALUE, _NO_VALUE, _NO_VALUE, _NO_INTERVAL, _NO_INTERVAL,
+    _NO_VALUE, _NO_VALUE, _NO_VALUE, _NO_VALUE, _NO_VALUE, _NO_INTERVAL, _NO_INTERVAL, None,
 )  # fmt: skip
 
 
@@ -228,6 +228,8 @@ def _statistics(
         std=rounded(group.std) if tell_means else _NO_VALUE,
         mean_interval=rounded_interval(group.mean_interval) if tell_means else _NO_INTERVAL,
         median_interval=rounded_interval(group.median_interval),
+        # beside the number of patients it would tell how many have no value
+        n_units=group.n_units if tell_counts and complete else None,
     )
 
 

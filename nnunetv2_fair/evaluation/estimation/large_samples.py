@@ -43,9 +43,7 @@ class LinearParts:
     deltas: list[float]
 
     @classmethod
-    def of(
-        cls, units: Units, groups: list[int], pairs: Sequence[tuple[int, int]]
-    ) -> "LinearParts":
+    def of(cls, units: Units, groups: list[int], pairs: Sequence[tuple[int, int]]) -> "LinearParts":
         """Work out what every unit adds.
 
         Args:

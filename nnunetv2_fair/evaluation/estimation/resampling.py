@@ -88,6 +88,10 @@ def bootstrap(
     return made
 
 
+#: Ascending values, the counts' column of each, and its weight; None if all are 1.
+_Ascending = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+
+
 class _Resampled:
     """Statistics of resamples, from how often each unit was drawn."""
 
@@ -101,9 +105,9 @@ class _Resampled:
         self._units = units
         self._place = np.full(len(units.counts), -1)
         self._place[few] = np.arange(len(few))
-        self._sorted: dict[tuple[int | None, int], tuple[np.ndarray, ...]] = {}
-        images = few if units.images is None else np.flatnonzero(
-            self._place[units.images.units] >= 0
+        self._sorted: dict[tuple[int | None, int], _Ascending] = {}
+        images = (
+            few if units.images is None else np.flatnonzero(self._place[units.images.units] >= 0)
         )
         self.n_images = len(images)
 
@@ -144,16 +148,16 @@ class _Resampled:
         net = np.einsum("ij,ij->i", drawn, won + not_lost) - drawn.sum(axis=1) * total
         return np.asarray(net / (drawn.sum(axis=1) * total))
 
-    def _in_order(
-        self, group: int | None, model: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    def _in_order(self, group: int | None, model: int) -> _Ascending:
         """Return ascending values, the counts' column of each, and its weight if not 1."""
         key = (group, model)
         if key not in self._sorted:
             units = self._units
             if units.images is None:
-                inside = (units.counts > 0).any(axis=1) if group is None else (
-                    units.counts[:, group] > 0
+                inside = (
+                    (units.counts > 0).any(axis=1)
+                    if group is None
+                    else (units.counts[:, group] > 0)
                 )
                 values = units.overall[model] if group is None else units.values[model, :, group]
                 chosen = np.flatnonzero(inside)
@@ -165,9 +169,11 @@ class _Resampled:
                 values = units.images.values[model, chosen]
             order = np.argsort(values, kind="stable")
             self._sorted[key] = (
-                values[order], columns[order], None if weights is None else weights[order]
+                values[order],
+                columns[order],
+                None if weights is None else weights[order],
             )
-        return self._sorted[key]  # type: ignore[return-value]
+        return self._sorted[key]
 
 
 def _counts(generator: np.random.Generator, size: int, n: int) -> np.ndarray:

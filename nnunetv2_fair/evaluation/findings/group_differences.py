@@ -64,7 +64,7 @@ def too_small(comparison: Comparison) -> Sentence:
     shown = names[:4]
     pieces: list[str] = ["Not compared, because of too few patients or no defined value: "]
     for position, name in enumerate(shown):
-        patients = comparison.groups[name].n_patients if name in comparison.groups else 0
+        patients = comparison.groups[name].n_units if name in comparison.groups else 0
         pieces += [", "] * bool(position)
         size = numbers.HIDDEN if patients is None else numbers.count(patients, "patient")
         pieces += [Data(name), f" ({size})"]
@@ -135,7 +135,7 @@ def _of_medians(comparison: Comparison, metric: MetricInfo, level: float) -> Fin
         p_value=math.nan if test is None else test.p_value,
         corrected_p=math.nan if test is None else test.corrected_p,
         family_size=0 if test is None else test.family_size,
-        n={name: comparison.groups[name].n_patients for name in medians},
+        n={name: comparison.groups[name].n_units for name in medians},
         numbers=_further_numbers(comparison, gap),
     )
     return _decided(found, comparison)

@@ -132,8 +132,8 @@ def pair_models(
     left_out = too_small(names, observations, counts, settings.min_patients)
     enough = [index for index, name in enumerate(names) if name not in left_out]
     wanted = baseline.settings.get("reference_groups", {}).get(attribute)
-    unit_names = patients if settings.unit == "patient" else np.arange(len(patients)).astype(str)
-    units = Units.from_cases(values[:, chosen], list(unit_names), groups, len(names))
+    unit_names = patients if settings.unit == "patient" else np.arange(len(patients))
+    units = Units.from_cases(values[:, chosen], unit_names, groups, len(names), enough)
     replicates = bootstrap(
         units, settings.n_bootstrap, settings.generator(attribute, metric.name, label)
     )

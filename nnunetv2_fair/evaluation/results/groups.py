@@ -27,6 +27,7 @@ class GroupStatistics:
         std: Sample standard deviation (ddof 1).
         mean_interval: Bootstrap interval of the mean.
         median_interval: Bootstrap interval of the median.
+        n_units: Units (patients by default) that have a value; 0 in results that do not tell.
     """
 
     n_cases: int | None
@@ -40,6 +41,7 @@ class GroupStatistics:
     std: float
     mean_interval: Interval
     median_interval: Interval
+    n_units: int | None = 0
 
     @property
     def iqr(self) -> float:
@@ -74,8 +76,11 @@ class GroupTest:
     """A two-sided test of no difference between the groups.
 
     Attributes:
-        name: ``Mann-Whitney U`` or ``Kruskal-Wallis``.
-        statistic: U of the first group, or H.
+        name: ``Mann-Whitney U`` or ``Kruskal-Wallis``; ``Wilcoxon signed-rank`` or ``Stratified
+            rank permutation`` where patients are in several groups; ``Clustered rank-sum`` or
+            ``Clustered Kruskal-Wallis`` where images count (see :attr:`Comparison.by_image`).
+        statistic: U of the first group; H; the sum of the positive ranks; the statistic of which
+            the p-value is made.
         p_value: Uncorrected.
         corrected_p: Corrected by Holm's method over the family: the tests of all attributes and
             labels by the same metric.
@@ -121,8 +126,11 @@ class Comparison:
         groups: Statistics of each group, in the dictionary's order; every group is here.
         left_out: Groups that are excluded from gaps and tests, with the reason.
         gaps: Fairness measures.
-        test: Mann-Whitney U or Kruskal-Wallis; None if fewer than two groups are large enough.
+        test: Test of no difference; None if fewer than two groups are large enough.
         effects: One per group that is large enough, against the reference group.
+        by_image: Whether medians, quartiles, standard deviations, Cliff's delta and the test are
+            those of images weighted by 1 over the images of their patient in the group, because
+            patients of one group have more images than those of another.
     """
 
     attribute: str
@@ -134,6 +142,7 @@ class Comparison:
     gaps: tuple[Gap, ...]
     test: GroupTest | None
     effects: tuple[PairEffect, ...] = ()
+    by_image: bool = False
 
     def gap(self, name: str) -> Gap | None:
         """Return the first fairness measure of that name."""

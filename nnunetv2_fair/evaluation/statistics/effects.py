@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 from scipy.special import stdtrit
-from scipy.stats import rankdata
 
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.statistics.corrections import holm
@@ -15,12 +14,17 @@ from nnunetv2_fair.evaluation.statistics.corrections import holm
 POWER = 0.8
 
 
-def cliffs_delta(first: np.ndarray, second: np.ndarray) -> float:
+def cliffs_delta(
+    first: np.ndarray,
+    second: np.ndarray,
+    weights: tuple[np.ndarray, np.ndarray] | None = None,
+) -> float:
     """Return P(first > second) - P(first < second) over all pairs of values.
 
     Args:
         first: (n,) values, infinity allowed.
         second: (m,) values.
+        weights: (n,) and (m,) weight of each value; None weights them alike.
 
     Returns:
         In -1..1: 1 if every value of ``first`` is the larger one; NaN if one is empty.
@@ -29,9 +33,13 @@ def cliffs_delta(first: np.ndarray, second: np.ndarray) -> float:
     """
     if not first.size or not second.size:
         return math.nan
-    ranks = rankdata(np.concatenate([first, second]))[: first.size]
-    wins = ranks.sum() - first.size * (first.size + 1) / 2
-    return float(2 * wins / (first.size * second.size) - 1)
+    first_weights, second_weights = weights or (np.ones(first.size), np.ones(second.size))
+    order = np.argsort(second)
+    below = np.r_[0.0, np.cumsum(second_weights[order])]
+    won = below[np.searchsorted(second[order], first, side="left")]
+    not_lost = below[np.searchsorted(second[order], first, side="right")]
+    net = float(((won + not_lost - below[-1]) * first_weights).sum())
+    return min(1.0, max(-1.0, net / float(first_weights.sum() * below[-1])))
 
 
 def detectable_gap(first: np.ndarray, second: np.ndarray, confidence: float = 0.95) -> float:

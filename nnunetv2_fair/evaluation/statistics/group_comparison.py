@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import scipy.stats
 
 from nnunetv2_fair.evaluation.estimation.estimates import Estimates
 from nnunetv2_fair.evaluation.estimation.intervals import NO_INTERVAL, Sources, expanded_interval
-from nnunetv2_fair.evaluation.estimation.resampling import Units, bootstrap, quantile
+from nnunetv2_fair.evaluation.estimation.resampling import bootstrap
+from nnunetv2_fair.evaluation.estimation.units import Units
 from nnunetv2_fair.evaluation.results.groups import (
     Comparison,
     Gap,
     GroupStatistics,
-    GroupTest,
     PairEffect,
 )
 from nnunetv2_fair.evaluation.results.values import Interval
-from nnunetv2_fair.evaluation.statistics import effects
+from nnunetv2_fair.evaluation.statistics import effects, group_tests
 from nnunetv2_fair.evaluation.statistics.small_groups import (
     FEWEST_PATIENTS,
     Observations,
+    n_different,
     patients_per_group,
     too_small,
 )
@@ -80,10 +80,10 @@ def compare_groups(
     """
     names = observations.names
     defined = ~np.isnan(observations.values)
-    units = units_of(observations, defined, settings.unit)
     patients = patients_per_group(observations, defined)
     left_out = too_small(names, observations, patients, settings.min_patients)
     enough = [index for index, name in enumerate(names) if name not in left_out]
+    units = units_of(observations, defined, settings.unit, enough)
     sizeable = max(2, settings.min_patients)
 
     measured_from = reference_index(names, enough, patients, reference)
@@ -110,18 +110,18 @@ def compare_groups(
         name: _statistics(
             observations,
             observations.groups == index,
-            units.of_group(index),
+            (units, index),
             (estimates.mean_interval(index), estimates.median_interval(index))
             if patients[index] >= sizeable
             else (NO_INTERVAL, NO_INTERVAL),
         )
         for index, name in enumerate(names)
     }
-    large = len(set(observations.patients[defined])) >= sizeable
+    large = n_different(observations.patients[defined]) >= sizeable
     overall = _statistics(
         observations,
         np.ones(len(defined), dtype=bool),
-        units.overall[0],
+        (units, None),
         (estimates.overall_mean_interval, estimates.overall_median_interval)
         if large
         else (NO_INTERVAL, NO_INTERVAL),
@@ -137,7 +137,8 @@ def compare_groups(
             Gap(key.name, value, found, key.between, together.get(key, NO_INTERVAL))
             for key, (value, found) in estimates.gaps().items()
         ),
-        test=group_test([units.of_group(index) for index in enough]),
+        test=group_tests.group_test(units, enough),
+        by_image=units.images is not None,
         effects=tuple(
             _effect(units, pair, replicates.dominance[:, column], names, settings.confidence)
             for column, pair in enumerate(pairs)
@@ -154,22 +155,33 @@ def _effect(
 ) -> PairEffect:
     first, second = (units.of_group(index) for index in pair)
     sizes = np.array([first.size, second.size])
+    (ours, weights), (theirs, their_weights) = (units.spread_out(index) for index in pair)
     return PairEffect(
         between=(names[pair[0]], names[pair[1]]),
-        cliffs_delta=effects.cliffs_delta(first, second),
+        cliffs_delta=effects.cliffs_delta(ours, theirs, weights=(weights, their_weights)),
         interval=expanded_interval(draws, confidence, Sources(1 / sizes, sizes)),
         detectable_gap=effects.detectable_gap(first, second, confidence),
     )
 
 
-def units_of(observations: Observations, defined: np.ndarray, unit: Unit) -> Units:
-    """Average the defined values over each unit's cases."""
-    names = observations.patients if unit == "patient" else np.arange(len(defined)).astype(str)
+def units_of(
+    observations: Observations, defined: np.ndarray, unit: Unit, compared: Sequence[int]
+) -> Units:
+    """Average the defined values over each unit's cases.
+
+    Args:
+        observations: The values.
+        defined: Which of them are defined.
+        unit: What is counted.
+        compared: Groups that are large enough to be compared.
+    """
+    names = observations.patients if unit == "patient" else np.arange(len(defined))
     return Units.from_cases(
         observations.values[None, defined],
         names[defined],
         observations.groups[defined],
         len(observations.names),
+        compared,
     )
 
 
@@ -185,50 +197,25 @@ def reference_index(
 def _statistics(
     observations: Observations,
     chosen: np.ndarray,
-    values: np.ndarray,
+    of: tuple[Units, int | None],
     intervals: tuple[Interval, Interval],
 ) -> GroupStatistics:
-    with np.errstate(invalid="ignore"):  # infinite distances have no standard deviation
-        std = float(values.std(ddof=1)) if values.size > 1 else math.nan
+    units, group = of
+    values = units.overall[0] if group is None else units.of_group(group)
     return GroupStatistics(
         n_cases=int(chosen.sum()),
-        n_patients=len(set(observations.patients[chosen])),
+        n_patients=n_different(observations.patients[chosen]),
         n_undefined=int(np.isnan(observations.values[chosen]).sum()),
         n_replaced=int(observations.replaced[chosen].sum()),
         mean=float(values.mean()) if values.size else math.nan,
-        median=float(np.median(values)) if values.size else math.nan,
-        q1=quantile(values, 0.25),
-        q3=quantile(values, 0.75),
-        std=std,
+        median=units.quantile(0.5, group),
+        q1=units.quantile(0.25, group),
+        q3=units.quantile(0.75, group),
+        std=units.std(group),
         mean_interval=intervals[0],
         median_interval=intervals[1],
+        n_units=len(values),
     )
-
-
-def group_test(samples: Sequence[np.ndarray]) -> GroupTest | None:
-    """Test two-sidedly whether the groups' values come from one distribution.
-
-    Args:
-        samples: One array of unit values per group.
-
-    Returns:
-        Mann-Whitney U for two groups, Kruskal-Wallis for more, None for fewer. If all values are
-        equal there is no difference to test and p is 1.
-    """
-    if len(samples) < 2:
-        return None
-    pooled = np.concatenate(samples)
-    identical = bool((pooled == pooled[0]).all())
-    if len(samples) == 2:
-        first, second = samples
-        if identical:
-            return GroupTest("Mann-Whitney U", first.size * second.size / 2, 1.0)
-        u = scipy.stats.mannwhitneyu(first, second, alternative="two-sided")
-        return GroupTest("Mann-Whitney U", float(u.statistic), float(u.pvalue))
-    if identical:
-        return GroupTest("Kruskal-Wallis", 0.0, 1.0)
-    h = scipy.stats.kruskal(*samples)
-    return GroupTest("Kruskal-Wallis", float(h.statistic), float(h.pvalue))
 
 
 def definitions(settings: StatisticsSettings) -> dict[str, str]:
@@ -242,6 +229,10 @@ def definitions(settings: StatisticsSettings) -> dict[str, str]:
         "unit": unit,
         "mean": "Average over the units of a group.",
         "median": "Half of the units of a group are below it, half above.",
+        "by_image": "Where patients of one group have more images than those of another, their "
+        "means are not comparable: the more images, the less they vary. There medians, quartiles, "
+        "standard deviations, Cliff's delta and the test are those of images, each weighted by 1 "
+        "over the images of its patient in the group. Means are the same either way.",
         "iqr": "Interquartile range: from the value that a quarter of the units are below to the "
         "value that a quarter are above.",
         "std_within": "Sample standard deviation over the units of one group.",
@@ -265,8 +256,7 @@ def definitions(settings: StatisticsSettings) -> dict[str, str]:
         "es_absolute": "Equity-scaled score: the overall mean divided by 1 plus the sum of the "
         "absolute differences between the overall mean and the groups' means (FairSeg's form); "
         "at most the overall mean, higher is better.",
-        "test": "Two-sided test of no difference between the groups over the units: Mann-Whitney "
-        "U for two groups, Kruskal-Wallis for more.",
+        "test": group_tests.definition(),
         "overall": "All evaluated cases whose group is known, including those of small groups.",
         **effects.definitions(settings.confidence),
     }

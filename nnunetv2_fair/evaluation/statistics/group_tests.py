@@ -216,15 +216,13 @@ def _clustered(ranks: _ImageRanks, member: np.ndarray) -> GroupTest:
     return GroupTest(name, statistic, float(scipy.stats.f.sf(statistic, first, second)))
 
 
-def definition(confidence: float) -> str:
+def definition() -> str:
     """Return what the tests are, in words."""
     return (
-        f"Two-sided test of no difference between the groups at the level {1 - confidence:.2g}: "
-        "Mann-Whitney U for two groups, Kruskal-Wallis for more, over the units. Patients with "
-        "images in several groups are compared with themselves: by Wilcoxon's signed-rank test "
-        "where all patients are in both groups, by a permutation of ranks within these patients "
-        "and between the others otherwise. Where patients of one group have more images than those "
-        "of another, by ranks of images, averaged per patient (clustered rank-sum test of Datta "
-        "and Satten, clustered Kruskal-Wallis)."
+        "Two-sided test of no difference between the groups over the units: Mann-Whitney U for two "
+        "groups, Kruskal-Wallis for more. Patients with images in several groups are compared "
+        "with themselves: by Wilcoxon's signed-rank test where all patients are in both groups, "
+        "else by a permutation of ranks within these patients and between the others. Where "
+        "patients of one group have more images than those of another, ranks of images are "
+        "compared, averaged per patient (clustered rank-sum test, clustered Kruskal-Wallis)."
     )
-

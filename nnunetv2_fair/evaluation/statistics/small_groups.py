@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 #: Groups with fewer patients are shown, but excluded from gaps and tests by default.
 FEWEST_PATIENTS = 5
@@ -16,7 +17,7 @@ class Observations:
     Attributes:
         values: Values per case; NaN where undefined.
         replaced: Whether an infinite distance was replaced.
-        patients: Patient of each case.
+        patients: Patient of each case, by name or number.
         groups: Index of each case's group.
         names: Names of all groups, also of those without cases.
     """
@@ -28,10 +29,15 @@ class Observations:
     names: tuple[str, ...]
 
 
+def n_different(names: np.ndarray) -> int:
+    """Return how many different ones there are."""
+    return len(pd.unique(names))
+
+
 def patients_per_group(observations: Observations, defined: np.ndarray) -> list[int]:
     """Return how many patients of each group have a defined value."""
     return [
-        len(set(observations.patients[defined & (observations.groups == index)]))
+        n_different(observations.patients[defined & (observations.groups == index)])
         for index in range(len(observations.names))
     ]
 

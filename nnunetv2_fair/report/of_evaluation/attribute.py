@@ -71,10 +71,13 @@ def _strips(result: EvaluationResult, comparison: Comparison) -> Html:
                 instead,
             )
         )
-    unit = "case" if result.settings.get("unit") == "case" else "patient"
+    by_case = comparison.by_image or result.settings.get("unit") == "case"
+    unit = "case" if by_case else "patient"
     hint = "Box: middle half; line: median, written on the right."
     if not result.shareable:
         hint = f"One dot per {unit}. {hint}"
+    if comparison.by_image:
+        hint += " Median and quartiles weight a case by 1 over the cases of its patient."
     if infinite:
         hint += f" {numbers.count(infinite, 'infinite value')} not drawn."
     title = metric_heading(metric)

@@ -10,12 +10,12 @@ import scipy.stats
 from nnunetv2_fair.errors import EvaluationError, UsageError
 from nnunetv2_fair.evaluation.measuring.plan import plan_evaluation
 from nnunetv2_fair.evaluation.model_comparison.comparison import compare_models
-from nnunetv2_fair.evaluation.statistics.signed_rank import signed_rank
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 from nnunetv2_fair.evaluation.run import EvaluationSettings, run_evaluation
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
+from nnunetv2_fair.evaluation.statistics.signed_rank import signed_rank
 from nnunetv2_fair.subgroups.table import read_table_with_cuts
 from tests.evaluation.factories import Dataset, make_dataset, write_mask
 

@@ -9,7 +9,10 @@ from nnunetv2_fair.evaluation.results.tables.per_case import evaluated_rows, met
 def unit_values(
     result: EvaluationResult, attribute: str, metric: str, label: str
 ) -> dict[str, np.ndarray]:
-    """Return one value per unit (patient or case) of each group, without names.
+    """Return the values that a group's median and quartiles are made of, without names.
+
+    One per patient, or per case if cases are what is counted: because the settings say so, or
+    because patients of one group have more images than those of another (``Comparison.by_image``).
 
     Args:
         result: The evaluation.
@@ -18,10 +21,11 @@ def unit_values(
         label: Label or region, or ``average``.
 
     Returns:
-        Group -> (n_units,) float, ascending, so that the order reveals nothing either. Undefined
+        Group -> (n_values,) float, ascending, so that the order reveals nothing either. Undefined
         values are left out, infinite ones kept. A group without rows is an empty array.
     """
-    groups = result.comparison(attribute, metric, label).groups
+    comparison = result.comparison(attribute, metric, label)
+    groups = comparison.groups
     info = result.metric(metric)
     frame = result.per_case
     if attribute not in frame.columns or info.column not in frame.columns:
@@ -33,7 +37,8 @@ def unit_values(
     cases = rows[rows["label"] == result.labels[0]]
     # a group may be called 1: a table read back from a file has it as a number
     group = cases[attribute].astype(str).to_numpy(dtype=object)
-    unit = "case" if result.settings.get("unit") == "case" else "patient"
+    by_case = comparison.by_image or result.settings.get("unit") == "case"
+    unit = "case" if by_case else "patient"
     names = cases[unit].to_numpy(dtype=object)
     found = {}
     for name in groups:

@@ -63,9 +63,15 @@ def test_median_and_quartiles_agree_with_the_evaluation(unit, policy):
         values = unit_values(result, "site", comparison.metric, comparison.label)
         assert list(values) == ["1", "2"]
         for group, found in comparison.groups.items():
-            assert np.median(values[group]) == pytest.approx(found.median)
-            assert values[group].mean() == pytest.approx(found.mean)
             assert list(values[group]) == sorted(values[group])
+            if comparison.by_image:
+                assert len(values[group]) == found.n_cases - found.n_undefined
+                assert values[group][0] <= found.q1 <= found.median <= values[group][-1]
+            else:
+                assert len(values[group]) == found.n_units
+                assert np.median(values[group]) == pytest.approx(found.median)
+                assert values[group].mean() == pytest.approx(found.mean)
+    assert any(c.by_image for c in result.comparisons) == (unit == "patient")
 
 
 def test_the_policies_differ_where_a_mask_is_empty():
