@@ -193,6 +193,7 @@ def _without_groups(comparison: Comparison, reason: str, *, tell_total: bool) ->
         gaps=(),
         test=None,
         effects=(),
+        by_image=False,
     )
 
 

@@ -396,9 +396,9 @@ def test_every_field_was_thought_of():
         EvaluationResult: "name per_case metrics labels attributes comparisons exclusions notes "
         "definitions settings versions inputs_sha256 created discovery preset_tables shareable "
         "group_parts findings",
-        Comparison: "attribute metric label overall groups left_out gaps test effects",
+        Comparison: "attribute metric label overall groups left_out gaps test effects by_image",
         GroupStatistics: "n_cases n_patients n_undefined n_replaced mean median q1 q3 std "
-        "mean_interval median_interval",
+        "mean_interval median_interval n_units",
         Gap: "name value interval between simultaneous",
         GroupTest: "name statistic p_value corrected_p family_size",
         PairEffect: "between cliffs_delta interval detectable_gap",

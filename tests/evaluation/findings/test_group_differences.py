@@ -210,8 +210,8 @@ def test_the_corrected_p_value_decides_and_is_said():
 def test_what_could_not_have_been_seen_is_said():
     found = comparison(TWO, [(0.011, (-0.043, 0.061), PAIR)], 0.41)
     groups = {
-        "female": dataclasses.replace(found.groups["female"], n_patients=12),
-        "male": dataclasses.replace(found.groups["male"], n_patients=1180),
+        "female": dataclasses.replace(found.groups["female"], n_units=12),
+        "male": dataclasses.replace(found.groups["male"], n_units=1180),
     }
     effect = PairEffect(PAIR, 0.1, Interval(-0.2, 0.4), 0.0412)
     found = dataclasses.replace(found, groups=groups, effects=(effect,))
@@ -219,7 +219,7 @@ def test_what_could_not_have_been_seen_is_said():
         "would fit these data too. With groups of 1,180 and 12 patients, a difference under "
         "0.041 will usually go undetected."
     )
-    hidden = {**groups, "male": dataclasses.replace(groups["male"], n_patients=None)}
+    hidden = {**groups, "male": dataclasses.replace(groups["male"], n_units=None)}
     assert "usually" not in said(dataclasses.replace(found, groups=hidden))[1]
     unknown = dataclasses.replace(effect, detectable_gap=math.nan)
     assert "usually" not in said(dataclasses.replace(found, effects=(unknown,)))[1]
