@@ -168,6 +168,9 @@ def run(cells: Sequence[Cell], studies: int, file: Path, processes: int) -> None
     done = {(name, number) for name, found in read(file).items() for number in found}
     names = {cell.name for cell in cells}
     wanted = [(n, i) for i in range(studies) for n in names if (n, i) not in done]
+    if file.exists() and not file.read_bytes().endswith(b"\n"):
+        with file.open("ab") as out:  # a run that was killed left half a line
+            out.write(b"\n")
     with (
         ProcessPoolExecutor(processes, initializer=_quiet) as pool,
         file.open("a", encoding="utf-8") as out,
