@@ -1,7 +1,7 @@
 """Compares models on the same cases: paired differences of scores and of fairness measures."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -14,13 +14,19 @@ from nnunetv2_fair.evaluation.model_comparison.checks import (
     common_labels,
     model_names,
 )
-from nnunetv2_fair.evaluation.model_comparison.difference_tests import corrected_tests
-from nnunetv2_fair.evaluation.model_comparison.differences import differences_of
+from nnunetv2_fair.evaluation.model_comparison.contrasts import Contrast, Key, contrasts_of
+from nnunetv2_fair.evaluation.model_comparison.differences import differences_of, gap_differences
 from nnunetv2_fair.evaluation.model_comparison.notes import definitions_of, notes_of
 from nnunetv2_fair.evaluation.model_comparison.paired import Paired, pair_models
-from nnunetv2_fair.evaluation.model_comparison.rankings import ranks_of
+from nnunetv2_fair.evaluation.model_comparison.rank_intervals import ranks_of
 from nnunetv2_fair.evaluation.model_comparison.scores import scores_of
-from nnunetv2_fair.evaluation.results.comparison import ModelComparison, PairedComparison
+from nnunetv2_fair.evaluation.model_comparison.simultaneous import Family, RandomWeights
+from nnunetv2_fair.evaluation.results.comparison import (
+    Difference,
+    ModelComparison,
+    PairedComparison,
+    gap_measure,
+)
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.per_case import evaluated_rows
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings, definitions
@@ -69,7 +75,7 @@ def compare_models(
         metrics=baseline.metrics,
         labels=baseline.labels,
         attributes=baseline.attributes,
-        entries=corrected_tests(entries),
+        entries=tuple(entries),
         notes=notes_of(evaluated, models, cases, undefined, baseline),
         definitions={
             **definitions(settings),
@@ -127,35 +133,72 @@ def _entries(
     settings: StatisticsSettings,
 ) -> tuple[list[PairedComparison], int]:
     """Return all entries, and how many cases have no headline value in some model."""
-    combinations = [
-        (attribute, label, metric)
-        for attribute in baseline.attributes
-        for label in baseline.labels
-        for metric in baseline.metrics
-    ]
-    headline = (baseline.headline_label, baseline.metrics[0])
-    entries, undefined = [], 0
-    for attribute, label, metric in tqdm(combinations, desc="Comparing models", unit="test"):
-        paired = pair_models(aligned, models, baseline, attribute, label, metric, settings)
-        entries.append(_entry(paired, attribute, label))
-        if (label, metric) == headline:
-            undefined = max(undefined, paired.n_undefined)
-    return entries, undefined
+    places = [(attribute, label) for attribute in baseline.attributes for label in baseline.labels]
+    made: dict[tuple[str, str, str], PairedComparison] = {}
+    undefined = 0
+    column = "patient" if settings.unit == "patient" else "case"
+    weights = RandomWeights(
+        sorted(set(aligned[0][column].astype(str))), settings.generator("weights of units")
+    )
+    progress = tqdm(total=len(places) * len(baseline.metrics), desc="Comparing models", unit="test")
+    for metric in baseline.metrics:
+        # whatever is said about one metric is one family
+        family = Family(weights, settings.confidence)
+        prepared = []
+        for attribute, label in places:
+            paired = pair_models(aligned, models, baseline, attribute, label, metric, settings)
+            prepared.append(_prepared(paired, attribute, label, family, weights))
+            if (label, metric) == (baseline.headline_label, baseline.metrics[0]):
+                undefined = max(undefined, paired.n_undefined)
+            progress.update()
+        for entry, contrasts, gaps in prepared:
+            made[entry.attribute, entry.label, entry.metric] = dataclasses.replace(
+                entry,
+                differences={
+                    model: differences_of(
+                        entry.per_model[model],
+                        entry.per_model[models[0]],
+                        gaps[model],
+                        contrasts[model],
+                        family,
+                        settings.confidence,
+                    )
+                    for model in models[1:]
+                },
+                family_size=family.size,
+            )
+    progress.close()
+    return [made[a, b, m.name] for a, b in places for m in baseline.metrics], undefined
 
 
-def _entry(paired: Paired, attribute: str, label: str) -> PairedComparison:
-    return PairedComparison(
+_Prepared = tuple[
+    PairedComparison, Mapping[str, Mapping[Key, Contrast]], Mapping[str, Mapping[str, Difference]]
+]
+
+
+def _prepared(
+    paired: Paired, attribute: str, label: str, family: Family, weights: RandomWeights
+) -> _Prepared:
+    """Return an entry without differences, and all that these will be made from.
+
+    How far a difference has to go depends on all others of its family, which is added to here.
+    """
+    others = list(enumerate(paired.models))[1:]
+    contrasts = {model: contrasts_of(paired, position) for position, model in others}
+    for found in contrasts.values():
+        family.add(paired.unit_names, list(found.values()))
+    entry = PairedComparison(
         attribute=attribute,
         metric=paired.metric.name,
         label=label,
         per_model={model: scores_of(paired, i) for i, model in enumerate(paired.models)},
-        differences={
-            model: differences_of(paired, i) for i, model in enumerate(paired.models) if i
-        },
+        differences={},
         n_cases=sum(paired.n_cases),
         n_patients=paired.n_patients,
         group_cases=dict(zip(paired.names, paired.n_cases, strict=True)),
         group_patients=dict(zip(paired.names, paired.patients, strict=True)),
         left_out=paired.left_out,
-        ranks=ranks_of(paired),
+        ranks=ranks_of(paired, weights),
+        gap_measure=gap_measure(len(paired.enough)),
     )
+    return entry, contrasts, {model: gap_differences(paired, i) for i, model in others}

@@ -1,112 +1,93 @@
 """A model against the baseline: differences of scores and of fairness measures."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
 from nnunetv2_fair.evaluation.estimation.estimates import Estimates
 from nnunetv2_fair.evaluation.estimation.intervals import NO_INTERVAL, Sources, expanded_interval
+from nnunetv2_fair.evaluation.model_comparison.contrasts import GROUP_MEAN, Contrast, Key
 from nnunetv2_fair.evaluation.model_comparison.paired import Paired, minus
-from nnunetv2_fair.evaluation.results.comparison import Difference, ModelDifferences
-from nnunetv2_fair.evaluation.results.values import Interval
-from nnunetv2_fair.evaluation.statistics.signed_rank import signed_rank
+from nnunetv2_fair.evaluation.model_comparison.simultaneous import Family
+from nnunetv2_fair.evaluation.results.comparison import (
+    BETWEEN_GROUPS,
+    OVERALL_MEAN,
+    WORST_GROUP_MEAN,
+    Difference,
+    ModelDifferences,
+    ModelScores,
+)
 
 
-def differences_of(paired: Paired, model: int) -> ModelDifferences:
-    """Return the differences of one model from the baseline."""
-    ours, theirs = paired.estimates[model], paired.estimates[0]
-    means = minus(ours.drawn.means, theirs.drawn.means)
-    intervals = _Intervals(paired, ours, means)
-    return ModelDifferences(
-        overall=_overall(paired, model, intervals),
-        groups=_groups(paired, model, means, intervals),
-        worst_group=Difference(
-            float(minus(paired.worst(ours.data.means), paired.worst(theirs.data.means))),
-            intervals.of_groups(
-                minus(paired.worst(ours.drawn.means), paired.worst(theirs.drawn.means)),
-                paired.enough,
-            ),
-        ),
-        gaps=_gaps(paired, model, intervals),
-    )
+def differences_of(
+    ours: ModelScores,
+    theirs: ModelScores,
+    gaps: Mapping[str, Difference],
+    contrasts: Mapping[Key, Contrast],
+    family: Family,
+    confidence: float,
+) -> ModelDifferences:
+    """Return the differences of one model from the baseline.
 
+    Args:
+        ours: Scores of the model.
+        theirs: Scores of the baseline.
+        gaps: Differences of the fairness measures, from :func:`gap_differences`.
+        contrasts: What can be tested.
+        family: All contrasts that are looked at together.
+        confidence: Coverage of the intervals.
+    """
 
-class _Intervals:
-    """Paired bootstrap intervals, widened for small groups."""
-
-    def __init__(self, paired: Paired, ours: Estimates, means: np.ndarray) -> None:
-        """Compute how much intervals are widened.
-
-        Args:
-            paired: All models.
-            ours: Estimates of the model.
-            means: (resamples, groups) differences of the means.
-        """
-        self._confidence = paired.settings.confidence
-        self._ours = ours
-        with np.errstate(invalid="ignore"):  # infinite values have no variance
-            self._variances = (
-                means.var(axis=0) if len(means) else np.full(len(paired.names), np.nan)
-            )
-
-    def of_groups(self, draws: np.ndarray, groups: list[int]) -> Interval:
-        """Return the interval of something made of these groups."""
-        if not draws.size or not groups:
-            return NO_INTERVAL
-        sources = Sources(self._variances[groups], self._ours.sizes[groups])
-        return expanded_interval(draws, self._confidence, sources)
-
-    def of_all(self, draws: np.ndarray) -> Interval:
-        """Return the interval of something made of all units together."""
-        if not draws.size:
-            return NO_INTERVAL
-        sources = Sources(np.ones(1), np.array([self._ours.overall.size]))
-        return expanded_interval(draws, self._confidence, sources)
-
-
-def _overall(paired: Paired, model: int, intervals: _Intervals) -> Difference:
-    ours, theirs = paired.estimates[model], paired.estimates[0]
-    found = Difference(
-        float(minus(ours.data.overall_mean, theirs.data.overall_mean)),
-        intervals.of_all(minus(ours.drawn.overall_mean, theirs.drawn.overall_mean)),
-    )
-    values = paired.units.overall
-    return _tested(found, values[model], values[0], paired.is_sizeable)
-
-
-def _groups(
-    paired: Paired, model: int, means: np.ndarray, intervals: _Intervals
-) -> dict[str, Difference]:
-    units = paired.units
-    change = minus(paired.estimates[model].data.means, paired.estimates[0].data.means)
-    return {
-        name: _tested(
-            Difference(float(change[index]), intervals.of_groups(means[:, index], [index])),
-            units.of_group(index, model),
-            units.of_group(index, 0),
-            paired.patients[index] >= paired.sizeable,
+    def difference(key: Key, own: float, base: float) -> Difference:
+        value = float(minus(np.float64(own), np.float64(base)))
+        contrast = contrasts.get(key)
+        if contrast is None:
+            return Difference(value, NO_INTERVAL, math.nan, math.nan, NO_INTERVAL)
+        return Difference(
+            contrast.value,
+            contrast.interval(confidence),
+            contrast.p_value,
+            family.corrected(contrast),
+            family.interval(contrast),
         )
-        for index, name in enumerate(paired.names)
-    }
+
+    return ModelDifferences(
+        overall=difference((OVERALL_MEAN, ""), ours.overall_mean, theirs.overall_mean),
+        groups={
+            group: difference((GROUP_MEAN, group), mean, theirs.group_means[group])
+            for group, mean in ours.group_means.items()
+        },
+        worst_group=difference(
+            (WORST_GROUP_MEAN, ""), ours.worst_group_mean, theirs.worst_group_mean
+        ),
+        gaps=gaps,
+        between_groups=difference((BETWEEN_GROUPS, ""), ours.between_groups, theirs.between_groups),
+    )
 
 
-def _gaps(paired: Paired, model: int, intervals: _Intervals) -> dict[str, Difference]:
+def gap_differences(paired: Paired, model: int) -> dict[str, Difference]:
+    """Return the differences of the fairness measures, with bootstrap intervals.
+
+    They describe and do not decide: noise enters these measures, and differs between models.
+    """
     ours, theirs = paired.estimates[model], paired.estimates[0]
     gaps, base = paired.gaps(model, ours.data), paired.gaps(0, theirs.data)
     gap_draws, base_draws = paired.gaps(model, ours.drawn), paired.gaps(0, theirs.drawn)
-    return {
-        name: Difference(
-            float(minus(gaps[name], base[name])),
-            intervals.of_groups(minus(gap_draws[name], base_draws[name]), paired.enough),
-        )
-        for name in gaps
-    }
+    sources = _sources(paired, ours, theirs)
+    found = {}
+    for name in gaps:
+        draws = minus(gap_draws[name], base_draws[name])
+        limits = NO_INTERVAL
+        if draws.size and paired.enough:
+            limits = expanded_interval(draws, paired.settings.confidence, sources)
+        found[name] = Difference(float(minus(gaps[name], base[name])), limits)
+    return found
 
 
-def _tested(
-    found: Difference, ours: np.ndarray, theirs: np.ndarray, is_sizeable: bool
-) -> Difference:
-    """Return a difference with its test; without interval and test if patients are too few."""
-    if not is_sizeable:
-        return Difference(found.value, NO_INTERVAL, math.nan)
-    return Difference(found.value, found.interval, signed_rank(minus(ours, theirs)))
+def _sources(paired: Paired, ours: Estimates, theirs: Estimates) -> Sources:
+    """Return what the measures are made from: the changes of the groups' means."""
+    means = minus(ours.drawn.means, theirs.drawn.means)[:, paired.enough]
+    with np.errstate(invalid="ignore"):  # infinite values have no variance
+        variances = means.var(axis=0) if len(means) else np.full(len(paired.enough), np.nan)
+    return Sources(variances, ours.sizes[paired.enough])

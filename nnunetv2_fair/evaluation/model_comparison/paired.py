@@ -9,6 +9,7 @@ import pandas as pd
 from nnunetv2_fair.evaluation.estimation.estimates import Estimates, GapKey, Summaries
 from nnunetv2_fair.evaluation.estimation.resampling import bootstrap
 from nnunetv2_fair.evaluation.estimation.units import Units
+from nnunetv2_fair.evaluation.model_comparison.standard_errors import Means
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.per_case import EmptyDistance, metric_values
 from nnunetv2_fair.evaluation.results.values import MetricInfo
@@ -28,7 +29,9 @@ class Paired:
     Attributes:
         models: Names of the models, the baseline first.
         names: Groups, in the order to show.
-        units: Patients (or cases) with a value of every model.
+        unit_names: Patients (or cases) with a value of every model, in the order of the errors of
+            ``means``.
+        means: Of every model and group, with the errors that they share.
         estimates: Of each model, from the data and from resamples with the same units.
         patients: Patients of each group.
         n_patients: Patients of all groups together.
@@ -41,7 +44,8 @@ class Paired:
 
     models: Sequence[str]
     names: tuple[str, ...]
-    units: Units
+    unit_names: Sequence[str]
+    means: Means
     estimates: Sequence[Estimates]
     patients: Sequence[int]
     n_patients: int
@@ -68,15 +72,6 @@ class Paired:
             self.gap_name(key): np.abs(value) if key.name == "fairness_gap" else value
             for key, value in self.estimates[model].gap_values(summaries).items()
         }
-
-    def worst(self, means: np.ndarray) -> np.ndarray:
-        """Worst mean of the groups that are large enough, over the last axis."""
-        if not self.enough:
-            return np.full(means.shape[:-1], np.nan)
-        chosen = means[..., self.enough]
-        return np.asarray(
-            chosen.min(axis=-1) if self.metric.better == "higher" else chosen.max(axis=-1)
-        )
 
     @property
     def sizeable(self) -> int:
@@ -132,8 +127,8 @@ def pair_models(
     left_out = too_small(names, observations, counts, settings.min_patients)
     enough = [index for index, name in enumerate(names) if name not in left_out]
     wanted = baseline.settings.get("reference_groups", {}).get(attribute)
-    unit_names = patients if settings.unit == "patient" else np.arange(len(patients))
-    units = Units.from_cases(values[:, chosen], unit_names, groups, len(names), enough)
+    unit_of = patients if settings.unit == "patient" else first["case"].to_numpy(object)[chosen]
+    units = Units.from_cases(values[:, chosen], unit_of, groups, len(names), enough)
     replicates = bootstrap(
         units, settings.n_bootstrap, settings.generator(attribute, metric.name, label)
     )
@@ -153,7 +148,8 @@ def pair_models(
     return Paired(
         models=models,
         names=names,
-        units=units,
+        unit_names=np.unique(unit_of.astype(str)).tolist(),
+        means=Means.of(units),
         estimates=estimates,
         patients=counts,
         n_patients=len(set(patients)),

@@ -1,91 +1,83 @@
-"""Which ranks a model can have, given how far chance moves the differences between models.
+"""Which ranks each model can have, given how far chance moves the differences between models.
 
 A ranking by values alone puts models in an order that another draw of patients would change.
-Here every pair of models is compared in the same resamples, with intervals that hold for all
-pairs together; a model's ranks run from 1 plus the number of models shown to be better to the
-number of models minus those shown to be worse.
+Here every pair of models is compared, with a level that holds for all pairs together; a model's
+ranks run from 1 plus the number of models shown to be better to the number of models minus those
+shown to be worse.
 
 Source: Mogstad, Romano, Shaikh and Wilhelm, Inference for ranks with applications to mobility
 across neighbourhoods and academic achievement across countries, Review of Economic Studies 2024
-(ranks from simultaneous intervals of all differences); the intervals are studentised by the
-bootstrap's spread and widened for small groups as all others (:mod:`.intervals`).
+(ranks from simultaneous intervals of all differences).
 """
 
-import numpy as np
-from scipy.special import ndtr, ndtri
+import itertools
+from collections.abc import Sequence
 
-from nnunetv2_fair.evaluation.estimation.intervals import Sources
-from nnunetv2_fair.evaluation.estimation.quantiles import quantile
-from nnunetv2_fair.evaluation.results.comparison import RankRange
+from nnunetv2_fair.evaluation.model_comparison.contrasts import Contrast, contrasts_of
+from nnunetv2_fair.evaluation.model_comparison.paired import Paired
+from nnunetv2_fair.evaluation.model_comparison.simultaneous import Family, RandomWeights
+from nnunetv2_fair.evaluation.results.comparison import (
+    BETWEEN_GROUPS,
+    OVERALL_MEAN,
+    WORST_GROUP_MEAN,
+    RankRange,
+)
 
-#: Differences smaller than this share of the values are rounding errors, so they count as none.
-_ROUNDING = 1e-12
+
+def ranks_of(paired: Paired, weights: RandomWeights) -> dict[str, dict[str, RankRange]]:
+    """Return the ranks of all models by the overall mean, the worst group and the gap.
+
+    Args:
+        paired: All models.
+        weights: Random weights of all units.
+    """
+    higher = paired.metric.better == "higher"
+    pairs = {
+        (one, other): contrasts_of(paired, one, other)
+        for one, other in itertools.combinations(range(len(paired.models)), 2)
+    }
+    ranks: dict[str, dict[str, RankRange]] = {}
+    for measure, higher_is_better in (
+        (OVERALL_MEAN, higher),
+        (WORST_GROUP_MEAN, higher),
+        (BETWEEN_GROUPS, False),
+    ):
+        tested = {
+            pair: contrasts[measure, ""]
+            for pair, contrasts in pairs.items()
+            if (measure, "") in contrasts
+        }
+        if tested:
+            family = Family(weights, paired.settings.confidence)
+            found = rank_ranges(tested, paired.unit_names, family, higher_is_better)
+            ranks[measure] = {paired.models[model]: found[model] for model in sorted(found)}
+    return ranks
 
 
 def rank_ranges(
-    values: np.ndarray,
-    replicates: np.ndarray,
-    *,
+    pairs: dict[tuple[int, int], Contrast],
+    units: Sequence[str],
+    family: Family,
     higher_is_better: bool,
-    confidence: float,
-    sources: Sources,
-) -> list[RankRange | None]:
+) -> dict[int, RankRange]:
     """Return the ranks that each model can have.
 
     Args:
-        values: (models,) value of each model; a model without a finite one has no rank and
-            does not count for the others.
-        replicates: (replicates, models) values in resamples that all models share.
+        pairs: Two models -> value of the first minus that of the second.
+        units: Names of the units of the contrasts.
+        family: Without contrasts.
         higher_is_better: Direction.
-        confidence: Share of studies in which all ranges together hold the true ranks.
-        sources: What the values are made from.
 
     Returns:
-        One range per model; None without a value, and for all if there are no replicates or
-        fewer than two models have a value.
+        One range per model that occurs in a pair; the others do not count.
     """
-    ranked = np.flatnonzero(np.isfinite(values))
-    nothing: list[RankRange | None] = [None] * len(values)
-    if len(ranked) < 2 or not len(replicates):
-        return nothing
-    better = _shown_better(values[ranked], replicates[:, ranked], confidence, sources)
-    if not higher_is_better:
-        better = better.T
-    losses, wins = better.sum(axis=0), better.sum(axis=1)
-    for model, lost, won in zip(ranked, losses, wins, strict=True):
-        nothing[model] = RankRange(1 + int(lost), len(ranked) - int(won))
-    return nothing
-
-
-def _shown_better(
-    values: np.ndarray, replicates: np.ndarray, confidence: float, sources: Sources
-) -> np.ndarray:
-    """Return (models, models) bool: whether the value of the row's model is shown to be larger."""
-    count = len(values)
-    away = np.ascontiguousarray(replicates.T) - values[:, None]
-    spread = np.full((count, count), np.nan)
-    farthest = np.zeros(len(replicates))
-    least = _ROUNDING * np.abs(values).max()
-    for model in range(count - 1):  # a row of pairs at a time: all would fill the memory
-        others = slice(model + 1, count)
-        with np.errstate(invalid="ignore"):  # a resample may have an infinite value
-            between = away[model] - away[others]
-            spread[model, others] = between.std(axis=1)
-        some = spread[model, others] > least
-        if some.any():
-            scaled = np.abs(between[some]) / spread[model, others][some, None]
-            np.maximum(farthest, scaled.max(axis=0), out=farthest)
-    # for pairs that do not vary, only rounding is in doubt
-    reach = _widened(quantile(farthest, confidence), sources) if farthest.any() else 0.0
-    limits = np.maximum(spread, least)
-    varies = spread > least
-    limits[varies] = reach * spread[varies]
-    found = values[:, None] - values[None, :]
-    larger = found > limits  # never where the spread is not known
-    smaller = found < -limits
-    return np.asarray(larger | smaller.T)
-
-
-def _widened(reach: float, sources: Sources) -> float:
-    """Widen a critical value as an interval of the same coverage would be for small groups."""
-    return float(-ndtri(sources.tail(float(1 - 2 * ndtr(-reach)))))
+    family.add(units, list(pairs.values()))
+    ranked = sorted({model for pair in pairs for model in pair})
+    wins, losses = dict.fromkeys(ranked, 0), dict.fromkeys(ranked, 0)
+    for (one, other), contrast in pairs.items():
+        if family.shows(contrast):
+            first_is_better = (contrast.value > 0) == higher_is_better
+            winner, loser = (one, other) if first_is_better else (other, one)
+            wins[winner] += 1
+            losses[loser] += 1
+    return {model: RankRange(1 + losses[model], len(ranked) - wins[model]) for model in ranked}

@@ -1,11 +1,12 @@
 """What a comparison of several models on the same cases found, as frozen values and as a file."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nnunetv2_fair.evaluation.results.findings import Finding
+from nnunetv2_fair.evaluation.results.findings import NO_INTERVAL, Finding
 from nnunetv2_fair.evaluation.results.json_file import JsonFormat
 from nnunetv2_fair.evaluation.results.tables.per_case import representative
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
@@ -16,9 +17,14 @@ _FILE = JsonFormat(4, "nnUNetv2_fair_compare", "Compare again")
 #: Fairness measures for which higher is fairer; for all others lower (in magnitude) is fairer.
 HIGHER_IS_FAIRER = frozenset({"es_std", "es_absolute"})
 
-#: Keys of :attr:`PairedComparison.ranks` besides the fairness measures.
+#: What models are ranked by: keys of :attr:`PairedComparison.ranks`.
 OVERALL_MEAN = "overall_mean"
 WORST_GROUP_MEAN = "worst_group_mean"
+BETWEEN_GROUPS = "between_groups"
+
+#: How far groups are apart (:attr:`ModelScores.between_groups`), if there are two, and if more.
+ABSOLUTE_GAP = "absolute_gap"
+BETWEEN_GROUP_VARIANCE = "between_group_variance"
 
 
 @dataclass(frozen=True)
@@ -40,17 +46,28 @@ class Difference:
 
     Attributes:
         value: The difference, in the unit of the metric; NaN if not computable.
-        interval: Paired bootstrap interval: both models are resampled with the same patients.
-        p_value: Wilcoxon signed-rank test over the units; None where there is no such test
-            (worst group, gaps), NaN if there are too few units.
-        corrected_p: Corrected by Holm's method over the family: the tests of all models,
-            attributes, labels and groups by the same metric. None and NaN as ``p_value``.
+        interval: Interval of this difference alone. Of fairness measures: a paired bootstrap
+            interval, both models resampled with the same patients.
+        p_value: Two-sided p-value of this difference alone; None for fairness measures, which
+            describe and decide nothing; NaN if there are too few units.
+        corrected_p: Corrected over the family: everything that is said about one metric, of all
+            models, attributes, labels, groups, worst groups and gaps. None and NaN as ``p_value``.
+        simultaneous: Interval that holds the truth together with those of the whole family; it
+            excludes 0 where the corrected p-value is at most 1 minus the confidence.
     """
 
     value: float
     interval: Interval
     p_value: float | None = None
     corrected_p: float | None = None
+    simultaneous: Interval = NO_INTERVAL
+
+
+def gap_measure(n_groups: int) -> str:
+    """Return how the distance of so many groups is measured; empty for fewer than two."""
+    if n_groups < 2:
+        return ""
+    return ABSOLUTE_GAP if n_groups == 2 else BETWEEN_GROUP_VARIANCE
 
 
 @dataclass(frozen=True)
@@ -67,6 +84,10 @@ class ModelScores:
         gaps: Fairness measure -> value and bootstrap interval. With more than two groups there
             is one fairness gap per non-reference group, named
             ``fairness_gap: <reference> - <other>``; otherwise the name is ``fairness_gap``.
+        between_groups: How far the groups that are large enough are apart: of two the absolute
+            difference of their means; of more the variance between them without the part that
+            noise contributes, in the squared unit of the metric, negative if they are closer than
+            chance makes them; NaN if it cannot be said.
     """
 
     overall_mean: float
@@ -76,6 +97,7 @@ class ModelScores:
     worst_group: str
     worst_group_mean: float
     gaps: Mapping[str, tuple[float, Interval]]
+    between_groups: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -88,13 +110,17 @@ class ModelDifferences:
         worst_group: Mean of the model's worst group minus that of the baseline's worst group;
             the two may be different groups.
         gaps: Fairness measure (keys as in :class:`ModelScores`) -> difference. Fairness gaps are
-            compared by magnitude, so that a negative difference always means a smaller gap.
+            compared by magnitude, so that a negative difference always means a smaller gap. They
+            describe: noise enlarges them, so they cannot tell a fairer model from a less noisy one.
+        between_groups: Difference of :attr:`ModelScores.between_groups`, which decides whether
+            the gap is smaller.
     """
 
     overall: Difference
     groups: Mapping[str, Difference]
     worst_group: Difference
     gaps: Mapping[str, Difference]
+    between_groups: Difference = Difference(math.nan, NO_INTERVAL)
 
 
 @dataclass(frozen=True)
@@ -113,9 +139,11 @@ class PairedComparison:
         group_patients: Group -> number of patients they come from; this and the other counts are
             None where a shareable comparison hides them.
         left_out: Groups that are excluded from gaps and worst groups, with the reason.
-        ranks: ``overall_mean``, ``worst_group_mean`` or a fairness measure (keys as in
-            :class:`ModelScores`) -> model -> ranks it can have; models and measures that cannot
-            be ranked are absent. Fairness gaps are ranked by magnitude.
+        ranks: ``overall_mean``, ``worst_group_mean`` or ``between_groups`` -> model -> ranks it
+            can have; models and measures that cannot be ranked are absent.
+        gap_measure: What ``between_groups`` is here: ``absolute_gap`` (two groups) or
+            ``between_group_variance``; empty with fewer groups.
+        family_size: Number of differences of the same metric that are looked at together.
     """
 
     attribute: str
@@ -129,6 +157,8 @@ class PairedComparison:
     group_patients: Mapping[str, int | None] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     ranks: Mapping[str, Mapping[str, RankRange]] = field(default_factory=dict)
+    gap_measure: str = ""
+    family_size: int = 0
 
 
 @dataclass(frozen=True)
