@@ -5,7 +5,7 @@ The same counts and means are hidden as in a shareable evaluation of the same pa
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,10 +22,12 @@ from nnunetv2_fair.evaluation.disclosure.redaction import (
     reasons,
     rounded,
     rounded_interval,
+    rounded_variance,
 )
 from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST, Suppression
 from nnunetv2_fair.evaluation.estimation.intervals import NO_INTERVAL
 from nnunetv2_fair.evaluation.results.comparison import (
+    BETWEEN_GROUP_VARIANCE,
     OVERALL_MEAN,
     WORST_GROUP_MEAN,
     Difference,
@@ -36,6 +38,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
 )
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.per_case import evaluated_rows, metric_values
+from nnunetv2_fair.evaluation.results.values import Interval
 
 _NOTHING = Difference(math.nan, NO_INTERVAL)
 
@@ -116,6 +119,7 @@ class _Shown:
         total_counted: Whether counts of all groups together may be shown.
         means: Whether measures made of means may be shown: those of every group that is compared.
         medians: Whether measures made of medians may be shown.
+        round_distance: How the distance between groups is rounded.
     """
 
     groups: frozenset[str]
@@ -125,6 +129,7 @@ class _Shown:
     total_counted: bool
     means: bool
     medians: bool
+    round_distance: Callable[[float], float]
 
     def shows(self, measure: str) -> bool:
         """Return whether a fairness measure, or the worst group's mean, may be shown."""
@@ -159,6 +164,9 @@ def _shown(entry: PairedComparison, pattern: Suppression | None, complete: bool)
         total_counted=total and complete,
         means=compared <= told,
         medians=not compared & gone,
+        round_distance=(
+            rounded_variance if entry.gap_measure == BETWEEN_GROUP_VARIANCE else rounded
+        ),
     )
 
 
@@ -222,6 +230,7 @@ def _scores(scores: ModelScores, told: _Shown) -> ModelScores:
             for measure, (value, limits) in scores.gaps.items()
             if told.shows(measure)
         },
+        between_groups=told.round_distance(scores.between_groups) if told.means else math.nan,
     )
 
 
@@ -239,13 +248,17 @@ def _differences(found: ModelDifferences, told: _Shown) -> ModelDifferences:
             for measure, difference in found.gaps.items()
             if told.shows(measure)
         },
+        between_groups=_difference(found.between_groups, told.round_distance)
+        if told.means
+        else _NOTHING,
     )
 
 
-def _difference(found: Difference) -> Difference:
+def _difference(found: Difference, by: Callable[[float], float] = rounded) -> Difference:
     return Difference(
-        rounded(found.value),
-        rounded_interval(found.interval),
+        by(found.value),
+        Interval(by(found.interval.low), by(found.interval.high)),
         None if found.p_value is None else rounded(found.p_value),
         None if found.corrected_p is None else rounded(found.corrected_p),
+        Interval(by(found.simultaneous.low), by(found.simultaneous.high)),
     )

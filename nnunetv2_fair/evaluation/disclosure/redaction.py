@@ -1,5 +1,6 @@
 """How values and sentences are shown, where they may be shown."""
 
+import math
 from collections.abc import Callable, Collection, Iterable
 
 from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST
@@ -74,3 +75,8 @@ def rounded_interval(limits: Interval) -> Interval:
 def rounded(value: float) -> float:
     """Return a value as it may be shown."""
     return round(float(value), DECIMALS)
+
+
+def rounded_variance(value: float) -> float:
+    """Return a variance, or a difference of two, as the square of a rounded root."""
+    return math.copysign(rounded(math.sqrt(abs(value))) ** 2, value)

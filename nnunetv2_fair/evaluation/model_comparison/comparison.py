@@ -1,6 +1,7 @@
 """Compares models on the same cases: paired differences of scores and of fairness measures."""
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -18,7 +19,7 @@ from nnunetv2_fair.evaluation.model_comparison.contrasts import Contrast, Key, c
 from nnunetv2_fair.evaluation.model_comparison.differences import differences_of, gap_differences
 from nnunetv2_fair.evaluation.model_comparison.notes import definitions_of, notes_of
 from nnunetv2_fair.evaluation.model_comparison.paired import Paired, pair_models
-from nnunetv2_fair.evaluation.model_comparison.rank_intervals import ranks_of
+from nnunetv2_fair.evaluation.model_comparison.rank_intervals import Pair, ranks_of
 from nnunetv2_fair.evaluation.model_comparison.scores import scores_of
 from nnunetv2_fair.evaluation.model_comparison.simultaneous import Family, RandomWeights
 from nnunetv2_fair.evaluation.results.comparison import (
@@ -147,11 +148,11 @@ def _entries(
         prepared = []
         for attribute, label in places:
             paired = pair_models(aligned, models, baseline, attribute, label, metric, settings)
-            prepared.append(_prepared(paired, attribute, label, family, weights))
+            prepared.append(_prepared(paired, attribute, label, family))
             if (label, metric) == (baseline.headline_label, baseline.metrics[0]):
                 undefined = max(undefined, paired.n_undefined)
             progress.update()
-        for entry, contrasts, gaps in prepared:
+        for entry, pairs, gaps in prepared:
             made[entry.attribute, entry.label, entry.metric] = dataclasses.replace(
                 entry,
                 differences={
@@ -159,12 +160,13 @@ def _entries(
                         entry.per_model[model],
                         entry.per_model[models[0]],
                         gaps[model],
-                        contrasts[model],
+                        pairs[position, 0],
                         family,
                         settings.confidence,
                     )
-                    for model in models[1:]
+                    for position, model in list(enumerate(models))[1:]
                 },
+                ranks=ranks_of(pairs, models, family, metric.better),
                 family_size=family.size,
             )
     progress.close()
@@ -172,21 +174,21 @@ def _entries(
 
 
 _Prepared = tuple[
-    PairedComparison, Mapping[str, Mapping[Key, Contrast]], Mapping[str, Mapping[str, Difference]]
+    PairedComparison, Mapping[Pair, Mapping[Key, Contrast]], Mapping[str, Mapping[str, Difference]]
 ]
 
 
-def _prepared(
-    paired: Paired, attribute: str, label: str, family: Family, weights: RandomWeights
-) -> _Prepared:
+def _prepared(paired: Paired, attribute: str, label: str, family: Family) -> _Prepared:
     """Return an entry without differences, and all that these will be made from.
 
     How far a difference has to go depends on all others of its family, which is added to here.
     """
-    others = list(enumerate(paired.models))[1:]
-    contrasts = {model: contrasts_of(paired, position) for position, model in others}
-    for found in contrasts.values():
-        family.add(paired.unit_names, list(found.values()))
+    pairs = {
+        (ours, theirs): contrasts_of(paired, ours, theirs)
+        for theirs, ours in itertools.combinations(range(len(paired.models)), 2)
+    }
+    for contrasts in pairs.values():
+        family.add(paired.unit_names, list(contrasts.values()))
     entry = PairedComparison(
         attribute=attribute,
         metric=paired.metric.name,
@@ -198,7 +200,10 @@ def _prepared(
         group_cases=dict(zip(paired.names, paired.n_cases, strict=True)),
         group_patients=dict(zip(paired.names, paired.patients, strict=True)),
         left_out=paired.left_out,
-        ranks=ranks_of(paired, weights),
         gap_measure=gap_measure(len(paired.enough)),
     )
-    return entry, contrasts, {model: gap_differences(paired, i) for i, model in others}
+    gaps = {
+        model: gap_differences(paired, position)
+        for position, model in list(enumerate(paired.models))[1:]
+    }
+    return entry, pairs, gaps

@@ -67,20 +67,22 @@ class MeanDifference:
         return Interval(self.value - far, self.value + far) if math.isfinite(far) else NO_INTERVAL
 
 
-def contrasts_of(paired: Paired, ours: int, theirs: int = 0) -> Mapping[Key, Contrast]:
+def contrasts_of(paired: Paired, ours: int, theirs: int) -> Mapping[Key, Contrast]:
     """Return what is compared of two models; only what can be tested.
+
+    Groups are compared with the baseline only; the rest also says how models rank.
 
     Args:
         paired: All models.
         ours: Position of a model.
-        theirs: Position of the model that it is compared with.
+        theirs: Position of the model that it is compared with; 0 is the baseline.
     """
     means, enough = paired.means, paired.enough
     found: dict[Key, Contrast] = {}
     if paired.is_sizeable:
         found[OVERALL_MEAN, ""] = MeanDifference(means, ours, theirs, means.overall)
     for index, name in enumerate(paired.names):
-        if paired.patients[index] >= paired.sizeable:
+        if theirs == 0 and paired.patients[index] >= paired.sizeable:
             found[GROUP_MEAN, name] = MeanDifference(means, ours, theirs, index)
     if enough:
         higher = paired.metric.better == "higher"

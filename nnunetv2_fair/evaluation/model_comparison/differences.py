@@ -40,9 +40,9 @@ def differences_of(
     """
 
     def difference(key: Key, own: float, base: float) -> Difference:
-        value = float(minus(np.float64(own), np.float64(base)))
         contrast = contrasts.get(key)
         if contrast is None:
+            value = math.nan if math.isinf(own) and math.isinf(base) else own - base
             return Difference(value, NO_INTERVAL, math.nan, math.nan, NO_INTERVAL)
         return Difference(
             contrast.value,

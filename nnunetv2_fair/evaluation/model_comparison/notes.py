@@ -36,11 +36,6 @@ def notes_of(
             f"{undefined} of the {len(cases)} cases have no {baseline.metrics[0].title} in at "
             "least one model (both masks empty) and are left out for all models."
         )
-    if len(models) > 2:
-        notes.append(
-            f"{len(models) - 1} models are compared with {models[0]}; the corrected p-values "
-            "allow for that."
-        )
     return tuple(notes)
 
 
@@ -48,20 +43,26 @@ def definitions_of(settings: StatisticsSettings) -> Mapping[str, str]:
     """Return what the measures of a comparison are, in words."""
     return {
         "difference": "A model's value minus the baseline's, on the same cases.",
-        "difference_interval": f"{settings.confidence:.0%} paired percentile bootstrap "
-        f"interval, widened for small groups: {settings.n_bootstrap} resamples of whole "
-        f"{settings.unit}s within each group, the same ones for all models. If it "
-        "excludes 0, the models differ by more than chance explains.",
+        "difference_interval": f"{settings.confidence:.0%} interval of one difference, from the "
+        f"spread of its values over {settings.unit}s (Student's t).",
+        "simultaneous_interval": f"Intervals that hold the truth with {settings.confidence:.0%} "
+        "confidence for everything that is said about one metric together: all models, attributes, "
+        "labels, groups, worst groups and gaps. A change counts as shown if this interval excludes "
+        "0; if only the interval of this difference alone does, there are signs of it.",
+        "corrected_p": "p-value corrected for everything that is said about one metric: how often "
+        "chance would make the largest of all these changes as clear as this one.",
         "gap_difference": "Fairness measure of the model minus that of the baseline. Fairness gaps "
-        "are compared by magnitude. Below 0 the model is fairer, except for equity-scaled scores, "
-        "where above 0 is better.",
+        "are compared by magnitude. They describe and do not decide: noise enlarges them, so that "
+        "a model whose scores vary less can look fairer without being it.",
+        "between_groups": "How far the groups are apart. Of two groups: the absolute difference of "
+        "their means. Of more: the variance between their means minus the part that chance "
+        "contributes, in the squared unit of the metric; below 0 if they are closer than chance "
+        "makes equal groups. It decides whether a gap is smaller or larger.",
         "rank": f"Ranks a model can have, 1 being the best, with {settings.confidence:.0%} "
         "confidence for all models together: 1 plus the number of models shown to be better, to "
-        "the number of models minus those shown to be worse, in the same resamples of patients. "
-        "Models whose ranges overlap are not ordered.",
+        "the number of models minus those shown to be worse, on the same patients. Models whose "
+        "ranges overlap are not ordered.",
         "worst_group": "Group with the worst mean; for the difference each model's own worst group "
-        "is taken, which may be different groups.",
-        "paired_test": "Two-sided Wilcoxon signed-rank test of the differences per unit.",
-        "corrected_p": "p-value corrected by Holm's method over all tests by the same metric "
-        "(every model, attribute, label and group).",
+        "is taken, which may be different groups. As the worst of several means looks worse than "
+        "the group is, a change is shown only by comparing groups one by one.",
     }

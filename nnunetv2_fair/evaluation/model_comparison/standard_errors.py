@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from nnunetv2_fair.evaluation.estimation.resampling import Units
+from nnunetv2_fair.evaluation.estimation.units import Units
 from nnunetv2_fair.evaluation.results.values import Interval
 
 NO_INTERVAL = Interval(math.nan, math.nan)
@@ -89,7 +89,9 @@ class Means:
     def of(cls, units: Units) -> "Means":
         """Compute the means of units."""
         values = np.concatenate([units.values, units.overall[..., None]], axis=2)
-        present = ~np.isnan(values[0])
+        present = np.concatenate(
+            [units.counts > 0, np.ones((len(units.counts), 1), dtype=bool)], axis=1
+        )
         sizes = present.sum(axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
             filled = np.where(present, values, 0.0)
@@ -156,10 +158,10 @@ def freedom_of(variances: np.ndarray, sizes: np.ndarray) -> float:
     """
     total = variances.sum()
     if not np.isfinite(total) or not total > 0:
-        return float(max(1, sizes.min(initial=2) - 1))
+        return float(max(1, sizes.min() - 1))
     share = variances / total  # relative, as the squares of tiny variances vanish
     return float(1 / (share**2 / np.maximum(sizes - 1, 1)).sum())
 
 
 def _largest(errors: np.ndarray) -> float:
-    return float(np.nanmax(errors, initial=0.0))
+    return float(np.max(errors, initial=0.0, where=~np.isnan(errors)))

@@ -160,6 +160,17 @@ class PairedComparison:
     gap_measure: str = ""
     family_size: int = 0
 
+    def distance(self, model: str) -> float:
+        """Return how far the groups are apart under a model, in the unit of the metric.
+
+        Of two groups that is the absolute gap; of more the standard deviation between them
+        without the part that chance contributes, 0 if they are no further apart than by chance.
+        """
+        found = self.per_model[model].between_groups
+        if self.gap_measure == BETWEEN_GROUP_VARIANCE and not math.isnan(found):
+            return math.sqrt(max(0.0, found))
+        return found
+
 
 @dataclass(frozen=True)
 class ModelComparison:

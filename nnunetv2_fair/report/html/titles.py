@@ -26,6 +26,7 @@ _STATISTICS: Mapping[str, str] = {
     "iqr": "Quartiles",
     "std_within": "Spread within a group",
     "overall": "All groups",
+    "between_groups": "Gap beyond chance",
 }
 
 

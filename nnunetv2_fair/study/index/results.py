@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 from nnunetv2_fair.errors import EvaluationError, shorten
 from nnunetv2_fair.evaluation.estimation.intervals import NO_INTERVAL
 from nnunetv2_fair.evaluation.results.comparison import (
+    BETWEEN_GROUPS,
     OVERALL_MEAN,
     WORST_GROUP_MEAN,
     ModelComparison,
@@ -93,7 +94,8 @@ class Score:
     """One value of one method.
 
     Attributes:
-        measure: ``overall_mean``, ``worst_group_mean`` or a fairness measure.
+        measure: ``overall_mean``, ``worst_group_mean``, a fairness measure, or, if there is a
+            comparison, ``between_groups``: how far the groups are apart, as it measures that.
         value: In the unit of the metric (SER and SKEW: none); NaN if not computable, or if it
             would reveal a single patient.
         interval: Bootstrap interval of the evaluation alone.
@@ -143,21 +145,25 @@ def scores_of(
         KeyError: If that was not evaluated.
     """
     comparison = on_test.shown[trainer].comparison(attribute, metric.name, label)
+    values = list(_values(comparison, metric))
     ranks: Mapping[str, Mapping[str, RankRange]] = {}
     compared = on_test.compared
     # some method may have no average, and then the comparison has none
     if compared is not None and label in compared.labels and not tells_of_one_patient(comparison):
-        ranks = compared.entry(attribute, metric.name, label).ranks
+        entry = compared.entry(attribute, metric.name, label)
+        ranks = entry.ranks
+        if trainer in entry.per_model:
+            values.append((BETWEEN_GROUPS, entry.distance(trainer), NO_INTERVAL, ""))
     return [
         Score(
             measure,
             value,
             interval,
             group,
-            ranks.get(_key(measure, group, ranks), {}).get(trainer),
-            len(ranks.get(_key(measure, group, ranks), {})),
+            ranks.get(measure, {}).get(trainer),
+            len(ranks.get(measure, {})),
         )
-        for measure, value, interval, group in _values(comparison, metric)
+        for measure, value, interval, group in values
     ]
 
 
@@ -193,12 +199,6 @@ def _values(
     for gap in comparison.gaps:
         pair = " - ".join(gap.between) if gap.name == "fairness_gap" else ""
         yield told(gap.name, gap.value, gap.interval, pair)
-
-
-def _key(measure: str, group: str, ranks: Mapping[str, object]) -> str:
-    """Return the comparison's name of a measure: of several gaps it includes the groups."""
-    pair = f"{measure}: {group}"
-    return pair if pair in ranks else measure
 
 
 def _output(step: StepProgress, name: str) -> PurePath | None:

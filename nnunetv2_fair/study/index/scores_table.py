@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
 from nnunetv2_fair.evaluation.results.comparison import (
+    BETWEEN_GROUPS,
     HIGHER_IS_FAIRER,
     OVERALL_MEAN,
     WORST_GROUP_MEAN,
@@ -22,7 +23,15 @@ from nnunetv2_fair.study.index.rankings_csv import RANKINGS_CSV
 from nnunetv2_fair.study.index.results import Score
 
 #: Measures that fit side by side on a screen.
-_COLUMNS = (OVERALL_MEAN, WORST_GROUP_MEAN, "fairness_gap", "delta", "ser", "es_std")
+_COLUMNS = (
+    OVERALL_MEAN,
+    WORST_GROUP_MEAN,
+    BETWEEN_GROUPS,
+    "fairness_gap",
+    "delta",
+    "ser",
+    "es_std",
+)
 
 
 @dataclass(frozen=True)
@@ -91,6 +100,8 @@ def _column(measure: str, metric: MetricInfo) -> _Column:
         return _Column("", "Mean", f"{metric.better} is better")
     if measure == WORST_GROUP_MEAN:
         return _Column("worst_group", "Worst group")
+    if measure == BETWEEN_GROUPS:
+        return _Column(measure, measure_title(measure), "lower is fairer")
     better = "higher is fairer" if measure in HIGHER_IS_FAIRER else ""
     return _Column(measure, measure_title(measure), better)
 

@@ -1,5 +1,4 @@
 import dataclasses
-import itertools
 import math
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 from nnunetv2_fair.evaluation.run import EvaluationSettings, run_evaluation
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
-from nnunetv2_fair.evaluation.statistics.signed_rank import signed_rank
 from nnunetv2_fair.subgroups.table import read_table_with_cuts
 from tests.evaluation.factories import Dataset, make_dataset, write_mask
 
@@ -89,14 +87,32 @@ def test_differences_by_hand(results, compared: ModelComparison):
         before, after = (patient_values(result, "organ", group) for result in results)
         changes = np.array([after[patient] - before[patient] for patient in before])
         assert difference.value == pytest.approx(changes.mean())
-        assert difference.p_value == signed_rank(changes)
-        assert difference.interval.low <= difference.value <= difference.interval.high
+        if not changes.any():
+            assert difference.p_value == difference.corrected_p == 1
+            continue
+        expected = scipy.stats.ttest_1samp(changes, 0)
+        assert difference.p_value == pytest.approx(expected.pvalue)
+        limits = expected.confidence_interval(0.95)
+        assert difference.interval.low == pytest.approx(limits.low)
+        assert difference.interval.high == pytest.approx(limits.high)
+        assert difference.corrected_p >= difference.p_value
+        assert difference.simultaneous.low <= difference.interval.low
+        assert difference.simultaneous.high >= difference.interval.high
     scores = entry.per_model
     assert scores["baseline"].worst_group == "female"
     assert found.worst_group.value == pytest.approx(
         scores["fair"].worst_group_mean - scores["baseline"].worst_group_mean
     )
-    assert found.worst_group.p_value is None
+    assert found.worst_group.corrected_p >= found.worst_group.p_value > 0
+    assert found.gaps["ser"].p_value is None
+    assert entry.gap_measure == "absolute_gap"
+    gaps = [abs(m.group_means["female"] - m.group_means["male"]) for m in scores.values()]
+    assert found.between_groups.value == pytest.approx(gaps[1] - gaps[0])
+    assert entry.family_size == sum(
+        2 + len(e.group_cases) + (len(e.group_cases) > 0)
+        for e in compared.entries
+        if e.metric == "dice"
+    )
     assert found.gaps["ser"].value == pytest.approx(
         scores["fair"].gaps["ser"][0] - scores["baseline"].gaps["ser"][0]
     )
@@ -270,35 +286,12 @@ def test_three_models(dataset: Dataset, results):
     entry = found.entry("sex", "dice", "organ")
     assert entry.differences.keys() == {"fair", "perfect"}
     assert entry.per_model["perfect"].overall_mean == 1
-    assert any("corrected p-values allow for that" in note for note in found.notes)
-
-
-def test_signed_rank_equals_enumeration():
-    for changes in (
-        [0.1, -0.2, 0.3, 0.4, 0.0, 0.6],
-        [1, 1, -1, 2, 2, -3, 2, 0],
-        [-1.0, 2.0, math.inf],
-    ):
-        values = np.array([value for value in changes if value], dtype=float)
-        ranks = scipy.stats.rankdata(np.abs(values))
-        seen = ranks[values > 0].sum()
-        signs = itertools.product([0, 1], repeat=len(values))
-        sums = np.array([(ranks * np.array(s)).sum() for s in signs])
-        expected = min(1.0, 2 * min((sums <= seen).mean(), (sums >= seen).mean()))
-        assert signed_rank(np.array(changes, dtype=float)) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("n", [5, 20, 50, 51, 300])
-def test_signed_rank_equals_scipy_without_ties(n: int):
-    changes = np.random.default_rng(n).normal(0.2, 1, n)
-    expected = scipy.stats.wilcoxon(changes, method="exact" if n <= 50 else "approx").pvalue
-    assert signed_rank(changes) == pytest.approx(expected)
-
-
-def test_signed_rank_without_changes():
-    assert signed_rank(np.zeros(4)) == 1
-    assert math.isnan(signed_rank(np.array([])))
-    assert math.isnan(signed_rank(np.array([0.1, math.nan])))
+    two = compare_models(results, n_bootstrap=20).entry("sex", "dice", "organ")
+    # and the pair of the other two: overall, worst group and gap, of two attributes and 3 labels
+    assert entry.family_size == 2 * two.family_size + 3 * 2 * 3
+    alone, together = two.differences["fair"], entry.differences["fair"]
+    assert together.overall.interval == alone.overall.interval
+    assert together.overall.corrected_p >= alone.overall.corrected_p
 
 
 def test_fewer_patients_than_asked_for_get_no_interval_no_test_and_no_rank(results):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nnunetv2_fair.evaluation.results.comparison import RankRange
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.paths import PER_CASE_CSV
 from nnunetv2_fair.study.index.progress import read_progress
@@ -94,10 +95,13 @@ def test_ranks_are_those_of_the_comparison(finished):
     entry = on_test.compared.entry("sex", "dice", "average")
     for trainer in (BASELINE, FAIR):
         found = by_measure(on_test, trainer, "sex", "average")
-        for measure in ("overall_mean", "worst_group_mean", "delta", "ser", "fairness_gap"):
+        for measure in ("overall_mean", "worst_group_mean", "between_groups"):
             assert found[measure].ranks == entry.ranks[measure][trainer]
             assert found[measure].n_ranked == 2
-    assert by_measure(on_test, FAIR, "sex", "average")["delta"].ranks.last == 1
+        # noise enlarges them, so that they rank nobody
+        assert all(found[m].ranks is None for m in ("delta", "ser", "fairness_gap"))
+        assert found["between_groups"].value == entry.distance(trainer)
+    assert by_measure(on_test, FAIR, "sex", "average")["between_groups"].ranks.last == 1
 
 
 def test_no_person_is_read(study):
@@ -108,7 +112,7 @@ def test_no_person_is_read(study):
     assert all(result.per_case.empty for result in on_test.shown.values())
 
 
-def test_several_fairness_gaps_have_their_own_ranks(tmp_path):
+def test_several_groups_are_ranked_by_the_variance_between_them(tmp_path):
     levels = {"age": ("<50", "50-64", ">=65")}
     base = factories.make_result(levels, 30, {"<50": 0.2})
     better = factories.make_result(levels, 30, {">=65": 0.01}, name="b", seed=9)
@@ -126,15 +130,12 @@ def test_several_fairness_gaps_have_their_own_ranks(tmp_path):
     study.done(step)
     (on_test,) = read(study)
     metric = base.metric("dice")
-    gaps = {
-        s.group: s
-        for s in scores_of(on_test, FAIR, "age", "nodule", metric)
-        if s.measure == "fairness_gap"
-    }
-    assert list(gaps) == ["<50 - 50-64", "<50 - >=65"]
-    ranks = compared.entry("age", "dice", "nodule").ranks
-    for group, score in gaps.items():
-        assert score.ranks == ranks[f"fairness_gap: {group}"][FAIR]
+    scores = scores_of(on_test, FAIR, "age", "nodule", metric)
+    assert [s.group for s in scores if s.measure == "fairness_gap"] == ["<50 - 50-64", "<50 - >=65"]
+    entry = compared.entry("age", "dice", "nodule")
+    found = next(s for s in scores if s.measure == "between_groups")
+    assert found.ranks == entry.ranks["between_groups"][FAIR] == RankRange(1, 1)
+    assert found.value**2 == pytest.approx(max(0, entry.per_model[FAIR].between_groups))
 
 
 def test_small_groups_are_never_the_worst(tmp_path):
@@ -218,8 +219,10 @@ def test_rankings_hold_every_value(finished, tmp_path):
                     for measure, score in expected.items():
                         row = rows.loc[measure]
                         assert float(row["value"]) == score.value
-                        assert float(row["high"]) == score.interval.high
-                        assert int(row["last_rank"]) == score.ranks.last
+                        high = row["high"]
+                        assert high == "" or float(high) == score.interval.high
+                        ranked = "" if score.ranks is None else str(score.ranks.last)
+                        assert row["last_rank"] == ranked
                         ratio = measure in ("ser", "skew")
                         distance = metric in ("hd", "hd95") and not ratio
                         assert row["unit"] == ("px" if distance else "")
