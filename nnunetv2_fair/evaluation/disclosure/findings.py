@@ -1,20 +1,21 @@
-"""The findings of a result that may be shown, with rounded numbers and verdicts as decided.
+"""The findings of a result that may be shown: numbers as they are shown, verdicts as decided.
 
 A finding that rests on a group of which nothing may be shown is left out. Verdicts are not decided
-anew from rounded numbers: the private and the shareable report of the same data agree.
+anew from rounded numbers: the private and the shareable report of the same data agree. A kind of
+finding that is not listed here is left out.
 """
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from nnunetv2_fair.evaluation.disclosure.redaction import rounded, rounded_interval
+from nnunetv2_fair.evaluation.disclosure.of_groups import is_gone
 from nnunetv2_fair.evaluation.findings.all_findings import headline
-from nnunetv2_fair.evaluation.findings.group_differences import MEDIAN
+from nnunetv2_fair.evaluation.findings.group_differences import FAIRNESS_GAP, deciding_interval
 from nnunetv2_fair.evaluation.findings.wording import with_sentence
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.findings import Finding
-from nnunetv2_fair.evaluation.results.groups import GroupStatistics
+from nnunetv2_fair.evaluation.results.findings import NO_INTERVAL, Finding, Kind
+from nnunetv2_fair.evaluation.results.groups import Comparison
 
 
 def shareable_findings(result: EvaluationResult, told: EvaluationResult) -> Iterator[Finding]:
@@ -25,27 +26,46 @@ def shareable_findings(result: EvaluationResult, told: EvaluationResult) -> Iter
         told: What may be shown of its comparisons.
     """
     for found in result.findings:
-        groups = told.comparison(found.attribute, found.metric, found.label).groups
+        show = _SHOWN.get(found.kind)
+        if show is None:
+            continue
+        comparison = told.comparison(found.attribute, found.metric, found.label)
         about = {*found.who, *found.values, *found.n}
-        if all(name in groups and _tells(groups[name], found) for name in about):
-            yield _rounded(found, groups, told)
+        if any(is_gone(comparison, name) for name in about):
+            continue
+        kept = show(found, comparison)
+        yield with_sentence(kept, headline(kept, told.metric(kept.metric)))
 
 
-def _tells(group: GroupStatistics, found: Finding) -> bool:
-    return not math.isnan(group.median if found.quantity == MEDIAN else group.mean)
-
-
-def _rounded(
-    found: Finding, groups: Mapping[str, GroupStatistics], told: EvaluationResult
-) -> Finding:
-    kept = dataclasses.replace(
+def _group_difference(found: Finding, told: Comparison) -> Finding:
+    gaps = [gap for gap in told.gaps if gap.name == FAIRNESS_GAP]
+    main = next((gap for gap in gaps if gap.between == found.between), None)
+    ends = [
+        abs(end)
+        for gap in gaps
+        for limits in [deciding_interval(gap)]
+        for end in (limits.low, limits.high)
+    ]
+    # that none is shown of some gap must not look as if it were small
+    all_shown = len(gaps) >= len(found.values) - 1 and not any(map(math.isnan, ends))
+    effect = next((e for e in told.effects if e.between == found.between), None)
+    return dataclasses.replace(
         found,
-        value=rounded(found.value),
-        values={who: rounded(value) for who, value in found.values.items()},
-        interval=rounded_interval(found.interval),
-        p_value=rounded(found.p_value),
-        corrected_p=rounded(found.corrected_p),
-        n={who: None if groups[who].n_units is None else n for who, n in found.n.items()},
-        numbers={name: rounded(value) for name, value in found.numbers.items()},
+        value=math.nan if main is None else main.value,
+        values={name: told.groups[name].median for name in found.values},
+        interval=NO_INTERVAL if main is None else deciding_interval(main),
+        p_value=math.nan if told.test is None else told.test.p_value,
+        corrected_p=math.nan if told.test is None else told.test.corrected_p,
+        n={
+            name: None if told.groups[name].n_patients is None else n for name, n in found.n.items()
+        },
+        numbers={
+            "fitting_gap": max(ends, default=math.nan) if all_shown else math.nan,
+            "detectable_gap": math.nan if effect is None else effect.detectable_gap,
+        },
     )
-    return with_sentence(kept, headline(kept, told.metric(kept.metric)))
+
+
+_SHOWN: Mapping[Kind, Callable[[Finding, Comparison], Finding]] = {
+    "group_difference": _group_difference,
+}

@@ -28,6 +28,7 @@ class Patterns:
     """What must be hidden about the groups of an evaluation, whichever cases have a value.
 
     Attributes:
+        people: One row per case: ``patient``, and the group in every expression (empty: unknown).
         counts: What must be hidden of the counts of all cases.
     """
 
@@ -39,8 +40,8 @@ class Patterns:
             headline: Its evaluated rows of one label, with an index from 0.
         """
         self._groups = {a: _groups_of(result, a) for a in result.attributes}
-        self._everyone = headline[["patient", *result.attributes]].fillna("")
-        self.counts = find_suppression(self._everyone, self._groups)
+        self.people = headline[["patient", *result.attributes]].fillna("")
+        self.counts = find_suppression(self.people, self._groups)
         self._found: dict[bytes, Suppression | None] = {}
 
     def of(self, defined: np.ndarray) -> Suppression | None:
@@ -56,7 +57,7 @@ class Patterns:
             return self.counts
         key = defined.tobytes()
         if key not in self._found:
-            people = self._everyone[defined]
+            people = self.people[defined]
             self._found[key] = (
                 None
                 if people["patient"].nunique() < FEWEST

@@ -12,6 +12,11 @@ import numpy as np
 
 from nnunetv2_fair.errors import EvaluationError, shorten
 from nnunetv2_fair.evaluation.disclosure.hidden_groups import Patterns, patients_enough_to_share
+from nnunetv2_fair.evaluation.disclosure.precision import (
+    rounded,
+    rounded_interval,
+    rounded_variance,
+)
 from nnunetv2_fair.evaluation.disclosure.redaction import (
     CLOSED,
     OF_MEDIANS,
@@ -20,9 +25,6 @@ from nnunetv2_fair.evaluation.disclosure.redaction import (
     fewest_to_compare,
     note_filter,
     reasons,
-    rounded,
-    rounded_interval,
-    rounded_variance,
 )
 from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST, Suppression
 from nnunetv2_fair.evaluation.estimation.intervals import NO_INTERVAL

@@ -1,14 +1,9 @@
 """How values and sentences are shown, where they may be shown."""
 
-import math
 from collections.abc import Callable, Collection, Iterable
 
 from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.values import Interval
-
-#: Decimals of all values: exact means would reveal how many people they are the mean of.
-DECIMALS = 3
 
 #: Fairness measures that are functions of medians, which do not add up to anything.
 OF_MEDIANS = frozenset({"fairness_gap", "ser"})
@@ -65,18 +60,3 @@ def reasons(
         for group in groups
         if group in gone or group in left_out
     }
-
-
-def rounded_interval(limits: Interval) -> Interval:
-    """Return an interval as it may be shown."""
-    return Interval(rounded(limits.low), rounded(limits.high))
-
-
-def rounded(value: float) -> float:
-    """Return a value as it may be shown."""
-    return round(float(value), DECIMALS)
-
-
-def rounded_variance(value: float) -> float:
-    """Return a variance, or a difference of two, as the square of a rounded root."""
-    return math.copysign(rounded(math.sqrt(abs(value))) ** 2, value)

@@ -209,7 +209,7 @@ def _not_comparable(finding: Finding, metric: MetricInfo) -> Sentence:
 
 def _two_groups(finding: Finding, metric: MetricInfo) -> Sentence:
     worse, better = (Data(name) for name in finding.who)
-    low, high = (numbers.with_unit(finding.values[name], metric.unit) for name in finding.who)
+    low, high = (numbers.or_hidden(finding.values[name], metric.unit) for name in finding.who)
     values = f"median {metric.title} {low} against {high}"
     evidence = _evidence(finding, metric)
     subject = segmentation(finding.label)
@@ -227,11 +227,11 @@ def _many_groups(finding: Finding, metric: MetricInfo) -> Sentence:
     worst, best = finding.who[0], finding.who[-1]
     values = [
         f"median {metric.title} ",
-        numbers.with_unit(finding.values[worst], metric.unit),
+        numbers.or_hidden(finding.values[worst], metric.unit),
         " for ",
         Data(worst),
         " (worst) and ",
-        numbers.with_unit(finding.values[best], metric.unit),
+        numbers.or_hidden(finding.values[best], metric.unit),
         " for ",
         Data(best),
         " (best); ",
@@ -254,7 +254,7 @@ def _evidence(finding: Finding, metric: MetricInfo) -> str:
     value, limits = finding.value, finding.interval
     if value < 0:
         value, limits = -value, Interval(-limits.high, -limits.low)
-    text = f"gap {numbers.with_unit(value, metric.unit)}"
+    text = f"gap {numbers.or_hidden(value, metric.unit)}"
     text += interval_words(metric, limits, finding.confidence)
     return f"{text}, {test_words(finding)}" if finding.test else text
 
@@ -262,7 +262,7 @@ def _evidence(finding: Finding, metric: MetricInfo) -> str:
 def _largest_gap(finding: Finding, metric: MetricInfo) -> list[str]:
     reference, other = finding.between
     words = ["largest gap from ", Data(reference), ": "]
-    words += [numbers.with_unit(finding.value, metric.unit, signed=True), " for ", Data(other)]
+    words += [numbers.or_hidden(finding.value, metric.unit, signed=True), " for ", Data(other)]
     words.append(interval_words(metric, finding.interval, finding.confidence, signed=True))
     return [*words, f"; {test_words(finding)}"] if finding.test else words
 

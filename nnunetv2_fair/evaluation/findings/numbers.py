@@ -52,6 +52,11 @@ def with_unit(value: float, unit: str = "", *, signed: bool = False) -> str:
     return f"{text} {unit}" if unit and not math.isnan(value) else text
 
 
+def or_hidden(value: float, unit: str = "", *, signed: bool = False) -> str:
+    """Write a value of a finding, which is undefined only where a shareable result hides it."""
+    return HIDDEN if math.isnan(value) else with_unit(value, unit, signed=signed)
+
+
 def interval(limits: Interval, unit: str = "", *, signed: bool = False) -> str:
     """Write ``0.041 to 0.172``; one en dash if it could not be computed."""
     if math.isnan(limits.low) or math.isnan(limits.high):

@@ -47,10 +47,10 @@ def segmentation(label: str) -> list[str]:
 def interval_words(
     metric: MetricInfo, limits: Interval, level: float, *, signed: bool = False
 ) -> str:
-    """Return ``, 95% interval 0.010 to 0.020``, or that there is none."""
+    """Return ``, 95% interval 0.010 to 0.020``, or that none is shown."""
     text = numbers.interval(limits, metric.unit, signed=signed)
     if text == numbers.UNDEFINED:
-        return ", no interval"
+        return ", no interval shown"
     return f", {numbers.percent(level)} interval {text}"
 
 

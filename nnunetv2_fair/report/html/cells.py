@@ -3,15 +3,15 @@
 from nnunetv2_fair.evaluation.results.groups import GroupStatistics
 
 #: Why a shareable result hides a value.
-WHY_HIDDEN = "hidden: it would reveal a group with too few patients"
+WHY_HIDDEN = "hidden: it would tell something about too few patients"
 
 
 def why_undefined(group: GroupStatistics) -> str:
-    """Say why a group has no value."""
+    """Say why a group has no median."""
     if group.n_cases is None or group.n_undefined is None:
         return WHY_HIDDEN
     if not group.n_cases:
         return "no cases"
     if group.n_undefined >= group.n_cases:
         return "undefined in every case (reference and prediction empty)"
-    return "not computable"
+    return WHY_HIDDEN

@@ -84,7 +84,8 @@ def _cell(
         return HeatCell(numbers.UNDEFINED, (numbers.HIDDEN,), kind="none")
     size = f"n = {numbers.whole(found.n_patients)}"
     if math.isnan(found.mean):
-        return HeatCell(numbers.UNDEFINED, (size, "undefined"), kind="none")
+        why = "undefined" if found.n_undefined == found.n_cases else numbers.HIDDEN
+        return HeatCell(numbers.UNDEFINED, (size, why), kind="none")
     mean = numbers.with_unit(found.mean, metric.unit)
     if group in comparison.left_out:
         return HeatCell(mean, (size, "not compared"), kind="few")

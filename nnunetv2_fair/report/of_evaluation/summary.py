@@ -99,9 +99,9 @@ def _medians(result: EvaluationResult, comparison: Comparison) -> Html:
     level = numbers.percent(confidence(result.settings))
     rows = []
     for position, (group, found) in enumerate(comparison.groups.items()):
-        compared = group not in comparison.left_out and not math.isnan(found.median)
+        compared = group not in comparison.left_out
         limits = found.median_interval
-        text = numbers.with_unit(found.median, metric.unit) if compared else "not compared"
+        text = numbers.or_hidden(found.median, metric.unit) if compared else "not compared"
         if compared and not math.isnan(limits.low):
             text += f"\n{numbers.interval(limits, metric.unit)}"
         rows.append(

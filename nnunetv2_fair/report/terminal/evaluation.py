@@ -76,7 +76,9 @@ def _console_block(metric: MetricInfo, comparison: Comparison, level: str) -> li
             text += f", corrected {numbers.p_value(comparison.test.corrected_p)}"
         lines.append(text)
     if not computed:
-        lines.append("  no gap: fewer than two groups are large enough")
+        few = len(comparison.groups) - len(comparison.left_out) < 2
+        why = "fewer than two groups are large enough" if few else numbers.HIDDEN
+        lines.append(f"  no gap: {why}")
     return lines
 
 

@@ -259,12 +259,12 @@ def test_medians_and_gaps_of_hidden_groups_stay():
     told = shareable(result).comparison("sex", "dice", "organ")
     true = result.comparison("sex", "dice", "organ")
     assert told.groups["f"].n_patients == 30
-    assert told.groups["f"].mean == pytest.approx(true.groups["f"].mean, abs=5e-4)
+    assert told.groups["f"].mean == pytest.approx(true.groups["f"].mean, abs=0.01)
     assert told.groups["m"].n_patients is None
     assert told.groups["m"].n_cases is None
     assert math.isnan(told.groups["m"].mean)
     assert math.isnan(told.groups["m"].std)
-    assert told.groups["m"].median == pytest.approx(true.groups["m"].median, abs=5e-4)
+    assert told.groups["m"].median == pytest.approx(true.groups["m"].median, abs=0.05)
     assert told.groups["d"] == dataclasses.replace(
         told.groups["d"], n_patients=None, n_cases=None, n_undefined=None, n_replaced=None
     )

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from nnunetv2_fair.evaluation.disclosure.redaction import fewest_to_compare, reasons, rounded
+from nnunetv2_fair.evaluation.disclosure.redaction import fewest_to_compare, reasons
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 
 
@@ -17,7 +17,3 @@ def test_the_limit_that_is_told_is_never_below_that_of_small_groups(settings, to
 def test_reasons_hold_no_number_of_a_group():
     found = reasons("abc", {"a"}, {"a": "1 patient", "b": "2 patients"}, least=8)
     assert found == {"a": "fewer than 5 patients", "b": "fewer than 8 patients with a value"}
-
-
-def test_values_are_rounded():
-    assert rounded(0.123456) == 0.123

@@ -106,7 +106,7 @@ def test_no_interval_and_no_evidence():
     found = comparison(TWO, [(0.05, (math.nan, math.nan), PAIR)], 0.4)
     verdict, headline, _ = said(found)
     assert verdict == "not_shown"
-    assert "gap 0.050, no interval" in headline
+    assert "gap 0.050, no interval shown" in headline
     assert headline.endswith("This does not prove that there is none.")
 
 

@@ -90,7 +90,7 @@ def test_undefined_and_equal_means():
     comparison = result.comparison("sex+age", "dice", "average")
     same = {n: dataclasses.replace(g, mean=0.5, n_cases=9) for n, g in comparison.groups.items()}
     first = next(iter(same))
-    same[first] = dataclasses.replace(same[first], mean=math.nan)
+    same[first] = dataclasses.replace(same[first], mean=math.nan, n_undefined=9)
     markup = heatmap(result, dataclasses.replace(comparison, groups=same, left_out={}))
     assert "undefined" in Page(markup).text
     assert set(re.findall(r"--share:([\d.]+)", markup)) == {"0.04"}

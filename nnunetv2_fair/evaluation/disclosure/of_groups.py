@@ -1,0 +1,324 @@
+"""What may be shown of one comparison of groups: statistics, fairness measures, tests, effects.
+
+Fairness measures are computed anew from the medians and means as they are shown, so that they
+tell nothing more about them.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nnunetv2_fair.evaluation.disclosure.precision import (
+    NO_INTERVAL,
+    Sample,
+    difference_limits,
+    limits_to_step,
+    quantile_limits,
+    ratio_step,
+    rounded,
+    rounded_interval,
+    significant,
+    to_step,
+)
+from nnunetv2_fair.evaluation.disclosure.redaction import CLOSED, SMALL, reasons
+from nnunetv2_fair.evaluation.disclosure.samples import EVERYONE
+from nnunetv2_fair.evaluation.disclosure.suppression import Suppression
+from nnunetv2_fair.evaluation.estimation import gaps
+from nnunetv2_fair.evaluation.results.groups import (
+    Comparison,
+    Gap,
+    GroupStatistics,
+    GroupTest,
+    PairEffect,
+)
+from nnunetv2_fair.evaluation.results.values import MetricInfo
+
+_FAIRNESS_GAP = "fairness_gap"
+_NO_VALUE = math.nan
+_NO_VALUES = Sample(np.empty(0), np.empty(0))
+
+_NOTHING = GroupStatistics(
+    n_cases=None,
+    n_patients=None,
+    n_undefined=None,
+    n_replaced=None,
+    mean=_NO_VALUE,
+    median=_NO_VALUE,
+    q1=_NO_VALUE,
+    q3=_NO_VALUE,
+    std=_NO_VALUE,
+    mean_interval=NO_INTERVAL,
+    median_interval=NO_INTERVAL,
+)
+
+
+@dataclass(frozen=True)
+class Values:
+    """The values behind a comparison, and what must be hidden of them.
+
+    Attributes:
+        pattern: What must be hidden because of who has a value; None: everything.
+        counts: What must be hidden of the counts of all cases.
+        samples: Group, or :data:`EVERYONE`, -> its values.
+        secret: Groups, or :data:`EVERYONE`, whose means tell of fewer than five patients.
+    """
+
+    pattern: Suppression | None
+    counts: Suppression
+    samples: Mapping[str, Sample]
+    secret: frozenset[str]
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What may be shown of the groups of one comparison.
+
+    Attributes:
+        compared: Groups that are large enough to be compared.
+        gone: Groups of which neither counts nor values may be shown.
+        partly: Groups of which medians may be shown, but neither means nor what is made of them.
+        total: Whether means of all groups together may be shown.
+        counted: Groups whose counts may be shown.
+        total_counted: Whether counts of all groups together may be shown.
+        complete: Whether no value is undefined and none was replaced.
+        coarse: Whether p-values would tell how many of few different values there are.
+        samples: Group, or :data:`EVERYONE`, -> its values.
+    """
+
+    compared: frozenset[str]
+    gone: frozenset[str]
+    partly: frozenset[str]
+    total: bool
+    counted: frozenset[str]
+    total_counted: bool
+    complete: bool
+    coarse: bool
+    samples: Mapping[str, Sample]
+
+    def sample(self, group: str) -> Sample:
+        """Return the values of a group."""
+        return self.samples.get(group, _NO_VALUES)
+
+
+def shown_comparison(
+    comparison: Comparison, metric: MetricInfo, values: Values, least: int
+) -> Comparison:
+    """Return what may be shown of a comparison.
+
+    Args:
+        comparison: As it was made.
+        metric: Its metric.
+        values: The values behind it, and what must be hidden of them.
+        least: Patients that a group needs to be compared.
+    """
+    pattern = values.pattern
+    if pattern is None:
+        return _without_groups(comparison, SMALL, _NOTHING)
+    told = _told(comparison, pattern, values)
+    overall = _statistics(comparison.overall, metric, told, EVERYONE)
+    if comparison.attribute in pattern.closed:
+        known = pattern.tells_total_of(comparison.attribute)
+        return _without_groups(comparison, CLOSED, overall if known else _NOTHING)
+    groups = {
+        name: _NOTHING if name in told.gone else _statistics(group, metric, told, name)
+        for name, group in comparison.groups.items()
+    }
+    shown = replace(
+        comparison,
+        overall=overall,
+        groups=groups,
+        left_out=reasons(comparison.groups, told.gone, comparison.left_out, least=least),
+        test=_test(comparison.test, told),
+        effects=tuple(
+            _effect(effect)
+            for effect in comparison.effects
+            if not (told.gone | told.partly) & set(effect.between)
+        ),
+    )
+    return replace(shown, gaps=tuple(_gaps(comparison, shown, told)))
+
+
+def is_gone(comparison: Comparison, group: str) -> bool:
+    """Return whether neither counts nor values of a group are shown."""
+    return comparison.left_out.get(group) in (SMALL, CLOSED)
+
+
+def _told(comparison: Comparison, pattern: Suppression, values: Values) -> _Told:
+    attribute, groups = comparison.attribute, comparison.groups
+    gone = frozenset(g for g in groups if pattern.tells_nothing_of(attribute, g))
+    every = (*groups.values(), comparison.overall)
+    counts, secret = values.counts, values.secret
+    partly = {g for g in groups if not pattern.tells_counts_of(attribute, g)} | secret
+    compared = frozenset(groups) - set(comparison.left_out)
+    return _Told(
+        compared=compared,
+        gone=gone,
+        partly=frozenset(partly) - gone,
+        total=pattern.tells_total_of(attribute) and EVERYONE not in secret,
+        counted=frozenset(g for g in groups if counts.tells_counts_of(attribute, g)),
+        total_counted=counts.tells_total_of(attribute),
+        complete=not any(g.n_undefined or g.n_replaced for g in every),
+        coarse=bool(compared & secret),
+        samples=values.samples,
+    )
+
+
+def _without_groups(comparison: Comparison, reason: str, total: GroupStatistics) -> Comparison:
+    return replace(
+        comparison,
+        overall=total,
+        groups=dict.fromkeys(comparison.groups, _NOTHING),
+        left_out=dict.fromkeys(comparison.groups, reason),
+        gaps=(),
+        test=None,
+        effects=(),
+    )
+
+
+def _statistics(
+    group: GroupStatistics, metric: MetricInfo, told: _Told, name: str
+) -> GroupStatistics:
+    sample = told.sample(name)
+    if name == EVERYONE:
+        tell_counts, tell_means = told.total_counted, told.total
+    else:
+        tell_counts, tell_means = name in told.counted, name not in told.partly
+    step = sample.mean_step if tell_means and sample.tells_mean else math.nan
+    median, q1, q3 = (
+        _possible(to_step(value, sample.quantile_step(value)), metric)
+        for value in (group.median, group.q1, group.q3)
+    )
+    both = not math.isnan(q1) and not math.isnan(q3)
+    return GroupStatistics(
+        n_cases=group.n_cases if tell_counts else None,
+        n_patients=group.n_patients if tell_counts else None,
+        n_undefined=0 if told.complete else None,
+        n_replaced=0 if told.complete else None,
+        mean=_possible(to_step(group.mean, step), metric),
+        median=median,
+        q1=q1 if both else _NO_VALUE,
+        q3=q3 if both else _NO_VALUE,
+        std=to_step(group.std, _NO_VALUE if math.isnan(step) else sample.spread_step),
+        mean_interval=limits_to_step(group.mean_interval, step, step),
+        median_interval=quantile_limits(group.median_interval, sample),
+    )
+
+
+def _possible(value: float, metric: MetricInfo) -> float:
+    """Return a value that rounding has not driven out of what the metric can be."""
+    if math.isnan(value):
+        return value
+    if metric.one_minus_is_error:
+        return min(1.0, max(0.0, value))
+    return max(0.0, value) if metric.unit else value
+
+
+def _test(test: GroupTest | None, told: _Told) -> GroupTest | None:
+    if test is None or told.gone & told.compared:
+        return None
+    p_value = significant if told.coarse else rounded
+    return replace(
+        test,
+        # U and p together reveal the sizes of the groups
+        statistic=_NO_VALUE if told.partly & told.compared else rounded(test.statistic),
+        p_value=p_value(test.p_value),
+        corrected_p=p_value(test.corrected_p),
+    )
+
+
+def _effect(effect: PairEffect) -> PairEffect:
+    return replace(
+        effect,
+        cliffs_delta=rounded(effect.cliffs_delta),
+        interval=rounded_interval(effect.interval),
+        detectable_gap=significant(effect.detectable_gap),
+    )
+
+
+def _gaps(comparison: Comparison, shown: Comparison, told: _Told) -> Iterator[Gap]:
+    for gap in comparison.gaps:
+        if math.isnan(gap.value) or told.gone & set(gap.between):
+            continue
+        if gap.name == _FAIRNESS_GAP:
+            found = _fairness_gap(gap, shown, told)
+        elif gap.name == "ser":
+            found = _ratio(gap, *_of_medians(gap, comparison, shown, told))
+        else:
+            found = _of_means(gap, shown, told)
+        if not math.isnan(found.value):
+            yield found
+
+
+def _fairness_gap(gap: Gap, shown: Comparison, told: _Told) -> Gap:
+    if len(gap.between) != 2:
+        return _without_value(gap)
+    first, second = gap.between
+    interval, simultaneous = (
+        difference_limits(limits, told.sample(first), told.sample(second))
+        for limits in (gap.interval, gap.simultaneous)
+    )
+    # the one of the two that decides must not be missing where the other is shown
+    if math.isnan(simultaneous.low) and not math.isnan(gap.simultaneous.low):
+        interval = NO_INTERVAL
+    return replace(
+        gap,
+        value=_difference(shown.groups[first].median, shown.groups[second].median),
+        interval=interval,
+        simultaneous=simultaneous,
+    )
+
+
+def _difference(first: float, second: float) -> float:
+    return round(first - second, 6) if first != second else 0.0
+
+
+def _of_medians(
+    gap: Gap, comparison: Comparison, shown: Comparison, told: _Told
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the groups' medians, and the steps of the ends of their intervals."""
+    medians = np.array([shown.groups[group].median for group in gap.between])
+    steps = [
+        [told.sample(group).quantile_step(end) for end in (limits.low, limits.high)]
+        for group in gap.between
+        for limits in [comparison.groups[group].median_interval]
+    ]
+    return medians, np.array(steps).max(axis=1)
+
+
+def _of_means(gap: Gap, shown: Comparison, told: _Told) -> Gap:
+    means = np.array([shown.groups[group].mean for group in gap.between])
+    steps = np.array([told.sample(group).mean_step for group in gap.between])
+    if np.isnan(means).any():
+        return _without_value(gap)
+    step = float(steps.max())
+    if gap.name == "skew":
+        return _ratio(gap, means, steps)
+    if gap.name == "delta":
+        return _measured(gap, float(gaps.max_min_gap_along(means)), step)
+    if gap.name == "std":
+        return _measured(gap, float(gaps.group_std_along(means)), step)
+    if gap.name in ("es_std", "es_absolute"):
+        form: gaps.Deviation = "std" if gap.name == "es_std" else "absolute"
+        value = float(gaps.equity_scaled_along(np.array(shown.overall.mean), means, form))
+        return _measured(gap, value, max(step, told.sample(EVERYONE).mean_step))
+    return _without_value(gap)
+
+
+def _ratio(gap: Gap, scores: np.ndarray, steps: np.ndarray) -> Gap:
+    """Return the largest error divided by the smallest; hidden if rounding leaves no error."""
+    errors = 1 - scores
+    if not (errors > 0).all():
+        return _without_value(gap)
+    value = float(gaps.skewed_error_ratio_along(scores))
+    step = ratio_step(value, errors, steps)
+    return _measured(gap, value, step)
+
+
+def _measured(gap: Gap, value: float, step: float) -> Gap:
+    return replace(gap, value=round(value, 6), interval=limits_to_step(gap.interval, step, step))
+
+
+def _without_value(gap: Gap) -> Gap:
+    return replace(gap, value=_NO_VALUE, interval=NO_INTERVAL, simultaneous=NO_INTERVAL)

@@ -1,0 +1,233 @@
+"""How exactly a value may be shown, so that it says nothing about fewer than five patients.
+
+Readers are taken to know the number of patients, how every number is computed, how it is rounded,
+and which values are possible at all: a distance in pixels is the root of a whole number, and an
+average of few of them has few explanations. So
+
+- a median, a quartile or an end of their intervals, which is one patient's value or close to it,
+  is rounded until at least five patients' values would be rounded to the same number; where that
+  takes a step of more than 1.5 standard deviations, and in groups of fewer than ten, it is hidden;
+- a mean is rounded to half its standard error, which is less than what chance does to it anyway,
+  and a standard deviation to half of its own;
+- a mean of few different values (such as detection, 0 or 1), or of values of which fewer than five
+  lie far from all others (such as failures), is hidden: it would tell how many they are.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST
+from nnunetv2_fair.evaluation.results.values import Interval
+
+#: Groups with fewer patients have no median, no quartiles, and no intervals of them.
+FEWEST_FOR_QUANTILES = 10
+
+#: Smallest step that values are rounded to.
+FINEST = 0.001
+
+#: Decimals of p-values and of what is made of ranks.
+DECIMALS = 3
+
+NO_INTERVAL = Interval(math.nan, math.nan)
+
+_LEADING_DIGITS = (1, 2, 3, 4, 5, 6, 8)
+# a coarser number would say less about the group than chance does
+_COARSEST = 1.5
+# values are far from all others if the gap between them takes up this share of the range
+_FAR = 0.75
+_SAME = 9  # decimals to which values are the same
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The values behind the numbers of one group.
+
+    Attributes:
+        values: (n,) defined values of its patients, or of its images where these are counted.
+        patients: (n,) whose they are.
+    """
+
+    values: np.ndarray
+    patients: np.ndarray
+
+    @cached_property
+    def per_patient(self) -> np.ndarray:
+        """(patients,) ascending mean of every patient; infinite where one of its values is."""
+        _, place, counts = np.unique(self.patients, return_inverse=True, return_counts=True)
+        sums = np.bincount(place, weights=self.values, minlength=len(counts))
+        return np.sort(sums / counts)
+
+    @property
+    def n_patients(self) -> int:
+        """Number of patients with a value."""
+        return len(self.per_patient)
+
+    @cached_property
+    def spread(self) -> float:
+        """Standard deviation over the patients; infinite if a value is."""
+        values = self.per_patient
+        if len(values) < 2 or not np.isfinite(values).all():
+            return math.inf
+        return float(values.std(ddof=1))
+
+    @cached_property
+    def tells_mean(self) -> bool:
+        """Whether mean and standard deviation tell nothing about fewer than five patients."""
+        values = self.per_patient
+        if not len(values) or not np.isfinite(values).all():
+            return False
+        _, counts = np.unique(values.round(_SAME), return_counts=True)
+        if len(counts) < FEWEST and counts.min() < FEWEST:
+            return False
+        width = float(values[-1] - values[0])
+        if width < 10**-_SAME:
+            return True
+        n_below = np.flatnonzero(np.diff(values) > _FAR * width) + 1
+        return bool((np.minimum(n_below, len(values) - n_below) >= FEWEST).all())
+
+    @property
+    def mean_step(self) -> float:
+        """Step that the mean is rounded to."""
+        return step_for(self.spread / math.sqrt(self.n_patients) / 2)
+
+    @property
+    def spread_step(self) -> float:
+        """Step that the standard deviation is rounded to."""
+        return step_for(self.spread / math.sqrt(2 * max(1, self.n_patients - 1)) / 2)
+
+    def quantile_step(self, value: float) -> float:
+        """Return the step that one of the patients' values is rounded to.
+
+        Args:
+            value: Such as a median; infinity allowed.
+
+        Returns:
+            Step at which five patients' values become the same number as ``value``; NaN if there
+            is none that is fine enough, or the group is too small.
+        """
+        if self.n_patients < FEWEST_FOR_QUANTILES or math.isnan(value):
+            return math.nan
+        if math.isinf(value):
+            return FINEST if self._n_different(self.values == value) >= FEWEST else math.nan
+        for step in _steps_up_to(_COARSEST * self.spread):
+            with np.errstate(invalid="ignore"):
+                near = np.round(self.values / step) == round(value / step)
+            if self._n_different(near) >= FEWEST:
+                return step
+        return math.nan
+
+    def _n_different(self, chosen: np.ndarray) -> int:
+        return len(np.unique(self.patients[chosen]))
+
+    def n_within(self, others: np.ndarray, low: float, high: float) -> int:
+        """Return how many patients have a value that is ``low`` to ``high`` above another's.
+
+        Args:
+            others: (n,) ascending values of others.
+            low: Smallest difference.
+            high: Largest difference.
+        """
+        first = np.searchsorted(others, self.values - high, side="left")
+        last = np.searchsorted(others, self.values - low, side="right")
+        return self._n_different(last > first)
+
+
+def _steps_up_to(coarsest: float) -> Iterator[float]:
+    for step in steps():
+        if step > max(FINEST, coarsest):
+            return
+        yield step
+
+
+def steps() -> Iterator[float]:
+    """Yield the steps that values are rounded to, from fine to coarse."""
+    power = FINEST
+    while power < 1e9:
+        yield from (round(digit * power, 6) for digit in _LEADING_DIGITS)
+        power *= 10
+
+
+def step_for(least: float) -> float:
+    """Return the smallest step that is at least as large; NaN if there is none."""
+    return next((step for step in steps() if step >= least), math.nan)
+
+
+def to_step(value: float, step: float) -> float:
+    """Round to a multiple of a step; NaN if the step is NaN."""
+    if math.isnan(step) or not math.isfinite(value):
+        return math.nan if math.isnan(step) else float(value)
+    return round(round(value / step) * step, 6)
+
+
+def limits_to_step(limits: Interval, low_step: float, high_step: float) -> Interval:
+    """Round both ends, or hide both."""
+    found = Interval(to_step(limits.low, low_step), to_step(limits.high, high_step))
+    return NO_INTERVAL if math.isnan(found.low) or math.isnan(found.high) else found
+
+
+def quantile_limits(limits: Interval, sample: Sample) -> Interval:
+    """Round the ends of an interval of a median, or hide both."""
+    ends = (limits.low, limits.high)
+    return limits_to_step(limits, *(sample.quantile_step(end) for end in ends))
+
+
+def difference_limits(limits: Interval, first: Sample, second: Sample) -> Interval:
+    """Round the ends of an interval of a difference of medians, or hide both.
+
+    Such an end is the difference between two patients: at least five patients of either group must
+    differ from one of the other group by what is shown.
+
+    Args:
+        limits: Interval of the median of ``first`` minus that of ``second``.
+        first: Values of the one group.
+        second: Values of the other group.
+    """
+    low, high = (_difference_step(end, first, second) for end in (limits.low, limits.high))
+    return limits_to_step(limits, low, high)
+
+
+def _difference_step(value: float, first: Sample, second: Sample) -> float:
+    if min(first.n_patients, second.n_patients) < FEWEST_FOR_QUANTILES:
+        return math.nan
+    if not math.isfinite(value):
+        return math.nan
+    ours, theirs = np.sort(first.values), np.sort(second.values)
+    for step in _steps_up_to(_COARSEST * max(first.spread, second.spread)):
+        shown = round(value / step) * step
+        low, high = shown - step / 2, shown + step / 2
+        one, other = first.n_within(theirs, low, high), second.n_within(ours, -high, -low)
+        if min(one, other) >= FEWEST:
+            return step
+    return math.nan
+
+
+def significant(value: float) -> float:
+    """Round to about one digit: what is made of standard deviations must not refine them."""
+    return to_step(value, step_for(abs(value) / 10)) if math.isfinite(value) else math.nan
+
+
+def ratio_step(ratio: float, errors: np.ndarray, error_steps: np.ndarray) -> float:
+    """Return the step of a ratio of errors that are known to some steps; NaN if there is none."""
+    if not math.isfinite(ratio) or np.isnan(error_steps).any() or not (errors > 0).all():
+        return math.nan
+    relative = np.sort(error_steps / errors)[-2:].sum()
+    return step_for(float(ratio * relative))
+
+
+def rounded(value: float) -> float:
+    """Return a p-value, or a number made of ranks, as it may be shown."""
+    return round(float(value), DECIMALS)
+
+
+def rounded_interval(limits: Interval) -> Interval:
+    """Return an interval of a number made of ranks as it may be shown."""
+    return Interval(rounded(limits.low), rounded(limits.high))
+
+
+def rounded_variance(value: float) -> float:
+    """Return a variance, or a difference of two, as the square of a rounded root."""
+    return math.copysign(rounded(math.sqrt(abs(value))) ** 2, value)

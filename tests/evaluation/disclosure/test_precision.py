@@ -1,0 +1,129 @@
+"""How exactly values are shown; golden values are worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nnunetv2_fair.evaluation.disclosure.precision import (
+    NO_INTERVAL,
+    Sample,
+    difference_limits,
+    limits_to_step,
+    quantile_limits,
+    ratio_step,
+    significant,
+    step_for,
+    to_step,
+)
+from nnunetv2_fair.evaluation.results.values import Interval
+
+
+def sample(values, patients=None) -> Sample:
+    values = np.asarray(values, dtype=float)
+    return Sample(values, np.arange(len(values)) if patients is None else np.asarray(patients))
+
+
+@pytest.mark.parametrize(
+    ("least", "step"),
+    [(0, 0.001), (0.001, 0.001), (0.0011, 0.002), (0.0064, 0.008), (0.009, 0.01), (2.5, 3.0)],
+)
+def test_steps_have_one_digit(least, step):
+    assert step_for(least) == step
+
+
+def test_no_step_is_large_enough_for_infinity():
+    assert math.isnan(step_for(math.inf))
+    assert math.isnan(to_step(0.5, math.nan))
+    assert to_step(math.inf, 0.1) == math.inf
+
+
+@given(
+    st.lists(st.integers(0, 60).map(math.sqrt), min_size=10, max_size=40),
+    st.floats(0, 1),
+)
+def test_five_patients_are_rounded_to_what_is_shown(values, share):
+    drawn = sample(values)
+    value = float(np.quantile(drawn.values, share))
+    step = drawn.quantile_step(value)
+    if not math.isnan(step):
+        shown = to_step(value, step)
+        same = np.abs(drawn.values - shown) <= step / 2 + 1e-9
+        assert same.sum() >= 5
+        assert step <= max(0.001, 1.5 * drawn.values.std(ddof=1))
+
+
+def test_nothing_is_shown_below_ten():
+    assert math.isnan(sample(np.linspace(0.7, 0.701, 9)).quantile_step(0.7005))
+    assert sample(np.linspace(0.7, 0.7001, 10)).quantile_step(0.7) == 0.001
+
+
+def test_images_of_few_patients_are_few():
+    values = np.full(40, 0.8)
+    few = sample(values, np.r_[np.zeros(31), np.arange(1, 10)])
+    assert few.n_patients == 10
+    assert few.quantile_step(0.8) == 0.001
+    spread = sample(np.r_[np.full(31, 0.8), np.linspace(0.1, 0.4, 9)], few.patients)
+    # 31 images, but of one patient
+    assert math.isnan(spread.quantile_step(0.8))
+
+
+def test_infinite_medians_are_shown_if_five_are_infinite():
+    assert sample([*range(5), *[math.inf] * 5]).quantile_step(math.inf) == 0.001
+    assert math.isnan(sample([*range(6), *[math.inf] * 4]).quantile_step(math.inf))
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        pytest.param([0.1, 0.2, 0.3, 0.4, 0.5], True, id="five-different"),
+        pytest.param([1, 1, 1, 1, 0.4], False, id="one-failed"),
+        pytest.param([1] * 20 + [0] * 4, False, id="four-failed"),
+        pytest.param([1] * 20 + [0] * 5, True, id="five-failed"),
+        pytest.param([1] * 8, True, id="none-failed"),
+        pytest.param([*np.linspace(2, 4, 30), 300.0], False, id="one-far-away"),
+        pytest.param([*np.linspace(2, 4, 30), *[300.0] * 5], True, id="five-far-away"),
+        pytest.param([*np.linspace(2, 4, 30), math.inf], False, id="infinite"),
+        pytest.param([], False, id="nobody"),
+    ],
+)
+def test_means_that_tell_of_few(values, told):
+    assert sample(values).tells_mean is told
+
+
+def test_a_mean_is_rounded_to_half_its_standard_error():
+    drawn = sample(np.tile([0.7, 0.9], 50))  # SD 0.1005, SE 0.01005
+    assert drawn.mean_step == 0.006
+    assert drawn.spread_step == 0.004
+    assert sample(np.tile([0.7, 0.9], 50000)).mean_step == 0.001
+
+
+def test_both_ends_are_hidden_if_one_is():
+    assert repr(limits_to_step(Interval(0.1, 0.2), math.nan, 0.1)) == repr(NO_INTERVAL)
+    assert limits_to_step(Interval(0.14, 0.26), 0.1, 0.1) == Interval(0.1, 0.3)
+    drawn = sample([*np.linspace(0.8, 0.81, 30), 0.2])
+    assert repr(quantile_limits(Interval(0.2, 0.805), drawn)) == repr(NO_INTERVAL)
+    assert quantile_limits(Interval(0.8, 0.81), drawn).low == pytest.approx(0.8, abs=0.005)
+
+
+def test_the_end_of_a_gap_is_not_one_patients_value():
+    """The other group is so tight that the end of the gap is a patient's distance from it."""
+    tight = sample(np.linspace(0.9, 0.9001, 40))
+    wide = sample([0.3, 0.35, *np.linspace(0.7, 0.9, 12)])
+    limits = Interval(0.9 - 0.88, 0.9 - 0.3)
+    found = difference_limits(limits, tight, wide)
+    assert repr(found) == repr(NO_INTERVAL)
+    near = difference_limits(Interval(0.03, 0.17), tight, wide)
+    assert near.low == pytest.approx(0.03, abs=0.05)
+    assert near.low != 0.03
+
+
+def test_ratios_and_effects_are_as_coarse_as_what_they_are_made_of():
+    assert ratio_step(2.0, np.array([0.1, 0.2]), np.array([0.01, 0.01])) == 0.3
+    assert math.isnan(ratio_step(2.0, np.array([0.0, 0.2]), np.array([0.01, 0.01])))
+    assert math.isnan(ratio_step(2.0, np.array([0.1, 0.2]), np.array([0.01, math.nan])))
+    assert significant(0.0734) == 0.072
+    assert significant(0.0004) == 0.0
+    assert math.isnan(significant(math.nan))
