@@ -56,9 +56,7 @@ def _group_difference(found: Finding, told: Comparison) -> Finding:
         interval=NO_INTERVAL if main is None else deciding_interval(main),
         p_value=math.nan if told.test is None else told.test.p_value,
         corrected_p=math.nan if told.test is None else told.test.corrected_p,
-        n={
-            name: None if told.groups[name].n_patients is None else n for name, n in found.n.items()
-        },
+        n={name: None if told.groups[name].n_units is None else n for name, n in found.n.items()},
         numbers={
             "fitting_gap": max(ends, default=math.nan) if all_shown else math.nan,
             "detectable_gap": math.nan if effect is None else effect.detectable_gap,

@@ -120,7 +120,9 @@ def _of_values(
     pattern = patterns.of(~np.isnan(values))
     by_case = result.settings.get("unit") == "case"
     samples = {
-        c.attribute: samples_of(values, patterns.people, c.attribute, by_image=by_case)
+        c.attribute: samples_of(
+            values, patterns.people, c.attribute, by_image=by_case or c.by_image
+        )
         for c in made
     }
     secret = secret_means(patterns.people[~np.isnan(values)], samples, pattern)

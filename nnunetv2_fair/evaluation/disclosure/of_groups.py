@@ -51,6 +51,7 @@ _NOTHING = GroupStatistics(
     std=_NO_VALUE,
     mean_interval=NO_INTERVAL,
     median_interval=NO_INTERVAL,
+    n_units=None,
 )
 
 
@@ -174,6 +175,7 @@ def _without_groups(comparison: Comparison, reason: str, total: GroupStatistics)
         gaps=(),
         test=None,
         effects=(),
+        by_image=False,
     )
 
 
@@ -203,6 +205,8 @@ def _statistics(
         std=to_step(group.std, _NO_VALUE if math.isnan(step) else sample.spread_step),
         mean_interval=limits_to_step(group.mean_interval, step, step),
         median_interval=quantile_limits(group.median_interval, sample),
+        # beside the number of patients it would tell how many have no value
+        n_units=group.n_units if tell_counts and told.complete else None,
     )
 
 
