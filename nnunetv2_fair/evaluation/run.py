@@ -287,6 +287,8 @@ def _metric_info(
         metric.better,
         definition,
         metric.one_minus_is_error,
+        lowest=0.0,
+        highest=metric.highest,
     )
 
 

@@ -187,7 +187,14 @@ def _metric_columns(
 def _info(name: str, column: str, unit: str, path: Path) -> MetricInfo:
     known = METRICS[name]
     return MetricInfo(
-        name, known.title, unit, known.better, _source_text(column, path), known.one_minus_is_error
+        name,
+        known.title,
+        unit,
+        known.better,
+        _source_text(column, path),
+        known.one_minus_is_error,
+        lowest=0.0,
+        highest=known.highest,
     )
 
 

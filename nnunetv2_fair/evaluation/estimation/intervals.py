@@ -169,6 +169,36 @@ def spread_interval(
     return Interval(max(0.0, value - far) if not math.isnan(far) else math.nan, value + far)
 
 
+def least_range(values: np.ndarray, confidence: float, sources: Sources) -> float:
+    """Return the lower end of an interval of a range over groups that is infinite in the data.
+
+    The range is at least the difference of any two groups. The ends of all differences hold
+    together (Bonferroni).
+
+    Args:
+        values: (replicates, groups) resampled values of the groups; may be minus infinity.
+        confidence: Coverage of the interval.
+        sources: What the range is made from.
+
+    Returns:
+        0 or more.
+    """
+    n_pairs = values.shape[1] * (values.shape[1] - 1)
+    tail = sources.tail(1 - 2 * (1 - confidence) / n_pairs)
+    least = 0.0
+    for first in range(values.shape[1]):
+        for second in range(values.shape[1]):
+            if first != second:
+                with np.errstate(invalid="ignore"):
+                    apart = values[:, first] - values[:, second]
+                # two groups without any error are equal
+                least = max(
+                    least,
+                    quantile(np.nan_to_num(apart, nan=0.0, posinf=np.inf, neginf=-np.inf), tail),
+                )
+    return least
+
+
 def scaled_interval(
     value: float,
     overall: np.ndarray,

@@ -31,6 +31,7 @@ class Metric(NamedTuple):
         both_empty: Value if both masks are empty.
         definition: One or two sentences for readers of the report, with the rule for empty masks.
         compute: Takes the region.
+        highest: Largest possible value; infinity if there is none. The smallest is 0.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Metric(NamedTuple):
     both_empty: float
     definition: str
     compute: "Callable[[RegionPair], float]"
+    highest: float = math.inf
 
 
 _OVERLAP_RULE = " Undefined if both masks are empty, 0 if one of them is."
@@ -86,12 +88,14 @@ METRICS: Mapping[str, Metric] = {
             "Twice the voxels shared by reference and prediction, divided by the voxels of both; "
             "1 is perfect." + _OVERLAP_RULE,
             _dice,
+            highest=1.0,
         ),
         Metric(
             "iou", "IoU", False, "higher", True, _NAN,
             "Voxels shared by reference and prediction, divided by the voxels in either; "
             "1 is perfect." + _OVERLAP_RULE,
             _iou,
+            highest=1.0,
         ),
         Metric(
             "hd", "HD", True, "lower", False, _NAN,
@@ -116,12 +120,14 @@ METRICS: Mapping[str, Metric] = {
             "Share of both surfaces that is within the tolerance of the other surface; 1 is "
             "perfect. " + _SURFACE + _OVERLAP_RULE,
             lambda pair: pair.surface.nsd,
+            highest=1.0,
         ),
         Metric(
             "norm_hd", "NormHD", False, "lower", False, _NAN,
             f"HD95 in voxels, regardless of their size, divided by {NORM_HD_VOXELS:g} and at most "
             "1; 0 is perfect. Undefined if both masks are empty, 1 if one of them is.",
             _norm_hd,
+            highest=1.0,
         ),
         Metric(
             "hd95_voxels", "HD95 in voxels", False, "lower", False, _NAN,
@@ -142,6 +148,7 @@ METRICS: Mapping[str, Metric] = {
             "altogether or predicted where there is none, so that a mean is the share of cases in "
             "which it was found. Undefined if both masks are empty.",
             _detection,
+            highest=1.0,
         ),
     )
 }  # fmt: skip

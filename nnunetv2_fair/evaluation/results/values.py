@@ -1,7 +1,28 @@
 """How to read a metric, and an interval around a value."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Direction and range of a metric.
+
+    Attributes:
+        better: Whether higher or lower values are better.
+        lowest: Smallest possible value; minus infinity if not known.
+        highest: Largest possible value; infinity if there is none or it is not known.
+    """
+
+    better: Literal["higher", "lower"] = "higher"
+    lowest: float = -math.inf
+    highest: float = math.inf
+
+    @property
+    def worst(self) -> float:
+        """Value of an outright failure; infinite if there is no limit."""
+        return self.lowest if self.better == "higher" else self.highest
 
 
 @dataclass(frozen=True)
@@ -16,6 +37,8 @@ class MetricInfo:
         definition: One or two sentences, with the rule for empty masks.
         one_minus_is_error: Whether 1 minus the value is an error rate, so that ratios of errors
             (SER, SKEW) and equity scaling mean something.
+        lowest: Smallest possible value; minus infinity if not known.
+        highest: Largest possible value; infinity if there is none or it is not known.
     """
 
     name: str
@@ -24,6 +47,13 @@ class MetricInfo:
     better: Literal["higher", "lower"]
     definition: str
     one_minus_is_error: bool = False
+    lowest: float = -math.inf
+    highest: float = math.inf
+
+    @property
+    def scale(self) -> Scale:
+        """Direction and range."""
+        return Scale(self.better, self.lowest, self.highest)
 
     @property
     def column(self) -> str:

@@ -84,6 +84,7 @@ def compare_all(
                             reference=vocabulary.reference,
                             error_measures=metric.one_minus_is_error,
                             settings=settings,
+                            scale=metric.scale,
                         )
                     )
                     progress.update()

@@ -104,7 +104,8 @@ def definitions(confidence: float) -> Mapping[str, str]:
         f"corrected values is below {1 - confidence:.2g} is at most {1 - confidence:.2g}.",
         "cliffs_delta": "Cliff's delta: the share of pairs, one patient or case of each group, in "
         "which the reference group has the higher value, minus the share in which it has the "
-        "lower one; 0 is no difference, 1 and -1 are complete separation.",
+        "lower one; 0 is no difference, 1 and -1 are complete separation. No interval is given "
+        "where all values of one group are equal.",
         "detectable_gap": "Smallest difference of the two groups' means that a two-sided Welch "
         f"test at the level {1 - confidence:.2g} would show with {POWER:.0%} probability, given "
         "the groups' sizes and spreads. A smaller true difference will usually go undetected.",

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
-from nnunetv2_fair.evaluation.estimation.estimates import Estimates
+from nnunetv2_fair.evaluation.estimation.estimates import Estimates, FailureAware
 from nnunetv2_fair.evaluation.estimation.intervals import NO_INTERVAL, Sources, expanded_interval
 from nnunetv2_fair.evaluation.estimation.resampling import bootstrap
+from nnunetv2_fair.evaluation.estimation.two_part import failed_cases, parts_of
 from nnunetv2_fair.evaluation.estimation.units import Units
 from nnunetv2_fair.evaluation.results.groups import (
     Comparison,
@@ -18,7 +20,7 @@ from nnunetv2_fair.evaluation.results.groups import (
     GroupStatistics,
     PairEffect,
 )
-from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.evaluation.results.values import Interval, Scale
 from nnunetv2_fair.evaluation.statistics import effects, group_tests
 from nnunetv2_fair.evaluation.statistics.small_groups import (
     FEWEST_PATIENTS,
@@ -64,6 +66,7 @@ def compare_groups(
     reference: str | None,
     error_measures: bool,
     settings: StatisticsSettings,
+    scale: Scale | None = None,
 ) -> Comparison:
     """Compare the groups by one metric.
 
@@ -77,7 +80,9 @@ def compare_groups(
         error_measures: Whether 1 minus the metric is an error rate: adds SER, SKEW and equity
             scaling.
         settings: How to aggregate.
+        scale: Direction and range of the metric; higher is better and no range known if None.
     """
+    scale = scale or Scale()
     names = observations.names
     defined = ~np.isnan(observations.values)
     patients = patients_per_group(observations, defined)
@@ -104,6 +109,13 @@ def compare_groups(
         reference=measured_from,
         error_measures=error_measures,
         confidence=settings.confidence,
+        aware=_failure_aware(
+            observations,
+            defined,
+            scale,
+            settings,
+            settings.generator(attribute, metric, "failures"),
+        ),
     )
     together = estimates.simultaneous_gaps()
     groups = {
@@ -146,6 +158,27 @@ def compare_groups(
     )
 
 
+def _failure_aware(
+    observations: Observations,
+    defined: np.ndarray,
+    scale: Scale,
+    settings: StatisticsSettings,
+    generator: np.random.Generator,
+) -> FailureAware | None:
+    """Return means whose intervals allow for failures; None if there is no finite mean."""
+    values = observations.values[defined]
+    if not values.size or not np.isfinite(values).all() or not settings.n_bootstrap:
+        return None
+    failed = failed_cases(values, observations.replaced[defined], scale)
+    units = np.arange(len(values))
+    if settings.unit == "patient":
+        units = np.asarray(pd.factorize(observations.patients[defined])[0])
+    parts = parts_of(
+        values, failed, units, observations.groups[defined], len(observations.names), scale
+    )
+    return FailureAware.of(parts, settings.n_bootstrap, generator, settings.confidence)
+
+
 def _effect(
     units: Units,
     pair: tuple[int, int],
@@ -156,10 +189,13 @@ def _effect(
     first, second = (units.of_group(index) for index in pair)
     sizes = np.array([first.size, second.size])
     (ours, weights), (theirs, their_weights) = (units.spread_out(index) for index in pair)
+    # resamples of equal values are equal, however few there are
+    varied = bool(np.ptp(ours) > 0 and np.ptp(theirs) > 0)
+    found = expanded_interval(draws, confidence, Sources(1 / sizes, sizes))
     return PairEffect(
         between=(names[pair[0]], names[pair[1]]),
         cliffs_delta=effects.cliffs_delta(ours, theirs, weights=(weights, their_weights)),
-        interval=expanded_interval(draws, confidence, Sources(1 / sizes, sizes)),
+        interval=found if varied else NO_INTERVAL,
         detectable_gap=effects.detectable_gap(first, second, confidence),
     )
 
@@ -236,6 +272,11 @@ def definitions(settings: StatisticsSettings) -> dict[str, str]:
         "iqr": "Interquartile range: from the value that a quarter of the units are below to the "
         "value that a quarter are above.",
         "std_within": "Sample standard deviation over the units of one group.",
+        "mean_interval": "Where it is known what a failure is (a Dice of 0, an infinite distance "
+        "that is replaced), the interval of a mean is made from two parts: the share of failures "
+        "and the mean of the other values. If no group has a failure, it still allows for as many "
+        "as the number of all units together cannot exclude. None is given for groups in which "
+        "fewer than two units are anything but failures.",
         "interval": f"{settings.confidence:.0%} bootstrap interval, widened for small groups (BCa "
         f"for means, percentiles otherwise): {settings.n_bootstrap} resamples of whole "
         f"{settings.unit}s within each group. None is given for groups of fewer than "

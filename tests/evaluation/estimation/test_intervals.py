@@ -13,6 +13,7 @@ from nnunetv2_fair.evaluation.estimation import gaps
 from nnunetv2_fair.evaluation.estimation.intervals import (
     Sources,
     expanded_interval,
+    least_range,
     mean_interval,
     scaled_interval,
     simultaneous_interval,
@@ -251,3 +252,17 @@ def test_gaps_of_twelve_equal_but_unequally_large_groups_are_rarely_called_signs
     # at most 0.05 and 0.10, plus two standard errors
     assert missed / trials <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / trials)
     assert signs / trials <= 0.10 + 2 * math.sqrt(0.10 * 0.90 / trials)
+
+
+def test_least_range_is_that_of_the_pair_that_is_farthest_apart():
+    rng = np.random.default_rng(5)
+    drawn = np.column_stack([rng.normal(m, 0.1, 4000) for m in (0, 1, 1.2)])
+    drawn[:, 0][:100] = -math.inf
+    found = least_range(drawn, 0.95, sources(10**9))
+    # of six differences each has 5% / 6
+    expected = 1.2 - math.sqrt(0.02) * scipy.stats.norm.ppf(1 - 0.05 / 6)
+    assert found == pytest.approx(expected, abs=0.04)
+
+
+def test_least_range_of_groups_without_any_error_is_zero():
+    assert least_range(np.full((10, 3), -math.inf), 0.95, sources(10)) == 0
