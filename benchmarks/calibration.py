@@ -252,7 +252,14 @@ def metric_info(name: str) -> MetricInfo:
     metric = METRICS[name]
     unit = "mm" if metric.is_distance else ""
     return MetricInfo(
-        name, metric.title, unit, metric.better, metric.definition, metric.one_minus_is_error
+        name,
+        metric.title,
+        unit,
+        metric.better,
+        metric.definition,
+        metric.one_minus_is_error,
+        lowest=0.0,
+        highest=metric.highest,
     )
 
 
