@@ -99,7 +99,7 @@ def _range(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class FailureAware:
-    """Means with their intervals where it is known what a failure is.
+    """Means with intervals that allow for failures where it is known what those are.
 
     Attributes:
         means: (draws, groups) means of each group that the data are compatible with.
@@ -142,7 +142,7 @@ class Estimates:
         overall: (units,) values.
         confidence: Coverage of the intervals.
         aware: Means with intervals that allow for failures, also for those that the data may lack;
-            None where it is not known what a failure is.
+            None if values are infinite or there are no resamples.
     """
 
     names: Sequence[str]

@@ -272,13 +272,14 @@ def definitions(settings: StatisticsSettings) -> dict[str, str]:
         "iqr": "Interquartile range: from the value that a quarter of the units are below to the "
         "value that a quarter are above.",
         "std_within": "Sample standard deviation over the units of one group.",
-        "mean_interval": "Where it is known what a failure is (a Dice of 0, an infinite distance "
-        "that is replaced), the interval of a mean is made from two parts: the share of failures "
-        "and the mean of the other values. If no group has a failure, it still allows for as many "
-        "as the number of all units together cannot exclude. None is given for groups in which "
-        "fewer than two units are anything but failures.",
-        "interval": f"{settings.confidence:.0%} bootstrap interval, widened for small groups (BCa "
-        f"for means, percentiles otherwise): {settings.n_bootstrap} resamples of whole "
+        "mean_interval": "Interval of a mean: Student's t, stretched towards the side to which the "
+        "values are skewed. Where it is known what a failure is (a Dice of 0, an infinite distance "
+        "that is replaced), it is made from two parts: the share of failures and the mean of the "
+        "other values. If no group has a failure, it still allows for as many as the number of all "
+        "units together cannot exclude. None is given for groups in which fewer than two units are "
+        "anything but failures.",
+        "interval": f"{settings.confidence:.0%} bootstrap interval (percentiles, widened for "
+        f"small groups): {settings.n_bootstrap} resamples of whole "
         f"{settings.unit}s within each group. None is given for groups of fewer than "
         f"{max(2, settings.min_patients)} patients.",
         "fairness_gap": "Median of the reference group minus median of the other group; 0 is "
