@@ -14,10 +14,13 @@ DEMOGRAPHICS_CSV = "demographics.csv"
 DEMOGRAPHICS_JSON = "demographics.json"
 DATASET_JSON = "dataset.json"
 SPLITS_JSON = "splits_final.json"
+PLANS_JSON = "plans.json"
 PER_CASE_CSV = "per_case.csv"
 #: Pattern of the files with what an unfinished evaluation has measured so far.
 MEASURED_CASES = "measured_cases*.jsonl"
 SUMMARY_JSON = "summary.json"
+#: Folder in an evaluation of several trainings that holds the evaluation of each.
+TRAININGS_FOLDER = "trainings"
 REPORT_HTML = "report.html"
 COMPARISON_JSON = "comparison.json"
 COMPARISON_HTML = "comparison.html"

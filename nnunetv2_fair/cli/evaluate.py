@@ -131,7 +131,8 @@ def _evaluate(args: argparse.Namespace) -> None:
     check_sources(args)
     _check_numbers(args)
     shard = _shard(args)
-    inputs = {"-gt": args.gt, "-pred": args.pred}
+    predictions = args.pred or ()
+    inputs = [("-gt", args.gt), *(("-pred", folder) for folder in predictions)]
     check_output(args.o, inputs, shareable=args.shareable, overwrite=args.overwrite)
 
     from nnunetv2_fair.evaluation.measuring.all_cases import Part
@@ -150,7 +151,9 @@ def _evaluate(args: argparse.Namespace) -> None:
         )  # fmt: skip
         return
     answered = answer(request, part)
-    written = write_evaluation(answered.result, answered.pictures, args.o, args.tables)
+    written = write_evaluation(
+        answered.result, answered.pictures, args.o, args.tables, answered.of_trainings
+    )
     remove_measured_cases(kept)
     _tell(answered.result, written)
 
@@ -183,6 +186,7 @@ def _request(
         preset=args.preset,
         shareable=args.shareable,
         pictures=True,
+        trainings=args.trainings,
     )
 
 
@@ -196,12 +200,18 @@ def _source(
     if args.from_summary is not None:
         return ScoresFile(args.from_summary, "summary", demographics=args.demographics)
     return Masks(
-        args.gt, args.pred, args.demographics, args.dataset_json, args.images, args.allow_missing
+        args.gt,
+        args.pred[0] if len(args.pred) == 1 else tuple(args.pred),
+        args.demographics,
+        args.dataset_json,
+        args.images,
+        args.allow_missing,
     )
 
 
 def _tell(result: "EvaluationResult", written: Sequence[Path]) -> None:
     """Print tables, notes, and what was left out and written."""
+    from nnunetv2_fair.evaluation.results.tables.of_trainings import trainings_table
     from nnunetv2_fair.evaluation.results.tables.printed_tables import tables_of
     from nnunetv2_fair.evaluation.results.tables.text_table import aligned
     from nnunetv2_fair.report.terminal.evaluation import console_table
@@ -211,6 +221,8 @@ def _tell(result: "EvaluationResult", written: Sequence[Path]) -> None:
     for table in tables_of(result):
         if table.name == "subgroups" or table in result.preset_tables:
             logger.info("\n%s", aligned(table))
+    if result.trainings:
+        logger.info("\n%s", aligned(trainings_table(result, [result.headline_label])))
     for note in result.notes:
         logger.info("Note: %s", note)
     for exclusion in result.exclusions:

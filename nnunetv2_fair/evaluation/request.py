@@ -5,7 +5,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +22,7 @@ from nnunetv2_fair.evaluation.papers.presets import PRESETS, check_preset, with_
 from nnunetv2_fair.evaluation.results.case_picture import CasePicture
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.per_case import EmptyDistance
+from nnunetv2_fair.evaluation.results.trainings import TrainingKind
 from nnunetv2_fair.evaluation.run import (
     EvaluationSettings,
     ScoredSettings,
@@ -29,8 +30,15 @@ from nnunetv2_fair.evaluation.run import (
     run_evaluation,
 )
 from nnunetv2_fair.evaluation.scored_cases import table_of_scores
-from nnunetv2_fair.evaluation.scores_from_files import read_nnunet_summary, read_scores_csv
+from nnunetv2_fair.evaluation.scores_from_files import (
+    Scores,
+    read_nnunet_summary,
+    read_scores_by_training,
+    read_scores_csv,
+)
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
+from nnunetv2_fair.evaluation.trainings.folders import prediction_folders
+from nnunetv2_fair.evaluation.trainings.method import method_of
 from nnunetv2_fair.files.pool import prepare_workers
 from nnunetv2_fair.paths import DEMOGRAPHICS_CSV
 from nnunetv2_fair.subgroups.table import DemographicsTable, read_table_with_cuts
@@ -44,7 +52,8 @@ class Masks:
 
     Attributes:
         references: Folder with the reference masks.
-        predictions: Folder with the predicted masks.
+        predictions: Folder with the predicted masks. Of several trainings of a method a folder for
+            each, or one folder that holds them.
         demographics: Table with a row per case; ``demographics.csv`` next to the folder of the
             references if None.
         dataset_json: Labels and regions; looked for next to the masks if None.
@@ -53,7 +62,7 @@ class Masks:
     """
 
     references: Path
-    predictions: Path
+    predictions: Path | tuple[Path, ...]
     demographics: Path | None = None
     dataset_json: Path | None = None
     images: Path | None = None
@@ -97,6 +106,8 @@ class Request:
         preset: Paper whose tables are added; None: no tables.
         shareable: Keep only what may be shown to others.
         pictures: Draw the worst cases; never of scores, nor of what is to be shared.
+        trainings: How the trainings of one method differ that the source holds; None if it is of
+            one trained model.
     """
 
     source: Masks | ScoresFile
@@ -113,6 +124,7 @@ class Request:
     preset: str | None = None
     shareable: bool = False
     pictures: bool = False
+    trainings: TrainingKind | None = None
 
     @property
     def settings(self) -> EvaluationSettings:
@@ -137,10 +149,12 @@ class Answer:
     Attributes:
         result: Everything that was found.
         pictures: Cases to show, worst first.
+        of_trainings: Name of a training -> its cases to show; of a method these alone.
     """
 
     result: EvaluationResult
     pictures: Sequence[CasePicture] = ()
+    of_trainings: Mapping[str, Sequence[CasePicture]] = field(default_factory=dict)
 
 
 def answer(request: Request, part: Part | None = None) -> Answer:
@@ -153,13 +167,73 @@ def answer(request: Request, part: Part | None = None) -> Answer:
     Raises:
         FairError: If something is wrong with the inputs; the message says how to correct it.
     """
-    plan: EvaluationPlan | None = None
+    if request.trainings is not None:
+        return _of_trainings(request, request.trainings, part)
     if isinstance(request.source, Masks):
         plan = _plan(request, request.source)
-        logger.info("Evaluating %d cases of %s", len(plan.pairs), request.source.predictions)
-        result, table = run_evaluation(plan, request.settings, part), plan.table
+        logger.info("Evaluating %d cases of %s", len(plan.pairs), plan.prediction_folder)
+        result = run_evaluation(plan, request.settings, part)
+        return _finished(request, result, plan.table, plan)
+    source = request.source
+    scores = (
+        read_scores_csv(source.path, source.columns)
+        if source.kind == "csv"
+        else read_nnunet_summary(source.path)
+    )
+    return _of_scores(request, source, scores)
+
+
+def _of_trainings(request: Request, kind: TrainingKind, part: Part | None) -> Answer:
+    """Evaluate every training, and the method that they are trainings of."""
+    each = replace(request, trainings=None, shareable=False)
+    answers: dict[str, Answer]
+    if isinstance(request.source, Masks):
+        parts = _masks_by_training(request.source)
+        # all of them are checked before the first case is measured
+        plans = {name: _plan(request, masks) for name, masks in parts.items()}
+        answers = {}
+        for name, plan in plans.items():
+            logger.info("Evaluating %d cases of the training %s", len(plan.pairs), name)
+            result = run_evaluation(plan, request.settings, part)
+            answers[name] = _finished(each, result, plan.table, plan)
+    elif request.source.kind == "csv":
+        source = request.source
+        scores = read_scores_by_training(source.path, source.columns)
+        answers = {name: _of_scores(each, source, found) for name, found in scores.items()}
     else:
-        result, table = _from_scores(request, request.source)
+        raise UsageError(
+            "--trainings applies to masks (-gt and -pred) and to --from-csv, not to --from-summary."
+        )
+    results = {name: found.result for name, found in answers.items()}
+    method = method_of(results, kind, request.name or _name_of(request.source))
+    if request.shareable:
+        return Answer(shareable(method))
+    return Answer(method, (), {name: found.pictures for name, found in answers.items()})
+
+
+def _of_scores(request: Request, source: ScoresFile, scores: Scores) -> Answer:
+    table = (
+        table_of_scores(scores, request.bins)
+        if source.demographics is None
+        else read_table_with_cuts(source.demographics, request.bins)
+    )
+    if request.preset is not None:
+        check_preset(request.preset, tuple(metric.name for metric in scores.metrics), table)
+    logger.info("Evaluating the scores of %s", scores.source)
+    settings = ScoredSettings(
+        request.empty_distance, request.statistics, request.name, request.reference_groups
+    )
+    result = evaluate_scores(scores, table, request.attributes, settings)
+    return _finished(request, result, table, None)
+
+
+def _finished(
+    request: Request,
+    result: EvaluationResult,
+    table: DemographicsTable,
+    plan: EvaluationPlan | None,
+) -> Answer:
+    """Add what is found besides the comparison of groups, or leave out what is not to be shared."""
     if request.discover is not None:
         result = with_findings(with_discovery(result, table, request.discover))
     if request.preset is not None:
@@ -187,14 +261,19 @@ def measure_shard(request: Request, part: Part) -> tuple[int, int]:
     """
     if not isinstance(request.source, Masks):
         raise UsageError("Only masks can be measured in shards; scores are already measured.")
-    plan = _plan(request, request.source)
-    task = case_task(plan, request.settings.metrics, request.tolerance)
-    return len(measure_all(plan, task, request.processes, part)), len(plan.pairs)
+    several = request.trainings is not None
+    parts = list(_masks_by_training(request.source).values()) if several else [request.source]
+    plans = [_plan(request, masks) for masks in parts]
+    measured = 0
+    for plan in plans:
+        task = case_task(plan, request.settings.metrics, request.tolerance)
+        measured += len(measure_all(plan, task, request.processes, part))
+    return measured, sum(len(plan.pairs) for plan in plans)
 
 
 def evaluate(
     references: Path | str,
-    predictions: Path | str,
+    predictions: Path | str | Sequence[Path | str],
     demographics: Path | str,
     attributes: Sequence[str] = (),
     *,
@@ -205,6 +284,7 @@ def evaluate(
     allow_missing: bool = False,
     discover: DiscoverySettings | None = None,
     preset: str | None = None,
+    trainings: TrainingKind | None = None,
 ) -> EvaluationResult:
     """Measure segmentations case by case and compare groups of patients.
 
@@ -214,7 +294,8 @@ def evaluate(
 
     Args:
         references: Folder with the reference masks.
-        predictions: Folder with the predicted masks.
+        predictions: Folder with the predicted masks; with ``trainings`` one for each training, or
+            a folder that holds them.
         demographics: Table with a row per case.
         attributes: Attribute expressions, such as ``("sex", "sex+age")``; the table's default
             one if empty.
@@ -227,6 +308,7 @@ def evaluate(
         discover: How to search for divergent subgroups; None: no search.
         preset: ``mama-mia``, ``lee``, ``apple`` or ``fairdiff``: adds the paper's tables, and
             its metrics if no settings are given.
+        trainings: How the trainings of one method differ: ``repeats`` (random seeds) or ``folds``.
 
     Returns:
         Everything that was found, frozen.
@@ -243,7 +325,9 @@ def evaluate(
     chosen = settings or EvaluationSettings()
     masks = Masks(
         Path(references),
-        Path(predictions),
+        Path(predictions)
+        if isinstance(predictions, (str, Path))
+        else tuple(map(Path, predictions)),
         Path(demographics),
         None if dataset_json is None else Path(dataset_json),
         allow_missing=allow_missing,
@@ -261,12 +345,32 @@ def evaluate(
         processes=chosen.processes,
         discover=discover,
         preset=preset,
+        trainings=trainings,
     )
     return answer(request).result
 
 
+def _name_of(source: Masks | ScoresFile) -> str:
+    """Return the name of the file or folder that holds all trainings; empty if there is none."""
+    if isinstance(source, ScoresFile):
+        return source.path.stem
+    return "" if isinstance(source.predictions, tuple) else source.predictions.resolve().name
+
+
+def _masks_by_training(masks: Masks) -> dict[str, Masks]:
+    given = masks.predictions
+    folders = prediction_folders(given if isinstance(given, tuple) else (given,))
+    return {name: replace(masks, predictions=folder) for name, folder in folders.items()}
+
+
 def _plan(request: Request, masks: Masks) -> EvaluationPlan:
     """Check all that needs no voxels."""
+    if isinstance(masks.predictions, tuple):
+        raise UsageError(
+            f"-pred names {len(masks.predictions)} folders: pass --trainings repeats (other random "
+            "seeds) or --trainings folds if they are predictions of trainings of one method. "
+            "Different methods are evaluated one by one and compared by nnUNetv2_fair_compare."
+        )
     prepare_workers(request.processes, WORKER_MODULE)
     metrics = request.settings.metrics
     metrics_named(metrics)
@@ -295,25 +399,3 @@ def _table_path(masks: Masks) -> Path:
             "--demographics."
         )
     return beside
-
-
-def _from_scores(
-    request: Request, source: ScoresFile
-) -> tuple[EvaluationResult, DemographicsTable]:
-    scores = (
-        read_scores_csv(source.path, source.columns)
-        if source.kind == "csv"
-        else read_nnunet_summary(source.path)
-    )
-    table = (
-        table_of_scores(scores, request.bins)
-        if source.demographics is None
-        else read_table_with_cuts(source.demographics, request.bins)
-    )
-    if request.preset is not None:
-        check_preset(request.preset, tuple(metric.name for metric in scores.metrics), table)
-    logger.info("Evaluating the scores of %s", scores.source)
-    settings = ScoredSettings(
-        request.empty_distance, request.statistics, request.name, request.reference_groups
-    )
-    return evaluate_scores(scores, table, request.attributes, settings), table

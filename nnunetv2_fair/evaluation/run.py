@@ -18,6 +18,7 @@ from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
 from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, Metric, metrics_named
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
 from nnunetv2_fair.evaluation.results.tables.per_case import EmptyDistance, evaluated_rows
+from nnunetv2_fair.evaluation.results.trainings import ONE_TRAINING
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.evaluation.run_notes import (
     notes_on_cases,
@@ -254,7 +255,7 @@ def _compared(
         attributes=tuple(grouping.expression for grouping in found.groupings),
         comparisons=comparisons,
         exclusions=_exclusions(found),
-        notes=(*notes, *found.notes_after),
+        notes=(*notes, *found.notes_after, ONE_TRAINING),
         definitions={
             **definitions(statistics),
             **{metric.name: metric.definition for metric in found.metrics},

@@ -22,6 +22,9 @@ from nnunetv2_fair.subgroups.table_checks import lines_of
 #: Label of a table that has no column ``label``.
 ONLY_LABEL = "segmentation"
 
+#: Column that names the training of each row.
+TRAINING = "training"
+
 _ALIASES: Mapping[str, str] = {"dsc": "dice", "jaccard": "iou", "hausdorff": "hd"}
 _UNITS = ("mm", "px")
 _ABOUT = ("case", "patient", "label", "flags", "reference_voxels", "prediction_voxels")
@@ -69,6 +72,54 @@ def read_scores_csv(
         EvaluationError: If the table is malformed; all problems at once.
         UsageError: If ``further`` names columns that are not there.
     """
+    frame = _table(path)
+    if TRAINING in frame and _has_several_rows(frame):
+        raise EvaluationError(
+            f"{path} has a column '{TRAINING}' and several rows of a case: pass --trainings "
+            "repeats or --trainings folds if it names trainings of one method. Otherwise leave "
+            "one row per case and label."
+        )
+    return _scores_of(path, frame, further or {})
+
+
+def read_scores_by_training(
+    path: Path, further: Mapping[str, Literal["higher", "lower"]] | None = None
+) -> dict[str, Scores]:
+    """Read a table as :func:`read_scores_csv` does, with rows of several trainings of a method.
+
+    Args:
+        path: CSV with a column ``training`` as well, which names the training of each row.
+        further: As there.
+
+    Returns:
+        Name of each training, in the order of the file -> its scores.
+
+    Raises:
+        EvaluationError: If there is no such column, or the table of a training is malformed.
+        UsageError: As :func:`read_scores_csv`.
+    """
+    frame = _table(path)
+    if TRAINING not in frame:
+        raise EvaluationError(
+            f"{path} has no column '{TRAINING}' that names the training of each row, which "
+            f"--trainings needs. Columns: {shorten(frame.columns, 20)}. Add the column, or leave "
+            "out --trainings."
+        )
+    unnamed = [
+        line for line, name in zip(lines_of(frame), frame[TRAINING], strict=True) if not name
+    ]
+    if unnamed:
+        raise EvaluationError(
+            f"{path} names no training on {len(unnamed)} lines: {shorten(unnamed)}. Fill the "
+            f"column '{TRAINING}'."
+        )
+    return {
+        str(name): _scores_of(path, rows.drop(columns=TRAINING), further or {})
+        for name, rows in frame.groupby(TRAINING, sort=False)
+    }
+
+
+def _table(path: Path) -> pd.DataFrame:
     frame = read_delimited(path)
     frame = frame.rename(columns=unprotected).map(unprotected)
     if "case" not in frame:
@@ -76,7 +127,19 @@ def read_scores_csv(
             f"{path} has no column 'case' that names each case. Columns: "
             f"{shorten(frame.columns, 20)}. Rename the column that holds the names."
         )
-    chosen = _metric_columns(list(frame.columns), further or {}, path)
+    return frame
+
+
+def _has_several_rows(frame: pd.DataFrame) -> bool:
+    keys = [column for column in ("case", "label") if column in frame]
+    several = frame[frame.duplicated(keys, keep=False)]
+    return bool((several.groupby(keys)[TRAINING].nunique() > 1).any())
+
+
+def _scores_of(
+    path: Path, frame: pd.DataFrame, further: Mapping[str, Literal["higher", "lower"]]
+) -> Scores:
+    chosen = _metric_columns(list(frame.columns), further, path)
     if "label" not in frame:
         frame["label"] = ONLY_LABEL
     frame = frame[frame["label"] != AVERAGE]

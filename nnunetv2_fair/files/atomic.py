@@ -138,7 +138,7 @@ def filled_together(out: Path, names: Sequence[str] | None = None) -> Iterator[P
 
     Args:
         out: Output folder; created if need be.
-        names: Files that the block writes; None moves all that it wrote.
+        names: Files that the block writes, perhaps in folders; None moves all that it wrote.
 
     Raises:
         OSError: If a file cannot be written, or one of ``names`` is a folder in ``out``.
@@ -213,6 +213,7 @@ def _move(source: Path, target: Path, names: Sequence[str] | None) -> None:
         if stat.S_ISREG((source / name).lstat().st_mode):
             _flush(source / name)
     for name in moved:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).replace(target / name)
 
 

@@ -84,6 +84,12 @@ ALLOWED: dict[str, set[str]] = {
         "evaluation/statistics/all_comparisons",
         "subgroups",
     },
+    "evaluation/trainings": {
+        "evaluation/findings",
+        "evaluation/masks/label_maps",
+        "evaluation/results",
+        "evaluation/statistics",
+    },
     "evaluation/disclosure": {
         "evaluation/estimation",
         "evaluation/findings",

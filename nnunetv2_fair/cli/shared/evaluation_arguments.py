@@ -15,7 +15,11 @@ TABLE_FORMATS = ("csv", "md", "tex")
 def add_sources(parser: argparse.ArgumentParser) -> None:
     """Add what to evaluate: two folders of masks, or a file with scores."""
     parser.add_argument("-gt", type=Path, help="folder with the reference masks")
-    parser.add_argument("-pred", type=Path, help="folder with the predicted masks")
+    parser.add_argument(
+        "-pred", type=Path, nargs="+", metavar="FOLDER",
+        help="folder with the predicted masks; with --trainings one for each training, or a folder "
+        "that holds them",
+    )  # fmt: skip
     parser.add_argument(
         "--from-csv", type=Path, metavar="CSV",
         help="instead of -gt and -pred: a table that some tool made, with a row per case (column "
@@ -29,6 +33,12 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
         "--score", action="append", default=[], metavar="COLUMN=BETTER",
         help="a column of --from-csv with a metric of another name, and whether higher or lower is "
         "better, for example --score lesion_f1=higher; repeatable",
+    )  # fmt: skip
+    parser.add_argument(
+        "--trainings", choices=("repeats", "folds"),
+        help="evaluate a method by several trainings that differ in their random seed (repeats) or "
+        "fold; --from-csv then needs a column training. Without it the results are about one "
+        "trained model",
     )  # fmt: skip
 
 
@@ -59,7 +69,7 @@ def check_sources(args: argparse.Namespace) -> None:
     given = [
         option
         for option, value in (
-            ("-gt and -pred", args.gt or args.pred),
+            ("-gt and -pred", args.gt or args.pred or None),
             ("--from-csv", args.from_csv),
             ("--from-summary", args.from_summary),
         )
@@ -85,6 +95,10 @@ def check_sources(args: argparse.Namespace) -> None:
             raise UsageError(
                 "--preset mama-mia measures masks itself: pass -gt and -pred instead of scores."
             )
+    if args.trainings and args.from_summary is not None:
+        raise UsageError(
+            "--trainings applies to masks (-gt and -pred) and to --from-csv, not to --from-summary."
+        )
     if args.score and args.from_csv is None:
         raise UsageError("--score applies only to the columns of --from-csv.")
     if not 0 < args.min_support <= 1:

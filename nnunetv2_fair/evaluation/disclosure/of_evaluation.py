@@ -24,6 +24,7 @@ from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.tables.per_case import evaluated_rows, metric_values, no_cases
+from nnunetv2_fair.evaluation.results.trainings import TRAININGS, number_of_trainings, subject
 
 
 def shareable(result: EvaluationResult) -> EvaluationResult:
@@ -65,6 +66,7 @@ def shareable(result: EvaluationResult) -> EvaluationResult:
             **{key: result.settings[key] for key in SETTINGS if key in result.settings},
             "cases": len(headline),
             "patients": n_patients,
+            **_trainings(result),
         },
         versions=dict(result.versions),
         created=result.created,
@@ -72,6 +74,12 @@ def shareable(result: EvaluationResult) -> EvaluationResult:
         group_parts=result.group_parts,
     )
     return replace(told, findings=tuple(shareable_findings(result, told)))
+
+
+def _trainings(result: EvaluationResult) -> dict[str, dict[str, object]]:
+    """Return of how many trainings a method's result is, without the names of their folders."""
+    found = result.settings.get(TRAININGS)
+    return {TRAININGS: {key: found[key] for key in ("kind", "number")}} if found else {}
 
 
 def _notes(result: EvaluationResult) -> list[str]:
@@ -84,6 +92,11 @@ def _notes(result: EvaluationResult) -> list[str]:
     ]
     if result.discovery is not None or result.preset_tables:
         made.append("Discovered subgroups and tables in the form of papers are not shared.")
+    if number_of_trainings(result.settings) > 1:
+        made.append(
+            f"This is about {subject(result.settings)}: intervals, tests and verdicts allow for "
+            "what another training would change."
+        )
     return made
 
 

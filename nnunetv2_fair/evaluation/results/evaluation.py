@@ -24,8 +24,9 @@ from nnunetv2_fair.evaluation.results.tables.per_case import (
     write_per_case,
 )
 from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
+from nnunetv2_fair.evaluation.results.trainings import TRAININGS
 from nnunetv2_fair.evaluation.results.values import MetricInfo
-from nnunetv2_fair.paths import PER_CASE_CSV, SUMMARY_JSON
+from nnunetv2_fair.paths import PER_CASE_CSV, SUMMARY_JSON, TRAININGS_FOLDER
 from nnunetv2_fair.subgroups.schema import INTERSECTION
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _SUMMARY = JsonFormat(
     3,
     "nnUNetv2_fair_evaluate",
     "Evaluate again (--from-csv with the folder's per_case.csv saves measuring)",
-    left_out=("per_case",),
+    left_out=("per_case", "trainings"),
 )
 
 
@@ -82,6 +83,9 @@ class EvaluationResult:
             expression's attributes, in their order: ``{"sex+age": {"female, <50": ("female",
             "<50")}}``.
         findings: Everything that is claimed, most important first.
+        trainings: Of a method of which several trainings were evaluated: the evaluation of each,
+            by which ``settings["trainings"]`` names them; ``per_case`` then holds means over them.
+            Empty for one trained model, and in a shareable result.
     """
 
     name: str
@@ -102,6 +106,7 @@ class EvaluationResult:
     shareable: bool = False
     group_parts: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    trainings: tuple["EvaluationResult", ...] = ()
 
     # for reading the file, from which the table of cases is absent
     __pydantic_config__: ClassVar = {"arbitrary_types_allowed": True}
@@ -178,8 +183,13 @@ class EvaluationResult:
     def write(self, folder: Path) -> None:
         """Write ``per_case.csv`` and ``summary.json``; each appears whole or not at all.
 
-        A shareable result has no ``per_case.csv``.
+        A shareable result has no ``per_case.csv``. Of several trainings, the evaluation of each is
+        written to ``trainings/NAME``.
         """
+        for training in self.trainings:
+            inside = folder / TRAININGS_FOLDER / training.name
+            inside.mkdir(parents=True, exist_ok=True)
+            training.write(inside)
         if not self.shareable:
             write_per_case(folder / PER_CASE_CSV, self.per_case)
         _SUMMARY.write(self, folder / SUMMARY_JSON)
@@ -196,9 +206,13 @@ class EvaluationResult:
         Raises:
             EvaluationError: If a file is missing, damaged or of another format.
         """
-        read = _SUMMARY.read(cls, folder / SUMMARY_JSON, per_case=pd.DataFrame())
+        read = _SUMMARY.read(cls, folder / SUMMARY_JSON, per_case=pd.DataFrame(), trainings=())
         per_case = no_cases(read.attributes, read.metrics)
         if with_cases and not read.shareable:
             require(folder / PER_CASE_CSV, _SUMMARY.command)
             per_case = read_per_case(folder / PER_CASE_CSV, read.attributes, read.metrics)
-        return dataclasses.replace(read, per_case=per_case)
+        names = () if read.shareable else read.settings.get(TRAININGS, {}).get("names", ())
+        trainings = tuple(
+            cls.read(folder / TRAININGS_FOLDER / name, with_cases=with_cases) for name in names
+        )
+        return dataclasses.replace(read, per_case=per_case, trainings=trainings)

@@ -8,23 +8,32 @@ from nnunetv2_fair.evaluation.findings.sentences import clean
 from nnunetv2_fair.evaluation.results.case_picture import CasePicture
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
-from nnunetv2_fair.evaluation.results.output_folder import output_names
+from nnunetv2_fair.evaluation.results.output_folder import (
+    names_of_trainings,
+    output_names,
+    remove_other_trainings,
+)
+from nnunetv2_fair.evaluation.results.tables.of_trainings import trainings_table
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 from nnunetv2_fair.evaluation.results.tables.printed_tables import tables_of
 from nnunetv2_fair.evaluation.results.tables.text_table import files_of
 from nnunetv2_fair.files.atomic import filled_together, write_text
-from nnunetv2_fair.paths import REPORT_HTML
+from nnunetv2_fair.paths import REPORT_HTML, TRAININGS_FOLDER
 from nnunetv2_fair.report.html.document import disclaimer, document
 from nnunetv2_fair.report.html.settings import settings_section
 from nnunetv2_fair.report.html.terms import Terms
-from nnunetv2_fair.report.of_evaluation.as_in_paper import ANCHOR as PAPER
-from nnunetv2_fair.report.of_evaluation.as_in_paper import paper_section
 from nnunetv2_fair.report.of_evaluation.attribute import attribute_section
 from nnunetv2_fair.report.of_evaluation.case_table import ANCHOR, case_table
 from nnunetv2_fair.report.of_evaluation.cases import excluded_section, pictures_section
 from nnunetv2_fair.report.of_evaluation.discovered import ANCHOR as DISCOVERY
 from nnunetv2_fair.report.of_evaluation.discovered import discovery_section
 from nnunetv2_fair.report.of_evaluation.summary import summary_section
+from nnunetv2_fair.report.of_evaluation.text_tables import (
+    PAPER,
+    TRAININGS,
+    paper_section,
+    trainings_section,
+)
 
 #: Pictures that would make the page larger than this are left out, and the page says so.
 MOST_BYTES = 4700 * 1000
@@ -35,14 +44,18 @@ def write_evaluation(
     pictures: Sequence[CasePicture],
     out: Path,
     formats: Sequence[str] = (),
+    of_trainings: Mapping[str, Sequence[CasePicture]] | None = None,
 ) -> tuple[Path, ...]:
     """Write all files of an evaluation; all appear together or none does.
+
+    Of a method each training is written to ``trainings/NAME`` as an evaluation of its own.
 
     Args:
         result: What the evaluation found.
         pictures: Cases to show, worst first; may be empty.
         out: Output folder; it need not exist.
         formats: Formats to write every table in as well: ``csv``, ``md`` or ``tex``.
+        of_trainings: Name of a training -> its cases to show.
 
     Returns:
         The files.
@@ -50,13 +63,22 @@ def write_evaluation(
     Raises:
         OSError: If they cannot be written.
     """
-    tables = files_of(tables_of(result), formats)
-    names = (*output_names(shareable=result.shareable), *tables)
+    of_all = [trainings_table(result, result.labels)] if result.trainings else []
+    tables = files_of((*tables_of(result), *of_all), formats)
+    trainings = [training.name for training in result.trainings]
+    names = (
+        *output_names(shareable=result.shareable), *tables, *names_of_trainings(trainings),
+    )  # fmt: skip
     with filled_together(out, names) as folder:
         result.write(folder)
         write_report(result, pictures, folder / REPORT_HTML)
+        for training in result.trainings:
+            page = folder / TRAININGS_FOLDER / training.name / REPORT_HTML
+            write_report(training, (of_trainings or {}).get(training.name, ()), page)
         for name, text in tables.items():
             (folder / name).write_text(text, encoding="utf-8")
+    if not result.shareable:
+        remove_other_trainings(out, trainings)
     return tuple(out / name for name in names)
 
 
@@ -80,6 +102,8 @@ def render_report(result: EvaluationResult, pictures: Sequence[CasePicture]) -> 
     headlines = _headlines(result)
     navigation = [("summary", "Summary")]
     navigation += [(f"attribute-{i}", clean(a)) for i, a in enumerate(headlines)]
+    if result.trainings:
+        navigation.append((TRAININGS, "Trainings"))
     if result.discovery is not None:
         navigation.append((DISCOVERY, "Discovered"))
     if result.preset_tables:
@@ -95,7 +119,11 @@ def render_report(result: EvaluationResult, pictures: Sequence[CasePicture]) -> 
     before += [
         attribute_section(result, a, f"attribute-{i}", terms) for i, a in enumerate(headlines)
     ]
-    before += [discovery_section(result, terms), paper_section(result.preset_tables)]
+    before += [
+        trainings_section(result),
+        discovery_section(result, terms),
+        paper_section(result.preset_tables),
+    ]
     after = [
         cases,
         excluded_section(result.exclusions),

@@ -11,6 +11,7 @@ from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
 from nnunetv2_fair.evaluation.findings.wording import VERDICTS, confidence, label_words
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.trainings import subject
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.row_plots import Whisker, forest_plot
 from nnunetv2_fair.report.html.templating import render
@@ -44,6 +45,7 @@ def summary_section(result: EvaluationResult, headlines: Mapping[str, Comparison
         "report/of_evaluation/templates/summary.html",
         cards=[_card(result, comparison) for comparison in headlines.values()],
         notes=result.notes,
+        model=subject(result.settings),
         n_metrics=len(result.metrics),
         corrected=any(not math.isnan(test.corrected_p) for test in tests),
     )
