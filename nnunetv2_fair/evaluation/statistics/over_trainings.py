@@ -155,8 +155,8 @@ class _OverTrainings:
     def _test(self, test: GroupTest) -> GroupTest:
         """Return the test with the variation of Cliff's deltas, as of groups of their sizes."""
         pairs = [effect.between for effect in self._whole.effects]
-        sizes = [self._whole.groups[name].n_patients or 0 for pair in pairs[:1] for name in pair]
-        sizes += [self._whole.groups[pair[1]].n_patients or 0 for pair in pairs[1:]]
+        sizes = [self._whole.groups[name].n_units or 0 for pair in pairs[:1] for name in pair]
+        sizes += [self._whole.groups[pair[1]].n_units or 0 for pair in pairs[1:]]
         each = np.array([[_effects_of(c).get(p, math.nan) for p in pairs] for c in self._each])
         whole = np.array([_effects_of(self._whole)[pair] for pair in pairs])
         p_value = p_with_trainings(
@@ -193,7 +193,7 @@ def _distance(deltas: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
 
     Args:
         deltas: (..., groups - 1) Cliff's delta of the reference and each other group.
-        sizes: (groups,) patients of the reference and of the others.
+        sizes: (groups,) units of the reference and of the others.
     """
     places = np.concatenate([np.zeros((*deltas.shape[:-1], 1)), deltas], axis=-1)
     weights = np.array(sizes, dtype=float)
