@@ -86,9 +86,7 @@ def test_writes_numbers_page_and_table(data, tmp_path, capsys):
     assert found.groups["2"].value == pytest.approx(change[before["sex"] == "2"].mean())
 
     page = check_page((out / "comparison.html").read_text(encoding="utf-8"))
-    assert "With balanced, the gap between the best and the worst group of sex is smaller" in (
-        page.text
-    )
+    assert "With balanced, the gap in Dice between the groups of sex is smaller" in page.text
     logged = capsys.readouterr().out
     assert "Dice by sex, 1" in logged
     assert "balanced" in logged

@@ -13,6 +13,16 @@ from nnunetv2_fair.evaluation.disclosure.of_groups import is_gone
 from nnunetv2_fair.evaluation.findings.all_findings import headline
 from nnunetv2_fair.evaluation.findings.group_differences import FAIRNESS_GAP, deciding_interval
 from nnunetv2_fair.evaluation.findings.wording import with_sentence
+from nnunetv2_fair.evaluation.results.comparison import (
+    GROUP_MEAN,
+    OVERALL_MEAN,
+    WORST_GROUP_MEAN,
+    Difference,
+    ModelComparison,
+    ModelDifferences,
+    ModelScores,
+    PairedComparison,
+)
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.findings import NO_INTERVAL, Finding, Kind
 from nnunetv2_fair.evaluation.results.groups import Comparison
@@ -67,3 +77,61 @@ def _group_difference(found: Finding, told: Comparison) -> Finding:
 _SHOWN: Mapping[Kind, Callable[[Finding, Comparison], Finding]] = {
     "group_difference": _group_difference,
 }
+
+
+def shareable_changes(result: ModelComparison, told: ModelComparison) -> Iterator[Finding]:
+    """Yield the findings of a comparison of models that may be shown.
+
+    Args:
+        result: The comparison.
+        told: What may be shown of its entries.
+    """
+    for found in result.findings:
+        entry = told.entry(found.attribute, found.metric, found.label)
+        kept = _rank(found, entry) if found.kind == "rank" else _change(found, entry)
+        if kept is not None:
+            yield with_sentence(kept, headline(kept, told.metric(kept.metric)))
+
+
+def _rank(found: Finding, told: PairedComparison) -> Finding | None:
+    # the size of the family would tell whether small groups are large enough to be tested
+    shown = found.quantity in told.ranks
+    return dataclasses.replace(found, family_size=0) if shown else None
+
+
+def _change(found: Finding, told: PairedComparison) -> Finding | None:
+    """Return a finding with the numbers that may be shown; None if it rests on hidden ones."""
+    values = {model: _value(found, told.per_model[model]) for model in found.values}
+    if any(math.isnan(value) for value in values.values()):
+        return None
+    change = _difference(found, told.differences[found.model])
+    return dataclasses.replace(
+        found,
+        value=change.value,
+        values=values,
+        interval=change.simultaneous,
+        p_value=math.nan if change.p_value is None else change.p_value,
+        corrected_p=math.nan if change.corrected_p is None else change.corrected_p,
+        family_size=0,
+        n={group: told.group_patients[group] for group in found.n},
+    )
+
+
+def _value(found: Finding, scores: ModelScores) -> float:
+    if found.quantity == OVERALL_MEAN:
+        return scores.overall_mean
+    if found.quantity == WORST_GROUP_MEAN:
+        return scores.worst_group_mean
+    if found.quantity == GROUP_MEAN:
+        return scores.group_means[found.who[0]]
+    return scores.between_groups
+
+
+def _difference(found: Finding, changes: ModelDifferences) -> Difference:
+    if found.quantity == OVERALL_MEAN:
+        return changes.overall
+    if found.quantity == WORST_GROUP_MEAN:
+        return changes.worst_group
+    if found.quantity == GROUP_MEAN:
+        return changes.groups[found.who[0]]
+    return changes.between_groups

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nnunetv2_fair.errors import EvaluationError, shorten
+from nnunetv2_fair.evaluation.disclosure.findings import shareable_changes
 from nnunetv2_fair.evaluation.disclosure.hidden_groups import Patterns, patients_enough_to_share
 from nnunetv2_fair.evaluation.disclosure.precision import (
     rounded,
@@ -91,7 +92,7 @@ def shareable_comparison(
         return _entry(entry, patterns.of(defined), bool(defined.all()), least)
 
     may_stay = note_filter(baseline)
-    return replace(
+    told = replace(
         compared,
         entries=tuple(map(entry_of, compared.entries)),
         notes=(
@@ -107,6 +108,7 @@ def shareable_comparison(
         },
         shareable=True,
     )
+    return replace(told, findings=tuple(shareable_changes(compared, told)))
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,8 @@ def _entry(
             least=least,
             of_gone=CLOSED if closed else SMALL,
         ),
+        # it would tell whether a small group is large enough to be tested
+        family_size=0,
         ranks={
             measure: by_model for measure, by_model in entry.ranks.items() if told.ranks(measure)
         },

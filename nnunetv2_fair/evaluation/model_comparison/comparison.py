@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
+from nnunetv2_fair.evaluation.findings.all_findings import comparison_with_findings
 from nnunetv2_fair.evaluation.model_comparison.checks import (
     MUST_AGREE,
     common_cases_of,
@@ -70,7 +71,7 @@ def compare_models(
     ]
     settings = _settings(baseline, n_bootstrap, confidence, seed)
     entries, undefined = _entries(aligned, models, baseline, settings)
-    return ModelComparison(
+    result = ModelComparison(
         models=tuple(models),
         baseline=models[0],
         metrics=baseline.metrics,
@@ -88,6 +89,7 @@ def compare_models(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         group_parts=baseline.group_parts,
     )
+    return comparison_with_findings(result)
 
 
 def _settings(

@@ -16,6 +16,7 @@ from nnunetv2_fair.evaluation.model_comparison.standard_errors import NO_INTERVA
 from nnunetv2_fair.evaluation.model_comparison.worst_group import WorstGroup
 from nnunetv2_fair.evaluation.results.comparison import (
     BETWEEN_GROUPS,
+    GROUP_MEAN,
     OVERALL_MEAN,
     WORST_GROUP_MEAN,
 )
@@ -23,8 +24,6 @@ from nnunetv2_fair.evaluation.results.values import Interval
 
 #: Which contrast: one of the names above with an empty string, or ``group_mean`` and the group.
 Key = tuple[str, str]
-
-GROUP_MEAN = "group_mean"
 
 
 class Contrast(Protocol):

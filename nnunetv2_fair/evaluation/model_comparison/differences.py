@@ -7,11 +7,12 @@ import numpy as np
 
 from nnunetv2_fair.evaluation.estimation.estimates import Estimates
 from nnunetv2_fair.evaluation.estimation.intervals import NO_INTERVAL, Sources, expanded_interval
-from nnunetv2_fair.evaluation.model_comparison.contrasts import GROUP_MEAN, Contrast, Key
+from nnunetv2_fair.evaluation.model_comparison.contrasts import Contrast, Key
 from nnunetv2_fair.evaluation.model_comparison.paired import Paired, minus
 from nnunetv2_fair.evaluation.model_comparison.simultaneous import Family
 from nnunetv2_fair.evaluation.results.comparison import (
     BETWEEN_GROUPS,
+    GROUP_MEAN,
     OVERALL_MEAN,
     WORST_GROUP_MEAN,
     Difference,

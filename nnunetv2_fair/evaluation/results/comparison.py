@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,16 @@ _FILE = JsonFormat(4, "nnUNetv2_fair_compare", "Compare again")
 #: Fairness measures for which higher is fairer; for all others lower (in magnitude) is fairer.
 HIGHER_IS_FAIRER = frozenset({"es_std", "es_absolute"})
 
+#: The fairness measure that plots show: defined for any number of groups.
+PLOTTED_GAP = "delta"
+
 #: What models are ranked by: keys of :attr:`PairedComparison.ranks`.
 OVERALL_MEAN = "overall_mean"
 WORST_GROUP_MEAN = "worst_group_mean"
 BETWEEN_GROUPS = "between_groups"
+
+#: What changes in each group.
+GROUP_MEAN = "group_mean"
 
 #: How far groups are apart (:attr:`ModelScores.between_groups`), if there are two, and if more.
 ABSOLUTE_GAP = "absolute_gap"
@@ -224,6 +231,46 @@ class ModelComparison:
             if (found.attribute, found.metric, found.label) == (attribute, metric, label):
                 return found
         raise KeyError((attribute, metric, label))
+
+    def headline_entry(self, attribute: str) -> PairedComparison:
+        """Return the entry that represents an attribute: first metric, headline label."""
+        return self.entry(attribute, self.metrics[0].name, self.headline_label)
+
+    def change(
+        self, entry: PairedComparison, model: str, quantity: str, group: str = ""
+    ) -> Finding | None:
+        """Return what is claimed about one change.
+
+        Args:
+            entry: Attribute, label and metric.
+            model: A model other than the baseline.
+            quantity: What changes; ``between_groups`` for the gap, whichever way it is measured.
+            group: The group, if the quantity is ``group_mean``.
+
+        Returns:
+            None if a shareable comparison hides it.
+        """
+        wanted = quantity
+        if quantity == BETWEEN_GROUPS:
+            wanted = entry.gap_measure or BETWEEN_GROUP_VARIANCE
+        where = (entry.attribute, entry.label, entry.metric)
+        return self._changes.get((*where, model, wanted, group))
+
+    @cached_property
+    def _changes(self) -> Mapping[tuple[str, ...], Finding]:
+        return {
+            (
+                *(found.attribute, found.label, found.metric, found.model, found.quantity),
+                found.who[0] if found.quantity == GROUP_MEAN else "",
+            ): found
+            for found in self.findings
+            if found.kind == "model_change"
+        }
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """All models but the baseline."""
+        return tuple(model for model in self.models if model != self.baseline)
 
     @property
     def headline_label(self) -> str:

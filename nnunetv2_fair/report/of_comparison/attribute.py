@@ -6,17 +6,19 @@ from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.sentences import Data, shortened
 from nnunetv2_fair.evaluation.findings.wording import confidence
 from nnunetv2_fair.evaluation.results.comparison import (
-    Difference,
+    GROUP_MEAN,
+    OVERALL_MEAN,
+    PLOTTED_GAP,
     ModelComparison,
     PairedComparison,
 )
+from nnunetv2_fair.evaluation.results.findings import Finding
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.planes import NOTHING_TO_DRAW, ModelPoint, planes
 from nnunetv2_fair.report.html.row_plots import Whisker, forest_plot
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.html.titles import metric_heading
-from nnunetv2_fair.report.of_comparison.findings import HEADLINE_GAP, headline_entry, other_models
 from nnunetv2_fair.report.of_comparison.tables import (
     differences_table,
     labels_table,
@@ -34,7 +36,7 @@ def attribute_section(result: ModelComparison, attribute: str, anchor: str, term
         anchor: Id of the section.
         terms: Definitions to link to.
     """
-    entry = headline_entry(result, attribute)
+    entry = result.headline_entry(attribute)
     metric = result.metric(entry.metric)
     title = f"Change of the mean {metric_heading(metric)} in each group"
     rows = _change_rows(result, entry)
@@ -49,9 +51,7 @@ def attribute_section(result: ModelComparison, attribute: str, anchor: str, term
         changes=forest_plot(rows, f"change in {metric_heading(metric)}", title),
         level=numbers.percent(confidence(result.settings)),
         better_side="Right" if metric.better == "higher" else "Left",
-        differences=[
-            differences_table(result, attribute, model, terms) for model in other_models(result)
-        ],
+        differences=[differences_table(result, attribute, model, terms) for model in result.others],
         labels=labels_table(result, attribute, terms),
     )
 
@@ -67,7 +67,7 @@ def _planes(result: ModelComparison, entry: PairedComparison) -> Html:
             ModelPoint(
                 model,
                 (scores.overall_mean, scores.overall_interval),
-                scores.gaps.get(HEADLINE_GAP, nothing),
+                scores.gaps.get(PLOTTED_GAP, nothing),
                 (scores.worst_group_mean, worst),
             )
         )
@@ -76,7 +76,8 @@ def _planes(result: ModelComparison, entry: PairedComparison) -> Html:
     level = numbers.percent(confidence(result.settings))
     hint = (
         f"Right and up are better in both. Lines: {level} intervals of each model on its own; the "
-        "paired intervals below are the ones to compare models by. Arrows start at the baseline."
+        "paired changes below are the ones to compare models by. Delta grows with noise: a model "
+        "whose scores vary less can look fairer without being it. Arrows start at the baseline."
     )
     return planes(points, result.metric(entry.metric), result.baseline, hint)
 
@@ -87,10 +88,10 @@ def _change_rows(result: ModelComparison, entry: PairedComparison) -> list[Whisk
     several = len(result.models) > 2
     for group in ("", *entry.group_patients):
         size = patients(entry.group_patients.get(group) if group else entry.n_patients)
-        for position, model in enumerate(other_models(result)):
-            differences = entry.differences[model]
-            found = differences.groups.get(group) if group else differences.overall
-            if found is None:
+        for position, model in enumerate(result.others):
+            quantity = GROUP_MEAN if group else OVERALL_MEAN
+            found = result.change(entry, model, quantity, group)
+            if found is None:  # hidden in a shareable comparison
                 continue
             notes = [size]
             if several:
@@ -104,14 +105,14 @@ def _change_rows(result: ModelComparison, entry: PairedComparison) -> list[Whisk
                     _change_text(found, metric.unit),
                     found.value if math.isfinite(found.value) else math.nan,
                     found.interval,
-                    filled=numbers.excludes_zero(found.interval),
+                    filled=found.verdict == "shown",
                     colour=result.models.index(model),
                 )
             )
     return rows
 
 
-def _change_text(found: Difference, unit: str) -> str:
+def _change_text(found: Finding, unit: str) -> str:
     limits = numbers.interval(found.interval, unit, signed=True)
     text = numbers.number(found.value, unit, signed=True)
     return f"{text}\n{limits}" if limits != numbers.UNDEFINED else text

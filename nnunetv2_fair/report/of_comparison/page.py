@@ -11,7 +11,6 @@ from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.settings import settings_section
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.of_comparison.attribute import attribute_section
-from nnunetv2_fair.report.of_comparison.findings import other_models
 from nnunetv2_fair.report.of_comparison.summary import summary_section
 
 
@@ -52,7 +51,7 @@ def render_comparison(result: ModelComparison, latent: Html | None = None) -> st
         facts += [numbers.count(first.n_cases, "case"), numbers.count(first.n_patients, "patient")]
     if result.created:
         facts.append(f"created {clean(result.created)[:10]}")
-    others = ", ".join(shortened(model, 40) for model in other_models(result))
+    others = ", ".join(shortened(model, 40) for model in result.others)
     return document(
         f"{others} against {shortened(result.baseline, 40)}",
         "Fairness comparison",

@@ -24,19 +24,20 @@ def findings_lines(result: EvaluationResult, attribute: str) -> list[str]:
     label = result.headline_label
     lines: list[str] = []
     first, *others = result.findings_on("group_difference", attribute, label)
-    lines += _wrapped(plain(headline(first, result.metric(first.metric))))
+    lines += wrapped(plain(headline(first, result.metric(first.metric))))
     for found in others:
         metric = result.metric(found.metric)
-        lines += _wrapped(f"{metric.title}: {plain(brief(found, metric))}.")
+        lines += wrapped(f"{metric.title}: {plain(brief(found, metric))}.")
     for found in result.findings:
         about = (found.attribute, found.label) == (attribute, label)
         claims = found.verdict not in ("not_shown", "not_comparable")
         if about and claims and found.kind != "group_difference":
-            lines += _wrapped(found.sentence)
+            lines += wrapped(found.sentence)
     return lines
 
 
-def _wrapped(sentence: str) -> list[str]:
+def wrapped(sentence: str) -> list[str]:
+    """Return a sentence as an item of a list, in lines of at most 98 columns."""
     return textwrap.wrap(
         sentence, _WIDTH, initial_indent="  - ", subsequent_indent="    ", break_long_words=False
     )

@@ -7,15 +7,17 @@ def test_console_text():
     lines = console_comparison(result, "sex").splitlines()
     assert lines[0] == "Dice by sex, mean of all labels"
     assert lines[1].split() == [
-        "model", "overall", "mean", "worst", "group", "delta", "change", "of", "delta", "[95%",
-        "interval]",
+        "model", "overall", "mean", "worst", "group", "gap", "beyond", "chance",
     ]  # fmt: skip
-    assert [line.split()[0] for line in lines[2:]] == list(result.models)
-    assert lines[2].endswith("(baseline)")
+    assert [line.split()[0] for line in lines[2:5]] == list(result.models)
+    assert "(baseline)" in lines[2]
     entry = result.entry("sex", "dice", "average")
-    found = entry.differences["oversampling"].gaps["delta"]
-    assert lines[3].endswith(
-        f"{found.value:+.3f} [{found.interval.low:+.3f} to {found.interval.high:+.3f}]"
-    )
+    assert lines[3].endswith(f"{entry.distance('oversampling'):.3f}")
     assert f"{entry.per_model['oversampling'].worst_group_mean:.3f} (female)" in lines[3]
-    assert "\n".join(lines).isascii()
+    text = "\n".join(lines)
+    assert "  - With oversampling, the gap in Dice between the groups of sex is smaller: " in text
+    words = " ".join(text.split())
+    assert "sex is smaller by levelling down: male loses 0.050 (-0.0" in words
+    assert "Also worse: male in IoU, HD and HD95" in words
+    assert max(map(len, lines)) <= 98
+    assert text.isascii()
