@@ -166,6 +166,7 @@ def _request(
 ) -> "Request":
     """Return what the arguments ask for."""
     from nnunetv2_fair.evaluation.discovery.search import DiscoverySettings
+    from nnunetv2_fair.evaluation.failures.criteria import parse_failures
     from nnunetv2_fair.evaluation.request import Request
     from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 
@@ -187,6 +188,7 @@ def _request(
         shareable=args.shareable,
         pictures=True,
         trainings=args.trainings,
+        failures=parse_failures(args.failure) if args.failure else None,
     )
 
 

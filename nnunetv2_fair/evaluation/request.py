@@ -12,6 +12,7 @@ from typing import Literal
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
 from nnunetv2_fair.evaluation.discovery.search import DiscoverySettings, with_discovery
+from nnunetv2_fair.evaluation.failures.criteria import check_failures
 from nnunetv2_fair.evaluation.findings.all_findings import with_findings
 from nnunetv2_fair.evaluation.measuring import WORKER_MODULE
 from nnunetv2_fair.evaluation.measuring.all_cases import Part, case_task, measure_all
@@ -21,6 +22,7 @@ from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, metrics_n
 from nnunetv2_fair.evaluation.papers.presets import PRESETS, check_preset, with_preset
 from nnunetv2_fair.evaluation.results.case_picture import CasePicture
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.failures import FailureCriterion
 from nnunetv2_fair.evaluation.results.tables.per_case import EmptyDistance
 from nnunetv2_fair.evaluation.results.trainings import TrainingKind
 from nnunetv2_fair.evaluation.run import (
@@ -108,6 +110,7 @@ class Request:
         pictures: Draw the worst cases; never of scores, nor of what is to be shared.
         trainings: How the trainings of one method differ that the source holds; None if it is of
             one trained model.
+        failures: When a case counts as failed; None: a Dice of at most 0.1.
     """
 
     source: Masks | ScoresFile
@@ -125,6 +128,7 @@ class Request:
     shareable: bool = False
     pictures: bool = False
     trainings: TrainingKind | None = None
+    failures: tuple[FailureCriterion, ...] | None = None
 
     @property
     def settings(self) -> EvaluationSettings:
@@ -139,6 +143,7 @@ class Request:
             statistics=self.statistics,
             name=self.name,
             processes=self.processes,
+            failures=self.failures,
         )
 
 
@@ -221,7 +226,11 @@ def _of_scores(request: Request, source: ScoresFile, scores: Scores) -> Answer:
         check_preset(request.preset, tuple(metric.name for metric in scores.metrics), table)
     logger.info("Evaluating the scores of %s", scores.source)
     settings = ScoredSettings(
-        request.empty_distance, request.statistics, request.name, request.reference_groups
+        request.empty_distance,
+        request.statistics,
+        request.name,
+        request.reference_groups,
+        request.failures,
     )
     result = evaluate_scores(scores, table, request.attributes, settings)
     return _finished(request, result, table, None)
@@ -343,6 +352,7 @@ def evaluate(
         statistics=chosen.statistics,
         name=chosen.name,
         processes=chosen.processes,
+        failures=chosen.failures,
         discover=discover,
         preset=preset,
         trainings=trainings,
@@ -378,7 +388,7 @@ def _plan(request: Request, masks: Masks) -> EvaluationPlan:
     table = read_table_with_cuts(_table_path(masks), request.bins)
     if request.preset is not None:
         check_preset(request.preset, metrics, table)
-    return plan_evaluation(
+    plan = plan_evaluation(
         masks.references,
         masks.predictions,
         table,
@@ -387,6 +397,9 @@ def _plan(request: Request, masks: Masks) -> EvaluationPlan:
         references=request.reference_groups,
         allow_missing=masks.allow_missing,
     )
+    labels = None if plan.labels is None else tuple(plan.labels.regions)
+    check_failures(request.failures or (), metrics, labels)
+    return plan
 
 
 def _table_path(masks: Masks) -> Path:

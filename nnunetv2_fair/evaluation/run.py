@@ -9,6 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from nnunetv2_fair.evaluation.failures.criteria import check_failures, criteria_of
+from nnunetv2_fair.evaluation.failures.rates import compare_failures
+from nnunetv2_fair.evaluation.failures.rates import definitions as failure_definitions
 from nnunetv2_fair.evaluation.findings.all_findings import with_findings
 from nnunetv2_fair.evaluation.measuring.all_cases import Part, case_task, measure_all
 from nnunetv2_fair.evaluation.measuring.case_rows import case_rows, labels_in
@@ -17,6 +20,7 @@ from nnunetv2_fair.evaluation.measuring.one_case import CaseMeasures
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
 from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, Metric, metrics_named
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
+from nnunetv2_fair.evaluation.results.failures import FailureCriterion
 from nnunetv2_fair.evaluation.results.tables.per_case import EmptyDistance, evaluated_rows
 from nnunetv2_fair.evaluation.results.trainings import ONE_TRAINING
 from nnunetv2_fair.evaluation.results.values import MetricInfo
@@ -67,6 +71,7 @@ class EvaluationSettings:
         statistics: How cases are aggregated.
         name: What is evaluated, for titles; the prediction folder's name if empty.
         processes: Number of worker processes; 1 measures in this process.
+        failures: When a case counts as failed; None: a Dice of at most 0.1.
     """
 
     metrics: tuple[str, ...] = DEFAULT_METRICS
@@ -75,6 +80,7 @@ class EvaluationSettings:
     statistics: StatisticsSettings = field(default_factory=StatisticsSettings)
     name: str = ""
     processes: int = 1
+    failures: tuple[FailureCriterion, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -87,12 +93,14 @@ class ScoredSettings:
         statistics: How cases are aggregated.
         name: What is evaluated, for titles; the file's name if empty.
         references: Attribute expression -> group that fairness gaps are measured from.
+        failures: When a case counts as failed; None: a Dice of at most 0.1.
     """
 
     empty_distance: EmptyDistance = "diagonal"
     statistics: StatisticsSettings = field(default_factory=StatisticsSettings)
     name: str = ""
     references: Mapping[str, str] = field(default_factory=dict)
+    failures: tuple[FailureCriterion, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -169,7 +177,7 @@ def run_evaluation(
         notes_after=notes_on_cases(plan),
         inputs_sha256=_hash_of_masks(plan, measured),
     )
-    return _compared(found, policy, statistics)
+    return _compared(found, policy, statistics, settings.failures)
 
 
 def evaluate_scores(
@@ -222,13 +230,19 @@ def evaluate_scores(
         notes_after=(),
         inputs_sha256=_hash_of_scores(scores, table.source),
     )
-    return _compared(found, policy, statistics)
+    return _compared(found, policy, statistics, settings.failures)
 
 
 def _compared(
-    found: _Cases, empty_distance: EmptyDistance, statistics: StatisticsSettings
+    found: _Cases,
+    empty_distance: EmptyDistance,
+    statistics: StatisticsSettings,
+    failures: Sequence[FailureCriterion] | None,
 ) -> EvaluationResult:
     """Compare the groups, and assemble everything that a result holds."""
+    criteria = criteria_of(failures, found.metrics)
+    # where no dataset.json says so, labels are known only now
+    check_failures(criteria, [metric.name for metric in found.metrics], found.labels)
     labels, notes_on_average = labels_to_compare(
         found.rows,
         found.metrics[0],
@@ -258,17 +272,22 @@ def _compared(
         notes=(*notes, *found.notes_after, ONE_TRAINING),
         definitions={
             **definitions(statistics),
+            **failure_definitions(criteria),
             **{metric.name: metric.definition for metric in found.metrics},
         },
         settings={
             **found.settings,
             "groups": {v.expression: list(v.names) for v in found.vocabularies},
             "reference_groups": {v.expression: v.reference for v in found.vocabularies},
+            "failures": [str(criterion) for criterion in criteria],
         },
         versions=measuring_versions(),
         inputs_sha256=found.inputs_sha256,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         group_parts={grouping.expression: grouping.parts for grouping in found.groupings},
+        failures=compare_failures(
+            rows, found.metrics, labels, found.vocabularies, empty_distance, statistics, criteria
+        ),
     )
     return with_findings(result)
 

@@ -69,6 +69,11 @@ ALLOWED: dict[str, set[str]] = {
         "evaluation/metrics/registry",
         "subgroups",
     },
+    "evaluation/failures": {
+        "evaluation/results",
+        "evaluation/statistics",
+        "evaluation/metrics/registry",
+    },
     "evaluation/findings": {"evaluation/results"},
     "evaluation/discovery": {
         "evaluation/estimation",

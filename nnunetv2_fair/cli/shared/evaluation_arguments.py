@@ -59,6 +59,11 @@ def add_findings(parser: argparse.ArgumentParser) -> None:
         help="smallest share of the patients that --discover looks at",
     )  # fmt: skip
     parser.add_argument(
+        "--failure", action="append", default=[], metavar="[LABEL:]METRIC=NUMBER",
+        help="when a case counts as failed: at this value or worse, for all labels or one, for "
+        "example dice=0.1 or lesion:dice=0.3; repeatable; by default dice=0.1",
+    )  # fmt: skip
+    parser.add_argument(
         "--tables", nargs="+", default=[], choices=TABLE_FORMATS, metavar="FORMAT",
         help="also write every table as table_<name>.<format>: csv, md (Markdown) or tex (LaTeX)",
     )  # fmt: skip

@@ -3,7 +3,12 @@
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 
-from nnunetv2_fair.evaluation.findings import group_differences, model_changes, ranks
+from nnunetv2_fair.evaluation.findings import (
+    failure_rates,
+    group_differences,
+    model_changes,
+    ranks,
+)
 from nnunetv2_fair.evaluation.findings.sentences import Sentence
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
@@ -15,6 +20,7 @@ _HEADLINES: Mapping[Kind, Callable[[Finding, MetricInfo], Sentence]] = {
     "group_difference": group_differences.headline,
     "model_change": model_changes.headline,
     "rank": ranks.headline,
+    "failure_rate": failure_rates.headline,
 }
 
 #: Kind -> the claim in a few words.
@@ -22,6 +28,7 @@ _BRIEFS: Mapping[Kind, Callable[[Finding, MetricInfo], Sentence]] = {
     "group_difference": group_differences.brief,
     "model_change": model_changes.brief,
     "rank": ranks.brief,
+    "failure_rate": failure_rates.brief,
 }
 
 
@@ -40,6 +47,7 @@ def comparison_with_findings(result: ModelComparison) -> ModelComparison:
 
 def _all(result: EvaluationResult) -> Iterator[Finding]:
     yield from group_differences.group_differences(result)
+    yield from failure_rates.failure_rates(result)
 
 
 def headline(finding: Finding, metric: MetricInfo) -> Sentence:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from nnunetv2_fair.errors import UsageError, shorten
 from nnunetv2_fair.evaluation.results.discovery import Discovery
+from nnunetv2_fair.evaluation.results.failures import FailureComparison
 from nnunetv2_fair.evaluation.results.findings import Finding, Kind
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.json_file import JsonFormat, require
@@ -86,6 +87,7 @@ class EvaluationResult:
         trainings: Of a method of which several trainings were evaluated: the evaluation of each,
             by which ``settings["trainings"]`` names them; ``per_case`` then holds means over them.
             Empty for one trained model, and in a shareable result.
+        failures: How often segmentation fails, one per attribute, label and criterion.
     """
 
     name: str
@@ -107,6 +109,7 @@ class EvaluationResult:
     group_parts: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     trainings: tuple["EvaluationResult", ...] = ()
+    failures: tuple[FailureComparison, ...] = ()
 
     # for reading the file, from which the table of cases is absent
     __pydantic_config__: ClassVar = {"arbitrary_types_allowed": True}

@@ -108,6 +108,11 @@ class Finding:
     sentence: str = ""
 
     @property
+    def claims(self) -> bool:
+        """Whether a difference is shown, or there are signs of one."""
+        return self.verdict in ("shown", "signs")
+
+    @property
     def subject(self) -> tuple[str, ...]:
         """What tells one finding of a result from another."""
         return (

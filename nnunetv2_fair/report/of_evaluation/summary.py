@@ -86,13 +86,14 @@ def _by_label(
 
 
 def _further(result: EvaluationResult, attribute: str, label: str) -> list[Sentence]:
-    """Return all that is claimed besides differences in a metric."""
+    """Return all that is claimed besides differences in a metric, of any label."""
     return [
         headline(found, result.metric(found.metric))
         for found in result.findings
-        if (found.attribute, found.label) == (attribute, label)
+        if found.attribute == attribute
         and found.kind != "group_difference"
         and found.verdict != "not_comparable"
+        and (found.label == label or found.claims)
     ]
 
 

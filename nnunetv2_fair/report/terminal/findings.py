@@ -6,6 +6,9 @@ from nnunetv2_fair.evaluation.findings.all_findings import brief, headline
 from nnunetv2_fair.evaluation.findings.sentences import plain
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 
+#: Verdicts besides claims that are told of the headline label.
+_TOLD = ("excluded", "unclear")
+
 #: Columns of a line.
 _WIDTH = 98
 
@@ -19,7 +22,7 @@ def findings_lines(result: EvaluationResult, attribute: str) -> list[str]:
 
     Returns:
         The difference of the groups by the first metric in full and by the others in brief, then
-        all other findings that claim something.
+        all other findings that claim something, of any label.
     """
     label = result.headline_label
     lines: list[str] = []
@@ -29,9 +32,8 @@ def findings_lines(result: EvaluationResult, attribute: str) -> list[str]:
         metric = result.metric(found.metric)
         lines += wrapped(f"{metric.title}: {plain(brief(found, metric))}.")
     for found in result.findings:
-        about = (found.attribute, found.label) == (attribute, label)
-        claims = found.verdict not in ("not_shown", "not_comparable")
-        if about and claims and found.kind != "group_difference":
+        further = found.kind != "group_difference" and found.attribute == attribute
+        if further and (found.claims or (found.label == label and found.verdict in _TOLD)):
             lines += wrapped(found.sentence)
     return lines
 
