@@ -321,8 +321,15 @@ def _ratio(gap: Gap, scores: np.ndarray, steps: np.ndarray) -> Gap:
 
 
 def _measured(gap: Gap, value: float, step: float) -> Gap:
-    return replace(gap, value=round(value, 6), interval=limits_to_step(gap.interval, step, step))
+    return replace(
+        gap,
+        value=round(value, 6),
+        interval=limits_to_step(gap.interval, step, step),
+        by_chance=significant(gap.by_chance),
+        p_value=significant(gap.p_value),
+        corrected_p=significant(gap.corrected_p),
+    )
 
 
 def _without_value(gap: Gap) -> Gap:
-    return replace(gap, value=_NO_VALUE, interval=NO_INTERVAL, simultaneous=NO_INTERVAL)
+    return Gap(gap.name, _NO_VALUE, NO_INTERVAL, gap.between)

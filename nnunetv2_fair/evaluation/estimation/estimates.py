@@ -87,7 +87,7 @@ _SPREADS: Mapping[str, tuple[_Measure, _Spread, bool]] = {
 }
 
 #: The spread that an overall score is scaled down by.
-_SCALED: Mapping[str, _Spread] = {
+SCALED: Mapping[str, _Spread] = {
     "es_std": lambda v, _: gaps.group_std_along(v),
     "es_absolute": lambda v, overall: np.abs(overall[..., None] - v).sum(axis=-1),
 }
@@ -297,14 +297,14 @@ class Estimates:
         if key.name in ("ser", "skew") and value == math.inf:
             errors = _SPREADS[key.name][0](drawn, self.enough)
             return Interval(_exp(least_range(errors, confidence, sources)), math.inf)
-        if not math.isfinite(value) or (key.name in _SCALED and value <= 0):
+        if not math.isfinite(value) or (key.name in SCALED and value <= 0):
             return expanded_interval(draws, confidence, sources)
-        if key.name in _SCALED:
+        if key.name in SCALED:
             away = drawn.means[:, self.enough] - self.data.means[self.enough]
             overall = drawn.overall_mean - self.data.overall_mean
             with np.errstate(divide="ignore"):
                 ratio = np.log(drawn.overall_mean) - np.log(self.data.overall_mean)
-            deviations = _SCALED[key.name](away, overall)
+            deviations = SCALED[key.name](away, overall)
             return scaled_interval(value, ratio, deviations, confidence, sources)
         values, spread, exponential = _SPREADS[key.name]
         with np.errstate(invalid="ignore"):

@@ -62,6 +62,13 @@ class Gap:
             entered otherwise.
         simultaneous: For ``fairness_gap``: interval that holds together with those of all other
             pairs of the comparison; the same as ``interval`` if there is one pair. NaN otherwise.
+        by_chance: For measures over all groups: median of the measure when patients are exchanged
+            between the groups at random, so that no group differs. NaN for ``fairness_gap``, and
+            if there are no resamples.
+        p_value: Share of these exchanges in which the measure is at least as bad, uncorrected; for
+            ``delta`` of two groups the permutation test of their means. NaN as ``by_chance``.
+        corrected_p: Corrected by Holm's method over all attributes and labels by the same metric,
+            for each measure by itself.
     """
 
     name: str
@@ -69,6 +76,9 @@ class Gap:
     interval: Interval
     between: tuple[str, ...]
     simultaneous: Interval = NO_INTERVAL
+    by_chance: float = math.nan
+    p_value: float = math.nan
+    corrected_p: float = math.nan
 
 
 @dataclass(frozen=True)

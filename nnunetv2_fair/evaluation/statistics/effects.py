@@ -93,7 +93,24 @@ def correct_tests(comparisons: Iterable[Comparison]) -> tuple[Comparison, ...]:
                 made[index],
                 test=dataclasses.replace(test, corrected_p=p_value, family_size=len(family)),
             )
-    return tuple(made)
+    return _with_corrected_measures(made)
+
+
+def _with_corrected_measures(comparisons: list[Comparison]) -> tuple[Comparison, ...]:
+    """Correct the p-values of measures over all groups: a family for each measure and metric."""
+    families: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for index, comparison in enumerate(comparisons):
+        for position, gap in enumerate(comparison.gaps):
+            families.setdefault((comparison.metric, gap.name), []).append((index, position))
+    gaps = [list(comparison.gaps) for comparison in comparisons]
+    for family in families.values():
+        corrected = holm([gaps[index][position].p_value for index, position in family])
+        for (index, position), p_value in zip(family, corrected, strict=True):
+            gaps[index][position] = dataclasses.replace(gaps[index][position], corrected_p=p_value)
+    return tuple(
+        dataclasses.replace(comparison, gaps=tuple(found))
+        for comparison, found in zip(comparisons, gaps, strict=True)
+    )
 
 
 def definitions(confidence: float) -> Mapping[str, str]:

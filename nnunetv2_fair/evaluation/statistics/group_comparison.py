@@ -9,7 +9,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from nnunetv2_fair.evaluation.estimation.estimates import Estimates, FailureAware
+from nnunetv2_fair.evaluation.estimation.estimates import (
+    SCALED,
+    Estimates,
+    FailureAware,
+    GapKey,
+    Summaries,
+)
 from nnunetv2_fair.evaluation.estimation.intervals import NO_INTERVAL, Sources, expanded_interval
 from nnunetv2_fair.evaluation.estimation.resampling import bootstrap
 from nnunetv2_fair.evaluation.estimation.two_part import failed_cases, parts_of
@@ -22,6 +28,7 @@ from nnunetv2_fair.evaluation.results.groups import (
 )
 from nnunetv2_fair.evaluation.results.values import Interval, Scale
 from nnunetv2_fair.evaluation.statistics import effects, group_tests
+from nnunetv2_fair.evaluation.statistics.by_chance import N_PERMUTATIONS, exchanged, judged
 from nnunetv2_fair.evaluation.statistics.small_groups import (
     FEWEST_PATIENTS,
     Observations,
@@ -114,10 +121,13 @@ def compare_groups(
             defined,
             scale,
             settings,
-            settings.generator(attribute, metric, "failures"),
+            settings.generator(attribute, metric, label, "failures"),
         ),
     )
     together = estimates.simultaneous_gaps()
+    chances = _chances(
+        units, estimates, settings, settings.generator(attribute, metric, label, "exchanged")
+    )
     groups = {
         name: _statistics(
             observations,
@@ -146,7 +156,14 @@ def compare_groups(
         groups=groups,
         left_out=left_out,
         gaps=tuple(
-            Gap(key.name, value, found, key.between, together.get(key, NO_INTERVAL))
+            Gap(
+                key.name,
+                value,
+                found,
+                key.between,
+                together.get(key, NO_INTERVAL),
+                *chances.get(key, (math.nan, math.nan)),
+            )
             for key, (value, found) in estimates.gaps().items()
         ),
         test=group_tests.group_test(units, enough),
@@ -156,6 +173,37 @@ def compare_groups(
             for column, pair in enumerate(pairs)
         ),
     )
+
+
+def _chances(
+    units: Units,
+    estimates: Estimates,
+    settings: StatisticsSettings,
+    generator: np.random.Generator,
+) -> dict[GapKey, tuple[float, float]]:
+    """Return what every measure over all groups is by chance, and its p-value."""
+    if len(estimates.enough) < 2 or not settings.n_bootstrap:
+        return {}
+    made = exchanged(units, estimates.enough, generator, medians=estimates.error_measures)
+    means = np.full((len(made.means), units.n_groups), np.nan)
+    medians = means.copy()
+    means[:, estimates.enough] = made.means
+    if made.medians is not None:
+        medians[:, estimates.enough] = made.medians
+    same = np.ones(len(means))
+    drawn = estimates.gap_values(
+        Summaries(
+            means,
+            medians,
+            estimates.data.overall_mean * same,
+            estimates.data.overall_median * same,
+        )
+    )
+    return {
+        key: judged(float(value), drawn[key], lower_is_worse=key.name in SCALED)
+        for key, value in estimates.gap_values(estimates.data).items()
+        if key.name != "fairness_gap"
+    }
 
 
 def _failure_aware(
@@ -287,6 +335,11 @@ def definitions(settings: StatisticsSettings) -> dict[str, str]:
         "simultaneous": "Where several groups are compared with the reference group: intervals of "
         "the gaps, wide enough for all of them together. The chance that any of them misses its "
         f"true gap is at most about {1 - settings.confidence:.2g}.",
+        "by_chance": "What a measure typically (median) is if no group differs: patients are "
+        f"exchanged between the groups {N_PERMUTATIONS} times, with all their images, and patients "
+        "in several groups have their values exchanged. Its p-value is the share of exchanges in "
+        "which the measure is at least as bad; that of Delta is a test of the means. The corrected "
+        "one allows for all attributes and labels by the same metric (Holm).",
         "ser": "Skewed error ratio: the largest group error divided by the smallest, where a "
         "group's error is 1 minus its median; 1 is equal.",
         "delta": "Largest group mean minus smallest group mean; 0 is equal.",

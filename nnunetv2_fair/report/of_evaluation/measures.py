@@ -24,6 +24,7 @@ class MeasureCell:
         text: The value; empty if there is none.
         small: Small print below it, such as its interval.
         bold: Whether the value is shown to differ from zero.
+        chance: Small print below that: what it is by chance, and its p-value.
         reason: Why there is none.
     """
 
@@ -31,6 +32,7 @@ class MeasureCell:
     small: str = ""
     bold: bool = False
     reason: str = ""
+    chance: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ def measure_rows(
             measure_title(measure),
             between,
             [_measure_cell(metric, c, measure, between, missing) for metric, c in made],
+            small_term="" if between else "by_chance",
+            small_title="" if between else "below: its interval, and what it is by chance",
         )
         for measure, between in _computed(made)
     ]
@@ -118,7 +122,18 @@ def _measure_cell(
         numbers.number(found.value, unit, signed=signed),
         numbers.interval(found.interval, unit, signed=signed),
         signed and numbers.excludes_zero(found.interval),
+        chance=_chance(found, unit),
     )
+
+
+def _chance(gap: Gap, unit: str) -> str:
+    """Say what a measure is if no group differs, and how often it is as bad."""
+    if math.isnan(gap.p_value):
+        return ""
+    words = f"by chance {numbers.number(gap.by_chance, unit)}, {numbers.p_value(gap.p_value)}"
+    if math.isnan(gap.corrected_p) or gap.corrected_p == gap.p_value:
+        return words
+    return f"{words} (corrected: {numbers.p_value(gap.corrected_p)})"
 
 
 def is_corrected(test: GroupTest | None) -> TypeGuard[GroupTest]:

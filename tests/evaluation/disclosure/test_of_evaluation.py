@@ -399,7 +399,7 @@ def test_every_field_was_thought_of():
         Comparison: "attribute metric label overall groups left_out gaps test effects by_image",
         GroupStatistics: "n_cases n_patients n_undefined n_replaced mean median q1 q3 std "
         "mean_interval median_interval n_units",
-        Gap: "name value interval between simultaneous",
+        Gap: "name value interval between simultaneous by_chance p_value corrected_p",
         GroupTest: "name statistic p_value corrected_p family_size",
         PairEffect: "between cliffs_delta interval detectable_gap",
         Exclusion: "reason cases by_group",

@@ -73,11 +73,18 @@ def _gaps(result: EvaluationResult) -> TextTable:
             " - ".join(gap.between) if gap.name == "fairness_gap" else "all",
             number(gap.value, None),
             _range(gap.interval, None),
+            _range(gap.simultaneous, None),
+            number(gap.by_chance, None),
+            p_value(gap.p_value),
+            p_value(gap.corrected_p),
         )
         for found in result.comparisons
         for gap in found.gaps
     ]
-    columns = (*_WHERE, "Measure", "Groups", "Value", "Interval")
+    columns = (
+        *_WHERE, "Measure", "Groups", "Value", "Interval", "Simultaneous interval", "By chance",
+        "p", "p (Holm)",
+    )  # fmt: skip
     return TextTable("gaps", f"{result.name}: fairness measures", columns, tuple(rows))
 
 
