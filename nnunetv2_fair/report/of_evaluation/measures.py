@@ -61,17 +61,20 @@ def measure_rows(
 ) -> list[MeasureRow]:
     """Return the rows of fairness measures, effect sizes and tests, a column per metric."""
     missing = WHY_HIDDEN if result.shareable else ""
-    rows = [
-        MeasureRow(
-            measure,
-            measure_title(measure),
-            between,
-            [_measure_cell(metric, c, measure, between, missing) for metric, c in made],
-            small_term="" if between else "by_chance",
-            small_title="" if between else "below: its interval, and what it is by chance",
+    rows = []
+    for measure, between in _computed(made):
+        cells = [_measure_cell(metric, c, measure, between, missing) for metric, c in made]
+        chance = any(cell.chance for cell in cells)
+        rows.append(
+            MeasureRow(
+                measure,
+                measure_title(measure),
+                between,
+                cells,
+                small_term="by_chance" if chance else "",
+                small_title="below: its interval, and what it is by chance" if chance else "",
+            )
         )
-        for measure, between in _computed(made)
-    ]
     for between in dict.fromkeys(e.between for _, c in made for e in c.effects):
         effects = [(metric, _effect(c, between)) for metric, c in made]
         cells = [_delta_cell(effect, missing) for _, effect in effects]

@@ -133,3 +133,21 @@ def test_effects_and_corrected_tests_have_rows():
     assert (
         "  Cliff's delta male - female: +0.310 [0.100 to 0.500], detectable difference 0.046\n"
     ) in text
+
+
+def test_measures_stand_beside_what_they_are_by_chance():
+    result = small_result()
+    gap = Gap(
+        "delta", 0.1021, Interval(0, 0.2), ("female", "male"),
+        by_chance=0.0874, p_value=0.3214, corrected_p=0.9642,
+    )  # fmt: skip
+    comparison = dataclasses.replace(result.comparisons[0], gaps=(gap,))
+    page = table(dataclasses.replace(result, comparisons=(comparison,)))
+    assert "by chance 0.087, p = 0.321 (corrected: p = 0.964)" in page.text
+    assert "what it is by chance" in page.text
+    alone = dataclasses.replace(gap, corrected_p=gap.p_value)
+    comparison = dataclasses.replace(result.comparisons[0], gaps=(alone,))
+    page = table(dataclasses.replace(result, comparisons=(comparison,)))
+    assert "by chance 0.087, p = 0.321" in page.text
+    assert "corrected" not in page.text
+    assert "by chance" not in table(result).text
