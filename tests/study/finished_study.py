@@ -69,7 +69,7 @@ def facts(trainer: str = "", test: str = "", fold: str = "") -> dict[str, str]:
 
 def make_masks(root: Path) -> Dataset:
     """Predictions of a baseline, and of a model that is as good for women as for men."""
-    made = make_dataset(root, n_patients=14, cases_per_patient=1)
+    made = make_dataset(root, n_patients=18, cases_per_patient=1)
     generator = np.random.default_rng(2)
     for case in made.cases:
         labels = sitk.GetArrayFromImage(sitk.ReadImage(str(made.references / f"{case}.png")))
