@@ -28,6 +28,13 @@ class GroupStatistics:
         mean_interval: Bootstrap interval of the mean.
         median_interval: Bootstrap interval of the median.
         n_units: Units (patients by default) that have a value; 0 in results that do not tell.
+        shrunken_mean: The mean, drawn towards those of the other groups as far as chance explains
+            the difference: the better guess of a small group's mean, never used for fairness
+            measures. NaN if fewer than three groups have values, too few units show how much they
+            vary, and for all groups together.
+        shrunken_interval: Interval of it; NaN if the groups have fewer than about 100 units.
+        worst_decile: Value that the worst tenth of the units are at or beyond; NaN if fewer than
+            ten have a value.
     """
 
     n_cases: int | None
@@ -42,6 +49,9 @@ class GroupStatistics:
     mean_interval: Interval
     median_interval: Interval
     n_units: int | None = 0
+    shrunken_mean: float = math.nan
+    shrunken_interval: Interval = NO_INTERVAL
+    worst_decile: float = math.nan
 
     @property
     def iqr(self) -> float:

@@ -18,6 +18,7 @@ from nnunetv2_fair.evaluation.estimation.estimates import (
 )
 from nnunetv2_fair.evaluation.estimation.intervals import NO_INTERVAL, Sources, expanded_interval
 from nnunetv2_fair.evaluation.estimation.resampling import bootstrap
+from nnunetv2_fair.evaluation.estimation.shrinkage import shrunken_means
 from nnunetv2_fair.evaluation.estimation.two_part import failed_cases, parts_of
 from nnunetv2_fair.evaluation.estimation.units import Units
 from nnunetv2_fair.evaluation.results.groups import (
@@ -38,6 +39,9 @@ from nnunetv2_fair.evaluation.statistics.small_groups import (
 )
 
 Unit = Literal["patient", "case"]
+
+#: The worst tenth of fewer units is no unit.
+FEWEST_FOR_DECILE = 10
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,7 @@ def compare_groups(
         ),
     )
     together = estimates.simultaneous_gaps()
+    shrunken = shrunken_means(estimates.samples)
     chances = _chances(
         units, estimates, settings, settings.generator(attribute, metric, label, "exchanged")
     )
@@ -136,6 +141,8 @@ def compare_groups(
             (estimates.mean_interval(index), estimates.median_interval(index))
             if patients[index] >= sizeable
             else (NO_INTERVAL, NO_INTERVAL),
+            scale,
+            (float(shrunken.means[index]), shrunken.interval(index, settings.confidence)),
         )
         for index, name in enumerate(names)
     }
@@ -147,6 +154,7 @@ def compare_groups(
         (estimates.overall_mean_interval, estimates.overall_median_interval)
         if large
         else (NO_INTERVAL, NO_INTERVAL),
+        scale,
     )
     return Comparison(
         attribute=attribute,
@@ -283,6 +291,8 @@ def _statistics(
     chosen: np.ndarray,
     of: tuple[Units, int | None],
     intervals: tuple[Interval, Interval],
+    scale: Scale,
+    shrunken: tuple[float, Interval] = (math.nan, NO_INTERVAL),
 ) -> GroupStatistics:
     units, group = of
     values = units.overall[0] if group is None else units.of_group(group)
@@ -299,6 +309,11 @@ def _statistics(
         mean_interval=intervals[0],
         median_interval=intervals[1],
         n_units=len(values),
+        shrunken_mean=shrunken[0],
+        shrunken_interval=shrunken[1],
+        worst_decile=units.quantile(0.1 if scale.better == "higher" else 0.9, group)
+        if len(values) >= FEWEST_FOR_DECILE
+        else math.nan,
     )
 
 
@@ -335,6 +350,11 @@ def definitions(settings: StatisticsSettings) -> dict[str, str]:
         "simultaneous": "Where several groups are compared with the reference group: intervals of "
         "the gaps, wide enough for all of them together. The chance that any of them misses its "
         f"true gap is at most about {1 - settings.confidence:.2g}.",
+        "shrunken_mean": "The mean of a group, drawn towards those of the other groups as far as "
+        "chance explains the difference (random-effects model): the fewer units a group has, the "
+        "farther. It is the better guess of a small group's mean, and never used to compare groups.",
+        "worst_decile": "The value that the worst tenth of a group's units are at or beyond; none "
+        f"is given for fewer than {FEWEST_FOR_DECILE} units.",
         "by_chance": "What a measure typically (median) is if no group differs: patients are "
         f"exchanged between the groups {N_PERMUTATIONS} times, with all their images, and patients "
         "in several groups have their values exchanged. Its p-value is the share of exchanges in "

@@ -22,6 +22,8 @@ _STATISTICS: Mapping[str, str] = {
     "detectable_gap": "Detectable difference",
     "corrected_p": "Corrected p-value",
     "by_chance": "By chance",
+    "shrunken_mean": "Shrunken mean",
+    "worst_decile": "Worst tenth",
     "mean_interval": "Intervals of means",
     "simultaneous": "Simultaneous intervals",
     "welch_t": "Welch's t",

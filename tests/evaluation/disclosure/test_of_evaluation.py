@@ -398,7 +398,7 @@ def test_every_field_was_thought_of():
         "group_parts findings trainings failures",
         Comparison: "attribute metric label overall groups left_out gaps test effects by_image",
         GroupStatistics: "n_cases n_patients n_undefined n_replaced mean median q1 q3 std "
-        "mean_interval median_interval n_units",
+        "mean_interval median_interval n_units shrunken_mean shrunken_interval worst_decile",
         Gap: "name value interval between simultaneous by_chance p_value corrected_p",
         GroupTest: "name statistic p_value corrected_p family_size",
         PairEffect: "between cliffs_delta interval detectable_gap",

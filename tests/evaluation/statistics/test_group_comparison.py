@@ -11,7 +11,7 @@ from nnunetv2_fair.evaluation.estimation.quantiles import quantile
 from nnunetv2_fair.evaluation.estimation.resampling import bootstrap
 from nnunetv2_fair.evaluation.estimation.units import Units
 from nnunetv2_fair.evaluation.results.groups import Comparison
-from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.evaluation.results.values import Interval, Scale
 from nnunetv2_fair.evaluation.statistics.group_comparison import (
     Observations,
     StatisticsSettings,
@@ -307,3 +307,52 @@ def test_infinite_values_stay_visible():
     assert found.groups["female"].median == 7
     assert found.groups["male"].mean == 6
     assert found.gap("delta").value == math.inf
+
+
+@pytest.mark.parametrize(("better", "share"), [("higher", 0.1), ("lower", 0.9)])
+def test_worst_decile_is_that_of_the_worse_end(better, share):
+    rng = np.random.default_rng(3)
+    values = rng.random(40)
+    found = compare_groups(
+        Observations(
+            values, np.zeros(40, dtype=bool), np.arange(40), np.repeat([0, 1], [31, 9]), ("a", "b")
+        ),
+        attribute="a",
+        metric="m",
+        label="l",
+        reference=None,
+        error_measures=False,
+        settings=StatisticsSettings(n_bootstrap=0),
+        scale=Scale(better),
+    )
+    assert found.groups["a"].worst_decile == pytest.approx(np.quantile(values[:31], share))
+    assert math.isnan(found.groups["b"].worst_decile)  # fewer than ten
+    assert found.overall.worst_decile == pytest.approx(np.quantile(values, share))
+
+
+def test_shrunken_means_stand_beside_raw_ones_and_enter_no_measure():
+    rng = np.random.default_rng(3)
+    sizes = (60, 40, 6)
+    values = rng.normal(0.8, 0.05, sum(sizes))
+    values[100:] -= 0.04
+    found = compare_groups(
+        Observations(
+            values,
+            np.zeros(106, dtype=bool),
+            np.arange(106),
+            np.repeat([0, 1, 2], sizes),
+            ("a", "b", "c"),
+        ),
+        attribute="a",
+        metric="m",
+        label="l",
+        reference=None,
+        error_measures=False,
+        settings=StatisticsSettings(n_bootstrap=0),
+    )
+    small = found.groups["c"]
+    assert small.mean < small.shrunken_mean < found.groups["a"].mean
+    assert small.shrunken_interval.low < small.shrunken_mean < small.shrunken_interval.high
+    assert math.isnan(found.overall.shrunken_mean)
+    means = [group.mean for group in found.groups.values()]
+    assert found.gap("delta").value == pytest.approx(max(means) - min(means))

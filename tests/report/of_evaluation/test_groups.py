@@ -151,3 +151,15 @@ def test_measures_stand_beside_what_they_are_by_chance():
     assert "by chance 0.087, p = 0.321" in page.text
     assert "corrected" not in page.text
     assert "by chance" not in table(result).text
+
+
+def test_shrunken_mean_and_worst_tenth_stand_below_the_mean():
+    result = small_result()
+    women = dataclasses.replace(WOMEN, shrunken_mean=0.7321, worst_decile=0.5512)
+    men = dataclasses.replace(MEN, worst_decile=0.6612)
+    groups = {**result.comparisons[0].groups, "female": women, "male": men}
+    comparison = dataclasses.replace(result.comparisons[0], groups=groups)
+    page = table(dataclasses.replace(result, comparisons=(comparison,)))
+    assert "shrunken 0.732, worst tenth 0.551" in page.text
+    assert "worst tenth 0.661" in page.text
+    assert page.text.count("shrunken 0.") == 1

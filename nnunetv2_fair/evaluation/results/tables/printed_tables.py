@@ -49,6 +49,9 @@ def _groups(result: EvaluationResult) -> TextTable:
                     _range(group.median_interval, info),
                     number(group.iqr, info),
                     number(group.std, info),
+                    number(group.worst_decile, info),
+                    number(group.shrunken_mean, info),
+                    _range(group.shrunken_interval, info),
                 )
             )
     interval = f"{result.settings.get('confidence', 0.95):.0%} interval"
@@ -57,7 +60,8 @@ def _groups(result: EvaluationResult) -> TextTable:
         f"{result.name}: groups",
         (
             *_WHERE, "Group", "Patients", "Cases", "Mean", f"Mean {interval}", "Median",
-            f"Median {interval}", "IQR", "SD",
+            f"Median {interval}", "IQR", "SD", "Worst decile", "Shrunken mean",
+            f"Shrunken mean {interval}",
         ),
         tuple(rows),
     )  # fmt: skip
