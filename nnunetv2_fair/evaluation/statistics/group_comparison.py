@@ -352,7 +352,7 @@ def definitions(settings: StatisticsSettings) -> dict[str, str]:
         f"true gap is at most about {1 - settings.confidence:.2g}.",
         "shrunken_mean": "The mean of a group, drawn towards those of the other groups as far as "
         "chance explains the difference (random-effects model): the fewer units a group has, the "
-        "farther. It is the better guess of a small group's mean, and never used to compare groups.",
+        "farther. It is the better guess of a small group's mean, never used to compare groups.",
         "worst_decile": "The value that the worst tenth of a group's units are at or beyond; none "
         f"is given for fewer than {FEWEST_FOR_DECILE} units.",
         "by_chance": "What a measure typically (median) is if no group differs: patients are "
