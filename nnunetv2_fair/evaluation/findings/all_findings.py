@@ -50,6 +50,45 @@ def _all(result: EvaluationResult) -> Iterator[Finding]:
     yield from failure_rates.failure_rates(result)
 
 
+def main_findings(result: EvaluationResult, attribute: str, label: str) -> tuple[Finding, ...]:
+    """Return what represents an attribute: differences of medians, by metric."""
+    kind: Kind = "group_difference"
+    return result.findings_on(kind, group_differences.MEDIAN, attribute, label)
+
+
+def further_findings(result: EvaluationResult, attribute: str, label: str) -> list[Finding]:
+    """Return what is told of an attribute besides its main findings.
+
+    Args:
+        result: The evaluation.
+        attribute: Attribute expression.
+        label: The label that is told of; of others only claims are.
+
+    Returns:
+        Claims of every kind, and of the label also what is not shown. Means are told of only
+        where they differ and the medians are not shown to.
+    """
+    shown = {
+        (f.metric, f.label)
+        for f in result.findings
+        if f.attribute == attribute and _is_main(f) and f.verdict == "shown"
+    }
+    told = []
+    for found in result.findings:
+        if found.attribute != attribute or _is_main(found) or found.verdict == "not_comparable":
+            continue
+        of_means = found.kind == "group_difference"
+        if of_means and (not found.claims or (found.metric, found.label) in shown):
+            continue
+        if found.claims or found.label == label:
+            told.append(found)
+    return told
+
+
+def _is_main(finding: Finding) -> bool:
+    return finding.kind == "group_difference" and finding.quantity == group_differences.MEDIAN
+
+
 def headline(finding: Finding, metric: MetricInfo) -> Sentence:
     """Return a claim in one or two sentences; ``Finding.sentence`` is the same as plain text."""
     return _HEADLINES[finding.kind](finding, metric)

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator
 
 from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.mean_differences import mean_difference
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
 from nnunetv2_fair.evaluation.findings.wording import (
     confidence,
@@ -37,12 +38,15 @@ _NO_GAP = "the gap could not be computed"
 
 
 def group_differences(result: EvaluationResult) -> Iterator[Finding]:
-    """Yield what every comparison shows about the medians of its groups."""
+    """Yield what every comparison shows about the medians and the means of its groups."""
     level = confidence(result.settings)
     for comparison in result.comparisons:
         metric = result.metric(comparison.metric)
         found = _of_medians(comparison, metric, level)
         yield with_sentence(found, headline(found, metric))
+        means = mean_difference(comparison, metric, level)
+        if means is not None:
+            yield with_sentence(means, headline(means, metric))
 
 
 def main_gap(comparison: Comparison) -> Gap | None:
@@ -210,7 +214,7 @@ def _not_comparable(finding: Finding, metric: MetricInfo) -> Sentence:
 def _two_groups(finding: Finding, metric: MetricInfo) -> Sentence:
     worse, better = (Data(name) for name in finding.who)
     low, high = (numbers.or_hidden(finding.values[name], metric.unit) for name in finding.who)
-    values = f"median {metric.title} {low} against {high}"
+    values = f"{finding.quantity} {metric.title} {low} against {high}"
     evidence = _evidence(finding, metric)
     subject = segmentation(finding.label)
     if finding.verdict == "shown":
@@ -226,7 +230,7 @@ def _two_groups(finding: Finding, metric: MetricInfo) -> Sentence:
 def _many_groups(finding: Finding, metric: MetricInfo) -> Sentence:
     worst, best = finding.who[0], finding.who[-1]
     values = [
-        f"median {metric.title} ",
+        f"{finding.quantity} {metric.title} ",
         numbers.or_hidden(finding.values[worst], metric.unit),
         " for ",
         Data(worst),
@@ -274,8 +278,8 @@ def _no_proof(finding: Finding, metric: MetricInfo) -> Sentence:
         return (" This does not prove that there is none.",)
     size = numbers.with_unit(largest, metric.unit)
     text = (
-        " This does not prove that there is none: a gap in the median of up to "
-        f"{size} would fit these data too."
+        " This does not prove that there is none: a gap in the "
+        f"{finding.quantity} of up to {size} would fit these data too."
     )
     detectable = finding.numbers["detectable_gap"]
     sizes = [finding.n[name] for name in finding.between]

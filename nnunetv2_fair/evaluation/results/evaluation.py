@@ -129,12 +129,13 @@ class EvaluationResult:
                 return found
         raise KeyError((attribute, metric, label))
 
-    def findings_on(self, kind: Kind, attribute: str, label: str) -> tuple[Finding, ...]:
-        """Return the findings of one kind on an attribute and label, in the metrics' order."""
+    def findings_on(
+        self, kind: Kind, quantity: str, attribute: str, label: str
+    ) -> tuple[Finding, ...]:
+        """Return the findings on a quantity, attribute and label, in the metrics' order."""
+        asked = (kind, quantity, attribute, label)
         return tuple(
-            found
-            for found in self.findings
-            if (found.kind, found.attribute, found.label) == (kind, attribute, label)
+            f for f in self.findings if (f.kind, f.quantity, f.attribute, f.label) == asked
         )
 
     def parts_of(self, attribute: str) -> Mapping[str, tuple[str, ...]] | None:

@@ -5,7 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.findings import numbers
-from nnunetv2_fair.evaluation.findings.all_findings import brief, headline
+from nnunetv2_fair.evaluation.findings.all_findings import (
+    brief,
+    further_findings,
+    headline,
+    main_findings,
+)
 from nnunetv2_fair.evaluation.findings.group_differences import too_small
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
 from nnunetv2_fair.evaluation.findings.wording import VERDICTS, confidence, label_words
@@ -53,7 +58,7 @@ def summary_section(result: EvaluationResult, headlines: Mapping[str, Comparison
 
 def _card(result: EvaluationResult, comparison: Comparison) -> _Card:
     attribute = comparison.attribute
-    main, *others = result.findings_on("group_difference", attribute, comparison.label)
+    main, *others = main_findings(result, attribute, comparison.label)
     return _Card(
         attribute,
         main.verdict.replace("_", "-"),
@@ -62,7 +67,10 @@ def _card(result: EvaluationResult, comparison: Comparison) -> _Card:
         result.metric(main.metric).title,
         _medians(result, comparison),
         [(m.title, brief(f, m)) for f in others for m in [result.metric(f.metric)]],
-        _further(result, attribute, comparison.label),
+        [
+            headline(f, result.metric(f.metric))
+            for f in further_findings(result, attribute, comparison.label)
+        ],
         *_by_label(result, attribute, comparison),
         too_small(comparison),
     )
@@ -77,24 +85,12 @@ def _by_label(
     for label in result.labels:
         if label == comparison.label:
             continue
-        for found in result.findings_on("group_difference", attribute, label):
+        for found in main_findings(result, attribute, label):
             if found.metric == metric.name and found.verdict in ("shown", "signs"):
                 claims.append((label_words(label), brief(found, metric)))
             elif found.metric == metric.name:
                 others += 1
     return claims, others
-
-
-def _further(result: EvaluationResult, attribute: str, label: str) -> list[Sentence]:
-    """Return all that is claimed besides differences in a metric, of any label."""
-    return [
-        headline(found, result.metric(found.metric))
-        for found in result.findings
-        if found.attribute == attribute
-        and found.kind != "group_difference"
-        and found.verdict != "not_comparable"
-        and (found.label == label or found.claims)
-    ]
 
 
 def _medians(result: EvaluationResult, comparison: Comparison) -> Html:

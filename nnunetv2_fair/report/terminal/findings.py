@@ -2,7 +2,12 @@
 
 import textwrap
 
-from nnunetv2_fair.evaluation.findings.all_findings import brief, headline
+from nnunetv2_fair.evaluation.findings.all_findings import (
+    brief,
+    further_findings,
+    headline,
+    main_findings,
+)
 from nnunetv2_fair.evaluation.findings.sentences import plain
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 
@@ -26,14 +31,13 @@ def findings_lines(result: EvaluationResult, attribute: str) -> list[str]:
     """
     label = result.headline_label
     lines: list[str] = []
-    first, *others = result.findings_on("group_difference", attribute, label)
+    first, *others = main_findings(result, attribute, label)
     lines += wrapped(plain(headline(first, result.metric(first.metric))))
     for found in others:
         metric = result.metric(found.metric)
         lines += wrapped(f"{metric.title}: {plain(brief(found, metric))}.")
-    for found in result.findings:
-        further = found.kind != "group_difference" and found.attribute == attribute
-        if further and (found.claims or (found.label == label and found.verdict in _TOLD)):
+    for found in further_findings(result, attribute, label):
+        if found.claims or found.verdict in _TOLD:
             lines += wrapped(found.sentence)
     return lines
 
