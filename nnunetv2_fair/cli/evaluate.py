@@ -165,7 +165,7 @@ def _request(
     columns: "Mapping[str, Literal['higher', 'lower']]",
 ) -> "Request":
     """Return what the arguments ask for."""
-    from nnunetv2_fair.evaluation.discovery.search import DiscoverySettings
+    from nnunetv2_fair.evaluation.discovery.settings import DiscoverySettings
     from nnunetv2_fair.evaluation.failures.criteria import parse_failures
     from nnunetv2_fair.evaluation.request import Request
     from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
@@ -183,7 +183,9 @@ def _request(
         ),
         name=args.name,
         processes=args.np,
-        discover=DiscoverySettings(args.discover, args.min_support) if args.discover else None,
+        discover=DiscoverySettings(args.min_support, args.permutations, args.confirm)
+        if args.discover
+        else None,
         preset=args.preset,
         shareable=args.shareable,
         pictures=True,

@@ -11,7 +11,8 @@ from typing import Literal
 
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
-from nnunetv2_fair.evaluation.discovery.search import DiscoverySettings, with_discovery
+from nnunetv2_fair.evaluation.discovery.search import with_discovery
+from nnunetv2_fair.evaluation.discovery.settings import DiscoverySettings
 from nnunetv2_fair.evaluation.failures.criteria import check_failures
 from nnunetv2_fair.evaluation.findings.all_findings import with_findings
 from nnunetv2_fair.evaluation.measuring import WORKER_MODULE
@@ -172,6 +173,8 @@ def answer(request: Request, part: Part | None = None) -> Answer:
     Raises:
         FairError: If something is wrong with the inputs; the message says how to correct it.
     """
+    if request.discover is not None:
+        request.discover.check(request.statistics.confidence)
     if request.trainings is not None:
         return _of_trainings(request, request.trainings, part)
     if isinstance(request.source, Masks):

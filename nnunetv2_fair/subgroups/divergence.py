@@ -89,16 +89,18 @@ class Divergences:
         codes: ``(S, A)`` int: position of the required group, -1 where any will do.
         n_cases: ``(S,)`` int: cases in the subgroup.
         divergence: ``(S,)`` mean score of the subgroup minus mean score of all cases.
-        variance: ``(S,)`` sample variance of the scores within the subgroup; NaN for one case.
     """
 
     codes: np.ndarray
     n_cases: np.ndarray
     divergence: np.ndarray
-    variance: np.ndarray
 
     def __len__(self) -> int:
         return len(self.divergence)
+
+    def chosen(self, which: np.ndarray) -> "Divergences":
+        """Return some of the subgroups: those marked in a ``(S,)`` bool array."""
+        return Divergences(self.codes[which], self.n_cases[which], self.divergence[which])
 
 
 def find_divergences(
@@ -127,21 +129,20 @@ def find_divergences(
     ]
     if not known:
         nothing = np.zeros((0, codes.shape[1]), dtype=int)
-        return Divergences(nothing, np.zeros(0, dtype=int), np.zeros(0), np.zeros(0))
+        return Divergences(nothing, np.zeros(0, dtype=int), np.zeros(0))
     from divexplorer import DivergenceExplorer  # imports slowly, and few trainers need it
 
     # numbers instead of names, so that no name can look like DivExplorer's `attribute=value`
     columns: dict[str, object] = {
         str(i): [str(code) if code >= 0 else None for code in codes[:, i]] for i in known
     }
-    # from the mean, so that squares keep their precision
     away = np.asarray(scores, dtype=float) - scores.mean()
-    frame = pd.DataFrame({**columns, "away": away, "square": away**2})
+    frame = pd.DataFrame({**columns, "away": away})
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         # about future changes in pandas, and t-values of single cases, which are not used
         warnings.simplefilter("ignore")
         result = DivergenceExplorer(frame).get_pattern_divergence(
-            min_support=(fewest - 0.5) / len(frame), quantitative_outcomes=["away", "square"]
+            min_support=(fewest - 0.5) / len(frame), quantitative_outcomes=["away"]
         )
     result = result[result["length"] > 0]
     found = np.full((len(result), codes.shape[1]), -1)
@@ -150,15 +151,10 @@ def find_divergences(
             attribute, code = item.split("=")
             found[row, int(attribute)] = int(code)
     order = np.lexsort(found.T[::-1])
-    n_cases = result["support_count"].to_numpy().astype(int)
-    mean, square = (result[name].to_numpy().astype(float) for name in ("away", "square"))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        variance = np.maximum(square - mean**2, 0.0) * n_cases / (n_cases - 1)
     return Divergences(
         codes=found[order],
-        n_cases=n_cases[order],
+        n_cases=result["support_count"].to_numpy().astype(int)[order],
         divergence=result["away_div"].to_numpy().astype(float)[order],
-        variance=np.where(n_cases > 1, variance, np.nan)[order],
     )
 
 

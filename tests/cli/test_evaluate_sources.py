@@ -95,7 +95,9 @@ def test_nnunets_own_summary(dataset):
         (["--from-csv", "a", "--preset", "mama-mia"], "measures masks itself"),
         (["--from-csv", "a", "--score", "x=up"], "expected higher or lower"),
         (["--from-summary", "a", "--score", "x=lower"], "--score applies only to the columns"),
-        (["--from-csv", "a", "--min-support", "0"], "expected a share above 0"),
+        (["--from-csv", "a", "--discover", "--min-support", "0"], "expected a share above 0"),
+        (["--from-csv", "a", "--discover", "--permutations", "9"], "fewer than 20; expected 999"),
+        (["--from-csv", "a", "--confirm"], "--confirm tests what --discover finds"),
         (["-gt", "a", "-pred", "b", "--shareable", "--discover"], "--shareable writes neither"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from nnunetv2_fair.cli.evaluate import main as command
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.evaluation import evaluate
-from nnunetv2_fair.evaluation.discovery.search import DiscoverySettings
+from nnunetv2_fair.evaluation.discovery.settings import DiscoverySettings
 from nnunetv2_fair.evaluation.measuring.all_cases import Part
 from nnunetv2_fair.evaluation.request import Masks, Request, ScoresFile, answer, measure_shard
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
@@ -34,7 +34,7 @@ def result(dataset) -> EvaluationResult:
     return evaluate(
         str(dataset.references), dataset.predictions, dataset.table, ["sex", "sex+age"],
         settings=QUICK, bins={"age": (55,)}, reference_groups={"sex": "male"}, preset="lee",
-        discover=DiscoverySettings("fdr", 0.2),
+        discover=DiscoverySettings(0.2, 99),
     )  # fmt: skip
 
 
@@ -44,9 +44,11 @@ def test_result_holds_what_was_asked_for(result, tmp_path: Path):
     assert gap.value > 0
     assert result.attributes == ("sex", "sex+age")
     assert [table.name for table in result.preset_tables] == ["lee"] * 6
-    assert result.discovery.correction == "fdr"
+    assert result.discovery.permutations == 99
     assert result.settings["preset"] == "lee"
-    assert result.settings["discover"] == {"correction": "fdr", "min_support": 0.2}
+    assert result.settings["discover"] == {
+        "min_support": 0.2, "permutations": 99, "confirm": False,
+    }  # fmt: skip
     with pytest.raises(dataclasses.FrozenInstanceError):
         result.name = "other"
     result.write(tmp_path)
@@ -112,8 +114,8 @@ def test_the_command_and_the_function_find_the_same(dataset, tmp_path, result):
     arguments = [
         "-gt", dataset.references, "-pred", dataset.predictions, "--demographics", dataset.table,
         "-a", "sex", "sex+age", "--bins", "age=55", "--reference", "sex=male", "--preset", "lee",
-        "--discover", "fdr", "--min-support", "0.2", "--metrics", "dice", "hd", "--bootstrap", 20,
-        "--min-patients", 3, "-np", 1, "-o", tmp_path / "out",
+        "--discover", "--permutations", "99", "--min-support", "0.2", "--metrics", "dice", "hd",
+        "--bootstrap", 20, "--min-patients", 3, "-np", 1, "-o", tmp_path / "out",
     ]  # fmt: skip
     assert command(list(map(str, arguments))) == 0
     found = EvaluationResult.read(tmp_path / "out")

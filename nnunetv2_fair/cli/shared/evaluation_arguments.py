@@ -50,9 +50,8 @@ def add_findings(parser: argparse.ArgumentParser) -> None:
         "APPLE or FairDiff; measures the metrics it needs unless --metrics names some",
     )  # fmt: skip
     parser.add_argument(
-        "--discover", nargs="?", const="holm", choices=("holm", "fdr"),
-        help="search all combinations of all attributes for subgroups that diverge; corrected by "
-        "Holm's method, or for the false discovery rate (fdr)",
+        "--discover", action="store_true",
+        help="search all combinations of all attributes for subgroups that diverge",
     )  # fmt: skip
     parser.add_argument(
         "--min-support", type=float, default=0.01, metavar="SHARE",
@@ -62,6 +61,15 @@ def add_findings(parser: argparse.ArgumentParser) -> None:
         "--failure", action="append", default=[], metavar="[LABEL:]METRIC=NUMBER",
         help="when a case counts as failed: at this value or worse, for all labels or one, for "
         "example dice=0.1 or lesion:dice=0.3; repeatable; by default dice=0.1",
+    )  # fmt: skip
+    parser.add_argument(
+        "--permutations", type=int, default=999,
+        help="how often --discover permutes the patients to tell divergence from chance",
+    )  # fmt: skip
+    parser.add_argument(
+        "--confirm", action="store_true",
+        help="with --discover: search one half of the patients, and test what was found in the "
+        "other half",
     )  # fmt: skip
     parser.add_argument(
         "--tables", nargs="+", default=[], choices=TABLE_FORMATS, metavar="FORMAT",
@@ -106,10 +114,8 @@ def check_sources(args: argparse.Namespace) -> None:
         )
     if args.score and args.from_csv is None:
         raise UsageError("--score applies only to the columns of --from-csv.")
-    if not 0 < args.min_support <= 1:
-        raise UsageError(
-            f"--min-support {args.min_support}: expected a share above 0 and at most 1."
-        )
+    if args.confirm and not args.discover:
+        raise UsageError("--confirm tests what --discover finds: pass both, or neither.")
     if args.shareable and (args.discover or args.preset):
         raise UsageError(
             "--shareable writes neither discovered subgroups nor a paper's table, as small groups "

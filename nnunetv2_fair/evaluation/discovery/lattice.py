@@ -31,34 +31,22 @@ class Lattice:
                 f"{shorten(sizes, 20)} groups each."
             )
         self._places = np.cumprod([1, *sizes[:-1]])
-        self._codes = found.codes
-        self._keys = (found.codes + 1) @ self._places if len(found) else np.zeros(0, dtype=int)
-        order = np.argsort(self._keys)
+        keys = (found.codes + 1) @ self._places if len(found) else np.zeros(0, dtype=int)
+        order = np.argsort(keys)
         # the divergence of all units together is 0
-        self._sorted = np.concatenate([[0], self._keys[order]])
+        self._sorted = np.concatenate([[0], keys[order]])
         self._divergence = np.concatenate([[0.0], found.divergence[order]])
 
-    @property
-    def lengths(self) -> np.ndarray:
-        """Items of each subgroup."""
-        return np.asarray((self._codes >= 0).sum(axis=1))
+    def contributions(self, codes: np.ndarray) -> dict[int, float]:
+        """Return the Shapley contribution of each attribute's item to a subgroup's divergence.
 
-    def smallest_steps(self) -> np.ndarray:
-        """Return how much the divergence changes without the item that changes it least."""
-        own = self._of(self._keys)
-        steps = np.full(len(own), np.inf)
-        for attribute, place in enumerate(self._places):
-            code = self._codes[:, attribute] if len(own) else np.zeros(0, dtype=int)
-            part = self._of(self._keys - (code + 1) * place)
-            steps = np.where(code >= 0, np.minimum(steps, np.abs(own - part)), steps)
-        return steps
-
-    def contributions(self, index: int) -> dict[int, float]:
-        """Return the Shapley contribution of each attribute's item to a subgroup's divergence."""
+        Args:
+            codes: (attributes,) of one of the subgroups.
+        """
         from divexplorer.shapley_value import compute_shapley_value
 
-        used = [int(a) for a in np.flatnonzero(self._codes[index] >= 0)]
-        digits = {a: int((self._codes[index, a] + 1) * self._places[a]) for a in used}
+        used = [int(a) for a in np.flatnonzero(codes >= 0)]
+        digits = {a: int((codes[a] + 1) * self._places[a]) for a in used}
         scores = {
             length: {
                 frozenset(part): float(self._of(np.array([sum(digits[a] for a in part)]))[0])

@@ -1,26 +1,29 @@
 """Finds subgroups, in any combination of attributes, whose scores diverge from the average.
 
 Source: Pastor, de Alfaro and Baralis, "Looking for trouble: analyzing classifier behavior via
-pattern divergence", SIGMOD 2021 (divergence, Welch's t, Shapley contributions, redundancy).
+pattern divergence", SIGMOD 2021 (divergence, Shapley contributions); the tests are those of
+:mod:`nnunetv2_fair.evaluation.discovery.permutation`.
 """
 
 import dataclasses
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from nnunetv2_fair.errors import EvaluationError
+from nnunetv2_fair.evaluation.discovery.attributes import searched_attributes
+from nnunetv2_fair.evaluation.discovery.confirmation import confirmations, held_out_patients
+from nnunetv2_fair.evaluation.discovery.heatmaps import pair_heatmaps
 from nnunetv2_fair.evaluation.discovery.lattice import Lattice
-from nnunetv2_fair.evaluation.discovery.welch import welch_tests
-from nnunetv2_fair.evaluation.results.discovery import (
-    Correction,
-    Discovery,
-    PairHeatmap,
-    Subgroup,
-)
+from nnunetv2_fair.evaluation.discovery.permutation import Evidence, subgroup_tests
+from nnunetv2_fair.evaluation.discovery.rows import Rows
+from nnunetv2_fair.evaluation.discovery.selection import distinct_subgroups
+from nnunetv2_fair.evaluation.discovery.settings import N_CONFIRMED, DiscoverySettings
+from nnunetv2_fair.evaluation.discovery.shrinkage import signal_shares
+from nnunetv2_fair.evaluation.results.discovery import Discovery, Subgroup
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.per_case import (
     EmptyDistance,
@@ -29,12 +32,10 @@ from nnunetv2_fair.evaluation.results.tables.per_case import (
     representative,
 )
 from nnunetv2_fair.evaluation.results.values import MetricInfo
-from nnunetv2_fair.evaluation.statistics.corrections import CORRECTIONS
-from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings, Unit
+from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.subgroups.divergence import (
     CaseLabels,
     Divergences,
-    attributes_with_groups,
     find_divergences,
     label_cases,
 )
@@ -42,12 +43,17 @@ from nnunetv2_fair.subgroups.table import DemographicsTable
 
 #: Subgroups to show.
 TOP = 20
-#: An item that moves the mean by less than this share of the standard deviation is redundant.
-REDUNDANT = 0.1
 
 _DEFINITIONS: Mapping[str, str] = {
     "divergence": "Mean of the subgroup minus mean of all; 0 is average.",
-    "welch_t": "Welch's t of the subgroup against everybody else, two-sided.",
+    "shrunken_divergence": "What is left of the divergence without the luck that makes the "
+    "strongest of many look stronger than they are (empirical Bayes over all subgroups).",
+    "rank_z": "Mean rank of the subgroup minus mean rank of all, in standard errors. Ranks do not "
+    "depend on how extreme single values are.",
+    "subgroup_p": "How often patients who are dealt out to the groups at random give a subgroup, "
+    "any of those searched, that diverges as strongly as this one.",
+    "confirmation": "Half of the patients were searched. The strongest subgroups were then tested "
+    "in the other half by permutation, one-sided, corrected by Holm's method.",
     "contribution": "Shapley contribution: how much of the divergence comes from this group, "
     "averaged over the orders in which the groups may be added. The contributions add up to the "
     "divergence.",
@@ -55,43 +61,28 @@ _DEFINITIONS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class DiscoverySettings:
-    """How to search.
-
-    Attributes:
-        correction: ``holm`` or ``fdr`` (Benjamini and Hochberg).
-        min_support: Smallest share of the units that a subgroup may hold. Subgroups of fewer
-            patients than the statistics' smallest group are never searched.
-    """
-
-    correction: Correction = "holm"
-    min_support: float = 0.01
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """What is searched: one row per unit and combination of groups.
+class _Cases:
+    """Cases with a value.
 
     Attributes:
         codes: (n, attributes) position of the group, -1 where it is unknown.
-        values: (n,) mean over the cases of the row.
-        patients: (n,) number of the patient.
-        n_cases: (n,) cases of the row.
+        values: (n,) of the metric.
+        patients: (n,) number of the patient, from 0 without gaps.
     """
 
     codes: np.ndarray
     values: np.ndarray
     patients: np.ndarray
-    n_cases: np.ndarray
 
-    def members(self, codes: np.ndarray) -> np.ndarray:
-        """Return which rows are in the subgroup of these codes."""
-        used = codes >= 0
-        return np.asarray((self.codes[:, used] == codes[used]).all(axis=1))
+    def of(self, patients: np.ndarray) -> "_Cases":
+        """Return the cases of some patients, who are marked."""
+        chosen = patients[self.patients]
+        _, renumbered = np.unique(self.patients[chosen], return_inverse=True)
+        return _Cases(self.codes[chosen], self.values[chosen], renumbered.ravel())
 
-    def n_patients(self, chosen: np.ndarray) -> int:
-        """Return how many patients the chosen rows come from."""
-        return len(np.unique(self.patients[chosen]))
+    def rows(self, statistics: StatisticsSettings) -> Rows:
+        """Return one row per unit and combination of groups."""
+        return Rows.of(self.codes, self.values, self.patients, statistics.unit)
 
 
 @dataclass(frozen=True)
@@ -100,86 +91,80 @@ class _Search:
 
     Attributes:
         rows: What was searched.
-        names: Attributes.
-        groups: Their groups.
-        found: The subgroups.
-        lattice: The same, with their parts.
-        t: (S,) Welch's t; NaN where there is no test.
-        p_values: (S,) uncorrected.
-        corrected: (S,) corrected.
-        redundant: (S,) whether a part of the subgroup says the same.
+        known: Attributes and their groups.
+        min_support: Smallest share of the rows.
+        found: (S) the subgroups.
+        membership: (S, n) the rows in each of them.
+        n_patients: (S,) patients they come from.
+        lattice: The subgroups and their parts.
+        evidence: Their tests.
     """
 
-    rows: _Rows
-    names: tuple[str, ...]
-    groups: Sequence[Sequence[str]]
+    rows: Rows
+    known: CaseLabels
+    min_support: float
     found: Divergences
+    membership: sparse.csr_matrix
+    n_patients: np.ndarray
     lattice: Lattice
-    t: np.ndarray
-    p_values: np.ndarray
-    corrected: np.ndarray
-    redundant: np.ndarray
+    evidence: Evidence
 
     @classmethod
     def of(
-        cls, rows: _Rows, known: CaseLabels, min_support: float, correction: Correction
+        cls,
+        rows: Rows,
+        known: CaseLabels,
+        statistics: StatisticsSettings,
+        settings: DiscoverySettings,
+        generator: np.random.Generator,
     ) -> "_Search":
-        """Search.
-
-        Args:
-            rows: What to search.
-            known: Attributes and their groups.
-            min_support: Smallest share of the rows.
-            correction: How to correct the tests for their number.
-        """
+        """Find and test the subgroups."""
+        min_support = min(1.0, max(settings.min_support, statistics.min_patients / len(rows)))
         found = find_divergences(rows.codes, rows.values, min_support)
+        # checks that combinations of groups can be numbered
         lattice = Lattice(found, known.groups)
-        t, p_values = welch_tests(found, rows.values)
-        spread = rows.values.std(ddof=1) if len(rows.values) > 1 else 0.0
+        membership = rows.membership(found.codes)
+        n_patients = rows.n_patients_in(membership)
+        enough = n_patients >= statistics.min_patients
         return cls(
             rows,
-            known.attributes,
-            known.groups,
-            found,
+            known,
+            min_support,
+            found.chosen(enough),
+            membership[enough],
+            n_patients[enough],
             lattice,
-            t,
-            p_values,
-            np.array(CORRECTIONS[correction](p_values)),
-            lattice.smallest_steps() <= REDUNDANT * spread,
+            subgroup_tests(rows, membership[enough], settings.permutations, generator),
         )
 
-    def order(self, confidence: float) -> np.ndarray:
-        """Return the subgroups to show, those shown to diverge first, each by how much they do."""
-        # NaN sorts last
-        unsure = ~(self.corrected < 1 - confidence)
-        order = np.lexsort((self.lattice.lengths, -np.abs(self.found.divergence), unsure))
-        return np.asarray(order[~self.redundant[order]])
+    def strongest(self, wanted: int) -> tuple[list[int], int]:
+        """Return the strongest subgroups, and how many they account for were passed over."""
+        lengths = (self.found.codes >= 0).sum(axis=1)
+        return distinct_subgroups(self.rows, self.membership, self.evidence.z, lengths, wanted)
 
-    def top(self, confidence: float, min_patients: int) -> Iterator[Subgroup]:
-        """Yield the subgroups to show, as many as there are."""
-        for index in self.order(confidence):
-            inside = self.rows.members(self.found.codes[index])
-            n_patients = self.rows.n_patients(inside)
-            if n_patients >= min_patients:
-                yield self._subgroup(index, inside, n_patients)
+    def subgroups(self, chosen: Sequence[int]) -> list[Subgroup]:
+        """Describe some of the subgroups."""
+        shares = signal_shares(self.evidence.z)
+        return [self._subgroup(index, float(shares[index])) for index in chosen]
 
-    def _subgroup(self, index: int, inside: np.ndarray, n_patients: int) -> Subgroup:
+    def _subgroup(self, index: int, share: float) -> Subgroup:
+        names, groups = self.known.attributes, self.known.groups
         codes = self.found.codes[index]
+        inside = self.membership[index].indices
+        divergence = float(self.found.divergence[index])
+        contributions = self.lattice.contributions(codes)
         return Subgroup(
-            items={
-                self.names[a]: self.groups[a][code] for a, code in enumerate(codes) if code >= 0
-            },
+            items={names[a]: groups[a][code] for a, code in enumerate(codes) if code >= 0},
             n_cases=int(self.rows.n_cases[inside].sum()),
-            n_patients=n_patients,
-            support=float(self.found.n_cases[index] / len(self.rows.values)),
+            n_patients=int(self.n_patients[index]),
+            support=len(inside) / len(self.rows),
             mean=float(self.rows.values[inside].mean()),
-            divergence=float(self.found.divergence[index]),
-            t=float(self.t[index]),
-            p_value=float(self.p_values[index]),
-            corrected_p=float(self.corrected[index]),
-            contributions={
-                self.names[a]: value for a, value in self.lattice.contributions(index).items()
-            },
+            divergence=divergence,
+            shrunken_divergence=share * divergence,
+            z=float(self.evidence.z[index]),
+            p_value=float(self.evidence.p_values[index]),
+            corrected_p=float(self.evidence.corrected[index]),
+            contributions={names[a]: value for a, value in contributions.items()},
         )
 
 
@@ -196,35 +181,69 @@ def discover(
 
     Args:
         per_case: Rows as in ``EvaluationResult.per_case``.
-        table: Demographics; attributes that can form groups are searched.
+        table: Demographics; attributes that can form groups are searched, but for columns that
+            organise the data, such as ``split`` and ``fold``.
         metric: Metric to search by.
         labels: All labels; the one that represents them is searched.
         empty_distance: What an infinite distance counts as.
-        statistics: Unit, smallest group and confidence.
+        statistics: Unit, smallest group, confidence and seed.
         settings: How to search.
 
     Raises:
         EvaluationError: If no attribute can form groups, a value is infinite, or there are more
             combinations than can be numbered.
     """
-    known = _labels(table)
-    rows = _rows(per_case, known, metric, labels, empty_distance, statistics.unit)
-    fewest = max(settings.min_support, statistics.min_patients / len(rows.values))
-    search = _Search.of(rows, known, min(1.0, fewest), settings.correction)
-    top = search.top(statistics.confidence, statistics.min_patients)
+    attributes, left_out = searched_attributes(table)
+    known = label_cases(table, attributes)
+    label = representative(labels)
+    cases = _cases(per_case, known, metric, label, labels, empty_distance)
+    generator = statistics.generator("discovery", metric.name, label)
+    held_out: Rows | None = None
+    searched = cases
+    if settings.confirm:
+        other_half = held_out_patients(cases.codes, cases.patients, generator)
+        if len(other_half) < 2:
+            raise EvaluationError(
+                "--confirm needs two halves of the patients, but a single patient has a value of "
+                f"{metric.title}. Leave it out."
+            )
+        searched, held_out = cases.of(~other_half), cases.of(other_half).rows(statistics)
+    search = _Search.of(searched.rows(statistics), known, statistics, settings, generator)
+    chosen, n_redundant = search.strongest(TOP if held_out is None else N_CONFIRMED)
+    subgroups = search.subgroups(chosen)
+    if held_out is not None and subgroups:
+        tests = confirmations(
+            held_out,
+            search.found.codes[chosen],
+            [subgroup.z for subgroup in subgroups],
+            statistics.min_patients,
+            settings.permutations,
+            generator,
+        )
+        subgroups = [
+            dataclasses.replace(subgroup, confirmation=test)
+            for subgroup, test in zip(subgroups, tests, strict=True)
+        ]
     return Discovery(
         metric=metric.name,
-        label=representative(labels),
+        label=label,
         attributes=known.attributes,
-        min_support=min(1.0, fewest),
-        correction=settings.correction,
-        n_units=len(rows.values),
+        left_out=left_out,
+        min_support=search.min_support,
+        permutations=settings.permutations,
+        n_units=len(search.rows),
+        n_held_out=0 if held_out is None else len(held_out),
         n_searched=len(search.found),
-        n_tests=int((~np.isnan(search.p_values)).sum()),
-        n_redundant=int(search.redundant.sum()),
-        overall=float(rows.values.mean()),
-        subgroups=tuple(itertools.islice(top, TOP)),
-        heatmaps=tuple(_heatmaps(rows, known.attributes, known.groups, statistics.min_patients)),
+        n_tests=int((~np.isnan(search.evidence.z)).sum()),
+        n_redundant=n_redundant,
+        overall=float(search.rows.values.mean()),
+        held_out_overall=float("nan") if held_out is None else float(held_out.values.mean()),
+        subgroups=tuple(_in_order(subgroups, metric, 1 - statistics.confidence)),
+        heatmaps=tuple(
+            pair_heatmaps(
+                cases.rows(statistics), known.attributes, known.groups, statistics.min_patients
+            )
+        ),
     )
 
 
@@ -246,6 +265,7 @@ def with_discovery(
         unit=given["unit"],
         min_patients=int(given["min_patients"]),
         confidence=float(given["confidence"]),
+        seed=int(given["seed"]),
     )
     found = discover(
         result.per_case,
@@ -256,35 +276,31 @@ def with_discovery(
         statistics,
         settings,
     )
+    notes = result.notes
+    if found.left_out:
+        notes += (
+            f"The search for subgroups left out {', '.join(found.left_out)}: by their names, these "
+            "columns organise the data. Rename a column to have it searched.",
+        )
     return dataclasses.replace(
         result,
         discovery=found,
+        notes=notes,
         definitions={**result.definitions, **_DEFINITIONS},
         settings={**given, "discover": dataclasses.asdict(settings)},
     )
 
 
-def _labels(table: DemographicsTable) -> CaseLabels:
-    """Return the groups of all attributes that can form some."""
-    attributes = attributes_with_groups(table)
-    if not attributes:
-        raise EvaluationError(
-            f"{table.source} has no attribute with groups, so there is nothing to discover. Add "
-            "columns, or bin numeric ones with --bins."
-        )
-    return label_cases(table, attributes)
-
-
-def _rows(
+def _cases(
     per_case: pd.DataFrame,
     known: CaseLabels,
     metric: MetricInfo,
+    label: str,
     labels: Sequence[str],
     empty_distance: EmptyDistance,
-    unit: Unit,
-) -> _Rows:
-    """Return what is searched: the metric's values of the label, and their groups."""
-    rows, label = evaluated_rows(per_case), representative(labels)
+) -> _Cases:
+    """Return the cases that have a value of the metric, and their groups."""
+    rows = evaluated_rows(per_case)
     values, _ = metric_values(rows, metric, label, labels, empty_distance)
     if np.isinf(values).any():
         raise EvaluationError(
@@ -292,62 +308,24 @@ def _rows(
             "mean can be computed. Discover with --empty-distance diagonal or nan, or by another "
             "metric (the first of --metrics is searched)."
         )
-    chosen = rows[rows["label"] == label]
-    codes = known.codes[known.rows(chosen["case"])]
-    found = _unit_rows(codes, values, chosen["patient"].to_numpy(dtype=object), unit)
-    if not len(found.values):
+    defined = ~np.isnan(values)
+    if not defined.any():
         raise EvaluationError(
             f"No case has a value of {metric.title} for '{label}': nothing to discover."
         )
-    return found
+    chosen = rows[rows["label"] == label]
+    codes = known.codes[known.rows(chosen["case"])]
+    _, patients = np.unique(chosen["patient"][defined].astype(str), return_inverse=True)
+    return _Cases(codes[defined], values[defined], patients.ravel())
 
 
-def _unit_rows(codes: np.ndarray, values: np.ndarray, patients: np.ndarray, unit: Unit) -> _Rows:
-    defined = ~np.isnan(values)
-    codes, values = codes[defined], values[defined]
-    _, patient = np.unique(patients[defined].astype(str), return_inverse=True)
-    if unit == "case":
-        return _Rows(codes, values, patient, np.ones(len(values), dtype=int))
-    # a patient whose groups change between visits has a row for each combination
-    keys, row = np.unique(np.column_stack([patient, codes]), axis=0, return_inverse=True)
-    n_cases = np.bincount(row.ravel(), minlength=len(keys))
-    sums = np.bincount(row.ravel(), weights=values, minlength=len(keys))
-    with np.errstate(invalid="ignore"):
-        return _Rows(keys[:, 1:], sums / n_cases, keys[:, 0], n_cases)
+def _in_order(subgroups: Sequence[Subgroup], metric: MetricInfo, level: float) -> list[Subgroup]:
+    """Sort: shown to diverge, worse before better, then the others; each by the size of z."""
+    worse = -1 if metric.better == "higher" else 1
 
+    def place(subgroup: Subgroup) -> tuple[int, float]:
+        if not subgroup.deciding_p < level:
+            return 2, -abs(subgroup.z)
+        return int(np.sign(subgroup.z) != worse), -abs(subgroup.z)
 
-def _heatmaps(
-    rows: _Rows, names: Sequence[str], groups: Sequence[Sequence[str]], min_patients: int
-) -> Iterator[PairHeatmap]:
-    """Yield the means over every combination of the groups of two attributes."""
-    for first, second in itertools.combinations(range(len(names)), 2):
-        mean, n_cases, n_patients = _grid(
-            rows, (first, second), (len(groups[first]), len(groups[second])), min_patients
-        )
-        yield PairHeatmap(
-            rows=names[first],
-            columns=names[second],
-            row_groups=tuple(groups[first]),
-            column_groups=tuple(groups[second]),
-            mean=tuple(tuple(map(float, row)) for row in mean),
-            n_cases=tuple(tuple(map(int, row)) for row in n_cases),
-            n_patients=tuple(tuple(map(int, row)) for row in n_patients),
-        )
-
-
-def _grid(
-    rows: _Rows, pair: tuple[int, int], shape: tuple[int, int], min_patients: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return means (NaN of too few patients), cases and patients of every cell."""
-    codes = rows.codes[:, list(pair)]
-    known = (codes >= 0).all(axis=1)
-    cell = codes[known, 0] * shape[1] + codes[known, 1]
-    size = shape[0] * shape[1]
-    counts = np.bincount(cell, minlength=size)
-    sums = np.bincount(cell, weights=rows.values[known], minlength=size)
-    cases = np.bincount(cell, weights=rows.n_cases[known], minlength=size).astype(int)
-    seen = np.unique(np.column_stack([cell, rows.patients[known]]), axis=0)
-    patients = np.bincount(seen[:, 0], minlength=size)
-    with np.errstate(invalid="ignore"):
-        means = np.where(patients >= min_patients, sums / counts, np.nan)
-    return means.reshape(shape), cases.reshape(shape), patients.reshape(shape)
+    return sorted(subgroups, key=place)

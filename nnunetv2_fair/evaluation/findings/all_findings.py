@@ -8,6 +8,7 @@ from nnunetv2_fair.evaluation.findings import (
     group_differences,
     model_changes,
     ranks,
+    subgroups,
 )
 from nnunetv2_fair.evaluation.findings.sentences import Sentence
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison
@@ -21,6 +22,7 @@ _HEADLINES: Mapping[Kind, Callable[[Finding, MetricInfo], Sentence]] = {
     "model_change": model_changes.headline,
     "rank": ranks.headline,
     "failure_rate": failure_rates.headline,
+    "subgroup": subgroups.headline,
 }
 
 #: Kind -> the claim in a few words.
@@ -29,6 +31,7 @@ _BRIEFS: Mapping[Kind, Callable[[Finding, MetricInfo], Sentence]] = {
     "model_change": model_changes.brief,
     "rank": ranks.brief,
     "failure_rate": failure_rates.brief,
+    "subgroup": subgroups.brief,
 }
 
 
@@ -48,6 +51,7 @@ def comparison_with_findings(result: ModelComparison) -> ModelComparison:
 def _all(result: EvaluationResult) -> Iterator[Finding]:
     yield from group_differences.group_differences(result)
     yield from failure_rates.failure_rates(result)
+    yield from subgroups.subgroups(result)
 
 
 def main_findings(result: EvaluationResult, attribute: str, label: str) -> tuple[Finding, ...]:

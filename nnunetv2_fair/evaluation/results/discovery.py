@@ -2,16 +2,39 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from nnunetv2_fair.subgroups.groups import joined
 
-Correction = Literal["holm", "fdr"]
+
+@dataclass(frozen=True)
+class Confirmation:
+    """A subgroup in the held-out half of the patients, in which it was not searched for.
+
+    Attributes:
+        n_cases: Cases with a value.
+        n_patients: Patients they come from.
+        mean: Mean of the metric over its units; NaN if there are none.
+        divergence: ``mean`` minus the mean over all units of the held-out half.
+        z: Mean rank minus that of all, in standard errors; NaN if there are too few patients.
+        p_value: By permutation, one-sided in the direction that was found; NaN as ``z``.
+        corrected_p: By Holm's method, over the subgroups that were tested in this half.
+    """
+
+    n_cases: int
+    n_patients: int
+    mean: float
+    divergence: float
+    z: float
+    p_value: float
+    corrected_p: float
 
 
 @dataclass(frozen=True)
 class Subgroup:
     """All units that share the given groups of one or more attributes.
+
+    Where a half of the patients was held out, all numbers but those of ``confirmation`` are of the
+    other half.
 
     Attributes:
         items: Attribute -> group, in the table's order: ``{"sex": "female", "age": "<50"}``.
@@ -20,11 +43,15 @@ class Subgroup:
         support: Share of all units (patients by default) that are in it, in 0..1.
         mean: Mean of the metric over its units.
         divergence: ``mean`` minus the mean over all units, in the unit of the metric.
-        t: Welch's t of the subgroup against all other units; NaN if one side is a single unit.
-        p_value: Two-sided, uncorrected; NaN as ``t``.
-        corrected_p: Corrected over every subgroup that was searched and has a test.
+        shrunken_divergence: What is left of ``divergence`` without the luck that makes the
+            strongest of many look stronger: between 0 and ``divergence``; NaN as ``z``.
+        z: Mean rank of its units minus that of all, in standard errors; its sign decides whether
+            the subgroup is better or worse. NaN if everybody is in it.
+        p_value: Two-sided, by permutation, uncorrected; NaN as ``z``.
+        corrected_p: By permutation of all subgroups at once (maxT).
         contributions: Attribute -> Shapley contribution of its group to ``divergence``; they
             add up to it.
+        confirmation: The same subgroup in the held-out half; None if none was held out.
     """
 
     items: Mapping[str, str]
@@ -33,15 +60,22 @@ class Subgroup:
     support: float
     mean: float
     divergence: float
-    t: float
+    shrunken_divergence: float
+    z: float
     p_value: float
     corrected_p: float
     contributions: Mapping[str, float]
+    confirmation: Confirmation | None = None
 
     @property
     def name(self) -> str:
         """As people read it: ``sex=female, age=<50``."""
         return joined(f"{attribute}={group}" for attribute, group in self.items.items())
+
+    @property
+    def deciding_p(self) -> float:
+        """The corrected p-value that decides: that of the held-out half where there is one."""
+        return self.corrected_p if self.confirmation is None else self.confirmation.corrected_p
 
 
 @dataclass(frozen=True)
@@ -75,28 +109,34 @@ class Discovery:
         metric: Name of the metric.
         label: Label or region, or ``average``.
         attributes: Attributes that were searched, numeric ones in their bins.
+        left_out: Columns that were not searched, as they organise the data.
         min_support: Smallest share of the units that was searched: the one asked for, or what
             the smallest number of patients makes of it.
-        correction: ``holm`` (no false finding at all) or ``fdr`` (few of the findings are false).
+        permutations: How often patients were permuted.
         n_units: Units (patients by default) that were searched.
+        n_held_out: Units of the patients who were held out for confirmation; 0: nobody.
         n_searched: Subgroups that are large enough.
         n_tests: Those of them that have a test: the family of the correction.
-        n_redundant: Subgroups that were left out because a part of them says the same.
-        overall: Mean of the metric over all units.
-        subgroups: Most divergent ones that are not redundant: first those whose corrected p-value
-            is below 1 - confidence, then others; each by absolute divergence.
-        heatmaps: One per pair of attributes.
+        n_redundant: Subgroups that were passed over because others account for them.
+        overall: Mean of the metric over all units that were searched.
+        held_out_overall: Mean over the held-out units; NaN if there are none.
+        subgroups: First those that are shown to diverge, worse ones before better ones, then
+            others; each by the size of z. Those that others account for are left out.
+        heatmaps: One per pair of attributes, over all patients.
     """
 
     metric: str
     label: str
     attributes: tuple[str, ...]
+    left_out: tuple[str, ...]
     min_support: float
-    correction: Correction
+    permutations: int
     n_units: int
+    n_held_out: int
     n_searched: int
     n_tests: int
     n_redundant: int
     overall: float
+    held_out_overall: float
     subgroups: tuple[Subgroup, ...] = ()
     heatmaps: tuple[PairHeatmap, ...] = field(default=())

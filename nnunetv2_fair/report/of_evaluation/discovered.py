@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.all_findings import headline
 from nnunetv2_fair.evaluation.findings.sentences import Data
+from nnunetv2_fair.evaluation.findings.subgroups import error_rate
 from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
 from nnunetv2_fair.evaluation.results.discovery import Discovery, PairHeatmap, Subgroup
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
@@ -23,11 +25,6 @@ from nnunetv2_fair.report.of_evaluation.heat_grid import (
 
 #: Id of the section.
 ANCHOR = "discovery"
-
-_CORRECTIONS = {
-    "holm": "Holm's method (no false finding at all)",
-    "fdr": "Benjamini and Hochberg's method (few false findings among these)",
-}
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,9 @@ def discovery_section(result: EvaluationResult, terms: Terms) -> Html:
     if found is None:
         return Html("")
     metric = result.metric(found.metric)
-    rows = _rows(found, metric, confidence(result.settings))
+    level = confidence(result.settings)
+    rows = _rows(found, metric, level)
+    claims = [finding for finding in result.findings if finding.kind == "subgroup"]
     return render(
         "report/of_evaluation/templates/discovered.html",
         anchor=ANCHOR,
@@ -64,8 +63,8 @@ def discovery_section(result: EvaluationResult, terms: Terms) -> Html:
         label=label_words(found.label),
         min_support=numbers.percent(round(found.min_support, 4)),
         rows=rows,
-        n_sure=sum(row.sure for row in rows),
-        correction=_CORRECTIONS[found.correction],
+        claims=[headline(claim, metric) for claim in claims],
+        error_rate=error_rate(level),
         heatmaps=[(pair, _heatmap(metric, pair)) for pair in found.heatmaps],
         terms=terms,
     )
@@ -76,8 +75,8 @@ def _rows(found: Discovery, metric: MetricInfo, level: float) -> list[_Row]:
     return [
         _Row(
             subgroup,
-            # by more than chance explains; NaN does not count
-            subgroup.corrected_p < 1 - level,
+            # NaN does not count
+            subgroup.deciding_p < 1 - level,
             numbers.percent(round(subgroup.support, 3)),
             [
                 _bar(attribute, amount, metric, largest)

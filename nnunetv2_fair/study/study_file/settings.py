@@ -7,7 +7,15 @@ or empty, and left to the command. ``reading`` reads a file into :class:`Setting
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from nnunetv2_fair.study.step import Kind
 from nnunetv2_fair.study.study_file.form import (
@@ -202,9 +210,15 @@ class EvaluationOptions(_Part):
         default_factory=dict,
         description="attributes with the group that gaps are measured from, such as {sex: male}",
     )
-    discover: Given[Literal["holm", "fdr"]] = Field(default=None, description="holm or fdr")
+    discover: bool = Field(default=False, description="true or false")
+    confirm: bool = Field(
+        default=False, description="true or false, and true only with discover: true"
+    )
     min_support: Given[float] = Field(
         default=None, gt=0, le=1, description="a share of the patients, above 0 and at most 1"
+    )
+    permutations: Given[int] = Field(
+        default=None, ge=19, description="a number of permutations, 19 or more"
     )
     tables: Listed[
         Annotated[Literal["csv", "md", "tex"], Field(description="one of csv, md, tex")]
@@ -216,6 +230,13 @@ class EvaluationOptions(_Part):
         le=1000,
         description="how many jobs each evaluation is split into, 1 to 1000",
     )
+
+    @field_validator("confirm")
+    @classmethod
+    def _confirms_what_is_discovered(cls, value: bool, others: ValidationInfo) -> bool:
+        if value and not others.data.get("discover"):
+            raise ValueError
+        return value
 
 
 class JobRequest(_Part):

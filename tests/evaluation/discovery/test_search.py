@@ -1,5 +1,6 @@
-"""The search for subgroups against brute force, scipy and every order of adding items."""
+"""The search for subgroups against brute force and every order of adding items."""
 
+import dataclasses
 import itertools
 import math
 from pathlib import Path
@@ -10,13 +11,9 @@ import pytest
 import scipy.stats
 from pydantic import TypeAdapter
 
-from nnunetv2_fair.errors import EvaluationError
-from nnunetv2_fair.evaluation.discovery.search import (
-    REDUNDANT,
-    TOP,
-    DiscoverySettings,
-    discover,
-)
+from nnunetv2_fair.errors import EvaluationError, UsageError
+from nnunetv2_fair.evaluation.discovery.search import discover
+from nnunetv2_fair.evaluation.discovery.settings import N_CONFIRMED, DiscoverySettings
 from nnunetv2_fair.evaluation.results.discovery import Discovery
 from nnunetv2_fair.evaluation.results.json_file import to_json
 from nnunetv2_fair.evaluation.results.values import MetricInfo
@@ -51,10 +48,11 @@ def make_cases(tmp_path: Path, n_patients: int = 90, visits: int = 2, seed: int 
 
 def search(per_case: pd.DataFrame, table: DemographicsTable, **options) -> Discovery:
     statistics = StatisticsSettings(
-        unit=options.pop("unit", "patient"), min_patients=options.pop("min_patients", 5)
-    )
+        unit=options.pop("unit", "patient"), min_patients=options.pop("min_patients", 5),
+        seed=options.pop("seed", 0),
+    )  # fmt: skip
     return discover(
-        per_case, table, DICE, options.pop("labels", ("organ",)),
+        per_case, table, options.pop("metric", DICE), options.pop("labels", ("organ",)),
         options.pop("empty_distance", "diagonal"), statistics, DiscoverySettings(**options),
     )  # fmt: skip
 
@@ -73,11 +71,13 @@ def test_planted_subgroup_is_found_and_its_parts_share_the_blame(tmp_path):
     assert worst.divergence == pytest.approx(members.mean() - by_patient.mean())
     assert worst.support == pytest.approx(len(members) / 90)
     assert found.overall == pytest.approx(by_patient.mean())
-    # against everybody else, patient by patient
-    others = by_patient.drop(members.index)
-    expected = scipy.stats.ttest_ind(members, others, equal_var=False)
-    assert (worst.t, worst.p_value) == pytest.approx((expected.statistic, expected.pvalue))
-    assert worst.corrected_p == pytest.approx(min(1, worst.p_value * found.n_tests))
+    # the standard deviation of the mean rank over all permutations is known
+    ranks = scipy.stats.rankdata(by_patient) / len(by_patient)
+    chosen = by_patient.index.isin(members.index)
+    error = ranks.std(ddof=1) * math.sqrt(1 / len(members) - 1 / len(by_patient))
+    assert worst.z == pytest.approx((ranks[chosen].mean() - ranks.mean()) / error, rel=0.1)
+    assert worst.p_value == worst.corrected_p == 0.001
+    assert worst.divergence < worst.shrunken_divergence < 0.7 * worst.divergence
     assert sum(worst.contributions.values()) == pytest.approx(worst.divergence)
     assert all(value < 0 for value in worst.contributions.values())
 
@@ -115,47 +115,126 @@ def all_subgroups(frame: pd.DataFrame, fewest: int) -> dict[tuple, pd.Series]:
     return found
 
 
-@pytest.mark.parametrize("correction", ["holm", "fdr"])
-def test_counts_corrections_and_redundancy_by_brute_force(tmp_path, correction):
-    per_case, table, frame = make_cases(tmp_path)
-    found = search(per_case, table, correction=correction)
+def test_counts_means_and_ranks_by_brute_force(tmp_path):
+    per_case, table, frame = make_cases(tmp_path, visits=1)
+    found = search(per_case, table)
     everything = all_subgroups(frame, 5)
-    by_patient = frame.groupby("patient")["dice"].mean()
-    divergence = {items: s.mean() - by_patient.mean() for items, s in everything.items()}
-    divergence[()] = 0.0
-    redundant = {
-        items
-        for items in everything
-        if any(
-            abs(divergence[items] - divergence[tuple(i for i in items if i != item)])
-            <= REDUNDANT * by_patient.std(ddof=1)
-            for item in items
-        )
-    }
     assert found.n_searched == found.n_tests == len(everything)
-    assert found.n_redundant == len(redundant)
-    p_values = {
-        items: scipy.stats.ttest_ind(
-            scores, by_patient.drop(scores.index), equal_var=False
-        ).pvalue
-        for items, scores in everything.items()
-    }  # fmt: skip
-    if correction == "fdr":
-        corrected = scipy.stats.false_discovery_control(list(p_values.values()))
-        expected = dict(zip(p_values, corrected, strict=True))
-    else:
-        expected, largest = {}, 0.0
-        for rank, (items, p) in enumerate(sorted(p_values.items(), key=lambda pair: pair[1])):
-            largest = max(largest, min(1.0, (len(p_values) - rank) * p))
-            expected[items] = largest
-    shown = [tuple(group.items.items()) for group in found.subgroups]
-    for items, group in zip(shown, found.subgroups, strict=True):
-        assert group.corrected_p == pytest.approx(expected[items])
-    wanted = sorted(
-        set(everything) - redundant,
-        key=lambda items: (expected[items] >= 0.05, -abs(divergence[items])),
+    by_patient = frame.groupby("patient")["dice"].mean()
+    ranks = by_patient.rank()
+    assert len(found.subgroups) > 3
+    for group in found.subgroups:
+        scores = everything[tuple(group.items.items())]
+        assert group.n_patients == len(scores)
+        assert group.divergence == pytest.approx(scores.mean() - by_patient.mean())
+        error = ranks.std(ddof=1) * math.sqrt(1 / len(scores) - 1 / len(ranks))
+        z = (ranks[scores.index].mean() - ranks.mean()) / error
+        assert group.z == pytest.approx(z, abs=1e-4)
+        assert 0 <= group.shrunken_divergence / group.divergence <= 1
+
+
+def test_rows_are_sorted_by_evidence_and_worse_ones_come_first(tmp_path):
+    rng = np.random.default_rng(1)
+    n = 400
+    frame = pd.DataFrame({name: rng.choice(levels, n) for name, levels in LEVELS.items()})
+    # site c is much better than the others, women of site a a little worse
+    frame["dice"] = 0.7 + 0.02 * rng.standard_normal(n)
+    frame.loc[frame["site"] == "c", "dice"] += 0.2
+    frame.loc[(frame["site"] == "a") & (frame["sex"] == "female"), "dice"] -= 0.05
+    frame.insert(0, "case", [f"c{i}" for i in range(n)])
+    path = tmp_path / "demographics.csv"
+    frame.drop(columns="dice").to_csv(path, index=False)
+    rows = frame[["case", "dice"]].assign(patient=frame["case"], label="organ", flags="")
+    found = search(rows, read_table(path))
+    shown = [group for group in found.subgroups if group.corrected_p < 0.05]
+    assert dict(shown[0].items) == {"sex": "female", "site": "a"}
+    worse, (better,) = shown[:-1], shown[-1:]
+    assert dict(better.items) == {"site": "c"}
+    assert all(group.z < 0 for group in worse)
+    assert abs(better.z) > abs(worse[0].z)
+    others = [abs(group.z) for group in found.subgroups[len(shown) :]]
+    assert others == sorted(others, reverse=True)
+    # of distances, more is worse
+    far = dataclasses.replace(DICE, better="lower")
+    first = search(rows, read_table(path), metric=far).subgroups[0]
+    assert dict(first.items) == {"site": "c"}
+
+
+def test_columns_that_organise_the_data_are_not_searched(tmp_path):
+    per_case, _, frame = make_cases(tmp_path)
+    path = tmp_path / "demographics.csv"
+    organised = frame.drop(columns="dice").assign(
+        split=["train", "test"] * 90, Fold=[str(i % 5) for i in range(180)]
     )
-    assert shown == wanted[:TOP]
+    organised.to_csv(path, index=False)
+    found = search(per_case, read_table(path))
+    assert found.attributes == ("sex", "age", "site")
+    assert found.left_out == ("split", "Fold")
+    organised[["case", "patient", "split"]].to_csv(path, index=False)
+    message = "has no attribute with groups besides split"
+    with pytest.raises(EvaluationError, match=message):
+        search(per_case, read_table(path))
+
+
+def test_confirmation_is_of_other_patients(tmp_path):
+    per_case, table, frame = make_cases(tmp_path, n_patients=400)
+    found = search(per_case, table, confirm=True)
+    assert (found.n_units, found.n_held_out) == (200, 200)
+    assert len(found.subgroups) <= N_CONFIRMED
+    worst = found.subgroups[0]
+    assert dict(worst.items) == {"sex": "female", "age": "old", "site": "b"}
+    assert worst.confirmation is not None
+    inside = frame[(frame["sex"] == "female") & (frame["age"] == "old") & (frame["site"] == "b")]
+    assert worst.n_patients + worst.confirmation.n_patients == inside["patient"].nunique()
+    assert worst.n_cases + worst.confirmation.n_cases == len(inside)
+    both = (
+        worst.mean * worst.n_patients + worst.confirmation.mean * worst.confirmation.n_patients
+    ) / inside["patient"].nunique()
+    assert both == pytest.approx(inside["dice"].mean())
+    assert worst.confirmation.divergence == pytest.approx(
+        worst.confirmation.mean - found.held_out_overall
+    )
+    assert worst.confirmation.corrected_p < 0.05
+    # the same seed, the same halves
+    assert repr(search(per_case, table, confirm=True)) == repr(found)
+    other = search(per_case, table, confirm=True, seed=1)
+    assert other.held_out_overall != found.held_out_overall
+
+
+def test_one_patient_cannot_be_halved(tmp_path):
+    per_case, table, _ = make_cases(tmp_path)
+    one = per_case["patient"] == "p000"
+    with pytest.raises(EvaluationError, match=r"--confirm needs two halves.*Leave it out"):
+        search(per_case[one], table, confirm=True)
+
+
+def test_nobody_outside_no_test(tmp_path):
+    frame = pd.DataFrame({"case": list("abcdefgh"), "site": "x", "dice": np.linspace(0.1, 0.8, 8)})
+    path = tmp_path / "demographics.csv"
+    frame[["case", "site"]].to_csv(path, index=False)
+    rows = frame[["case", "dice"]].assign(patient=frame["case"], label="organ", flags="")
+    for values in (frame["dice"], 0.5):
+        found = search(rows.assign(dice=values), read_table(path))
+        assert (found.n_searched, found.n_tests, found.subgroups) == (1, 0, ())
+    few = search(rows, read_table(path), min_patients=9)
+    assert (few.n_searched, few.subgroups) == (0, ())
+
+
+@pytest.mark.parametrize(
+    ("settings", "confidence", "message"),
+    [
+        (DiscoverySettings(permutations=18), 0.95, r"--permutations 18: at --confidence 0.95 no "
+         r"subgroup could be shown with fewer than 20; expected 999 or so"),
+        (DiscoverySettings(permutations=50, confirm=True), 0.95, "with --confirm no subgroup .* "
+         "fewer than 100"),
+        (DiscoverySettings(permutations=-1), 0.95, "--permutations -1"),
+        (DiscoverySettings(min_support=0), 0.95, "expected a share above 0 and at most 1"),
+    ],
+)  # fmt: skip
+def test_settings_that_can_show_nothing_are_refused(settings, confidence, message):
+    with pytest.raises(UsageError, match=message):
+        settings.check(confidence)
+    DiscoverySettings().check(confidence)
 
 
 def test_patients_count_once_however_many_images(tmp_path):
@@ -171,7 +250,8 @@ def test_patients_count_once_however_many_images(tmp_path):
     alone = search(per_case, table)
     assert by_patient.n_units == alone.n_units == 90
     assert by_case.n_units == len(many)
-    assert by_patient.subgroups[0].p_value > 1e3 * by_case.subgroups[0].p_value
+    # seven copies of a case are one patient, whose copies stay together
+    assert by_case.subgroups[0].z == pytest.approx(by_patient.subgroups[0].z, rel=0.1)
 
 
 def test_small_groups_and_rare_ones_are_not_searched(tmp_path):

@@ -3,7 +3,13 @@ import math
 
 import pytest
 
-from nnunetv2_fair.evaluation.results.discovery import Discovery, PairHeatmap, Subgroup
+from nnunetv2_fair.evaluation.findings.all_findings import with_findings
+from nnunetv2_fair.evaluation.results.discovery import (
+    Confirmation,
+    Discovery,
+    PairHeatmap,
+    Subgroup,
+)
 from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
 from nnunetv2_fair.report.of_evaluation.page import render_report
 from tests.report import factories
@@ -15,24 +21,26 @@ NAN = math.nan
 
 def discovery(**changes) -> Discovery:
     women = Subgroup(
-        {"sex": "female", "age": ">=65"}, 14, 12, 0.118, 0.61, -0.213, -5.26, 1e-5, 4e-4,
+        {"sex": "female", "age": ">=65"}, 14, 12, 0.118, 0.61, -0.213, -0.181, -5.26, 1e-5, 4e-4,
         {"sex": -0.173, "age": -0.04},
     )  # fmt: skip
-    men = Subgroup({"sex": "male"}, 56, 56, 0.55, 0.87, 0.047, 1.61, 0.11, 0.62, {"sex": 0.047})
-    one = Subgroup({"site": "C"}, 1, 1, 0.01, 0.4, -0.42, NAN, NAN, NAN, {"site": -0.42})
+    men = Subgroup(
+        {"sex": "male"}, 56, 56, 0.55, 0.87, 0.047, 0.011, 1.61, 0.11, 0.62, {"sex": 0.047}
+    )
+    one = Subgroup({"site": "C"}, 1, 1, 0.01, 0.4, -0.42, NAN, NAN, NAN, NAN, {"site": -0.42})
     pair = PairHeatmap(
         "sex", "age", ("female", "male"), ("<50", ">=65"),
         ((0.81, 0.61), (0.88, NAN)), ((24, 14), (26, 2)), ((24, 12), (26, 0)),
     )  # fmt: skip
     found = Discovery(
-        "dice", "average", ("sex", "age", "site"), 0.05, "holm", 101, 37, 35, 9, 0.823,
-        (women, men, one), (pair,),
+        "dice", "average", ("sex", "age", "site"), ("split",), 0.05, 999, 101, 0, 37, 35, 9, 0.823,
+        NAN, (women, men, one), (pair,),
     )  # fmt: skip
     return dataclasses.replace(found, **changes)
 
 
 def page(found: Discovery, **changes):
-    result = dataclasses.replace(factories.full(), discovery=found, **changes)
+    result = with_findings(dataclasses.replace(factories.full(), discovery=found, **changes))
     return check_page(render_report(result, []))
 
 
@@ -42,11 +50,15 @@ def test_subgroups_are_shown_with_what_makes_them():
         "All combinations of the groups of 3 attributes (sex, age, site) with at least 5% of the "
         "101 units were searched: 37 subgroups.",
         "minus that of all, 0.823 (mean of all labels).",
-        "sex: femaleage: >=651412", "11.8%", "0.610\N{MINUS SIGN}0.213\N{MINUS SIGN}5.26p < 0.001",
+        "sex: femaleage: >=651412", "11.8%",
+        "0.610\N{MINUS SIGN}0.213\N{MINUS SIGN}0.181\N{MINUS SIGN}5.26p < 0.001",
         "\N{MINUS SIGN}0.173 sex\N{MINUS SIGN}0.040 age", "+0.047 sex", "p = 0.620",
-        "1 of these differ from all others by more than chance explains.",
-        "p-values of 35 tests are corrected by Holm's method (no false finding at all). "
-        "9 subgroups left out because a part of them shows the same.",
+        "Segmentation, averaged over all labels, is worse where sex is female and age is >=65: "
+        "mean Dice 0.610 in 12 patients, 0.823 in all (difference \N{MINUS SIGN}0.213, "
+        "\N{MINUS SIGN}0.181 after shrinkage; p < 0.001, corrected for 35 subgroups).",
+        "If no subgroup differed from the others, a search like this would name one in about 5% of "
+        "studies.",
+        "9 subgroups left out because stronger ones account for what they show.",
         "Discovered",
     ):  # fmt: skip
         assert text in shown.text, text
@@ -64,7 +76,40 @@ def test_what_chance_explains_is_not_emphasised():
     fewer = [a for t, a in emphasised.tags if t == "tr" and a.get("class") == "small"]
     assert len(rows) == len(fewer) + 2
     none = page(discovery(subgroups=discovery().subgroups[1:]))
-    assert "None of these differs from all others by more than chance explains." in none.text
+    words = (
+        "In segmentation, averaged over all labels, no subgroup is shown to differ from the others:"
+    )
+    assert words in none.text
+    assert "corrected for 35 subgroups, is 0.620. This does not prove that there is none" in (
+        none.text
+    )
+
+
+def test_what_was_found_here_is_confirmed_there():
+    held_out = Confirmation(13, 11, 0.64, -0.19, -4.1, 0.001, 0.002)
+    women, men, _ = discovery().subgroups
+    found = discovery(
+        subgroups=(
+            dataclasses.replace(women, confirmation=held_out),
+            dataclasses.replace(men, confirmation=dataclasses.replace(held_out, n_patients=3,
+                                                                      z=NAN, corrected_p=NAN)),
+        ),
+        n_held_out=100, held_out_overall=0.83,
+    )  # fmt: skip
+    shown = page(found)
+    for text in (
+        "5% of the 101 units of one half of the patients were searched: 37 subgroups.",
+        "tested in the other half, 100 units that played no part in the search; means and "
+        "divergences are from that half alone, where the mean of all is 0.830.",
+        "is worse where sex is female and age is >=65: mean Dice 0.640 in 11 "
+        "patients, 0.830 in all (difference \N{MINUS SIGN}0.190; p = 0.002, corrected for "
+        "1 subgroup tested in the held-out half).",
+        "sex: femaleage: >=65\N{MINUS SIGN}5.26110.640\N{MINUS SIGN}0.190p = 0.002",
+        "sex: male+1.6130.640",
+    ):
+        assert text in shown.text, text
+    # no value of the half that was searched
+    assert "\N{MINUS SIGN}0.213" not in shown.text
 
 
 def test_of_distances_more_is_worse():
@@ -85,7 +130,8 @@ def test_heatmaps_of_pairs():
 
 @pytest.mark.parametrize("found", [discovery(subgroups=(), heatmaps=())])
 def test_nothing_found_is_said(found):
-    assert "No subgroup is large enough to be searched." in page(found).text
+    text = "Subgroups were searched for, but no subgroup is large enough."
+    assert text in page(found).text
 
 
 def test_no_search_no_section():

@@ -29,7 +29,7 @@ evaluation:
   confidence: 0.9
   bins: {age: [40, 62.5]}
   reference: {sex: female}
-  discover: fdr
+  discover: true
   min_support: 0.05
   tables: [csv, tex]
   allow_missing: true
@@ -166,7 +166,7 @@ def test_all_of_our_commands_take_the_arguments(plan):
                     assert (args.unit, args.tables, args.discover) == (
                         "case",
                         ["csv", "tex"],
-                        "fdr",
+                        True,
                     )
                     assert (args.confidence, args.min_support) == (0.9, 0.05)
                     assert args.allow_missing

@@ -6,7 +6,6 @@ from typing import get_args
 
 import nnunetv2_fair
 from nnunetv2_fair.cli.shared.evaluation_arguments import TABLE_FORMATS
-from nnunetv2_fair.evaluation.results.discovery import Correction
 from nnunetv2_fair.evaluation.statistics.all_comparisons import EmptyDistance
 from nnunetv2_fair.evaluation.statistics.group_comparison import Unit
 from nnunetv2_fair.study.step import Kind
@@ -51,7 +50,6 @@ def test_choices_are_those_of_the_commands():
     for name, known in (
         ("empty_distance", get_args(EmptyDistance)),
         ("unit", get_args(Unit)),
-        ("discover", get_args(Correction)),
         ("tables", TABLE_FORMATS),
     ):
         assert f"{known!r}"[1:-1] in repr(fields[name].annotation), name

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 
 from nnunetv2_fair.evaluation.results.comparison import Difference, ModelComparison
-from nnunetv2_fair.evaluation.results.discovery import Discovery
+from nnunetv2_fair.evaluation.results.discovery import Confirmation, Discovery
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
@@ -21,7 +21,9 @@ def tables_of(result: EvaluationResult) -> tuple[TextTable, ...]:
     """
     found = [_groups(result), _gaps(result), _tests(result), _effects(result)]
     if result.discovery is not None:
-        found.append(_subgroups(result.discovery, result.metric(result.discovery.metric)))
+        claims = [claim.sentence for claim in result.findings if claim.kind == "subgroup"]
+        metric = result.metric(result.discovery.metric)
+        found.append(_subgroups(result.discovery, metric, claims))
     return (*found, *result.preset_tables)
 
 
@@ -129,7 +131,7 @@ def _effects(result: EvaluationResult) -> TextTable:
     return TextTable("pairs", f"{result.name}: pairs of groups", columns, tuple(rows))
 
 
-def _subgroups(found: Discovery, info: MetricInfo) -> TextTable:
+def _subgroups(found: Discovery, info: MetricInfo, claims: Iterable[str]) -> TextTable:
     rows = [
         (
             group.name,
@@ -137,29 +139,38 @@ def _subgroups(found: Discovery, info: MetricInfo) -> TextTable:
             str(group.n_cases),
             number(group.mean, info),
             number(group.divergence, info),
-            number(group.t, None),
+            number(group.shrunken_divergence, info),
+            number(group.z, None),
             p_value(group.p_value),
             p_value(group.corrected_p),
+            *(_confirmed(group.confirmation, info) if found.n_held_out else ()),
             ", ".join(f"{name} {number(v, info)}" for name, v in group.contributions.items()),
         )
         for group in found.subgroups
     ]
-    correction = {"holm": "Holm", "fdr": "FDR"}[found.correction]
+    held_out = ("Patients, held out", "Divergence, held out", "p (Holm), held out")
     return TextTable(
         "subgroups",
         f"Subgroups that diverge in {_title(info)} of {found.label} (all: "
         f"{number(found.overall, info)})",
         (
-            "Subgroup", "Patients", "Cases", "Mean", "Divergence", "t", "p", f"p ({correction})",
-            "Contributions",
+            "Subgroup", "Patients", "Cases", "Mean", "Divergence", "Shrunken", "z of ranks", "p",
+            "p (maxT)", *(held_out if found.n_held_out else ()), "Contributions",
         ),
         tuple(rows),
         (
             f"{found.n_searched} subgroups with at least {found.min_support:.3g} of "
             f"{found.n_units} units were searched and {found.n_tests} tested; "
-            f"{found.n_redundant} that show the same as a part of them are left out.",
+            f"{found.n_redundant} that stronger ones account for are left out.",
+            *claims,
         ),
     )  # fmt: skip
+
+
+def _confirmed(found: Confirmation | None, info: MetricInfo) -> tuple[str, ...]:
+    if found is None:
+        return ("", "", "")
+    return str(found.n_patients), number(found.divergence, info), p_value(found.corrected_p)
 
 
 def _models(compared: ModelComparison) -> TextTable:

@@ -7,9 +7,10 @@ from nnunetv2_fair.study.study_file.settings import EvaluationOptions
 #: Keys of the file whose option takes one value.
 _SINGLE = (
     "preset", "tolerance", "min_patients", "empty_distance", "unit", "bootstrap", "confidence",
-    "discover", "min_support",
+    "min_support", "permutations",
 )  # fmt: skip
 _LISTS = ("metrics", "tables")
+_FLAGS = ("discover", "confirm", "allow_missing")
 
 
 def evaluation_arguments(
@@ -33,8 +34,7 @@ def evaluation_arguments(
         arguments += ["--bins", f"{name}={','.join(map(_text, cuts))}"]
     for name, group in options.reference.items():
         arguments += ["--reference", f"{name}={group}"]
-    if options.allow_missing:
-        arguments.append("--allow-missing")
+    arguments += [_flag(key) for key in _FLAGS if getattr(options, key)]
     return arguments + seed_arguments(seed)
 
 
