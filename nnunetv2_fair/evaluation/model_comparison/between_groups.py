@@ -62,7 +62,8 @@ class TwoGroups:
 
     Attributes:
         value: In the unit of the metric.
-        errors: (units,) share of each unit in the error of the change of the signed difference.
+        errors: (rows,) share of each unit and training in the error of the change of the signed
+            difference.
     """
 
     def __init__(self, means: Means, ours: int, theirs: int, groups: list[int]) -> None:
@@ -102,7 +103,7 @@ class SeveralGroups:
 
     Attributes:
         value: In the squared unit of the metric.
-        errors: (units,) share of each unit in its error.
+        errors: (rows,) share of each unit and training in its error.
     """
 
     def __init__(self, means: Means, ours: int, theirs: int, groups: list[int]) -> None:
@@ -155,6 +156,6 @@ def _centre(count: int) -> np.ndarray:
 
 def _estimate(means: Means, value: float, by_group: np.ndarray, sizes: np.ndarray) -> Estimates:
     """Return a value with the error that its groups' shares add up to."""
-    variance = (by_group.sum(axis=1) ** 2).sum()
-    freedom = freedom_of((by_group**2).sum(axis=0), sizes)
-    return means.estimates(np.asarray(value), variance, np.asarray(freedom), sizes.min())
+    freedom = freedom_of(means.split(by_group)[0], sizes)
+    parts = means.split(by_group.sum(axis=1))
+    return means.estimates(np.asarray(value), parts, np.asarray(freedom), sizes.min())

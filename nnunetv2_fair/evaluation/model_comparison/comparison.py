@@ -18,7 +18,15 @@ from nnunetv2_fair.evaluation.model_comparison.checks import (
 )
 from nnunetv2_fair.evaluation.model_comparison.contrasts import Contrast, Key, contrasts_of
 from nnunetv2_fair.evaluation.model_comparison.differences import differences_of, gap_differences
-from nnunetv2_fair.evaluation.model_comparison.notes import definitions_of, notes_of
+from nnunetv2_fair.evaluation.model_comparison.method_trainings import (
+    MethodTrainings,
+    trainings_of,
+)
+from nnunetv2_fair.evaluation.model_comparison.notes import (
+    definitions_of,
+    notes_of,
+    notes_on_trainings,
+)
 from nnunetv2_fair.evaluation.model_comparison.paired import Paired, pair_models
 from nnunetv2_fair.evaluation.model_comparison.rank_intervals import Pair, ranks_of
 from nnunetv2_fair.evaluation.model_comparison.scores import scores_of
@@ -31,6 +39,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
 )
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.per_case import evaluated_rows
+from nnunetv2_fair.evaluation.results.trainings import TRAININGS, number_of_trainings
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings, definitions
 from nnunetv2_fair.files.versions import measuring_versions
 
@@ -70,7 +79,8 @@ def compare_models(
         rows[rows["case"].isin(cases)].sort_values("case", kind="stable") for rows in evaluated
     ]
     settings = _settings(baseline, n_bootstrap, confidence, seed)
-    entries, undefined = _entries(aligned, models, baseline, settings)
+    trainings = trainings_of(results, cases)
+    entries, undefined = _entries(aligned, trainings, models, baseline, settings)
     result = ModelComparison(
         models=tuple(models),
         baseline=models[0],
@@ -78,7 +88,10 @@ def compare_models(
         labels=baseline.labels,
         attributes=baseline.attributes,
         entries=tuple(entries),
-        notes=notes_of(evaluated, models, cases, undefined, baseline),
+        notes=(
+            *notes_of(evaluated, models, cases, undefined, baseline),
+            *notes_on_trainings(results, models),
+        ),
         definitions={
             **definitions(settings),
             **{metric.name: metric.definition for metric in baseline.metrics},
@@ -118,6 +131,7 @@ def _settings_to_tell(
                 "predictions": result.settings.get("predictions", ""),
                 "inputs_sha256": result.inputs_sha256,
                 "created": result.created,
+                TRAININGS: number_of_trainings(result.settings),
             }
             for model, result in zip(models, results, strict=True)
         },
@@ -131,6 +145,7 @@ def _settings_to_tell(
 
 def _entries(
     aligned: Sequence[pd.DataFrame],
+    trainings: Sequence[MethodTrainings | None],
     models: Sequence[str],
     baseline: EvaluationResult,
     settings: StatisticsSettings,
@@ -140,16 +155,18 @@ def _entries(
     made: dict[tuple[str, str, str], PairedComparison] = {}
     undefined = 0
     column = "patient" if settings.unit == "patient" else "case"
-    weights = RandomWeights(
-        sorted(set(aligned[0][column].astype(str))), settings.generator("weights of units")
-    )
+    rows = sorted(set(aligned[0][column].astype(str)))
+    rows += dict.fromkeys(row for of in trainings if of is not None for row in of.rows)
+    weights = RandomWeights(rows, settings.generator("weights of units"))
     progress = tqdm(total=len(places) * len(baseline.metrics), desc="Comparing models", unit="test")
     for metric in baseline.metrics:
         # whatever is said about one metric is one family
         family = Family(weights, settings.confidence)
         prepared = []
         for attribute, label in places:
-            paired = pair_models(aligned, models, baseline, attribute, label, metric, settings)
+            paired = pair_models(
+                aligned, trainings, models, baseline, attribute, label, metric, settings
+            )
             prepared.append(_prepared(paired, attribute, label, family))
             if (label, metric) == (baseline.headline_label, baseline.metrics[0]):
                 undefined = max(undefined, paired.n_undefined)
@@ -190,7 +207,7 @@ def _prepared(paired: Paired, attribute: str, label: str, family: Family) -> _Pr
         for theirs, ours in itertools.combinations(range(len(paired.models)), 2)
     }
     for contrasts in pairs.values():
-        family.add(paired.unit_names, list(contrasts.values()))
+        family.add(paired.row_names, list(contrasts.values()))
     entry = PairedComparison(
         attribute=attribute,
         metric=paired.metric.name,

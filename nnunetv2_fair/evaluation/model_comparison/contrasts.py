@@ -31,7 +31,7 @@ class Contrast(Protocol):
 
     Attributes:
         value: One model's minus the other's.
-        errors: (units,) share of each unit in its error.
+        errors: (rows,) share of each unit and training in its error.
     """
 
     value: float

@@ -7,6 +7,12 @@ import numpy as np
 
 from nnunetv2_fair.evaluation.estimation.estimates import Estimates
 from nnunetv2_fair.evaluation.estimation.intervals import NO_INTERVAL, Sources, expanded_interval
+from nnunetv2_fair.evaluation.estimation.trainings import (
+    NO_ERROR,
+    TrainingError,
+    training_error,
+    widened,
+)
 from nnunetv2_fair.evaluation.model_comparison.contrasts import Contrast, Key
 from nnunetv2_fair.evaluation.model_comparison.paired import Paired, minus
 from nnunetv2_fair.evaluation.model_comparison.simultaneous import Family
@@ -19,6 +25,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
     ModelDifferences,
     ModelScores,
 )
+from nnunetv2_fair.evaluation.statistics.over_trainings import away_from_mean, error_of_measure
 
 
 def differences_of(
@@ -76,13 +83,35 @@ def gap_differences(paired: Paired, model: int) -> dict[str, Difference]:
     gaps, base = paired.gaps(model, ours.data), paired.gaps(0, theirs.data)
     gap_draws, base_draws = paired.gaps(model, ours.drawn), paired.gaps(0, theirs.drawn)
     sources = _sources(paired, ours, theirs)
+    own, others = _errors_by_trainings(paired, model), _errors_by_trainings(paired, 0)
+    errors = {name: own[name] + others[name] for name in own}
     found = {}
     for name in gaps:
         draws = minus(gap_draws[name], base_draws[name])
         limits = NO_INTERVAL
         if draws.size and paired.enough:
             limits = expanded_interval(draws, paired.settings.confidence, sources)
-        found[name] = Difference(float(minus(gaps[name], base[name])), limits)
+        value = float(minus(gaps[name], base[name]))
+        limits = widened(value, limits, errors[name], paired.settings.confidence)
+        found[name] = Difference(value, limits)
+    return found
+
+
+def _errors_by_trainings(paired: Paired, model: int) -> dict[str, TrainingError]:
+    """Return the errors of a model's fairness measures by its trainings, by their names."""
+    trained = paired.trained[model]
+    keys = paired.estimates[model].gap_values(paired.estimates[model].data)
+    if trained is None or len(paired.enough) < 2:
+        return {paired.gap_name(key): NO_ERROR for key in keys}
+    values = paired.gaps(model, trained.summaries)
+    found = {}
+    for key in keys:
+        name = paired.gap_name(key)
+        if key.name in ("fairness_gap", "delta", "std"):
+            groups = [paired.names.index(group) for group in key.between]
+            found[name] = error_of_measure(key.name, groups, trained.summaries, trained.kind)
+        else:
+            found[name] = training_error(away_from_mean(values[name]), trained.kind)
     return found
 
 

@@ -1,11 +1,44 @@
 """What readers of a comparison must know, in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.trainings import number_of_trainings
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
+
+
+def notes_on_trainings(results: Sequence[EvaluationResult], models: Sequence[str]) -> Iterator[str]:
+    """Yield what is compared: trained models, or methods.
+
+    Args:
+        results: Evaluations, in the order of the models.
+        models: Names of the models.
+    """
+    numbers = [number_of_trainings(result.settings) for result in results]
+    single = [model for model, number in zip(models, numbers, strict=True) if number == 1]
+    if len(single) == len(models):
+        yield (
+            "All of this is about these trained models. Another training of the same method, with "
+            "another random seed or fold, would give other values: two trainings of one method can "
+            "differ as much as two methods. Evaluate several trainings of each (--trainings) to "
+            "compare methods."
+        )
+        return
+    several = [
+        f"{model} ({number})" for model, number in zip(models, numbers, strict=True) if number > 1
+    ]
+    yield (
+        f"Methods of which several trainings were evaluated: {', '.join(several)}. The variation "
+        "between their trainings enters intervals, p-values and ranks; trainings of different "
+        "methods are independent, folds of the same names paired."
+    )
+    if single:
+        yield (
+            f"One trained model each, so that nothing is said about their methods: "
+            f"{', '.join(single)}."
+        )
 
 
 def notes_of(

@@ -1,5 +1,6 @@
 """All models on the same cases: one metric, label and attribute, resampled together."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,11 @@ import pandas as pd
 from nnunetv2_fair.evaluation.estimation.estimates import Estimates, GapKey, Summaries
 from nnunetv2_fair.evaluation.estimation.resampling import bootstrap
 from nnunetv2_fair.evaluation.estimation.units import Units
+from nnunetv2_fair.evaluation.model_comparison.method_trainings import (
+    MethodTrainings,
+    Trained,
+    trained,
+)
 from nnunetv2_fair.evaluation.model_comparison.standard_errors import Means
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.per_case import EmptyDistance, metric_values
@@ -29,10 +35,11 @@ class Paired:
     Attributes:
         models: Names of the models, the baseline first.
         names: Groups, in the order to show.
-        unit_names: Patients (or cases) with a value of every model, in the order of the errors of
-            ``means``.
+        row_names: Patients (or cases) with a value of every model, and then trainings, in the
+            order of the errors of ``means``.
         means: Of every model and group, with the errors that they share.
         estimates: Of each model, from the data and from resamples with the same units.
+        trained: Of each model its trainings; None if it is one trained model.
         patients: Patients of each group.
         n_patients: Patients of all groups together.
         n_cases: Cases of each group.
@@ -44,9 +51,10 @@ class Paired:
 
     models: Sequence[str]
     names: tuple[str, ...]
-    unit_names: Sequence[str]
+    row_names: Sequence[str]
     means: Means
     estimates: Sequence[Estimates]
+    trained: Sequence[Trained | None]
     patients: Sequence[int]
     n_patients: int
     n_cases: Sequence[int]
@@ -86,6 +94,7 @@ class Paired:
 
 def pair_models(
     aligned: Sequence[pd.DataFrame],
+    trainings: Sequence[MethodTrainings | None],
     models: Sequence[str],
     baseline: EvaluationResult,
     attribute: str,
@@ -99,6 +108,7 @@ def pair_models(
 
     Args:
         aligned: Rows of each model, with the same cases in the same order.
+        trainings: Of each model its trainings; None if it is one trained model.
         models: Names of the models, the baseline first.
         baseline: Evaluation of the first.
         attribute: Attribute expression.
@@ -145,12 +155,33 @@ def pair_models(
         )
         for model in range(len(models))
     ]
+    each = [
+        None
+        if of is None
+        else trained(
+            of,
+            metric,
+            label,
+            baseline.labels,
+            policy,
+            chosen,
+            values[model, chosen],
+            unit_of,
+            groups,
+            len(names),
+            enough,
+        )
+        for model, of in enumerate(trainings)
+    ]
+    means = Means.of(units, each)
+    row_names = np.unique(unit_of.astype(str)).tolist()
     return Paired(
         models=models,
         names=names,
-        unit_names=np.unique(unit_of.astype(str)).tolist(),
-        means=Means.of(units),
+        row_names=[*row_names, *itertools.chain(*means.trainings)],
+        means=means,
         estimates=estimates,
+        trained=each,
         patients=counts,
         n_patients=len(set(patients)),
         n_cases=[int((groups == index).sum()) for index in range(len(names))],

@@ -4,10 +4,18 @@ import math
 
 import numpy as np
 
+from nnunetv2_fair.evaluation.estimation.estimates import GapKey
 from nnunetv2_fair.evaluation.estimation.intervals import NO_INTERVAL
+from nnunetv2_fair.evaluation.estimation.trainings import training_error, widened
 from nnunetv2_fair.evaluation.model_comparison.between_groups import distance_of
 from nnunetv2_fair.evaluation.model_comparison.paired import Paired
 from nnunetv2_fair.evaluation.results.comparison import ModelScores
+from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.evaluation.statistics.over_trainings import (
+    away_from_mean,
+    error_of_measure,
+    widened_measure,
+)
 
 
 def scores_of(paired: Paired, model: int) -> ModelScores:
@@ -21,16 +29,42 @@ def scores_of(paired: Paired, model: int) -> ModelScores:
     worst_group = next((paired.names[i] for i in paired.enough if means[i] == worst), "")
     return ModelScores(
         overall_mean=float(estimates.data.overall_mean),
-        overall_interval=estimates.overall_mean_interval if paired.is_sizeable else NO_INTERVAL,
+        overall_interval=_of_mean(paired, model, None) if paired.is_sizeable else NO_INTERVAL,
         group_means={name: float(mean) for name, mean in zip(paired.names, means, strict=True)},
         group_intervals={
-            name: estimates.mean_interval(index)
+            name: _of_mean(paired, model, index)
             if paired.patients[index] >= paired.sizeable
             else NO_INTERVAL
             for index, name in enumerate(paired.names)
         },
         worst_group=worst_group,
         worst_group_mean=worst,
-        gaps={paired.gap_name(key): found for key, found in estimates.gaps().items()},
+        gaps={
+            paired.gap_name(key): (value, _of_gap(paired, model, key, value, found))
+            for key, (value, found) in estimates.gaps().items()
+        },
         between_groups=distance_of(paired.means, model, paired.enough),
     )
+
+
+def _of_mean(paired: Paired, model: int, group: int | None) -> Interval:
+    """Return the interval of a group's mean, or of all units; of a method with its trainings."""
+    estimates, trained = paired.estimates[model], paired.trained[model]
+    found = estimates.overall_mean_interval if group is None else estimates.mean_interval(group)
+    if trained is None:
+        return found
+    data, each = estimates.data, trained.summaries
+    value = data.overall_mean if group is None else data.means[group]
+    values = each.overall_mean if group is None else each.means[:, group]
+    error = training_error(away_from_mean(values), trained.kind)
+    return widened(float(value), found, error, paired.settings.confidence)
+
+
+def _of_gap(paired: Paired, model: int, key: GapKey, value: float, found: Interval) -> Interval:
+    """Return the interval of a fairness measure; of a method with its trainings."""
+    trained = paired.trained[model]
+    if trained is None or len(paired.enough) < 2:
+        return found
+    groups = [paired.names.index(name) for name in key.between]
+    error = error_of_measure(key.name, groups, trained.summaries, trained.kind)
+    return widened_measure(key.name, value, found, error, paired.settings.confidence)

@@ -25,7 +25,8 @@ class WorstGroup:
 
     Attributes:
         value: The difference.
-        errors: (units,) share of each unit in the error of the difference of the two worst groups.
+        errors: (rows,) share of each unit and training in the error of the difference of the two
+            worst groups.
     """
 
     def __init__(

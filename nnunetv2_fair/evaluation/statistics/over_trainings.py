@@ -9,10 +9,11 @@ deviations instead, which bounds their error (see :func:`.intervals.spread_inter
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
+from nnunetv2_fair.evaluation.estimation.estimates import Summaries
 from nnunetv2_fair.evaluation.estimation.gaps import group_std_along, max_min_gap_along
 from nnunetv2_fair.evaluation.estimation.trainings import (
     TrainingError,
@@ -31,22 +32,66 @@ from nnunetv2_fair.evaluation.results.trainings import TrainingKind
 from nnunetv2_fair.evaluation.results.values import Interval
 from nnunetv2_fair.evaluation.statistics.effects import POWER
 
-#: Statistic of a group -> value of one training.
-_Read = Callable[[GroupStatistics], float]
+_Groups = Callable[[Summaries, Sequence[int]], np.ndarray]
 
-#: Measures of the spread over groups -> (statistic of a group, spread of (..., groups) deviations).
-_SPREADS: Mapping[str, tuple[_Read, Callable[[np.ndarray], np.ndarray]]] = {
-    "delta": (lambda group: group.mean, max_min_gap_along),
-    "std": (lambda group: group.mean, group_std_along),
-    "skew": (lambda group: _log_error(group.mean), max_min_gap_along),
-    "ser": (lambda group: _log_error(group.median), max_min_gap_along),
-    "es_std": (lambda group: group.mean, group_std_along),
-    "es_absolute": (lambda group: group.mean, lambda away: np.abs(away).sum(axis=-1)),
+#: Measures of the spread over groups -> (group values, spread of (..., groups) deviations).
+_SPREADS: Mapping[str, tuple[_Groups, Callable[[np.ndarray], np.ndarray]]] = {
+    "delta": (lambda s, g: s.means[..., g], max_min_gap_along),
+    "std": (lambda s, g: s.means[..., g], group_std_along),
+    "skew": (lambda s, g: _log(1.0 - s.means[..., g]), max_min_gap_along),
+    "ser": (lambda s, g: _log(1.0 - s.medians[..., g]), max_min_gap_along),
+    "es_std": (lambda s, g: s.means[..., g], group_std_along),
+    "es_absolute": (lambda s, g: s.means[..., g], lambda away: np.abs(away).sum(axis=-1)),
 }
 #: Those of ratios, whose logarithm is widened.
 _RATIOS = frozenset({"skew", "ser", "es_std", "es_absolute"})
 #: An overall score divided by 1 plus a spread: the error of the overall score adds to it.
 _SCALED = frozenset({"es_std", "es_absolute"})
+
+
+def error_of_measure(
+    name: str, groups: Sequence[int], trainings: Summaries, kind: TrainingKind
+) -> TrainingError:
+    """Return the error of a fairness measure by trainings, on a logarithmic scale for ratios.
+
+    Args:
+        name: The measure.
+        groups: Positions of the groups that it compares; of a fairness gap the reference first.
+        trainings: Statistics of each training, along the first axis.
+        kind: How the trainings differ.
+    """
+    if name == "fairness_gap":
+        first, second = groups
+        with np.errstate(invalid="ignore"):
+            signed = trainings.medians[:, first] - trainings.medians[:, second]
+        return training_error(away_from_mean(signed), kind)
+    read, spread = _SPREADS[name]
+    distances = spread(away_from_mean(read(trainings, list(groups))))
+    if name in _SCALED:
+        distances = distances + np.abs(away_from_mean(_log(trainings.overall_mean)))
+    return training_error(distances, kind)
+
+
+def widened_measure(
+    name: str, value: float, interval: Interval, error: TrainingError, confidence: float
+) -> Interval:
+    """Return the interval of a fairness measure, widened within the measure's range.
+
+    Args:
+        name: The measure.
+        value: Its value.
+        interval: Its interval by patients.
+        error: Its error by trainings, from :func:`error_of_measure`.
+        confidence: Coverage of the interval.
+    """
+    if name not in _RATIOS:
+        found = widened(value, interval, error, confidence)
+        least = -math.inf if name == "fairness_gap" else 0.0
+        return Interval(float(np.maximum(least, found.low)), found.high)
+    ends = _log(np.array([value, interval.low, interval.high]))
+    found = widened(ends[0], Interval(ends[1], ends[2]), error, confidence)
+    low = math.exp(found.low)
+    return Interval(low if name in _SCALED else float(np.maximum(1.0, low)), _exp(found.high))
 
 
 def with_training_errors(
@@ -80,6 +125,7 @@ class _OverTrainings:
     ) -> None:
         self._whole = comparison
         self._each = by_training
+        self._kind = kind
         self._error: Callable[[np.ndarray], TrainingError] = partial(training_error, kind=kind)
         self._confidence = confidence
 
@@ -99,8 +145,8 @@ class _OverTrainings:
     def _statistics(
         self, group: GroupStatistics, each: Sequence[GroupStatistics]
     ) -> GroupStatistics:
-        means = self._error(_away([found.mean for found in each]))
-        medians = self._error(_away([found.median for found in each]))
+        means = self._error(away_from_mean([found.mean for found in each]))
+        medians = self._error(away_from_mean([found.median for found in each]))
         level = self._confidence
         return dataclasses.replace(
             group,
@@ -109,43 +155,44 @@ class _OverTrainings:
         )
 
     def _gap(self, gap: Gap) -> Gap:
-        if gap.name == "fairness_gap":
-            if len(gap.between) != 2:
-                return gap
-            error = self._error(self._away_between(gap.between, lambda group: group.median))
-            count = sum(other.name == gap.name for other in self._whole.gaps)
-            together = 1 - (1 - self._confidence) / count
-            return dataclasses.replace(
-                gap,
-                interval=widened(gap.value, gap.interval, error, self._confidence),
-                simultaneous=widened(gap.value, gap.simultaneous, error, together),
-            )
-        if gap.name not in _SPREADS:
+        if (gap.name == "fairness_gap" and len(gap.between) != 2) or (
+            gap.name not in ("fairness_gap", *_SPREADS)
+        ):
             return gap
-        read, spread = _SPREADS[gap.name]
-        groups = np.array([[read(c.groups[name]) for name in gap.between] for c in self._each])
-        distances = spread(_away(groups))
-        if gap.name in _SCALED:
-            overall = np.array([c.overall.mean for c in self._each])
-            distances = distances + np.abs(_away(_log(overall)))
-        error = self._error(distances)
-        if gap.name not in _RATIOS:
-            found = widened(gap.value, gap.interval, error, self._confidence)
-            return dataclasses.replace(gap, interval=Interval(max(0.0, found.low), found.high))
-        ends = _log(np.array([gap.value, gap.interval.low, gap.interval.high]))
-        found = widened(ends[0], Interval(ends[1], ends[2]), error, self._confidence)
-        low = math.exp(found.low)
-        least = low if gap.name in _SCALED else max(1.0, low)
-        return dataclasses.replace(gap, interval=Interval(least, _exp(found.high)))
+        positions = [list(self._whole.groups).index(name) for name in gap.between]
+        error = error_of_measure(gap.name, positions, self._summaries, self._kind)
+        count = sum(other.name == "fairness_gap" for other in self._whole.gaps)
+        together = 1 - (1 - self._confidence) / count
+        return dataclasses.replace(
+            gap,
+            interval=widened_measure(gap.name, gap.value, gap.interval, error, self._confidence),
+            simultaneous=widened_measure(gap.name, gap.value, gap.simultaneous, error, together),
+        )
+
+    @cached_property
+    def _summaries(self) -> Summaries:
+        """Statistics of each training, along the first axis."""
+        names = list(self._whole.groups)
+        return Summaries(
+            np.array([[c.groups[name].mean for name in names] for c in self._each]),
+            np.array([[c.groups[name].median for name in names] for c in self._each]),
+            np.array([c.overall.mean for c in self._each]),
+            np.array([c.overall.median for c in self._each]),
+        )
 
     def _effect(self, effect: PairEffect) -> PairEffect:
         deltas = [_effects_of(c).get(effect.between, math.nan) for c in self._each]
         found = widened(
-            effect.cliffs_delta, effect.interval, self._error(_away(deltas)), self._confidence
+            effect.cliffs_delta,
+            effect.interval,
+            self._error(away_from_mean(deltas)),
+            self._confidence,
         )
-        means = self._error(self._away_between(effect.between, lambda group: group.mean))
+        first, second = (list(self._whole.groups).index(name) for name in effect.between)
+        means = self._summaries.means
+        by_means = self._error(away_from_mean(means[:, first] - means[:, second]))
         # what is shown with that probability is farther away by both quantiles
-        farther = means.reach((1 - self._confidence) / 2) + means.reach(1 - POWER)
+        farther = by_means.reach((1 - self._confidence) / 2) + by_means.reach(1 - POWER)
         return dataclasses.replace(
             effect,
             interval=Interval(max(-1.0, found.low), min(1.0, found.high)),
@@ -162,7 +209,7 @@ class _OverTrainings:
         p_value = p_with_trainings(
             test.p_value,
             float(_distance(whole, sizes)),
-            self._error(_distance(_away(each), sizes)),
+            self._error(_distance(away_from_mean(each), sizes)),
             len(sizes),
         )
         return dataclasses.replace(
@@ -172,12 +219,8 @@ class _OverTrainings:
             corrected_p=math.nan,
         )
 
-    def _away_between(self, between: Sequence[str], read: _Read) -> np.ndarray:
-        first, second = between
-        return _away([read(c.groups[first]) - read(c.groups[second]) for c in self._each])
 
-
-def _away(values: Sequence[float] | np.ndarray) -> np.ndarray:
+def away_from_mean(values: Sequence[float] | np.ndarray) -> np.ndarray:
     """Return how far the value of each training (along the first axis) is from their mean."""
     found = np.asarray(values, dtype=float)
     with np.errstate(invalid="ignore"):  # two infinite values have no difference
@@ -204,10 +247,6 @@ def _distance(deltas: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
 def _log(values: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.log(values))
-
-
-def _log_error(score: float) -> float:
-    return float(_log(np.asarray(1.0 - score)))
 
 
 def _exp(value: float) -> float:

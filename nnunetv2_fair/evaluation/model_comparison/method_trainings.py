@@ -1,0 +1,144 @@
+"""The trainings of a method that is compared: how far another training would move its means.
+
+What a training adds to the error of a mean is kept like what a patient adds: as a row of its own,
+by which differences of any groups and models get their errors. Trainings of different methods have
+nothing in common. Folds of the same names share their training data, so they have their rows in
+common, and differences are paired by fold.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from nnunetv2_fair.evaluation.estimation.estimates import Summaries
+from nnunetv2_fair.evaluation.estimation.trainings import share_of_variance
+from nnunetv2_fair.evaluation.estimation.units import Units
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.tables.per_case import (
+    EmptyDistance,
+    evaluated_rows,
+    metric_values,
+)
+from nnunetv2_fair.evaluation.results.trainings import TRAININGS, TrainingKind
+from nnunetv2_fair.evaluation.results.values import MetricInfo
+
+
+@dataclass(frozen=True)
+class MethodTrainings:
+    """All trainings of one method.
+
+    Attributes:
+        kind: How they differ.
+        rows: What each is called among the sources of error; the same for the same fold of
+            different methods.
+        tables: Rows of each, with the cases that are compared, in their order.
+    """
+
+    kind: TrainingKind
+    rows: tuple[str, ...]
+    tables: tuple[pd.DataFrame, ...]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Statistics of each training, for one metric, label and attribute.
+
+    Attributes:
+        kind: How the trainings differ.
+        rows: As in :class:`MethodTrainings`.
+        summaries: Statistics of each training, along the first axis.
+    """
+
+    kind: TrainingKind
+    rows: tuple[str, ...]
+    summaries: Summaries
+
+    @property
+    def errors(self) -> np.ndarray:
+        """Return (trainings, groups and overall) share of each training in the means' errors."""
+        columns = [self.summaries.means, self.summaries.overall_mean[:, None]]
+        values = np.concatenate(columns, axis=1)
+        share = share_of_variance(self.kind, len(values)) / (len(values) - 1)
+        with np.errstate(invalid="ignore"):  # infinite values have no error
+            return np.asarray((values - values.mean(axis=0)) * np.sqrt(share))
+
+
+def trainings_of(
+    results: Sequence[EvaluationResult], cases: Sequence[str]
+) -> list[MethodTrainings | None]:
+    """Return the trainings of every method; None where an evaluation is of one trained model.
+
+    Args:
+        results: Evaluations, in the order of the models.
+        cases: Cases that are compared.
+    """
+    found: list[MethodTrainings | None] = []
+    for position, result in enumerate(results):
+        if not result.trainings:
+            found.append(None)
+            continue
+        kind: TrainingKind = result.settings[TRAININGS]["kind"]
+        tables = []
+        for training in result.trainings:
+            rows = evaluated_rows(training.per_case)
+            rows = rows[rows["case"].isin(cases)]
+            tables.append(rows.sort_values("case", kind="stable"))
+        names = [training.name for training in result.trainings]
+        whose = " ".join(names) if kind == "folds" else str(position)
+        # no unit has a name with this character
+        rows_of = tuple(f"\0{kind} {whose}: {name}" for name in names)
+        found.append(MethodTrainings(kind, rows_of, tuple(tables)))
+    return found
+
+
+def trained(
+    of: MethodTrainings,
+    metric: MetricInfo,
+    label: str,
+    labels: Sequence[str],
+    policy: EmptyDistance,
+    chosen: np.ndarray,
+    means: np.ndarray,
+    units: Sequence[str] | np.ndarray,
+    groups: np.ndarray,
+    n_groups: int,
+    compared: Sequence[int],
+) -> Trained:
+    """Return the statistics of each training on the same cases as the method's.
+
+    Args:
+        of: The trainings.
+        metric: The metric.
+        label: Label, region or ``average``.
+        labels: All of them.
+        policy: What an infinite distance counts as.
+        chosen: (cases,) whether a case is compared.
+        means: (chosen cases,) the method's values, which stand in where a training has none.
+        units: Unit of each chosen case.
+        groups: Its group.
+        n_groups: Number of groups.
+        compared: Groups that are large enough.
+    """
+    values = np.stack(
+        [metric_values(table, metric, label, labels, policy)[0][chosen] for table in of.tables]
+    )
+    made = Units.from_cases(
+        np.where(np.isnan(values), means, values), units, groups, n_groups, compared
+    )
+    each = range(len(values))
+    return Trained(
+        of.kind,
+        of.rows,
+        Summaries(
+            np.array([[_mean(made.of_group(g, k)) for g in range(n_groups)] for k in each]),
+            np.array([[made.quantile(0.5, g, k) for g in range(n_groups)] for k in each]),
+            np.array([_mean(made.overall[k]) for k in each]),
+            np.array([made.quantile(0.5, None, k) for k in each]),
+        ),
+    )
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if values.size else float("nan")
