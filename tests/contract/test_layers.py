@@ -90,6 +90,8 @@ ALLOWED: dict[str, set[str]] = {
         "subgroups",
     },
     "evaluation/trainings": {
+        "evaluation/estimation",
+        "evaluation/failures",
         "evaluation/findings",
         "evaluation/masks/label_maps",
         "evaluation/results",

@@ -84,7 +84,7 @@ def compare_failures(
                 vocabulary.names,
             )
             made.append(_compare(observed, vocabulary, label, criterion, metric, settings))
-    return _corrected(made)
+    return with_corrected_tests(made)
 
 
 def failed_cases(values: np.ndarray, threshold: float, better: str) -> np.ndarray:
@@ -171,7 +171,10 @@ def _rate(
     return FailureRate(len(shares), int((shares > 0).sum()), rate, interval), counts
 
 
-def _corrected(made: Iterable[FailureComparison]) -> tuple[FailureComparison, ...]:
+def with_corrected_tests(
+    made: Iterable[FailureComparison],
+) -> tuple[FailureComparison, ...]:
+    """Correct the tests for their number: a family is all failure rates of a result."""
     found = list(made)
     p_values = [math.nan if c.test is None else c.test.p_value for c in found]
     family = sum(not math.isnan(p) for p in p_values)

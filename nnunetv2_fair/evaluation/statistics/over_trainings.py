@@ -86,12 +86,42 @@ def widened_measure(
     """
     if name not in _RATIOS:
         found = widened(value, interval, error, confidence)
-        least = -math.inf if name == "fairness_gap" else 0.0
-        return Interval(float(np.maximum(least, found.low)), found.high)
+        return found if name == "fairness_gap" else clipped(found, 0.0, math.inf)
     ends = _log(np.array([value, interval.low, interval.high]))
     found = widened(ends[0], Interval(ends[1], ends[2]), error, confidence)
-    low = math.exp(found.low)
-    return Interval(low if name in _SCALED else float(np.maximum(1.0, low)), _exp(found.high))
+    ratio = Interval(math.exp(found.low), _exp(found.high))
+    return ratio if name in _SCALED else clipped(ratio, 1.0, math.inf)
+
+
+def clipped(interval: Interval, least: float, most: float) -> Interval:
+    """Return an interval within the range of its value; NaN stays."""
+    low, high = np.clip([interval.low, interval.high], least, most)
+    return Interval(float(low), float(high))
+
+
+def p_between_groups(
+    p_value: float,
+    whole: Sequence[float] | np.ndarray,
+    by_training: Sequence[Sequence[float]] | np.ndarray,
+    sizes: Sequence[float],
+    kind: TrainingKind,
+) -> float:
+    """Return the p-value of a test of equal groups, with the error by trainings.
+
+    How far groups are apart is the root of the sum of squares that a rank or chi-squared test is
+    made of: each group's effect from their mean, weighted by its size.
+
+    Args:
+        p_value: By patients alone.
+        whole: (groups - 1,) effect of the reference against each other group.
+        by_training: (trainings, groups - 1) the same of each training.
+        sizes: (groups,) units of the reference and of the others.
+        kind: How the trainings differ.
+    """
+    away = away_from_mean(np.asarray(by_training, dtype=float))
+    error = training_error(_distance(away, sizes), kind)
+    distance = float(_distance(np.asarray(whole, dtype=float), sizes))
+    return p_with_trainings(p_value, distance, error, len(sizes))
 
 
 def with_training_errors(
@@ -161,24 +191,32 @@ class _OverTrainings:
             return gap
         positions = [list(self._whole.groups).index(name) for name in gap.between]
         error = error_of_measure(gap.name, positions, self._summaries, self._kind)
-        count = sum(other.name == "fairness_gap" for other in self._whole.gaps)
-        together = 1 - (1 - self._confidence) / count
+        interval = widened_measure(gap.name, gap.value, gap.interval, error, self._confidence)
+        if gap.name == "fairness_gap":
+            count = sum(other.name == gap.name for other in self._whole.gaps)
+            together = widened_measure(
+                gap.name, gap.value, gap.simultaneous, error, 1 - (1 - self._confidence) / count
+            )
+            return dataclasses.replace(gap, interval=interval, simultaneous=together)
         return dataclasses.replace(
             gap,
-            interval=widened_measure(gap.name, gap.value, gap.interval, error, self._confidence),
-            simultaneous=widened_measure(gap.name, gap.value, gap.simultaneous, error, together),
+            interval=interval,
+            p_value=self._p_of_spread(gap, positions),
+            corrected_p=math.nan,
         )
+
+    def _p_of_spread(self, gap: Gap, positions: Sequence[int]) -> float:
+        """Return the p-value of a measure of spread, of how far its groups' values are apart."""
+        read, spread = _SPREADS[gap.name]
+        whole = read(_summaries_of([self._whole]), positions)
+        centre = self._whole.overall.mean if gap.name == "es_absolute" else 0.0
+        error = self._error(spread(away_from_mean(read(self._summaries, positions))))
+        value = float(spread(whole - centre)[0])
+        return p_with_trainings(gap.p_value, value, error, len(positions))
 
     @cached_property
     def _summaries(self) -> Summaries:
-        """Statistics of each training, along the first axis."""
-        names = list(self._whole.groups)
-        return Summaries(
-            np.array([[c.groups[name].mean for name in names] for c in self._each]),
-            np.array([[c.groups[name].median for name in names] for c in self._each]),
-            np.array([c.overall.mean for c in self._each]),
-            np.array([c.overall.median for c in self._each]),
-        )
+        return _summaries_of(self._each)
 
     def _effect(self, effect: PairEffect) -> PairEffect:
         deltas = [_effects_of(c).get(effect.between, math.nan) for c in self._each]
@@ -195,7 +233,7 @@ class _OverTrainings:
         farther = by_means.reach((1 - self._confidence) / 2) + by_means.reach(1 - POWER)
         return dataclasses.replace(
             effect,
-            interval=Interval(max(-1.0, found.low), min(1.0, found.high)),
+            interval=clipped(found, -1.0, 1.0),
             detectable_gap=math.hypot(effect.detectable_gap, farther),
         )
 
@@ -206,18 +244,24 @@ class _OverTrainings:
         sizes += [self._whole.groups[pair[1]].n_units or 0 for pair in pairs[1:]]
         each = np.array([[_effects_of(c).get(p, math.nan) for p in pairs] for c in self._each])
         whole = np.array([_effects_of(self._whole)[pair] for pair in pairs])
-        p_value = p_with_trainings(
-            test.p_value,
-            float(_distance(whole, sizes)),
-            self._error(_distance(away_from_mean(each), sizes)),
-            len(sizes),
-        )
+        p_value = p_between_groups(test.p_value, whole, each, sizes, self._kind)
         return dataclasses.replace(
             test,
             name=f"{test.name} over {len(self._each)} trainings",
             p_value=p_value,
             corrected_p=math.nan,
         )
+
+
+def _summaries_of(comparisons: Sequence[Comparison]) -> Summaries:
+    """Return the statistics of several comparisons, along the first axis."""
+    names = list(comparisons[0].groups)
+    return Summaries(
+        np.array([[c.groups[name].mean for name in names] for c in comparisons]),
+        np.array([[c.groups[name].median for name in names] for c in comparisons]),
+        np.array([c.overall.mean for c in comparisons]),
+        np.array([c.overall.median for c in comparisons]),
+    )
 
 
 def away_from_mean(values: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -231,7 +275,7 @@ def _effects_of(comparison: Comparison) -> dict[tuple[str, str], float]:
     return {effect.between: effect.cliffs_delta for effect in comparison.effects}
 
 
-def _distance(deltas: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
+def _distance(deltas: np.ndarray, sizes: Sequence[float]) -> np.ndarray:
     """Return how far groups are apart, as their test weighs them.
 
     Args:
@@ -239,7 +283,7 @@ def _distance(deltas: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
         sizes: (groups,) units of the reference and of the others.
     """
     places = np.concatenate([np.zeros((*deltas.shape[:-1], 1)), deltas], axis=-1)
-    weights = np.array(sizes, dtype=float)
+    weights = np.asarray(sizes, dtype=float)
     centre = (places * weights).sum(axis=-1, keepdims=True) / weights.sum()
     return np.asarray(np.sqrt((weights * (places - centre) ** 2).sum(axis=-1)))
 

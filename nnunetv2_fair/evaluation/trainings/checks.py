@@ -13,7 +13,7 @@ from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE, evaluated_
 #: Settings that must agree, or a value would not mean the same in all trainings.
 _MUST_AGREE = (
     "unit", "min_patients", "confidence", "empty_distance", "tolerance", "regions", "ignore_label",
-    "reference_groups", "groups",
+    "reference_groups", "groups", "failures",
 )  # fmt: skip
 #: Names become folders.
 _NAME = re.compile(r"\w[\w .+=-]*")

@@ -29,6 +29,7 @@ from nnunetv2_fair.evaluation.statistics.effects import correct_tests
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.evaluation.statistics.over_trainings import with_training_errors
 from nnunetv2_fair.evaluation.trainings.checks import check_trainings
+from nnunetv2_fair.evaluation.trainings.failures import failures_of_method
 from nnunetv2_fair.files.fingerprints import hash_of
 
 _SHARED_DATA = {
@@ -103,8 +104,13 @@ def method_of(
         preset_tables=(),
         trainings=tuple(each),
     )
-    widened = _over_trainings(method, each, kind, settings, vocabularies)
-    return with_findings(dataclasses.replace(method, comparisons=widened))
+    return with_findings(
+        dataclasses.replace(
+            method,
+            comparisons=_over_trainings(method, each, kind, settings, vocabularies),
+            failures=failures_of_method(method, vocabularies, kind, settings),
+        )
+    )
 
 
 def _statistics(result: EvaluationResult) -> StatisticsSettings:

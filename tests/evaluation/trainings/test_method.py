@@ -222,3 +222,25 @@ def test_average_that_one_training_has_not(tmp_path):
     average = found.comparison("sex", "dice", "average")
     assert average.groups["f"].mean_interval.low < average.groups["f"].mean
     assert {row[1] for row in trainings_table(found, found.labels).rows} == {"a", "b"}
+
+
+def test_failures_are_those_of_all_trainings(tmp_path):
+    table = scores_of_trainings(n=60)
+    rng = np.random.default_rng(1)
+    failed = rng.random(len(table)) < np.where(table["sex"] == "f", 0.2, 0.05)
+    table["dice"] = np.where(failed, 0.0, table["dice"])
+    found = evaluated(table, tmp_path)
+    (compared,) = found.failures
+    rates = table.assign(failed=failed).groupby(["training", "sex"])["failed"].mean().unstack()
+    for name in ("f", "m"):
+        assert compared.groups[name].rate == pytest.approx(rates[name].mean())
+        assert compared.groups[name].n_patients == 30
+    (difference,) = compared.differences
+    signed = rates[difference.between[1]] - rates[difference.between[0]]
+    assert difference.value == pytest.approx(signed.mean())
+    reach = scipy.stats.t.ppf(0.975, 2) * scipy.stats.sem(signed)
+    assert difference.interval.high >= min(1, difference.value + reach) - 1e-9
+    assert compared.test.name.endswith("over 3 trainings")
+    assert 0 < compared.test.p_value <= compared.test.corrected_p <= 1
+    # each training fails in cases of its own, which the means over trainings do not show
+    assert compared.groups["f"].rate > 2 * (found.per_case["dice"] <= 0.1).mean()
