@@ -1,0 +1,134 @@
+"""What gaps are adjusted for: columns of the table, checked before anything is measured."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from nnunetv2_fair.errors import UsageError, shorten, shorten_lines
+from nnunetv2_fair.subgroups.groups import Grouping
+from nnunetv2_fair.subgroups.schema import INTERSECTION
+from nnunetv2_fair.subgroups.table import DemographicsTable
+
+
+def confounders_of(
+    table: DemographicsTable,
+    names: Sequence[str],
+    groupings: Sequence[Grouping],
+    cases: Sequence[str],
+    min_patients: int,
+) -> dict[str, np.ndarray]:
+    """Return the confounders of every case.
+
+    Args:
+        table: Demographics.
+        names: Columns to adjust for.
+        groupings: Groups that are compared.
+        cases: Cases that are evaluated.
+        min_patients: Groups with fewer patients are not compared.
+
+    Returns:
+        Name -> (cases,) numbers of a numeric attribute, text of any other.
+
+    Raises:
+        UsageError: If a column does not exist, is compared itself, has no value for some case, or
+            two groups have no value of it in common; all problems at once.
+    """
+    problems = []
+    found: dict[str, np.ndarray] = {}
+    for name in dict.fromkeys(names):
+        wrong = list(_problems(table, name, groupings, cases))
+        if not wrong:
+            text = table.frame.loc[list(cases), name].to_numpy(dtype=object)
+            numeric = table.schema[name].type == "numeric"
+            found[name] = text.astype(float) if numeric else text.astype(str)
+            wrong = list(_apart(table, name, found[name], groupings, cases, min_patients))
+        problems += wrong
+    if problems:
+        listed = shorten_lines(problems)
+        raise UsageError(
+            f"{problems[0]}." if len(problems) == 1 else f"Gaps cannot be adjusted:\n{listed}"
+        )
+    return found
+
+
+def terms_of(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the terms of confounders in a model: (n, terms).
+
+    A number has itself and its square, anything else one indicator per value but the first.
+    """
+    terms: list[np.ndarray] = []
+    for column in columns.values():
+        if column.dtype.kind == "f":
+            spread = column.std()
+            scaled = (column - column.mean()) / (spread if spread > 0 else 1.0)
+            terms += [scaled, scaled**2]
+        else:
+            terms += [(column == value).astype(float) for value in np.unique(column)[1:]]
+    return np.column_stack(terms)
+
+
+def _problems(
+    table: DemographicsTable, name: str, groupings: Sequence[Grouping], cases: Sequence[str]
+) -> Iterator[str]:
+    if name not in table.schema.attributes:
+        known = shorten(table.schema.attributes, 12)
+        yield f"--adjust {name}: {table.source} has no column '{name}' (columns: {known})"
+        return
+    for grouping in groupings:
+        if name in grouping.expression.split(INTERSECTION):
+            yield (
+                f"--adjust {name}: '{grouping.expression}' is compared, and cannot be adjusted "
+                "for itself; leave one of them out"
+            )
+    text = table.frame.loc[list(cases), name]
+    unknown = list(text.index[text == ""])
+    if unknown:
+        yield (
+            f"--adjust {name}: {len(unknown)} of {len(cases)} cases have no value "
+            f"({shorten(unknown)}); fill the cells, or leave out --adjust {name}"
+        )
+
+
+def _apart(
+    table: DemographicsTable,
+    name: str,
+    values: np.ndarray,
+    groupings: Sequence[Grouping],
+    cases: Sequence[str],
+    min_patients: int,
+) -> Iterator[str]:
+    """Yield pairs of groups, the reference and another, that have no value in common."""
+    patients = table.patients
+    for grouping in groupings:
+        group = np.array([grouping.group_of[case] or "" for case in cases], dtype=object)
+        size = {
+            g: len({patients[c] for c, inside in zip(cases, group == g, strict=True) if inside})
+            for g in grouping.names
+        }
+        large = [g for g in grouping.names if size[g] >= min_patients]
+        if not large:
+            continue
+        wanted = grouping.reference
+        reference = wanted if wanted in large else max(large, key=lambda g: size[g])
+        theirs = values[group == reference]
+        for other in large:
+            ours = values[group == other]
+            if other != reference and not _in_common(ours, theirs):
+                yield (
+                    f"--adjust {name}: '{other}' and '{reference}' ({grouping.expression}) have "
+                    f"no values of '{name}' in common, so nobody can be compared with anybody; "
+                    f"leave out --adjust {name}, or compare other groups"
+                )
+
+
+def _in_common(ours: np.ndarray, theirs: np.ndarray) -> bool:
+    if ours.dtype.kind == "f":
+        return bool(max(ours.min(), theirs.min()) <= min(ours.max(), theirs.max()))
+    return bool(set(ours) & set(theirs))
+
+
+def log_size(voxels: np.ndarray) -> np.ndarray:
+    """Return the logarithm of sizes; NaN where there is none."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(voxels > 0, np.log(voxels), math.nan)
