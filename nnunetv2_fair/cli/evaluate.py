@@ -191,6 +191,7 @@ def _request(
         pictures=True,
         trainings=args.trainings,
         failures=parse_failures(args.failure) if args.failure else None,
+        adjust=tuple(args.adjust),
     )
 
 

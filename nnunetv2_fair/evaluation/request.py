@@ -112,6 +112,7 @@ class Request:
         trainings: How the trainings of one method differ that the source holds; None if it is of
             one trained model.
         failures: When a case counts as failed; None: a Dice of at most 0.1.
+        adjust: Columns of the table to adjust gaps for.
     """
 
     source: Masks | ScoresFile
@@ -130,6 +131,7 @@ class Request:
     pictures: bool = False
     trainings: TrainingKind | None = None
     failures: tuple[FailureCriterion, ...] | None = None
+    adjust: tuple[str, ...] = ()
 
     @property
     def settings(self) -> EvaluationSettings:
@@ -145,6 +147,7 @@ class Request:
             name=self.name,
             processes=self.processes,
             failures=self.failures,
+            adjust=self.adjust,
         )
 
 
@@ -234,6 +237,7 @@ def _of_scores(request: Request, source: ScoresFile, scores: Scores) -> Answer:
         request.name,
         request.reference_groups,
         request.failures,
+        request.adjust,
     )
     result = evaluate_scores(scores, table, request.attributes, settings)
     return _finished(request, result, table, None)
@@ -356,6 +360,7 @@ def evaluate(
         name=chosen.name,
         processes=chosen.processes,
         failures=chosen.failures,
+        adjust=chosen.adjust,
         discover=discover,
         preset=preset,
         trainings=trainings,

@@ -9,6 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from nnunetv2_fair.evaluation.confounding.adjusted_gaps import adjusted_gaps
+from nnunetv2_fair.evaluation.confounding.adjusted_gaps import (
+    definitions as definitions_of_adjustment,
+)
+from nnunetv2_fair.evaluation.confounding.confounders import confounders_of
 from nnunetv2_fair.evaluation.failures.criteria import check_failures, criteria_of
 from nnunetv2_fair.evaluation.failures.rates import compare_failures
 from nnunetv2_fair.evaluation.failures.rates import definitions as failure_definitions
@@ -72,6 +77,7 @@ class EvaluationSettings:
         name: What is evaluated, for titles; the prediction folder's name if empty.
         processes: Number of worker processes; 1 measures in this process.
         failures: When a case counts as failed; None: a Dice of at most 0.1.
+        adjust: Columns of the table to adjust gaps for.
     """
 
     metrics: tuple[str, ...] = DEFAULT_METRICS
@@ -81,6 +87,7 @@ class EvaluationSettings:
     name: str = ""
     processes: int = 1
     failures: tuple[FailureCriterion, ...] | None = None
+    adjust: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,7 @@ class ScoredSettings:
         name: What is evaluated, for titles; the file's name if empty.
         references: Attribute expression -> group that fairness gaps are measured from.
         failures: When a case counts as failed; None: a Dice of at most 0.1.
+        adjust: Columns of the table to adjust gaps for.
     """
 
     empty_distance: EmptyDistance = "diagonal"
@@ -101,6 +109,7 @@ class ScoredSettings:
     name: str = ""
     references: Mapping[str, str] = field(default_factory=dict)
     failures: tuple[FailureCriterion, ...] | None = None
+    adjust: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -153,6 +162,14 @@ def run_evaluation(
     Raises:
         EvaluationError: If a mask is unreadable or holds wrong values; all cases at once.
     """
+    confounders = confounders_of(
+        plan.table,
+        settings.adjust,
+        plan.groupings,
+        {v.expression: v.reference for v in plan.vocabularies},
+        [pair.case for pair in plan.pairs],
+        settings.statistics.min_patients,
+    )
     task = case_task(plan, settings.metrics, settings.tolerance)
     measured = measure_all(plan, task, settings.processes, part or Part())
     labels = plan.labels if plan.labels is not None else labels_in(measured, plan)
@@ -177,7 +194,7 @@ def run_evaluation(
         notes_after=notes_on_cases(plan),
         inputs_sha256=_hash_of_masks(plan, measured),
     )
-    return _compared(found, policy, statistics, settings.failures)
+    return _compared(found, policy, statistics, settings.failures, confounders)
 
 
 def evaluate_scores(
@@ -230,7 +247,15 @@ def evaluate_scores(
         notes_after=(),
         inputs_sha256=_hash_of_scores(scores, table.source),
     )
-    return _compared(found, policy, statistics, settings.failures)
+    confounders = confounders_of(
+        table,
+        settings.adjust,
+        groupings,
+        {v.expression: v.reference for v in vocabularies},
+        cases,
+        statistics.min_patients,
+    )
+    return _compared(found, policy, statistics, settings.failures, confounders)
 
 
 def _compared(
@@ -238,6 +263,7 @@ def _compared(
     empty_distance: EmptyDistance,
     statistics: StatisticsSettings,
     failures: Sequence[FailureCriterion] | None,
+    confounders: Mapping[str, Mapping[str, str | float]],
 ) -> EvaluationResult:
     """Compare the groups, and assemble everything that a result holds."""
     criteria = criteria_of(failures, found.metrics)
@@ -273,6 +299,7 @@ def _compared(
         definitions={
             **definitions(statistics),
             **failure_definitions(criteria),
+            **definitions_of_adjustment(statistics.confidence),
             **{metric.name: metric.definition for metric in found.metrics},
         },
         settings={
@@ -280,11 +307,21 @@ def _compared(
             "groups": {v.expression: list(v.names) for v in found.vocabularies},
             "reference_groups": {v.expression: v.reference for v in found.vocabularies},
             "failures": [str(criterion) for criterion in criteria],
+            "adjust": list(confounders),
         },
         versions=measuring_versions(),
         inputs_sha256=found.inputs_sha256,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         group_parts={grouping.expression: grouping.parts for grouping in found.groupings},
+        adjusted_gaps=adjusted_gaps(
+            rows,
+            found.metrics,
+            labels,
+            found.vocabularies,
+            empty_distance,
+            statistics,
+            confounders,
+        ),
         failures=compare_failures(
             rows, found.metrics, labels, found.vocabularies, empty_distance, statistics, criteria
         ),

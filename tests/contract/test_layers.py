@@ -69,6 +69,7 @@ ALLOWED: dict[str, set[str]] = {
         "evaluation/metrics/registry",
         "subgroups",
     },
+    "evaluation/confounding": {"evaluation/results", "evaluation/statistics", "subgroups"},
     "evaluation/failures": {
         "evaluation/results",
         "evaluation/statistics",

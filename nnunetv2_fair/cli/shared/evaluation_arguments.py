@@ -72,6 +72,11 @@ def add_findings(parser: argparse.ArgumentParser) -> None:
         "other half",
     )  # fmt: skip
     parser.add_argument(
+        "--adjust", nargs="+", action="extend", default=[], metavar="COLUMN",
+        help="columns of the table to adjust gaps for, all together, such as site age: the gap "
+        "among patients whom either group could have, beside the one found",
+    )  # fmt: skip
+    parser.add_argument(
         "--tables", nargs="+", default=[], choices=TABLE_FORMATS, metavar="FORMAT",
         help="also write every table as table_<name>.<format>: csv, md (Markdown) or tex (LaTeX)",
     )  # fmt: skip

@@ -70,7 +70,7 @@ def adjusted_gaps(
         and those with an infinite value no mean: both are left out.
     """
     rows = evaluated_rows(per_case)
-    made = []
+    made: list[AdjustedGap] = []
     for label in labels:
         cases = rows[rows["label"] == label]
         sets = list(_sets(cases, confounders))
@@ -202,7 +202,7 @@ def _gap(
             )
     if reason:
         found = _NOTHING._replace(effective=found.effective)
-    p = van_elteren(units.values, second, strata_of(columns))
+    p = math.nan if reason else van_elteren(units.values, second, strata_of(columns))
     size = units.columns.get(REFERENCE_SIZE)
     medians, p_of_size = (math.nan, math.nan), math.nan
     if size is not None:

@@ -15,34 +15,38 @@ def confounders_of(
     table: DemographicsTable,
     names: Sequence[str],
     groupings: Sequence[Grouping],
+    references: Mapping[str, str | None],
     cases: Sequence[str],
     min_patients: int,
-) -> dict[str, np.ndarray]:
+) -> dict[str, dict[str, str | float]]:
     """Return the confounders of every case.
 
     Args:
         table: Demographics.
         names: Columns to adjust for.
         groupings: Groups that are compared.
+        references: Attribute expression -> group that gaps are measured from; None: the largest.
         cases: Cases that are evaluated.
         min_patients: Groups with fewer patients are not compared.
 
     Returns:
-        Name -> (cases,) numbers of a numeric attribute, text of any other.
+        Name -> case -> a number of a numeric attribute, text of any other.
 
     Raises:
         UsageError: If a column does not exist, is compared itself, has no value for some case, or
             two groups have no value of it in common; all problems at once.
     """
     problems = []
-    found: dict[str, np.ndarray] = {}
+    found: dict[str, dict[str, str | float]] = {}
     for name in dict.fromkeys(names):
         wrong = list(_problems(table, name, groupings, cases))
         if not wrong:
             text = table.frame.loc[list(cases), name].to_numpy(dtype=object)
             numeric = table.schema[name].type == "numeric"
-            found[name] = text.astype(float) if numeric else text.astype(str)
-            wrong = list(_apart(table, name, found[name], groupings, cases, min_patients))
+            values = text.astype(float) if numeric else text.astype(str)
+            found[name] = dict(zip(cases, values.tolist(), strict=True))
+            group_of = [(g, references.get(g.expression)) for g in groupings]
+            wrong = list(_apart(table, name, values, group_of, cases, min_patients))
         problems += wrong
     if problems:
         listed = shorten_lines(problems)
@@ -94,13 +98,13 @@ def _apart(
     table: DemographicsTable,
     name: str,
     values: np.ndarray,
-    groupings: Sequence[Grouping],
+    groupings: Sequence[tuple[Grouping, str | None]],
     cases: Sequence[str],
     min_patients: int,
 ) -> Iterator[str]:
     """Yield pairs of groups, the reference and another, that have no value in common."""
     patients = table.patients
-    for grouping in groupings:
+    for grouping, wanted in groupings:
         group = np.array([grouping.group_of[case] or "" for case in cases], dtype=object)
         size = {
             g: len({patients[c] for c, inside in zip(cases, group == g, strict=True) if inside})
@@ -109,7 +113,6 @@ def _apart(
         large = [g for g in grouping.names if size[g] >= min_patients]
         if not large:
             continue
-        wanted = grouping.reference
         reference = wanted if wanted in large else max(large, key=lambda g: size[g])
         theirs = values[group == reference]
         for other in large:

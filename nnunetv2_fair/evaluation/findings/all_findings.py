@@ -9,6 +9,7 @@ from nnunetv2_fair.evaluation.findings import (
     model_changes,
     ranks,
     subgroups,
+    size_explains,
 )
 from nnunetv2_fair.evaluation.findings.sentences import Sentence
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison
@@ -23,6 +24,7 @@ _HEADLINES: Mapping[Kind, Callable[[Finding, MetricInfo], Sentence]] = {
     "rank": ranks.headline,
     "failure_rate": failure_rates.headline,
     "subgroup": subgroups.headline,
+    "size_explains": size_explains.headline,
 }
 
 #: Kind -> the claim in a few words.
@@ -32,6 +34,7 @@ _BRIEFS: Mapping[Kind, Callable[[Finding, MetricInfo], Sentence]] = {
     "rank": ranks.brief,
     "failure_rate": failure_rates.brief,
     "subgroup": subgroups.brief,
+    "size_explains": size_explains.brief,
 }
 
 
@@ -49,7 +52,11 @@ def comparison_with_findings(result: ModelComparison) -> ModelComparison:
 
 
 def _all(result: EvaluationResult) -> Iterator[Finding]:
-    yield from group_differences.group_differences(result)
+    differences = list(group_differences.group_differences(result))
+    explained = list(size_explains.size_explains(result, differences))
+    for difference in differences:
+        yield size_explains.limited(difference, explained)
+    yield from explained
     yield from failure_rates.failure_rates(result)
     yield from subgroups.subgroups(result)
 

@@ -86,9 +86,9 @@ def headline(finding: Finding, metric: MetricInfo) -> Sentence:
     """
     if finding.verdict == "not_comparable":
         return _not_comparable(finding, metric)
-    if len(finding.who) == 2:
-        return _two_groups(finding, metric)
-    return _many_groups(finding, metric)
+    words = _two_groups if len(finding.who) == 2 else _many_groups
+    limit = [f" {finding.reason}"] if finding.verdict == "shown" and finding.reason else []
+    return [*words(finding, metric), *limit]
 
 
 def brief(finding: Finding, metric: MetricInfo) -> Sentence:

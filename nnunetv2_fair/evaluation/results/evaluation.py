@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pandas as pd
 
 from nnunetv2_fair.errors import UsageError, shorten
+from nnunetv2_fair.evaluation.results.adjusted import AdjustedGap
 from nnunetv2_fair.evaluation.results.discovery import Discovery
 from nnunetv2_fair.evaluation.results.failures import FailureComparison
 from nnunetv2_fair.evaluation.results.findings import Finding, Kind
@@ -88,6 +89,7 @@ class EvaluationResult:
             by which ``settings["trainings"]`` names them; ``per_case`` then holds means over them.
             Empty for one trained model, and in a shareable result.
         failures: How often segmentation fails, one per attribute, label and criterion.
+        adjusted_gaps: Differences of means adjusted for size, and for columns of the table.
     """
 
     name: str
@@ -110,6 +112,7 @@ class EvaluationResult:
     findings: tuple[Finding, ...] = ()
     trainings: tuple["EvaluationResult", ...] = ()
     failures: tuple[FailureComparison, ...] = ()
+    adjusted_gaps: tuple[AdjustedGap, ...] = ()
 
     # for reading the file, from which the table of cases is absent
     __pydantic_config__: ClassVar = {"arbitrary_types_allowed": True}

@@ -395,7 +395,7 @@ def test_every_field_was_thought_of():
     fields = {
         EvaluationResult: "name per_case metrics labels attributes comparisons exclusions notes "
         "definitions settings versions inputs_sha256 created discovery preset_tables shareable "
-        "group_parts findings trainings failures",
+        "group_parts findings trainings failures adjusted_gaps",
         Comparison: "attribute metric label overall groups left_out gaps test effects by_image",
         GroupStatistics: "n_cases n_patients n_undefined n_replaced mean median q1 q3 std "
         "mean_interval median_interval n_units shrunken_mean shrunken_interval worst_decile",
