@@ -8,8 +8,8 @@ from nnunetv2_fair.evaluation.findings import (
     group_differences,
     model_changes,
     ranks,
-    subgroups,
     size_explains,
+    subgroups,
 )
 from nnunetv2_fair.evaluation.findings.sentences import Sentence
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison
