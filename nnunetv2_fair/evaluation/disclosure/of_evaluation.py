@@ -21,6 +21,7 @@ from nnunetv2_fair.evaluation.disclosure.redaction import (
 from nnunetv2_fair.evaluation.disclosure.samples import samples_of
 from nnunetv2_fair.evaluation.disclosure.sums import secret_means
 from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST
+from nnunetv2_fair.evaluation.findings.wording import confidence
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.tables.per_case import evaluated_rows, metric_values, no_cases
@@ -146,4 +147,5 @@ def _of_values(
             patterns.counts,
             samples[attribute],
             frozenset(group for expression, group in secret if expression == attribute),
+            1 - confidence(result.settings),
         )

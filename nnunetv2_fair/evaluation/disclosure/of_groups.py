@@ -14,11 +14,11 @@ from nnunetv2_fair.evaluation.disclosure.precision import (
     NO_INTERVAL,
     Sample,
     difference_limits,
+    dominance_step,
     limits_to_step,
     quantile_limits,
     ratio_step,
-    rounded,
-    rounded_interval,
+    shown_p,
     significant,
     to_step,
 )
@@ -64,12 +64,14 @@ class Values:
         counts: What must be hidden of the counts of all cases.
         samples: Group, or :data:`EVERYONE`, -> its values.
         secret: Groups, or :data:`EVERYONE`, whose means tell of fewer than five patients.
+        level: Level of the tests.
     """
 
     pattern: Suppression | None
     counts: Suppression
     samples: Mapping[str, Sample]
     secret: frozenset[str]
+    level: float
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class _Told:
         counted: Groups whose counts may be shown.
         total_counted: Whether counts of all groups together may be shown.
         complete: Whether no value is undefined and none was replaced.
-        coarse: Whether p-values would tell how many of few different values there are.
+        level: Level of the tests.
         samples: Group, or :data:`EVERYONE`, -> its values.
     """
 
@@ -95,7 +97,7 @@ class _Told:
     counted: frozenset[str]
     total_counted: bool
     complete: bool
-    coarse: bool
+    level: float
     samples: Mapping[str, Sample]
 
     def sample(self, group: str) -> Sample:
@@ -133,7 +135,7 @@ def shown_comparison(
         left_out=reasons(comparison.groups, told.gone, comparison.left_out, least=least),
         test=_test(comparison.test, told),
         effects=tuple(
-            _effect(effect)
+            _effect(effect, told)
             for effect in comparison.effects
             if not (told.gone | told.partly) & set(effect.between)
         ),
@@ -161,7 +163,7 @@ def _told(comparison: Comparison, pattern: Suppression, values: Values) -> _Told
         counted=frozenset(g for g in groups if counts.tells_counts_of(attribute, g)),
         total_counted=counts.tells_total_of(attribute),
         complete=not any(g.n_undefined or g.n_replaced for g in every),
-        coarse=bool(compared & secret),
+        level=values.level,
         samples=values.samples,
     )
 
@@ -187,7 +189,8 @@ def _statistics(
         tell_counts, tell_means = told.total_counted, told.total
     else:
         tell_counts, tell_means = name in told.counted, name not in told.partly
-    step = sample.mean_step if tell_means and sample.tells_mean else math.nan
+    tell_means = tell_means and sample.tells_mean
+    step, end_step = (sample.mean_step, sample.end_step) if tell_means else (math.nan, math.nan)
     median, q1, q3 = (
         _possible(to_step(value, sample.quantile_step(value)), metric)
         for value in (group.median, group.q1, group.q3)
@@ -203,7 +206,7 @@ def _statistics(
         q1=q1 if both else _NO_VALUE,
         q3=q3 if both else _NO_VALUE,
         std=to_step(group.std, _NO_VALUE if math.isnan(step) else sample.spread_step),
-        mean_interval=limits_to_step(group.mean_interval, step, step),
+        mean_interval=limits_to_step(group.mean_interval, end_step, end_step),
         median_interval=quantile_limits(group.median_interval, sample),
         # beside the number of patients it would tell how many have no value
         n_units=group.n_units if tell_counts and told.complete else None,
@@ -222,21 +225,21 @@ def _possible(value: float, metric: MetricInfo) -> float:
 def _test(test: GroupTest | None, told: _Told) -> GroupTest | None:
     if test is None or told.gone & told.compared:
         return None
-    p_value = significant if told.coarse else rounded
     return replace(
         test,
-        # U and p together reveal the sizes of the groups
-        statistic=_NO_VALUE if told.partly & told.compared else rounded(test.statistic),
-        p_value=p_value(test.p_value),
-        corrected_p=p_value(test.corrected_p),
+        # it is a sum of ranks, and reveals the sizes of the groups
+        statistic=_NO_VALUE,
+        p_value=shown_p(test.p_value, told.level),
+        corrected_p=shown_p(test.corrected_p, told.level),
     )
 
 
-def _effect(effect: PairEffect) -> PairEffect:
+def _effect(effect: PairEffect, told: _Told) -> PairEffect:
+    step = dominance_step(*(told.sample(group).n_patients for group in effect.between))
     return replace(
         effect,
-        cliffs_delta=rounded(effect.cliffs_delta),
-        interval=rounded_interval(effect.interval),
+        cliffs_delta=to_step(effect.cliffs_delta, step),
+        interval=limits_to_step(effect.interval, 2 * step, 2 * step),
         detectable_gap=significant(effect.detectable_gap),
     )
 
@@ -293,7 +296,7 @@ def _of_medians(
 
 def _of_means(gap: Gap, shown: Comparison, told: _Told) -> Gap:
     means = np.array([shown.groups[group].mean for group in gap.between])
-    steps = np.array([told.sample(group).mean_step for group in gap.between])
+    steps = np.array([told.sample(group).end_step for group in gap.between])
     if np.isnan(means).any():
         return _without_value(gap)
     step = float(steps.max())
@@ -306,7 +309,7 @@ def _of_means(gap: Gap, shown: Comparison, told: _Told) -> Gap:
     if gap.name in ("es_std", "es_absolute"):
         form: gaps.Deviation = "std" if gap.name == "es_std" else "absolute"
         value = float(gaps.equity_scaled_along(np.array(shown.overall.mean), means, form))
-        return _measured(gap, value, max(step, told.sample(EVERYONE).mean_step))
+        return _measured(gap, value, max(step, told.sample(EVERYONE).end_step))
     return _without_value(gap)
 
 

@@ -34,7 +34,7 @@ DECIMALS = 3
 
 NO_INTERVAL = Interval(math.nan, math.nan)
 
-_LEADING_DIGITS = (1, 2, 3, 4, 5, 6, 8)
+_LEADING_DIGITS = (1, 2, 5)
 # a coarser number would say less about the group than chance does
 _COARSEST = 1.5
 # values are far from all others if the gap between them takes up this share of the range
@@ -61,7 +61,7 @@ class Sample:
         sums = np.bincount(place, weights=self.values, minlength=len(counts))
         return np.sort(sums / counts)
 
-    @property
+    @cached_property
     def n_patients(self) -> int:
         """Number of patients with a value."""
         return len(self.per_patient)
@@ -91,8 +91,13 @@ class Sample:
 
     @property
     def mean_step(self) -> float:
-        """Step that the mean is rounded to."""
+        """Step that the mean is rounded to: half its standard error."""
         return step_for(self.spread / math.sqrt(self.n_patients) / 2)
+
+    @property
+    def end_step(self) -> float:
+        """Step that ends of its interval are rounded to: its standard error."""
+        return step_for(self.spread / math.sqrt(self.n_patients))
 
     @property
     def spread_step(self) -> float:
@@ -121,6 +126,8 @@ class Sample:
         return math.nan
 
     def _n_different(self, chosen: np.ndarray) -> int:
+        if self.n_patients == len(self.values):
+            return int(np.count_nonzero(chosen))
         return len(np.unique(self.patients[chosen]))
 
     def n_within(self, others: np.ndarray, low: float, high: float) -> int:
@@ -216,6 +223,27 @@ def ratio_step(ratio: float, errors: np.ndarray, error_steps: np.ndarray) -> flo
         return math.nan
     relative = np.sort(error_steps / errors)[-2:].sum()
     return step_for(float(ratio * relative))
+
+
+def shown_p(p_value: float, level: float) -> float:
+    """Round a p-value to a fifth of itself: it must not tell the ranks it is made of.
+
+    Args:
+        p_value: The p-value.
+        level: Level of the test, which rounding does not cross.
+    """
+    if not math.isfinite(p_value):
+        return math.nan
+    step = step_for(p_value / 5)
+    shown = to_step(p_value, step)
+    if p_value < level <= shown:
+        return to_step(shown - step / 2, FINEST)
+    return to_step(shown + step / 2, FINEST) if shown < level <= p_value else shown
+
+
+def dominance_step(first: int, second: int) -> float:
+    """Return the step of Cliff's delta of two groups of these sizes: half its standard error."""
+    return step_for(math.sqrt((first + second + 1) / (3 * first * second)) / 2)
 
 
 def rounded(value: float) -> float:
