@@ -130,10 +130,3 @@ def run(seeds: range, tries: int = 60) -> list[tuple[int, str, list[int]]]:
     return failed
 
 
-if __name__ == "__main__":
-    import sys
-    import time
-
-    start = time.time()
-    out = run(range(int(sys.argv[1]), int(sys.argv[2])), int(sys.argv[3]))
-    print(len(out), out, time.time() - start)
