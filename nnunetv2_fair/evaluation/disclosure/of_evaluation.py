@@ -12,7 +12,7 @@ import pandas as pd
 from nnunetv2_fair.evaluation.disclosure.findings import shareable_findings
 from nnunetv2_fair.evaluation.disclosure.hidden_groups import Patterns, patients_enough_to_share
 from nnunetv2_fair.evaluation.disclosure.of_groups import Values, shown_comparison
-from nnunetv2_fair.evaluation.disclosure.precision import FEWEST_FOR_QUANTILES
+from nnunetv2_fair.evaluation.disclosure.precision import FEWEST_FOR_MORE
 from nnunetv2_fair.evaluation.disclosure.redaction import (
     SETTINGS,
     fewest_to_compare,
@@ -87,7 +87,7 @@ def _notes(result: EvaluationResult) -> list[str]:
     made = [
         f"This is a shareable result: of groups with fewer than {FEWEST} patients it shows neither "
         "counts nor values, nor counts and means of some other groups from which they could be "
-        f"worked out; of groups with fewer than {FEWEST_FOR_QUANTILES} no medians and quartiles. "
+        f"worked out, and of groups with fewer than {FEWEST_FOR_MORE} only counts and means. "
         "Values are rounded until they say nothing about fewer than five patients; what is "
         "claimed was decided before."
     ]

@@ -88,6 +88,7 @@ class _Told:
         complete: Whether no value is undefined and none was replaced.
         level: Level of the tests.
         samples: Group, or :data:`EVERYONE`, -> its values.
+        secret: Groups, or :data:`EVERYONE`, whose means tell of fewer than five patients.
     """
 
     compared: frozenset[str]
@@ -99,6 +100,7 @@ class _Told:
     complete: bool
     level: float
     samples: Mapping[str, Sample]
+    secret: frozenset[str]
 
     def sample(self, group: str) -> Sample:
         """Return the values of a group."""
@@ -165,6 +167,7 @@ def _told(comparison: Comparison, pattern: Suppression, values: Values) -> _Told
         complete=not any(g.n_undefined or g.n_replaced for g in every),
         level=values.level,
         samples=values.samples,
+        secret=values.secret,
     )
 
 
@@ -190,12 +193,16 @@ def _statistics(
     else:
         tell_counts, tell_means = name in told.counted, name not in told.partly
     tell_means = tell_means and sample.tells_mean
-    step, end_step = (sample.mean_step, sample.end_step) if tell_means else (math.nan, math.nan)
+    tell_spread = tell_means and not sample.is_small
+    step = sample.mean_step if tell_means else _NO_VALUE
+    end_step = sample.end_step if tell_spread else _NO_VALUE
     median, q1, q3 = (
         _possible(to_step(value, sample.quantile_step(value)), metric)
         for value in (group.median, group.q1, group.q3)
     )
-    both = not math.isnan(q1) and not math.isnan(q3)
+    if name in told.secret and sample.tells_shares and not sample.is_few_valued:
+        median = _NO_VALUE
+    both = not (math.isnan(q1) or math.isnan(q3) or sample.tells_shares)
     return GroupStatistics(
         n_cases=group.n_cases if tell_counts else None,
         n_patients=group.n_patients if tell_counts else None,
@@ -205,7 +212,7 @@ def _statistics(
         median=median,
         q1=q1 if both else _NO_VALUE,
         q3=q3 if both else _NO_VALUE,
-        std=to_step(group.std, _NO_VALUE if math.isnan(step) else sample.spread_step),
+        std=to_step(group.std, sample.spread_step if tell_spread else _NO_VALUE),
         mean_interval=limits_to_step(group.mean_interval, end_step, end_step),
         median_interval=quantile_limits(group.median_interval, sample),
         # beside the number of patients it would tell how many have no value
@@ -215,15 +222,13 @@ def _statistics(
 
 def _possible(value: float, metric: MetricInfo) -> float:
     """Return a value that rounding has not driven out of what the metric can be."""
-    if math.isnan(value):
-        return value
-    if metric.one_minus_is_error:
-        return min(1.0, max(0.0, value))
-    return max(0.0, value) if metric.unit else value
+    return value if math.isnan(value) else min(max(value, metric.lowest), metric.highest)
 
 
 def _test(test: GroupTest | None, told: _Told) -> GroupTest | None:
     if test is None or told.gone & told.compared:
+        return None
+    if any(told.sample(group).is_few_valued for group in told.compared):
         return None
     return replace(
         test,
@@ -235,12 +240,15 @@ def _test(test: GroupTest | None, told: _Told) -> GroupTest | None:
 
 
 def _effect(effect: PairEffect, told: _Told) -> PairEffect:
-    step = dominance_step(*(told.sample(group).n_patients for group in effect.between))
+    first, second = (told.sample(group) for group in effect.between)
+    step = dominance_step(first.n_patients, second.n_patients)
+    small = first.is_small or second.is_small
     return replace(
         effect,
         cliffs_delta=to_step(effect.cliffs_delta, step),
         interval=limits_to_step(effect.interval, 2 * step, 2 * step),
-        detectable_gap=significant(effect.detectable_gap),
+        # it would tell the spread of a small group
+        detectable_gap=_NO_VALUE if small else significant(effect.detectable_gap),
     )
 
 
@@ -296,7 +304,8 @@ def _of_medians(
 
 def _of_means(gap: Gap, shown: Comparison, told: _Told) -> Gap:
     means = np.array([shown.groups[group].mean for group in gap.between])
-    steps = np.array([told.sample(group).end_step for group in gap.between])
+    samples = [told.sample(group) for group in gap.between]
+    steps = np.array([_NO_VALUE if s.is_small else s.end_step for s in samples])
     if np.isnan(means).any():
         return _without_value(gap)
     step = float(steps.max())

@@ -4,13 +4,17 @@ Readers are taken to know the number of patients, how every number is computed, 
 and which values are possible at all: a distance in pixels is the root of a whole number, and an
 average of few of them has few explanations. So
 
+- of groups of fewer than ten nothing is shown but the mean, rounded to the standard deviation, and
+  what is made of ranks;
 - a median, a quartile or an end of their intervals, which is one patient's value or close to it,
   is rounded until at least five patients' values would be rounded to the same number; where that
-  takes a step of more than 1.5 standard deviations, and in groups of fewer than ten, it is hidden;
+  takes a step of more than 1.5 standard deviations it is hidden;
 - a mean is rounded to half its standard error, which is less than what chance does to it anyway,
-  and a standard deviation to half of its own;
+  the ends of its interval to all of it, and a standard deviation to half its own error;
 - a mean of few different values (such as detection, 0 or 1), or of values of which fewer than five
-  lie far from all others (such as failures), is hidden: it would tell how many they are.
+  lie far from all others (such as failures), is hidden: it would tell how many they are. Of few
+  different values quartiles, intervals and tests are hidden too;
+- p-values are rounded to a fifth of themselves, effects to half their standard error.
 """
 
 import math
@@ -23,8 +27,8 @@ import numpy as np
 from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST
 from nnunetv2_fair.evaluation.results.values import Interval
 
-#: Groups with fewer patients have no median, no quartiles, and no intervals of them.
-FEWEST_FOR_QUANTILES = 10
+#: Of groups with fewer patients nothing is shown but their number and their mean.
+FEWEST_FOR_MORE = 10
 
 #: Smallest step that values are rounded to.
 FINEST = 0.001
@@ -75,13 +79,29 @@ class Sample:
         return float(values.std(ddof=1))
 
     @cached_property
+    def is_few_valued(self) -> bool:
+        """Whether there are few different values, and fewer than five patients have one of them.
+
+        How many patients are beside the most frequent value follows from many numbers then.
+        """
+        return len(self._counts) < FEWEST and bool(self._counts.min(initial=FEWEST) < FEWEST)
+
+    @property
+    def tells_shares(self) -> bool:
+        """Whether quartiles would tell which share of the patients have which of few values."""
+        return len(self._counts) < FEWEST
+
+    @cached_property
+    def _counts(self) -> np.ndarray:
+        return np.unique(self.per_patient.round(_SAME), return_counts=True)[1]
+
+    @cached_property
     def tells_mean(self) -> bool:
         """Whether mean and standard deviation tell nothing about fewer than five patients."""
         values = self.per_patient
         if not len(values) or not np.isfinite(values).all():
             return False
-        _, counts = np.unique(values.round(_SAME), return_counts=True)
-        if len(counts) < FEWEST and counts.min() < FEWEST:
+        if self.is_few_valued:
             return False
         width = float(values[-1] - values[0])
         if width < 10**-_SAME:
@@ -90,14 +110,23 @@ class Sample:
         return bool((np.minimum(n_below, len(values) - n_below) >= FEWEST).all())
 
     @property
+    def is_small(self) -> bool:
+        """Whether nothing but the mean is shown, because too few patients have a value."""
+        return self.n_patients < FEWEST_FOR_MORE
+
+    @property
+    def _error(self) -> float:
+        return self.spread / math.sqrt(self.n_patients)
+
+    @property
     def mean_step(self) -> float:
-        """Step that the mean is rounded to: half its standard error."""
-        return step_for(self.spread / math.sqrt(self.n_patients) / 2)
+        """Step that the mean is rounded to: half its standard error, in small groups the spread."""
+        return step_for(self.spread if self.is_small else self._error / 2)
 
     @property
     def end_step(self) -> float:
         """Step that ends of its interval are rounded to: its standard error."""
-        return step_for(self.spread / math.sqrt(self.n_patients))
+        return step_for(self._error)
 
     @property
     def spread_step(self) -> float:
@@ -114,7 +143,7 @@ class Sample:
             Step at which five patients' values become the same number as ``value``; NaN if there
             is none that is fine enough, or the group is too small.
         """
-        if self.n_patients < FEWEST_FOR_QUANTILES or math.isnan(value):
+        if self.is_small or math.isnan(value):
             return math.nan
         if math.isinf(value):
             return FINEST if self._n_different(self.values == value) >= FEWEST else math.nan
@@ -178,6 +207,8 @@ def limits_to_step(limits: Interval, low_step: float, high_step: float) -> Inter
 
 def quantile_limits(limits: Interval, sample: Sample) -> Interval:
     """Round the ends of an interval of a median, or hide both."""
+    if sample.tells_shares:
+        return NO_INTERVAL
     ends = (limits.low, limits.high)
     return limits_to_step(limits, *(sample.quantile_step(end) for end in ends))
 
@@ -193,14 +224,14 @@ def difference_limits(limits: Interval, first: Sample, second: Sample) -> Interv
         first: Values of the one group.
         second: Values of the other group.
     """
+    if first.tells_shares or second.tells_shares:
+        return NO_INTERVAL
     low, high = (_difference_step(end, first, second) for end in (limits.low, limits.high))
     return limits_to_step(limits, low, high)
 
 
 def _difference_step(value: float, first: Sample, second: Sample) -> float:
-    if min(first.n_patients, second.n_patients) < FEWEST_FOR_QUANTILES:
-        return math.nan
-    if not math.isfinite(value):
+    if first.is_small or second.is_small or not math.isfinite(value):
         return math.nan
     ours, theirs = np.sort(first.values), np.sort(second.values)
     for step in _steps_up_to(_COARSEST * max(first.spread, second.spread)):

@@ -69,9 +69,9 @@ def means_to_hide(
     hidden = set(secret)
     for cell in secret:
         while used := _sum_of(inside, [c for c in told if c not in hidden], inside[cell]):
-            # intersections are missed least, then small groups, then the total
+            # totals are missed least, then intersections, then small groups
             hidden.add(
-                min(used, key=lambda c: (c[1] == EVERYONE, -c[0].count(PLUS), n_people[c], c))
+                min(used, key=lambda c: (c[1] != EVERYONE, -c[0].count(PLUS), n_people[c], c))
             )
     return frozenset(hidden)
 

@@ -126,6 +126,23 @@ def explanations(
     return np.asarray(sets[shows(sets)])
 
 
+def looks_like(sets: np.ndarray, mean: float) -> np.ndarray:
+    """Return which sets would be shown with this mean."""
+    spread = sets.std(axis=1, ddof=1)
+    different = (np.diff(sets, axis=1) > 1e-9).sum(axis=1) + 1
+    gaps = np.diff(sets, axis=1).max(axis=1)
+    told = (different >= ENOUGH) & (gaps <= 0.75 * (sets[:, -1] - sets[:, 0]))
+    step = _steps(spread)
+    told &= np.abs(np.round(sets.mean(axis=1) / step) * step - mean) < 1e-6
+    return told
+
+
+def _steps(least: np.ndarray) -> np.ndarray:
+    """Return the smallest of 1, 2, 5 times powers of ten, from 0.001, that is at least as large."""
+    ladder = np.array([d * 10.0**k for k in range(-3, 4) for d in (1, 2, 5)])
+    return ladder[np.searchsorted(ladder, least - 1e-12)]
+
+
 def answered(found: np.ndarray) -> list[float]:
     """Return the values that are in every explanation."""
     common = set(found[0].tolist())

@@ -1,27 +1,38 @@
 """No patient's value can be worked out from a shareable evaluation."""
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
 from nnunetv2_fair.evaluation.disclosure.of_groups import Values, shown_comparison
 from nnunetv2_fair.evaluation.disclosure.samples import samples_of
 from nnunetv2_fair.evaluation.disclosure.sums import secret_means
 from nnunetv2_fair.evaluation.disclosure.suppression import find_suppression
 from nnunetv2_fair.evaluation.findings.all_findings import with_findings
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.json_file import to_json
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary, compare_all
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings, compare_groups
 from nnunetv2_fair.evaluation.statistics.small_groups import Observations
+from nnunetv2_fair.report.of_evaluation.page import render_report
 from tests.evaluation.disclosure import attack
 
 DICE = MetricInfo("dice", "Dice", "", "higher", "Overlap.", True)
 HD95 = MetricInfo("hd95", "HD95", "px", "lower", "Distance.")
 
 HOW = StatisticsSettings(n_bootstrap=60)
+TRIES = 1500
+
+
+def slow(seed: int) -> object:
+    return pytest.param(seed, marks=pytest.mark.slow)
+
 
 KINDS = {
     "dice to four decimals": (DICE, attack.decimals(4)),
@@ -75,9 +86,9 @@ class Publisher:
         self.nothing = find_suppression(self.people, {"sex": {g: (g,) for g in self.names}})
         self.codes = np.array([self.names.index(g) for g in table.groups])
 
-    def __call__(self, values: np.ndarray) -> dict[str, object]:
-        """Return what is published, number by number."""
-        made = compare_groups(
+    def compared(self, values: np.ndarray) -> Comparison:
+        """Return the comparison before anything is hidden."""
+        return compare_groups(
             Observations(
                 values, np.zeros(len(values), bool), self.people["patient"].to_numpy(object),
                 self.codes, self.names,
@@ -85,6 +96,10 @@ class Publisher:
             attribute="sex", metric=self.metric.name, label="organ", reference=None,
             error_measures=self.metric.one_minus_is_error, settings=HOW,
         )  # fmt: skip
+
+    def __call__(self, values: np.ndarray) -> dict[str, object]:
+        """Return what is published, number by number."""
+        made = self.compared(values)
         samples = samples_of(values, self.people, "sex", by_image=made.by_image)
         secret = secret_means(self.people, {"sex": samples}, self.nothing)
         what = Values(
@@ -101,12 +116,9 @@ def leaves(content: object, path: str = "") -> Iterator[tuple[str, object]]:
     elif isinstance(content, list):
         for place, entry in enumerate(content):
             # measures that are hidden leave the list: their place is their name
-            name = entry["name"] if isinstance(entry, dict) and "name" in entry else place
-            name = (
-                (name, *entry["between"])
-                if isinstance(entry, dict) and "between" in entry
-                else name
-            )
+            name: object = place
+            if isinstance(entry, dict):
+                name = (entry.get("name"), *entry.get("between", ()))
             yield from leaves(entry, f"{path}/{name}")
     else:
         yield path, content
@@ -116,17 +128,125 @@ def sizes_of(random: np.random.Generator) -> list[int]:
     return [int(n) for n in random.integers(5, 13, size=random.integers(2, 4))]
 
 
-def run(seeds: range, tries: int = 60) -> list[tuple[int, str, list[int]]]:
-    """Attack random tables; return those in which values may have been answered."""
-    failed = []
-    for seed in seeds:
-        random = np.random.default_rng(seed)
-        kind = list(KINDS)[seed % len(KINDS)]
-        metric, levels = KINDS[kind]
-        table = attack.drawn(levels, sizes_of(random), random)
-        found = attack.told_patients(table, Publisher(metric, table), random, tries)
-        if found:
-            failed.append((seed, kind, found))
-    return failed
+def table_of(seed: int) -> tuple[MetricInfo, attack.Table, np.random.Generator]:
+    random = np.random.default_rng(seed)
+    metric, levels = KINDS[list(KINDS)[seed % len(KINDS)]]
+    return metric, attack.drawn(levels, sizes_of(random), random), random
 
 
+@pytest.mark.parametrize("seed", [*range(6), *(slow(seed) for seed in range(6, 200))])
+def test_every_patients_value_could_be_another(seed):
+    metric, table, random = table_of(seed)
+    publish = Publisher(metric, table)
+    assert attack.told_patients(table, publish, random, TRIES) == []
+
+
+def test_the_attack_finds_values_that_are_only_rounded():
+    """With three decimals of everything, next to no value could be another."""
+    metric, table, random = table_of(2)
+    publish = Publisher(metric, table)
+
+    def rounded(values):
+        return {
+            place: round(entry, 3) if isinstance(entry, float) else entry
+            for place, entry in leaves(to_json(publish.compared(values)))
+        }
+
+    found = attack.told_patients(table, rounded, random, 300)
+    assert len(found) == len(table.held_by_few())
+
+
+def test_the_publisher_publishes_what_is_shared():
+    for seed in range(3):
+        metric, table, _ = table_of(seed)
+        (shown,) = shareable(evaluated(metric, table, table.values)).comparisons
+        told = dict(leaves(to_json(shown)))
+        told.pop("/test/corrected_p", None)  # of a family of one test
+        assert told.items() <= Publisher(metric, table)(table.values).items()
+
+
+@pytest.mark.parametrize("seed", [*range(12), *(slow(seed) for seed in range(12, 200))])
+def test_five_values_have_many_explanations(seed):
+    """A reader who knows how mean and standard deviation are rounded, and which values can be."""
+    random = np.random.default_rng(seed)
+    metric, levels = (HD95, attack.roots(18)) if seed % 2 else (DICE, np.arange(60, 96, 2) / 100)
+    table = attack.drawn(levels, [5, 12], random)
+    told = Publisher(metric, table)(table.values)
+    mean = told["/groups/g0/mean"]
+    assert told["/groups/g0/std"] == told["/groups/g0/mean_interval/low"] == "nan"
+    if mean == "nan":
+        return
+    found = attack.explanations(levels, 5, lambda sets: attack.looks_like(sets, mean))
+    assert attack.answered(found) == []
+    # three decimals leave one or two explanations
+    five = table.values[table.groups == "g0"]
+    exact = attack.explanations(
+        levels,
+        5,
+        lambda sets: (
+            (np.abs(sets.mean(axis=1) - five.mean()) < 6e-4)
+            & (np.abs(sets.std(axis=1, ddof=1) - five.std(ddof=1)) < 6e-4)
+        ),
+    )
+    assert len(exact) * 5 < len(found)
+
+
+def test_a_group_of_five_does_not_give_its_values_away():
+    """Quartiles and the ends of the median's interval were the values, to three decimals."""
+    random = np.random.default_rng(1)
+    values = random.beta(9, 2, 65).round(4)
+    table = attack.Table(values, np.repeat(["x", "y"], [5, 60]), attack.decimals(4))
+    publish = Publisher(DICE, table)
+    true = dict(leaves(to_json(publish.compared(values))))
+    near = [
+        np.abs(values[:5] - entry).min() < 1e-9
+        for place, entry in true.items()
+        if place in ("/groups/x/q1", "/groups/x/median", "/groups/x/q3")
+    ]
+    assert near == [True] * 3
+    told = {place: n for place, n in publish(values).items() if place.startswith("/groups/x/")}
+    for hidden in ("median", "q1", "q3", "median_interval/low", "median_interval/high"):
+        assert told[f"/groups/x/{hidden}"] == "nan"
+    assert told["/groups/x/mean"] == pytest.approx(values[:5].mean(), abs=0.1)
+    assert attack.told_patients(table, publish, random, 300) == []
+
+
+@pytest.mark.parametrize("size", [8, 12, 30])
+def test_how_many_of_a_group_failed_is_not_told(size):
+    """Detection is 0 or 1: one to four failures look the same."""
+    metric = MetricInfo("detection", "Detection", "", "higher", "Found or not.", True, 0.0, 1.0)
+    table = attack.Table(
+        np.ones(size + 40), np.repeat(["a", "b"], [size, 40]), np.array([0.0, 1.0])
+    )
+    publish = Publisher(metric, table)
+    published = []
+    for failed in range(1, 5):
+        values = np.ones(size + 40)
+        values[:failed] = 0
+        values[-10:] = 0
+        published.append(publish(values))
+    assert all(told == published[0] for told in published)
+    assert published[0]["/overall/mean"] == "nan"  # or the rest of it would be the group's
+    assert published[0]["/groups/b/mean"] == 0.75
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_page_tells_no_number_that_the_summary_does_not(seed):
+    metric, table, _ = table_of(seed)
+    shown = shareable(evaluated(metric, table, table.values))
+    page = render_report(shown, [])
+    summary = to_json(dataclasses.replace(shown, per_case=None))
+    assert attack.told_otherwise(page, summary) == []
+    assert attack.scripts_of(page) == []
+    if seed < 3:  # the attack reads plots and words: a private page tells more
+        private = render_report(evaluated(metric, table, table.values), [])
+        assert len(attack.told_otherwise(private, summary)) > len(table.values)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_verdicts_are_those_of_the_private_report(seed):
+    metric, table, _ = table_of(seed)
+    private = evaluated(metric, table, table.values)
+    told = shareable(private)
+    assert [f.verdict for f in told.findings] == [f.verdict for f in private.findings]
+    assert [f.who for f in told.findings] == [f.who for f in private.findings]

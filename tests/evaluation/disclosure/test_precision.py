@@ -14,6 +14,7 @@ from nnunetv2_fair.evaluation.disclosure.precision import (
     limits_to_step,
     quantile_limits,
     ratio_step,
+    shown_p,
     significant,
     step_for,
     to_step,
@@ -28,7 +29,7 @@ def sample(values, patients=None) -> Sample:
 
 @pytest.mark.parametrize(
     ("least", "step"),
-    [(0, 0.001), (0.001, 0.001), (0.0011, 0.002), (0.0064, 0.008), (0.009, 0.01), (2.5, 3.0)],
+    [(0, 0.001), (0.001, 0.001), (0.0011, 0.002), (0.0024, 0.005), (0.009, 0.01), (2.5, 5.0)],
 )
 def test_steps_have_one_digit(least, step):
     assert step_for(least) == step
@@ -95,9 +96,12 @@ def test_means_that_tell_of_few(values, told):
 
 def test_a_mean_is_rounded_to_half_its_standard_error():
     drawn = sample(np.tile([0.7, 0.9], 50))  # SD 0.1005, SE 0.01005
-    assert drawn.mean_step == 0.006
-    assert drawn.spread_step == 0.004
+    assert drawn.mean_step == 0.01
+    assert drawn.end_step == 0.02
+    assert drawn.spread_step == 0.005
     assert sample(np.tile([0.7, 0.9], 50000)).mean_step == 0.001
+    # of few patients not even the spread is told, and their mean no more exactly than that
+    assert sample(np.linspace(0.7, 0.9, 9)).mean_step == 0.1
 
 
 def test_both_ends_are_hidden_if_one_is():
@@ -121,9 +125,23 @@ def test_the_end_of_a_gap_is_not_one_patients_value():
 
 
 def test_ratios_and_effects_are_as_coarse_as_what_they_are_made_of():
-    assert ratio_step(2.0, np.array([0.1, 0.2]), np.array([0.01, 0.01])) == 0.3
+    assert ratio_step(2.0, np.array([0.1, 0.2]), np.array([0.01, 0.01])) == 0.5
     assert math.isnan(ratio_step(2.0, np.array([0.0, 0.2]), np.array([0.01, 0.01])))
     assert math.isnan(ratio_step(2.0, np.array([0.1, 0.2]), np.array([0.01, math.nan])))
-    assert significant(0.0734) == 0.072
+    assert significant(0.0734) == 0.07
     assert significant(0.0004) == 0.0
     assert math.isnan(significant(math.nan))
+
+
+def test_p_values_are_rounded_but_never_across_the_level():
+    assert shown_p(0.464, 0.05) == 0.5
+    assert shown_p(0.0123, 0.05) == 0.01
+    assert shown_p(0.0004, 0.05) == 0.0
+    assert shown_p(0.049, 0.05) == 0.045
+    assert shown_p(0.0501, 0.05) == 0.06
+    assert math.isnan(shown_p(math.nan, 0.05))
+
+
+@given(st.floats(0, 1), st.sampled_from([0.05, 0.01, 0.1]))
+def test_no_verdict_changes_by_rounding_p(p_value, level):
+    assert (shown_p(p_value, level) < level) == (p_value < level)
