@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from nnunetv2_fair.evaluation.disclosure.of_groups import is_gone
 from nnunetv2_fair.evaluation.findings.all_findings import headline
 from nnunetv2_fair.evaluation.findings.group_differences import FAIRNESS_GAP, deciding_interval
+from nnunetv2_fair.evaluation.findings.mean_differences import MEAN
 from nnunetv2_fair.evaluation.findings.wording import with_sentence
 from nnunetv2_fair.evaluation.results.comparison import (
     GROUP_MEAN,
@@ -26,6 +27,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.findings import NO_INTERVAL, Finding, Kind
 from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.values import Interval
 
 
 def shareable_findings(result: EvaluationResult, told: EvaluationResult) -> Iterator[Finding]:
@@ -48,6 +50,30 @@ def shareable_findings(result: EvaluationResult, told: EvaluationResult) -> Iter
 
 
 def _group_difference(found: Finding, told: Comparison) -> Finding:
+    return _of_means(found, told) if found.quantity == MEAN else _of_medians(found, told)
+
+
+def _of_means(found: Finding, told: Comparison) -> Finding:
+    delta = told.gap("delta")
+    sign = -1 if found.value < 0 else 1
+    value, interval = (math.nan, NO_INTERVAL) if delta is None else (delta.value, delta.interval)
+    return dataclasses.replace(
+        found,
+        value=sign * value,
+        values={name: told.groups[name].mean for name in found.values},
+        interval=interval if sign > 0 else Interval(-interval.high, -interval.low),
+        p_value=math.nan if delta is None else delta.p_value,
+        corrected_p=math.nan if delta is None else delta.corrected_p,
+        n={who: None if told.groups[who].n_units is None else n for who, n in found.n.items()},
+        numbers={
+            "fitting_gap": interval.high,
+            "detectable_gap": math.nan,
+            "by_chance": math.nan if delta is None else delta.by_chance,
+        },
+    )
+
+
+def _of_medians(found: Finding, told: Comparison) -> Finding:
     gaps = [gap for gap in told.gaps if gap.name == FAIRNESS_GAP]
     main = next((gap for gap in gaps if gap.between == found.between), None)
     ends = [

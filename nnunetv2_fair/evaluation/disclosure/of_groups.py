@@ -196,9 +196,9 @@ def _statistics(
     tell_spread = tell_means and not sample.is_small
     step = sample.mean_step if tell_means else _NO_VALUE
     end_step = sample.end_step if tell_spread else _NO_VALUE
-    median, q1, q3 = (
+    median, q1, q3, worst = (
         _possible(to_step(value, sample.quantile_step(value)), metric)
-        for value in (group.median, group.q1, group.q3)
+        for value in (group.median, group.q1, group.q3, group.worst_decile)
     )
     if name in told.secret and sample.tells_shares and not sample.is_few_valued:
         median = _NO_VALUE
@@ -217,6 +217,7 @@ def _statistics(
         median_interval=quantile_limits(group.median_interval, sample),
         # beside the number of patients it would tell how many have no value
         n_units=group.n_units if tell_counts and told.complete else None,
+        worst_decile=_NO_VALUE if sample.tells_shares else worst,
     )
 
 
@@ -259,7 +260,7 @@ def _gaps(comparison: Comparison, shown: Comparison, told: _Told) -> Iterator[Ga
         if gap.name == _FAIRNESS_GAP:
             found = _fairness_gap(gap, shown, told)
         elif gap.name == "ser":
-            found = _ratio(gap, *_of_medians(gap, comparison, shown, told))
+            found = _ratio(gap, *_of_medians(gap, comparison, shown, told), told.level)
         else:
             found = _of_means(gap, shown, told)
         if not math.isnan(found.value):
@@ -310,36 +311,36 @@ def _of_means(gap: Gap, shown: Comparison, told: _Told) -> Gap:
         return _without_value(gap)
     step = float(steps.max())
     if gap.name == "skew":
-        return _ratio(gap, means, steps)
+        return _ratio(gap, means, steps, told.level)
     if gap.name == "delta":
-        return _measured(gap, float(gaps.max_min_gap_along(means)), step)
+        return _measured(gap, float(gaps.max_min_gap_along(means)), step, told.level)
     if gap.name == "std":
-        return _measured(gap, float(gaps.group_std_along(means)), step)
+        return _measured(gap, float(gaps.group_std_along(means)), step, told.level)
     if gap.name in ("es_std", "es_absolute"):
         form: gaps.Deviation = "std" if gap.name == "es_std" else "absolute"
         value = float(gaps.equity_scaled_along(np.array(shown.overall.mean), means, form))
-        return _measured(gap, value, max(step, told.sample(EVERYONE).end_step))
+        return _measured(gap, value, max(step, told.sample(EVERYONE).end_step), told.level)
     return _without_value(gap)
 
 
-def _ratio(gap: Gap, scores: np.ndarray, steps: np.ndarray) -> Gap:
+def _ratio(gap: Gap, scores: np.ndarray, steps: np.ndarray, level: float) -> Gap:
     """Return the largest error divided by the smallest; hidden if rounding leaves no error."""
     errors = 1 - scores
     if not (errors > 0).all():
         return _without_value(gap)
     value = float(gaps.skewed_error_ratio_along(scores))
     step = ratio_step(value, errors, steps)
-    return _measured(gap, value, step)
+    return _measured(gap, value, step, level)
 
 
-def _measured(gap: Gap, value: float, step: float) -> Gap:
+def _measured(gap: Gap, value: float, step: float, level: float) -> Gap:
     return replace(
         gap,
         value=round(value, 6),
         interval=limits_to_step(gap.interval, step, step),
         by_chance=significant(gap.by_chance),
-        p_value=significant(gap.p_value),
-        corrected_p=significant(gap.corrected_p),
+        p_value=shown_p(gap.p_value, level),
+        corrected_p=shown_p(gap.corrected_p, level),
     )
 
 

@@ -94,7 +94,7 @@ class Publisher:
                 self.codes, self.names,
             ),
             attribute="sex", metric=self.metric.name, label="organ", reference=None,
-            error_measures=self.metric.one_minus_is_error, settings=HOW,
+            error_measures=self.metric.one_minus_is_error, settings=HOW, scale=self.metric.scale,
         )  # fmt: skip
 
     def __call__(self, values: np.ndarray) -> dict[str, object]:
@@ -134,7 +134,7 @@ def table_of(seed: int) -> tuple[MetricInfo, attack.Table, np.random.Generator]:
     return metric, attack.drawn(levels, sizes_of(random), random), random
 
 
-@pytest.mark.parametrize("seed", [*range(6), *(slow(seed) for seed in range(6, 200))])
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, *(slow(seed) for seed in range(4, 200))])
 def test_every_patients_value_could_be_another(seed):
     metric, table, random = table_of(seed)
     publish = Publisher(metric, table)
@@ -160,8 +160,11 @@ def test_the_publisher_publishes_what_is_shared():
     for seed in range(3):
         metric, table, _ = table_of(seed)
         (shown,) = shareable(evaluated(metric, table, table.values)).comparisons
-        told = dict(leaves(to_json(shown)))
-        told.pop("/test/corrected_p", None)  # of a family of one test
+        told = {
+            place: entry
+            for place, entry in leaves(to_json(shown))
+            if not place.endswith("corrected_p")
+        }  # of a family of one test
         assert told.items() <= Publisher(metric, table)(table.values).items()
 
 
