@@ -77,6 +77,13 @@ def test_means_are_told_only_where_medians_show_nothing():
     assert not further_findings(shown, "sex", "nodule")
 
 
+def test_where_patients_cannot_be_exchanged_nothing_is_said_of_means():
+    found = result(0.004, 0.016)
+    made = dataclasses.replace(found.comparisons[0], by_image=True)
+    again = with_findings(dataclasses.replace(found, comparisons=(made,)))
+    assert [f.quantity for f in again.findings] == ["median"]
+
+
 def test_without_permutations_nothing_is_said_of_means():
     found = result(math.nan, math.nan)
     assert [f.quantity for f in found.findings] == ["median"]
