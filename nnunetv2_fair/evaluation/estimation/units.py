@@ -18,9 +18,9 @@ import scipy.stats
 from nnunetv2_fair.evaluation.estimation.quantiles import quantile, weighted_quantile
 
 #: Numbers of images per patient are taken as alike in all groups above this p-value. What is left
-#: of a difference below it moves the test of patient means by less than a third of its standard
+#: of a difference below it moves the test of patient means by less than half of its standard
 #: error.
-_ALIKE = 0.2
+_ALIKE = 0.1
 
 _ROUNDING = 1e-9
 
@@ -187,7 +187,7 @@ def images_are_alike(counts: np.ndarray) -> bool:
 
     Returns:
         True where all units have equally many, or their numbers do not differ between the groups
-        at the level 0.2.
+        at the level 0.1.
 
     Source: Puri and Sen, Nonparametric methods in multivariate analysis, 1971 (rank tests with
     general scores).

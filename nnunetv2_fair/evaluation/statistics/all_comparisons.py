@@ -57,7 +57,13 @@ def compare_all(
     """
     rows = evaluated_rows(per_case)
     first = rows[rows["label"] == labels[-1]]
-    patients = first["patient"].to_numpy(dtype=object)
+    # numbers in the order of the names: comparing names again and again takes long
+    patients, _ = pd.factorize(first["patient"].astype(str).to_numpy(dtype=object), sort=True)
+    observed = {
+        (label, metric.name): metric_values(rows, metric, label, labels, empty_distance)
+        for label in labels
+        for metric in metrics
+    }
     made = []
     with tqdm(
         total=len(vocabularies) * len(labels) * len(metrics), desc="Comparing groups", unit="test"
@@ -68,7 +74,7 @@ def compare_all(
             known = ~np.isnan(groups)
             for label in labels:
                 for metric in metrics:
-                    values, replaced = metric_values(rows, metric, label, labels, empty_distance)
+                    values, replaced = observed[label, metric.name]
                     made.append(
                         compare_groups(
                             Observations(

@@ -35,6 +35,11 @@ def test_resamples_equal_brute_force(kind: str):
     generator = np.random.default_rng(5)
     patterns, stratum = np.unique(units.counts > 0, axis=0, return_inverse=True)
     strata = [np.flatnonzero(stratum.ravel() == k) for k in range(len(patterns))]
+    # by the first model's value of the first group
+    strata = [
+        s[np.argsort(units.values[0, s, int(np.argmax(pattern))], kind="stable")]
+        for s, pattern in zip(strata, patterns, strict=True)
+    ]
     draws = [s[generator.integers(0, len(s), (20, len(s)))] for s in strata]
     chosen = np.concatenate(draws, axis=1)
     for replicate in range(20):

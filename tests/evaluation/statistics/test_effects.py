@@ -10,8 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.power import TTestIndPower
 
-from nnunetv2_fair.evaluation.estimation.resampling import bootstrap
-from nnunetv2_fair.evaluation.estimation.units import Units
 from nnunetv2_fair.evaluation.results.groups import GroupTest
 from nnunetv2_fair.evaluation.statistics.effects import (
     cliffs_delta,
@@ -45,29 +43,6 @@ def test_cliffs_delta_of_separated_infinite_and_missing_values():
     assert cliffs_delta(np.array([2.0, 3.0]), np.array([0.0, 1.0])) == 1
     assert cliffs_delta(np.array([2.0, math.inf]), np.array([math.inf, math.inf])) == -0.5
     assert math.isnan(cliffs_delta(np.array([]), np.array([1.0])))
-
-
-def test_resampled_dominance_counts_pairs_too():
-    rng = np.random.default_rng(0)
-    values = rng.integers(0, 5, 17) / 4
-    groups = np.array([0, 1, 2] * 5 + [0, 1])
-    units = Units.from_cases(values[None], [f"p{i}" for i in range(17)], groups, 3)
-    drawn = bootstrap(units, 40, np.random.default_rng(1), pairs=[(0, 1), (2, 0)])
-    # the same draws, by hand: strata in the order of np.unique over memberships
-    generator = np.random.default_rng(1)
-    member = ~np.isnan(units.values[0])
-    patterns, stratum = np.unique(member, axis=0, return_inverse=True)
-    draws = [
-        (s := np.flatnonzero(stratum == k))[generator.integers(0, len(s), (40, len(s)))]
-        for k in range(len(patterns))
-    ]
-    of_group = {int(np.argmax(pattern)): d for pattern, d in zip(patterns, draws, strict=True)}
-    for column, (first, second) in enumerate([(0, 1), (2, 0)]):
-        for replicate in range(40):
-            samples = [
-                units.values[0, of_group[group][replicate], group] for group in (first, second)
-            ]
-            assert drawn.dominance[replicate, column] == pytest.approx(brute_force(*samples))
 
 
 def test_detectable_gap_is_what_statsmodels_says_of_equal_groups():

@@ -86,8 +86,9 @@ def read_per_case(
 
 def evaluated_rows(per_case: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of cases that have a prediction."""
-    missing = per_case["flags"].str.split(";").map(lambda flags: MISSING_PREDICTION in flags)
-    return per_case[~missing.astype(bool)]
+    # there are few different flags, and tables may have millions of rows
+    flags = [f for f in per_case["flags"].unique() if MISSING_PREDICTION in str(f).split(";")]
+    return per_case[~per_case["flags"].isin(flags)] if flags else per_case
 
 
 def metric_values(
