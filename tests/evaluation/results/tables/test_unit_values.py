@@ -71,7 +71,29 @@ def test_median_and_quartiles_agree_with_the_evaluation(unit, policy):
                 assert len(values[group]) == found.n_units
                 assert np.median(values[group]) == pytest.approx(found.median)
                 assert values[group].mean() == pytest.approx(found.mean)
-    assert any(c.by_image for c in result.comparisons) == (unit == "patient")
+
+
+def test_every_image_where_patients_of_one_group_have_more():
+    rng = np.random.default_rng(0)
+    cases = [(f"p{i}", str(1 + i % 2)) for i in range(24) for _ in range(4 if i % 2 else 1)]
+    frame = pd.DataFrame(cases, columns=["patient", "site"])
+    frame = frame.assign(
+        case=[f"c{i}" for i in range(len(cases))], label="liver", flags="",
+        dice=rng.random(len(cases)),
+    )  # fmt: skip
+    made = compare_all(
+        frame, (factories.DICE,), ("liver",), [GroupVocabulary("site", ("1", "2"), None)],
+        "diagonal", StatisticsSettings(n_bootstrap=20),
+    )  # fmt: skip
+    assert made[0].by_image
+    result = EvaluationResult("x", frame, (factories.DICE,), ("liver",), ("site",), made)
+    values = unit_values(result, "site", "dice", "liver")
+    for group, found in values.items():
+        expected = np.sort(frame["dice"][frame["site"] == group])
+        np.testing.assert_array_equal(found, expected)
+        # twelve patients with equally many images within the group
+        assert made[0].groups[group].median == pytest.approx(np.median(expected))
+        assert made[0].groups[group].n_units == 12
 
 
 def test_the_policies_differ_where_a_mask_is_empty():
