@@ -173,9 +173,10 @@ class ExactResamples:
             column = self._place[units.images.units[chosen]]
             values = units.images.values[model, chosen]
         order = np.lexsort((column, values))
-        columns: _Columns = column[order]
-        if len(order) and np.array_equal(columns, np.arange(columns[0], columns[0] + len(order))):
-            columns = slice(int(columns[0]), int(columns[0]) + len(order))
+        ordered = column[order]
+        columns: _Columns = ordered
+        if len(order) and np.array_equal(ordered, np.arange(ordered[0], ordered[0] + len(order))):
+            columns = slice(int(ordered[0]), int(ordered[0]) + len(order))
         return values[order], columns, None if weights is None else weights[order]
 
 
