@@ -132,3 +132,34 @@ def test_fewer_than_five_patients_are_not_shared():
     results = models(persons({("f",): 2, ("m",): 2}, ["sex"]), ["sex"])
     with pytest.raises(EvaluationError, match="Only 4 patients were evaluated"):
         shared(results)
+
+
+def test_findings_on_hidden_groups_are_left_out_and_verdicts_stay():
+    cells, attributes, expressions = TABLES["one small group"]
+    results = models(persons(cells, attributes), expressions)
+    whole, told = compare_models(results, n_bootstrap=20), shared(results)
+    kept = {finding.subject: finding for finding in told.findings}
+    assert 0 < len(kept) < len(whole.findings)
+    for before in whole.findings:
+        after = kept.get(before.subject)
+        entry = told.entry(before.attribute, before.metric, before.label)
+        if before.quantity == "group_mean":
+            hidden = math.isnan(entry.per_model["other"].group_means[before.who[0]])
+            assert (after is None) == hidden, before.subject
+        if after is None:
+            continue
+        # decided before rounding
+        assert (after.verdict, after.direction, after.reason) == (
+            before.verdict, before.direction, before.reason,
+        )  # fmt: skip
+        assert after.family_size == 0
+        for group, count in after.n.items():
+            assert count == entry.group_patients[group]
+        if before.kind == "model_change" and before.verdict != "not_comparable":
+            change = entry.differences["other"]
+            place = {
+                "overall_mean": change.overall,
+                "worst_group_mean": change.worst_group,
+                "group_mean": change.groups.get(before.who[0]) if before.who else None,
+            }.get(before.quantity, change.between_groups)
+            assert (after.value, after.interval) == (place.value, place.simultaneous)

@@ -216,20 +216,27 @@ def _differences(compared: ModelComparison) -> TextTable:
                 ("overall", found.overall),
                 *found.groups.items(),
                 ("worst group", found.worst_group),
+                (entry.gap_measure, found.between_groups),
                 *found.gaps.items(),
             )
             for name, part in parts:
+                if not name:  # no gap, as too few groups are compared
+                    continue
                 rows.append(
                     (
                         *where,
                         model,
                         name,
                         *_both((part.value, part.interval), None),
+                        _range(part.simultaneous, None),
                         p_value(part.p_value),
                         p_value(part.corrected_p),
                     )
                 )
-    columns = (*_WHERE, "Model", "What", "Difference", "Interval", "p", "p (Holm)")
+    columns = (
+        *(*_WHERE, "Model", "What", "Difference", "Interval", "Simultaneous interval"),
+        *("p", "p (corrected)"),
+    )
     return TextTable("differences", f"Differences from {compared.baseline}", columns, tuple(rows))
 
 
