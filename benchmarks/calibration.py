@@ -407,7 +407,8 @@ NULL_MODELS = {
     f"{claim} {verdict}": (0.05 if verdict == "shown" else 0.10, False)
     for claim in (
         "model_change overall_mean", "model_change group_mean", "model_change worst_group_mean",
-        "model_change between_group_variance", "rank",
+        "model_change between_group_variance", "model_change absolute_gap",
+        "rank overall_mean", "rank worst_group_mean", "rank between_groups",
     )
     for verdict in ("shown", "signs")
 } | {"any shown": (0.05, False)}  # fmt: skip

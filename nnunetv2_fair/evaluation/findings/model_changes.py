@@ -33,6 +33,8 @@ LEVELLING_DOWN = "levelling down"
 _FEW_GROUPS = "fewer than two groups are large enough"
 _FEW = "too few patients, or undefined"
 
+_DOUBT = "The corrected p-value is above the level, but below twice the level."
+
 _T_TEST = "paired t test"
 _INTERSECTION = "intersection-union of t tests"
 
@@ -139,7 +141,9 @@ class _Maker:
         if verdict in ("shown", "signs"):
             direction = self._direction(quantity, found.value)
         reason = limit if verdict == "shown" and direction == "smaller" else ""
-        if verdict == "not_comparable":
+        if verdict == "signs":
+            reason = _DOUBT
+        elif verdict == "not_comparable":
             reason = _FEW_GROUPS if quantity in (*GAPS, WORST_GROUP_MEAN) else _FEW
         means = quantity in (OVERALL_MEAN, GROUP_MEAN)
         model, baseline = self._model, self._result.baseline
