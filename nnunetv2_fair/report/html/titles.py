@@ -26,6 +26,8 @@ _STATISTICS: Mapping[str, str] = {
     "worst_decile": "Worst tenth",
     "mean_interval": "Intervals of means",
     "simultaneous": "Simultaneous intervals",
+    "failure_rate": "Failure rate",
+    "adjusted_gap": "Adjusted gap",
     "shrunken_divergence": "Shrunken divergence",
     "rank_z": "z of ranks",
     "subgroup_p": "p-value of a subgroup",

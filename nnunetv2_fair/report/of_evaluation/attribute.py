@@ -15,6 +15,7 @@ from nnunetv2_fair.report.html.row_plots import Strip, strip_plot
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.html.titles import metric_heading
+from nnunetv2_fair.report.of_evaluation.beyond_medians import beyond_medians
 from nnunetv2_fair.report.of_evaluation.groups import group_table
 from nnunetv2_fair.report.of_evaluation.heatmap import heatmap
 from nnunetv2_fair.report.of_evaluation.labels import labels_part
@@ -48,6 +49,7 @@ def attribute_section(result: EvaluationResult, attribute: str, anchor: str, ter
         other_metrics=[result.metric(c.metric).title for c in others],
         heatmap=heatmap(result, first),
         labels=labels_part(result, attribute, [c.metric for c in shown], terms),
+        beyond_medians=beyond_medians(result, attribute, terms),
     )
 
 

@@ -6,6 +6,7 @@ from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.group_differences import FAIRNESS_GAP
 from nnunetv2_fair.evaluation.findings.sentences import clean, plain, shortened
 from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
+from nnunetv2_fair.evaluation.results.adjusted import AdjustedGap
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison, GroupStatistics
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
@@ -36,6 +37,11 @@ def console_table(result: EvaluationResult, attribute: str) -> str:
         except KeyError:
             continue
         lines += ["", *_console_block(metric, comparison, level)]
+        lines += [
+            _adjusted_line(gap, metric)
+            for gap in result.adjusted_gaps
+            if (gap.attribute, gap.metric, gap.label) == (attribute, metric.name, label)
+        ]
         for group, reason in comparison.left_out.items():
             text = f"  * {shortened(group, LONGEST_NAME)} is not compared: {clean(reason)}"
             if text not in lines:  # mostly the same for every metric
@@ -80,6 +86,16 @@ def _console_block(metric: MetricInfo, comparison: Comparison, level: str) -> li
         why = "fewer than two groups are large enough" if few else numbers.HIDDEN
         lines.append(f"  no gap: {why}")
     return lines
+
+
+def _adjusted_line(gap: AdjustedGap, metric: MetricInfo) -> str:
+    pair = " - ".join(shortened(group, LONGEST_NAME) for group in gap.between)
+    names = ", ".join(shortened(name, LONGEST_NAME) for name in gap.confounders)
+    start = f"  gap of means adjusted for {names}, {pair}: "
+    if math.isnan(gap.value):
+        return f"{start}none ({gap.reason})"
+    amount, crude = (numbers.with_unit(v, metric.unit, signed=True) for v in (gap.value, gap.crude))
+    return f"{start}{amount} {_bracket(gap.interval, metric.unit)}, as found {crude}"
 
 
 def _console_row(title: str, metric: MetricInfo, group: GroupStatistics) -> list[str]:
