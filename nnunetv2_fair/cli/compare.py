@@ -31,12 +31,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "evaluations", type=Path, nargs="+", metavar="EVALUATION",
-        help="output folders of nnUNetv2_fair_evaluate, two or more; the first is the baseline",
+        help="output folders of nnUNetv2_fair_evaluate, two or more; the first is the baseline. A "
+        "folder that holds those of several trainings is one method (with --trainings)",
     )  # fmt: skip
     parser.add_argument("-o", type=Path, required=True, help="output folder")
     parser.add_argument(
         "--names", nargs="+", metavar="NAME",
         help="names of the models, one per evaluation; by default those of the evaluations",
+    )  # fmt: skip
+    parser.add_argument(
+        "--trainings", choices=("repeats", "folds"),
+        help="how the trainings differ whose evaluations are in one folder: in their random seed "
+        "(repeats) or fold; not needed for evaluations made with --trainings",
     )  # fmt: skip
     parser.add_argument(
         "--common-cases", action="store_true",
@@ -75,14 +81,14 @@ def _compare(args: argparse.Namespace) -> None:
 
     from nnunetv2_fair.evaluation.disclosure.of_comparison import shareable_comparison
     from nnunetv2_fair.evaluation.model_comparison.comparison import compare_models
-    from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
     from nnunetv2_fair.evaluation.results.tables.printed_tables import comparison_tables_of
     from nnunetv2_fair.evaluation.results.tables.text_table import files_of
+    from nnunetv2_fair.evaluation.trainings.reading import read_models
     from nnunetv2_fair.report.of_comparison.page import write_comparison
     from nnunetv2_fair.report.terminal.comparison import console_comparison
 
     latent = _latent_section(args.latent) if args.latent is not None else None
-    results = [EvaluationResult.read(folder) for folder in args.evaluations]
+    results = read_models(args.evaluations, args.trainings)
     compared = compare_models(
         results,
         args.names,

@@ -41,6 +41,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
 )
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.per_case import evaluated_rows, metric_values
+from nnunetv2_fair.evaluation.results.trainings import TRAININGS
 from nnunetv2_fair.evaluation.results.values import Interval
 
 _NOTHING = Difference(math.nan, NO_INTERVAL)
@@ -103,7 +104,7 @@ def shareable_comparison(
         ),
         settings={
             key: compared.settings[key]
-            for key in ("common_cases", *SETTINGS)
+            for key in ("common_cases", TRAININGS, *SETTINGS)
             if key in compared.settings
         },
         shareable=True,

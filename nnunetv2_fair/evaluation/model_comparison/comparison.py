@@ -131,8 +131,11 @@ def _settings_to_tell(
                 "predictions": result.settings.get("predictions", ""),
                 "inputs_sha256": result.inputs_sha256,
                 "created": result.created,
-                TRAININGS: number_of_trainings(result.settings),
             }
+            for model, result in zip(models, results, strict=True)
+        },
+        TRAININGS: {
+            model: number_of_trainings(result.settings)
             for model, result in zip(models, results, strict=True)
         },
         "common_cases": common_cases,

@@ -20,10 +20,9 @@ def notes_on_trainings(results: Sequence[EvaluationResult], models: Sequence[str
     single = [model for model, number in zip(models, numbers, strict=True) if number == 1]
     if len(single) == len(models):
         yield (
-            "All of this is about these trained models. Another training of the same method, with "
-            "another random seed or fold, would give other values: two trainings of one method can "
-            "differ as much as two methods. Evaluate several trainings of each (--trainings) to "
-            "compare methods."
+            "All of this is about these trained models: two trainings of one method, with another "
+            "random seed or fold, can differ as much as two methods do. Evaluate several trainings "
+            "of each (--trainings) to compare methods."
         )
         return
     several = [

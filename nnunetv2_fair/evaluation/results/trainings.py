@@ -8,7 +8,7 @@ from typing import Any, Literal
 TrainingKind = Literal["repeats", "folds"]
 
 #: Key of the settings of a result that says so: ``{"kind": ..., "number": 3, "names": [...]}``;
-#: a shareable result has no names.
+#: a shareable result has no names. Of a comparison: model -> number of trainings.
 TRAININGS = "trainings"
 
 #: Note of every result of one training.
@@ -28,3 +28,26 @@ def subject(settings: Mapping[str, Any]) -> str:
     """Return what a result is about: ``this trained model``, or ``the method (3 trainings)``."""
     number = number_of_trainings(settings)
     return "this trained model" if number == 1 else f"the method ({number} trainings)"
+
+
+def subjects(numbers: Mapping[str, int]) -> str:
+    """Return a sentence on what a comparison is about.
+
+    Args:
+        numbers: Model -> number of its trainings.
+    """
+    if all(number == 1 for number in numbers.values()):
+        return (
+            "Each model is one training: what is said holds for this trained model, and another "
+            "training of the same method may turn out differently."
+        )
+    several = (
+        "is a method of several trainings: what is said allows for what another training of it "
+        "would change."
+    )
+    if all(number > 1 for number in numbers.values()):
+        return f"Each model {several}"
+    return (
+        f"A model {several} The others are one training each, and nothing is said about their "
+        "methods; the notes tell which."
+    )

@@ -3,12 +3,14 @@
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from nnunetv2_fair.errors import EvaluationError, UsageError, shorten, shorten_lines
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE, evaluated_rows
+from nnunetv2_fair.evaluation.trainings.folders import model_of
 
 #: Settings that must agree, or a value would not mean the same in all trainings.
 _MUST_AGREE = (
@@ -64,7 +66,14 @@ def _problems(results: Mapping[str, EvaluationResult]) -> Iterator[str]:
         for problem in _differences(whole, result):
             found = True
             yield f"'{first}' and '{name}' {problem}"
-    if not found:
+    models = {
+        name: model_of(Path(r.settings.get("predictions", ""))) for name, r in results.items()
+    }
+    known = {name: model for name, model in models.items() if model}
+    if len(set(known.values())) > 1:
+        each = "; ".join(f"'{name}' {model}" for name, model in known.items())
+        yield f"they come from different models of nnU-Net: {each}"
+    elif not found:
         yield from _same_training(results)
 
 

@@ -127,7 +127,7 @@ def _same_files(masks: Mapping[str, Mapping[str, Path]]) -> Iterator[str]:
 def _different_methods(folders: Mapping[str, Path]) -> Iterator[str]:
     """Yield where nnU-Net's folders and files name different methods."""
     for what, names in (
-        ("models", {name: _model(folder) for name, folder in folders.items()}),
+        ("models", {name: model_of(folder) for name, folder in folders.items()}),
         ("plans", {name: _plans(folder) for name, folder in folders.items()}),
     ):
         known = {name: found for name, found in names.items() if found}
@@ -136,8 +136,11 @@ def _different_methods(folders: Mapping[str, Path]) -> Iterator[str]:
             yield f"they come from different {what} of nnU-Net: {each}"
 
 
-def _model(folder: Path) -> str:
-    """Return the trainer, plans and configuration that a path names; a repeat is no other."""
+def model_of(folder: Path) -> str:
+    """Return the trainer, plans and configuration of nnU-Net that a path names; empty if none.
+
+    A repeat is no other: ``nnUNetTrainer_run2`` is ``nnUNetTrainer``.
+    """
     parts = [part for part in folder.resolve().parts if _MODEL_FOLDER.fullmatch(part)]
     return _REPEAT.sub("", parts[-1]) if parts else ""
 

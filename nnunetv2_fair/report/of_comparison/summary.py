@@ -14,6 +14,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
     WORST_GROUP_MEAN,
     ModelComparison,
 )
+from nnunetv2_fair.evaluation.results.trainings import TRAININGS, subjects
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
 
@@ -61,6 +62,7 @@ def summary_section(result: ModelComparison) -> Html:
         chance_of_signs=numbers.percent(round(2 * (1 - level), 9)),
         family=max((entry.family_size for entry in result.entries), default=0),
         notes=result.notes,
+        subjects=subjects(result.settings.get(TRAININGS, {})),
     )
 
 

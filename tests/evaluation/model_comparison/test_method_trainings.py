@@ -95,7 +95,7 @@ def test_method_against_one_trained_model(tables, methods, tmp_path):
     notes = " ".join(compared.notes)
     assert "Methods of which several trainings were evaluated: m0 (3)." in notes
     assert "One trained model each, so that nothing is said about their methods: single." in notes
-    assert compared.settings["models"]["m0"]["trainings"] == 3
+    assert compared.settings["trainings"] == {"m0": 3, "single": 1}
     found = compared.entries[0].differences["single"].overall
     values = tables[0].pivot_table(index="case", columns="training", values="dice")
     change = one.set_index("case")["dice"] - values.mean(axis=1)
