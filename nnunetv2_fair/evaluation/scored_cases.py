@@ -93,12 +93,13 @@ def scored_rows(
         ["case", "_place"], kind="stable"
     )
     rows = rows.loc[order.index].reset_index(drop=True)
+    names = rows["case"].to_numpy(dtype=object)
     about = pd.DataFrame(
         {
             "case": rows["case"],
-            "patient": rows["case"].map(patients),
+            "patient": [patients[case] for case in names],
             **{
-                expression: [group_of[case] or "" for case in rows["case"]]
+                expression: [group_of[case] or "" for case in names]
                 for expression, group_of in groups.items()
             },
         }

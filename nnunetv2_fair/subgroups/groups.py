@@ -7,6 +7,8 @@ from functools import cached_property
 from itertools import product
 from typing import Literal
 
+import pandas as pd
+
 from nnunetv2_fair.errors import DemographicsError, shorten
 from nnunetv2_fair.subgroups.schema import INTERSECTION, Attribute
 from nnunetv2_fair.subgroups.table import DemographicsTable
@@ -130,20 +132,24 @@ def group_cases(
     text = INTERSECTION.join(attribute.name for attribute in attributes)
     columns = []
     for attribute in attributes:
-        values = table.frame[attribute.name]
-        labels = {value: attribute.group_of(value) for value in values.unique()}
+        # a plain array: going through a column of pandas is slow, and tables may be huge
+        values = table.frame[attribute.name].to_numpy(dtype=object)
+        labels = {value: attribute.group_of(value) for value in pd.unique(values)}
         columns.append([labels[value] for value in values])
 
     own = _own_group(attributes) if unknown == "own" else None
+    of_parts: dict[tuple[str | None, ...], Group | None] = {}
     found: dict[str, Group | None] = {}
     missing = []
     for case, parts in zip(table.cases, zip(*columns, strict=True), strict=True):
-        known = tuple(part for part in parts if part is not None)
-        if len(known) == len(parts):
-            found[case] = Group(known)
-        else:
+        if parts not in of_parts:
+            known = tuple(part for part in parts if part is not None)
+            of_parts[parts] = Group(known) if len(known) == len(parts) else None
+        group = of_parts[parts]
+        if group is None:
             missing.append(case)
-            found[case] = own
+            group = own
+        found[case] = group
     if missing and unknown == "error":
         raise DemographicsError(
             f"{table.source}: {len(missing)} cases have no value of '{text}': {shorten(missing)}. "

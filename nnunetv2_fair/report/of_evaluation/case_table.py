@@ -31,6 +31,9 @@ MOST_BYTES = 2500 * 1000
 
 _LONGEST_NAME = 120
 
+#: Bytes that a case takes at least: its name, and a number for its value, group and remark.
+_LEAST_BYTES = 10
+
 _REMARKS = {
     EMPTY_PREDICTION: "nothing predicted",
     EMPTY_REFERENCE: "nothing in the reference",
@@ -99,7 +102,7 @@ def _fitting(
 ) -> tuple[dict[str, Any], str]:
     """Return as much data as fits, and its text for the page."""
     told = list(labels)
-    cases = _worst_first(result)
+    cases = _worst_first(result)[: MOST_BYTES // _LEAST_BYTES]
     while True:
         data = _data(result, told, cases, pictures)
         text = _embedded(data)
