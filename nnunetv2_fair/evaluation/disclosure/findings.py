@@ -96,6 +96,7 @@ def _of_medians(found: Finding, told: Comparison) -> Finding:
         numbers={
             "fitting_gap": max(ends, default=math.nan) if all_shown else math.nan,
             "detectable_gap": math.nan if effect is None else effect.detectable_gap,
+            "detectable_gap_half": math.nan if effect is None else effect.detectable_gap_half,
         },
     )
 

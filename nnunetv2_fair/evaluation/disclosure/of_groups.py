@@ -248,8 +248,9 @@ def _effect(effect: PairEffect, told: _Told) -> PairEffect:
         effect,
         cliffs_delta=to_step(effect.cliffs_delta, step),
         interval=limits_to_step(effect.interval, 2 * step, 2 * step),
-        # it would tell the spread of a small group
+        # they would tell the spread of a small group
         detectable_gap=_NO_VALUE if small else significant(effect.detectable_gap),
+        detectable_gap_half=_NO_VALUE if small else significant(effect.detectable_gap_half),
     )
 
 

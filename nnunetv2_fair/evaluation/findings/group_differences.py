@@ -197,6 +197,7 @@ def _further_numbers(comparison: Comparison, gap: Gap) -> dict[str, float]:
     return {
         "fitting_gap": math.nan if any(map(math.isnan, ends)) else max(ends, default=math.nan),
         "detectable_gap": math.nan if effect is None else effect.detectable_gap,
+        "detectable_gap_half": math.nan if effect is None else effect.detectable_gap_half,
     }
 
 
@@ -286,7 +287,11 @@ def _no_proof(finding: Finding, metric: MetricInfo) -> Sentence:
     if not math.isnan(detectable) and None not in sizes:
         size = numbers.with_unit(detectable, metric.unit)
         text += (
-            f" With groups of {sizes[0]:,} and {sizes[1]:,} patients, a difference under {size} "
-            "will usually go undetected."
+            f" With groups of {sizes[0]:,} and {sizes[1]:,} patients, a gap of {size} would be "
+            "shown in 80% of studies"
         )
+        half = finding.numbers["detectable_gap_half"]
+        if not math.isnan(half):
+            text += f", one of {numbers.with_unit(half, metric.unit)} in 50%"
+        text += "."
     return (text,)

@@ -123,15 +123,16 @@ class PairEffect:
         cliffs_delta: Probability that a unit of the reference has the higher value minus the
             probability that it has the lower one, in -1..1; 0 is no difference.
         interval: Bootstrap interval of it; NaN if all values of one of the groups are equal.
-        detectable_gap: Smallest difference of the means, in the unit of the metric, that a
-            two-sided Welch test of groups of these sizes and spreads at the 5% level shows with
-            80% probability; NaN if it cannot be said.
+        detectable_gap: Gap of the medians, in the unit of the metric, that would be shown (test
+            and interval) with 80% probability; NaN if it cannot be said.
+        detectable_gap_half: The same with 50% probability.
     """
 
     between: tuple[str, str]
     cliffs_delta: float
     interval: Interval
     detectable_gap: float
+    detectable_gap_half: float = math.nan
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,7 @@ def compare_all(
                             error_measures=metric.one_minus_is_error,
                             settings=settings,
                             scale=metric.scale,
+                            n_tests=len(vocabularies) * len(labels),
                         )
                     )
                     progress.update()

@@ -1,17 +1,14 @@
-"""Effect sizes, detectable differences, and the tests of an evaluation as one family."""
+"""Effect sizes, and the tests of an evaluation as one family."""
 
 import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-from scipy.special import stdtrit
 
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.statistics.corrections import holm
-
-#: Probability with which a detectable gap is shown.
-POWER = 0.8
+from nnunetv2_fair.evaluation.statistics.detectable import HALF, MOST
 
 
 def cliffs_delta(
@@ -40,37 +37,6 @@ def cliffs_delta(
     not_lost = below[np.searchsorted(second[order], first, side="right")]
     net = float(((won + not_lost - below[-1]) * first_weights).sum())
     return min(1.0, max(-1.0, net / float(first_weights.sum() * below[-1])))
-
-
-def detectable_gap(first: np.ndarray, second: np.ndarray, confidence: float = 0.95) -> float:
-    """Return the smallest difference of means that is shown with 80% probability.
-
-    Of a two-sided Welch test at the level 1 - confidence, for groups of these sizes and spreads:
-    ``(t_(1 - level / 2) + t_0.8) * sqrt(s1^2 / n1 + s2^2 / n2)`` with Welch's degrees of freedom.
-
-    Args:
-        first: (n,) values.
-        second: (m,) values.
-        confidence: 1 minus the level of the test.
-
-    Returns:
-        In the unit of the values; NaN if a group has fewer than two values, one is infinite, or
-        no value differs from another.
-
-    Source: Cohen, Statistical power analysis for the behavioral sciences, 1988, chapter 2.
-    """
-    if first.size < 2 or second.size < 2:
-        return math.nan
-    pooled = np.concatenate([first, second])
-    if not np.isfinite(pooled).all():
-        return math.nan
-    errors = np.array([first.var(ddof=1) / first.size, second.var(ddof=1) / second.size])
-    if not errors.sum() > 0:
-        return math.nan
-    share = errors / errors.sum()
-    freedom = 1 / (share**2 / np.array([first.size - 1, second.size - 1])).sum()
-    quantiles = stdtrit(freedom, [(1 + confidence) / 2, POWER])
-    return float(quantiles.sum() * math.sqrt(errors.sum()))
 
 
 def correct_tests(comparisons: Iterable[Comparison]) -> tuple[Comparison, ...]:
@@ -123,7 +89,8 @@ def definitions(confidence: float) -> Mapping[str, str]:
         "which the reference group has the higher value, minus the share in which it has the "
         "lower one; 0 is no difference, 1 and -1 are complete separation. No interval is given "
         "where all values of one group are equal.",
-        "detectable_gap": "Smallest difference of the two groups' means that a two-sided Welch "
-        f"test at the level {1 - confidence:.2g} would show with {POWER:.0%} probability, given "
-        "the groups' sizes and spreads. A smaller true difference will usually go undetected.",
+        "detectable_gap": "Gap of the two groups' medians that would be shown with "
+        f"{MOST:.0%} probability, and below it the one with {HALF:.0%}: the rule of the verdict "
+        "(the test after correction, and the interval) is tried on these data, with the other "
+        "group made worse by a gap. A smaller true gap is often missed.",
     }

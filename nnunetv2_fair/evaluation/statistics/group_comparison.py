@@ -30,6 +30,7 @@ from nnunetv2_fair.evaluation.results.groups import (
 from nnunetv2_fair.evaluation.results.values import Interval, Scale
 from nnunetv2_fair.evaluation.statistics import effects, group_tests
 from nnunetv2_fair.evaluation.statistics.by_chance import N_PERMUTATIONS, exchanged, judged
+from nnunetv2_fair.evaluation.statistics.detectable import Pair, detectable_gaps
 from nnunetv2_fair.evaluation.statistics.small_groups import (
     FEWEST_PATIENTS,
     Observations,
@@ -78,6 +79,7 @@ def compare_groups(
     error_measures: bool,
     settings: StatisticsSettings,
     scale: Scale | None = None,
+    n_tests: int = 1,
 ) -> Comparison:
     """Compare the groups by one metric.
 
@@ -92,6 +94,7 @@ def compare_groups(
             scaling.
         settings: How to aggregate.
         scale: Direction and range of the metric; higher is better and no range known if None.
+        n_tests: Tests in the family, for which p-values will be corrected.
     """
     scale = scale or Scale()
     names = observations.names
@@ -177,7 +180,13 @@ def compare_groups(
         test=group_tests.group_test(units, enough),
         by_image=units.images is not None,
         effects=tuple(
-            _effect(units, pair, replicates.dominance[:, column], names, settings.confidence)
+            _effect(
+                units,
+                pair,
+                replicates.dominance[:, column],
+                estimates,
+                (scale, (1 - settings.confidence) / n_tests),
+            )
             for column, pair in enumerate(pairs)
         ),
     )
@@ -239,20 +248,57 @@ def _effect(
     units: Units,
     pair: tuple[int, int],
     draws: np.ndarray,
-    names: Sequence[str],
-    confidence: float,
+    estimates: Estimates,
+    rule: tuple[Scale, float],
 ) -> PairEffect:
-    first, second = (units.of_group(index) for index in pair)
-    sizes = np.array([first.size, second.size])
     (ours, weights), (theirs, their_weights) = (units.spread_out(index) for index in pair)
+    sizes = np.array([units.n_units(index) for index in pair])
     # resamples of equal values are equal, however few there are
     varied = bool(np.ptp(ours) > 0 and np.ptp(theirs) > 0)
-    found = expanded_interval(draws, confidence, Sources(1 / sizes, sizes))
+    found = expanded_interval(draws, estimates.confidence, Sources(1 / sizes, sizes))
+    delta = effects.cliffs_delta(ours, theirs, weights=(weights, their_weights))
+    scale, level = rule
+    half, most = _detectable(units, pair, draws - delta, estimates, scale, level)
     return PairEffect(
-        between=(names[pair[0]], names[pair[1]]),
-        cliffs_delta=effects.cliffs_delta(ours, theirs, weights=(weights, their_weights)),
+        between=(estimates.names[pair[0]], estimates.names[pair[1]]),
+        cliffs_delta=delta,
         interval=found if varied else NO_INTERVAL,
-        detectable_gap=effects.detectable_gap(first, second, confidence),
+        detectable_gap=most,
+        detectable_gap_half=half,
+    )
+
+
+def _detectable(
+    units: Units,
+    pair: tuple[int, int],
+    delta_moves: np.ndarray,
+    estimates: Estimates,
+    scale: Scale,
+    level: float,
+) -> tuple[float, float]:
+    """Return the gaps that are shown with 50% and 80% probability."""
+    if units.images is not None or (units.counts[:, estimates.enough] > 0).sum(axis=1).max() > 1:
+        return math.nan, math.nan  # the test looks at images, or within patients
+    reference, other = pair
+    key = GapKey("fairness_gap", (estimates.names[reference], estimates.names[other]))
+    value = float(estimates.gap_values(estimates.data)[key])
+    limits = estimates.simultaneous_gaps()[key]
+    sign = 1 if scale.better == "higher" else -1
+    medians = estimates.drawn.medians
+    with np.errstate(invalid="ignore"):
+        moves = medians[:, reference] - medians[:, other] - value
+    return detectable_gaps(
+        Pair(
+            sign * estimates.samples[reference],
+            sign * estimates.samples[other],
+            sign * scale.worst,
+            sign * moves,
+            sign * delta_moves,
+            value - limits.low if sign > 0 else limits.high - value,
+        ),
+        level=level,
+        n_groups=len(estimates.enough),
+        n_compared=int(estimates.sizes[estimates.enough].sum()),
     )
 
 

@@ -30,7 +30,7 @@ from nnunetv2_fair.evaluation.results.groups import (
 )
 from nnunetv2_fair.evaluation.results.trainings import TrainingKind
 from nnunetv2_fair.evaluation.results.values import Interval
-from nnunetv2_fair.evaluation.statistics.effects import POWER
+from nnunetv2_fair.evaluation.statistics.detectable import MOST
 
 _Groups = Callable[[Summaries, Sequence[int]], np.ndarray]
 
@@ -230,11 +230,13 @@ class _OverTrainings:
         means = self._summaries.means
         by_means = self._error(away_from_mean(means[:, first] - means[:, second]))
         # what is shown with that probability is farther away by both quantiles
-        farther = by_means.reach((1 - self._confidence) / 2) + by_means.reach(1 - POWER)
+        reach = by_means.reach((1 - self._confidence) / 2)
+        farther = reach + by_means.reach(1 - MOST)
         return dataclasses.replace(
             effect,
             interval=clipped(found, -1.0, 1.0),
             detectable_gap=math.hypot(effect.detectable_gap, farther),
+            detectable_gap_half=math.hypot(effect.detectable_gap_half, reach),
         )
 
     def _test(self, test: GroupTest) -> GroupTest:

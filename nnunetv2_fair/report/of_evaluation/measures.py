@@ -171,4 +171,6 @@ def _delta_cell(effect: PairEffect | None, missing: str) -> MeasureCell:
 def _detectable_cell(metric: MetricInfo, effect: PairEffect | None, missing: str) -> MeasureCell:
     if effect is None or math.isnan(effect.detectable_gap):
         return MeasureCell("", reason=missing or "not computable")
-    return MeasureCell(numbers.number(effect.detectable_gap, metric.unit))
+    half = effect.detectable_gap_half
+    small = "" if math.isnan(half) else f"{numbers.number(half, metric.unit)} with 50% probability"
+    return MeasureCell(numbers.number(effect.detectable_gap, metric.unit), small)

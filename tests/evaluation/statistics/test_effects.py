@@ -5,17 +5,14 @@ import math
 
 import numpy as np
 import pytest
-import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
-from statsmodels.stats.power import TTestIndPower
 
 from nnunetv2_fair.evaluation.results.groups import GroupTest
 from nnunetv2_fair.evaluation.statistics.effects import (
     cliffs_delta,
     correct_tests,
     definitions,
-    detectable_gap,
 )
 from nnunetv2_fair.evaluation.statistics.group_comparison import (
     Observations,
@@ -45,35 +42,27 @@ def test_cliffs_delta_of_separated_infinite_and_missing_values():
     assert math.isnan(cliffs_delta(np.array([]), np.array([1.0])))
 
 
-def test_detectable_gap_is_what_statsmodels_says_of_equal_groups():
-    for n in (6, 12, 50):
-        values = np.linspace(0, 1, n)
-        effect = TTestIndPower().solve_power(nobs1=n, alpha=0.05, power=0.8)
-        expected = effect * values.std(ddof=1)
-        assert detectable_gap(values, values + 3) == pytest.approx(expected, rel=0.005)
-
-
-def test_detectable_gap_is_detected_as_often_as_it_says():
-    rng = np.random.default_rng(2)
-    first, second = rng.normal(0, 1, 12), rng.normal(0, 2, 90)
-    # standard deviations as in the samples
-    first, second = first / first.std(ddof=1), 2 * second / second.std(ddof=1)
-    gap = detectable_gap(first, second)
-    seen = [
-        scipy.stats.ttest_ind(
-            rng.normal(gap, 1, 12), rng.normal(0, 2, 90), equal_var=False
-        ).pvalue < 0.05
-        for _ in range(1500)
-    ]  # fmt: skip
-    assert np.mean(seen) == pytest.approx(0.8, abs=0.035)
-
-
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [([1.0], [1.0, 2.0]), ([1.0, math.inf], [1.0, 2.0]), ([1.0] * 3, [2.0] * 3)],
-)
-def test_detectable_gap_that_cannot_be_said(first, second):
-    assert math.isnan(detectable_gap(np.array(first), np.array(second)))
+def test_resampled_dominance_counts_pairs_too():
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 5, 17) / 4
+    groups = np.array([0, 1, 2] * 5 + [0, 1])
+    units = Units.from_cases(values[None], [f"p{i}" for i in range(17)], groups, 3)
+    drawn = bootstrap(units, 40, np.random.default_rng(1), pairs=[(0, 1), (2, 0)])
+    # the same draws, by hand: strata in the order of np.unique over memberships
+    generator = np.random.default_rng(1)
+    member = ~np.isnan(units.values[0])
+    patterns, stratum = np.unique(member, axis=0, return_inverse=True)
+    draws = [
+        (s := np.flatnonzero(stratum == k))[generator.integers(0, len(s), (40, len(s)))]
+        for k in range(len(patterns))
+    ]
+    of_group = {int(np.argmax(pattern)): d for pattern, d in zip(patterns, draws, strict=True)}
+    for column, (first, second) in enumerate([(0, 1), (2, 0)]):
+        for replicate in range(40):
+            samples = [
+                units.values[0, of_group[group][replicate], group] for group in (first, second)
+            ]
+            assert drawn.dominance[replicate, column] == pytest.approx(brute_force(*samples))
 
 
 def comparison(metric: str, label: str, seed: int, groups: int = 2):

@@ -123,11 +123,20 @@ def _effects(result: EvaluationResult) -> TextTable:
             number(effect.cliffs_delta, None),
             _range(effect.interval, None),
             number(effect.detectable_gap, result.metric(found.metric)),
+            number(effect.detectable_gap_half, result.metric(found.metric)),
         )
         for found in result.comparisons
         for effect in found.effects
     ]
-    columns = (*_WHERE, "Reference", "Group", "Cliff's delta", "Interval", "Detectable gap")
+    columns = (
+        *_WHERE,
+        "Reference",
+        "Group",
+        "Cliff's delta",
+        "Interval",
+        "Detectable gap (80%)",
+        "Detectable gap (50%)",
+    )
     return TextTable("pairs", f"{result.name}: pairs of groups", columns, tuple(rows))
 
 
