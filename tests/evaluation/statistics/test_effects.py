@@ -42,29 +42,6 @@ def test_cliffs_delta_of_separated_infinite_and_missing_values():
     assert math.isnan(cliffs_delta(np.array([]), np.array([1.0])))
 
 
-def test_resampled_dominance_counts_pairs_too():
-    rng = np.random.default_rng(0)
-    values = rng.integers(0, 5, 17) / 4
-    groups = np.array([0, 1, 2] * 5 + [0, 1])
-    units = Units.from_cases(values[None], [f"p{i}" for i in range(17)], groups, 3)
-    drawn = bootstrap(units, 40, np.random.default_rng(1), pairs=[(0, 1), (2, 0)])
-    # the same draws, by hand: strata in the order of np.unique over memberships
-    generator = np.random.default_rng(1)
-    member = ~np.isnan(units.values[0])
-    patterns, stratum = np.unique(member, axis=0, return_inverse=True)
-    draws = [
-        (s := np.flatnonzero(stratum == k))[generator.integers(0, len(s), (40, len(s)))]
-        for k in range(len(patterns))
-    ]
-    of_group = {int(np.argmax(pattern)): d for pattern, d in zip(patterns, draws, strict=True)}
-    for column, (first, second) in enumerate([(0, 1), (2, 0)]):
-        for replicate in range(40):
-            samples = [
-                units.values[0, of_group[group][replicate], group] for group in (first, second)
-            ]
-            assert drawn.dominance[replicate, column] == pytest.approx(brute_force(*samples))
-
-
 def comparison(metric: str, label: str, seed: int, groups: int = 2):
     rng = np.random.default_rng(seed)
     n = 8 * groups
