@@ -36,7 +36,7 @@ _STATISTICS: Mapping[str, str] = {
     "iqr": "Quartiles",
     "std_within": "Spread within a group",
     "overall": "All groups",
-    "between_groups": "Gap beyond chance",
+    "between_groups": "Gap between groups",
 }
 
 

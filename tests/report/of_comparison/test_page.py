@@ -35,6 +35,17 @@ def test_page_is_sound_and_has_all_models_groups_and_measures():
     assert len(page.having("circle", "spot")) == 18
 
 
+def test_the_summary_says_who_loses_first_and_how_often_such_words_are_wrong():
+    result = three_models()
+    page = check_page(render_comparison(result))
+    for text in (
+        "male loses 0.050", "Also worse: male in IoU, HD and HD95",
+        "corrected p < 0.001", "no other group is shown to gain or lose",
+        f"({result.entries[0].family_size} comparisons: all models, attributes, labels, groups",
+    ):  # fmt: skip
+        assert text in page.text
+
+
 def test_page_holds_the_numbers_of_the_result():
     result = three_models()
     entry = result.entry("sex", "dice", "average")

@@ -7,7 +7,7 @@ def test_console_text():
     lines = console_comparison(result, "sex").splitlines()
     assert lines[0] == "Dice by sex, mean of all labels"
     assert lines[1].split() == [
-        "model", "overall", "mean", "worst", "group", "gap", "beyond", "chance",
+        "model", "overall", "mean", "worst", "group", "gap", "between", "groups",
     ]  # fmt: skip
     assert [line.split()[0] for line in lines[2:5]] == list(result.models)
     assert "(baseline)" in lines[2]
