@@ -5,7 +5,7 @@ The same counts and means are hidden as in a shareable evaluation of the same pa
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,26 +13,25 @@ import numpy as np
 from nnunetv2_fair.errors import EvaluationError, shorten
 from nnunetv2_fair.evaluation.disclosure.findings import shareable_changes
 from nnunetv2_fair.evaluation.disclosure.hidden_groups import Patterns, patients_enough_to_share
-from nnunetv2_fair.evaluation.disclosure.precision import (
-    rounded,
-    rounded_interval,
-    rounded_variance,
+from nnunetv2_fair.evaluation.disclosure.model_numbers import (
+    ModelNumbers,
+    PairedValues,
+    secret_of_models,
 )
 from nnunetv2_fair.evaluation.disclosure.redaction import (
     CLOSED,
-    OF_MEDIANS,
     SETTINGS,
     SMALL,
     fewest_to_compare,
     note_filter,
     reasons,
 )
+from nnunetv2_fair.evaluation.disclosure.samples import EVERYONE
 from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST, Suppression
 from nnunetv2_fair.evaluation.estimation.intervals import NO_INTERVAL
+from nnunetv2_fair.evaluation.findings.wording import confidence
 from nnunetv2_fair.evaluation.results.comparison import (
-    BETWEEN_GROUP_VARIANCE,
     OVERALL_MEAN,
-    WORST_GROUP_MEAN,
     Difference,
     ModelComparison,
     ModelDifferences,
@@ -42,7 +41,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.per_case import evaluated_rows, metric_values
 from nnunetv2_fair.evaluation.results.trainings import TRAININGS
-from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.evaluation.results.values import MetricInfo
 
 _NOTHING = Difference(math.nan, NO_INTERVAL)
 
@@ -54,7 +53,9 @@ def shareable_comparison(
 
     Neither counts nor means of small groups remain, nor those from which they could be worked
     out, nor anything computed from these: fairness measures, worst groups and ranks. Where some
-    cases have no value in some model, no counts remain at all. All values are rounded.
+    cases have no value in some model, no counts remain at all. All values are rounded as in
+    :mod:`.precision`, those of differences by how much the differences of patients vary, after
+    deciding what is claimed. Gaps of medians are left to the evaluations.
 
     Args:
         compared: The comparison.
@@ -84,23 +85,55 @@ def shareable_comparison(
     policy = baseline.settings.get("empty_distance", "diagonal")
     least = fewest_to_compare(baseline)
 
-    def entry_of(entry: PairedComparison) -> PairedComparison:
-        info = baseline.metric(entry.metric)
-        values = [
-            metric_values(found, info, entry.label, baseline.labels, policy)[0] for found in rows
+    def entries_of(metric: MetricInfo, label: str) -> Iterator[PairedComparison]:
+        values = np.stack(
+            [metric_values(found, metric, label, baseline.labels, policy)[0] for found in rows]
+        )
+        defined = ~np.isnan(values).any(axis=0)
+        values[:, ~defined] = np.nan
+        made = [e for e in compared.entries if (e.metric, e.label) == (metric.name, label)]
+        attributes = [entry.attribute for entry in made]
+        by_case = baseline.settings.get("unit") == "case"
+        known = [
+            PairedValues.of(compared.models, values, patterns.people, attribute, by_image=by_case)
+            for attribute in attributes
         ]
-        defined = ~np.isnan(np.stack(values)).any(axis=0)
-        return _entry(entry, patterns.of(defined), bool(defined.all()), least)
+        pattern = patterns.of(defined)
+        secret = (
+            secret_of_models(known, attributes, patterns.people[defined], pattern)
+            if made
+            else frozenset()
+        )
+        for entry, behind in zip(made, known, strict=True):
+            hidden = frozenset(group for e, group in secret if e == entry.attribute)
+            told = _shown(entry, pattern, bool(defined.all()), hidden)
+            closed = pattern is not None and entry.attribute in pattern.closed
+            left_out = reasons(
+                entry.group_patients,
+                told.gone,
+                entry.left_out,
+                least=least,
+                of_gone=CLOSED if closed else SMALL,
+            )
+            numbers = ModelNumbers(metric, entry, behind, 1 - confidence(compared.settings))
+            yield _entry(entry, told, numbers, left_out)
 
+    shown = {
+        (entry.attribute, entry.metric, entry.label): entry
+        for metric in compared.metrics
+        for label in compared.labels
+        for entry in entries_of(baseline.metric(metric.name), label)
+    }
     may_stay = note_filter(baseline)
     told = replace(
         compared,
-        entries=tuple(map(entry_of, compared.entries)),
+        entries=tuple(shown[e.attribute, e.metric, e.label] for e in compared.entries),
         notes=(
             *filter(may_stay, compared.notes),
             f"This is a shareable comparison: of groups with fewer than {FEWEST} patients it shows "
             "neither counts nor means, nor those of some other groups from which they could be "
-            "worked out. Values are rounded.",
+            "worked out. Values are rounded until they say nothing about fewer than five patients; "
+            "what is claimed was decided before.",
         ),
         settings={
             key: compared.settings[key]
@@ -123,8 +156,6 @@ class _Shown:
         counted: Groups whose counts may be shown.
         total_counted: Whether counts of all groups together may be shown.
         means: Whether measures made of means may be shown: those of every group that is compared.
-        medians: Whether measures made of medians may be shown.
-        round_distance: How the distance between groups is rounded.
     """
 
     groups: frozenset[str]
@@ -133,25 +164,25 @@ class _Shown:
     counted: frozenset[str]
     total_counted: bool
     means: bool
-    medians: bool
-    round_distance: Callable[[float], float]
-
-    def shows(self, measure: str) -> bool:
-        """Return whether a fairness measure, or the worst group's mean, may be shown."""
-        return self.means or (self.medians and measure.partition(":")[0] in OF_MEDIANS)
 
     def ranks(self, measure: str) -> bool:
         """Return whether ranks by a measure may be shown."""
-        return self.total if measure == OVERALL_MEAN else self.shows(measure)
+        return self.total if measure == OVERALL_MEAN else self.means
 
 
-def _shown(entry: PairedComparison, pattern: Suppression | None, complete: bool) -> _Shown:
+def _shown(
+    entry: PairedComparison,
+    pattern: Suppression | None,
+    complete: bool,
+    secret: frozenset[str],
+) -> _Shown:
     """Return what may be shown.
 
     Args:
         entry: As it was made.
         pattern: What must be hidden of its values; None: nothing may be shown.
         complete: Whether every case has a value in every model.
+        secret: Groups, or all of them together, whose means tell of fewer than five patients.
     """
     attribute, groups = entry.attribute, frozenset(entry.group_patients)
     told: frozenset[str] = frozenset()
@@ -161,50 +192,41 @@ def _shown(entry: PairedComparison, pattern: Suppression | None, complete: bool)
         gone = frozenset(g for g in groups if pattern.tells_nothing_of(attribute, g))
         total = pattern.tells_total_of(attribute)
     compared = groups - set(entry.left_out)
+    means = told - secret
     return _Shown(
-        groups=told,
+        groups=means,
         gone=gone,
-        total=total,
+        total=total and EVERYONE not in secret,
         counted=told if complete else frozenset(),
         total_counted=total and complete,
-        means=compared <= told,
-        medians=not compared & gone,
-        round_distance=(
-            rounded_variance if entry.gap_measure == BETWEEN_GROUP_VARIANCE else rounded
-        ),
+        means=compared <= means,
     )
 
 
 def _entry(
-    entry: PairedComparison, pattern: Suppression | None, complete: bool, least: int
+    entry: PairedComparison, told: _Shown, numbers: ModelNumbers, left_out: Mapping[str, str]
 ) -> PairedComparison:
     """Return what may be shown of one metric, label and attribute.
 
     Args:
         entry: As it was made.
-        pattern: What must be hidden of its values; None: nothing may be shown.
-        complete: Whether every case has a value in every model.
-        least: Patients that a group needs to be compared.
+        told: What may be shown.
+        numbers: How numbers are shown.
+        left_out: Groups that are not compared, with the reason.
     """
-    told = _shown(entry, pattern, complete)
-    closed = pattern is not None and entry.attribute in pattern.closed
+    per_model = {m: _scores(m, scores, told, numbers) for m, scores in entry.per_model.items()}
     return replace(
         entry,
-        per_model={model: _scores(scores, told) for model, scores in entry.per_model.items()},
+        per_model=per_model,
         differences={
-            model: _differences(found, told) for model, found in entry.differences.items()
+            model: _differences(model, found, per_model, told, numbers)
+            for model, found in entry.differences.items()
         },
         n_cases=entry.n_cases if told.total_counted else None,
         n_patients=entry.n_patients if told.total_counted else None,
         group_cases=_counts(entry.group_cases, told),
         group_patients=_counts(entry.group_patients, told),
-        left_out=reasons(
-            entry.group_patients,
-            told.gone,
-            entry.left_out,
-            least=least,
-            of_gone=CLOSED if closed else SMALL,
-        ),
+        left_out=left_out,
         # it would tell whether a small group is large enough to be tested
         family_size=0,
         ranks={
@@ -217,55 +239,56 @@ def _counts(counts: Mapping[str, int | None], told: _Shown) -> dict[str, int | N
     return {group: n if group in told.counted else None for group, n in counts.items()}
 
 
-def _scores(scores: ModelScores, told: _Shown) -> ModelScores:
-    worst = told.shows(WORST_GROUP_MEAN)
-    return ModelScores(
-        overall_mean=rounded(scores.overall_mean) if told.total else math.nan,
-        overall_interval=rounded_interval(scores.overall_interval) if told.total else NO_INTERVAL,
-        group_means={
-            group: rounded(mean) if group in told.groups else math.nan
-            for group, mean in scores.group_means.items()
-        },
+def _scores(model: str, scores: ModelScores, told: _Shown, numbers: ModelNumbers) -> ModelScores:
+    means = {
+        group: numbers.mean(model, group, mean) if group in told.groups else math.nan
+        for group, mean in scores.group_means.items()
+    }
+    overall = numbers.mean(model, EVERYONE, scores.overall_mean) if told.total else math.nan
+    shown = ModelScores(
+        overall_mean=overall,
+        overall_interval=numbers.limits(model, EVERYONE, scores.overall_interval)
+        if told.total
+        else NO_INTERVAL,
+        group_means=means,
         group_intervals={
-            group: rounded_interval(limits) if group in told.groups else NO_INTERVAL
+            group: numbers.limits(model, group, limits) if group in told.groups else NO_INTERVAL
             for group, limits in scores.group_intervals.items()
         },
-        worst_group=scores.worst_group if worst else "",
-        worst_group_mean=rounded(scores.worst_group_mean) if worst else math.nan,
-        gaps={
-            measure: (rounded(value), rounded_interval(limits))
-            for measure, (value, limits) in scores.gaps.items()
-            if told.shows(measure)
-        },
-        between_groups=told.round_distance(scores.between_groups) if told.means else math.nan,
+        worst_group=scores.worst_group if told.means else "",
+        worst_group_mean=means.get(scores.worst_group, math.nan) if told.means else math.nan,
+        gaps={},
+    )
+    if not told.means:
+        return shown
+    return replace(
+        shown,
+        gaps=numbers.gaps(model, scores.gaps, shown),
+        between_groups=numbers.distance(model, scores.between_groups, shown),
     )
 
 
-def _differences(found: ModelDifferences, told: _Shown) -> ModelDifferences:
-    worst = told.shows(WORST_GROUP_MEAN)
+def _differences(
+    model: str,
+    found: ModelDifferences,
+    shown: Mapping[str, ModelScores],
+    told: _Shown,
+    numbers: ModelNumbers,
+) -> ModelDifferences:
+    ours, theirs = shown[model], next(iter(shown.values()))
     return ModelDifferences(
-        overall=_difference(found.overall) if told.total else _NOTHING,
+        overall=numbers.change(model, EVERYONE, found.overall) if told.total else _NOTHING,
         groups={
-            group: _difference(difference) if group in told.groups else _NOTHING
+            group: numbers.change(model, group, difference) if group in told.groups else _NOTHING
             for group, difference in found.groups.items()
         },
-        worst_group=_difference(found.worst_group) if worst else _NOTHING,
+        worst_group=numbers.change_of_all(model, found.worst_group) if told.means else _NOTHING,
         gaps={
-            measure: _difference(difference)
-            for measure, difference in found.gaps.items()
-            if told.shows(measure)
+            measure: Difference(round(value - theirs.gaps[measure][0], 6), NO_INTERVAL)
+            for measure, (value, _) in ours.gaps.items()
+            if measure in theirs.gaps and measure in found.gaps
         },
-        between_groups=_difference(found.between_groups, told.round_distance)
+        between_groups=numbers.change_of_distance(model, found.between_groups)
         if told.means
         else _NOTHING,
-    )
-
-
-def _difference(found: Difference, by: Callable[[float], float] = rounded) -> Difference:
-    return Difference(
-        by(found.value),
-        Interval(by(found.interval.low), by(found.interval.high)),
-        None if found.p_value is None else rounded(found.p_value),
-        None if found.corrected_p is None else rounded(found.corrected_p),
-        Interval(by(found.simultaneous.low), by(found.simultaneous.high)),
     )

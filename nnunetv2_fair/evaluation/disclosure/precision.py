@@ -33,9 +33,6 @@ FEWEST_FOR_MORE = 10
 #: Smallest step that values are rounded to.
 FINEST = 0.001
 
-#: Decimals of p-values and of what is made of ranks.
-DECIMALS = 3
-
 NO_INTERVAL = Interval(math.nan, math.nan)
 
 _LEADING_DIGITS = (1, 2, 5)
@@ -275,18 +272,3 @@ def shown_p(p_value: float, level: float) -> float:
 def dominance_step(first: int, second: int) -> float:
     """Return the step of Cliff's delta of two groups of these sizes: half its standard error."""
     return step_for(math.sqrt((first + second + 1) / (3 * first * second)) / 2)
-
-
-def rounded(value: float) -> float:
-    """Return a p-value, or a number made of ranks, as it may be shown."""
-    return round(float(value), DECIMALS)
-
-
-def rounded_interval(limits: Interval) -> Interval:
-    """Return an interval of a number made of ranks as it may be shown."""
-    return Interval(rounded(limits.low), rounded(limits.high))
-
-
-def rounded_variance(value: float) -> float:
-    """Return a variance, or a difference of two, as the square of a rounded root."""
-    return math.copysign(rounded(math.sqrt(abs(value))) ** 2, value)

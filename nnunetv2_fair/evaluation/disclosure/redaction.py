@@ -5,9 +5,6 @@ from collections.abc import Callable, Collection, Iterable
 from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 
-#: Fairness measures that are functions of medians, which do not add up to anything.
-OF_MEDIANS = frozenset({"fairness_gap", "ser"})
-
 #: Settings that reveal nothing about files or people.
 SETTINGS = (
     "metrics", "tolerance", "empty_distance", "unit", "min_patients", "bootstrap", "confidence",

@@ -195,7 +195,8 @@ _BOX = re.compile(r'<rect class="box"[^>]*? x="([\d.]+)"[^>]*? width="([\d.]+)"'
 def marks_of(page: str) -> list[Mark]:
     """Read all marks of all plots of a page back."""
     found = []
-    for plot in page.split('<div class="plot ')[1:]:
+    for rest in page.split('<div class="plot ')[1:]:
+        plot = rest.split('<div class="plot-unit"')[0]
         ticks = [
             (float(x), html.unescape(t).replace("\u2212", "-")) for x, t in _TICK.findall(plot)
         ]
@@ -211,6 +212,31 @@ def marks_of(page: str) -> list[Mark]:
         for x in positions:
             found.append(Mark(float(low) + (x / 10 - x0) * per_unit, abs(per_unit) * 0.021))
     return found
+
+
+_PLANE = re.compile(r'<svg class="plane".*?</svg>', re.S)
+_X_TICK = re.compile(r'<text class="tick" x="([\d.]+)" y="[\d.]+" text-anchor="middle">([^<]+)<')
+_Y_TICK = re.compile(r'<text class="tick" x="[\d.]+" y="([\d.]+)" text-anchor="end">([^<]+)<')
+_SPOT = re.compile(r'<circle class="spot" cx="([\d.]+)" cy="([\d.]+)"')
+
+
+def spots_of(page: str) -> list[Mark]:
+    """Read all marks of all planes of a page back."""
+    found = []
+    for plane in _PLANE.findall(page):
+        spots = [(float(x), float(y)) for x, y in _SPOT.findall(plane)]
+        for place, pattern, shift in ((0, _X_TICK, 0.0), (1, _Y_TICK, -4.0)):
+            ticks = [(float(at) + shift, _plain(text)) for at, text in pattern.findall(plane)]
+            (first, low), (last, high) = ticks[0], ticks[-1]
+            per_unit = (high - low) / (last - first)
+            found += [
+                Mark(low + (spot[place] - first) * per_unit, abs(per_unit) * 0.11) for spot in spots
+            ]
+    return found
+
+
+def _plain(text: str) -> float:
+    return float(html.unescape(text).replace("\u2212", "-"))
 
 
 def text_of(page: str) -> str:
@@ -233,12 +259,16 @@ def read(text: str) -> dict:
 
 def told_otherwise(page: str, summary: dict) -> list[float]:
     """Return numbers that the page tells and the summary does not."""
-    known = np.array(sorted(set(numbers_in(summary))))
+    told = set(numbers_in(summary))
+    # variances are shown as standard deviations
+    known = np.array(sorted(told | {math.sqrt(abs(number)) for number in told}))
     found = []
-    for mark in marks_of(page):
+    for mark in (*marks_of(page), *spots_of(page)):
         if np.abs(known - mark.value).min() > mark.blur and abs(mark.value) > mark.blur:
             found.append(mark.value)
-    ticks = {float(t.replace("\u2212", "-")) for _, t in _TICK.findall(page)}
+    ticks = {
+        _plain(text) for pattern in (_TICK, _X_TICK, _Y_TICK) for _, text in pattern.findall(page)
+    }
     for number in words_numbers(text_of(page)):
         near = np.abs(np.abs(known) - abs(number)).min()
         decimals = 0.0500001 if abs(number) >= 9.9 else 0.0050001
