@@ -93,6 +93,8 @@ def _notes(result: EvaluationResult) -> list[str]:
     ]
     if result.discovery is not None or result.preset_tables:
         made.append("Discovered subgroups and tables in the form of papers are not shared.")
+    if result.failures or result.adjusted_gaps:
+        made.append("Failure rates and adjusted gaps are not shared.")
     if number_of_trainings(result.settings) > 1:
         made.append(
             f"This is about {subject(result.settings)}: intervals, tests and verdicts allow for "

@@ -2,7 +2,9 @@
 
 A difference is ``shown`` if the exact test, corrected over all failure rates of the result, rejects
 at 1 minus the confidence; there are ``signs`` if it would at twice that level. Measured on equal
-rates of 3 to 20%, one to five images per patient: ``shown`` in at most 0.05 of results.
+rates of 3 to 20%, 2 to 12 groups, one to five images per patient: ``shown`` in 0.00 to 0.05 of
+results, either in at most 0.11. Rates of 3% against 15%: shown in 0.53 with 50 patients in each
+group, 0.83 with 100.
 """
 
 import math

