@@ -148,7 +148,8 @@ class EvaluationResult:
             attribute: One of the attribute expressions.
 
         Returns:
-            Name of a group -> its level of each attribute; None if this result does not say so. Names are never parsed: a level may look like several.
+            Name of a group -> its level of each attribute; None if this result does not say
+            so. Names are never parsed: a level may look like several.
         """
         if attribute in self.group_parts:
             return self.group_parts[attribute]
