@@ -168,6 +168,7 @@ def _request(
     from nnunetv2_fair.evaluation.discovery.settings import DiscoverySettings
     from nnunetv2_fair.evaluation.failures.criteria import parse_failures
     from nnunetv2_fair.evaluation.request import Request
+    from nnunetv2_fair.evaluation.statistics.equivalence import parse_margins
     from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 
     return Request(
@@ -191,6 +192,7 @@ def _request(
         pictures=True,
         trainings=args.trainings,
         failures=parse_failures(args.failure) if args.failure else None,
+        margins=parse_margins(args.margin),
         adjust=tuple(args.adjust),
     )
 

@@ -19,7 +19,7 @@ from nnunetv2_fair.evaluation.measuring import WORKER_MODULE
 from nnunetv2_fair.evaluation.measuring.all_cases import Part, case_task, measure_all
 from nnunetv2_fair.evaluation.measuring.case_pictures import image_folder, make_pictures
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan, plan_evaluation
-from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, metrics_named
+from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, METRICS, metrics_named
 from nnunetv2_fair.evaluation.papers.presets import PRESETS, check_preset, with_preset
 from nnunetv2_fair.evaluation.results.case_picture import CasePicture
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
@@ -39,6 +39,7 @@ from nnunetv2_fair.evaluation.scores_from_files import (
     read_scores_by_training,
     read_scores_csv,
 )
+from nnunetv2_fair.evaluation.statistics.equivalence import check_margins
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.evaluation.trainings.folders import prediction_folders
 from nnunetv2_fair.evaluation.trainings.method import method_of
@@ -113,6 +114,7 @@ class Request:
             one trained model.
         failures: When a case counts as failed; None: a Dice of at most 0.1.
         adjust: Columns of the table to adjust gaps for.
+        margins: Metric -> gap of means up to which groups count as equivalent.
     """
 
     source: Masks | ScoresFile
@@ -132,6 +134,7 @@ class Request:
     trainings: TrainingKind | None = None
     failures: tuple[FailureCriterion, ...] | None = None
     adjust: tuple[str, ...] = ()
+    margins: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def settings(self) -> EvaluationSettings:
@@ -148,6 +151,7 @@ class Request:
             processes=self.processes,
             failures=self.failures,
             adjust=self.adjust,
+            margins=self.margins,
         )
 
 
@@ -238,6 +242,7 @@ def _of_scores(request: Request, source: ScoresFile, scores: Scores) -> Answer:
         request.reference_groups,
         request.failures,
         request.adjust,
+        request.margins,
     )
     result = evaluate_scores(scores, table, request.attributes, settings)
     return _finished(request, result, table, None)
@@ -301,6 +306,7 @@ def evaluate(
     discover: DiscoverySettings | None = None,
     preset: str | None = None,
     trainings: TrainingKind | None = None,
+    margins: Mapping[str, float] | None = None,
 ) -> EvaluationResult:
     """Measure segmentations case by case and compare groups of patients.
 
@@ -325,6 +331,8 @@ def evaluate(
         preset: ``mama-mia``, ``lee``, ``apple`` or ``fairdiff``: adds the paper's tables, and
             its metrics if no settings are given.
         trainings: How the trainings of one method differ: ``repeats`` (random seeds) or ``folds``.
+        margins: Metric -> gap of means up to which groups count as equivalent, such as
+            ``{"dice": 0.03}``; by default those of the settings.
 
     Returns:
         Everything that was found, frozen.
@@ -361,6 +369,7 @@ def evaluate(
         processes=chosen.processes,
         failures=chosen.failures,
         adjust=chosen.adjust,
+        margins=chosen.margins if margins is None else margins,
         discover=discover,
         preset=preset,
         trainings=trainings,
@@ -407,6 +416,7 @@ def _plan(request: Request, masks: Masks) -> EvaluationPlan:
     )
     labels = None if plan.labels is None else tuple(plan.labels.regions)
     check_failures(request.failures or (), metrics, labels)
+    check_margins(request.margins, {name: METRICS[name].highest for name in metrics})
     return plan
 
 

@@ -43,6 +43,7 @@ from nnunetv2_fair.evaluation.scored_cases import (
 from nnunetv2_fair.evaluation.scores_from_files import Scores
 from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary, compare_all
 from nnunetv2_fair.evaluation.statistics.averages import labels_to_compare
+from nnunetv2_fair.evaluation.statistics.equivalence import check_margins
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings, definitions
 from nnunetv2_fair.evaluation.statistics.groupings import (
     UNKNOWN,
@@ -78,6 +79,7 @@ class EvaluationSettings:
         processes: Number of worker processes; 1 measures in this process.
         failures: When a case counts as failed; None: a Dice of at most 0.1.
         adjust: Columns of the table to adjust gaps for.
+        margins: Metric -> gap of means up to which groups count as equivalent.
     """
 
     metrics: tuple[str, ...] = DEFAULT_METRICS
@@ -88,6 +90,7 @@ class EvaluationSettings:
     processes: int = 1
     failures: tuple[FailureCriterion, ...] | None = None
     adjust: tuple[str, ...] = ()
+    margins: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ class ScoredSettings:
         references: Attribute expression -> group that fairness gaps are measured from.
         failures: When a case counts as failed; None: a Dice of at most 0.1.
         adjust: Columns of the table to adjust gaps for.
+        margins: Metric -> gap of means up to which groups count as equivalent.
     """
 
     empty_distance: EmptyDistance = "diagonal"
@@ -110,6 +114,7 @@ class ScoredSettings:
     references: Mapping[str, str] = field(default_factory=dict)
     failures: tuple[FailureCriterion, ...] | None = None
     adjust: tuple[str, ...] = ()
+    margins: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -170,6 +175,7 @@ def run_evaluation(
         [pair.case for pair in plan.pairs],
         settings.statistics.min_patients,
     )
+    check_margins(settings.margins, {m.name: m.highest for m in metrics_named(settings.metrics)})
     task = case_task(plan, settings.metrics, settings.tolerance)
     measured = measure_all(plan, task, settings.processes, part or Part())
     labels = plan.labels if plan.labels is not None else labels_in(measured, plan)
@@ -218,6 +224,7 @@ def evaluate_scores(
         UsageError: If a reference group does not exist.
     """
     settings = settings or ScoredSettings()
+    check_margins(settings.margins, {metric.name: metric.highest for metric in scores.metrics})
     groupings = make_groupings(table, attributes)
     vocabularies = make_vocabularies(groupings, settings.references)
     check_cases(scores, table)
@@ -241,6 +248,7 @@ def evaluate_scores(
             "demographics": str(table.source),
             "metrics": [metric.name for metric in scores.metrics],
             "empty_distance": policy,
+            "margins": dict(settings.margins),
             **_settings_of(statistics),
         },
         notes_before=notes_on_scores(scores, rows),
@@ -374,6 +382,7 @@ def _settings_of_masks(
         "metrics": list(settings.metrics),
         "tolerance": settings.tolerance,
         "empty_distance": settings.empty_distance,
+        "margins": dict(settings.margins),
         **_settings_of(settings.statistics),
         "allow_missing": bool(plan.missing),
         "regions": {name: list(values) for name, values in labels.regions.items()},

@@ -63,6 +63,11 @@ def add_findings(parser: argparse.ArgumentParser) -> None:
         "example dice=0.1 or lesion:dice=0.3; repeatable; by default dice=0.1",
     )  # fmt: skip
     parser.add_argument(
+        "--margin", action="append", default=[], metavar="METRIC=NUMBER",
+        help="largest gap of two groups' means that does not matter, for example dice=0.03: says "
+        "whether a larger one is excluded; repeatable",
+    )  # fmt: skip
+    parser.add_argument(
         "--permutations", type=int, default=999,
         help="how often --discover permutes the patients to tell divergence from chance",
     )  # fmt: skip

@@ -251,6 +251,8 @@ def _effect(effect: PairEffect, told: _Told) -> PairEffect:
         # they would tell the spread of a small group
         detectable_gap=_NO_VALUE if small else significant(effect.detectable_gap),
         detectable_gap_half=_NO_VALUE if small else significant(effect.detectable_gap_half),
+        mean_difference=_NO_VALUE,
+        mean_difference_interval=NO_INTERVAL,
     )
 
 

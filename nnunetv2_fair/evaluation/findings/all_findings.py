@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 
 from nnunetv2_fair.evaluation.findings import (
+    equivalence,
     failure_rates,
     group_differences,
     model_changes,
@@ -25,6 +26,7 @@ _HEADLINES: Mapping[Kind, Callable[[Finding, MetricInfo], Sentence]] = {
     "failure_rate": failure_rates.headline,
     "subgroup": subgroups.headline,
     "size_explains": size_explains.headline,
+    "equivalence": equivalence.headline,
 }
 
 #: Kind -> the claim in a few words.
@@ -35,6 +37,7 @@ _BRIEFS: Mapping[Kind, Callable[[Finding, MetricInfo], Sentence]] = {
     "failure_rate": failure_rates.brief,
     "subgroup": subgroups.brief,
     "size_explains": size_explains.brief,
+    "equivalence": equivalence.brief,
 }
 
 
@@ -58,6 +61,7 @@ def _all(result: EvaluationResult) -> Iterator[Finding]:
         yield size_explains.limited(difference, explained)
     yield from explained
     yield from failure_rates.failure_rates(result)
+    yield from equivalence.equivalences(result)
     yield from subgroups.subgroups(result)
 
 

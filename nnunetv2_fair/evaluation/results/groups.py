@@ -126,6 +126,9 @@ class PairEffect:
         detectable_gap: Gap of the medians, in the unit of the metric, that would be shown (test
             and interval) with 80% probability; NaN if it cannot be said.
         detectable_gap_half: The same with 50% probability.
+        mean_difference: Mean of the reference minus mean of the other group.
+        mean_difference_interval: Interval of it of coverage 1 - 2 alpha where 1 - alpha is the
+            confidence, as two one-sided tests need it; NaN if it cannot be given.
     """
 
     between: tuple[str, str]
@@ -133,6 +136,8 @@ class PairEffect:
     interval: Interval
     detectable_gap: float
     detectable_gap_half: float = math.nan
+    mean_difference: float = math.nan
+    mean_difference_interval: Interval = NO_INTERVAL
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from nnunetv2_fair.evaluation.results.values import Interval, Scale
 from nnunetv2_fair.evaluation.statistics import effects, group_tests
 from nnunetv2_fair.evaluation.statistics.by_chance import N_PERMUTATIONS, exchanged, judged
 from nnunetv2_fair.evaluation.statistics.detectable import Pair, detectable_gaps
+from nnunetv2_fair.evaluation.statistics.equivalence import mean_difference
 from nnunetv2_fair.evaluation.statistics.small_groups import (
     FEWEST_PATIENTS,
     Observations,
@@ -257,6 +258,7 @@ def _effect(
     varied = bool(np.ptp(ours) > 0 and np.ptp(theirs) > 0)
     found = expanded_interval(draws, estimates.confidence, Sources(1 / sizes, sizes))
     delta = effects.cliffs_delta(ours, theirs, weights=(weights, their_weights))
+    apart, apart_limits = mean_difference(estimates, pair)
     scale, level = rule
     half, most = _detectable(units, pair, draws - delta, estimates, scale, level)
     return PairEffect(
@@ -265,6 +267,8 @@ def _effect(
         interval=found if varied else NO_INTERVAL,
         detectable_gap=most,
         detectable_gap_half=half,
+        mean_difference=apart,
+        mean_difference_interval=apart_limits,
     )
 
 

@@ -237,6 +237,8 @@ class _OverTrainings:
             interval=clipped(found, -1.0, 1.0),
             detectable_gap=math.hypot(effect.detectable_gap, farther),
             detectable_gap_half=math.hypot(effect.detectable_gap_half, reach),
+            # of one training: nothing is claimed about the method
+            mean_difference_interval=Interval(math.nan, math.nan),
         )
 
     def _test(self, test: GroupTest) -> GroupTest:

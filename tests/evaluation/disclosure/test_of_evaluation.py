@@ -401,7 +401,8 @@ def test_every_field_was_thought_of():
         "mean_interval median_interval n_units shrunken_mean shrunken_interval worst_decile",
         Gap: "name value interval between simultaneous by_chance p_value corrected_p",
         GroupTest: "name statistic p_value corrected_p family_size",
-        PairEffect: "between cliffs_delta interval detectable_gap detectable_gap_half",
+        PairEffect: "between cliffs_delta interval detectable_gap detectable_gap_half "
+        "mean_difference mean_difference_interval",
         Exclusion: "reason cases by_group",
     }
     for kind, names in fields.items():

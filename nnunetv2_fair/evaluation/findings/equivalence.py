@@ -1,0 +1,152 @@
+"""Whether a gap of means beyond a margin can hide in the data.
+
+``excluded`` if the interval of the difference (two one-sided tests at 1 minus the confidence) lies
+within the margin, ``shown`` if it lies beyond it, ``unclear`` otherwise. Every other group has its
+own finding; with several of them, one more says whether it is excluded for all: that needs no
+correction, as it is claimed only if each of them is.
+"""
+
+import math
+from collections.abc import Iterator
+
+from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
+from nnunetv2_fair.evaluation.findings.wording import confidence, segmentation, with_sentence
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.findings import Finding, Verdict
+from nnunetv2_fair.evaluation.results.groups import Comparison, PairEffect
+from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
+
+MEAN = "mean"
+
+
+def equivalences(result: EvaluationResult) -> Iterator[Finding]:
+    """Yield a finding for every pair of groups of the metrics that have a margin."""
+    margins = result.settings.get("margins", {})
+    level = confidence(result.settings)
+    for comparison in result.comparisons:
+        if comparison.metric not in margins:
+            continue
+        metric = result.metric(comparison.metric)
+        margin = float(margins[comparison.metric])
+        pairs = [_of_pair(comparison, e, margin, level) for e in comparison.effects]
+        for found in [*pairs, _of_all(pairs)] if len(pairs) > 1 else pairs:
+            yield with_sentence(found, headline(found, metric))
+
+
+def headline(finding: Finding, metric: MetricInfo) -> Sentence:
+    """Return the claim in one sentence."""
+    margin = numbers.with_unit(finding.numbers["margin"], metric.unit)
+    of = [*segmentation(finding.label), f" (mean {metric.title})"]
+    if len(finding.between) != 2:
+        between = [" between ", Data(finding.who[0]), " and each other group of "]
+        between.append(Data(finding.attribute))
+        if finding.verdict == "excluded":
+            return [
+                "No gap larger than ",
+                margin,
+                " in ",
+                *of,
+                *between,
+                " can hide in these data.",
+            ]
+        return ["A gap larger than ", margin, " in ", *of, *between, " is not excluded for all."]
+    between = [" between ", Data(finding.between[0]), " and ", Data(finding.between[1])]
+    evidence = f" (difference {numbers.number(finding.value, metric.unit, signed=True)}"
+    evidence += f", {numbers.percent(finding.numbers['coverage'])} interval "
+    evidence += f"{numbers.interval(finding.interval, metric.unit, signed=True)})."
+    if finding.verdict == "excluded":
+        return ["No gap larger than ", margin, " in ", *of, *between, " can hide in these data",
+                evidence]  # fmt: skip
+    if finding.verdict == "shown":
+        return ["The gap in ", *of, *between, " is larger than ", margin, evidence]
+    if finding.verdict == "unclear":
+        claim = " is neither shown nor excluded"
+        return ["A gap larger than ", margin, " in ", *of, *between, claim, evidence]
+    return ["Whether a gap in ", *of, *between, " is larger than ", margin, " cannot be said: ",
+            finding.reason, "."]  # fmt: skip
+
+
+def brief(finding: Finding, metric: MetricInfo) -> Sentence:
+    """Return the same in a few words, without the label."""
+    margin = numbers.with_unit(finding.numbers["margin"], metric.unit)
+    claims = {
+        "excluded": "excluded",
+        "shown": "shown",
+        "unclear": "neither shown nor excluded",
+    }
+    claim = claims.get(finding.verdict, "cannot be judged")
+    return [f"gap in mean {metric.title} larger than {margin}: {claim}"]
+
+
+def _of_pair(comparison: Comparison, effect: PairEffect, margin: float, level: float) -> Finding:
+    limits = effect.mean_difference_interval
+    verdict: Verdict = "unclear"
+    if math.isnan(limits.low) or math.isnan(limits.high):
+        verdict = "not_comparable"
+    elif -margin < limits.low and limits.high < margin:
+        verdict = "excluded"
+    elif limits.low > margin or limits.high < -margin:
+        verdict = "shown"
+    return _finding(
+        comparison.attribute,
+        comparison.metric,
+        comparison.label,
+        verdict,
+        effect.between,
+        effect.between,
+        effect.mean_difference,
+        limits,
+        {name: comparison.groups[name].n_units for name in effect.between},
+        margin,
+        level,
+    )
+
+
+def _of_all(pairs: list[Finding]) -> Finding:
+    """Return whether a gap beyond the margin is excluded for every pair."""
+    first = pairs[0]
+    who = (first.between[0], *(pair.between[1] for pair in pairs))
+    verdict: Verdict = "unclear"
+    if all(pair.verdict == "excluded" for pair in pairs):
+        verdict = "excluded"
+    elif any(pair.verdict == "shown" for pair in pairs):
+        verdict = "shown"
+    n = {name: count for pair in pairs for name, count in pair.n.items()}
+    largest = max(pairs, key=lambda pair: abs(pair.value))
+    return _finding(
+        first.attribute, first.metric, first.label, verdict, who, (), largest.value,
+        largest.interval, n, first.numbers["margin"], first.confidence,
+    )  # fmt: skip
+
+
+def _finding(
+    attribute: str,
+    metric: str,
+    label: str,
+    verdict: Verdict,
+    who: tuple[str, ...],
+    between: tuple[str, ...],
+    value: float,
+    limits: Interval,
+    n: dict[str, int | None],
+    margin: float,
+    level: float,
+) -> Finding:
+    return Finding(
+        kind="equivalence",
+        verdict=verdict,
+        attribute=attribute,
+        metric=metric,
+        label=label,
+        quantity=MEAN,
+        who=who,
+        between=between,
+        direction="larger" if verdict == "shown" else "",
+        value=value,
+        interval=limits,
+        confidence=level,
+        n=n,
+        numbers={"margin": margin, "coverage": 2 * level - 1},
+        reason="no interval of the difference can be given" if verdict == "not_comparable" else "",
+    )

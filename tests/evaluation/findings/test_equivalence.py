@@ -1,0 +1,70 @@
+import dataclasses
+import math
+
+import pytest
+
+from nnunetv2_fair.evaluation.findings.equivalence import brief, equivalences
+from nnunetv2_fair.evaluation.results.groups import PairEffect
+from nnunetv2_fair.evaluation.results.values import Interval
+from tests.report import factories
+
+
+def found(*limits, margin=0.03):
+    """Return the findings of groups whose differences have these intervals."""
+    result = factories.two_groups()
+    comparison = next(c for c in result.comparisons if c.metric == "dice")
+    names = list(comparison.groups)
+    effect = PairEffect((names[0], names[1]), 0.1, Interval(0, 0.2), 0.05)
+    group = comparison.groups[effect.between[1]]
+    effects, groups = [], dict(comparison.groups)
+    for number, (low, high) in enumerate(limits):
+        other = effect.between[1] if not number else f"group {number}"
+        groups[other] = group
+        effects.append(
+            dataclasses.replace(
+                effect,
+                between=(effect.between[0], other),
+                mean_difference=(low + high) / 2,
+                mean_difference_interval=Interval(low, high),
+            )
+        )
+    comparison = dataclasses.replace(comparison, effects=tuple(effects), groups=groups)
+    result = dataclasses.replace(
+        result, comparisons=(comparison,), settings={**result.settings, "margins": {"dice": margin}}
+    )
+    return list(equivalences(result)), result.metric("dice")
+
+
+@pytest.mark.parametrize(
+    ("limits", "verdict", "words"),
+    [
+        ((-0.02, 0.0299), "excluded", "No gap larger than 0.030"),
+        ((-0.02, 0.03), "unclear", "is neither shown nor excluded"),
+        ((-0.05, 0.02), "unclear", "is neither shown nor excluded"),
+        ((0.0301, 0.09), "shown", "is larger than 0.030"),
+        ((-0.09, -0.031), "shown", "is larger than 0.030"),
+        ((math.nan, math.nan), "not_comparable", "cannot be said"),
+    ],
+)
+def test_verdicts_follow_from_the_interval_and_the_margin(limits, verdict, words):
+    (finding,), metric = found(limits)
+    assert finding.verdict == verdict
+    assert words in finding.sentence
+    assert finding.numbers == {"margin": 0.03, "coverage": pytest.approx(0.9)}
+    assert brief(finding, metric)
+
+
+def test_several_pairs_are_excluded_together_only_if_each_is():
+    findings, _ = found((-0.01, 0.01), (-0.02, 0.02))
+    assert [f.verdict for f in findings] == ["excluded"] * 3
+    assert "each other group" in findings[-1].sentence
+    findings, _ = found((-0.01, 0.01), (-0.02, 0.05))
+    assert [f.verdict for f in findings] == ["excluded", "unclear", "unclear"]
+    findings, _ = found((-0.01, 0.01), (0.04, 0.05))
+    assert findings[-1].verdict == "shown"
+    assert len({f.subject for f in findings}) == 3
+
+
+def test_metrics_without_a_margin_are_left_alone():
+    result = factories.two_groups()
+    assert not list(equivalences(result))
