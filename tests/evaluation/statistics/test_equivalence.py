@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.evaluation.request import Request, ScoresFile, answer
 from nnunetv2_fair.evaluation.results.groups import PairEffect
 from nnunetv2_fair.evaluation.results.values import Scale
 from nnunetv2_fair.evaluation.statistics.equivalence import check_margins, parse_margins
@@ -99,3 +100,18 @@ def test_no_interval_of_groups_that_only_fail():
     found = effect(np.zeros(10), np.linspace(0.5, 0.9, 10))
     assert found.mean_difference == pytest.approx(-0.7)
     assert math.isnan(found.mean_difference_interval.low)
+
+
+def test_margins_reach_the_findings_of_an_evaluation(tmp_path):
+    rng = np.random.default_rng(4)
+    table = tmp_path / "scores.csv"
+    rows = ["case,patient,label,dice,sex"]
+    rows += [f"c{i},p{i},organ,{rng.beta(12, 1.5):.4f},{'fm'[i % 2]}" for i in range(80)]
+    table.write_text("\n".join(rows) + "\n")
+    request = Request(ScoresFile(table, "csv"), ("sex",), margins={"dice": 0.2})
+    result = answer(request).result
+    (found,) = [f for f in result.findings if f.kind == "equivalence"]
+    assert found.verdict == "excluded"
+    assert result.settings["margins"] == {"dice": 0.2}
+    with pytest.raises(UsageError, match="'iou' is not evaluated"):
+        answer(Request(ScoresFile(table, "csv"), ("sex",), margins={"iou": 0.2}))
