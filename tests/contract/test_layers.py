@@ -91,6 +91,7 @@ ALLOWED: dict[str, set[str]] = {
         "subgroups",
     },
     "evaluation/trainings": {
+        "evaluation/confounding",
         "evaluation/estimation",
         "evaluation/failures",
         "evaluation/findings",

@@ -92,7 +92,7 @@ def adjusted_gaps(
                     )
                     found = _Cases(values, groups, patients, columns).chosen(known)
                     made += _gaps(found, vocabulary, metric.name, label, settings)
-    return _corrected(made)
+    return with_corrected_tests(made)
 
 
 def definitions(confidence: float) -> dict[str, str]:
@@ -238,7 +238,8 @@ def _apart(column: np.ndarray, second: np.ndarray) -> bool:
     return not set(one) & set(two)
 
 
-def _corrected(made: Iterable[AdjustedGap]) -> tuple[AdjustedGap, ...]:
+def with_corrected_tests(made: Iterable[AdjustedGap]) -> tuple[AdjustedGap, ...]:
+    """Correct the tests for their number: a family is the gaps in a metric and confounders."""
     found = list(made)
     families: dict[tuple[str, tuple[str, ...]], list[int]] = {}
     for index, gap in enumerate(found):

@@ -182,6 +182,8 @@ class _OverTrainings:
             group,
             mean_interval=widened(group.mean, group.mean_interval, means, level),
             median_interval=widened(group.median, group.median_interval, medians, level),
+            # drawn towards the others, it varies no more than the mean
+            shrunken_interval=widened(group.shrunken_mean, group.shrunken_interval, means, level),
         )
 
     def _gap(self, gap: Gap) -> Gap:

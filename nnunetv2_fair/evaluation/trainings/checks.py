@@ -15,7 +15,7 @@ from nnunetv2_fair.evaluation.trainings.folders import model_of
 #: Settings that must agree, or a value would not mean the same in all trainings.
 _MUST_AGREE = (
     "unit", "min_patients", "confidence", "empty_distance", "tolerance", "regions", "ignore_label",
-    "reference_groups", "groups", "failures",
+    "reference_groups", "groups", "failures", "adjust",
 )  # fmt: skip
 #: Names become folders.
 _NAME = re.compile(r"\w[\w .+=-]*")

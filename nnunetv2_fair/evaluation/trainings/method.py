@@ -28,6 +28,7 @@ from nnunetv2_fair.evaluation.statistics.averages import labels_to_compare
 from nnunetv2_fair.evaluation.statistics.effects import correct_tests
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.evaluation.statistics.over_trainings import with_training_errors
+from nnunetv2_fair.evaluation.trainings.adjusted import adjusted_gaps_of_method
 from nnunetv2_fair.evaluation.trainings.checks import check_trainings
 from nnunetv2_fair.evaluation.trainings.failures import failures_of_method
 from nnunetv2_fair.files.fingerprints import hash_of
@@ -109,6 +110,7 @@ def method_of(
             method,
             comparisons=_over_trainings(method, each, kind, settings, vocabularies),
             failures=failures_of_method(method, vocabularies, kind, settings),
+            adjusted_gaps=adjusted_gaps_of_method(each, kind, settings.confidence),
         )
     )
 

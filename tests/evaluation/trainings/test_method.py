@@ -244,3 +244,27 @@ def test_failures_are_those_of_all_trainings(tmp_path):
     assert 0 < compared.test.p_value <= compared.test.corrected_p <= 1
     # each training fails in cases of its own, which the means over trainings do not show
     assert compared.groups["f"].rate > 2 * (found.per_case["dice"] <= 0.1).mean()
+
+
+def test_adjusted_gaps_are_means_over_trainings(tmp_path):
+    table = scores_of_trainings(n=80, by_group=0.03)
+    size = np.random.default_rng(4).integers(500, 2000, 80)
+    table["reference_voxels"] = np.tile(size, 3)
+    table["prediction_voxels"] = np.tile(size, 3)
+    table["site"] = np.tile(np.array(["x", "y", "y"])[np.arange(80) % 3], 3)
+    found = evaluated(table, tmp_path, adjust=("site",))
+    assert len(found.adjusted_gaps) == 2  # for the size, and for the site
+    for position, gap in enumerate(found.adjusted_gaps):
+        each = [training.adjusted_gaps[position] for training in found.trainings]
+        values = [one.value for one in each]
+        assert gap.value == pytest.approx(np.mean(values))
+        reach = scipy.stats.t.ppf(0.975, 2) * scipy.stats.sem(values)
+        above = np.mean([one.interval.high - one.value for one in each])
+        assert gap.interval.high == pytest.approx(gap.value + math.hypot(above, reach))
+        assert gap.crude == pytest.approx(np.mean([one.crude for one in each]))
+        assert gap.test.name.endswith("over 3 trainings")
+        assert gap.test.p_value >= min(one.test.p_value for one in each)
+    mean = table.groupby(["case", "sex", "site"], as_index=False)["dice"].mean()
+    alone = evaluated(mean, tmp_path, None, adjust=("site",))
+    by_site = [gap for gap in found.adjusted_gaps if gap.confounders == ("site",)]
+    assert by_site[0].value == pytest.approx(alone.adjusted_gaps[0].value)
