@@ -114,8 +114,10 @@ def shareable_changes(result: ModelComparison, told: ModelComparison) -> Iterato
         told: What may be shown of its entries.
     """
     for found in result.findings:
-        entry = told.entry(found.attribute, found.metric, found.label)
-        kept = _rank(found, entry) if found.kind == "rank" else _change(found, entry)
+        show = _SHOWN_OF_MODELS.get(found.kind)
+        if show is None:
+            continue
+        kept = show(found, told.entry(found.attribute, found.metric, found.label))
         if kept is not None:
             yield with_sentence(kept, headline(kept, told.metric(kept.metric)))
 
@@ -141,7 +143,14 @@ def _change(found: Finding, told: PairedComparison) -> Finding | None:
         corrected_p=math.nan if change.corrected_p is None else change.corrected_p,
         family_size=0,
         n={group: told.group_patients[group] for group in found.n},
+        numbers={},
     )
+
+
+_SHOWN_OF_MODELS: Mapping[Kind, Callable[[Finding, PairedComparison], Finding | None]] = {
+    "model_change": _change,
+    "rank": _rank,
+}
 
 
 def _value(found: Finding, scores: ModelScores) -> float:

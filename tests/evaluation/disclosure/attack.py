@@ -133,7 +133,9 @@ def looks_like(sets: np.ndarray, mean: float) -> np.ndarray:
     gaps = np.diff(sets, axis=1).max(axis=1)
     told = (different >= ENOUGH) & (gaps <= 0.75 * (sets[:, -1] - sets[:, 0]))
     step = _steps(spread)
-    told &= np.abs(np.round(sets.mean(axis=1) / step) * step - mean) < 1e-6
+    told &= np.abs(np.round(mean / step) * step - mean) < 1e-6
+    # halves are rounded either way
+    told &= np.abs(sets.mean(axis=1) - mean) <= step / 2 + 1e-9
     return told
 
 
