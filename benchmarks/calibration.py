@@ -44,6 +44,7 @@ from nnunetv2_fair.evaluation.run import ScoredSettings, evaluate_scores
 from nnunetv2_fair.evaluation.scored_cases import table_of_scores
 from nnunetv2_fair.evaluation.scores_from_files import Scores
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
+from nnunetv2_fair.evaluation.trainings.method import method_of
 
 #: Monte-Carlo errors beyond the limit from which a cell counts as broken.
 ERRORS = 2
@@ -478,6 +479,77 @@ def models_study(models: Models, generator: np.random.Generator) -> Mapping[str,
     return claims
 
 
+@dataclass(frozen=True)
+class Trainings:
+    """Two methods that are the same, each trained several times; no group differs.
+
+    Attributes:
+        number: Trainings of each method.
+        sizes: Patients of each group.
+        common: Standard deviation between trainings of the mean of all patients.
+        by_group: That of each group's mean, in addition.
+    """
+
+    number: tuple[int, int]
+    sizes: tuple[int, ...]
+    common: float
+    by_group: float
+
+
+TRAININGS: Mapping[str, Trainings] = {
+    "2 + 2, 2 x 50": Trainings((2, 2), (50, 50), 0.01, 0.01),
+    "3 + 3, 2 x 100": Trainings((3, 3), (100, 100), 0.005, 0.005),
+    "3 + 3, 2 x 50, large": Trainings((3, 3), (50, 50), 0.015, 0.02),
+    "3 + 3, 4 x 50": Trainings((3, 3), (50,) * 4, 0.01, 0.01),
+    "5 + 5, 2 x 100, large": Trainings((5, 5), (100, 100), 0.015, 0.02),
+    "2 + 5, 2 x 50": Trainings((2, 5), (50, 50), 0.01, 0.01),
+}
+
+
+def trainings_study(
+    trainings: Trainings, gap: float, generator: np.random.Generator
+) -> Mapping[str, float]:
+    """Evaluate and compare two methods that are the same, and count what is said about them.
+
+    Args:
+        trainings: How they are trained.
+        gap: How much worse the last group is, under both.
+        generator: Source of randomness.
+    """
+    frame = patients_of(generator, Design(trainings.sizes))
+    shared = stats.norm.ppf(frame["u"].to_numpy())
+    group = frame["group"].to_numpy()
+    methods = []
+    for number in trainings.number:
+        each = {}
+        for training in range(number):
+            own = generator.standard_normal(len(frame))
+            moved = trainings.by_group * generator.standard_normal(len(trainings.sizes))[group]
+            moved += trainings.common * generator.standard_normal()
+            values = 0.75 + 0.08 * (math.sqrt(0.9) * shared + math.sqrt(0.1) * own) + moved
+            frame["value"] = (values - gap * (group == group.max())).clip(0, 1)
+            each[f"run_{training}"] = evaluated(frame, "dice", ["group"], bootstrap=300)
+        methods.append(method_of(each, "repeats"))
+    claims = verdicts(methods[0]) | verdicts(compare_models(methods, ["a", "b"], n_bootstrap=0))
+    changes = ("model_change", "rank")
+    claims["any shown"] = max(
+        v for claim, v in claims.items() if claim.startswith(changes) and claim.endswith("shown")
+    )
+    return claims
+
+
+def trainings_cells() -> Iterator[Cell]:
+    """Yield null cells of methods with several trainings, and the power for a gap of 0.08."""
+    for name, trainings in TRAININGS.items():
+        study = functools.partial(trainings_study, trainings, 0.0)
+        yield Cell(f"trainings: {name}", {**NULL, **NULL_MODELS}, study)
+    for number in (3, 5):
+        trainings = Trainings((number, number), (100, 100), 0.01, 0.01)
+        study = functools.partial(trainings_study, trainings, 0.08)
+        power = {"group_difference shown": (0.5, True)}
+        yield Cell(f"trainings: {number} + {number}, 2 x 100, gap 0.08", power, study)
+
+
 #: Groups of the attributes that are searched for subgroups: sex, site, scanner, and so on.
 SEARCHED = {"a": 2, "b": 3, "c": 4, "d": 3, "e": 2, "f": 5}
 
@@ -539,6 +611,7 @@ def all_cells() -> list[Cell]:
     for name, models in MODELS.items():
         study = functools.partial(models_study, models)
         cells.append(Cell(f"models: {name}", NULL_MODELS, study))
+    cells += trainings_cells()
     cells += discovery_cells()
     return cells
 

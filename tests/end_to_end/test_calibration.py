@@ -19,6 +19,7 @@ CELLS = (
     "coverage: HD95, 3% capped; 20 + 20, worse by 0.05",
     "models: 2 models, one with half the SD, 8 x 20",
     "models: 12 equal models, 2 x 50",
+    "trainings: 3 + 3, 2 x 50, large",
     "discovery: Dice, 3% zeros; 200 patients, 1 images",
     "discovery: detection; 200 patients, 5 images",
     "discovery: planted, 26 of 1,000 worse by 0.10",

@@ -79,7 +79,7 @@ def compare_models(
         rows[rows["case"].isin(cases)].sort_values("case", kind="stable") for rows in evaluated
     ]
     settings = _settings(baseline, n_bootstrap, confidence, seed)
-    trainings = trainings_of(results, cases)
+    trainings = trainings_of(results, models, cases)
     entries, undefined = _entries(aligned, trainings, models, baseline, settings)
     result = ModelComparison(
         models=tuple(models),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from nnunetv2_fair.errors import EvaluationError, shorten_lines
 from nnunetv2_fair.evaluation.estimation.estimates import Summaries
 from nnunetv2_fair.evaluation.estimation.trainings import share_of_variance
 from nnunetv2_fair.evaluation.estimation.units import Units
@@ -66,14 +67,19 @@ class Trained:
 
 
 def trainings_of(
-    results: Sequence[EvaluationResult], cases: Sequence[str]
+    results: Sequence[EvaluationResult], models: Sequence[str], cases: Sequence[str]
 ) -> list[MethodTrainings | None]:
     """Return the trainings of every method; None where an evaluation is of one trained model.
 
     Args:
         results: Evaluations, in the order of the models.
+        models: Names of the models.
         cases: Cases that are compared.
+
+    Raises:
+        EvaluationError: If one training is part of two models.
     """
+    _check_no_training_twice(results, models)
     found: list[MethodTrainings | None] = []
     for position, result in enumerate(results):
         if not result.trainings:
@@ -91,6 +97,25 @@ def trainings_of(
         rows_of = tuple(f"\0{kind} {whose}: {name}" for name in names)
         found.append(MethodTrainings(kind, rows_of, tuple(tables)))
     return found
+
+
+def _check_no_training_twice(results: Sequence[EvaluationResult], models: Sequence[str]) -> None:
+    """Refuse a training that is part of two models, which would not be independent."""
+    known: dict[bytes, str] = {}
+    problems = []
+    for result, model in zip(results, models, strict=True):
+        for training in result.trainings or (result,):
+            rows = training.per_case.sort_values(["case", "label"])
+            values = rows[[metric.column for metric in result.metrics]].to_numpy(dtype=float)
+            name = f"'{training.name}' of '{model}'" if result.trainings else f"'{model}'"
+            first = known.setdefault(values.tobytes(), name)
+            if first != name:
+                problems.append(f"{first} and {name} have the same values in all cases")
+    if problems and any(result.trainings for result in results):
+        raise EvaluationError(
+            "One training is given twice, so that the models are not independent:\n"
+            f"{shorten_lines(problems)}\nGive each training to one model."
+        )
 
 
 def trained(

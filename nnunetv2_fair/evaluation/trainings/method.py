@@ -36,8 +36,9 @@ from nnunetv2_fair.files.fingerprints import hash_of
 _SHARED_DATA = {
     "repeats": "They differ in their random seed alone, so everything holds for further trainings "
     "on the same data; other training data could change more.",
-    "folds": "They are folds of one data set and share training data, for which intervals and "
-    "p-values allow by Nadeau and Bengio's correction; a new data set could change more than that.",
+    "folds": "They are folds of one data set, so everything holds for trainings on parts of these "
+    "data. That folds share training data is allowed for by Nadeau and Bengio's correction, which "
+    "does not reach as far as a new data set could: it could change more.",
 }
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.estimation.estimates import Summaries
 from nnunetv2_fair.evaluation.estimation.units import Units
 from nnunetv2_fair.evaluation.model_comparison.between_groups import SeveralGroups, TwoGroups
@@ -138,6 +139,13 @@ def test_folds_of_the_same_names_are_paired(tmp_path):
     other = [evaluated(t, tmp_path, "folds", name=f"g{i}") for i, t in enumerate(named)]
     apart = compare_models(other, n_bootstrap=0).entries[0].differences["g1"].overall
     assert apart.interval.high - apart.value > 3 * reach
+
+
+def test_one_training_in_two_models(methods):
+    with pytest.raises(EvaluationError) as error:
+        compare_models([methods[0], methods[0].trainings[1]], ["a", "b"], n_bootstrap=0)
+    assert "'run_1' of 'a' and 'b' have the same values in all cases" in str(error.value)
+    assert "Give each training to one model" in str(error.value)
 
 
 def drawn(rng, trainings, n, n_groups, common, by_group):
