@@ -229,18 +229,24 @@ class _OverTrainings:
             self._confidence,
         )
         first, second = (list(self._whole.groups).index(name) for name in effect.between)
-        means = self._summaries.means
+        means, medians = self._summaries.means, self._summaries.medians
         by_means = self._error(away_from_mean(means[:, first] - means[:, second]))
-        # what is shown with that probability is farther away by both quantiles
-        reach = by_means.reach((1 - self._confidence) / 2)
-        farther = reach + by_means.reach(1 - MOST)
+        by_medians = self._error(away_from_mean(medians[:, first] - medians[:, second]))
+        # what is shown in half of all studies is away by one quantile, in more by another as well
+        level = 1 - self._confidence
+        half = by_medians.reach(level / 2)
+        more = half + by_medians.reach(1 - MOST)
         return dataclasses.replace(
             effect,
             interval=clipped(found, -1.0, 1.0),
-            detectable_gap=math.hypot(effect.detectable_gap, farther),
-            detectable_gap_half=math.hypot(effect.detectable_gap_half, reach),
-            # of one training: nothing is claimed about the method
-            mean_difference_interval=Interval(math.nan, math.nan),
+            detectable_gap=math.hypot(effect.detectable_gap, more),
+            detectable_gap_half=math.hypot(effect.detectable_gap_half, half),
+            mean_difference_interval=widened(
+                effect.mean_difference,
+                effect.mean_difference_interval,
+                by_means,
+                1 - 2 * level,
+            ),
         )
 
     def _test(self, test: GroupTest) -> GroupTest:

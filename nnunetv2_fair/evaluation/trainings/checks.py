@@ -16,6 +16,7 @@ from nnunetv2_fair.evaluation.trainings.folders import model_of
 _MUST_AGREE = (
     "unit", "min_patients", "confidence", "empty_distance", "tolerance", "regions", "ignore_label",
     "reference_groups", "groups", "failures", "adjust",
+    "margins",
 )  # fmt: skip
 #: Names become folders.
 _NAME = re.compile(r"\w[\w .+=-]*")

@@ -268,3 +268,28 @@ def test_adjusted_gaps_are_means_over_trainings(tmp_path):
     alone = evaluated(mean, tmp_path, None, adjust=("site",))
     by_site = [gap for gap in found.adjusted_gaps if gap.confounders == ("site",)]
     assert by_site[0].value == pytest.approx(alone.adjusted_gaps[0].value)
+
+
+def test_equivalence_and_what_could_be_seen_allow_for_trainings(table, tmp_path):
+    margins = {"dice": 0.05}
+    method = evaluated(table, tmp_path, margins=margins)
+    mean = table.groupby(["case", "sex"], as_index=False)["dice"].mean()
+    alone = evaluated(mean, tmp_path, None, margins=margins)
+    ours, theirs = (r.comparison("sex", "dice", "segmentation").effects[0] for r in (method, alone))
+    first, second = ours.between
+    by_group = table.groupby(["training", "sex"])["dice"].mean().unstack()
+    medians = table.groupby(["training", "sex"])["dice"].median().unstack()
+    # two one-sided tests at 0.05 each
+    reach = scipy.stats.t.ppf(0.95, 2) * scipy.stats.sem(by_group[first] - by_group[second])
+    before, after = theirs.mean_difference_interval, ours.mean_difference_interval
+    value = ours.mean_difference
+    assert value == pytest.approx(theirs.mean_difference)
+    assert after.low == pytest.approx(value - math.hypot(value - before.low, reach))
+    assert after.high == pytest.approx(value + math.hypot(before.high - value, reach))
+    spread = scipy.stats.sem(medians[first] - medians[second])
+    half = scipy.stats.t.ppf(0.975, 2) * spread
+    assert ours.detectable_gap_half == pytest.approx(math.hypot(theirs.detectable_gap_half, half))
+    more = half + scipy.stats.t.ppf(0.8, 2) * spread
+    assert ours.detectable_gap == pytest.approx(math.hypot(theirs.detectable_gap, more))
+    (found,) = [f for f in method.findings if f.kind == "equivalence"]
+    assert found.interval == after
