@@ -19,9 +19,9 @@ from nnunetv2_fair.evaluation.estimation.intervals import (
     spread_interval,
 )
 from nnunetv2_fair.evaluation.estimation.replicates import Replicates
-from nnunetv2_fair.evaluation.estimation.two_part import Parts
+from nnunetv2_fair.evaluation.estimation.two_part import Cases, Parts, parts_of
 from nnunetv2_fair.evaluation.estimation.units import Units
-from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.evaluation.results.values import Interval, Scale
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,21 @@ class FailureAware:
     overall: np.ndarray
     intervals: tuple[Interval, ...]
     overall_interval: Interval
+
+    @classmethod
+    def of_cases(
+        cls,
+        cases: Cases,
+        scale: Scale,
+        n_draws: int,
+        generator: np.random.Generator,
+        confidence: float,
+    ) -> "FailureAware | None":
+        """Draw from what the cases show; None if there is no finite mean or nothing to draw."""
+        values = cases.values
+        if not values.size or not np.isfinite(values).all() or not n_draws:
+            return None
+        return cls.of(parts_of(cases, scale), n_draws, generator, confidence)
 
     @classmethod
     def of(

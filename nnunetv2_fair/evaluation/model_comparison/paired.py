@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from nnunetv2_fair.evaluation.estimation.estimates import Estimates, GapKey, Summaries
+from nnunetv2_fair.evaluation.estimation.estimates import Estimates, FailureAware, GapKey, Summaries
 from nnunetv2_fair.evaluation.estimation.resampling import bootstrap
+from nnunetv2_fair.evaluation.estimation.two_part import Cases
 from nnunetv2_fair.evaluation.estimation.units import Units
 from nnunetv2_fair.evaluation.model_comparison.method_trainings import (
     MethodTrainings,
@@ -122,9 +123,8 @@ def pair_models(
     position = {name: index for index, name in enumerate(names)}
     group = first[attribute].map(position).to_numpy(dtype=float)
     known = ~np.isnan(group)
-    values = np.stack(
-        [metric_values(rows, metric, label, baseline.labels, policy)[0] for rows in aligned]
-    )
+    found = [metric_values(rows, metric, label, baseline.labels, policy) for rows in aligned]
+    values = np.stack([of_model for of_model, _ in found])
     complete = ~np.isnan(values).any(axis=0)
     chosen = known & complete
     groups = group[chosen].astype(int)
@@ -138,6 +138,7 @@ def pair_models(
     enough = [index for index, name in enumerate(names) if name not in left_out]
     wanted = baseline.settings.get("reference_groups", {}).get(attribute)
     unit_of = patients if settings.unit == "patient" else first["case"].to_numpy(object)[chosen]
+    row_names, rows = np.unique(unit_of.astype(str), return_inverse=True)
     units = Units.from_cases(values[:, chosen], unit_of, groups, len(names), enough)
     replicates = bootstrap(
         units, settings.n_bootstrap, settings.generator(attribute, metric.name, label)
@@ -152,6 +153,13 @@ def pair_models(
             reference=reference_index(names, enough, counts, wanted),
             error_measures=metric.one_minus_is_error,
             confidence=settings.confidence,
+            aware=FailureAware.of_cases(
+                Cases(values[model, chosen], found[model][1][chosen], rows, groups, len(names)),
+                metric.scale,
+                settings.n_bootstrap,
+                settings.generator(attribute, metric.name, label, "failures"),
+                settings.confidence,
+            ),
         )
         for model in range(len(models))
     ]
@@ -174,11 +182,10 @@ def pair_models(
         for model, of in enumerate(trainings)
     ]
     means = Means.of(units, each)
-    row_names = np.unique(unit_of.astype(str)).tolist()
     return Paired(
         models=models,
         names=names,
-        row_names=[*row_names, *itertools.chain(*means.trainings)],
+        row_names=[*row_names.tolist(), *itertools.chain(*means.trainings)],
         means=means,
         estimates=estimates,
         trained=each,

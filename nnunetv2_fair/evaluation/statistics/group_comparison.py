@@ -19,7 +19,7 @@ from nnunetv2_fair.evaluation.estimation.estimates import (
 from nnunetv2_fair.evaluation.estimation.intervals import NO_INTERVAL, Sources, expanded_interval
 from nnunetv2_fair.evaluation.estimation.resampling import bootstrap
 from nnunetv2_fair.evaluation.estimation.shrinkage import shrunken_means
-from nnunetv2_fair.evaluation.estimation.two_part import failed_cases, parts_of
+from nnunetv2_fair.evaluation.estimation.two_part import Cases
 from nnunetv2_fair.evaluation.estimation.units import Units
 from nnunetv2_fair.evaluation.results.groups import (
     Comparison,
@@ -124,12 +124,12 @@ def compare_groups(
         reference=measured_from,
         error_measures=error_measures,
         confidence=settings.confidence,
-        aware=_failure_aware(
-            observations,
-            defined,
+        aware=FailureAware.of_cases(
+            _cases(observations, defined, settings.unit),
             scale,
-            settings,
+            settings.n_bootstrap,
             settings.generator(attribute, metric, label, "failures"),
+            settings.confidence,
         ),
     )
     together = estimates.simultaneous_gaps()
@@ -224,25 +224,13 @@ def _chances(
     }
 
 
-def _failure_aware(
-    observations: Observations,
-    defined: np.ndarray,
-    scale: Scale,
-    settings: StatisticsSettings,
-    generator: np.random.Generator,
-) -> FailureAware | None:
-    """Return means whose intervals allow for failures; None if there is no finite mean."""
+def _cases(observations: Observations, defined: np.ndarray, unit: Unit) -> Cases:
     values = observations.values[defined]
-    if not values.size or not np.isfinite(values).all() or not settings.n_bootstrap:
-        return None
-    failed = failed_cases(values, observations.replaced[defined], scale)
     units = np.arange(len(values))
-    if settings.unit == "patient":
+    if unit == "patient":
         units = np.asarray(pd.factorize(observations.patients[defined])[0])
-    parts = parts_of(
-        values, failed, units, observations.groups[defined], len(observations.names), scale
-    )
-    return FailureAware.of(parts, settings.n_bootstrap, generator, settings.confidence)
+    groups = observations.groups[defined]
+    return Cases(values, observations.replaced[defined], units, groups, len(observations.names))
 
 
 def _effect(

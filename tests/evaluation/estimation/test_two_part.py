@@ -10,7 +10,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnunetv2_fair.evaluation.estimation.two_part import TwoPart, failed_cases, parts_of
+from nnunetv2_fair.evaluation.estimation.two_part import Cases, TwoPart, failed_cases, parts_of
 from nnunetv2_fair.evaluation.results.values import Scale
 from nnunetv2_fair.evaluation.statistics.group_comparison import (
     Observations,
@@ -126,7 +126,7 @@ def test_parts_of_several_images_add_up_to_the_units_means(cases):
     units, groups, tenths = (np.array(column) for column in zip(*cases, strict=True))
     values = tenths / 10
     codes = pd.factorize(units)[0]
-    parts = parts_of(values, values == 0, codes, groups, 3, DICE)
+    parts = parts_of(Cases(values, np.zeros(len(values), dtype=bool), codes, groups, 3), DICE)
     frame = pd.DataFrame({"unit": codes, "group": groups, "value": values})
     for group in range(3):
         expected = frame[frame["group"] == group].groupby("unit")["value"].mean()
@@ -141,9 +141,25 @@ def test_parts_of_several_images_add_up_to_the_units_means(cases):
 
 def test_level_of_replaced_distances_is_their_mean():
     values, replaced = np.array([3.0, 200, 5, 300]), np.array([False, True, False, True])
-    parts = parts_of(values, replaced, np.arange(4), np.array([0, 0, 1, 1]), 2, DISTANCE)
+    parts = parts_of(Cases(values, replaced, np.arange(4), np.array([0, 0, 1, 1]), 2), DISTANCE)
     assert parts.groups[0].level == 250
     assert list(parts.groups[1].share) == [0, 1]
+
+
+def of_distances(n, *, cap=None):
+    """Return the interval of the mean of n distances, the last one cut off if there is a cap."""
+    values = generator(3).lognormal(1.5, 0.5, n)
+    if cap is not None:
+        values[-1] = cap
+    cases = Cases(values, values == cap, np.arange(n), np.zeros(n, dtype=int), 1)
+    return parts_of(cases, DISTANCE).overall.interval(500, generator(5), 0.95)
+
+
+def test_means_of_few_distances_without_a_failure_have_no_interval():
+    # where 3% are cut off at 300 mm, it would hold the mean in half of all studies of twenty
+    assert math.isnan(of_distances(149).low)
+    assert of_distances(150).low > 0
+    assert of_distances(20, cap=300.0).high > 30
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.03, 0.08])
