@@ -6,7 +6,7 @@ so that no formula for one test says how often both happen. Here the other group
 reference group's median, its values are made worse by a gap, and the rule is applied to what
 resamples of the patients would show: the gap moves by as much as in the bootstrap, and Cliff's
 delta, which the test rests on, by as much as its standard error at that gap. The width of the
-interval varies from study to study as well. Failures stay failures.
+interval varies from study to study as well. Where there are failures nothing is said.
 
 Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 25 (power from
 resamples); Lehmann, Nonparametrics, 1975, chapter 2 (power of the Wilcoxon test); Hall and Martin,
@@ -67,11 +67,15 @@ def detectable_gaps(
 
     Returns:
         Gaps of the medians in the unit of the values, 0 or more; NaN if it cannot be said: fewer
-        than two values, equal or infinite ones, no resamples, or a gap that is never shown.
+        than two values, equal or infinite ones, no resamples, a gap that is never shown, or a
+        failure: how many another study would have is not known well enough, and gaps said to be
+        shown in 80% were shown in as few as 55%.
     """
     nothing = (math.nan, math.nan)
     values = np.concatenate([pair.first, pair.second])
     if min(pair.first.size, pair.second.size) < 2 or not np.isfinite(values).all():
+        return nothing
+    if (values <= pair.worst).any():
         return nothing
     moves = np.isfinite(pair.gap_moves).all() and np.isfinite(pair.delta_moves).all()
     if not pair.gap_moves.size or not moves or not np.isfinite(pair.reach):
@@ -106,10 +110,7 @@ class _Rule:
         self.others = n_compared - self.size
         self.first = _represented(pair.first)
         second = _represented(pair.second)
-        self.failed = second <= pair.worst
-        self.second = np.where(
-            self.failed, second, second + np.median(pair.first) - np.median(pair.second)
-        )
+        self.second = second + np.median(pair.first) - np.median(pair.second)
         spread = float(pair.delta_moves.std())
         self.moves = pair.delta_moves / spread if spread > 0 else pair.delta_moves * 0
         _, counts = np.unique(np.concatenate([self.first, self.second]), return_counts=True)
@@ -126,8 +127,7 @@ class _Rule:
 
     def power(self, gap: float) -> float:
         """Return the probability that a gap is shown."""
-        worse = np.where(self.failed, self.second, self.second - gap)
-        worse = np.maximum(worse, self.pair.worst)
+        worse = np.maximum(self.second - gap, self.pair.worst)
         ours, theirs = np.sort(self.first), np.sort(worse)
         # how much of the other group each value is above, minus how much it is below
         above = _net(self.first, theirs)

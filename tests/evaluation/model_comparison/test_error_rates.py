@@ -102,7 +102,7 @@ def test_a_model_with_half_the_noise_has_no_smaller_gap():
 def test_twelve_equal_models(sizes):
     """Words of a difference used to be on 0.44 of these pages. Without pages, to be fast."""
     rng = np.random.default_rng(5)
-    studies, shown, signs = 20, 0, 0
+    studies, shown, signs = 60, 0, 0
     about = people(sizes)
     names = sorted(about["patient"])
     weights = RandomWeights(names, rng)

@@ -46,17 +46,16 @@ def is_shown(found: Comparison) -> bool:
     return apart and found.test.p_value < 0.05
 
 
-def beta(rng, n, gap=0.0, zeros=0.0):
-    values = np.where(rng.random(n) < zeros, 0.0, rng.beta(12, 1.5, n))
-    return np.where(values > 0, np.maximum(values - gap, 1e-3), 0.0)
+def beta(rng, n, gap=0.0):
+    return np.maximum(rng.beta(12, 1.5, n) - gap, 1e-3)
 
 
-@pytest.mark.parametrize(("sizes", "zeros"), [((30, 30), 0.0), ((24, 24, 24), 0.06)])
-def test_gaps_are_shown_as_often_as_it_says(sizes, zeros):
+@pytest.mark.parametrize("sizes", [(30, 30), (24, 24, 24)])
+def test_gaps_are_shown_as_often_as_it_says(sizes):
     rng, studies = np.random.default_rng(6), 24
     said = []
     for seed in range(studies):
-        effect = compared([beta(rng, n, 0, zeros) for n in sizes], seed=seed).effects[0]
+        effect = compared([beta(rng, n) for n in sizes], seed=seed).effects[0]
         said.append((effect.detectable_gap_half, effect.detectable_gap))
     assert all(half < most for half, most in said)
     for index, power in enumerate((0.5, 0.8)):
@@ -64,7 +63,7 @@ def test_gaps_are_shown_as_often_as_it_says(sizes, zeros):
         shown = [
             is_shown(
                 compared(
-                    [beta(rng, n, gap * (place == 1), zeros) for place, n in enumerate(sizes)],
+                    [beta(rng, n, gap * (place == 1)) for place, n in enumerate(sizes)],
                     seed=seed,
                 )
             )
@@ -76,11 +75,23 @@ def test_gaps_are_shown_as_often_as_it_says(sizes, zeros):
 
 def test_more_tests_more_groups_and_fewer_patients_need_larger_gaps():
     rng = np.random.default_rng(3)
-    samples = [beta(rng, 40), beta(rng, 40), beta(rng, 40)]
-    alone = compared(samples[:2]).effects[0].detectable_gap
-    assert compared(samples[:2], n_tests=12).effects[0].detectable_gap > alone
-    assert compared(samples).effects[0].detectable_gap > alone
-    assert compared([s[:12] for s in samples[:2]]).effects[0].detectable_gap > alone
+    alone, tested, several, fewer = [], [], [], []
+    for _ in range(9):
+        samples = [beta(rng, 40), beta(rng, 40), beta(rng, 40)]
+        alone.append(compared(samples[:2]).effects[0].detectable_gap)
+        # the interval decides up to very many tests
+        tested.append(compared(samples[:2], n_tests=1000).effects[0].detectable_gap)
+        several.append(compared(samples).effects[0].detectable_gap)
+        fewer.append(compared([s[:12] for s in samples[:2]]).effects[0].detectable_gap)
+    for others in (tested, several, fewer):
+        assert np.median(others) > np.median(alone)
+
+
+def test_where_there_are_failures_nothing_is_said():
+    # gaps said to be shown in 80% of studies were shown in 55%
+    rng = np.random.default_rng(3)
+    samples = [beta(rng, 40), np.append(beta(rng, 39), 0.0)]
+    assert math.isnan(compared(samples).effects[0].detectable_gap)
 
 
 def test_lower_is_better_is_the_mirror_image():
