@@ -6,10 +6,10 @@ file, in turns, so that a busy machine slows both alike.
 
     python benchmarks/evaluation_scale.py                       # 1,500 cases, 4 labels, 6 metrics
     python benchmarks/evaluation_scale.py --against ../before   # and the ratio to another checkout
-    python benchmarks/evaluation_scale.py --cases 100000 --labels 1 --metrics 1 --attributes 8
-    python benchmarks/evaluation_scale.py --cases 100000 --labels 1 --metrics 1 --attributes 8 \
+    python benchmarks/evaluation_scale.py --cases 100_000 --labels 1 --metrics 1 --attributes 8
+    python benchmarks/evaluation_scale.py --cases 100_000 --labels 1 --metrics 1 --attributes 8 \
         --images 4
-    python benchmarks/evaluation_scale.py --cases 1000000 --labels 1 --metrics 1 --attributes 8
+    python benchmarks/evaluation_scale.py --cases 1_000_000 --labels 1 --metrics 1 --attributes 8
 """
 
 import argparse

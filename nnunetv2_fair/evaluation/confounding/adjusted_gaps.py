@@ -19,7 +19,7 @@ from nnunetv2_fair.evaluation.results.tables.per_case import (
     evaluated_rows,
     metric_values,
 )
-from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, MetricInfo
 from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary
 from nnunetv2_fair.evaluation.statistics.corrections import holm
 from nnunetv2_fair.evaluation.statistics.group_comparison import (
@@ -27,7 +27,7 @@ from nnunetv2_fair.evaluation.statistics.group_comparison import (
     reference_index,
 )
 
-_NOTHING = WeightedGap(math.nan, Interval(math.nan, math.nan), (0.0, 0.0))
+_NOTHING = WeightedGap(math.nan, NO_INTERVAL, (0.0, 0.0))
 
 
 @dataclass(frozen=True)
@@ -76,20 +76,19 @@ def adjusted_gaps(
         sets = list(_sets(cases, confounders))
         if not sets:
             continue
+        patients = (
+            cases["patient"].to_numpy(dtype=object)
+            if settings.unit == "patient"
+            else np.arange(len(cases)).astype(object)
+        )
+        places = [vocabulary.places(cases) for vocabulary in vocabularies]
         for metric in metrics:
             values, _ = metric_values(rows, metric, label, labels, empty_distance)
-            for vocabulary in vocabularies:
-                position = {name: index for index, name in enumerate(vocabulary.names)}
-                groups = cases[vocabulary.expression].map(position).to_numpy(dtype=float)
+            for vocabulary, groups in zip(vocabularies, places, strict=True):
                 for columns in sets:
                     known = np.isfinite(values) & ~np.isnan(groups)
                     for column in columns.values():
                         known &= ~pd.isna(column)
-                    patients = (
-                        cases["patient"].to_numpy(dtype=object)
-                        if settings.unit == "patient"
-                        else np.arange(len(cases)).astype(object)
-                    )
                     found = _Cases(values, groups, patients, columns).chosen(known)
                     made += _gaps(found, vocabulary, metric.name, label, settings)
     return with_corrected_tests(made)
@@ -133,7 +132,7 @@ def _gaps(
     patients = [
         len(pd.unique(cases.patients[cases.groups == index])) for index in range(len(names))
     ]
-    enough = [i for i, count in enumerate(patients) if count >= max(2, settings.min_patients)]
+    enough = [i for i, count in enumerate(patients) if count >= settings.sizeable]
     reference = reference_index(names, enough, patients, vocabulary.reference)
     for other in enough:
         if reference is None or other == reference:

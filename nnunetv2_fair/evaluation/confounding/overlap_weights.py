@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit, stdtrit
 
-from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 
 _MOST_STEPS = 50
 _CLOSE = 1e-8
@@ -59,7 +59,7 @@ def weighted_gap(
     chance = _propensity(x, z)
     weight = np.where(second, 1 - chance, chance)
     if not (weight[second].sum() > 0 and weight[~second].sum() > 0):
-        return WeightedGap(math.nan, Interval(math.nan, math.nan), (0.0, 0.0))
+        return WeightedGap(math.nan, NO_INTERVAL, (0.0, 0.0))
     spread = chance * (1 - chance)
     # the model's part of the variance: the weights are estimated
     information = (x * spread[:, None]).T @ x
@@ -91,7 +91,7 @@ def _interval(
 ) -> Interval:
     total = sum(parts)
     if min(effective) <= 1 or not total > 0:
-        return Interval(math.nan, math.nan)
+        return NO_INTERVAL
     # Welch's degrees of freedom, with effective numbers
     freedom = total**2 / sum(p**2 / (n - 1) for p, n in zip(parts, effective, strict=True))
     half = error * float(stdtrit(freedom, (1 + confidence) / 2))

@@ -11,7 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 
 from nnunetv2_fair.evaluation.disclosure.of_groups import is_gone
 from nnunetv2_fair.evaluation.findings.all_findings import headline
-from nnunetv2_fair.evaluation.findings.group_differences import FAIRNESS_GAP, deciding_interval
+from nnunetv2_fair.evaluation.findings.group_differences import (
+    deciding_interval,
+    fairness_gaps,
+    fitting_gap,
+)
 from nnunetv2_fair.evaluation.findings.mean_differences import MEAN
 from nnunetv2_fair.evaluation.findings.wording import with_sentence
 from nnunetv2_fair.evaluation.results.comparison import (
@@ -25,9 +29,9 @@ from nnunetv2_fair.evaluation.results.comparison import (
     PairedComparison,
 )
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.findings import NO_INTERVAL, Finding, Kind
+from nnunetv2_fair.evaluation.results.findings import Finding, Kind
 from nnunetv2_fair.evaluation.results.groups import Comparison
-from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL
 
 
 def shareable_findings(result: EvaluationResult, told: EvaluationResult) -> Iterator[Finding]:
@@ -61,10 +65,10 @@ def _of_means(found: Finding, told: Comparison) -> Finding:
         found,
         value=sign * value,
         values={name: told.groups[name].mean for name in found.values},
-        interval=interval if sign > 0 else Interval(-interval.high, -interval.low),
+        interval=interval if sign > 0 else interval.mirrored,
         p_value=math.nan if delta is None else delta.p_value,
         corrected_p=math.nan if delta is None else delta.corrected_p,
-        n={who: None if told.groups[who].n_units is None else n for who, n in found.n.items()},
+        n=_sizes(found, told),
         numbers={
             "fitting_gap": interval.high,
             "detectable_gap": math.nan,
@@ -73,17 +77,15 @@ def _of_means(found: Finding, told: Comparison) -> Finding:
     )
 
 
+def _sizes(found: Finding, told: Comparison) -> dict[str, int | None]:
+    return {name: None if told.groups[name].n_units is None else n for name, n in found.n.items()}
+
+
 def _of_medians(found: Finding, told: Comparison) -> Finding:
-    gaps = [gap for gap in told.gaps if gap.name == FAIRNESS_GAP]
+    gaps = fairness_gaps(told)
     main = next((gap for gap in gaps if gap.between == found.between), None)
-    ends = [
-        abs(end)
-        for gap in gaps
-        for limits in [deciding_interval(gap)]
-        for end in (limits.low, limits.high)
-    ]
     # that none is shown of some gap must not look as if it were small
-    all_shown = len(gaps) >= len(found.values) - 1 and not any(map(math.isnan, ends))
+    all_shown = len(gaps) >= len(found.values) - 1
     effect = next((e for e in told.effects if e.between == found.between), None)
     return dataclasses.replace(
         found,
@@ -92,9 +94,9 @@ def _of_medians(found: Finding, told: Comparison) -> Finding:
         interval=NO_INTERVAL if main is None else deciding_interval(main),
         p_value=math.nan if told.test is None else told.test.p_value,
         corrected_p=math.nan if told.test is None else told.test.corrected_p,
-        n={name: None if told.groups[name].n_units is None else n for name, n in found.n.items()},
+        n=_sizes(found, told),
         numbers={
-            "fitting_gap": max(ends, default=math.nan) if all_shown else math.nan,
+            "fitting_gap": fitting_gap(gaps) if all_shown else math.nan,
             "detectable_gap": math.nan if effect is None else effect.detectable_gap,
             "detectable_gap_half": math.nan if effect is None else effect.detectable_gap_half,
         },

@@ -28,7 +28,6 @@ from nnunetv2_fair.evaluation.disclosure.redaction import (
 )
 from nnunetv2_fair.evaluation.disclosure.samples import EVERYONE
 from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST, Suppression
-from nnunetv2_fair.evaluation.estimation.intervals import NO_INTERVAL
 from nnunetv2_fair.evaluation.findings.wording import confidence
 from nnunetv2_fair.evaluation.results.comparison import (
     OVERALL_MEAN,
@@ -41,7 +40,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.per_case import evaluated_rows, metric_values
 from nnunetv2_fair.evaluation.results.trainings import TRAININGS
-from nnunetv2_fair.evaluation.results.values import MetricInfo
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, MetricInfo
 
 _NOTHING = Difference(math.nan, NO_INTERVAL)
 

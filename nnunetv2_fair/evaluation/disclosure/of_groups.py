@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nnunetv2_fair.evaluation.disclosure.precision import (
-    NO_INTERVAL,
     Sample,
     difference_limits,
     dominance_step,
@@ -33,7 +32,7 @@ from nnunetv2_fair.evaluation.results.groups import (
     GroupTest,
     PairEffect,
 )
-from nnunetv2_fair.evaluation.results.values import MetricInfo
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, MetricInfo
 
 _FAIRNESS_GAP = "fairness_gap"
 _NO_VALUE = math.nan

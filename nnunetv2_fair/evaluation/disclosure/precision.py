@@ -25,7 +25,7 @@ from functools import cached_property
 import numpy as np
 
 from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST
-from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 
 #: Of groups with fewer patients nothing is shown but their number and their mean.
 FEWEST_FOR_MORE = 10
@@ -33,7 +33,6 @@ FEWEST_FOR_MORE = 10
 #: Smallest step that values are rounded to.
 FINEST = 0.001
 
-NO_INTERVAL = Interval(math.nan, math.nan)
 
 _LEADING_DIGITS = (1, 2, 5)
 # a coarser number would say less about the group than chance does

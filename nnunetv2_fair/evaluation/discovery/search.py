@@ -261,12 +261,7 @@ def with_discovery(
         EvaluationError: As :func:`discover`.
     """
     given = result.settings
-    statistics = StatisticsSettings(
-        unit=given["unit"],
-        min_patients=int(given["min_patients"]),
-        confidence=float(given["confidence"]),
-        seed=int(given["seed"]),
-    )
+    statistics = StatisticsSettings.of_result(given)
     found = discover(
         result.per_case,
         table,

@@ -9,7 +9,6 @@ import numpy as np
 
 from nnunetv2_fair.evaluation.estimation import gaps
 from nnunetv2_fair.evaluation.estimation.intervals import (
-    NO_INTERVAL,
     Sources,
     expanded_interval,
     least_range,
@@ -21,7 +20,7 @@ from nnunetv2_fair.evaluation.estimation.intervals import (
 from nnunetv2_fair.evaluation.estimation.replicates import Replicates
 from nnunetv2_fair.evaluation.estimation.two_part import Cases, Parts, parts_of
 from nnunetv2_fair.evaluation.estimation.units import Units
-from nnunetv2_fair.evaluation.results.values import Interval, Scale
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval, Scale
 
 
 @dataclass(frozen=True)

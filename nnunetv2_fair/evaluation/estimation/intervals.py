@@ -17,9 +17,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri, stdtrit
 
 from nnunetv2_fair.evaluation.estimation.quantiles import quantile
-from nnunetv2_fair.evaluation.results.values import Interval
-
-NO_INTERVAL = Interval(math.nan, math.nan)
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 
 #: With fewer groups there is nothing to learn how much groups differ from.
 FEWEST_GROUPS = 3
@@ -57,7 +57,7 @@ class Shrunken:
             now and then, fewer show their spread too badly (coverage 0.87 to 0.90 instead of 0.95).
         """
         if self.freedom < _LEAST_FOR_INTERVALS:
-            return Interval(math.nan, math.nan)
+            return NO_INTERVAL
         reach = float(stdtrit(self.freedom, (1 + confidence) / 2) * self.errors[group])
         return Interval(float(self.means[group]) - reach, float(self.means[group]) + reach)
 

@@ -27,9 +27,7 @@ import numpy as np
 from scipy.special import chdtri, stdtrit
 
 from nnunetv2_fair.evaluation.results.trainings import TrainingKind
-from nnunetv2_fair.evaluation.results.values import Interval
-
-NO_INTERVAL = Interval(math.nan, math.nan)
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 
 #: Halvings of the logarithm of a p-value that is looked for: 60 leave no digit open.
 _HALVINGS = 60

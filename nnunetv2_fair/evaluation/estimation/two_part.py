@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnunetv2_fair.evaluation.estimation.quantiles import quantile
-from nnunetv2_fair.evaluation.results.values import Interval, Scale
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval, Scale
 
 #: Half the way from Jeffreys' interval (0), which holds small shares in as few as 88% of studies
 #: for some sizes of groups, to Clopper's and Pearson's (1/2), which is too long.
@@ -127,7 +127,7 @@ class TwoPart:
         tail = (1 - confidence) / 2
         both = [self.draws(n_draws, generator, lean) for lean in (_LEAN, -_LEAN)]
         if not n_draws or self.doubtful or np.isnan(both[0][0]):
-            return Interval(math.nan, math.nan)
+            return NO_INTERVAL
         return Interval(
             min(quantile(draws, tail) for draws in both),
             max(quantile(draws, 1 - tail) for draws in both),

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
-from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 
 #: Patients with a failure at which their variance counts as much as the number of patients.
 _PRIOR_FAILURES = 3
@@ -64,7 +64,7 @@ def wilson_interval(rate: float, n: float, confidence: float) -> Interval:
         The interval within 0..1; NaN if ``n`` is 0.
     """
     if not n > 0:
-        return Interval(math.nan, math.nan)
+        return NO_INTERVAL
     z = float(ndtri((1 + confidence) / 2))
     middle = rate + z * z / (2 * n)
     half = z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))

@@ -31,7 +31,7 @@ from nnunetv2_fair.evaluation.results.tables.per_case import (
     evaluated_rows,
     metric_values,
 )
-from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, MetricInfo
 from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary
 from nnunetv2_fair.evaluation.statistics.corrections import holm
 from nnunetv2_fair.evaluation.statistics.group_comparison import (
@@ -68,22 +68,29 @@ def compare_failures(
     rows = evaluated_rows(per_case)
     cases = rows[rows["label"] == labels[0]]
     named = {metric.name: metric for metric in metrics}
+    patients = cases["patient"].to_numpy(dtype=object)
+    wanted = list(by_label(criteria, labels))
+    observed = {
+        (label, criterion.metric): metric_values(
+            rows, named[criterion.metric], label, labels, empty_distance
+        )
+        for label, criterion in wanted
+    }
     made = []
     for vocabulary in vocabularies:
-        position = {name: index for index, name in enumerate(vocabulary.names)}
-        groups = cases[vocabulary.expression].map(position).to_numpy(dtype=float)
+        groups = vocabulary.places(cases)
         known = ~np.isnan(groups)
-        for label, criterion in by_label(criteria, labels):
+        for label, criterion in wanted:
             metric = named[criterion.metric]
-            values, replaced = metric_values(rows, metric, label, labels, empty_distance)
-            observed = Observations(
+            values, replaced = observed[label, metric.name]
+            observations = Observations(
                 values[known],
                 replaced[known],
-                cases["patient"].to_numpy(dtype=object)[known],
+                patients[known],
                 groups[known].astype(int),
                 vocabulary.names,
             )
-            made.append(_compare(observed, vocabulary, label, criterion, metric, settings))
+            made.append(_compare(observations, vocabulary, label, criterion, metric, settings))
     return with_corrected_tests(made)
 
 
@@ -160,7 +167,7 @@ def _rate(
 ) -> tuple[FailureRate, Counts]:
     """Return a group's failures, and the counts that they are worth."""
     if not len(failed):
-        return FailureRate(0, 0, math.nan, Interval(math.nan, math.nan)), Counts(0, 0)
+        return FailureRate(0, 0, math.nan, NO_INTERVAL), Counts(0, 0)
     shares = failed.astype(float)
     if units is not None:
         unit, _ = pd.factorize(units)

@@ -21,7 +21,7 @@ from nnunetv2_fair.evaluation.findings.wording import (
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.failures import FailureComparison
 from nnunetv2_fair.evaluation.results.findings import Finding, Verdict
-from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
+from nnunetv2_fair.evaluation.results.values import MetricInfo
 
 #: What the findings of this kind compare.
 FAILURE_RATE = "failure_rate"
@@ -117,7 +117,7 @@ def _verdict(corrected_p: float, level: float) -> Verdict:
 def _evidence(finding: Finding) -> str:
     value, limits = finding.value, finding.interval
     if value < 0:
-        value, limits = -value, Interval(-limits.high, -limits.low)
+        value, limits = -value, limits.mirrored
     text = f"difference {_points(value)}"
     if not math.isnan(limits.low):
         ends = f"{_points(limits.low, unit=False)} to {_points(limits.high, unit=False)}"

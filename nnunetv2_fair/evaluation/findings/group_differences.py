@@ -9,7 +9,7 @@ more groups the intervals of all gaps hold together: of twelve equal groups, one
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.mean_differences import mean_difference
@@ -21,6 +21,7 @@ from nnunetv2_fair.evaluation.findings.wording import (
     segmentation,
     test_words,
     with_sentence,
+    worst_first,
 )
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.findings import Finding, Verdict
@@ -49,9 +50,21 @@ def group_differences(result: EvaluationResult) -> Iterator[Finding]:
             yield with_sentence(means, headline(means, metric))
 
 
+def fairness_gaps(comparison: Comparison) -> list[Gap]:
+    """Return the gaps between the reference group and each other one."""
+    return [gap for gap in comparison.gaps if gap.name == FAIRNESS_GAP]
+
+
+def fitting_gap(gaps: Sequence[Gap]) -> float:
+    """Return the largest gap that the deciding intervals hold; NaN if one of them is not known."""
+    limits = [deciding_interval(gap) for gap in gaps]
+    ends = [abs(end) for interval in limits for end in (interval.low, interval.high)]
+    return math.nan if any(map(math.isnan, ends)) else max(ends, default=math.nan)
+
+
 def main_gap(comparison: Comparison) -> Gap | None:
     """Return the largest fairness gap by size; None if none could be computed."""
-    gaps = [g for g in comparison.gaps if g.name == FAIRNESS_GAP and not math.isnan(g.value)]
+    gaps = [gap for gap in fairness_gaps(comparison) if not math.isnan(gap.value)]
     return max(gaps, key=lambda gap: abs(gap.value), default=None)
 
 
@@ -114,7 +127,7 @@ def brief(finding: Finding, metric: MetricInfo) -> Sentence:
 def _of_medians(comparison: Comparison, metric: MetricInfo, level: float) -> Finding:
     """Return the finding, not yet in words."""
     gap = main_gap(comparison)
-    medians = _medians(comparison, metric)
+    medians = worst_first(comparison, metric, lambda group: group.median)
     if len(medians) < 2 or gap is None:
         reason = _NO_GROUP if not medians else _FEW_GROUPS if len(medians) < 2 else _NO_GAP
         return Finding(
@@ -145,20 +158,10 @@ def _of_medians(comparison: Comparison, metric: MetricInfo, level: float) -> Fin
     return _decided(found, comparison)
 
 
-def _medians(comparison: Comparison, metric: MetricInfo) -> dict[str, float]:
-    """Return the groups that are compared, the worst first."""
-    medians = {
-        name: group.median
-        for name, group in comparison.groups.items()
-        if name not in comparison.left_out and not math.isnan(group.median)
-    }
-    sign = 1 if metric.better == "higher" else -1
-    return {name: medians[name] for name in sorted(medians, key=lambda n: sign * medians[n])}
-
-
 def _decided(finding: Finding, comparison: Comparison) -> Finding:
-    gaps = [gap for gap in comparison.gaps if gap.name == FAIRNESS_GAP]
-    by_interval = any(numbers.excludes_zero(deciding_interval(gap)) for gap in gaps)
+    by_interval = any(
+        numbers.excludes_zero(deciding_interval(gap)) for gap in fairness_gaps(comparison)
+    )
     level = 1 - finding.confidence
     verdict: Verdict = "not_shown"
     if by_interval and deciding_p(finding) < level:
@@ -186,16 +189,9 @@ def _doubt(by_interval: bool, by_test: bool, by_corrected_test: bool) -> str:
 
 def _further_numbers(comparison: Comparison, gap: Gap) -> dict[str, float]:
     """Return which gaps fit the data, and which would have been seen."""
-    ends = [
-        abs(end)
-        for other in comparison.gaps
-        if other.name == FAIRNESS_GAP
-        for limits in [deciding_interval(other)]
-        for end in (limits.low, limits.high)
-    ]
     effect = next((e for e in comparison.effects if e.between == gap.between), None)
     return {
-        "fitting_gap": math.nan if any(map(math.isnan, ends)) else max(ends, default=math.nan),
+        "fitting_gap": fitting_gap(fairness_gaps(comparison)),
         "detectable_gap": math.nan if effect is None else effect.detectable_gap,
         "detectable_gap_half": math.nan if effect is None else effect.detectable_gap_half,
     }
@@ -258,7 +254,7 @@ def _evidence(finding: Finding, metric: MetricInfo) -> str:
     """Return gap and test of two groups; the sign is turned so that the gap is not negative."""
     value, limits = finding.value, finding.interval
     if value < 0:
-        value, limits = -value, Interval(-limits.high, -limits.low)
+        value, limits = -value, limits.mirrored
     text = f"gap {numbers.or_hidden(value, metric.unit)}"
     text += interval_words(metric, limits, finding.confidence)
     return f"{text}, {test_words(finding)}" if finding.test else text

@@ -2,9 +2,10 @@
 
 import math
 
+from nnunetv2_fair.evaluation.findings.wording import worst_first
 from nnunetv2_fair.evaluation.results.findings import Finding, Verdict
 from nnunetv2_fair.evaluation.results.groups import Comparison, Gap
-from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
+from nnunetv2_fair.evaluation.results.values import MetricInfo
 
 MEAN = "mean"
 
@@ -31,7 +32,7 @@ def mean_difference(comparison: Comparison, metric: MetricInfo, level: float) ->
         The finding; None if there is no such test.
     """
     delta = comparison.gap("delta")
-    means = _means(comparison, metric)
+    means = worst_first(comparison, metric, lambda group: group.mean)
     exchangeable = not comparison.by_image
     if delta is None or math.isnan(delta.p_value) or len(means) < 2 or not exchangeable:
         return None
@@ -39,7 +40,7 @@ def mean_difference(comparison: Comparison, metric: MetricInfo, level: float) ->
     worst, best = next(iter(means)), next(reversed(means))
     value, interval = delta.value, delta.interval
     if metric.better == "lower":
-        value, interval = -value, Interval(-interval.high, -interval.low)
+        value, interval = -value, interval.mirrored
     return Finding(
         kind="group_difference",
         verdict=verdict,
@@ -66,17 +67,6 @@ def mean_difference(comparison: Comparison, metric: MetricInfo, level: float) ->
         },
         reason=_DOUBT if verdict == "signs" else "",
     )
-
-
-def _means(comparison: Comparison, metric: MetricInfo) -> dict[str, float]:
-    """Return the groups that are compared, the worst first."""
-    means = {
-        name: group.mean
-        for name, group in comparison.groups.items()
-        if name not in comparison.left_out and not math.isnan(group.mean)
-    }
-    sign = 1 if metric.better == "higher" else -1
-    return {name: means[name] for name in sorted(means, key=lambda n: sign * means[n])}
 
 
 def _verdict(delta: Gap, level: float) -> Verdict:

@@ -11,7 +11,6 @@ from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 UNDEFINED = "\N{EN DASH}"
 INFINITE = "\N{INFINITY}"
 HIDDEN = "hidden"
-NO_INTERVAL = Interval(math.nan, math.nan)
 MINUS = "\N{MINUS SIGN}"
 
 #: Fairness measures that are ratios: no unit, even if the metric has one.

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Sequence
 #: Longest data text that is shown in full; the middle of longer ones is left out.
 LONGEST = 64
 
-_LONGEST_HOVER = 400
-
 # what HTML forbids, and what would change the reading direction of the text around it
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"

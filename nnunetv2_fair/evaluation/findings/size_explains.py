@@ -30,9 +30,9 @@ from nnunetv2_fair.evaluation.findings.wording import (
 )
 from nnunetv2_fair.evaluation.results.adjusted import REFERENCE_SIZE, AdjustedGap
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.findings import NO_INTERVAL, Finding, Verdict
+from nnunetv2_fair.evaluation.results.findings import Finding, Verdict
 from nnunetv2_fair.evaluation.results.groups import Comparison, GroupStatistics
-from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval, MetricInfo
 
 #: What the findings of this kind compare.
 SHARE_LEFT = "share_of_gap_left"

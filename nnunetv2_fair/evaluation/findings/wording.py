@@ -2,12 +2,13 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, plain
 from nnunetv2_fair.evaluation.results.findings import Finding, Verdict
+from nnunetv2_fair.evaluation.results.groups import Comparison, GroupStatistics
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 
@@ -67,6 +68,25 @@ def test_words(finding: Finding) -> str:
 def deciding_p(finding: Finding) -> float:
     """Return the p-value that decides: the corrected one where there is one."""
     return finding.p_value if math.isnan(finding.corrected_p) else finding.corrected_p
+
+
+def worst_first(
+    comparison: Comparison, metric: MetricInfo, value_of: Callable[[GroupStatistics], float]
+) -> dict[str, float]:
+    """Return the groups that are compared and have a value, the worst first.
+
+    Args:
+        comparison: The comparison.
+        metric: Its metric.
+        value_of: Statistics of a group -> its value.
+    """
+    values = {
+        name: value_of(group)
+        for name, group in comparison.groups.items()
+        if name not in comparison.left_out and not math.isnan(value_of(group))
+    }
+    sign = 1 if metric.better == "higher" else -1
+    return {name: values[name] for name in sorted(values, key=lambda n: sign * values[n])}
 
 
 def with_sentence(finding: Finding, words: Sentence) -> Finding:

@@ -25,13 +25,8 @@ import math
 
 import numpy as np
 
-from nnunetv2_fair.evaluation.model_comparison.standard_errors import (
-    NO_INTERVAL,
-    Estimates,
-    Means,
-    freedom_of,
-)
-from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.evaluation.model_comparison.standard_errors import Estimates, Means, freedom_of
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 
 
 def distance_of(means: Means, model: int, groups: list[int]) -> float:

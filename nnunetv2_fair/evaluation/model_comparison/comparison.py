@@ -108,13 +108,9 @@ def compare_models(
 def _settings(
     baseline: EvaluationResult, n_bootstrap: int, confidence: float | None, seed: int
 ) -> StatisticsSettings:
-    given = baseline.settings
-    return StatisticsSettings(
-        unit=given.get("unit", "patient"),
-        min_patients=int(given.get("min_patients", 5)),
-        n_bootstrap=n_bootstrap,
-        confidence=float(confidence or given.get("confidence", 0.95)),
-        seed=seed,
+    given = StatisticsSettings.of_result(baseline.settings)
+    return dataclasses.replace(
+        given, n_bootstrap=n_bootstrap, confidence=confidence or given.confidence, seed=seed
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from nnunetv2_fair.evaluation.model_comparison.between_groups import SeveralGroups, TwoGroups
 from nnunetv2_fair.evaluation.model_comparison.paired import Paired
-from nnunetv2_fair.evaluation.model_comparison.standard_errors import NO_INTERVAL, Means
+from nnunetv2_fair.evaluation.model_comparison.standard_errors import Means
 from nnunetv2_fair.evaluation.model_comparison.worst_group import WorstGroup
 from nnunetv2_fair.evaluation.results.comparison import (
     BETWEEN_GROUPS,
@@ -20,7 +20,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
     OVERALL_MEAN,
     WORST_GROUP_MEAN,
 )
-from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 
 #: Which contrast: one of the names above with an empty string, or ``group_mean`` and the group.
 Key = tuple[str, str]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from nnunetv2_fair.evaluation.estimation.estimates import Estimates
-from nnunetv2_fair.evaluation.estimation.intervals import NO_INTERVAL, Sources, expanded_interval
+from nnunetv2_fair.evaluation.estimation.intervals import Sources, expanded_interval
 from nnunetv2_fair.evaluation.estimation.trainings import (
     NO_ERROR,
     TrainingError,
@@ -25,6 +25,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
     ModelDifferences,
     ModelScores,
 )
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL
 from nnunetv2_fair.evaluation.statistics.over_trainings import away_from_mean, error_of_measure
 
 

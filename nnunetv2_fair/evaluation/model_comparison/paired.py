@@ -85,7 +85,7 @@ class Paired:
     @property
     def sizeable(self) -> int:
         """Patients needed for an interval and a test."""
-        return max(2, self.settings.min_patients)
+        return self.settings.sizeable
 
     @property
     def is_sizeable(self) -> bool:

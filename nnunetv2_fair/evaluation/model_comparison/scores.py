@@ -5,12 +5,11 @@ import math
 import numpy as np
 
 from nnunetv2_fair.evaluation.estimation.estimates import GapKey
-from nnunetv2_fair.evaluation.estimation.intervals import NO_INTERVAL
 from nnunetv2_fair.evaluation.estimation.trainings import training_error, widened
 from nnunetv2_fair.evaluation.model_comparison.between_groups import distance_of
 from nnunetv2_fair.evaluation.model_comparison.paired import Paired
 from nnunetv2_fair.evaluation.results.comparison import ModelScores
-from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 from nnunetv2_fair.evaluation.statistics.over_trainings import (
     away_from_mean,
     error_of_measure,

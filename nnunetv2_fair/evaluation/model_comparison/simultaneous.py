@@ -18,8 +18,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from nnunetv2_fair.evaluation.model_comparison.contrasts import Contrast
-from nnunetv2_fair.evaluation.model_comparison.standard_errors import NO_INTERVAL
-from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 
 _DRAWS = 4000
 

@@ -19,9 +19,6 @@ from scipy.special import stdtr, stdtrit
 
 from nnunetv2_fair.evaluation.estimation.units import Units
 from nnunetv2_fair.evaluation.model_comparison.method_trainings import Trained
-from nnunetv2_fair.evaluation.results.values import Interval
-
-NO_INTERVAL = Interval(math.nan, math.nan)
 
 #: Smaller differences, as a share of the values, are rounding errors and count as none.
 _ROUNDING = 1e-12

@@ -13,8 +13,8 @@ Source: Berger, Multiparameter hypothesis testing and acceptance sampling, Techn
 
 import numpy as np
 
-from nnunetv2_fair.evaluation.model_comparison.standard_errors import NO_INTERVAL, Means
-from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.evaluation.model_comparison.standard_errors import Means
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 
 #: Share of the level that is spent on comparing a group with itself; the others divide the rest.
 _ITSELF = 0.5

@@ -7,10 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nnunetv2_fair.evaluation.results.findings import NO_INTERVAL, Finding
+from nnunetv2_fair.evaluation.results.findings import Finding
 from nnunetv2_fair.evaluation.results.json_file import JsonFormat
 from nnunetv2_fair.evaluation.results.tables.per_case import representative
-from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval, MetricInfo
 from nnunetv2_fair.paths import COMPARISON_JSON
 
 _FILE = JsonFormat(4, "nnUNetv2_fair_compare", "Compare again")

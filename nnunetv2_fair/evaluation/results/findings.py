@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 
 #: What a finding is about.
 #:
@@ -41,8 +41,6 @@ Verdict = Literal["shown", "signs", "not_shown", "excluded", "unclear", "not_com
 #: Who is better off where a difference is ``shown`` or there are ``signs`` of one: ``worse`` and
 #: ``better`` speak of :attr:`Finding.who` (its first entry), ``smaller`` and ``larger`` of a gap.
 Direction = Literal["", "better", "worse", "smaller", "larger"]
-
-NO_INTERVAL = Interval(math.nan, math.nan)
 
 
 @dataclass(frozen=True)

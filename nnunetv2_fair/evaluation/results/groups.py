@@ -4,9 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nnunetv2_fair.evaluation.results.values import Interval
-
-NO_INTERVAL = Interval(math.nan, math.nan)
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 
 
 @dataclass(frozen=True)

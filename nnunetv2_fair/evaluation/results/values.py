@@ -67,3 +67,12 @@ class Interval:
 
     low: float
     high: float
+
+    @property
+    def mirrored(self) -> "Interval":
+        """The interval of the negative value."""
+        return Interval(-self.high, -self.low)
+
+
+#: Of a value whose interval cannot be computed, or may not be shown.
+NO_INTERVAL = Interval(math.nan, math.nan)

@@ -36,6 +36,11 @@ class GroupVocabulary:
     names: tuple[str, ...]
     reference: str | None
 
+    def places(self, rows: pd.DataFrame) -> np.ndarray:
+        """Return the position of each row's group among the names; NaN if it has none."""
+        position = {name: index for index, name in enumerate(self.names)}
+        return rows[self.expression].map(position).to_numpy(dtype=float)
+
 
 def compare_all(
     per_case: pd.DataFrame,
@@ -69,8 +74,7 @@ def compare_all(
         total=len(vocabularies) * len(labels) * len(metrics), desc="Comparing groups", unit="test"
     ) as progress:
         for vocabulary in vocabularies:
-            position = {name: index for index, name in enumerate(vocabulary.names)}
-            groups = first[vocabulary.expression].map(position).to_numpy(dtype=float)
+            groups = vocabulary.places(first)
             known = ~np.isnan(groups)
             for label in labels:
                 for metric in metrics:

@@ -15,7 +15,7 @@ import numpy as np
 from nnunetv2_fair.errors import UsageError, shorten, shorten_lines
 from nnunetv2_fair.evaluation.estimation.estimates import Estimates
 from nnunetv2_fair.evaluation.estimation.quantiles import quantile
-from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 
 _FORM = "expected METRIC=NUMBER, such as dice=0.03"
 
@@ -34,10 +34,10 @@ def mean_difference(estimates: Estimates, pair: tuple[int, int]) -> tuple[float,
     first, second = pair
     value = float(estimates.data.means[first] - estimates.data.means[second])
     if estimates.aware is None:
-        return value, Interval(math.nan, math.nan)
+        return value, NO_INTERVAL
     drawn = estimates.aware.means[:, first] - estimates.aware.means[:, second]
     if np.isnan(drawn).any():
-        return value, Interval(math.nan, math.nan)
+        return value, NO_INTERVAL
     alpha = 1 - estimates.confidence
     return value, Interval(quantile(drawn, alpha), quantile(drawn, 1 - alpha))
 

@@ -2,9 +2,9 @@
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from nnunetv2_fair.evaluation.estimation.estimates import (
     GapKey,
     Summaries,
 )
-from nnunetv2_fair.evaluation.estimation.intervals import NO_INTERVAL, Sources, expanded_interval
+from nnunetv2_fair.evaluation.estimation.intervals import Sources, expanded_interval
 from nnunetv2_fair.evaluation.estimation.resampling import bootstrap
 from nnunetv2_fair.evaluation.estimation.shrinkage import shrunken_means
 from nnunetv2_fair.evaluation.estimation.two_part import Cases
@@ -27,7 +27,7 @@ from nnunetv2_fair.evaluation.results.groups import (
     GroupStatistics,
     PairEffect,
 )
-from nnunetv2_fair.evaluation.results.values import Interval, Scale
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval, Scale
 from nnunetv2_fair.evaluation.statistics import effects, group_tests
 from nnunetv2_fair.evaluation.statistics.by_chance import N_PERMUTATIONS, exchanged, judged
 from nnunetv2_fair.evaluation.statistics.detectable import Pair, detectable_gaps
@@ -64,6 +64,23 @@ class StatisticsSettings:
     n_bootstrap: int = 2000
     confidence: float = 0.95
     seed: int = 0
+
+    @classmethod
+    def of_result(cls, given: Mapping[str, Any]) -> "StatisticsSettings":
+        """Return how an evaluation aggregated, from the settings that it tells."""
+        plain = cls()
+        return cls(
+            unit=given.get("unit", plain.unit),
+            min_patients=int(given.get("min_patients", plain.min_patients)),
+            n_bootstrap=int(given.get("bootstrap", plain.n_bootstrap)),
+            confidence=float(given.get("confidence", plain.confidence)),
+            seed=int(given.get("seed", plain.seed)),
+        )
+
+    @property
+    def sizeable(self) -> int:
+        """Patients that an interval and a test need."""
+        return max(2, self.min_patients)
 
     def generator(self, *what: str) -> np.random.Generator:
         """Return the random numbers of one comparison; they do not depend on other comparisons."""
@@ -104,7 +121,7 @@ def compare_groups(
     left_out = too_small(names, observations, patients, settings.min_patients)
     enough = [index for index, name in enumerate(names) if name not in left_out]
     units = units_of(observations, defined, settings.unit, enough)
-    sizeable = max(2, settings.min_patients)
+    sizeable = settings.sizeable
 
     measured_from = reference_index(names, enough, patients, reference)
     pairs = [
@@ -382,7 +399,7 @@ def definitions(settings: StatisticsSettings) -> dict[str, str]:
         "interval": f"{settings.confidence:.0%} bootstrap interval (percentiles, widened for "
         f"small groups): {settings.n_bootstrap} resamples of whole "
         f"{settings.unit}s within each group. None is given for groups of fewer than "
-        f"{max(2, settings.min_patients)} patients.",
+        f"{settings.sizeable} patients.",
         "fairness_gap": "Median of the reference group minus median of the other group; 0 is "
         "equal, a positive value means that the reference group's values are higher.",
         "simultaneous": "Where several groups are compared with the reference group: intervals of "

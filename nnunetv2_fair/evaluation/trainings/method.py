@@ -62,7 +62,7 @@ def method_of(
     """
     check_trainings(results)
     each = [dataclasses.replace(result, name=name) for name, result in results.items()]
-    first, settings = each[0], _statistics(each[0])
+    first, settings = each[0], StatisticsSettings.of_result(each[0].settings)
     policy: EmptyDistance = first.settings.get("empty_distance", "diagonal")
     single = tuple(label for label in first.labels if label != AVERAGE)
     vocabularies = [
@@ -113,17 +113,6 @@ def method_of(
             failures=failures_of_method(method, vocabularies, kind, settings),
             adjusted_gaps=adjusted_gaps_of_method(each, kind, settings.confidence),
         )
-    )
-
-
-def _statistics(result: EvaluationResult) -> StatisticsSettings:
-    given = result.settings
-    return StatisticsSettings(
-        unit=given.get("unit", "patient"),
-        min_patients=int(given["min_patients"]),
-        n_bootstrap=int(given["bootstrap"]),
-        confidence=float(given["confidence"]),
-        seed=int(given["seed"]),
     )
 
 

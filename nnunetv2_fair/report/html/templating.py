@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.sentences import Data, clean, printable, shortened
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL
 from nnunetv2_fair.report.html.markup import Html
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def environment() -> "Environment":
     )
     made.filters.update(clean=clean, shortened=shortened)
     made.tests.update(data=_is_data, nan=math.isnan, finite=math.isfinite)
-    made.globals.update(numbers=numbers)
+    made.globals.update(numbers=numbers, NO_INTERVAL=NO_INTERVAL)
     return made
 
 

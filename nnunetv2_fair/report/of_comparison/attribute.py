@@ -13,6 +13,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
     PairedComparison,
 )
 from nnunetv2_fair.evaluation.results.findings import Finding
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.planes import NOTHING_TO_DRAW, ModelPoint, planes
 from nnunetv2_fair.report.html.row_plots import Whisker, forest_plot
@@ -58,11 +59,11 @@ def attribute_section(result: ModelComparison, attribute: str, anchor: str, term
 
 def _planes(result: ModelComparison, entry: PairedComparison) -> Html:
     """Return the planes; empty if no model has a gap."""
-    nothing = (math.nan, numbers.NO_INTERVAL)
+    nothing = (math.nan, NO_INTERVAL)
     points = []
     for model in result.models:
         scores = entry.per_model[model]
-        worst = scores.group_intervals.get(scores.worst_group, numbers.NO_INTERVAL)
+        worst = scores.group_intervals.get(scores.worst_group, NO_INTERVAL)
         points.append(
             ModelPoint(
                 model,

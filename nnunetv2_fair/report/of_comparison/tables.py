@@ -19,8 +19,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
     ModelComparison,
     PairedComparison,
 )
-from nnunetv2_fair.evaluation.results.findings import NO_INTERVAL
-from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
@@ -81,7 +80,7 @@ def scores_table(result: ModelComparison, entry: PairedComparison, terms: Terms)
         gap=PLOTTED_GAP,
         gap_title=measure_title(PLOTTED_GAP),
         beyond_chance=measure_title(BETWEEN_GROUPS),
-        nothing=(math.nan, numbers.NO_INTERVAL),
+        nothing=(math.nan, NO_INTERVAL),
         patients=patients,
         terms=terms,
     )

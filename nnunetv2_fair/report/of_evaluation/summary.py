@@ -17,6 +17,7 @@ from nnunetv2_fair.evaluation.findings.wording import VERDICTS, confidence, labe
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.trainings import subject
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.row_plots import Whisker, forest_plot
 from nnunetv2_fair.report.html.templating import render
@@ -109,7 +110,7 @@ def _medians(result: EvaluationResult, comparison: Comparison) -> Html:
                 [numbers.count(found.n_patients, "patient")],
                 text,
                 found.median if compared and math.isfinite(found.median) else math.nan,
-                limits if compared else numbers.NO_INTERVAL,
+                limits if compared else NO_INTERVAL,
                 colour=position,
             )
         )

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.results.comparison import OVERALL_MEAN, WORST_GROUP_MEAN
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 from nnunetv2_fair.paths import COMPARISON_HTML, REPORT_HTML
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.planes import NOTHING_TO_DRAW, ModelPoint, planes
@@ -130,4 +129,4 @@ def _attribute(
 
 def _point(by_measure: Mapping[str, Score], measure: str) -> tuple[float, Interval]:
     score = by_measure.get(measure)
-    return (math.nan, numbers.NO_INTERVAL) if score is None else (score.value, score.interval)
+    return (math.nan, NO_INTERVAL) if score is None else (score.value, score.interval)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from nnunetv2_fair.errors import EvaluationError, shorten
-from nnunetv2_fair.evaluation.estimation.intervals import NO_INTERVAL
 from nnunetv2_fair.evaluation.results.comparison import (
     BETWEEN_GROUPS,
     OVERALL_MEAN,
@@ -22,7 +21,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.tables.per_case import representative
-from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval, MetricInfo
 from nnunetv2_fair.paths import COMPARISON_JSON, SUMMARY_JSON
 from nnunetv2_fair.study.index.progress import Progress, StepProgress
 

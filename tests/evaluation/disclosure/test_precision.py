@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnunetv2_fair.evaluation.disclosure.precision import (
-    NO_INTERVAL,
     Sample,
     difference_limits,
     limits_to_step,
@@ -19,7 +18,7 @@ from nnunetv2_fair.evaluation.disclosure.precision import (
     step_for,
     to_step,
 )
-from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 
 
 def sample(values, patients=None) -> Sample:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from nnunetv2_fair.evaluation.results.comparison import Difference, ModelComparison
 from nnunetv2_fair.evaluation.results.discovery import Confirmation, Discovery
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 
@@ -69,12 +70,15 @@ def _groups(result: EvaluationResult) -> TextTable:
     )  # fmt: skip
 
 
+def _where(result: EvaluationResult, found: Comparison) -> tuple[str, str, str]:
+    """Return the cells of the columns ``_WHERE``."""
+    return (found.attribute, found.label, _title(result.metric(found.metric)))
+
+
 def _gaps(result: EvaluationResult) -> TextTable:
     rows = [
         (
-            found.attribute,
-            found.label,
-            _title(result.metric(found.metric)),
+            *_where(result, found),
             gap.name,
             " - ".join(gap.between) if gap.name == "fairness_gap" else "all",
             number(gap.value, None),
@@ -97,9 +101,7 @@ def _gaps(result: EvaluationResult) -> TextTable:
 def _tests(result: EvaluationResult) -> TextTable:
     rows = [
         (
-            found.attribute,
-            found.label,
-            _title(result.metric(found.metric)),
+            *_where(result, found),
             found.test.name,
             "" if math.isnan(found.test.statistic) else f"{found.test.statistic:.6g}",
             p_value(found.test.p_value),
@@ -116,9 +118,7 @@ def _tests(result: EvaluationResult) -> TextTable:
 def _effects(result: EvaluationResult) -> TextTable:
     rows = [
         (
-            found.attribute,
-            found.label,
-            _title(result.metric(found.metric)),
+            *_where(result, found),
             *effect.between,
             number(effect.cliffs_delta, None),
             _range(effect.interval, None),
