@@ -124,32 +124,61 @@ def _over_trainings(
     vocabularies: Sequence[GroupVocabulary],
 ) -> tuple[Comparison, ...]:
     """Widen the comparisons of the mean values by those of each training."""
-    # the same groups against the same reference, even where a training leaves a value undefined
-    references = {c.attribute: c.effects[0].between[0] for c in method.comparisons if c.effects}
+    # against the same reference, even where a training leaves a value undefined; the largest group
+    # may be another one by another metric
+    used = {(c.attribute, _reference(c)) for c in method.comparisons}
     fixed = [
-        dataclasses.replace(v, reference=references.get(v.expression, v.reference))
-        for v in vocabularies
+        dataclasses.replace(vocabulary, reference=reference)
+        for vocabulary in vocabularies
+        for reference in (*vocabulary.names, None)
+        if (vocabulary.expression, reference) in used
     ]
     plain = dataclasses.replace(settings, n_bootstrap=0, min_patients=1)
     policy: EmptyDistance = method.settings.get("empty_distance", "diagonal")
     # the average of a training may have no rows, so that of the last label decide who is compared
     labels = sorted(method.labels, key=lambda label: label != AVERAGE)
     by_training = [
-        {
-            (made.attribute, made.metric, made.label): made
-            for made in compare_all(training.per_case, method.metrics, labels, fixed, policy, plain)
-        }
+        _by_reference(
+            compare_all(training.per_case, method.metrics, labels, fixed, policy, plain),
+            [vocabulary.reference for vocabulary in fixed],
+            len(labels) * len(method.metrics),
+        )
         for training in each
     ]
     return correct_tests(
         with_training_errors(
             whole,
-            [made[whole.attribute, whole.metric, whole.label] for made in by_training],
+            [
+                made[whole.attribute, whole.metric, whole.label, _reference(whole)]
+                for made in by_training
+            ],
             kind,
             settings.confidence,
         )
         for whole in method.comparisons
     )
+
+
+def _reference(comparison: Comparison) -> str | None:
+    """Return the group that gaps start from; None if no groups are compared."""
+    return comparison.effects[0].between[0] if comparison.effects else None
+
+
+def _by_reference(
+    made: Sequence[Comparison], references: Sequence[str | None], each: int
+) -> dict[tuple[str, str, str, str | None], Comparison]:
+    """Return comparisons by attribute, metric, label and the reference that was asked for.
+
+    Args:
+        made: For every reference ``each`` comparisons.
+        references: The references.
+        each: Number of comparisons of each.
+    """
+    asked = [reference for reference in references for _ in range(each)]
+    return {
+        (c.attribute, c.metric, c.label, reference): c
+        for c, reference in zip(made, asked, strict=True)
+    }
 
 
 def _mean_rows(

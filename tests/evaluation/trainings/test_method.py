@@ -293,3 +293,23 @@ def test_equivalence_and_what_could_be_seen_allow_for_trainings(table, tmp_path)
     assert ours.detectable_gap == pytest.approx(math.hypot(theirs.detectable_gap, more))
     (found,) = [f for f in method.findings if f.kind == "equivalence"]
     assert found.interval == after
+
+
+def test_metrics_whose_largest_groups_differ_keep_their_tests(tmp_path):
+    """Of Dice the women are more, of the distances the men: gaps start from different groups."""
+    table = scores_of_trainings(n=60, common=0.001, by_group=0.0)
+    women = table["sex"] == "f"
+    table["dice"] -= 0.1 * women
+    table["hd95_mm"] = 10 * (1 - table["dice"])
+    table.loc[women & (table["case"] == "c000"), "hd95_mm"] = np.nan
+    table.loc[~women & (table["case"] == "c001"), "dice"] = np.nan
+    table.loc[~women & (table["case"] == "c003"), "dice"] = np.nan
+    found = evaluated(table, tmp_path, empty_distance="nan")
+    references = {}
+    for metric in ("dice", "hd95"):
+        made = found.comparison("sex", metric, "segmentation")
+        references[metric] = made.effects[0].between[0]
+        assert made.test.p_value < 0.01
+        (finding,) = [f for f in found.findings if (f.metric, f.quantity) == (metric, "median")]
+        assert finding.verdict == "shown"
+    assert references == {"dice": "f", "hd95": "m"}
