@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -280,11 +281,23 @@ def _shard(args: argparse.Namespace) -> tuple[int, int] | None:
 def _check_numbers(args: argparse.Namespace) -> None:
     for option, value, ok, expected in (
         ("--min-patients", args.min_patients, args.min_patients >= 1, "1 or more"),
-        ("--bootstrap", args.bootstrap, args.bootstrap >= 0, "0 (no intervals) or more"),
         ("--confidence", args.confidence, 0 < args.confidence < 1, "a share such as 0.95"),
+        ("--bootstrap", args.bootstrap, *_enough_resamples(args)),
         ("--seed", args.seed, args.seed >= 0, "0 or more"),
         ("--tolerance", args.tolerance, 0 <= args.tolerance < float("inf"), "0 or more"),
         ("-np", args.np, args.np >= 1, "1 or more"),
     ):
         if not ok:
             raise UsageError(f"{option} {value}: expected {expected}.")
+
+
+def _enough_resamples(args: argparse.Namespace) -> tuple[bool, str]:
+    """Return whether the ends of an interval can be told from so many resamples, and how many can.
+
+    One or two resamples would make an interval as narrow as they happen to be.
+    """
+    if not 0 < args.confidence < 1:
+        return True, ""  # refused by itself
+    fewest = math.ceil(1 / (1 - args.confidence) - 1e-9)
+    enough = args.bootstrap == 0 or args.bootstrap >= fewest
+    return enough, f"0 (no intervals), or at --confidence {args.confidence:g} {fewest} or more"

@@ -416,7 +416,11 @@ def _plan(request: Request, masks: Masks) -> EvaluationPlan:
     )
     labels = None if plan.labels is None else tuple(plan.labels.regions)
     check_failures(request.failures or (), metrics, labels)
-    check_margins(request.margins, {name: METRICS[name].highest for name in metrics})
+    check_margins(
+        request.margins,
+        {name: METRICS[name].highest for name in metrics},
+        request.statistics.confidence,
+    )
     return plan
 
 

@@ -175,7 +175,11 @@ def run_evaluation(
         [pair.case for pair in plan.pairs],
         settings.statistics.min_patients,
     )
-    check_margins(settings.margins, {m.name: m.highest for m in metrics_named(settings.metrics)})
+    check_margins(
+        settings.margins,
+        {m.name: m.highest for m in metrics_named(settings.metrics)},
+        settings.statistics.confidence,
+    )
     task = case_task(plan, settings.metrics, settings.tolerance)
     measured = measure_all(plan, task, settings.processes, part or Part())
     labels = plan.labels if plan.labels is not None else labels_in(measured, plan)
@@ -224,7 +228,11 @@ def evaluate_scores(
         UsageError: If a reference group does not exist.
     """
     settings = settings or ScoredSettings()
-    check_margins(settings.margins, {metric.name: metric.highest for metric in scores.metrics})
+    check_margins(
+        settings.margins,
+        {metric.name: metric.highest for metric in scores.metrics},
+        settings.statistics.confidence,
+    )
     groupings = make_groupings(table, attributes)
     vocabularies = make_vocabularies(groupings, settings.references)
     check_cases(scores, table)

@@ -293,14 +293,18 @@ def _row_problems(frame: pd.DataFrame, numbers: Iterable[str]) -> list[str]:
 def _check_ranges(path: Path, frame: pd.DataFrame, infos: Sequence[MetricInfo]) -> None:
     problems = []
     for info in infos:
-        if info.one_minus_is_error:
-            values = frame[info.column]
-            outside = frame["case"][(values < 0) | (values > 1)]
-            if len(outside):
-                problems.append(
-                    f"{info.column} is outside 0..1 in {len(outside)} rows: "
-                    f"{shorten(outside)}; divide per cent by 100"
-                )
+        if info.name not in METRICS:
+            continue
+        values = frame[info.column]
+        outside = frame["case"][(values < 0) | (values > info.highest)]
+        if not len(outside):
+            continue
+        rows = f"in {len(outside)} rows: {shorten(outside)}"
+        problems.append(
+            f"{info.column} is outside 0..1 {rows}; divide per cent by 100"
+            if info.highest == 1
+            else f"{info.column} is below 0 {rows}; no {info.title} is negative"
+        )
     if problems:
         raise EvaluationError(f"{path} cannot be used:\n{shorten_lines(problems)}")
 

@@ -76,7 +76,7 @@ def test_volumes_with_defaults(tmp_path: Path):
     (dataset.predictions / "plans.json").write_text("{}")
     # table and attribute are found, several processes are used
     arguments = ["-gt", str(dataset.references), "-pred", str(dataset.predictions),
-                 "-o", str(tmp_path / "out"), "--bootstrap", "10", "-np", "2"]  # fmt: skip
+                 "-o", str(tmp_path / "out"), "--bootstrap", "20", "-np", "2"]  # fmt: skip
     assert main(arguments) == 0
     assert "hd95_mm" in (tmp_path / "out" / "per_case.csv").read_text()
 

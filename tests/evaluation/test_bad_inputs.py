@@ -241,7 +241,7 @@ def test_a_folder_of_spoiled_files_names_every_one(
     (tmp_path / "demographics.csv").write_text("\n".join(rows) + "\n")
     arguments = [
         "-gt", str(tmp_path / "labelsTs"), "-pred", str(tmp_path / "predictions"), "-a", "sex",
-        "-o", str(tmp_path / "out"), "-np", "1", "--bootstrap", "10",
+        "-o", str(tmp_path / "out"), "-np", "1", "--bootstrap", "20",
     ]  # fmt: skip
     reported: Counter[int] = Counter()
     # first all that the headers show, then all that the voxels show, then the rest is evaluated

@@ -194,7 +194,7 @@ def _gap(
         found = weighted_gap(
             units.values, second, terms_of(units.columns), units.clusters, settings.confidence
         )
-        if min(found.effective) < settings.min_patients:
+        if min(*found.effective, *_in_shared_cells(columns, second)) < settings.min_patients:
             reason = (
                 f"fewer than {settings.min_patients} patients of a group are like those of the "
                 "other"
@@ -235,6 +235,22 @@ def _apart(column: np.ndarray, second: np.ndarray) -> bool:
     if column.dtype.kind == "f":
         return bool(max(one.min(), two.min()) > min(one.max(), two.max()))
     return not set(one) & set(two)
+
+
+def _in_shared_cells(columns: Sequence[np.ndarray], second: np.ndarray) -> tuple[int, int]:
+    """Return how many units of both groups share all that is not a number with the other group.
+
+    The model of the weights has no term for combinations: without this, two columns that only
+    together separate the groups would go unseen.
+    """
+    categories = [column for column in columns if column.dtype.kind != "f"]
+    if not categories:
+        return int((~second).sum()), int(second.sum())
+    cell = strata_of(categories)
+    first, other = (
+        np.bincount(cell[inside], minlength=cell.max() + 1) for inside in (~second, second)
+    )
+    return int(first[other > 0].sum()), int(other[first > 0].sum())
 
 
 def with_corrected_tests(made: Iterable[AdjustedGap]) -> tuple[AdjustedGap, ...]:

@@ -34,10 +34,13 @@ def confounders_of(
 
     Raises:
         UsageError: If a column does not exist, is compared itself, has no value for some case, or
-            two groups have no value of it in common; all problems at once.
+            two groups have no value of it, or no combination of values, in common; all problems at
+            once.
     """
     problems = []
     found: dict[str, dict[str, str | float]] = {}
+    categories: dict[str, np.ndarray] = {}
+    group_of = [(g, references.get(g.expression)) for g in groupings]
     for name in dict.fromkeys(names):
         wrong = list(_problems(table, name, groupings, cases))
         if not wrong:
@@ -45,9 +48,14 @@ def confounders_of(
             numeric = table.schema[name].type == "numeric"
             values = text.astype(float) if numeric else text.astype(str)
             found[name] = dict(zip(cases, values.tolist(), strict=True))
-            group_of = [(g, references.get(g.expression)) for g in groupings]
-            wrong = list(_apart(table, name, values, group_of, cases, min_patients))
+            if not numeric:
+                categories[name] = values
+            wrong = list(_apart(table, (name,), values, group_of, cases, min_patients))
         problems += wrong
+    if not problems and len(categories) > 1:
+        together = np.empty(len(cases), dtype=object)
+        together[:] = list(zip(*categories.values(), strict=True))
+        problems += _apart(table, tuple(categories), together, group_of, cases, min_patients)
     if problems:
         listed = shorten_lines(problems)
         raise UsageError(
@@ -96,7 +104,7 @@ def _problems(
 
 def _apart(
     table: DemographicsTable,
-    name: str,
+    names: Sequence[str],
     values: np.ndarray,
     groupings: Sequence[tuple[Grouping, str | None]],
     cases: Sequence[str],
@@ -104,6 +112,9 @@ def _apart(
 ) -> Iterator[str]:
     """Yield pairs of groups, the reference and another, that have no value in common."""
     patients = table.patients
+    option = f"--adjust {' '.join(names)}"
+    listed = " and ".join(f"'{name}'" for name in names)
+    what = f"values of {listed}" if len(names) == 1 else f"combination of {listed}"
     for grouping, wanted in groupings:
         group = np.array([grouping.group_of[case] or "" for case in cases], dtype=object)
         size = {
@@ -119,9 +130,9 @@ def _apart(
             ours = values[group == other]
             if other != reference and not _in_common(ours, theirs):
                 yield (
-                    f"--adjust {name}: '{other}' and '{reference}' ({grouping.expression}) have "
-                    f"no values of '{name}' in common, so nobody can be compared with anybody; "
-                    f"leave out --adjust {name}, or compare other groups"
+                    f"{option}: '{other}' and '{reference}' ({grouping.expression}) have no "
+                    f"{what} in common, so nobody can be compared with anybody; leave out "
+                    f"{option if len(names) == 1 else 'one of them'}, or compare other groups"
                 )
 
 

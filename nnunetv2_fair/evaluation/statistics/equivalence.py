@@ -73,17 +73,25 @@ def parse_margins(texts: Sequence[str]) -> dict[str, float]:
     return found
 
 
-def check_margins(margins: Mapping[str, float], highest: Mapping[str, float]) -> None:
+def check_margins(
+    margins: Mapping[str, float], highest: Mapping[str, float], confidence: float
+) -> None:
     """Raise a UsageError unless every margin is possible.
 
     Args:
         margins: Metric -> margin.
         highest: Metric that is evaluated -> its largest possible value.
+        confidence: 1 minus the level of each of the two one-sided tests.
 
     Raises:
         UsageError: All problems at once.
     """
     problems = []
+    if margins and confidence <= 0.5:
+        problems.append(
+            f"--margin with --confidence {confidence:g}: an interval of coverage "
+            f"{2 * confidence - 1:.0%} excludes nothing; expected a confidence above 0.5"
+        )
     for name, margin in margins.items():
         if name not in highest:
             problems.append(

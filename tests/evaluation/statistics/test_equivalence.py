@@ -19,7 +19,8 @@ from nnunetv2_fair.evaluation.statistics.group_comparison import (
 
 def test_margins_are_read():
     assert parse_margins(["dice=0.03", " hd95 = 2"]) == {"dice": 0.03, "hd95": 2.0}
-    check_margins({"dice": 0.03, "hd95": 2.0}, {"dice": 1.0, "hd95": math.inf, "iou": 1.0})
+    check_margins({"dice": 0.03, "hd95": 2.0}, {"dice": 1.0, "hd95": math.inf, "iou": 1.0}, 0.95)
+    check_margins({}, {"dice": 1.0}, 0.4)
 
 
 def test_malformed_margins_are_refused_all_at_once():
@@ -45,7 +46,7 @@ def test_malformed_margins_are_refused_all_at_once():
 )
 def test_impossible_margins_are_refused(margins, words):
     with pytest.raises(UsageError) as caught:
-        check_margins(margins, {"dice": 1.0, "hd95": math.inf})
+        check_margins(margins, {"dice": 1.0, "hd95": math.inf}, 0.95)
     assert words in str(caught.value)
 
 
