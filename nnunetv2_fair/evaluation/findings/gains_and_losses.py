@@ -166,7 +166,7 @@ def _elsewhere(result: ModelComparison, found: Sequence[Finding]) -> Sentence:
             parts.append([*subject, " in ", *listed(by_who[who])])
     labels = list(dict.fromkeys(f.label for f in harms if f.label != label))
     if labels:
-        parts.append(["somebody or the gap in ", *listed(labels[:_MOST])])
+        parts.append(["at least one result for ", *listed(labels[:_MOST])])
         if len(labels) > _MOST:
             parts[-1].append(f" and {numbers.count(len(labels) - _MOST, 'more label')}")
     if not parts:

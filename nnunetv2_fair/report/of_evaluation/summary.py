@@ -23,6 +23,12 @@ from nnunetv2_fair.report.html.row_plots import Whisker, forest_plot
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.titles import metric_heading
 
+#: Further claims that a card tells at once; the others are folded.
+_MOST_TOLD = 4
+
+#: Kinds whose claims are never folded behind others.
+_FIRST = ("failure_rate", "size_explains")
+
 
 @dataclass(frozen=True)
 class _Card:
@@ -53,6 +59,7 @@ def summary_section(result: EvaluationResult, headlines: Mapping[str, Comparison
         notes=result.notes,
         model=subject(result.settings),
         n_metrics=len(result.metrics),
+        most_told=_MOST_TOLD,
         corrected=any(not math.isnan(test.corrected_p) for test in tests),
     )
 
@@ -70,7 +77,10 @@ def _card(result: EvaluationResult, comparison: Comparison) -> _Card:
         [(m.title, brief(f, m)) for f in others for m in [result.metric(f.metric)]],
         [
             headline(f, result.metric(f.metric))
-            for f in further_findings(result, attribute, comparison.label)
+            for f in sorted(
+                further_findings(result, attribute, comparison.label),
+                key=lambda found: found.kind not in _FIRST,
+            )
         ],
         *_by_label(result, attribute, comparison),
         too_small(comparison),

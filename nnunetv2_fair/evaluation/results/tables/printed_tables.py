@@ -7,6 +7,7 @@ from nnunetv2_fair.evaluation.results.comparison import Difference, ModelCompari
 from nnunetv2_fair.evaluation.results.discovery import Confirmation, Discovery
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 
@@ -160,7 +161,7 @@ def _subgroups(found: Discovery, info: MetricInfo, claims: Iterable[str]) -> Tex
     held_out = ("Patients, held out", "Divergence, held out", "p (Holm), held out")
     return TextTable(
         "subgroups",
-        f"Subgroups that diverge in {_title(info)} of {found.label} (all: "
+        f"Subgroups by {_title(info)} of {_label(found.label)}, strongest evidence first (all: "
         f"{number(found.overall, info)})",
         (
             "Subgroup", "Patients", "Cases", "Mean", "Divergence", "Shrunken", "z of ranks", "p",
@@ -278,3 +279,7 @@ def _range(interval: Interval, info: MetricInfo | None) -> str:
 
 def _title(info: MetricInfo) -> str:
     return f"{info.title} ({info.unit})" if info.unit else info.title
+
+
+def _label(label: str) -> str:
+    return "all labels, averaged" if label == AVERAGE else label
