@@ -28,10 +28,11 @@ from nnunetv2_fair.evaluation.results.groups import (
     PairEffect,
 )
 from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval, Scale
-from nnunetv2_fair.evaluation.statistics import effects, group_tests
+from nnunetv2_fair.evaluation.statistics import effects
 from nnunetv2_fair.evaluation.statistics.by_chance import N_PERMUTATIONS, exchanged, judged
 from nnunetv2_fair.evaluation.statistics.detectable import Pair, detectable_gaps
 from nnunetv2_fair.evaluation.statistics.equivalence import mean_difference
+from nnunetv2_fair.evaluation.statistics.rank_tests import group_tests
 from nnunetv2_fair.evaluation.statistics.small_groups import (
     FEWEST_PATIENTS,
     Observations,
@@ -195,7 +196,9 @@ def compare_groups(
             )
             for key, (value, found) in estimates.gaps().items()
         ),
-        test=group_tests.group_test(units, enough),
+        test=group_tests.group_test(
+            units, enough, settings.generator(attribute, metric, label, "test")
+        ),
         by_image=units.images is not None,
         effects=tuple(
             _effect(

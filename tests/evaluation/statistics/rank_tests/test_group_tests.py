@@ -8,7 +8,7 @@ import scipy.stats
 
 from nnunetv2_fair.evaluation.estimation.units import Units
 from nnunetv2_fair.evaluation.results.groups import GroupTest
-from nnunetv2_fair.evaluation.statistics.group_tests import definition, group_test
+from nnunetv2_fair.evaluation.statistics.rank_tests.group_tests import definition, group_test
 
 
 def outcome(values, patients, groups) -> GroupTest | None:
@@ -17,7 +17,7 @@ def outcome(values, patients, groups) -> GroupTest | None:
     units = Units.from_cases(
         np.asarray(values, dtype=float)[None], np.asarray(patients), groups, len(compared), compared
     )
-    return group_test(units, compared)
+    return group_test(units, compared, np.random.default_rng(0))
 
 
 def test_one_group_and_equal_values():

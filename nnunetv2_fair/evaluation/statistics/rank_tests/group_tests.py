@@ -1,9 +1,10 @@
 """Tests of no difference between groups: which one fits who is in the groups, and its p-value.
 
-Where every patient is in one group, Mann-Whitney U or Kruskal-Wallis of one value per patient.
-Where all patients are in both of two groups, Wilcoxon's signed-rank test. Where some are in
-several groups, ranks are permuted within these patients and between the others. Where the numbers
-of images per patient differ between the groups, ranks of images, averaged per patient.
+Where every patient is in one group, Mann-Whitney U or Kruskal-Wallis of one value per patient; the
+latter's p-value is that of exchanges between the groups where nearly all values are equal. Where
+all patients are in both of two groups, Wilcoxon's signed-rank test. Where some are in several
+groups, ranks are permuted within these patients and between the others. Where the numbers of images
+per patient differ between the groups, ranks of images, averaged per patient.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,8 @@ import scipy.stats
 
 from nnunetv2_fair.evaluation.estimation.units import Images, Units
 from nnunetv2_fair.evaluation.results.groups import GroupTest
-from nnunetv2_fair.evaluation.statistics.signed_rank import positive_ranks, signed_rank
+from nnunetv2_fair.evaluation.statistics.rank_tests.signed_rank import positive_ranks, signed_rank
+from nnunetv2_fair.evaluation.statistics.rank_tests.tied_ranks import exchanged_p, heavily_tied
 
 MANN_WHITNEY = "Mann-Whitney U"
 KRUSKAL_WALLIS = "Kruskal-Wallis"
@@ -26,12 +28,15 @@ CLUSTERED = "Clustered Kruskal-Wallis"
 _ROUNDING = 1e-12
 
 
-def group_test(units: Units, groups: Sequence[int]) -> GroupTest | None:
+def group_test(
+    units: Units, groups: Sequence[int], generator: np.random.Generator
+) -> GroupTest | None:
     """Test two-sidedly whether the groups' values come from one distribution.
 
     Args:
         units: Values per unit; the first model's are tested.
         groups: Groups to compare, each with at least one unit.
+        generator: Source of randomness, where members are exchanged at random.
 
     Returns:
         The test; None for fewer than two groups. If all values are equal there is no difference to
@@ -45,7 +50,7 @@ def group_test(units: Units, groups: Sequence[int]) -> GroupTest | None:
     if units.images is not None:
         return _clustered(_ImageRanks.of(units, units.images, columns), member)
     if not (member.sum(axis=1) > 1).any():
-        return _unpaired([values[member[:, k], k] for k in range(len(columns))])
+        return _unpaired([values[member[:, k], k] for k in range(len(columns))], generator)
     anywhere = member.any(axis=1)
     values, member = values[anywhere], member[anywhere]
     if len(columns) == 2 and member.all():
@@ -53,7 +58,7 @@ def group_test(units: Units, groups: Sequence[int]) -> GroupTest | None:
     return _stratified(values, member)
 
 
-def _unpaired(samples: Sequence[np.ndarray]) -> GroupTest:
+def _unpaired(samples: Sequence[np.ndarray], generator: np.random.Generator) -> GroupTest:
     pooled = np.concatenate(samples)
     identical = bool((pooled == pooled[0]).all())
     if len(samples) == 2:
@@ -65,7 +70,14 @@ def _unpaired(samples: Sequence[np.ndarray]) -> GroupTest:
     if identical:
         return GroupTest(KRUSKAL_WALLIS, 0.0, 1.0)
     h = scipy.stats.kruskal(*samples)
-    return GroupTest(KRUSKAL_WALLIS, float(h.statistic), float(h.pvalue))
+    sizes = [len(sample) for sample in samples]
+    ranks = scipy.stats.rankdata(pooled)
+    different, counts = np.unique(ranks, return_counts=True)
+    if not heavily_tied(sizes, counts.max()):
+        return GroupTest(KRUSKAL_WALLIS, float(h.statistic), float(h.pvalue))
+    of_groups = np.split(ranks, np.cumsum(sizes)[:-1])
+    p_value = exchanged_p(of_groups, different[counts.argmax()], generator)
+    return GroupTest(KRUSKAL_WALLIS, float(h.statistic), p_value)
 
 
 def _paired(values: np.ndarray) -> GroupTest:
@@ -220,7 +232,8 @@ def definition() -> str:
     """Return what the tests are, in words."""
     return (
         "Two-sided test of no difference between the groups over the units: Mann-Whitney U for two "
-        "groups, Kruskal-Wallis for more. Patients with images in several groups are compared "
+        "groups, Kruskal-Wallis for more (its p-value by permutation where nearly all values are "
+        "equal). Patients with images in several groups are compared "
         "with themselves: by Wilcoxon's signed-rank test where all patients are in both groups, "
         "else by a permutation of ranks within these patients and between the others. Where "
         "patients of one group have more images than those of another, ranks of images are "
