@@ -74,7 +74,7 @@ def test_the_worst_of_five_groups_is_found(commands: Commands):
     weights = 1 / own.groupby("patient")["dice"].transform("size").to_numpy()
     middle = np.searchsorted(np.cumsum(weights), weights.sum() / 2)
     assert shown["values"]["g3"] == pytest.approx(own["dice"].iloc[middle], abs=0.002)
-    assert abs(own["dice"].median() - own["dice"].iloc[middle]) > 0.005
+    assert abs(own["dice"].median() - own["dice"].iloc[middle]) > 0.003
 
 
 @pytest.mark.parametrize(
