@@ -242,15 +242,42 @@ def test_worst_cases_of_a_group_are_one_click_away(report):
     assert report.execute_script("return document.activeElement.rowIndex") == 51
 
 
-def test_links_of_the_navigation_lead_to_their_sections(report):
-    # parts out of sight are not laid out yet when the page jumps over them
-    report.execute_script("document.documentElement.style.scrollBehavior = 'auto'")
-    for anchor in ("definitions", "attribute-2", "all-cases", "summary"):
-        report.find_element(By.CSS_SELECTOR, f"nav a[href='#{anchor}']").click()
-        report.execute_async_script("setTimeout(arguments[0], 300)")
-        section = report.find_element(By.ID, anchor)
-        top = report.execute_script("return arguments[0].getBoundingClientRect().top", section)
-        assert 0 < top < 250, anchor
+def settled(browser) -> None:
+    """Wait until the page has not scrolled for 20 frames, or for 10 seconds."""
+    browser.execute_async_script(
+        "const done = arguments[0], until = Date.now() + 10000; let last = null, still = 0;"
+        "const look = () => { still = scrollY === last ? still + 1 : 0; last = scrollY;"
+        " if (still > 20 || Date.now() > until) done(); else requestAnimationFrame(look); };"
+        "look();"
+    )
+
+
+@pytest.mark.parametrize("scrolling", ["auto", "smooth"])
+@pytest.mark.parametrize("width", [1280, 400])
+def test_links_of_the_navigation_lead_to_their_sections(browser, width, scrolling, tmp_path):
+    path = tmp_path / "report.html"
+    write("report", path)
+    open_page(browser, path, width)
+    browser.execute_script(f"document.documentElement.style.scrollBehavior = '{scrolling}'")
+    anchors = [
+        link.get_attribute("href").split("#")[1]
+        for link in browser.find_elements(By.CSS_SELECTOR, "nav a")
+    ]
+    assert len(anchors) > 7
+    # from the end first: what a jump passes over has never been on the screen
+    for anchor in (*anchors[::-1], *anchors):
+        browser.execute_script(f"document.querySelector('nav a[href=\"#{anchor}\"]').click()")
+        settled(browser)
+        heading = browser.find_element(By.CSS_SELECTOR, f"#{anchor} h2")
+        top, covered, at_the_end = browser.execute_script(
+            "return [arguments[0].getBoundingClientRect().top,"
+            " document.querySelector('nav').getBoundingClientRect().bottom,"
+            " scrollY + innerHeight >= document.documentElement.scrollHeight - 2]",
+            heading,
+        )
+        assert covered <= top, anchor
+        assert top < covered + 30 or (at_the_end and top < 1000), anchor
+    assert complaints(browser) == []
 
 
 def test_case_leads_to_its_picture(report):
