@@ -228,9 +228,9 @@ def _distances(result: EvaluationResult, gap: AdjustedGap) -> list[Comparison]:
 def _highest_ratio(worse: GroupStatistics, better: GroupStatistics, level: float) -> float:
     """Return the upper end of the interval of the logarithm of the ratio of two means."""
     ratio = _log_ratio(worse.mean, better.mean)
-    if not math.isfinite(ratio) or not worse.n_patients or not better.n_patients:
+    if not math.isfinite(ratio) or not worse.n_units or not better.n_units:
         return math.inf
-    variance = sum((g.std / g.mean) ** 2 / g.n_patients for g in (worse, better) if g.n_patients)
+    variance = sum((g.std / g.mean) ** 2 / g.n_units for g in (worse, better) if g.n_units)
     return ratio + NormalDist().inv_cdf(1 - level / 2) * math.sqrt(variance)
 
 

@@ -32,7 +32,8 @@ def mean_difference(estimates: Estimates, pair: tuple[int, int]) -> tuple[float,
         confidence; made from the same two parts as the means' own intervals. NaN if there is none.
     """
     first, second = pair
-    value = float(estimates.data.means[first] - estimates.data.means[second])
+    with np.errstate(invalid="ignore"):  # infinite means have no difference
+        value = float(estimates.data.means[first] - estimates.data.means[second])
     if estimates.aware is None:
         return value, NO_INTERVAL
     drawn = estimates.aware.means[:, first] - estimates.aware.means[:, second]

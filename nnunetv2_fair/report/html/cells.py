@@ -1,5 +1,6 @@
-"""Why a cell of a table has no value."""
+"""How many of a group have a value, and why a cell of a table has none."""
 
+from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.results.groups import GroupStatistics
 
 #: Why a shareable result hides a value.
@@ -15,3 +16,14 @@ def why_undefined(group: GroupStatistics) -> str:
     if group.n_undefined >= group.n_cases:
         return "undefined in every case (reference and prediction empty)"
     return WHY_HIDDEN
+
+
+def having_value(group: GroupStatistics, *, by_case: bool) -> str:
+    """Say how many patients (or cases) of a group have a value: ``22 of 100 patients``."""
+    everyone = group.n_cases if by_case else group.n_patients
+    told = numbers.count(everyone, "case" if by_case else "patient")
+    if everyone is None or group.n_units == everyone:
+        return told
+    if group.n_units is None:
+        return f"{told}, perhaps some without a value"
+    return f"{group.n_units:,} of {told}"

@@ -9,7 +9,7 @@ from nnunetv2_fair.evaluation.findings.sentences import Data, shortened
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison, GroupStatistics
 from nnunetv2_fair.evaluation.results.tables.unit_values import unit_values
-from nnunetv2_fair.report.html.cells import why_undefined
+from nnunetv2_fair.report.html.cells import having_value, why_undefined
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.row_plots import Strip, strip_plot
 from nnunetv2_fair.report.html.templating import render
@@ -65,7 +65,7 @@ def _strips(result: EvaluationResult, comparison: Comparison) -> Html:
         rows.append(
             Strip(
                 (Data(group),),
-                numbers.count(found.n_patients, "patient"),
+                having_value(found, by_case=result.settings.get("unit") == "case"),
                 numbers.with_unit(found.median, metric.unit) if dots is not None else "",
                 dots,
                 (found.q1, found.median, found.q3),

@@ -60,8 +60,9 @@ def _grid(
         [_cell(comparison, metric, groups.get((row, column)), finite) for column in columns]
         for row in rows
     ]
+    units = "cases" if result.settings.get("unit") == "case" else "patients"
     about = ["Rows ", Data(attributes[0]), ", columns ", Data(attributes[1]), ", ",
-             *label_words(comparison.label), ". n counts patients."]  # fmt: skip
+             *label_words(comparison.label), f". n counts {units} with a value."]  # fmt: skip
     return heat_grid(metric, rows, columns, cells, about)
 
 
@@ -82,7 +83,7 @@ def _cell(
     if found.n_patients is None:
         # a median in its place would be mistaken for the mean
         return HeatCell(numbers.UNDEFINED, (numbers.HIDDEN,), kind="none")
-    size = f"n = {numbers.whole(found.n_patients)}"
+    size = f"n = {numbers.whole(found.n_units)}"
     if math.isnan(found.mean):
         why = "undefined" if found.n_undefined == found.n_cases else numbers.HIDDEN
         return HeatCell(numbers.UNDEFINED, (size, why), kind="none")

@@ -18,6 +18,7 @@ from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.trainings import subject
 from nnunetv2_fair.evaluation.results.values import NO_INTERVAL
+from nnunetv2_fair.report.html.cells import having_value
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.row_plots import Whisker, forest_plot
 from nnunetv2_fair.report.html.templating import render
@@ -117,7 +118,7 @@ def _medians(result: EvaluationResult, comparison: Comparison) -> Html:
         rows.append(
             Whisker(
                 (Data(group),),
-                [numbers.count(found.n_patients, "patient")],
+                [having_value(found, by_case=result.settings.get("unit") == "case")],
                 text,
                 found.median if compared and math.isfinite(found.median) else math.nan,
                 limits if compared else NO_INTERVAL,

@@ -29,6 +29,7 @@ def console_table(result: EvaluationResult, attribute: str) -> str:
     """
     label = result.headline_label
     level = numbers.percent(confidence(result.settings))
+    by_case = result.settings.get("unit") == "case"
     heading = plain(["Groups of ", shortened(attribute), ", ", *label_words(label)])
     lines = [heading, *findings_lines(result, attribute)]
     for metric in result.metrics:
@@ -36,7 +37,7 @@ def console_table(result: EvaluationResult, attribute: str) -> str:
             comparison = result.comparison(attribute, metric.name, label)
         except KeyError:
             continue
-        lines += ["", *_console_block(metric, comparison, level)]
+        lines += ["", *_console_block(metric, comparison, level, by_case=by_case)]
         lines += [
             _adjusted_line(gap, metric)
             for gap in result.adjusted_gaps
@@ -49,14 +50,17 @@ def console_table(result: EvaluationResult, attribute: str) -> str:
     return numbers.ascii_only("\n".join(lines))
 
 
-def _console_block(metric: MetricInfo, comparison: Comparison, level: str) -> list[str]:
+def _console_block(
+    metric: MetricInfo, comparison: Comparison, level: str, *, by_case: bool
+) -> list[str]:
     header = [metric_heading(metric), "cases", "patients", "median [q1 to q3]",
               f"mean [{level} interval]"]  # fmt: skip
     rows = [header]
     for group, statistics in comparison.groups.items():
         mark = " *" if group in comparison.left_out else ""
-        rows.append(_console_row(shortened(group, LONGEST_NAME) + mark, metric, statistics))
-    rows.append(_console_row("all groups", metric, comparison.overall))
+        title = shortened(group, LONGEST_NAME) + mark
+        rows.append(_console_row(title, metric, statistics, by_case=by_case))
+    rows.append(_console_row("all groups", metric, comparison.overall, by_case=by_case))
     lines = aligned(rows, right=(1, 2), header_indent=0)
     computed = [gap for gap in comparison.gaps if not math.isnan(gap.value)]
     for gap in computed:
@@ -98,13 +102,24 @@ def _adjusted_line(gap: AdjustedGap, metric: MetricInfo) -> str:
     return f"{start}{amount} {_bracket(gap.interval, metric.unit)}, as found {crude}"
 
 
-def _console_row(title: str, metric: MetricInfo, group: GroupStatistics) -> list[str]:
+def _counts(group: GroupStatistics, *, by_case: bool) -> tuple[str, str]:
+    """Return cases and patients; of what is counted, how many have a value."""
+    cases, patients = numbers.whole(group.n_cases), numbers.whole(group.n_patients)
+    everyone = group.n_cases if by_case else group.n_patients
+    if group.n_units is None or group.n_units == everyone:
+        return cases, patients
+    units = f"{group.n_units:,} of "
+    return (units + cases, patients) if by_case else (cases, units + patients)
+
+
+def _console_row(
+    title: str, metric: MetricInfo, group: GroupStatistics, *, by_case: bool
+) -> list[str]:
     unit = metric.unit
     quartiles = Interval(group.q1, group.q3)
     return [
         title,
-        numbers.whole(group.n_cases),
-        numbers.whole(group.n_patients),
+        *_counts(group, by_case=by_case),
         f"{numbers.number(group.median, unit)} {_bracket(quartiles, unit)}".rstrip(),
         f"{numbers.number(group.mean, unit)} {_bracket(group.mean_interval, unit)}".rstrip(),
     ]

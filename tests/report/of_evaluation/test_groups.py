@@ -19,13 +19,13 @@ from tests.report.html_check import Page
 
 NAN = math.nan
 WOMEN = GroupStatistics(
-    8, 6, 0, 0, 0.701, 0.712, 0.65, 0.76, 0.1, Interval(0.672, 0.731), Interval(0.69, 0.74)
+    8, 6, 0, 0, 0.701, 0.712, 0.65, 0.76, 0.1, Interval(0.672, 0.731), Interval(0.69, 0.74), 6
 )
 MEN = GroupStatistics(
-    12, 9, 1, 2, 0.803, 0.823, 0.78, 0.861, 0.1, Interval(0.78, 0.83), Interval(0.8, 0.84)
+    12, 9, 1, 2, 0.803, 0.823, 0.78, 0.861, 0.1, Interval(0.78, 0.83), Interval(0.8, 0.84), 9
 )
 FEW = GroupStatistics(
-    2, 2, 0, 0, 0.5, 0.5, 0.4, 0.6, 0.1, factories.NO_INTERVAL, factories.NO_INTERVAL
+    2, 2, 0, 0, 0.5, 0.5, 0.4, 0.6, 0.1, factories.NO_INTERVAL, factories.NO_INTERVAL, 2
 )
 NONE = GroupStatistics(
     0, 0, 0, 0, NAN, NAN, NAN, NAN, NAN, factories.NO_INTERVAL, factories.NO_INTERVAL

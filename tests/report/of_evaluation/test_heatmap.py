@@ -62,7 +62,7 @@ def test_levels_with_commas_are_laid_out_as_all_others():
     page, found = cells(result, "x+y")
     assert [a for a in found if not a.get("style")] == []
     means = [s.mean for s in result.comparisons[0].groups.values()]
-    text = page.text.split("n counts patients.")[1]
+    text = page.text.split("n counts patients with a value.")[1]
     assert text.startswith("cb, ca")
     assert re.findall(r"0\.\d{3}(?=n = 6)", text) == [f"{mean:.3f}" for mean in means]
 

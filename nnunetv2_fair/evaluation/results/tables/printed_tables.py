@@ -47,6 +47,7 @@ def _groups(result: EvaluationResult) -> TextTable:
                     name,
                     _count(group.n_patients),
                     _count(group.n_cases),
+                    _count(group.n_units),
                     number(group.mean, info),
                     _range(group.mean_interval, info),
                     number(group.median, info),
@@ -63,8 +64,8 @@ def _groups(result: EvaluationResult) -> TextTable:
         "groups",
         f"{result.name}: groups",
         (
-            *_WHERE, "Group", "Patients", "Cases", "Mean", f"Mean {interval}", "Median",
-            f"Median {interval}", "IQR", "SD", "Worst decile", "Shrunken mean",
+            *_WHERE, "Group", "Patients", "Cases", "With a value", "Mean", f"Mean {interval}",
+            "Median", f"Median {interval}", "IQR", "SD", "Worst decile", "Shrunken mean",
             f"Shrunken mean {interval}",
         ),
         tuple(rows),
