@@ -141,5 +141,5 @@ def test_power_of_patients_compared_with_themselves(commands: Commands):
         unpaired.append(scipy.stats.mannwhitneyu(sides["left"], sides["right"]).pvalue < 0.05)
     assert np.mean([one["p_value"] < 0.05 for one in found]) > 0.9
     assert rate(found, shown_alone=True) > 0.55
-    assert np.mean(unpaired) < 0.6
+    assert np.mean(unpaired) < 0.7
     assert {one["who"][0] for one in found if one["verdict"] == "shown"} == {"right"}
