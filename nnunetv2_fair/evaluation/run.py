@@ -234,12 +234,12 @@ def evaluate_scores(
         settings.statistics.confidence,
     )
     groupings = make_groupings(table, attributes)
-    vocabularies = make_vocabularies(groupings, settings.references)
     check_cases(scores, table)
+    cases = list(dict.fromkeys(scores.rows["case"]))
+    vocabularies = make_vocabularies(groupings, settings.references, cases, table.patients)
     rows = scored_rows(scores, table, {g.expression: g.group_of for g in groupings})
     policy, statistics = settings.empty_distance, settings.statistics
     check_infinite_distances(scores, rows, policy)
-    cases = list(dict.fromkeys(scores.rows["case"]))
     evaluated = set(evaluated_rows(rows)["case"])
     found = _Cases(
         name=settings.name or scores.source.stem,

@@ -26,6 +26,7 @@ from nnunetv2_fair.evaluation.statistics.group_comparison import (
     StatisticsSettings,
     reference_index,
 )
+from nnunetv2_fair.evaluation.statistics.small_groups import n_different
 
 _NOTHING = WeightedGap(math.nan, NO_INTERVAL, (0.0, 0.0))
 
@@ -82,15 +83,16 @@ def adjusted_gaps(
             else np.arange(len(cases)).astype(object)
         )
         places = [vocabulary.places(cases) for vocabulary in vocabularies]
+        sizes = [_sizes(cases, v, inside) for v, inside in zip(vocabularies, places, strict=True)]
         for metric in metrics:
             values, _ = metric_values(rows, metric, label, labels, empty_distance)
-            for vocabulary, groups in zip(vocabularies, places, strict=True):
+            for vocabulary, groups, size in zip(vocabularies, places, sizes, strict=True):
                 for columns in sets:
                     known = np.isfinite(values) & ~np.isnan(groups)
                     for column in columns.values():
                         known &= ~pd.isna(column)
                     found = _Cases(values, groups, patients, columns).chosen(known)
-                    made += _gaps(found, vocabulary, metric.name, label, settings)
+                    made += _gaps(found, vocabulary, size, metric.name, label, settings)
     return with_corrected_tests(made)
 
 
@@ -124,6 +126,7 @@ def _sets(
 def _gaps(
     cases: _Cases,
     vocabulary: GroupVocabulary,
+    sizes: Sequence[int],
     metric: str,
     label: str,
     settings: StatisticsSettings,
@@ -133,7 +136,7 @@ def _gaps(
         len(pd.unique(cases.patients[cases.groups == index])) for index in range(len(names))
     ]
     enough = [i for i, count in enumerate(patients) if count >= settings.sizeable]
-    reference = reference_index(names, enough, patients, vocabulary.reference)
+    reference = reference_index(names, enough, sizes, vocabulary.reference)
     for other in enough:
         if reference is None or other == reference:
             continue
@@ -141,6 +144,12 @@ def _gaps(
         yield _gap(
             pair, (names[reference], names[other]), vocabulary.expression, metric, label, settings
         )
+
+
+def _sizes(cases: pd.DataFrame, vocabulary: GroupVocabulary, groups: np.ndarray) -> list[int]:
+    """Return how many patients each group has, with and without a value."""
+    patients = cases["patient"].to_numpy(dtype=object)
+    return [n_different(patients[groups == index]) for index in range(len(vocabulary.names))]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from nnunetv2_fair.errors import UsageError, shorten, shorten_lines
+from nnunetv2_fair.evaluation.statistics.group_comparison import reference_index
 from nnunetv2_fair.subgroups.groups import Grouping
 from nnunetv2_fair.subgroups.schema import INTERSECTION
 from nnunetv2_fair.subgroups.table import DemographicsTable
@@ -25,7 +26,7 @@ def confounders_of(
         table: Demographics.
         names: Columns to adjust for.
         groupings: Groups that are compared.
-        references: Attribute expression -> group that gaps are measured from; None: the largest.
+        references: Attribute expression -> group that gaps are measured from.
         cases: Cases that are evaluated.
         min_patients: Groups with fewer patients are not compared.
 
@@ -117,16 +118,17 @@ def _apart(
     what = f"values of {listed}" if len(names) == 1 else f"combination of {listed}"
     for grouping, wanted in groupings:
         group = np.array([grouping.group_of[case] or "" for case in cases], dtype=object)
-        size = {
-            g: len({patients[c] for c, inside in zip(cases, group == g, strict=True) if inside})
+        sizes = [
+            len({patients[c] for c, inside in zip(cases, group == g, strict=True) if inside})
             for g in grouping.names
-        }
-        large = [g for g in grouping.names if size[g] >= min_patients]
-        if not large:
+        ]
+        large = [index for index, size in enumerate(sizes) if size >= min_patients]
+        measured_from = reference_index(grouping.names, large, sizes, wanted)
+        if measured_from is None:
             continue
-        reference = wanted if wanted in large else max(large, key=lambda g: size[g])
+        reference = grouping.names[measured_from]
         theirs = values[group == reference]
-        for other in large:
+        for other in (grouping.names[index] for index in large):
             ours = values[group == other]
             if other != reference and not _in_common(ours, theirs):
                 yield (

@@ -134,7 +134,8 @@ def _compare(
         rates.append(rate)
         counts.append(count)
     enough = [index for index, name in enumerate(names) if name not in left_out]
-    reference = reference_index(names, enough, patients, vocabulary.reference)
+    sizes = patients_per_group(observed, np.ones(len(defined), dtype=bool))
+    reference = reference_index(names, enough, sizes, vocabulary.reference)
     test = None
     if len(enough) > 1:
         generator = settings.generator(vocabulary.expression, str(criterion), label, "failures")

@@ -87,13 +87,15 @@ def plan_evaluation(
         UsageError: If ``references`` names an attribute or group that is not evaluated.
     """
     groupings = make_groupings(table, attributes)
-    vocabularies = make_vocabularies(groupings, references or {})
     found = find_dataset_json(dataset_json, prediction_folder, reference_folder)
     labels = read_label_set(found) if found is not None else None
     reference_files = find_masks(reference_folder, "reference masks")
     prediction_files = find_masks(prediction_folder, "predicted masks")
     _check_cases(
         reference_files, prediction_files, reference_folder, prediction_folder, table, allow_missing
+    )
+    vocabularies = make_vocabularies(
+        groupings, references or {}, list(reference_files), table.patients
     )
     pairs = tuple(
         CasePair(case, path, prediction_files.get(case)) for case, path in reference_files.items()

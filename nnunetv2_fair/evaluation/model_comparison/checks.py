@@ -15,6 +15,8 @@ MUST_AGREE = (
     "reference_groups",
 )  # fmt: skip
 
+_REFERENCES_HINT = " (without --reference it is the largest group, so name one for all of them)"
+
 
 def model_names(results: Sequence[EvaluationResult], names: Sequence[str] | None) -> list[str]:
     """Return one different name per model.
@@ -88,6 +90,7 @@ def common_cases_of(
         problems.extend(
             f"{pair} were evaluated with different settings: {key} is "
             f"{baseline.settings.get(key)!r} against {result.settings.get(key)!r}"
+            f"{_REFERENCES_HINT if key == 'reference_groups' else ''}"
             for key in MUST_AGREE
             if baseline.settings.get(key) != result.settings.get(key)
         )

@@ -107,8 +107,7 @@ def compare_groups(
         attribute: Attribute expression, for the result.
         metric: Name of the metric, for the result.
         label: Label, for the result.
-        reference: Group that fairness gaps are measured from; the group with most patients
-            (among those large enough) if None or too small.
+        reference: Group that fairness gaps are measured from; None: see :func:`reference_index`.
         error_measures: Whether 1 minus the metric is an error rate: adds SER, SKEW and equity
             scaling.
         settings: How to aggregate.
@@ -124,7 +123,8 @@ def compare_groups(
     units = units_of(observations, defined, settings.unit, enough)
     sizeable = settings.sizeable
 
-    measured_from = reference_index(names, enough, patients, reference)
+    sizes = patients_per_group(observations, np.ones(len(defined), dtype=bool))
+    measured_from = reference_index(names, enough, sizes, reference)
     pairs = [
         (measured_from, other)
         for other in enough
@@ -336,12 +336,24 @@ def units_of(
 
 
 def reference_index(
-    names: Sequence[str], enough: Sequence[int], patients: Sequence[int], reference: str | None
+    names: Sequence[str], enough: Sequence[int], sizes: Sequence[int], reference: str | None
 ) -> int | None:
-    """Return the group that fairness gaps are measured from; None if no group is large enough."""
+    """Return the group that fairness gaps are measured from.
+
+    Args:
+        names: All groups.
+        enough: Those that are compared.
+        sizes: Patients of every group, also those without a value: which have one is an outcome
+            and differs between metrics and labels, and the group must not.
+        reference: The one that was chosen; None if none was.
+
+    Returns:
+        The chosen group if it is compared, else the largest that is (of equal ones the first);
+        None if none is.
+    """
     if reference is not None and reference in names and names.index(reference) in enough:
         return names.index(reference)
-    return max(enough, key=lambda index: patients[index], default=None)
+    return max(enough, key=lambda index: sizes[index], default=None)
 
 
 def _statistics(

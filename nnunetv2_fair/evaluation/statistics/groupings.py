@@ -7,6 +7,7 @@ from nnunetv2_fair.evaluation.metrics.registry import METRICS
 from nnunetv2_fair.evaluation.results.evaluation import Exclusion
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary
+from nnunetv2_fair.evaluation.statistics.group_comparison import reference_index
 from nnunetv2_fair.subgroups.groups import Grouping, group_cases
 from nnunetv2_fair.subgroups.table import DemographicsTable
 
@@ -46,22 +47,40 @@ def make_groupings(table: DemographicsTable, attributes: Sequence[str]) -> tuple
 
 
 def make_vocabularies(
-    groupings: Sequence[Grouping], references: Mapping[str, str]
+    groupings: Sequence[Grouping],
+    references: Mapping[str, str],
+    cases: Sequence[str],
+    patients: Mapping[str, str],
 ) -> tuple[GroupVocabulary, ...]:
-    """Return the groupings with the reference groups chosen.
+    """Return the groupings with one reference group each, for all metrics and labels.
+
+    It is the one that was asked for, else that of the table's dictionary, else the group with most
+    patients among the cases: all of them, as which have a value is an outcome.
 
     Args:
         groupings: Groups of each attribute expression.
         references: Attribute expression -> group that fairness gaps are measured from.
+        cases: Cases that are evaluated, with and without a prediction.
+        patients: Case -> patient.
 
     Raises:
         UsageError: If ``references`` names an attribute or group that is not evaluated.
     """
     _check_references(references, groupings)
     return tuple(
-        GroupVocabulary(g.expression, g.names, references.get(g.expression, g.reference))
+        GroupVocabulary(
+            g.expression,
+            g.names,
+            references.get(g.expression, g.reference) or _largest(g, cases, patients),
+        )
         for g in groupings
     )
+
+
+def _largest(grouping: Grouping, cases: Sequence[str], patients: Mapping[str, str]) -> str:
+    sizes = [len({patients[c] for c in inside}) for inside in grouping.members(cases).values()]
+    largest = reference_index(grouping.names, range(len(sizes)), sizes, None)
+    return grouping.names[largest or 0]
 
 
 def _check_references(references: Mapping[str, str], groupings: Sequence[Grouping]) -> None:
@@ -109,8 +128,23 @@ def group_notes(
                 f"'{vocabulary.expression}': fewer than two groups are large enough, so no "
                 "fairness measure can be computed."
             )
-        if vocabulary.reference is not None and vocabulary.reference in here.left_out:
-            yield (
-                f"'{vocabulary.expression}': the reference group '{vocabulary.reference}' is too "
-                "small; gaps are measured from the largest group instead."
-            )
+        yield from _other_references(vocabulary, ours)
+
+
+def _other_references(
+    vocabulary: GroupVocabulary, comparisons: Sequence[Comparison]
+) -> Iterator[str]:
+    """Say where gaps are not measured from the reference group."""
+    elsewhere: dict[str, list[str]] = {}
+    for found in comparisons:
+        if found.effects and found.effects[0].between[0] != vocabulary.reference:
+            where = f"{METRICS[found.metric].title} of {found.label}"
+            elsewhere.setdefault(found.effects[0].between[0], []).append(where)
+    for reference, places in elsewhere.items():
+        few = len(places) < len(comparisons)
+        yield (
+            f"'{vocabulary.expression}': too few patients of the reference group "
+            f"'{vocabulary.reference}' have a value"
+            f"{f' ({shorten(places, 3)})' if few else ''}, so gaps"
+            f"{' there' if few else ''} are measured from '{reference}'."
+        )

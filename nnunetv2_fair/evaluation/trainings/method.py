@@ -124,8 +124,8 @@ def _over_trainings(
     vocabularies: Sequence[GroupVocabulary],
 ) -> tuple[Comparison, ...]:
     """Widen the comparisons of the mean values by those of each training."""
-    # against the same reference, even where a training leaves a value undefined; the largest group
-    # may be another one by another metric
+    # against the same reference, even where a training leaves a value undefined; where the chosen
+    # one is not compared it is another
     used = {(c.attribute, _reference(c)) for c in method.comparisons}
     fixed = [
         dataclasses.replace(vocabulary, reference=reference)
