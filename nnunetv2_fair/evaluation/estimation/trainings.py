@@ -120,6 +120,18 @@ def widened(value: float, interval: Interval, error: TrainingError, confidence: 
     )
 
 
+def no_p_reason(values: np.ndarray) -> str:
+    """Say why a test over trainings has no p-value; empty if none of its values is undefined.
+
+    Args:
+        values: (trainings, pairs) what is tested, of each training; NaN where a group has no value.
+    """
+    lacking = int(np.isnan(values).any(axis=1).sum())
+    if not lacking:
+        return ""
+    return f"in {lacking} of the {len(values)} trainings a group has no value"
+
+
 def p_with_trainings(p_value: float, value: float, error: TrainingError, groups: int = 2) -> float:
     """Return the p-value of a test by patients, with the error by trainings.
 

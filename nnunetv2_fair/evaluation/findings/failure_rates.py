@@ -16,6 +16,7 @@ from nnunetv2_fair.evaluation.findings.wording import (
     confidence,
     segmentation,
     test_words,
+    untested,
     with_sentence,
 )
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
@@ -62,7 +63,8 @@ def headline(finding: Finding, metric: MetricInfo) -> Sentence:
         start = ["There are signs that ", *subject, " fails ", *of]
     else:
         pair = ["no difference in how often ", *subject, " fails could be shown between "]
-        return [pair[0].capitalize(), *pair[1:], worst, " and ", best, ": ", rates, evidence]
+        found = [pair[0].capitalize(), *pair[1:], worst, " and ", best, ": ", rates, evidence]
+        return [*found, f" {finding.reason}"] if finding.reason else found
     return [*start, ": ", rates, evidence]
 
 
@@ -105,6 +107,7 @@ def _finding(comparison: FailureComparison, level: float) -> Finding:
         family_size=test.family_size,
         n={name: comparison.groups[name].n_patients for name in worst_first},
         numbers={"threshold": comparison.threshold},
+        reason=untested(test),
     )
 
 

@@ -20,6 +20,7 @@ from nnunetv2_fair.evaluation.findings.wording import (
     interval_words,
     segmentation,
     test_words,
+    untested,
     with_sentence,
     worst_first,
 )
@@ -169,10 +170,12 @@ def _decided(finding: Finding, comparison: Comparison) -> Finding:
     elif by_interval or finding.p_value < level:
         verdict = "signs"
     if verdict == "not_shown":
-        return finding
+        return dataclasses.replace(finding, reason=untested(comparison.test))
     reason = ""
     if verdict == "signs":
-        reason = _doubt(by_interval, finding.p_value < level, deciding_p(finding) < level)
+        reason = untested(comparison.test, "The interval excludes zero, but the") or _doubt(
+            by_interval, finding.p_value < level, deciding_p(finding) < level
+        )
     return dataclasses.replace(finding, verdict=verdict, direction="worse", reason=reason)
 
 
@@ -221,7 +224,8 @@ def _two_groups(finding: Finding, metric: MetricInfo) -> Sentence:
         start = ["There are signs that ", *subject, " is worse for ", worse, " than for ", better]
         return [*start, f": {values} ({evidence}). {finding.reason}"]
     start = ["No difference in ", *subject, " between ", worse, " and ", better]
-    return [*start, f" could be shown: {values} ({evidence}).", *_no_proof(finding, metric)]
+    start += [f" could be shown: {values} ({evidence}).", *_missing(finding)]
+    return [*start, *_no_proof(finding, metric)]
 
 
 def _many_groups(finding: Finding, metric: MetricInfo) -> Sentence:
@@ -247,7 +251,13 @@ def _many_groups(finding: Finding, metric: MetricInfo) -> Sentence:
         start = ["There are signs that ", *subject, " differs between the groups of ", attribute]
         return [*start, ": ", *values, f" {finding.reason}"]
     start = ["No difference in ", *subject, " between the groups of ", attribute]
-    return [*start, " could be shown: ", *values, *_no_proof(finding, metric)]
+    start += [" could be shown: ", *values, *_missing(finding)]
+    return [*start, *_no_proof(finding, metric)]
+
+
+def _missing(finding: Finding) -> list[str]:
+    """Say why there is no test, where there is none."""
+    return [f" {finding.reason}"] if finding.reason else []
 
 
 def _evidence(finding: Finding, metric: MetricInfo) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, plain
 from nnunetv2_fair.evaluation.results.findings import Finding, Verdict
-from nnunetv2_fair.evaluation.results.groups import Comparison, GroupStatistics
+from nnunetv2_fair.evaluation.results.groups import Comparison, GroupStatistics, GroupTest
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 
@@ -63,6 +63,19 @@ def test_words(finding: Finding) -> str:
     if finding.family_size > 1 and not math.isnan(finding.corrected_p):
         text += f", corrected {numbers.p_value(finding.corrected_p)}"
     return text
+
+
+def untested(test: GroupTest | None, start: str = "The") -> str:
+    """Return a sentence that says why there is no p-value; empty if there is one.
+
+    Args:
+        test: The test.
+        start: How the sentence begins, before "test".
+    """
+    if test is None or not math.isnan(test.p_value):
+        return ""
+    reason = test.reason or "its statistic is not defined for these values"
+    return f"{start} test cannot be computed: {reason}."
 
 
 def deciding_p(finding: Finding) -> float:

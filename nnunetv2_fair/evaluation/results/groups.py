@@ -99,10 +99,11 @@ class GroupTest:
             ``Clustered Kruskal-Wallis`` where images count (see :attr:`Comparison.by_image`).
         statistic: U of the first group; H; the sum of the positive ranks; the statistic of which
             the p-value is made.
-        p_value: Uncorrected.
+        p_value: Uncorrected; NaN if it cannot be computed.
         corrected_p: Corrected by Holm's method over the family: the tests of all attributes and
             labels by the same metric.
         family_size: Number of tests in the family.
+        reason: Why there is no p-value; empty if there is one.
     """
 
     name: str
@@ -110,6 +111,7 @@ class GroupTest:
     p_value: float
     corrected_p: float = math.nan
     family_size: int = 1
+    reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from nnunetv2_fair.evaluation.estimation.estimates import Summaries
 from nnunetv2_fair.evaluation.estimation.gaps import group_std_along, max_min_gap_along
 from nnunetv2_fair.evaluation.estimation.trainings import (
     TrainingError,
+    no_p_reason,
     p_with_trainings,
     training_error,
     widened,
@@ -262,6 +263,7 @@ class _OverTrainings:
             name=f"{test.name} over {len(self._each)} trainings",
             p_value=p_value,
             corrected_p=math.nan,
+            reason=test.reason or no_p_reason(each),
         )
 
 

@@ -6,9 +6,10 @@ A mean over trainings hides a failure of one of them, so failures are counted in
 import dataclasses
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
-from nnunetv2_fair.evaluation.estimation.trainings import training_error, widened
+from nnunetv2_fair.evaluation.estimation.trainings import no_p_reason, training_error, widened
 from nnunetv2_fair.evaluation.failures.rates import compare_failures, with_corrected_tests
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.failures import FailureComparison, FailureCriterion
@@ -94,6 +95,9 @@ def _over_trainings(
             kind,
         )
         test = dataclasses.replace(
-            test, name=f"{test.name} over {len(each)} trainings", p_value=p_value
+            test,
+            name=f"{test.name} over {len(each)} trainings",
+            p_value=p_value,
+            reason=no_p_reason(np.array(by_training).T),
         )
     return dataclasses.replace(whole, groups=groups, differences=tuple(differences), test=test)

@@ -147,6 +147,8 @@ def is_corrected(test: GroupTest | None) -> TypeGuard[GroupTest]:
 def _test_cell(test: GroupTest | None, missing: str) -> MeasureCell:
     if test is None:
         return MeasureCell("", reason=missing or _TOO_FEW_GROUPS)
+    if math.isnan(test.p_value):
+        return MeasureCell("", reason=test.reason or missing or "not computable")
     corrected = ""
     if is_corrected(test):
         tests = numbers.count(test.family_size, "test")

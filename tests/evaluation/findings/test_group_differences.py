@@ -102,6 +102,37 @@ def test_interval_and_test_that_disagree_are_signs(limits, p):
     assert brief.startswith("signs of worse segmentation for female (gap 0.050")
 
 
+@pytest.mark.parametrize(
+    ("reason", "said_reason"),
+    [
+        ("in 1 of the 3 trainings a group has no value",) * 2,
+        ("", "its statistic is not defined for these values"),
+    ],
+)
+@pytest.mark.parametrize("limits", [(0.01, 0.1), (-0.01, 0.1)])
+def test_a_test_that_cannot_be_computed_does_not_fail_to_reject(limits, reason, said_reason):
+    found = comparison(TWO, [(0.05, limits, PAIR)], math.nan)
+    found = dataclasses.replace(found, test=dataclasses.replace(found.test, reason=reason))
+    verdict, headline, _ = said(found)
+    assert "reject" not in headline
+    if limits[0] > 0:
+        assert verdict == "signs"
+        assert headline.endswith(
+            f" The interval excludes zero, but the test cannot be computed: {said_reason}."
+        )
+    else:
+        assert verdict == "not_shown"
+        assert f"). The test cannot be computed: {said_reason}. This does not prove" in headline
+
+
+def test_many_groups_without_a_test():
+    medians = {"a": 0.7, "b": 0.8, "c": 0.75}
+    gaps = [(0.1, (-0.1, 0.2), ("b", "a")), (0.05, (-0.1, 0.2), ("b", "c"))]
+    verdict, headline, _ = said(comparison(medians, gaps, math.nan, test="Kruskal-Wallis"))
+    assert verdict == "not_shown"
+    assert " The test cannot be computed: its statistic is not defined" in headline
+
+
 def test_no_interval_and_no_evidence():
     found = comparison(TWO, [(0.05, (math.nan, math.nan), PAIR)], 0.4)
     verdict, headline, _ = said(found)

@@ -312,3 +312,22 @@ def test_where_the_reference_has_no_values_another_one_keeps_its_test(tmp_path):
         (finding,) = [f for f in found.findings if (f.metric, f.quantity) == (metric, "median")]
         assert finding.verdict == "shown"
     assert references == {"dice": "f", "hd95": "m"}
+
+
+def test_where_a_training_lacks_a_group_it_is_said_why_there_is_no_test(tmp_path):
+    table = scores_of_trainings(n=60, common=0.001, by_group=0.0)
+    number = table["case"].str[1:].astype(int)
+    table["sex"] = np.select([number < 20, number < 40], ["f", "m"], "x")
+    table.loc[(table["sex"] == "f") & (table["training"] == "run_1"), "dice"] = np.nan
+    found = evaluated(table, tmp_path)
+    made = found.comparison("sex", "dice", "segmentation")
+    assert math.isnan(made.test.p_value)
+    assert made.test.reason == "in 1 of the 3 trainings a group has no value"
+    (finding,) = [
+        f for f in found.findings if (f.kind, f.quantity) == ("group_difference", "median")
+    ]
+    why = "test cannot be computed: in 1 of the 3 trainings a group has no value."
+    assert finding.reason.endswith(why)
+    assert why in finding.sentence
+    (failures,) = [f for f in found.findings if f.kind == "failure_rate"] or [None]
+    assert failures is None or why in failures.sentence
