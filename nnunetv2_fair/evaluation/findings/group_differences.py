@@ -173,9 +173,8 @@ def _decided(finding: Finding, comparison: Comparison) -> Finding:
         return dataclasses.replace(finding, reason=untested(comparison.test))
     reason = ""
     if verdict == "signs":
-        reason = untested(comparison.test, "The interval excludes zero, but the") or _doubt(
-            by_interval, finding.p_value < level, deciding_p(finding) < level
-        )
+        reason = untested(comparison.test, "The interval excludes zero, but the")
+        reason = reason or _doubt(by_interval, finding.p_value < level, deciding_p(finding) < level)
     return dataclasses.replace(finding, verdict=verdict, direction="worse", reason=reason)
 
 

@@ -400,7 +400,7 @@ def test_every_field_was_thought_of():
         GroupStatistics: "n_cases n_patients n_undefined n_replaced mean median q1 q3 std "
         "mean_interval median_interval n_units shrunken_mean shrunken_interval worst_decile",
         Gap: "name value interval between simultaneous by_chance p_value corrected_p",
-        GroupTest: "name statistic p_value corrected_p family_size",
+        GroupTest: "name statistic p_value corrected_p family_size reason",
         PairEffect: "between cliffs_delta interval detectable_gap detectable_gap_half "
         "mean_difference mean_difference_interval",
         Exclusion: "reason cases by_group",
