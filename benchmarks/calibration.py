@@ -324,7 +324,24 @@ def null_cell(law: str, design: str) -> Cell:
 
 def truths(law: Law, shifts: Sequence[float], sizes: Sequence[int]) -> dict[str, float]:
     """Return the true value of every statistic of groups that are worse by these amounts."""
-    samples = [law.truth(shift) for shift in shifts]
+    return truths_of([law.truth(shift) for shift in shifts], sizes)
+
+
+def truths_of_patients(
+    law: Law, shifts: Sequence[float], sizes: Sequence[int], images: Sequence[int], rho: float
+) -> dict[str, float]:
+    """Return the truth about means of several images, of 40,000 patients per group."""
+    drawn = np.random.default_rng(0)
+    samples = []
+    for shift in shifts:
+        frame = patients_of(drawn, Design((40_000,), (tuple(images),), rho))
+        values = law.values(frame["u"].to_numpy(), shift)
+        samples.append(np.bincount(frame["patient"], values) / np.bincount(frame["patient"]))
+    return truths_of([np.sort(sample) for sample in samples], sizes)
+
+
+def truths_of(samples: Sequence[np.ndarray], sizes: Sequence[int]) -> dict[str, float]:
+    """Return every statistic of large ordered samples."""
     means = np.array([sample.mean() for sample in samples])
     medians = np.array([np.median(sample) for sample in samples])
     overall = float(np.average(means, weights=sizes))
@@ -376,12 +393,15 @@ def coverage_cell(
 ) -> Cell:
     """Return a cell that counts how often intervals hold the truth, where one is printed.
 
-    With several images per patient the numbers of images must differ, so that images are weighted
-    and the law of the images is that of the values.
+    With several images per patient, medians are those of images where the numbers of images of
+    the two groups happen to differ, else those of patients' means.
     """
     shifts = [0.0, *[shift] * (len(sizes) - 1)]
     distribution = LAWS[law]
-    true = truths(distribution, shifts, sizes)
+    of_images = truths(distribution, shifts, sizes)
+    of_patients = of_images
+    if images != (1,):
+        of_patients = truths_of_patients(distribution, shifts, sizes, images, 0.4)
 
     def study(generator: np.random.Generator) -> Mapping[str, float]:
         correlation = 0.4 if images != (1,) else 0.0
@@ -390,6 +410,7 @@ def coverage_cell(
         frame["value"] = distribution.values(frame["u"].to_numpy(), worse_by)
         result = evaluated(frame, distribution.metric, ["group"])
         held: dict[str, list[float]] = defaultdict(list)
+        true = of_images if result.comparisons[0].by_image else of_patients
         for name, limits in intervals(result).items():
             if name in true and not math.isnan(limits.low):
                 inside = limits.low - 1e-9 <= true[name] <= limits.high + 1e-9

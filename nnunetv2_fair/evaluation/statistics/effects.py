@@ -1,42 +1,11 @@
-"""Effect sizes, and the tests of an evaluation as one family."""
+"""The tests of an evaluation as one family, and what effect sizes are, in words."""
 
 import dataclasses
-import math
 from collections.abc import Iterable, Mapping
-
-import numpy as np
 
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.statistics.corrections import holm
 from nnunetv2_fair.evaluation.statistics.detectable import HALF, MOST
-
-
-def cliffs_delta(
-    first: np.ndarray,
-    second: np.ndarray,
-    weights: tuple[np.ndarray, np.ndarray] | None = None,
-) -> float:
-    """Return P(first > second) - P(first < second) over all pairs of values.
-
-    Args:
-        first: (n,) values, infinity allowed.
-        second: (m,) values.
-        weights: (n,) and (m,) weight of each value; None weights them alike.
-
-    Returns:
-        In -1..1: 1 if every value of ``first`` is the larger one; NaN if one is empty.
-
-    Source: Cliff, Dominance statistics, Psychological Bulletin 1993.
-    """
-    if not first.size or not second.size:
-        return math.nan
-    first_weights, second_weights = weights or (np.ones(first.size), np.ones(second.size))
-    order = np.argsort(second)
-    below = np.r_[0.0, np.cumsum(second_weights[order])]
-    won = below[np.searchsorted(second[order], first, side="left")]
-    not_lost = below[np.searchsorted(second[order], first, side="right")]
-    net = float(((won + not_lost - below[-1]) * first_weights).sum())
-    return min(1.0, max(-1.0, net / float(first_weights.sum() * below[-1])))
 
 
 def correct_tests(comparisons: Iterable[Comparison]) -> tuple[Comparison, ...]:
@@ -87,8 +56,9 @@ def definitions(confidence: float) -> Mapping[str, str]:
         f"corrected values is below {1 - confidence:.2g} is at most {1 - confidence:.2g}.",
         "cliffs_delta": "Cliff's delta: the share of pairs, one patient or case of each group, in "
         "which the reference group has the higher value, minus the share in which it has the "
-        "lower one; 0 is no difference, 1 and -1 are complete separation. No interval is given "
-        "where all values of one group are equal.",
+        "lower one; 0 is no difference, 1 and -1 are complete separation. Its interval is that of "
+        "resampled units, and at least as wide as Newcombe's score interval. None is given where "
+        "all values of one group are equal.",
         "detectable_gap": "Gap of the two groups' medians that would be shown with "
         f"{MOST:.0%} probability, and below it the one with {HALF:.0%}: the rule of the verdict "
         "(the test after correction, and the interval) is tried on these data, with the other "

@@ -16,7 +16,6 @@ from nnunetv2_fair.evaluation.estimation.estimates import (
     GapKey,
     Summaries,
 )
-from nnunetv2_fair.evaluation.estimation.intervals import Sources, expanded_interval
 from nnunetv2_fair.evaluation.estimation.resampling import bootstrap
 from nnunetv2_fair.evaluation.estimation.shrinkage import shrunken_means
 from nnunetv2_fair.evaluation.estimation.two_part import Cases
@@ -31,6 +30,7 @@ from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval, Scale
 from nnunetv2_fair.evaluation.statistics import effects
 from nnunetv2_fair.evaluation.statistics.by_chance import N_PERMUTATIONS, exchanged, judged
 from nnunetv2_fair.evaluation.statistics.detectable import Pair, detectable_gaps
+from nnunetv2_fair.evaluation.statistics.dominance import cliffs_delta, dominance_interval
 from nnunetv2_fair.evaluation.statistics.equivalence import mean_difference
 from nnunetv2_fair.evaluation.statistics.rank_tests import group_tests
 from nnunetv2_fair.evaluation.statistics.small_groups import (
@@ -261,18 +261,19 @@ def _effect(
     rule: tuple[Scale, float],
 ) -> PairEffect:
     (ours, weights), (theirs, their_weights) = (units.spread_out(index) for index in pair)
-    sizes = np.array([units.n_units(index) for index in pair])
+    sizes = (units.n_units(pair[0]), units.n_units(pair[1]))
     # resamples of equal values are equal, however few there are
     varied = bool(np.ptp(ours) > 0 and np.ptp(theirs) > 0)
-    found = expanded_interval(draws, estimates.confidence, Sources(1 / sizes, sizes))
-    delta = effects.cliffs_delta(ours, theirs, weights=(weights, their_weights))
+    delta = cliffs_delta(ours, theirs, weights=(weights, their_weights))
     apart, apart_limits = mean_difference(estimates, pair)
     scale, level = rule
     half, most = _detectable(units, pair, draws - delta, estimates, scale, level)
     return PairEffect(
         between=(estimates.names[pair[0]], estimates.names[pair[1]]),
         cliffs_delta=delta,
-        interval=found if varied else NO_INTERVAL,
+        interval=dominance_interval(delta, draws, sizes, estimates.confidence)
+        if varied
+        else NO_INTERVAL,
         detectable_gap=most,
         detectable_gap_half=half,
         mean_difference=apart,

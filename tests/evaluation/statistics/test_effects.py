@@ -1,45 +1,18 @@
-"""Effect sizes and corrections against brute force and statsmodels."""
+"""Families of tests, and that every pair has its effect size."""
 
 import itertools
-import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from nnunetv2_fair.evaluation.results.groups import GroupTest
-from nnunetv2_fair.evaluation.statistics.effects import (
-    cliffs_delta,
-    correct_tests,
-    definitions,
-)
+from nnunetv2_fair.evaluation.statistics.effects import correct_tests, definitions
 from nnunetv2_fair.evaluation.statistics.group_comparison import (
     Observations,
     StatisticsSettings,
     compare_groups,
 )
 from tests.evaluation.statistics.test_corrections import by_hand
-
-VALUES = st.lists(st.integers(0, 6).map(lambda v: v / 6), min_size=1, max_size=12)
-
-
-def brute_force(first, second) -> float:
-    signs = [int(a > b) - int(a < b) for a in first for b in second]
-    return sum(signs) / len(signs)
-
-
-@given(VALUES, VALUES)
-def test_cliffs_delta_counts_pairs(first, second):
-    found = cliffs_delta(np.array(first), np.array(second))
-    assert found == pytest.approx(brute_force(first, second))
-    assert found == pytest.approx(-cliffs_delta(np.array(second), np.array(first)))
-
-
-def test_cliffs_delta_of_separated_infinite_and_missing_values():
-    assert cliffs_delta(np.array([2.0, 3.0]), np.array([0.0, 1.0])) == 1
-    assert cliffs_delta(np.array([2.0, math.inf]), np.array([math.inf, math.inf])) == -0.5
-    assert math.isnan(cliffs_delta(np.array([]), np.array([1.0])))
 
 
 def comparison(metric: str, label: str, seed: int, groups: int = 2):
