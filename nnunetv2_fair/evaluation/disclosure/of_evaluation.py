@@ -10,16 +10,21 @@ import numpy as np
 import pandas as pd
 
 from nnunetv2_fair.evaluation.disclosure.findings import shareable_findings
+from nnunetv2_fair.evaluation.disclosure.group_profiles import Cell
 from nnunetv2_fair.evaluation.disclosure.hidden_groups import Patterns, patients_enough_to_share
 from nnunetv2_fair.evaluation.disclosure.of_groups import Values, shown_comparison
-from nnunetv2_fair.evaluation.disclosure.precision import FEWEST_FOR_MORE
+from nnunetv2_fair.evaluation.disclosure.precision import (
+    FEWEST_FOR_MEDIAN,
+    FEWEST_FOR_MORE,
+    FEWEST_FOR_QUARTILES,
+)
 from nnunetv2_fair.evaluation.disclosure.redaction import (
     SETTINGS,
     fewest_to_compare,
     note_filter,
 )
 from nnunetv2_fair.evaluation.disclosure.samples import samples_of
-from nnunetv2_fair.evaluation.disclosure.sums import secret_means
+from nnunetv2_fair.evaluation.disclosure.sums import blended_cells, secret_means
 from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST
 from nnunetv2_fair.evaluation.findings.wording import confidence
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
@@ -87,7 +92,9 @@ def _notes(result: EvaluationResult) -> list[str]:
     made = [
         f"This is a shareable result: of groups with fewer than {FEWEST} patients it shows neither "
         "counts nor values, nor counts and means of some other groups from which they could be "
-        f"worked out, and of groups with fewer than {FEWEST_FOR_MORE} only counts and means. "
+        f"worked out, of groups with fewer than {FEWEST_FOR_MORE} only counts and means, with "
+        f"fewer than {FEWEST_FOR_MEDIAN} no medians, and with fewer than {FEWEST_FOR_QUARTILES} "
+        "no quartiles. "
         "Values are rounded until they say nothing about fewer than five patients; what is "
         "claimed was decided before."
     ]
@@ -141,13 +148,20 @@ def _of_values(
         )
         for c in made
     }
-    secret = secret_means(patterns.people[~np.isnan(values)], samples, pattern)
+    people = patterns.people[~np.isnan(values)]
+    secret = secret_means(people, samples, pattern)
+    blended = blended_cells(people[[*result.attributes]], pattern)
     for comparison in made:
         attribute = comparison.attribute
         yield Values(
             pattern,
             patterns.counts,
             samples[attribute],
-            frozenset(group for expression, group in secret if expression == attribute),
+            _groups_of(secret, attribute),
+            _groups_of(blended, attribute),
             1 - confidence(result.settings),
         )
+
+
+def _groups_of(cells: frozenset[Cell], attribute: str) -> frozenset[str]:
+    return frozenset(group for expression, group in cells if expression == attribute)

@@ -63,6 +63,7 @@ class Values:
         counts: What must be hidden of the counts of all cases.
         samples: Group, or :data:`EVERYONE`, -> its values.
         secret: Groups, or :data:`EVERYONE`, whose means tell of fewer than five patients.
+        blended: Groups, or :data:`EVERYONE`, that contain patients of a group that is hidden.
         level: Level of the tests.
     """
 
@@ -70,6 +71,7 @@ class Values:
     counts: Suppression
     samples: Mapping[str, Sample]
     secret: frozenset[str]
+    blended: frozenset[str]
     level: float
 
 
@@ -88,6 +90,7 @@ class _Told:
         level: Level of the tests.
         samples: Group, or :data:`EVERYONE`, -> its values.
         secret: Groups, or :data:`EVERYONE`, whose means tell of fewer than five patients.
+        blended: Groups, or :data:`EVERYONE`, that contain patients of a group that is hidden.
     """
 
     compared: frozenset[str]
@@ -100,6 +103,7 @@ class _Told:
     level: float
     samples: Mapping[str, Sample]
     secret: frozenset[str]
+    blended: frozenset[str]
 
     def sample(self, group: str) -> Sample:
         """Return the values of a group."""
@@ -167,6 +171,7 @@ def _told(comparison: Comparison, pattern: Suppression, values: Values) -> _Told
         level=values.level,
         samples=values.samples,
         secret=values.secret,
+        blended=values.blended,
     )
 
 
@@ -192,7 +197,8 @@ def _statistics(
     else:
         tell_counts, tell_means = name in told.counted, name not in told.partly
     tell_means = tell_means and sample.tells_mean
-    tell_spread = tell_means and not sample.is_small
+    # a hidden patient far from all others would show in it
+    tell_spread = tell_means and not sample.is_small and name not in told.blended
     step = sample.mean_step if tell_means else _NO_VALUE
     end_step = sample.end_step if tell_spread else _NO_VALUE
     median, q1, q3, worst = (
@@ -201,7 +207,10 @@ def _statistics(
     )
     if name in told.secret and sample.tells_shares and not sample.is_few_valued:
         median = _NO_VALUE
-    both = not (math.isnan(q1) or math.isnan(q3) or sample.tells_shares)
+    if name == EVERYONE and name in told.blended:
+        median = _NO_VALUE
+    tell_others = sample.tells_quartiles and not sample.tells_shares and name not in told.blended
+    both = tell_others and not (math.isnan(q1) or math.isnan(q3))
     return GroupStatistics(
         n_cases=group.n_cases if tell_counts else None,
         n_patients=group.n_patients if tell_counts else None,
@@ -213,10 +222,12 @@ def _statistics(
         q3=q3 if both else _NO_VALUE,
         std=to_step(group.std, sample.spread_step if tell_spread else _NO_VALUE),
         mean_interval=limits_to_step(group.mean_interval, end_step, end_step),
-        median_interval=quantile_limits(group.median_interval, sample),
+        median_interval=quantile_limits(group.median_interval, sample)
+        if tell_others
+        else NO_INTERVAL,
         # beside the number of patients it would tell how many have no value
         n_units=group.n_units if tell_counts and told.complete else None,
-        worst_decile=_NO_VALUE if sample.tells_shares else worst,
+        worst_decile=worst if tell_others else _NO_VALUE,
     )
 
 
@@ -242,14 +253,14 @@ def _test(test: GroupTest | None, told: _Told) -> GroupTest | None:
 def _effect(effect: PairEffect, told: _Told) -> PairEffect:
     first, second = (told.sample(group) for group in effect.between)
     step = dominance_step(first.n_patients, second.n_patients)
-    small = first.is_small or second.is_small
+    enough = first.tells_quartiles and second.tells_quartiles
     return replace(
         effect,
         cliffs_delta=to_step(effect.cliffs_delta, step),
         interval=limits_to_step(effect.interval, 2 * step, 2 * step),
         # they would tell the spread of a small group
-        detectable_gap=_NO_VALUE if small else significant(effect.detectable_gap),
-        detectable_gap_half=_NO_VALUE if small else significant(effect.detectable_gap_half),
+        detectable_gap=significant(effect.detectable_gap) if enough else _NO_VALUE,
+        detectable_gap_half=significant(effect.detectable_gap_half) if enough else _NO_VALUE,
         mean_difference=_NO_VALUE,
         mean_difference_interval=NO_INTERVAL,
     )

@@ -4,17 +4,21 @@ Readers are taken to know the number of patients, how every number is computed, 
 and which values are possible at all: a distance in pixels is the root of a whole number, and an
 average of few of them has few explanations. So
 
-- of groups of fewer than ten nothing is shown but the mean, rounded to the standard deviation, and
-  what is made of ranks;
+- the fewer patients a group has, the fewer numbers are shown of it: together they would leave few
+  sets of values. Below ten there is nothing but the mean, rounded to the standard deviation, and
+  what is made of ranks; below twenty no median; below forty no quartile, no worst decile and no
+  interval of the median;
 - a median, a quartile or an end of their intervals, which is one patient's value or close to it,
-  is rounded until at least five patients' values would be rounded to the same number; where that
-  takes a step of more than 1.5 standard deviations it is hidden;
+  is rounded at least to its standard error, and until at least five patients' values would be
+  rounded to the same number; where that takes a step of more than 1.5 standard deviations it is
+  hidden;
 - a mean is rounded to half its standard error, which is less than what chance does to it anyway,
   the ends of its interval to all of it, and a standard deviation to half its own error;
 - a mean of few different values (such as detection, 0 or 1), or of values of which fewer than five
   lie far from all others (such as failures), is hidden: it would tell how many they are. Of few
   different values quartiles, intervals and tests are hidden too;
-- p-values are rounded to a fifth of themselves, effects to half their standard error.
+- p-values are rounded to a fifth of themselves, effects to half their standard error, what is
+  made of standard deviations to a third of itself.
 """
 
 import math
@@ -30,6 +34,12 @@ from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 #: Of groups with fewer patients nothing is shown but their number and their mean.
 FEWEST_FOR_MORE = 10
 
+#: Of groups with fewer patients no median is shown.
+FEWEST_FOR_MEDIAN = 20
+
+#: Of groups with fewer patients no other quantile is shown, nor what else tells of their spread.
+FEWEST_FOR_QUARTILES = 40
+
 #: Smallest step that values are rounded to.
 FINEST = 0.001
 
@@ -37,6 +47,8 @@ FINEST = 0.001
 _LEADING_DIGITS = (1, 2, 5)
 # a coarser number would say less about the group than chance does
 _COARSEST = 1.5
+# standard error of a median of Gaussian values, in standard errors of their mean
+_OF_MEDIAN = 1.25
 # values are far from all others if the gap between them takes up this share of the range
 _FAR = 0.75
 _SAME = 9  # decimals to which values are the same
@@ -111,18 +123,29 @@ class Sample:
         return self.n_patients < FEWEST_FOR_MORE
 
     @property
-    def _error(self) -> float:
-        return self.spread / math.sqrt(self.n_patients)
+    def tells_median(self) -> bool:
+        """Whether there are enough patients to show their median."""
+        return self.n_patients >= FEWEST_FOR_MEDIAN
+
+    @property
+    def tells_quartiles(self) -> bool:
+        """Whether there are enough patients to show quartiles, and which gaps are detectable."""
+        return self.n_patients >= FEWEST_FOR_QUARTILES
+
+    @property
+    def error(self) -> float:
+        """Standard error of the mean; infinite if a value is, or there are fewer than two."""
+        return self.spread / math.sqrt(max(self.n_patients, 1))
 
     @property
     def mean_step(self) -> float:
         """Step that the mean is rounded to: half its standard error, in small groups the spread."""
-        return step_for(self.spread if self.is_small else self._error / 2)
+        return step_for(self.spread if self.is_small else self.error / 2)
 
     @property
     def end_step(self) -> float:
         """Step that ends of its interval are rounded to: its standard error."""
-        return step_for(self._error)
+        return step_for(self.error)
 
     @property
     def spread_step(self) -> float:
@@ -136,14 +159,15 @@ class Sample:
             value: Such as a median; infinity allowed.
 
         Returns:
-            Step at which five patients' values become the same number as ``value``; NaN if there
-            is none that is fine enough, or the group is too small.
+            Step, at least the standard error of a median, at which five patients' values become
+            the same number as ``value``; NaN if there is none that is fine enough, or the group is
+            too small.
         """
-        if self.is_small or math.isnan(value):
+        if not self.tells_median or math.isnan(value):
             return math.nan
         if math.isinf(value):
             return FINEST if self._n_different(self.values == value) >= FEWEST else math.nan
-        for step in _steps_up_to(_COARSEST * self.spread):
+        for step in _steps_between(_OF_MEDIAN * self.error, _COARSEST * self.spread):
             with np.errstate(invalid="ignore"):
                 near = np.round(self.values / step) == round(value / step)
             if self._n_different(near) >= FEWEST:
@@ -168,11 +192,12 @@ class Sample:
         return self._n_different(last > first)
 
 
-def _steps_up_to(coarsest: float) -> Iterator[float]:
+def _steps_between(finest: float, coarsest: float) -> Iterator[float]:
     for step in steps():
         if step > max(FINEST, coarsest):
             return
-        yield step
+        if step >= finest:
+            yield step
 
 
 def steps() -> Iterator[float]:
@@ -203,7 +228,7 @@ def limits_to_step(limits: Interval, low_step: float, high_step: float) -> Inter
 
 def quantile_limits(limits: Interval, sample: Sample) -> Interval:
     """Round the ends of an interval of a median, or hide both."""
-    if sample.tells_shares:
+    if sample.tells_shares or not sample.tells_quartiles:
         return NO_INTERVAL
     ends = (limits.low, limits.high)
     return limits_to_step(limits, *(sample.quantile_step(end) for end in ends))
@@ -227,10 +252,11 @@ def difference_limits(limits: Interval, first: Sample, second: Sample) -> Interv
 
 
 def _difference_step(value: float, first: Sample, second: Sample) -> float:
-    if first.is_small or second.is_small or not math.isfinite(value):
+    if not (first.tells_median and second.tells_median and math.isfinite(value)):
         return math.nan
     ours, theirs = np.sort(first.values), np.sort(second.values)
-    for step in _steps_up_to(_COARSEST * max(first.spread, second.spread)):
+    finest = _OF_MEDIAN * math.hypot(first.error, second.error)
+    for step in _steps_between(finest, _COARSEST * max(first.spread, second.spread)):
         shown = round(value / step) * step
         low, high = shown - step / 2, shown + step / 2
         one, other = first.n_within(theirs, low, high), second.n_within(ours, -high, -low)
@@ -240,8 +266,8 @@ def _difference_step(value: float, first: Sample, second: Sample) -> float:
 
 
 def significant(value: float) -> float:
-    """Round to about one digit: what is made of standard deviations must not refine them."""
-    return to_step(value, step_for(abs(value) / 10)) if math.isfinite(value) else math.nan
+    """Round to a third of itself: what is made of standard deviations must not refine them."""
+    return to_step(value, step_for(abs(value) / 3)) if math.isfinite(value) else math.nan
 
 
 def ratio_step(ratio: float, errors: np.ndarray, error_steps: np.ndarray) -> float:

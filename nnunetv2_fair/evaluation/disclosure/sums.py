@@ -1,4 +1,4 @@
-"""Which further means must be hidden, so that those that are hidden do not follow from them.
+"""Which further numbers must be hidden, so that those that are hidden do not follow from them.
 
 The mean of all patients minus the means of the other groups, each multiplied by its number of
 patients, is the mean of a group. Rounding blurs that, but not where values are few and known,
@@ -74,6 +74,31 @@ def means_to_hide(
                 min(used, key=lambda c: (c[1] != EVERYONE, -c[0].count(PLUS), n_people[c], c))
             )
     return frozenset(hidden)
+
+
+def blended_cells(people: pd.DataFrame, pattern: Suppression | None) -> frozenset[Cell]:
+    """Return the groups, and :data:`EVERYONE` of the expressions, that contain hidden patients.
+
+    Quantiles do not add up, but those of a whole and of all its parts but a small one narrow what
+    the small one can be. A group is a whole to all groups of expressions that divide it further;
+    all patients of an expression are one to the groups of every expression.
+
+    Args:
+        people: One row per case with a value: the group in every expression (empty: unknown).
+        pattern: What the counts hide of values; None: everything.
+    """
+    if pattern is None:
+        return frozenset()
+    found: set[Cell] = set()
+    for small in pattern.small:
+        inside = people[_members(people, small) > 0]
+        for expression in people.columns:
+            known = set(inside[expression].astype(str)) - {UNKNOWN}
+            if known:
+                found.add((expression, EVERYONE))
+            if set(expression.split(PLUS)) < set(small[0].split(PLUS)):
+                found |= {(expression, group) for group in known}
+    return frozenset(found)
 
 
 def _members(people: pd.DataFrame, cell: Cell) -> np.ndarray:

@@ -48,68 +48,195 @@ class Table:
 
 
 def told_patients(
-    table: Table, publish: Publish, random: np.random.Generator, tries: int
+    table: Table,
+    publish: Publish,
+    random: np.random.Generator,
+    rounds: int,
+    *,
+    first_look: Publish | None = None,
+    among: Sequence[int] | None = None,
+    within: int = 0,
 ) -> list[int]:
     """Return patients whose value no twin has otherwise: whose value may have been answered.
 
-    Twins are found by a walk over patients of whom nearly the same would be published.
+    For one patient after the other, values are looked for that resemble the true ones, but that
+    nobody of the patient's group has as the patient does. What is published of the closest is
+    compared with what is published of the true ones. Each round takes longer than the one before,
+    for the patients that are left.
 
     Args:
         table: The patients.
         publish: Values -> everything that is published of them, number by number.
         random: Source of randomness.
-        tries: Steps of the walk.
+        rounds: How often every patient is tried.
+        first_look: Some of what is published, in less time: whatever differs in it is no twin.
+        among: Positions of the patients; those whose value few have if None.
+        within: How many levels away a value is still the patient's.
     """
     published = publish(table.values)
-    open_cases = set(table.held_by_few().tolist())
-    current, wrong = table.values.copy(), 0
-    for attempt in range(tries):
-        if not open_cases:
-            break
-        if attempt % 100 == 99:
-            current, wrong = table.values.copy(), 0
-        twin = _moved(table, current, open_cases, random)
-        told = publish(twin)
-        others = _n_different(published, told)
-        if others <= wrong or random.random() < math.exp((wrong - others) / 0.7):
-            current, wrong = twin, others
-        if others == 0:
-            open_cases -= {i for i in open_cases if not _has(table, twin, i)}
+    looks = Resemblance(table, published)
+    at_first = None if first_look is None else first_look(table.values)
+    open_cases = set(table.held_by_few().tolist() if among is None else among)
+    for effort in range(1, rounds + 1):
+        for patient in sorted(open_cases):
+            if patient not in open_cases:
+                continue  # a twin of another patient was theirs, too
+            for twin in _close_values(looks, patient, open_cases, random, effort, within):
+                if first_look is not None and first_look(twin) != at_first:
+                    continue
+                if publish(twin) == published:
+                    open_cases -= {i for i in open_cases if not _has(table, twin, i, within)}
+                    break
     return sorted(open_cases)
 
 
-def _n_different(first: Mapping[str, object], second: Mapping[str, object]) -> int:
-    return sum(first.get(key) != second.get(key) for key in {*first, *second})
-
-
-def _has(table: Table, twin: np.ndarray, patient: int) -> bool:
+def _has(table: Table, twin: np.ndarray, patient: int, within: int) -> bool:
     """Return whether anybody of the patient's group has the patient's value in the twin."""
     group = table.groups == table.groups[patient]
-    return bool((twin[group] == table.values[patient]).any())
+    places = np.searchsorted(table.levels, twin[group])
+    true = np.searchsorted(table.levels, table.values[patient])
+    return bool((np.abs(places - true) <= within).any())
 
 
-def _moved(
-    table: Table, current: np.ndarray, open_cases: set[int], random: np.random.Generator
-) -> np.ndarray:
-    """Return values of which some are moved to a level nearby, often so that sums stay."""
-    twin = current.copy()
-    patient = int(random.choice(sorted(open_cases)))
-    group = np.flatnonzero(table.groups == table.groups[patient])
-    holders = np.flatnonzero((table.groups == table.groups[patient]) & (twin == twin[patient]))
-    moved = holders if random.random() < 0.3 else np.array([patient])
-    steps = int(random.choice([-2, -1, -1, -1, 1, 1, 1, 2]))
-    for i in moved:
-        _shift(table, twin, i, steps)
-    others = np.setdiff1d(group, moved)
-    if len(others) and random.random() < 0.6:
-        for i in random.choice(others, size=min(len(moved), len(others)), replace=False):
-            _shift(table, twin, i, -steps)
-    return twin
+class Resemblance:
+    """How much values of the same patients look like the true ones: a guide for the search.
+
+    Compared are means, standard deviations, medians and dominances, of groups and of all
+    together, each by how much it may move without being noticed.
+
+    Args:
+        table: The patients and their true values.
+        published: What is published of them.
+    """
+
+    def __init__(self, table: Table, published: Mapping[str, object]) -> None:
+        self.table = table
+        names, sizes = np.unique(table.groups, return_counts=True)
+        shown = [str(name) for name in names[sizes >= ENOUGH]]
+        groups = [np.flatnonzero(table.groups == name) for name in shown]
+        self._parts = [np.arange(len(table.values)), *groups]
+        self._pairs = list(itertools.combinations(groups, 2))
+        self._true = self._features(table.values[None])[0]
+        self._apart = np.zeros(len(self._true))
+        self._blurs = np.array([*map(float, self._each_blur())])
+        for column, number in enumerate(("mean", "std", "median")):
+            told = published.get(f"/overall/{number}")
+            if not isinstance(told, float):
+                self._blurs[column] = np.inf  # what is hidden may be anything
+            elif number != "median":
+                self._apart[column] = told - self._true[column]
+
+    def distances(self, values: np.ndarray, to_shown: np.ndarray) -> np.ndarray:
+        """Return how different values look.
+
+        Args:
+            values: (tables, patients) values.
+            to_shown: (tables,) from 0 to 1: whether mean and standard deviation of all together
+                are best what they are, or what is shown, from which rounding is farthest away.
+
+        Returns:
+            (tables,), 0 or more.
+        """
+        aims = self._true + to_shown[:, None] * self._apart
+        return (((self._features(values) - aims) / self._blurs) ** 2).sum(axis=1)
+
+    def _features(self, values: np.ndarray) -> np.ndarray:
+        found = []
+        for part in self._parts:
+            inside, n = values[:, part], len(part)
+            found.append(inside.mean(axis=1))
+            if n >= _NOT_TINY:
+                found.append(inside.std(axis=1, ddof=1))
+                found.append(np.sort(inside, axis=1)[:, n // 2])
+        for ours, theirs in self._pairs:
+            above = np.sign(values[:, ours, None] - values[:, None, theirs])
+            found.append(above.mean(axis=(1, 2)))
+        return np.stack(found, axis=1)
+
+    def _each_blur(self) -> Iterator[float]:
+        for part in self._parts:
+            n, spread = len(part), max(self.table.values[part].std(ddof=1), 1e-9)
+            if n < _NOT_TINY:
+                yield spread / 3
+            else:
+                yield spread / math.sqrt(n) / 6
+                yield spread / math.sqrt(2 * (n - 1)) / 6
+                yield spread / 5
+        for ours, theirs in self._pairs:
+            m, n = len(ours), len(theirs)
+            yield math.sqrt((m + n + 1) / (3 * m * n)) / 8
 
 
-def _shift(table: Table, twin: np.ndarray, patient: int, steps: int) -> None:
-    place = int(np.searchsorted(table.levels, twin[patient])) + steps
-    twin[patient] = table.levels[min(max(place, 0), len(table.levels) - 1)]
+_NOT_TINY = 10
+_CHAINS = 48
+_STEPS = 100
+_CANDIDATES = 8
+
+
+def _close_values(
+    looks: Resemblance,
+    patient: int,
+    open_cases: set[int],
+    random: np.random.Generator,
+    effort: int,
+    within: int,
+) -> Iterator[np.ndarray]:
+    """Yield values like the true ones, in whose group nobody has the patient's, closest first.
+
+    Found by simulated annealing, many at once. Some also avoid the values of other patients of
+    whom no twin is known yet.
+    """
+    table = looks.table
+    n, top, rows = len(table.values), len(table.levels) - 1, np.arange(_CHAINS)
+    true = np.searchsorted(table.levels, table.values)
+    group = table.groups == table.groups[patient]
+    taboo = true[patient]
+    held = np.zeros((n, top + 1))
+    for i in open_cases:
+        held[table.groups == table.groups[i], true[i]] = 1
+    price = random.uniform(0, 0.6, _CHAINS)
+    to_shown = random.choice([0, 0, 0.5, 1], size=_CHAINS)
+    # where levels are fine, steps of one level would take too long
+    pace = np.array([1, 1, max(1, round(float(true.std()) / 8))])
+
+    def costs(places: np.ndarray) -> np.ndarray:
+        found = looks.distances(table.levels[places], to_shown)
+        found += price * held[np.arange(n), places].sum(axis=1)
+        found[(np.abs(places[:, group] - taboo) <= within).any(axis=1)] = np.inf
+        return found
+
+    current = np.tile(true, (_CHAINS, 1))
+    holders = np.flatnonzero(group & (np.abs(true - taboo) <= within))
+    away = random.choice([-2, -1, -1, 1, 1, 2], size=(_CHAINS, len(holders)))
+    away += np.sign(away) * within
+    together = random.random(_CHAINS) < 0.5
+    away[together] = away[together, :1]
+    moved = taboo + away
+    current[:, holders] = np.where((moved < 0) | (moved > top), taboo - away, moved)
+    cost = costs(current)
+    best, lowest = current.copy(), cost.copy()
+    n_steps = _STEPS * effort
+    for step in range(n_steps):
+        heat = 3 * 0.1 ** (step / n_steps)
+        tried = current.copy()
+        by = random.choice([-2, -1, 1, 2], p=[0.15, 0.35, 0.35, 0.15], size=_CHAINS)
+        by *= random.choice(pace, size=_CHAINS)
+        tried[rows, random.integers(n, size=_CHAINS)] += by
+        # often somebody else moves the other way, so that sums stay
+        back = random.random(_CHAINS) < 0.5
+        tried[rows[back], random.integers(n, size=_CHAINS)[back]] -= by[back]
+        np.clip(tried, 0, top, out=tried)
+        cost_tried = costs(tried)
+        with np.errstate(invalid="ignore"):
+            likely = np.exp(np.minimum(0, (cost - cost_tried) / heat))
+        taken = np.isfinite(cost_tried) & (random.random(_CHAINS) < likely)
+        current[taken], cost[taken] = tried[taken], cost_tried[taken]
+        better = cost < lowest
+        best[better], lowest[better] = current[better], cost[better]
+    in_order = best[np.argsort(lowest, kind="stable")]
+    _, first = np.unique(in_order, axis=0, return_index=True)
+    for place in np.sort(first)[: _CANDIDATES * effort]:
+        yield table.levels[in_order[place]]
 
 
 def explanations(
