@@ -1,8 +1,8 @@
 """Subgroups found by the command where attributes vary within patients, or nothing differs.
 
-An image of a patient is no patient of its own: if scanner and phase differ between the images of a
-patient whose images resemble each other, a search that takes them for independent names a subgroup
-on nearly every page.
+An image of a patient is no patient of its own: where scanner and phase differ between the images
+of patients, a search that takes the images of one scanner for people of their own counts each
+patient of a site several times, and names a site on nearly every page.
 """
 
 import numpy as np
@@ -36,6 +36,8 @@ def patients(rng: np.random.Generator, correlation: float, blocks: bool) -> pd.D
             "case": [f"c{i:03d}" for i in range(n)],
             "patient": [f"p{i:02d}" for i in patient],
             "sex": rng.choice(["f", "m"], PATIENTS)[patient],
+            "site": rng.choice(["A", "B", "C", "D"], PATIENTS)[patient],
+            "age": rng.choice(["a", "b", "c", "d", "e"], PATIENTS)[patient],
             "scanner": np.array(list("ABCDE"))[scanner],
             "phase": rng.choice(["early", "late", "none"], n),
             "dice": np.where(share < 0.03, 0, scipy.stats.beta.ppf(share, 12, 1.5)).round(4),
