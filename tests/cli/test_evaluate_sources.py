@@ -22,10 +22,13 @@ def test_everything_at_once(dataset, capsys):
     assert main(dataset.arguments("all", *more)) == 0
     printed = capsys.readouterr()
     assert "Median DSC" in printed.out + printed.err
-    assert "Subgroups that diverge in Dice" in printed.out + printed.err
+    assert "Subgroups by Dice of all labels, averaged" in printed.out + printed.err
     out = dataset.root / "all"
     tables = {path.name for path in out.glob("table_*")}
-    names = ("groups", "gaps", "tests", "pairs", "subgroups", "lee_1", "lee_2", "lee_3")
+    names = (
+        "groups", "gaps", "tests", "pairs", "failures", "adjusted", "subgroups", "lee_1", "lee_2",
+        "lee_3",
+    )  # fmt: skip
     assert tables == {f"table_{name}.{end}" for name in names for end in ("csv", "tex", "md")}
     found = EvaluationResult.read(out)
     assert found.discovery.subgroups[0].items == {"sex": "female"}

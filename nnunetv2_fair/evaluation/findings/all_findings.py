@@ -80,8 +80,8 @@ def further_findings(result: EvaluationResult, attribute: str, label: str) -> li
         label: The label that is told of; of others only claims are.
 
     Returns:
-        Claims of every kind, and of the label also what is not shown. Means are told of only
-        where they differ and the medians are not shown to.
+        Claims of every kind and gaps that are excluded, and of the label also what is not shown.
+        Means are told of only where they differ and the medians are not shown to.
     """
     shown = {
         (f.metric, f.label)
@@ -95,7 +95,7 @@ def further_findings(result: EvaluationResult, attribute: str, label: str) -> li
         of_means = found.kind == "group_difference"
         if of_means and (not found.claims or (found.metric, found.label) in shown):
             continue
-        if found.claims or found.label == label:
+        if found.claims or found.verdict == "excluded" or found.label == label:
             told.append(found)
     return told
 

@@ -53,17 +53,15 @@ def headline(finding: Finding, metric: MetricInfo) -> Sentence:
             ]
         return ["A gap larger than ", margin, " in ", *of, *between, " is not excluded for all."]
     between = [" between ", Data(finding.between[0]), " and ", Data(finding.between[1])]
-    evidence = f" (difference {numbers.number(finding.value, metric.unit, signed=True)}"
-    evidence += f", {numbers.percent(finding.numbers['coverage'])} interval "
-    evidence += f"{numbers.interval(finding.interval, metric.unit, signed=True)})."
+    evidence = _evidence(finding, metric)
     if finding.verdict == "excluded":
         return ["No gap larger than ", margin, " in ", *of, *between, " can hide in these data",
-                evidence]  # fmt: skip
+                *evidence]  # fmt: skip
     if finding.verdict == "shown":
-        return ["The gap in ", *of, *between, " is larger than ", margin, evidence]
+        return ["The gap in ", *of, *between, " is larger than ", margin, *evidence]
     if finding.verdict == "unclear":
         claim = " is neither shown nor excluded"
-        return ["A gap larger than ", margin, " in ", *of, *between, claim, evidence]
+        return ["A gap larger than ", margin, " in ", *of, *between, claim, *evidence]
     return ["Whether a gap in ", *of, *between, " is larger than ", margin, " cannot be said: ",
             finding.reason, "."]  # fmt: skip
 
@@ -78,6 +76,20 @@ def brief(finding: Finding, metric: MetricInfo) -> Sentence:
     }
     claim = claims.get(finding.verdict, "cannot be judged")
     return [f"gap in mean {metric.title} larger than {margin}: {claim}"]
+
+
+def _evidence(finding: Finding, metric: MetricInfo) -> Sentence:
+    """Return who is worse, by how much, and the interval of that in the same direction."""
+    value, limits = finding.value, finding.interval
+    other_is_worse = (value > 0) == (metric.better == "higher")
+    worse = finding.between[1 if other_is_worse else 0]
+    if value < 0:
+        value, limits = -value, limits.mirrored
+    size = numbers.with_unit(value, metric.unit)
+    apart = [Data(worse), f" worse by {size}"] if value else [f"difference {size}"]
+    coverage = numbers.percent(finding.numbers["coverage"])
+    interval = numbers.interval(limits, metric.unit, signed=True)
+    return [" (", *apart, f", {coverage} interval {interval})."]
 
 
 def _mean_of(label: str, metric: MetricInfo) -> Sentence:

@@ -13,6 +13,7 @@ from nnunetv2_fair.study.plan.study_dataset import (
     TRIAL,
     StudyDataset,
 )
+from nnunetv2_fair.subgroups.schema import INTERSECTION
 
 
 def check_configurations(found: Findings, on: StudyDataset) -> None:
@@ -94,14 +95,19 @@ def check_options(found: Findings, known: set[str]) -> None:
     """
     settings = found.settings
     options = settings.evaluation
-    for key, named in (("bins", list(options.bins)), ("reference", list(options.reference))):
+    for key, named in (
+        ("bins", list(options.bins)),
+        ("reference", list(options.reference)),
+        ("adjust", options.adjust),
+    ):
         for name in named:
             if known and name not in known:
                 found.add(
-                    settings.line("evaluation", key, name),
+                    settings.line("evaluation", key, *([] if key == "adjust" else [name])),
                     f"evaluation, {key}: there is no attribute '{name}'. Attributes: "
                     f"{shorten(sorted(known), 12)}",
                 )
+    _check_claims(found)
     trainers = {name for on in found.datasets for name in on.trainers}
     for pattern in settings.resources.trainers:
         if trainers and not any(fnmatchcase(name, pattern) for name in trainers):
@@ -112,3 +118,34 @@ def check_options(found: Findings, known: set[str]) -> None:
     if found.environment.get(ALLOW_CHANGED_TABLE, "1") != "1":
         line = settings.line("environment", ALLOW_CHANGED_TABLE)
         found.add(line, f"{ALLOW_CHANGED_TABLE} is 1, or not set at all")
+
+
+def _check_claims(found: Findings) -> None:
+    """Refuse limits that evaluations would refuse, and adjusting for what is compared."""
+    settings = found.settings
+    options = settings.evaluation
+    if not (options.failure or options.margin or options.adjust):
+        return
+    from nnunetv2_fair.evaluation.failures.criteria import check_failures, parse_failures
+    from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, METRICS
+    from nnunetv2_fair.evaluation.papers.presets import PRESETS
+    from nnunetv2_fair.evaluation.statistics.equivalence import check_margins
+    from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
+
+    usual_confidence = StatisticsSettings().confidence
+    usual = PRESETS[options.preset].metrics if options.preset else DEFAULT_METRICS
+    metrics = options.metrics or usual
+    with found.blamed(settings.line("evaluation", "failure")):
+        texts = [f"{name}={limit:.15g}" for name, limit in options.failure.items()]
+        check_failures(parse_failures(texts), metrics, None)
+    with found.blamed(settings.line("evaluation", "margin")):
+        highest = {name: METRICS[name].highest for name in metrics}
+        check_margins(options.margin, highest, options.confidence or usual_confidence)
+    expressions = {expression for on in found.datasets for expression in on.attributes}
+    parts = {part for expression in expressions for part in expression.split(INTERSECTION)}
+    for name in sorted(parts.intersection(options.adjust)):
+        found.add(
+            settings.line("evaluation", "adjust"),
+            f"evaluation, adjust: '{name}' is compared, and cannot be adjusted for itself; leave "
+            "one of them out",
+        )

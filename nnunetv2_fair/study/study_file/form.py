@@ -153,8 +153,9 @@ Runtime = Annotated[
         description="a time limit with its unit, such as 48h, 1d12h or 90m",
     ),
 ]
+Number = Annotated[float, _expected("a number")]
 Cuts = Annotated[
-    Listed[Annotated[float, _expected("a number")]],
+    Listed[Number],
     AfterValidator(_different),
     _expected("a list of different numbers, such as [50, 65]"),
 ]

@@ -32,6 +32,7 @@ from nnunetv2_fair.study.study_file.form import (
     Memory,
     MetricName,
     Name,
+    Number,
     PresetName,
     Runtime,
     Text,
@@ -209,6 +210,18 @@ class EvaluationOptions(_Part):
     reference: dict[str, Group] = Field(
         default_factory=dict,
         description="attributes with the group that gaps are measured from, such as {sex: male}",
+    )
+    failure: dict[str, Number] = Field(
+        default_factory=dict,
+        description="metrics, or label:metric, with the value at which a case counts as failed, "
+        'such as {dice: 0.1, "lesion:dice": 0.3}',
+    )
+    margin: dict[str, Number] = Field(
+        default_factory=dict,
+        description="metrics with the largest gap that does not matter, such as {dice: 0.03}",
+    )
+    adjust: Listed[Annotated[Text, Field(description="a column of the table")]] = Field(
+        default=(), description="a list of columns of the table, such as [site, age]"
     )
     discover: bool = Field(default=False, description="true or false")
     confirm: bool = Field(

@@ -3,16 +3,17 @@ import math
 
 import pytest
 
+from nnunetv2_fair.evaluation.findings.all_findings import further_findings
 from nnunetv2_fair.evaluation.findings.equivalence import brief, equivalences
 from nnunetv2_fair.evaluation.results.groups import PairEffect
 from nnunetv2_fair.evaluation.results.values import Interval
 from tests.report import factories
 
 
-def found(*limits, margin=0.03):
+def found(*limits, margin=0.03, metric="dice"):
     """Return the findings of groups whose differences have these intervals."""
     result = factories.two_groups()
-    comparison = next(c for c in result.comparisons if c.metric == "dice")
+    comparison = next(c for c in result.comparisons if c.metric == metric)
     names = list(comparison.groups)
     effect = PairEffect((names[0], names[1]), 0.1, Interval(0, 0.2), 0.05)
     group = comparison.groups[effect.between[1]]
@@ -30,9 +31,9 @@ def found(*limits, margin=0.03):
         )
     comparison = dataclasses.replace(comparison, effects=tuple(effects), groups=groups)
     result = dataclasses.replace(
-        result, comparisons=(comparison,), settings={**result.settings, "margins": {"dice": margin}}
+        result, comparisons=(comparison,), settings={**result.settings, "margins": {metric: margin}}
     )
-    return list(equivalences(result)), result.metric("dice")
+    return list(equivalences(result)), result.metric(metric)
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,32 @@ def test_several_pairs_are_excluded_together_only_if_each_is():
 def test_metrics_without_a_margin_are_left_alone():
     result = factories.two_groups()
     assert not list(equivalences(result))
+
+
+@pytest.mark.parametrize(
+    ("limits", "metric", "words"),
+    [
+        ((0.01, 0.05), "dice", "({other} worse by 0.030, 90% interval +0.010 to +0.050)."),
+        (
+            (-0.05, 0.01),
+            "dice",
+            "({reference} worse by 0.020, 90% interval \u22120.010 to +0.050).",
+        ),
+        ((-0.01, 0.01), "dice", "(difference 0.000, 90% interval \u22120.010 to +0.010)."),
+        ((1.0, 5.0), "hd95", "({reference} worse by 3.00 mm, 90% interval +1.00 to +5.00)."),
+        ((-5.0, -1.0), "hd95", "({other} worse by 3.00 mm, 90% interval +1.00 to +5.00)."),
+    ],
+)
+def test_the_sentence_says_who_is_worse(limits, metric, words):
+    (finding,), _ = found(limits, metric=metric)
+    reference, other = finding.between
+    assert finding.sentence.endswith(words.format(reference=reference, other=other))
+
+
+def test_gaps_that_are_excluded_for_another_label_are_told():
+    result = factories.two_groups()
+    (excluded,), _ = found((-0.01, 0.01))
+    (unclear,), _ = found((-0.01, 0.05))
+    elsewhere = [dataclasses.replace(f, label="elsewhere") for f in (excluded, unclear)]
+    result = dataclasses.replace(result, findings=tuple(elsewhere))
+    assert further_findings(result, excluded.attribute, excluded.label) == elsewhere[:1]

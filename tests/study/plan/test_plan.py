@@ -29,6 +29,8 @@ evaluation:
   confidence: 0.9
   bins: {age: [40, 62.5]}
   reference: {sex: female}
+  failure: {dice: 0.2, "organ:hd95": 12.5}
+  margin: {dice: 0.03}
   discover: true
   min_support: 0.05
   tables: [csv, tex]

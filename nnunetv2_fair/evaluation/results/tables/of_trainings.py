@@ -6,7 +6,7 @@ import numpy as np
 
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
-from nnunetv2_fair.evaluation.results.tables.printed_tables import number
+from nnunetv2_fair.evaluation.results.tables.cells import number
 from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
 
 

@@ -6,22 +6,36 @@ from collections.abc import Iterable
 from nnunetv2_fair.evaluation.results.comparison import Difference, ModelComparison
 from nnunetv2_fair.evaluation.results.discovery import Confirmation, Discovery
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.groups import Comparison
-from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
+from nnunetv2_fair.evaluation.results.tables.beyond_medians import (
+    adjusted_table,
+    failures_table,
+    margins_table,
+)
+from nnunetv2_fair.evaluation.results.tables.cells import (
+    WHERE,
+    interval_cell,
+    label_title,
+    metric_title,
+    number,
+    p_value,
+    where,
+    whole,
+    with_interval,
+)
 from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
-from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
-
-_WHERE = ("Attribute", "Label", "Metric")
+from nnunetv2_fair.evaluation.results.values import MetricInfo
 
 
 def tables_of(result: EvaluationResult) -> tuple[TextTable, ...]:
     """Return the tables of an evaluation.
 
     Returns:
-        Groups, fairness measures, tests and pairs of groups; then the subgroups that were
-        discovered and the tables of a preset, where there are any.
+        Groups, fairness measures, tests and pairs of groups; then failure rates, adjusted gaps,
+        margins, the subgroups that were discovered and the tables of a preset, where there are any.
     """
     found = [_groups(result), _gaps(result), _tests(result), _effects(result)]
+    further = (failures_table(result), adjusted_table(result), margins_table(result))
+    found += [table for table in further if table.rows]
     if result.discovery is not None:
         claims = [claim.sentence for claim in result.findings if claim.kind == "subgroup"]
         metric = result.metric(result.discovery.metric)
@@ -43,20 +57,20 @@ def _groups(result: EvaluationResult) -> TextTable:
                 (
                     found.attribute,
                     found.label,
-                    _title(info),
+                    metric_title(info),
                     name,
-                    _count(group.n_patients),
-                    _count(group.n_cases),
-                    _count(group.n_units),
+                    whole(group.n_patients),
+                    whole(group.n_cases),
+                    whole(group.n_units),
                     number(group.mean, info),
-                    _range(group.mean_interval, info),
+                    interval_cell(group.mean_interval, info),
                     number(group.median, info),
-                    _range(group.median_interval, info),
+                    interval_cell(group.median_interval, info),
                     number(group.iqr, info),
                     number(group.std, info),
                     number(group.worst_decile, info),
                     number(group.shrunken_mean, info),
-                    _range(group.shrunken_interval, info),
+                    interval_cell(group.shrunken_interval, info),
                 )
             )
     interval = f"{result.settings.get('confidence', 0.95):.0%} interval"
@@ -64,7 +78,7 @@ def _groups(result: EvaluationResult) -> TextTable:
         "groups",
         f"{result.name}: groups",
         (
-            *_WHERE, "Group", "Patients", "Cases", "With a value", "Mean", f"Mean {interval}",
+            *WHERE, "Group", "Patients", "Cases", "With a value", "Mean", f"Mean {interval}",
             "Median", f"Median {interval}", "IQR", "SD", "Worst decile", "Shrunken mean",
             f"Shrunken mean {interval}",
         ),
@@ -72,20 +86,15 @@ def _groups(result: EvaluationResult) -> TextTable:
     )  # fmt: skip
 
 
-def _where(result: EvaluationResult, found: Comparison) -> tuple[str, str, str]:
-    """Return the cells of the columns ``_WHERE``."""
-    return (found.attribute, found.label, _title(result.metric(found.metric)))
-
-
 def _gaps(result: EvaluationResult) -> TextTable:
     rows = [
         (
-            *_where(result, found),
+            *where(result, found),
             gap.name,
             " - ".join(gap.between) if gap.name == "fairness_gap" else "all",
             number(gap.value, None),
-            _range(gap.interval, None),
-            _range(gap.simultaneous, None),
+            interval_cell(gap.interval, None),
+            interval_cell(gap.simultaneous, None),
             number(gap.by_chance, None),
             p_value(gap.p_value),
             p_value(gap.corrected_p),
@@ -94,7 +103,7 @@ def _gaps(result: EvaluationResult) -> TextTable:
         for gap in found.gaps
     ]
     columns = (
-        *_WHERE, "Measure", "Groups", "Value", "Interval", "Simultaneous interval", "By chance",
+        *WHERE, "Measure", "Groups", "Value", "Interval", "Simultaneous interval", "By chance",
         "p", "p (Holm)",
     )  # fmt: skip
     return TextTable("gaps", f"{result.name}: fairness measures", columns, tuple(rows))
@@ -103,7 +112,7 @@ def _gaps(result: EvaluationResult) -> TextTable:
 def _tests(result: EvaluationResult) -> TextTable:
     rows = [
         (
-            *_where(result, found),
+            *where(result, found),
             found.test.name,
             "" if math.isnan(found.test.statistic) else f"{found.test.statistic:.6g}",
             p_value(found.test.p_value),
@@ -113,17 +122,17 @@ def _tests(result: EvaluationResult) -> TextTable:
         for found in result.comparisons
         if found.test is not None
     ]
-    columns = (*_WHERE, "Test", "Statistic", "p", "p (Holm)", "Tests in family")
+    columns = (*WHERE, "Test", "Statistic", "p", "p (Holm)", "Tests in family")
     return TextTable("tests", f"{result.name}: tests of no difference", columns, tuple(rows))
 
 
 def _effects(result: EvaluationResult) -> TextTable:
     rows = [
         (
-            *_where(result, found),
+            *where(result, found),
             *effect.between,
             number(effect.cliffs_delta, None),
-            _range(effect.interval, None),
+            interval_cell(effect.interval, None),
             number(effect.detectable_gap, result.metric(found.metric)),
             number(effect.detectable_gap_half, result.metric(found.metric)),
         )
@@ -131,7 +140,7 @@ def _effects(result: EvaluationResult) -> TextTable:
         for effect in found.effects
     ]
     columns = (
-        *_WHERE,
+        *WHERE,
         "Reference",
         "Group",
         "Cliff's delta",
@@ -162,8 +171,8 @@ def _subgroups(found: Discovery, info: MetricInfo, claims: Iterable[str]) -> Tex
     held_out = ("Patients, held out", "Divergence, held out", "p (Holm), held out")
     return TextTable(
         "subgroups",
-        f"Subgroups by {_title(info)} of {_label(found.label)}, strongest evidence first (all: "
-        f"{number(found.overall, info)})",
+        f"Subgroups by {metric_title(info)} of {label_title(found.label)}, strongest evidence "
+        f"first (all: {number(found.overall, info)})",
         (
             "Subgroup", "Patients", "Cases", "Mean", "Divergence", "Shrunken", "z of ranks", "p",
             "p (maxT)", *(held_out if found.n_held_out else ()), "Contributions",
@@ -188,14 +197,14 @@ def _models(compared: ModelComparison) -> TextTable:
     rows = []
     for entry in compared.entries:
         info = compared.metric(entry.metric)
-        where = (entry.attribute, entry.label, _title(info))
+        place = (entry.attribute, entry.label, metric_title(info))
         for model, scores in entry.per_model.items():
             overall = (scores.overall_mean, scores.overall_interval)
-            rows.append((*where, model, "overall", *_both(overall, info)))
+            rows.append((*place, model, "overall", *with_interval(overall, info)))
             for name, mean in scores.group_means.items():
                 pair = (mean, scores.group_intervals[name])
-                rows.append((*where, model, name, *_both(pair, info)))
-    columns = (*_WHERE, "Model", "Group", "Mean", "Interval")
+                rows.append((*place, model, name, *with_interval(pair, info)))
+    columns = (*WHERE, "Model", "Group", "Mean", "Interval")
     return TextTable("models", "Models: means", columns, tuple(rows))
 
 
@@ -204,16 +213,16 @@ def _model_gaps(compared: ModelComparison) -> TextTable:
         (
             entry.attribute,
             entry.label,
-            _title(compared.metric(entry.metric)),
+            metric_title(compared.metric(entry.metric)),
             model,
             name,
-            *_both(gap, None),
+            *with_interval(gap, None),
         )
         for entry in compared.entries
         for model, scores in entry.per_model.items()
         for name, gap in scores.gaps.items()
     ]
-    columns = (*_WHERE, "Model", "Measure", "Value", "Interval")
+    columns = (*WHERE, "Model", "Measure", "Value", "Interval")
     return TextTable("model_gaps", "Models: fairness measures", columns, tuple(rows))
 
 
@@ -221,7 +230,7 @@ def _differences(compared: ModelComparison) -> TextTable:
     rows = []
     for entry in compared.entries:
         info = compared.metric(entry.metric)
-        where = (entry.attribute, entry.label, _title(info))
+        place = (entry.attribute, entry.label, metric_title(info))
         for model, found in entry.differences.items():
             parts: Iterable[tuple[str, Difference]] = (
                 ("overall", found.overall),
@@ -235,52 +244,17 @@ def _differences(compared: ModelComparison) -> TextTable:
                     continue
                 rows.append(
                     (
-                        *where,
+                        *place,
                         model,
                         name,
-                        *_both((part.value, part.interval), None),
-                        _range(part.simultaneous, None),
+                        *with_interval((part.value, part.interval), None),
+                        interval_cell(part.simultaneous, None),
                         p_value(part.p_value),
                         p_value(part.corrected_p),
                     )
                 )
     columns = (
-        *(*_WHERE, "Model", "What", "Difference", "Interval", "Simultaneous interval"),
+        *(*WHERE, "Model", "What", "Difference", "Interval", "Simultaneous interval"),
         *("p", "p (corrected)"),
     )
     return TextTable("differences", f"Differences from {compared.baseline}", columns, tuple(rows))
-
-
-def number(value: float, info: MetricInfo | None) -> str:
-    """Return four decimals, or three of a distance; empty if undefined."""
-    if math.isnan(value):
-        return ""
-    return f"{value:.{3 if info is not None and info.unit else 4}f}"
-
-
-def p_value(value: float | None) -> str:
-    """Return three significant digits; empty if there is no test."""
-    return "" if value is None or math.isnan(value) else f"{value:.3g}"
-
-
-def _count(count: int | None) -> str:
-    return "" if count is None else str(count)
-
-
-def _both(pair: tuple[float, Interval], info: MetricInfo | None) -> tuple[str, str]:
-    return number(pair[0], info), _range(pair[1], info)
-
-
-def _range(interval: Interval, info: MetricInfo | None) -> str:
-    if math.isnan(interval.low) or math.isnan(interval.high):
-        return ""
-    # in brackets, as spreadsheets take a cell that begins with a minus for a formula
-    return f"[{number(interval.low, info)} to {number(interval.high, info)}]"
-
-
-def _title(info: MetricInfo) -> str:
-    return f"{info.title} ({info.unit})" if info.unit else info.title
-
-
-def _label(label: str) -> str:
-    return "all labels, averaged" if label == AVERAGE else label

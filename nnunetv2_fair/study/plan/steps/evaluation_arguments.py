@@ -9,7 +9,7 @@ _SINGLE = (
     "preset", "tolerance", "min_patients", "empty_distance", "unit", "bootstrap", "confidence",
     "min_support", "permutations",
 )  # fmt: skip
-_LISTS = ("metrics", "tables")
+_LISTS = ("metrics", "adjust", "tables")
 _FLAGS = ("discover", "confirm", "allow_missing")
 
 
@@ -34,6 +34,9 @@ def evaluation_arguments(
         arguments += ["--bins", f"{name}={','.join(map(_text, cuts))}"]
     for name, group in options.reference.items():
         arguments += ["--reference", f"{name}={group}"]
+    for option in ("failure", "margin"):
+        for name, limit in getattr(options, option).items():
+            arguments += [_flag(option), f"{name}={limit:.15g}"]
     arguments += [_flag(key) for key in _FLAGS if getattr(options, key)]
     return arguments + seed_arguments(seed)
 
