@@ -102,6 +102,17 @@ def test_a_distance_that_is_too_uncertain_explains_nothing(tmp_path):
     assert "HD95 cannot exclude that boundary errors differ as much" in found.sentence
 
 
+def test_only_patients_with_a_distance_make_it_surer(tmp_path):
+    frame = discs((10, 14), (1, 1))
+    frame.loc[frame.index % 4 < 2, "hd95_mm"] = np.nan
+    _, found = said(tmp_path, frame)
+    women, men = (frame["hd95_mm"][frame["sex"] == s].dropna() for s in ("female", "male"))
+    assert (len(women), len(men)) == (20, 20)
+    error = math.sqrt(sum(x.std() ** 2 / x.mean() ** 2 / len(x) for x in (women, men)))
+    highest = math.log(women.mean() / men.mean()) + 1.959964 * error
+    assert found.numbers["log_ratio_of_distances"] == pytest.approx(highest, abs=1e-5)
+
+
 @pytest.mark.parametrize("distances", [True, False])
 def test_a_worse_model_is_seldom_explained_by_size(tmp_path, distances):
     """Claimed in at most 0.05 plus two errors of results in which boundaries cause the gap."""
