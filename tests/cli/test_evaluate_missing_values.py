@@ -40,7 +40,7 @@ def test_who_has_a_value_is_counted_everywhere(commands: Commands):
     for one in of_dice:
         assert one["n"] == {"f": 22, "m": 100}
     assert all(one["n"] == {"f": 100, "m": 100} for one in found.findings(metric="nsd"))
-    words = "With groups of 100 and 22 patients, a gap of"
+    words = "With groups of 22 and 100 patients, a gap of"
     assert words in found.page
     assert words in found.console
     # beside every median and dot
