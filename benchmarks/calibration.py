@@ -270,17 +270,31 @@ def evaluated(
     attributes: Sequence[str],
     bootstrap: int = 1000,
     discover: bool = False,
+    margin: float | None = None,
 ) -> EvaluationResult:
-    """Let the evaluator evaluate: columns ``patient``, ``value`` and the attributes."""
+    """Let the evaluator evaluate.
+
+    Args:
+        frame: Columns ``patient``, ``value``, the attributes, and ``voxels`` where sizes are known.
+        metric: What the values are.
+        attributes: Columns of groups.
+        bootstrap: Resamples.
+        discover: Whether subgroups are searched, in all attributes.
+        margin: Gap of means that is to be excluded.
+    """
     info = metric_info(metric)
     cases = [f"c{number:06d}" for number in range(len(frame))]
     rows = pd.DataFrame({"case": cases, "label": "organ", "flags": "", info.column: frame["value"]})
-    rows["reference_voxels"] = rows["prediction_voxels"] = pd.array([pd.NA] * len(rows), "Int64")
+    voxels = frame["voxels"] if "voxels" in frame else pd.array([pd.NA] * len(rows), "Int64")
+    rows["reference_voxels"] = rows["prediction_voxels"] = voxels
     about = pd.DataFrame({"case": cases, "patient": "p" + frame["patient"].astype(str)})
     for attribute in attributes:
         about[attribute] = "g" + frame[attribute].astype(str).str.zfill(2)
     scores = Scores(Path("simulated.csv"), "", rows, (info,), ("organ",), about, 0)
-    settings = ScoredSettings(statistics=StatisticsSettings(n_bootstrap=bootstrap))
+    settings = ScoredSettings(
+        statistics=StatisticsSettings(n_bootstrap=bootstrap),
+        margins={} if margin is None else {metric: margin},
+    )
     demographics = table_of_scores(scores, {})
     asked = attributes[:1] if discover else attributes
     result = evaluate_scores(scores, demographics, asked, settings)
@@ -293,8 +307,9 @@ def verdicts(result: EvaluationResult | ModelComparison) -> dict[str, float]:
     """Return ``kind verdict`` -> 1 if a finding of the result says so, else 0."""
     claims: dict[str, float] = {}
     for found in result.findings:
-        kind = found.kind if found.quantity in ("", "median") else f"{found.kind} {found.quantity}"
-        for verdict in ("shown", "signs", "excluded"):
+        plain = found.quantity in ("", "median", found.kind)
+        kind = found.kind if plain else f"{found.kind} {found.quantity}"
+        for verdict in ("shown", "signs", "excluded", "not_shown"):
             said = float(found.verdict == verdict)
             claims[f"{kind} {verdict}"] = max(claims.get(f"{kind} {verdict}", 0.0), said)
     return claims
@@ -622,6 +637,83 @@ def discovery_cells() -> Iterator[Cell]:
     yield Cell("discovery: planted, 26 of 1,000 worse by 0.10", power, study)
 
 
+def equivalence_cell(law: str, sizes: tuple[int, ...], images: tuple[int, ...] = (1,)) -> Cell:
+    """Return a cell in which the gaps of means are exactly the margin: either claim is false."""
+    shifts = [0.0, *[0.05] * (len(sizes) - 1)]
+    true = truths(LAWS[law], shifts, sizes)
+    margin = abs(true["mean g00"] - true["mean g01"])
+
+    def study(generator: np.random.Generator) -> Mapping[str, float]:
+        frame = patients_of(generator, Design(sizes, (images,), 0.4 if images != (1,) else 0.0))
+        worse_by = np.array(shifts)[frame["group"].to_numpy()]
+        frame["value"] = LAWS[law].values(frame["u"].to_numpy(), worse_by)
+        return verdicts(evaluated(frame, LAWS[law].metric, ["group"], margin=margin))
+
+    several = "" if images == (1,) else f"; {images[0]} to {images[-1]} images"
+    limits = {f"equivalence mean {verdict}": (0.05, False) for verdict in ("excluded", "shown")}
+    return Cell(f"equivalence: {law}; {' + '.join(map(str, sizes))}{several}", limits, study)
+
+
+def size_study(
+    radii: tuple[float, float], errors: tuple[float, float], generator: np.random.Generator
+) -> Mapping[str, float]:
+    """Say whether size explains a gap of Dice between two groups of 60 patients each.
+
+    Args:
+        radii: Of the discs of either group, varying by 15%.
+        errors: Mean boundary error of either group, varying by 30%.
+        generator: Source of randomness.
+    """
+    group = np.repeat([0, 1], 60)
+    radius = np.array(radii)[group] * np.exp(0.15 * generator.standard_normal(120))
+    error = np.array(errors)[group] * np.exp(0.3 * generator.standard_normal(120))
+    frame = pd.DataFrame({"patient": np.arange(120), "group": group})
+    # a disc that is larger by the error all around, beside its reference
+    frame["value"] = 2 * radius**2 / (radius**2 + (radius + error) ** 2)
+    frame["voxels"] = pd.array(np.round(np.pi * radius**2).astype(int), "Int64")
+    found = verdicts(evaluated(frame, "dice", ["group"]))
+    return {claim: value for claim, value in found.items() if claim.startswith("size_explains")}
+
+
+def size_cells() -> Iterator[Cell]:
+    """Yield what is said of size: where it is the only cause, half of it, and none."""
+    shown, not_shown = (f"size_explains share_of_gap_left {v}" for v in ("shown", "not_shown"))
+    for name, radii, errors, limits in (
+        ("the only cause", (14.0, 10.0), (1.0, 1.0), {not_shown: (0.05, False)}),
+        ("less than half of it", (11.0, 10.0), (1.0, 1.3), {shown: (0.05, False)}),
+        ("a small part of it", (10.7, 10.0), (1.0, 1.5), {shown: (0.05, False)}),
+    ):
+        yield Cell(f"size: {name}", limits, functools.partial(size_study, radii, errors))
+
+
+def power_cell(law: str, sizes: tuple[int, ...], shift: float, least: float) -> Cell:
+    """Return a cell in which one group is worse: how often that is shown."""
+    shifts = np.array([0.0] * (len(sizes) - 1) + [shift])
+
+    def study(generator: np.random.Generator) -> Mapping[str, float]:
+        frame = patients_of(generator, Design(sizes))
+        frame["value"] = LAWS[law].values(frame["u"].to_numpy(), shifts[frame["group"].to_numpy()])
+        return verdicts(evaluated(frame, LAWS[law].metric, ["group"]))
+
+    name = f"power: {law}; {' + '.join(map(str, sizes))}, the last worse by {shift:g}"
+    return Cell(name, {"group_difference shown": (least, True)}, study)
+
+
+def failing_cell(shares: tuple[float, ...], sizes: tuple[int, ...], least: float) -> Cell:
+    """Return a cell in which one group fails more often: how often that is shown."""
+    laws = [_with_failures(share, lambda u: stats.beta.ppf(u, 12, 1.5)) for share in shares]
+
+    def study(generator: np.random.Generator) -> Mapping[str, float]:
+        frame = patients_of(generator, Design(sizes))
+        each = [np.interp(frame["u"], _GRID, law) for law in laws]
+        frame["value"] = np.choose(frame["group"].to_numpy(), each)
+        return verdicts(evaluated(frame, "dice", ["group"]))
+
+    percents = ", ".join(f"{share:.0%}" for share in shares)
+    name = f"power: failures {percents}; {' + '.join(map(str, sizes))}"
+    return Cell(name, {"failure_rate shown": (least, True)}, study)
+
+
 def all_cells() -> list[Cell]:
     """Return every setting."""
     cells = [null_cell(law, design) for law in LAWS for design in DESIGNS]
@@ -634,6 +726,15 @@ def all_cells() -> list[Cell]:
         cells.append(Cell(f"models: {name}", NULL_MODELS, study))
     cells += trainings_cells()
     cells += discovery_cells()
+    for law in ("beta Dice", "Dice, 3% zeros", "Dice, 8% zeros", "NSD, ties at 1", "gaussian"):
+        for sizes in ((50, 50), (12, 180), (40, 40, 40, 40)):
+            cells.append(equivalence_cell(law, sizes))
+    cells.append(equivalence_cell("gaussian", (40, 40), (1, 2, 3, 4, 5)))
+    cells += size_cells()
+    cells.append(power_cell("beta Dice", (50, 50), 0.06, 0.5))
+    cells.append(power_cell("gaussian", (50, 50), 0.04, 0.8))
+    cells.append(power_cell("gaussian", (100,) * 5, 0.03, 0.6))
+    cells.append(failing_cell((0.03, 0.15), (100, 100), 0.7))
     return cells
 
 

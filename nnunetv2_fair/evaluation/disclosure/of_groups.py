@@ -263,6 +263,7 @@ def _effect(effect: PairEffect, told: _Told) -> PairEffect:
         detectable_gap_half=significant(effect.detectable_gap_half) if enough else _NO_VALUE,
         mean_difference=_NO_VALUE,
         mean_difference_interval=NO_INTERVAL,
+        mean_difference_together=NO_INTERVAL,
     )
 
 

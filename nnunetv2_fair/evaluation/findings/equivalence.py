@@ -2,8 +2,12 @@
 
 ``excluded`` if the interval of the difference (two one-sided tests at 1 minus the confidence) lies
 within the margin, ``shown`` if it lies beyond it, ``unclear`` otherwise. Every other group has its
-own finding; with several of them, one more says whether it is excluded for all: that needs no
-correction, as it is claimed only if each of them is.
+own finding, whose interval holds together with those of the others; with several of them, one more
+says whether it is excluded for all. That needs no correction, as it is claimed only if each of the
+uncorrected intervals excludes it, and every pair may then say so too.
+
+Source: Berger, Multiparameter hypothesis testing and acceptance sampling, Technometrics 1982 (all
+together); Hochberg, A sharper Bonferroni procedure, Biometrika 1988 (each, where all are).
 """
 
 import math
@@ -30,7 +34,10 @@ def equivalences(result: EvaluationResult) -> Iterator[Finding]:
             continue
         metric = result.metric(comparison.metric)
         margin = float(margins[comparison.metric])
-        pairs = [_of_pair(comparison, e, margin, level) for e in comparison.effects]
+        effects = comparison.effects
+        alone = [_verdict(effect.mean_difference_interval, margin) for effect in effects]
+        all_excluded = bool(effects) and set(alone) == {"excluded"}
+        pairs = [_of_pair(comparison, e, margin, level, all_excluded) for e in effects]
         for found in [*pairs, _of_all(pairs)] if len(pairs) > 1 else pairs:
             yield with_sentence(found, headline(found, metric))
 
@@ -98,26 +105,30 @@ def _mean_of(label: str, metric: MetricInfo) -> Sentence:
     return [f"mean {metric.title} of ", Data(label)]
 
 
-def _of_pair(comparison: Comparison, effect: PairEffect, margin: float, level: float) -> Finding:
-    limits = effect.mean_difference_interval
-    verdict: Verdict = "unclear"
+def _verdict(limits: Interval, margin: float) -> Verdict:
     if math.isnan(limits.low) or math.isnan(limits.high):
-        verdict = "not_comparable"
-    elif -margin < limits.low and limits.high < margin:
-        verdict = "excluded"
-    elif limits.low > margin or limits.high < -margin:
-        verdict = "shown"
+        return "not_comparable"
+    if -margin < limits.low and limits.high < margin:
+        return "excluded"
+    return "shown" if limits.low > margin or limits.high < -margin else "unclear"
+
+
+def _of_pair(
+    comparison: Comparison, effect: PairEffect, margin: float, level: float, all_excluded: bool
+) -> Finding:
+    n_pairs = 1 if all_excluded else len(comparison.effects)
+    limits = effect.mean_difference_interval if n_pairs == 1 else effect.mean_difference_together
     return _finding(
         comparison.attribute,
         comparison.metric,
         comparison.label,
-        verdict,
+        _verdict(limits, margin),
         effect.between,
         effect.between,
         effect.mean_difference,
         limits,
         {name: comparison.groups[name].n_units for name in effect.between},
-        margin,
+        (margin, 1 - 2 * (1 - level) / n_pairs),
         level,
     )
 
@@ -132,10 +143,11 @@ def _of_all(pairs: list[Finding]) -> Finding:
     elif any(pair.verdict == "shown" for pair in pairs):
         verdict = "shown"
     n = {name: count for pair in pairs for name, count in pair.n.items()}
+    margin = first.numbers["margin"]
     largest = max(pairs, key=lambda pair: abs(pair.value))
     return _finding(
         first.attribute, first.metric, first.label, verdict, who, (), largest.value,
-        largest.interval, n, first.numbers["margin"], first.confidence,
+        largest.interval, n, (margin, largest.numbers["coverage"]), first.confidence,
     )  # fmt: skip
 
 
@@ -149,9 +161,10 @@ def _finding(
     value: float,
     limits: Interval,
     n: dict[str, int | None],
-    margin: float,
+    rule: tuple[float, float],
     level: float,
 ) -> Finding:
+    margin, coverage = rule
     return Finding(
         kind="equivalence",
         verdict=verdict,
@@ -166,6 +179,6 @@ def _finding(
         interval=limits,
         confidence=level,
         n=n,
-        numbers={"margin": margin, "coverage": 2 * level - 1},
+        numbers={"margin": margin, "coverage": coverage},
         reason="no interval of the difference can be given" if verdict == "not_comparable" else "",
     )

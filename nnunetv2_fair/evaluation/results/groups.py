@@ -129,6 +129,8 @@ class PairEffect:
         mean_difference: Mean of the reference minus mean of the other group.
         mean_difference_interval: Interval of it of coverage 1 - 2 alpha where 1 - alpha is the
             confidence, as two one-sided tests need it; NaN if it cannot be given.
+        mean_difference_together: The same with alpha divided by the number of pairs, so that what
+            these intervals say of all pairs holds together.
     """
 
     between: tuple[str, str]
@@ -138,6 +140,7 @@ class PairEffect:
     detectable_gap_half: float = math.nan
     mean_difference: float = math.nan
     mean_difference_interval: Interval = NO_INTERVAL
+    mean_difference_together: Interval = NO_INTERVAL
 
 
 @dataclass(frozen=True)

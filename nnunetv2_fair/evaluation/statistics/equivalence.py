@@ -20,27 +20,34 @@ from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 _FORM = "expected METRIC=NUMBER, such as dice=0.03"
 
 
-def mean_difference(estimates: Estimates, pair: tuple[int, int]) -> tuple[float, Interval]:
-    """Return the difference of two groups' means, and the interval that both tests need.
+def mean_difference(
+    estimates: Estimates, pair: tuple[int, int], n_pairs: int
+) -> tuple[float, Interval, Interval]:
+    """Return the difference of two groups' means, and the intervals that the tests need.
 
     Args:
         estimates: Of all groups.
         pair: Reference and other group.
+        n_pairs: Pairs of the comparison.
 
     Returns:
         Reference minus other, and its interval of coverage 1 - 2 alpha where 1 - alpha is the
-        confidence; made from the same two parts as the means' own intervals. NaN if there is none.
+        confidence; made from the same two parts as the means' own intervals. The second interval
+        divides alpha by the number of pairs. NaN if there is none.
     """
     first, second = pair
     with np.errstate(invalid="ignore"):  # infinite means have no difference
         value = float(estimates.data.means[first] - estimates.data.means[second])
     if estimates.aware is None:
-        return value, NO_INTERVAL
+        return value, NO_INTERVAL, NO_INTERVAL
     drawn = estimates.aware.means[:, first] - estimates.aware.means[:, second]
     if np.isnan(drawn).any():
-        return value, NO_INTERVAL
-    alpha = 1 - estimates.confidence
-    return value, Interval(quantile(drawn, alpha), quantile(drawn, 1 - alpha))
+        return value, NO_INTERVAL, NO_INTERVAL
+    alone, together = (
+        Interval(quantile(drawn, alpha), quantile(drawn, 1 - alpha))
+        for alpha in (1 - estimates.confidence, (1 - estimates.confidence) / n_pairs)
+    )
+    return value, alone, together
 
 
 def parse_margins(texts: Sequence[str]) -> dict[str, float]:

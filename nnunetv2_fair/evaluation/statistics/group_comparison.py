@@ -207,6 +207,7 @@ def compare_groups(
                 replicates.dominance[:, column],
                 estimates,
                 (scale, (1 - settings.confidence) / n_tests),
+                len(pairs),
             )
             for column, pair in enumerate(pairs)
         ),
@@ -259,13 +260,14 @@ def _effect(
     draws: np.ndarray,
     estimates: Estimates,
     rule: tuple[Scale, float],
+    n_pairs: int,
 ) -> PairEffect:
     (ours, weights), (theirs, their_weights) = (units.spread_out(index) for index in pair)
     sizes = (units.n_units(pair[0]), units.n_units(pair[1]))
     # resamples of equal values are equal, however few there are
     varied = bool(np.ptp(ours) > 0 and np.ptp(theirs) > 0)
     delta = cliffs_delta(ours, theirs, weights=(weights, their_weights))
-    apart, apart_limits = mean_difference(estimates, pair)
+    apart, apart_alone, apart_together = mean_difference(estimates, pair, n_pairs)
     scale, level = rule
     half, most = _detectable(units, pair, draws - delta, estimates, scale, level)
     return PairEffect(
@@ -277,7 +279,8 @@ def _effect(
         detectable_gap=most,
         detectable_gap_half=half,
         mean_difference=apart,
-        mean_difference_interval=apart_limits,
+        mean_difference_interval=apart_alone,
+        mean_difference_together=apart_together,
     )
 
 

@@ -248,6 +248,12 @@ class _OverTrainings:
                 by_means,
                 1 - 2 * level,
             ),
+            mean_difference_together=widened(
+                effect.mean_difference,
+                effect.mean_difference_together,
+                by_means,
+                1 - 2 * level / len(self._whole.effects),
+            ),
         )
 
     def _test(self, test: GroupTest) -> GroupTest:

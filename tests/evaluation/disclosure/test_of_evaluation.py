@@ -402,7 +402,7 @@ def test_every_field_was_thought_of():
         Gap: "name value interval between simultaneous by_chance p_value corrected_p",
         GroupTest: "name statistic p_value corrected_p family_size reason",
         PairEffect: "between cliffs_delta interval detectable_gap detectable_gap_half "
-        "mean_difference mean_difference_interval",
+        "mean_difference mean_difference_interval mean_difference_together",
         Exclusion: "reason cases by_group",
     }
     for kind, names in fields.items():

@@ -9,6 +9,9 @@ from nnunetv2_fair.evaluation.results.groups import PairEffect
 from nnunetv2_fair.evaluation.results.values import Interval
 from tests.report import factories
 
+#: By how much intervals that hold together are wider.
+WIDER = 0.005
+
 
 def found(*limits, margin=0.03, metric="dice"):
     """Return the findings of groups whose differences have these intervals."""
@@ -27,6 +30,7 @@ def found(*limits, margin=0.03, metric="dice"):
                 between=(effect.between[0], other),
                 mean_difference=(low + high) / 2,
                 mean_difference_interval=Interval(low, high),
+                mean_difference_together=Interval(low - WIDER, high + WIDER),
             )
         )
     comparison = dataclasses.replace(comparison, effects=tuple(effects), groups=groups)
@@ -61,8 +65,18 @@ def test_several_pairs_are_excluded_together_only_if_each_is():
     assert "each other group" in findings[-1].sentence
     findings, _ = found((-0.01, 0.01), (-0.02, 0.05))
     assert [f.verdict for f in findings] == ["excluded", "unclear", "unclear"]
+    assert [f.numbers["coverage"] for f in findings] == pytest.approx([0.95] * 3)
+    assert "95% interval \N{MINUS SIGN}0.015 to +0.015" in findings[0].sentence
     findings, _ = found((-0.01, 0.01), (0.04, 0.05))
     assert findings[-1].verdict == "shown"
+    # alone each interval would say so, together they do not
+    findings, _ = found((-0.027, 0.027), (0.031, 0.05))
+    assert [f.verdict for f in findings] == ["unclear"] * 3
+    # what is excluded for all is excluded for each, by its own interval
+    findings, _ = found((-0.027, 0.027), (-0.02, 0.02))
+    assert [f.verdict for f in findings] == ["excluded"] * 3
+    assert findings[0].numbers["coverage"] == pytest.approx(0.9)
+    findings, _ = found((-0.01, 0.01), (0.04, 0.05))
     assert len({f.subject for f in findings}) == 3
 
 
