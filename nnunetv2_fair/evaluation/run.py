@@ -297,11 +297,12 @@ def _compared(
     comparisons = compare_all(
         rows, found.metrics, labels, found.vocabularies, empty_distance, statistics
     )
+    titles = {metric.name: metric.title for metric in found.metrics}
     notes = (
         *found.notes_before,
         *notes_on_average,
-        *notes_on_units(rows, comparisons, statistics.unit),
-        *group_notes(found.vocabularies, comparisons),
+        *notes_on_units(rows, comparisons, statistics.unit, titles),
+        *group_notes(found.vocabularies, comparisons, titles),
     )
     result = EvaluationResult(
         name=found.name,

@@ -1,11 +1,10 @@
 """What readers of an evaluation must know: units, empty masks, patients with several cases."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from nnunetv2_fair.errors import shorten
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.tables.per_case import (
@@ -80,7 +79,10 @@ def notes_on_scores(scores: Scores, per_case: pd.DataFrame) -> Iterator[str]:
 
 
 def notes_on_units(
-    per_case: pd.DataFrame, comparisons: Sequence[Comparison], unit: Unit
+    per_case: pd.DataFrame,
+    comparisons: Sequence[Comparison],
+    unit: Unit,
+    titles: Mapping[str, str],
 ) -> Iterator[str]:
     """Yield what is counted where patients have several cases.
 
@@ -88,6 +90,7 @@ def notes_on_units(
         per_case: Rows of all cases.
         comparisons: What was compared.
         unit: What statistics count.
+        titles: Metric -> its title.
     """
     cases, patients = per_case["case"].nunique(), per_case["patient"].nunique()
     if patients == cases:
@@ -103,9 +106,12 @@ def notes_on_units(
         yield f"{cases} cases come from {patients} patients."
         return
     yield f"{cases} cases come from {patients} patients; statistics are by patient, not by case."
-    by_image = dict.fromkeys(c.attribute for c in comparisons if c.by_image)
+    by_image: dict[str, dict[str, None]] = {}
+    for found in comparisons:
+        if found.by_image:
+            by_image.setdefault(found.attribute, {})[titles[found.metric]] = None
     if by_image:
-        listed = shorten((f"'{attribute}'" for attribute in by_image), 12)
+        listed = "; ".join(f"'{name}' in {', '.join(of)}" for name, of in by_image.items())
         yield (
             f"{listed}: patients of one group have more images than those of another, which makes "
             "their means less spread out and not comparable. Medians, quartiles, Cliff's delta and "

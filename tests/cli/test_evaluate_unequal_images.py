@@ -57,6 +57,8 @@ def test_five_groups_of_one_law(commands: Commands):
     assert medians[0]["n"] == {"g0": 14, "g1": 10, "g2": 20, "g3": 12, "g4": 16}
     assert NOTE in found.page
     assert NOTE in found.console
+    # of the metric whose images are unequal
+    assert "'group' in Dice: patients of one group have more images" in found.page
 
 
 def test_the_worst_of_five_groups_is_found(commands: Commands):

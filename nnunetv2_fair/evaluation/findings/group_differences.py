@@ -283,20 +283,21 @@ def _no_proof(finding: Finding, metric: MetricInfo) -> Sentence:
     if math.isnan(largest):
         return (" This does not prove that there is none.",)
     size = numbers.with_unit(largest, metric.unit)
-    text = (
+    words: list[str] = [
         " This does not prove that there is none: a gap in the "
         f"{finding.quantity} of up to {size} would fit these data too."
-    )
+    ]
     detectable = finding.numbers["detectable_gap"]
-    sizes = [finding.n[name] for name in finding.between]
+    # in the order in which the sentence names them
+    pair = finding.who if len(finding.who) == 2 else finding.between
+    sizes = [finding.n[name] for name in pair]
     if not math.isnan(detectable) and None not in sizes:
         size = numbers.with_unit(detectable, metric.unit)
-        text += (
-            f" With groups of {sizes[0]:,} and {sizes[1]:,} patients, a gap of {size} would be "
-            "shown in 80% of studies"
-        )
+        words += [f" With {numbers.count(sizes[0], 'patient')} of ", Data(pair[0])]
+        words += [f" and {numbers.whole(sizes[1])} of ", Data(pair[1]), " who have a value"]
+        words.append(f", a gap of {size} would be shown in 80% of studies")
         half = finding.numbers["detectable_gap_half"]
         if not math.isnan(half):
-            text += f", one of {numbers.with_unit(half, metric.unit)} in 50%"
-        text += "."
-    return (text,)
+            words.append(f", one of {numbers.with_unit(half, metric.unit)} in 50%")
+        words.append(".")
+    return words

@@ -113,9 +113,17 @@ def unknown_exclusions(groupings: Sequence[Grouping], cases: Sequence[str]) -> I
 
 
 def group_notes(
-    vocabularies: Sequence[GroupVocabulary], comparisons: Sequence[Comparison]
+    vocabularies: Sequence[GroupVocabulary],
+    comparisons: Sequence[Comparison],
+    titles: Mapping[str, str],
 ) -> Iterator[str]:
-    """Say which groups are too small, and the consequences."""
+    """Say which groups are too small, and the consequences.
+
+    Args:
+        vocabularies: Groups of each attribute expression.
+        comparisons: What was compared.
+        titles: Metric -> its title.
+    """
     for vocabulary in vocabularies:
         ours = [c for c in comparisons if c.attribute == vocabulary.expression]
         here = ours[0]
@@ -128,17 +136,17 @@ def group_notes(
                 f"'{vocabulary.expression}': fewer than two groups are large enough, so no "
                 "fairness measure can be computed."
             )
-        yield from _other_references(vocabulary, ours)
+        yield from _other_references(vocabulary, ours, titles)
 
 
 def _other_references(
-    vocabulary: GroupVocabulary, comparisons: Sequence[Comparison]
+    vocabulary: GroupVocabulary, comparisons: Sequence[Comparison], titles: Mapping[str, str]
 ) -> Iterator[str]:
     """Say where gaps are not measured from the reference group."""
     elsewhere: dict[str, list[str]] = {}
     for found in comparisons:
         if found.effects and found.effects[0].between[0] != vocabulary.reference:
-            where = f"{METRICS[found.metric].title} of {found.label}"
+            where = f"{titles[found.metric]} of {found.label}"
             elsewhere.setdefault(found.effects[0].between[0], []).append(where)
     for reference, places in elsewhere.items():
         few = len(places) < len(comparisons)

@@ -14,7 +14,7 @@ from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.html.titles import metric_heading
 from nnunetv2_fair.report.of_evaluation.case_table import case_filters
-from nnunetv2_fair.report.of_evaluation.measures import measure_rows
+from nnunetv2_fair.report.of_evaluation.measures import FIRST_MEASURES, measure_rows
 
 
 def group_table(result: EvaluationResult, attribute: str, label: str, terms: Terms) -> Html:
@@ -23,6 +23,7 @@ def group_table(result: EvaluationResult, attribute: str, label: str, terms: Ter
                  if c.attribute == attribute and c.label == label}  # fmt: skip
     made = [(m, by_metric[m.name]) for m in result.metrics if m.name in by_metric]
     first = made[0][1]
+    measures = measure_rows(result, made)
     return render(
         "report/of_evaluation/templates/groups.html",
         attribute=attribute,
@@ -33,7 +34,8 @@ def group_table(result: EvaluationResult, attribute: str, label: str, terms: Ter
         overall=first.overall,
         left_out=first.left_out,
         case_filters=case_filters(result, attribute),
-        measures=measure_rows(result, made),
+        measures=[row for row in measures if row.term in FIRST_MEASURES],
+        further=[row for row in measures if row.term not in FIRST_MEASURES],
         min_patients=result.settings.get("min_patients", 5),
         remarks=_remarks(made, result),
         terms=terms,

@@ -13,6 +13,9 @@ from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.html.cells import WHY_HIDDEN
 from nnunetv2_fair.report.html.titles import MEASURES, measure_title
 
+#: What verdicts rest on, and how large it is: shown at once, while the others are folded.
+FIRST_MEASURES = (FAIRNESS_GAP, "cliffs_delta", "test")
+
 _TOO_FEW_GROUPS = "fewer than two groups are large enough"
 
 

@@ -247,8 +247,8 @@ def test_what_could_not_have_been_seen_is_said():
     effect = PairEffect(PAIR, 0.1, Interval(-0.2, 0.4), 0.0412, 0.0284)
     found = dataclasses.replace(found, groups=groups, effects=(effect,))
     assert said(found)[1].endswith(
-        "would fit these data too. With groups of 1,180 and 12 patients, a gap of 0.041 "
-        "would be shown in 80% of studies, one of 0.028 in 50%."
+        "would fit these data too. With 12 patients of female and 1,180 of male who have a value, "
+        "a gap of 0.041 would be shown in 80% of studies, one of 0.028 in 50%."
     )
     hidden = {**groups, "male": dataclasses.replace(groups["male"], n_units=None)}
     assert "usually" not in said(dataclasses.replace(found, groups=hidden))[1]
