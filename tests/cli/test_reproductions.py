@@ -36,18 +36,21 @@ def test_an_average_makes_no_gap_that_no_label_has(commands: Commands):
 def test_a_model_with_half_the_noise_is_not_fairer(commands: Commands):
     rng = np.random.default_rng(3)
     groups, shared = np.repeat(list("abcdefgh"), 20), rng.standard_normal(160)
-    evaluated = []
+    evaluated, beyond_chance = [], []
     for number, spread in enumerate((0.12, 0.06, 0.06)):
         noise = 0.84 * shared + 0.55 * rng.standard_normal(160)
         frame = pd.DataFrame({"case": [f"c{i}" for i in range(160)], "grp": groups})
         frame["dice"] = (0.8 + spread * noise).clip(0, 1).round(4)
+        of_group = frame.groupby("grp")["dice"]
+        beyond_chance.append(of_group.mean().var() - (of_group.var() / of_group.size()).mean())
         evaluated.append(commands.evaluate(frame, "-a", "grp", name=f"m{number}"))
     found = commands.compare(*evaluated)
     (entry,) = found.data["entries"]
-    for model in ("m1", "m2"):
+    for number, model in enumerate(("m1", "m2"), start=1):
         # what used to decide: the largest difference between groups, which noise enlarges
         assert entry["differences"][model]["gaps"]["delta"]["value"] < -0.02
         change = found.finding(quantity="between_group_variance", model=model)
+        assert change["value"] == pytest.approx(beyond_chance[number] - beyond_chance[0])
         assert change["verdict"] == "not_shown"
         for text in (found.page, found.console):
             assert f"With {model}, no change of the gap in Dice between the groups of grp" in text
