@@ -146,3 +146,16 @@ def test_models_are_compared_by_who_has_a_value_in_both(commands: Commands):
     assert entry["group_patients"] == {"f": 21, "m": 97}
     assert (entry["n_cases"], entry["n_patients"]) == (118, 118)
     assert "118 patients" in found.page
+
+
+def test_a_shared_page_does_not_tell_how_many_have_a_value(commands: Commands):
+    """It hides that number, and does not pass off all patients as those with a value instead."""
+    frame = table(np.random.default_rng(97))
+    found = commands.evaluate(frame, "-a", "sex", "--shareable")
+    assert "f100 patients, perhaps some without a value" in found.page
+    for text in (found.page, found.console):
+        assert "22 of 100" not in text
+        assert "With groups of 100" not in text
+    assert found.data["comparisons"][0]["groups"]["f"]["n_units"] is None
+    whole = frame.assign(dice=frame["dice"].fillna(0.5))
+    assert "perhaps" not in commands.evaluate(whole, "-a", "sex", "--shareable", name="all").page
