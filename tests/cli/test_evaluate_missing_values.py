@@ -32,8 +32,8 @@ def table(rng: np.random.Generator, with_value: int = 22, shift: float = 0.0) ->
 
 def test_who_has_a_value_is_counted_everywhere(commands: Commands):
     found = commands.evaluate(
-        table(np.random.default_rng(91)), "-a", "sex", "--margin", "dice=0.2",
-        "--failure", "dice=0.5", "--tables", "csv",
+        table(np.random.default_rng(91)), "-a", "sex", "--reference", "sex=m",
+        "--margin", "dice=0.2", "--failure", "dice=0.5", "--tables", "csv",
     )  # fmt: skip
     of_dice = found.findings(metric="dice")
     assert {one["kind"] for one in of_dice} == {"group_difference", "failure_rate", "equivalence"}
@@ -86,9 +86,12 @@ def test_all_is_as_if_they_were_not_there(commands: Commands):
 def test_gaps_below_the_detectable_one_of_those_with_a_value(commands: Commands):
     """100 patients would see far smaller gaps than 22; the sentence must not promise it."""
     rng = np.random.default_rng(93)
-    options = ("-a", "sex", "--reference", "sex=m", "--bootstrap", "1000")
-    few = commands.evaluate(table(rng, 22), *options, name="few")
-    all_of_them = commands.evaluate(table(rng, 100), *options, name="all")
+    few = commands.evaluate(
+        table(rng, 22), "-a", "sex", "--reference", "sex=m", "--bootstrap", "1000", name="few"
+    )
+    all_of_them = commands.evaluate(
+        table(rng, 100), "-a", "sex", "--reference", "sex=m", "--bootstrap", "1000", name="all"
+    )
     detectable = [
         written.finding(kind="group_difference", quantity="median", metric="dice")["numbers"][
             "detectable_gap"
@@ -100,7 +103,7 @@ def test_gaps_below_the_detectable_one_of_those_with_a_value(commands: Commands)
 
 def test_a_group_with_too_few_values_is_not_compared(commands: Commands):
     frame = table(np.random.default_rng(94), with_value=4, shift=0.4)
-    found = commands.evaluate(frame, "-a", "sex")
+    found = commands.evaluate(frame, "-a", "sex", "--reference", "sex=m")
     one = found.finding(kind="group_difference", quantity="median", metric="dice")
     assert one["verdict"] == "not_comparable"
     assert found.data["comparisons"][0]["left_out"] == {
@@ -117,14 +120,16 @@ def test_no_value_in_some_images_of_a_patient(commands: Commands):
     second = frame.assign(case=frame["case"] + "b")
     half = second["case"].str[1:4].astype(int) % 2 == 0
     second.loc[half, "dice"] = np.nan
-    found = commands.evaluate(pd.concat([frame, second]), "-a", "sex")
+    found = commands.evaluate(pd.concat([frame, second]), "-a", "sex", "--reference", "sex=m")
     one = found.finding(kind="group_difference", quantity="median")
     assert one["n"] == {"f": 22, "m": 100}
     known = pd.concat([frame, second]).dropna(subset="dice")
     means = known.groupby(["sex", "patient"])["dice"].mean().groupby("sex").mean()
     groups = found.data["comparisons"][0]["groups"]
     assert {name: groups[name]["mean"] for name in "fm"} == pytest.approx(dict(means))
-    by_case = commands.evaluate(pd.concat([frame, second]), "-a", "sex", "--unit", "case", name="c")
+    by_case = commands.evaluate(
+        pd.concat([frame, second]), "-a", "sex", "--reference", "sex=m", "--unit", "case", name="c"
+    )
     one = by_case.finding(kind="group_difference", quantity="median")
     assert one["n"] == {"f": 33, "m": 150}
     assert "f33 of 200 cases" in by_case.page
@@ -136,7 +141,7 @@ def test_models_are_compared_by_who_has_a_value_in_both(commands: Commands):
     second = first.assign(dice=(first["dice"] + 0.02).clip(upper=1).round(4))
     second.loc[[0, 1, 2, 100], "dice"] = np.nan  # three men, one woman
     evaluated = [
-        commands.evaluate(frame, "-a", "sex", name=name)
+        commands.evaluate(frame, "-a", "sex", "--reference", "sex=m", name=name)
         for frame, name in ((first, "first"), (second, "second"))
     ]
     found = commands.compare(*evaluated)

@@ -95,6 +95,15 @@ def test_page_opens_without_complaint_and_fits_the_window(browser, kind, width, 
     assert titles == 0  # the script took all of them over
 
 
+def test_all_metrics_of_the_group_table_are_in_sight(browser, tmp_path):
+    path = tmp_path / "report.html"
+    write("report", path)
+    open_page(browser, path)
+    for scrolled in browser.find_elements(By.CSS_SELECTOR, "section[id^=attribute] .scroll"):
+        beyond = "return arguments[0].scrollWidth - arguments[0].clientWidth"
+        assert browser.execute_script(beyond, scrolled) <= 0, scrolled.accessible_name
+
+
 def test_complaints_and_foreign_scripts_would_be_seen(browser, tmp_path):
     path = tmp_path / "broken.html"
     path.write_text("<title>x</title><script>missing()</script>")

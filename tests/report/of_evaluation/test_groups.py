@@ -101,6 +101,16 @@ def test_without_measures_the_table_says_so():
     assert "No measure can be computed: fewer than two groups are large enough" in page.text
 
 
+def test_further_measures_are_folded():
+    page = table(small_result())
+    shown, folded = page.text.split("Further measures of the differences")
+    shown = shown.partition("Differences between the groups")[2]
+    assert "Fairness gap" in shown
+    assert "Fairness gap" not in folded
+    assert "SER" not in shown
+    assert "SER" in folded
+
+
 def test_terms_link_to_definitions():
     page = table(small_result())
     terms = page.having("a", "term")
@@ -160,6 +170,6 @@ def test_shrunken_mean_and_worst_tenth_stand_below_the_mean():
     groups = {**result.comparisons[0].groups, "female": women, "male": men}
     comparison = dataclasses.replace(result.comparisons[0], groups=groups)
     page = table(dataclasses.replace(result, comparisons=(comparison,)))
-    assert "shrunken 0.732, worst tenth 0.551" in page.text
+    assert "shrunken 0.732worst tenth 0.551" in page.text
     assert "worst tenth 0.661" in page.text
     assert page.text.count("shrunken 0.") == 1
