@@ -13,7 +13,7 @@ import scipy.stats
 from tests.cli.score_tables import Commands, Written, most
 
 PATIENTS, IMAGES = 60, 4
-PAGES = 9
+PAGES = 7
 
 
 def patients(rng: np.random.Generator, correlation: float, blocks: bool) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import scipy.stats
 from tests.cli.score_tables import Commands, Written, people
 
 #: Labels of a table are studies of their own.
-STUDIES = 50
+STUDIES = 36
 WRONG = 0.03
 
 
@@ -72,7 +72,7 @@ def test_the_true_mean_is_inside(commands: Commands, law, sizes):
 def test_how_t_intervals_fare(commands: Commands):
     """The plain interval, which these replace, misses one study of seven."""
     rng = np.random.default_rng(62)
-    rows = people((10, 10), (1, 1), 100)
+    rows = people((10, 10), (1, 1), 60)
     truth = dice(rng, rows)
     plain = missed = 0
     for _, values in rows.groupby(["label", "group"])["dice"]:
@@ -81,8 +81,8 @@ def test_how_t_intervals_fare(commands: Commands):
         plain += not mean - half <= truth <= mean + half
     for _, low, high in means(commands.evaluate(rows, "-a", "group", "--bootstrap", "200")):
         missed += not low <= truth <= high
-    assert plain > 25
-    assert missed <= most_missed(200)
+    assert plain > 14
+    assert missed <= most_missed(120)
 
 
 def test_what_is_printed_is_the_interval_of_two_parts(commands: Commands):

@@ -8,7 +8,7 @@ import scipy.stats
 from tests.cli.score_tables import Commands, latent, most, people
 
 #: Labels of a table are studies of their own.
-STUDIES = 40
+STUDIES = 30
 
 #: Five groups whose patients have one to five images, in ever larger shares.
 MIXED = ([1], [1, 1, 1, 2], [1, 2, 3, 5], [2, 3, 4, 5], [3, 5, 5, 5, 5])
