@@ -111,6 +111,12 @@ def latent(rng: np.random.Generator, rows: pd.DataFrame, correlation: float) -> 
     return np.sqrt(correlation) * own + np.sqrt(1 - correlation) * noise
 
 
-def most(rate: float, studies: int) -> float:
-    """Return the largest share of studies that a true rate explains: two Monte-Carlo errors."""
-    return rate + 2 * float(np.sqrt(rate * (1 - rate) / studies))
+def most(rate: float, studies: int, errors: float = 2) -> float:
+    """Return the largest share of studies that a true rate explains.
+
+    Args:
+        rate: The true rate.
+        studies: Their number.
+        errors: Monte-Carlo errors; three where a test looks at many cells.
+    """
+    return rate + errors * float(np.sqrt(rate * (1 - rate) / studies))

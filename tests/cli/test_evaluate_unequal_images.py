@@ -106,8 +106,8 @@ def test_the_edge_of_the_rule(commands: Commands, images, test: str):
     counted = test == "Clustered rank-sum"
     assert (alike(rows[rows["label"] == "l000"]) <= 0.1) == counted
     assert (NOTE in found.page) == (NOTE in found.console) == counted
-    assert np.mean([one["p_value"] < 0.05 for one in medians]) <= most(0.05, STUDIES)
-    assert np.mean([one["verdict"] != "not_shown" for one in medians]) <= most(0.10, STUDIES)
+    assert np.mean([one["p_value"] < 0.05 for one in medians]) <= most(0.05, STUDIES, 3)
+    assert np.mean([one["verdict"] != "not_shown" for one in medians]) <= most(0.10, STUDIES, 3)
 
 
 def test_one_image_more_changes_no_number_much(commands: Commands):
