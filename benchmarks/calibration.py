@@ -10,6 +10,7 @@ several processes can share the work; the table is made from the file.
 
     python benchmarks/calibration.py run --studies 400          # hours; run it again to continue
     python benchmarks/calibration.py run --studies 60 --only group     # one family of cells
+    python benchmarks/calibration.py summary   # one line per claim, with its worst cell
     python benchmarks/calibration.py table
 """
 
@@ -149,7 +150,7 @@ class Cell:
 def main() -> None:
     """Run studies, or print the table of those that were run."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=("run", "table", "cells"))
+    parser.add_argument("what", choices=("run", "summary", "table", "cells"))
     parser.add_argument("--studies", type=int, default=400, help="studies per cell")
     parser.add_argument("--only", default="", help="cells whose name contains this")
     parser.add_argument("--file", type=Path, default=Path("calibration.jsonl"))
@@ -161,7 +162,7 @@ def main() -> None:
     elif args.what == "run":
         run(cells, args.studies, args.file, args.np)
     else:
-        print(table(cells, read(args.file)))
+        print((summary if args.what == "summary" else table)(cells, read(args.file)))
 
 
 def run(cells: Sequence[Cell], studies: int, file: Path, processes: int) -> None:
@@ -210,11 +211,36 @@ def rows(
 
 
 def table(cells: Sequence[Cell], found: Mapping[str, Mapping[int, Mapping[str, float]]]) -> str:
-    """Return the table as Markdown: per claim the worst cells first."""
+    """Return the table of all cells as Markdown."""
     lines = ["| cell | claim | studies | rate | limit | holds |", "|---|---|---|---|---|---|"]
     for name, claim, n, rate, error, limit, holds in rows(cells, found):
         mark = "yes" if holds else "**no**"
         lines.append(f"| {name} | {claim} | {n} | {rate:.3f} ± {error:.3f} | {limit:g} | {mark} |")
+    return "\n".join(lines)
+
+
+def summary(cells: Sequence[Cell], found: Mapping[str, Mapping[int, Mapping[str, float]]]) -> str:
+    """Return one line per claim and family of cells, as Markdown, with the worst cell."""
+    by_claim: dict[tuple[str, str, float, bool], list[tuple[str, int, float, bool]]] = {}
+    of_cell = {cell.name: cell.limits for cell in cells}
+    for name, claim, n, rate, _, limit, holds in rows(cells, found):
+        family, setting = name.split(": ", 1)
+        key = (family, claim, limit, of_cell[name][claim][1])
+        by_claim.setdefault(key, []).append((setting, n, rate, holds))
+    lines = [
+        "| cells | claim | limit | studies | rate | worst cell | cells beyond |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for (family, claim, limit, at_least), each in by_claim.items():
+        asked = f"{'at least' if at_least else 'at most'} {limit:g}"
+        name, n, worst, _ = (min if at_least else max)(each, key=lambda cell: cell[2])
+        total = sum(cell[1] for cell in each)
+        mean = sum(cell[1] * cell[2] for cell in each) / total
+        lines.append(
+            f"| {family}, {len(each)} | {claim} | {asked} | {total:,} | {mean:.3f} "
+            f"| {worst:.3f} of {n}: {name} "
+            f"| {sum(not cell[3] for cell in each)} |"
+        )
     return "\n".join(lines)
 
 
