@@ -295,7 +295,7 @@ def evaluated(
     metric: str,
     attributes: Sequence[str],
     bootstrap: int = 1000,
-    discover: bool = False,
+    discover: DiscoverySettings | None = None,
     margin: float | None = None,
 ) -> EvaluationResult:
     """Let the evaluator evaluate.
@@ -305,7 +305,7 @@ def evaluated(
         metric: What the values are.
         attributes: Columns of groups.
         bootstrap: Resamples.
-        discover: Whether subgroups are searched, in all attributes.
+        discover: How subgroups are searched, in all attributes; None: not at all.
         margin: Gap of means that is to be excluded.
     """
     info = metric_info(metric)
@@ -325,7 +325,7 @@ def evaluated(
     asked = attributes[:1] if discover else attributes
     result = evaluate_scores(scores, demographics, asked, settings)
     if discover:
-        result = with_findings(with_discovery(result, demographics, DiscoverySettings()))
+        result = with_findings(with_discovery(result, demographics, discover))
     return result
 
 
@@ -617,15 +617,41 @@ SEARCHED = {"a": 2, "b": 3, "c": 4, "d": 3, "e": 2, "f": 5}
 
 
 def discovery_study(
-    law: str, patients: int, images: tuple[int, ...], planted: float, generator: np.random.Generator
+    law: str,
+    patients: int,
+    images: tuple[int, ...],
+    planted: float,
+    generator: np.random.Generator,
+    rho: float = 0.4,
+    confirm: bool = False,
+    by_group: bool = False,
 ) -> Mapping[str, float]:
-    """Search a study; ``planted``: how much worse the subgroup of about 26 of 1,000 is."""
-    frame = patients_of(generator, Design((patients,), (images,), 0.4 if images != (1,) else 0.0))
+    """Search a study.
+
+    Args:
+        law: Of the values.
+        patients: Their number.
+        images: Numbers of images per patient to draw from.
+        planted: How much worse the subgroup of about 26 of 1,000 is.
+        generator: Source of randomness.
+        rho: Correlation of the images of one patient.
+        confirm: Whether what is found in one half is tested in the other.
+        by_group: Whether patients of the first group of attribute ``a`` have the fewest images and
+            all others the most.
+    """
+    frame = patients_of(generator, Design((patients,), (images,), rho if images != (1,) else 0.0))
+    if by_group:
+        few = generator.random(patients) < 0.7
+        number = frame.groupby("patient").cumcount()
+        frame = frame[~few[frame["patient"].to_numpy()] | (number < min(images))]
+        frame = frame.reset_index(drop=True)
     for name, count in SEARCHED.items():
         shares = np.array([0.7, *[0.3 / (count - 1)] * (count - 1)])
         # half of the attributes vary within patients, as age does between visits
-        varies = images != (1,) and name in "bdf"
+        varies = images != (1,) and name in "bdf" and not by_group
         drawn = generator.choice(count, len(frame) if varies else patients, p=shares)
+        if by_group and name == "a":
+            drawn = (~few).astype(int)
         frame[name] = drawn if varies else drawn[frame["patient"].to_numpy()]
     inside = np.zeros(len(frame), dtype=bool)
     if planted:
@@ -633,7 +659,8 @@ def discovery_study(
         frame.loc[inside, ["a", "c"]] = (1, 2)
         frame.loc[~inside & (frame["a"] == 1) & (frame["c"] == 2), "c"] = 0
     frame["value"] = LAWS[law].values(frame["u"].to_numpy(), planted * inside)
-    result = evaluated(frame, LAWS[law].metric, list(SEARCHED), bootstrap=0, discover=True)
+    discover = DiscoverySettings(confirm=confirm)
+    result = evaluated(frame, LAWS[law].metric, list(SEARCHED), bootstrap=0, discover=discover)
     named = [found for found in result.findings if found.kind == "subgroup"]
     shown = [found for found in named if found.verdict == "shown"]
     claims = {"subgroup shown": float(bool(shown))}
@@ -658,6 +685,17 @@ def discovery_cells() -> Iterator[Cell]:
                     limits,
                     functools.partial(discovery_study, law, patients, images, 0.0),
                 )
+    for name, images, rho, more in (
+        ("200 patients, 1 or 5 images by group, rho 0.4", (1, 5), 0.4, {"by_group": True}),
+        ("200 patients, 1 or 5 images by group, rho 0.8", (1, 5), 0.8, {"by_group": True}),
+        ("200 patients, 3 images, rho 0.8", (3,), 0.8, {}),
+        ("200 patients, confirmed", (1,), 0.0, {"confirm": True}),
+        ("200 patients, 1 to 5 images, confirmed", (1, 2, 3, 4, 5), 0.4, {"confirm": True}),
+    ):
+        study = functools.partial(
+            discovery_study, "Dice, 3% zeros", 200, images, 0.0, rho=rho, **more
+        )
+        yield Cell(f"discovery: Dice, 3% zeros; {name}", limits, study)
     power = {"planted subgroup shown": (0.95, True), "planted subgroup first": (0.90, True)}
     study = functools.partial(discovery_study, "beta Dice", 1000, (1,), 0.1)
     yield Cell("discovery: planted, 26 of 1,000 worse by 0.10", power, study)
