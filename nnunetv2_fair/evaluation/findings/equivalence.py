@@ -58,6 +58,15 @@ def headline(finding: Finding, metric: MetricInfo) -> Sentence:
                 *between,
                 " can hide in these data.",
             ]
+        if finding.verdict == "shown":
+            start = [
+                "The gap in ",
+                *of,
+                " between ",
+                Data(finding.who[0]),
+                " and another group of ",
+            ]
+            return [*start, Data(finding.attribute), " is larger than ", margin, "."]
         return ["A gap larger than ", margin, " in ", *of, *between, " is not excluded for all."]
     between = [" between ", Data(finding.between[0]), " and ", Data(finding.between[1])]
     evidence = _evidence(finding, metric)

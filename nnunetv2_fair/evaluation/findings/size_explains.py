@@ -78,7 +78,9 @@ def size_explains(result: EvaluationResult, differences: Sequence[Finding]) -> I
 def limited(difference: Finding, explained: Sequence[Finding]) -> Finding:
     """Return a difference with the remark that size explains it, where that is shown."""
     about = (difference.attribute, difference.metric, difference.label)
-    if any(e.verdict == "shown" and about == (e.attribute, e.metric, e.label) for e in explained):
+    if difference.verdict == "shown" and any(
+        e.verdict == "shown" and about == (e.attribute, e.metric, e.label) for e in explained
+    ):
         reason = "Most of it is explained by the size of the structures."
         return dataclasses.replace(
             difference, reason=reason, sentence=f"{difference.sentence} {reason}"

@@ -154,7 +154,7 @@ def studies(draws, sizes, n_studies: int):
 
 
 def test_small_groups_are_covered_as_often_as_it_says():
-    """All figures: benchmarks/coverage.py."""
+    """All figures: benchmarks/calibration.py."""
     mean = median = gap = 0
     trials = 400
     truth = scipy.stats.beta(18, 2)

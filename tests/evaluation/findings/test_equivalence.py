@@ -69,6 +69,7 @@ def test_several_pairs_are_excluded_together_only_if_each_is():
     assert "95% interval \N{MINUS SIGN}0.015 to +0.015" in findings[0].sentence
     findings, _ = found((-0.01, 0.01), (0.04, 0.05))
     assert findings[-1].verdict == "shown"
+    assert "another group of sex is larger than 0.030" in findings[-1].sentence
     # alone each interval would say so, together they do not
     findings, _ = found((-0.027, 0.027), (0.031, 0.05))
     assert [f.verdict for f in findings] == ["unclear"] * 3
