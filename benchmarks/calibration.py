@@ -537,7 +537,7 @@ def models_study(models: Models, generator: np.random.Generator) -> Mapping[str,
         results.append(evaluated(frame, metric, ["group"], bootstrap=0))
     names = [f"model {number}" for number in range(models.count)]
     claims = verdicts(compare_models(results, names, n_bootstrap=1000))
-    claims["any shown"] = max(v for claim, v in claims.items() if claim.endswith("shown"))
+    claims["any shown"] = max(v for claim, v in claims.items() if claim.endswith(" shown"))
     return claims
 
 
@@ -595,7 +595,7 @@ def trainings_study(
     claims = verdicts(methods[0]) | verdicts(compare_models(methods, ["a", "b"], n_bootstrap=0))
     changes = ("model_change", "rank")
     claims["any shown"] = max(
-        v for claim, v in claims.items() if claim.startswith(changes) and claim.endswith("shown")
+        v for claim, v in claims.items() if claim.startswith(changes) and claim.endswith(" shown")
     )
     return claims
 
