@@ -12,15 +12,17 @@ import pandas as pd
 from nnunetv2_fair.errors import EvaluationError, UsageError, shorten, shorten_lines
 from nnunetv2_fair.evaluation.masks.label_maps import mask_ending
 from nnunetv2_fair.evaluation.metrics.registry import METRICS
-from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE, MISSING_PREDICTION, flag_of
+from nnunetv2_fair.evaluation.results.tables.per_case import (
+    AVERAGE,
+    MISSING_PREDICTION,
+    ONLY_LABEL,
+    flag_of,
+)
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.files.fingerprints import file_hash
 from nnunetv2_fair.files.tabular import unprotected
 from nnunetv2_fair.subgroups.table import read_delimited
 from nnunetv2_fair.subgroups.table_checks import lines_of
-
-#: Label of a table that has no column ``label``.
-ONLY_LABEL = "segmentation"
 
 #: Column that names the training of each row.
 TRAINING = "training"

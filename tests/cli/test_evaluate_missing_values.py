@@ -41,9 +41,9 @@ def test_who_has_a_value_is_counted_everywhere(commands: Commands):
         assert one["n"] == {"f": 22, "m": 100}
     assert all(one["n"] == {"f": 100, "m": 100} for one in found.findings(metric="nsd"))
     (median,) = [one for one in of_dice if one["quantity"] == "median"]
-    sizes = [f"{median['n'][who]}{' patients' if not i else ''} of {who}"
+    sizes = [f"{median['n'][who]}{' values' if not i else ''} of {who}"
              for i, who in enumerate(median["who"])]  # fmt: skip
-    words = f"With {sizes[0]} and {sizes[1]} who have a value, a gap of"
+    words = f"With {sizes[0]} and {sizes[1]}, a gap of"
     assert words in found.page
     assert words in found.console
     # beside every median and dot

@@ -211,7 +211,7 @@ def scaled_interval(
     direction; the error of the overall score adds to it.
 
     Args:
-        value: The scaled score of the data, above 0.
+        value: The scaled score of the data, above 0 and at most 1.
         overall: (replicates,) logarithm of the overall score, minus that of the data.
         deviations: (replicates,) as in :func:`spread_interval`.
         confidence: Coverage of the interval.
@@ -219,4 +219,4 @@ def scaled_interval(
     """
     tail = sources.tail(confidence)
     low, high = quantile(overall - deviations, tail), quantile(overall + deviations, 1 - tail)
-    return Interval(value * math.exp(low), value * math.exp(high))
+    return Interval(value * math.exp(low), min(1.0, value * math.exp(high)))

@@ -15,11 +15,10 @@ from collections.abc import Iterator
 
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
-from nnunetv2_fair.evaluation.findings.wording import confidence, with_sentence
+from nnunetv2_fair.evaluation.findings.wording import confidence, mean_of, with_sentence
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.findings import Finding, Verdict
 from nnunetv2_fair.evaluation.results.groups import Comparison, PairEffect
-from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 
 MEAN = "mean"
@@ -45,7 +44,7 @@ def equivalences(result: EvaluationResult) -> Iterator[Finding]:
 def headline(finding: Finding, metric: MetricInfo) -> Sentence:
     """Return the claim in one sentence."""
     margin = numbers.with_unit(finding.numbers["margin"], metric.unit)
-    of = _mean_of(finding.label, metric)
+    of = mean_of(finding.label, metric)
     if len(finding.between) != 2:
         between = [" between ", Data(finding.who[0]), " and each other group of "]
         between.append(Data(finding.attribute))
@@ -106,12 +105,6 @@ def _evidence(finding: Finding, metric: MetricInfo) -> Sentence:
     coverage = numbers.percent(finding.numbers["coverage"])
     interval = numbers.interval(limits, metric.unit, signed=True)
     return [" (", *apart, f", {coverage} interval {interval})."]
-
-
-def _mean_of(label: str, metric: MetricInfo) -> Sentence:
-    if label == AVERAGE:
-        return [f"mean {metric.title}, averaged over all labels,"]
-    return [f"mean {metric.title} of ", Data(label)]
 
 
 def _verdict(limits: Interval, margin: float) -> Verdict:

@@ -27,6 +27,8 @@ from nnunetv2_fair.evaluation.results.values import MetricInfo
 #: What the findings of this kind compare.
 FAILURE_RATE = "failure_rate"
 
+_DOUBT = "The corrected p-value is above the level, but below twice the level."
+
 
 def failure_rates(result: EvaluationResult) -> Iterator[Finding]:
     """Yield what every comparison of failure rates shows; nothing where no case failed."""
@@ -49,23 +51,15 @@ def headline(finding: Finding, metric: MetricInfo) -> Sentence:
     threshold = finding.numbers["threshold"]
     limit = f"{threshold:g}{' ' if metric.unit else ''}{metric.unit}"
     words = "or less" if metric.better == "higher" else "or more"
-    rates = f"{metric.title} of {limit} {words} in {_share(finding.values[finding.who[0]])} against"
-    rates += f" {_share(finding.values[finding.who[-1]])} of cases"
-    evidence = f" ({_evidence(finding)})."
-    subject = segmentation(finding.label)
+    most, least = (_share(finding.values[name]) for name in (finding.who[0], finding.who[-1]))
+    rates = [f": {metric.title} of {limit} {words} in {most} "]
     if len(finding.who) > 2:
-        of = ["most often for ", worst, " and least often for ", best]
+        rates += ["of cases for ", worst, f" (most often) and {least} for ", best]
+        rates += [" (least often); ", *_largest_difference(finding), "."]
     else:
-        of = ["more often for ", worst, " than for ", best]
-    if finding.verdict == "shown":
-        start = [subject[0].capitalize(), *subject[1:], " fails ", *of]
-    elif finding.verdict == "signs":
-        start = ["There are signs that ", *subject, " fails ", *of]
-    else:
-        pair = ["no difference in how often ", *subject, " fails could be shown between "]
-        found = [pair[0].capitalize(), *pair[1:], worst, " and ", best, ": ", rates, evidence]
-        return [*found, f" {finding.reason}"] if finding.reason else found
-    return [*start, ": ", rates, evidence]
+        rates.append(f"against {least} of cases ({_evidence(finding)}).")
+    limit_of_claim = [f" {finding.reason}"] if finding.reason else []
+    return [*_claim(finding, worst, best), *rates, *limit_of_claim]
 
 
 def brief(finding: Finding, metric: MetricInfo) -> Sentence:
@@ -75,6 +69,29 @@ def brief(finding: Finding, metric: MetricInfo) -> Sentence:
     if finding.verdict in claims:
         return [claims[finding.verdict], worst, f" ({_evidence(finding)})"]
     return [f"no difference of failures in {metric.title} shown ({_evidence(finding)})"]
+
+
+def _claim(finding: Finding, worst: Data, best: Data) -> Sentence:
+    subject = segmentation(finding.label)
+    if len(finding.who) > 2:
+        # the test is one of all groups: it does not say which of them differ
+        of = [" the groups of ", Data(finding.attribute)]
+        often = ["how often ", *subject, " fails"]
+        claims = {
+            "shown": ["How often ", *subject, " fails differs between"],
+            "signs": ["There are signs that ", *often, " differs between"],
+        }
+    else:
+        of = [" ", worst, " and ", best]
+        often = ["how often ", *subject, " fails"]
+        more = [" fails more often for ", worst, " than for ", best]
+        if finding.verdict == "shown":
+            return [subject[0].capitalize(), *subject[1:], *more]
+        if finding.verdict == "signs":
+            return ["There are signs that ", *subject, *more]
+        claims = {}
+    none = ["No difference in ", *often, " could be shown between"]
+    return [*claims.get(finding.verdict, none), *of]
 
 
 def _finding(comparison: FailureComparison, level: float) -> Finding:
@@ -107,7 +124,7 @@ def _finding(comparison: FailureComparison, level: float) -> Finding:
         family_size=test.family_size,
         n={name: comparison.groups[name].n_patients for name in worst_first},
         numbers={"threshold": comparison.threshold},
-        reason=untested(test),
+        reason=_DOUBT if verdict == "signs" else untested(test),
     )
 
 
@@ -118,14 +135,27 @@ def _verdict(corrected_p: float, level: float) -> Verdict:
 
 
 def _evidence(finding: Finding) -> str:
-    value, limits = finding.value, finding.interval
-    if value < 0:
-        value, limits = -value, limits.mirrored
-    text = f"difference {_points(value)}"
+    return f"difference {_points(abs(finding.value))}{_interval_and_test(finding)}"
+
+
+def _interval_and_test(finding: Finding) -> str:
+    """Return both; the sign is turned so that the difference is not negative."""
+    limits = finding.interval if finding.value >= 0 else finding.interval.mirrored
+    text = ""
     if not math.isnan(limits.low):
         ends = f"{_points(limits.low, unit=False)} to {_points(limits.high, unit=False)}"
-        text += f", {numbers.percent(finding.confidence)} interval {ends}"
+        text = f", {numbers.percent(finding.confidence)} interval {ends}"
     return f"{text}; {test_words(finding)}"
+
+
+def _largest_difference(finding: Finding) -> Sentence:
+    """Return which difference from the reference group is the largest, and the test of all."""
+    reference, other = finding.between
+    first, second = (other, reference) if finding.value >= 0 else (reference, other)
+    pair = [" (", Data(first), f" {numbers.MINUS} ", Data(second), ")"]
+    size = _points(abs(finding.value))
+    evidence = _interval_and_test(finding)
+    return ["largest difference from ", Data(reference), f": {size}", *pair, evidence]
 
 
 def _share(rate: float) -> str:

@@ -80,12 +80,10 @@ def too_small(comparison: Comparison) -> Sentence:
     if not names:
         return ()
     shown = names[:4]
-    pieces: list[str] = ["Not compared, because of too few patients or no defined value: "]
+    pieces: list[str] = ["Not compared: "]
     for position, name in enumerate(shown):
-        patients = comparison.groups[name].n_units if name in comparison.groups else 0
         pieces += [", "] * bool(position)
-        size = numbers.HIDDEN if patients is None else numbers.count(patients, "patient")
-        pieces += [Data(name), f" ({size})"]
+        pieces += [Data(name), f" ({comparison.left_out[name]})"]
     if len(names) > len(shown):
         pieces.append(f" and {len(names) - len(shown)} more")
     return [*pieces, "."]
@@ -272,8 +270,11 @@ def _evidence(finding: Finding, metric: MetricInfo) -> str:
 def _largest_gap(finding: Finding, metric: MetricInfo) -> list[str]:
     reference, other = finding.between
     words = ["largest gap from ", Data(reference), ": "]
-    words += [numbers.or_hidden(finding.value, metric.unit, signed=True), " for ", Data(other)]
-    words.append(interval_words(metric, finding.interval, finding.confidence, signed=True))
+    words.append(numbers.or_hidden(finding.value, metric.unit, signed=True))
+    words += [" (", Data(reference), f" {numbers.MINUS} ", Data(other), ")"]
+    together = finding.quantity == MEDIAN
+    limits = finding.interval
+    words.append(interval_words(metric, limits, finding.confidence, signed=True, together=together))
     return [*words, f"; {test_words(finding)}"] if finding.test else words
 
 
@@ -293,8 +294,9 @@ def _no_proof(finding: Finding, metric: MetricInfo) -> Sentence:
     sizes = [finding.n[name] for name in pair]
     if not math.isnan(detectable) and None not in sizes:
         size = numbers.with_unit(detectable, metric.unit)
-        words += [f" With {numbers.count(sizes[0], 'patient')} of ", Data(pair[0])]
-        words += [f" and {numbers.whole(sizes[1])} of ", Data(pair[1]), " who have a value"]
+        # of patients, or of cases where these are counted
+        words += [f" With {numbers.count(sizes[0], 'value')} of ", Data(pair[0])]
+        words += [f" and {numbers.whole(sizes[1])} of ", Data(pair[1])]
         words.append(f", a gap of {size} would be shown in 80% of studies")
         half = finding.numbers["detectable_gap_half"]
         if not math.isnan(half):

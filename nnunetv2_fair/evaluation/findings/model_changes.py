@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
-from nnunetv2_fair.evaluation.findings.wording import confidence, with_sentence
+from nnunetv2_fair.evaluation.findings.wording import confidence, mean_of, with_sentence
 from nnunetv2_fair.evaluation.results.comparison import (
     ABSOLUTE_GAP,
     BETWEEN_GROUP_VARIANCE,
@@ -194,12 +194,13 @@ def _claim(finding: Finding, metric: MetricInfo) -> list[str]:
     if finding.quantity in GAPS:
         return _gap_claim(finding, metric)
     start = ["With ", Data(finding.model), ", "]
+    mean = mean_of(finding.label, metric)
     if finding.quantity == OVERALL_MEAN:
-        start.append(f"the overall mean {metric.title}")
+        start += ["the overall ", *mean]
     elif finding.quantity == GROUP_MEAN:
-        start += [f"the mean {metric.title} of ", Data(finding.who[0])]
+        start += ["the ", *mean, " for ", Data(finding.who[0])]
     else:
-        start += [f"the mean {metric.title} of the worst group", *_worst(finding)]
+        start += ["the ", *mean, " for the worst group", *_worst(finding)]
     if finding.verdict == "not_comparable":
         return [*start, f" cannot be compared ({finding.reason})"]
     if finding.verdict == "not_shown":
@@ -209,7 +210,8 @@ def _claim(finding: Finding, metric: MetricInfo) -> list[str]:
 
 
 def _gap_claim(finding: Finding, metric: MetricInfo) -> list[str]:
-    gap = [f"gap in mean {metric.title} between the groups of ", Data(finding.attribute)]
+    between = [" between the groups of ", Data(finding.attribute)]
+    gap = ["gap in ", *mean_of(finding.label, metric), *between]
     model = Data(finding.model)
     if finding.verdict == "not_comparable":
         return ["With ", model, ", the ", *gap, f" cannot be compared ({finding.reason})"]

@@ -60,8 +60,22 @@ def interval(limits: Interval, unit: str = "", *, signed: bool = False) -> str:
     """Write ``0.041 to 0.172``; one en dash if it could not be computed."""
     if math.isnan(limits.low) or math.isnan(limits.high):
         return UNDEFINED
+    if excludes_zero(limits):
+        low, high = (
+            _apart_from_zero(end, unit, signed=signed) for end in (limits.low, limits.high)
+        )
+        return f"{low} to {high}"
     low = number(limits.low, unit, signed=signed)
     return f"{low} to {number(limits.high, unit, signed=signed)}"
+
+
+def _apart_from_zero(value: float, unit: str, *, signed: bool) -> str:
+    """Write an end of an interval without zero with as many decimals as it takes to see that."""
+    text = number(value, unit, signed=signed)
+    if not math.isfinite(value) or float(text.strip(MINUS + "+")) != 0:
+        return text
+    sign = MINUS if value < 0 else "+" if signed else ""
+    return f"{sign}{abs(value):.{-math.floor(math.log10(abs(value)))}f}"
 
 
 def p_value(value: float) -> str:

@@ -8,7 +8,7 @@ that is said about the same metric.
 from collections.abc import Iterator, Mapping
 
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
-from nnunetv2_fair.evaluation.findings.wording import confidence, with_sentence
+from nnunetv2_fair.evaluation.findings.wording import confidence, mean_of, with_sentence
 from nnunetv2_fair.evaluation.results.comparison import (
     BETWEEN_GROUPS,
     OVERALL_MEAN,
@@ -18,10 +18,11 @@ from nnunetv2_fair.evaluation.results.comparison import (
 from nnunetv2_fair.evaluation.results.findings import Finding
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 
-_BY: Mapping[str, str] = {
-    OVERALL_MEAN: "By the overall mean {metric}",
-    WORST_GROUP_MEAN: "By the mean {metric} of the worst group",
-    BETWEEN_GROUPS: "By the gap in mean {metric} between the groups",
+#: Measure -> the words before and after the mean that it is made of.
+_BY: Mapping[str, tuple[str, str]] = {
+    OVERALL_MEAN: ("By the overall ", ""),
+    WORST_GROUP_MEAN: ("By the ", " for the worst group"),
+    BETWEEN_GROUPS: ("By the gap in ", " between the groups"),
 }
 
 
@@ -56,10 +57,10 @@ def ranks(result: ModelComparison) -> Iterator[Finding]:
 
 def headline(finding: Finding, metric: MetricInfo) -> Sentence:
     """Return the claim in a sentence."""
-    by = _BY[finding.quantity].format(metric=metric.title)
-    between: list[str] = [" of ", Data(finding.attribute)]
-    start = [by, *(between if finding.quantity == BETWEEN_GROUPS else ()), ", "]
-    return [*start, Data(finding.model), f" {rank_words(finding)}."]
+    before, after = _BY[finding.quantity]
+    groups: list[str] = [f"{after} of ", Data(finding.attribute)] if after else []
+    start = [before, *mean_of(finding.label, metric), *groups]
+    return [*start, ", ", Data(finding.model), f" {rank_words(finding)}."]
 
 
 def brief(finding: Finding, metric: MetricInfo) -> Sentence:

@@ -9,7 +9,7 @@ from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, plain
 from nnunetv2_fair.evaluation.results.findings import Finding, Verdict
 from nnunetv2_fair.evaluation.results.groups import Comparison, GroupStatistics, GroupTest
-from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
+from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE, ONLY_LABEL
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 
 #: Verdicts as readers see them.
@@ -42,17 +42,42 @@ def segmentation(label: str) -> list[str]:
     """Return the subject of a sentence."""
     if label == AVERAGE:
         return ["segmentation, averaged over all labels,"]
+    if label == ONLY_LABEL:
+        return ["segmentation"]
     return ["segmentation of ", Data(label)]
 
 
+def mean_of(label: str, metric: MetricInfo) -> list[str]:
+    """Return what the means of a label are called."""
+    if label == AVERAGE:
+        return [f"mean {metric.title}, averaged over all labels,"]
+    if label == ONLY_LABEL:
+        return [f"mean {metric.title}"]
+    return [f"mean {metric.title} of ", Data(label)]
+
+
 def interval_words(
-    metric: MetricInfo, limits: Interval, level: float, *, signed: bool = False
+    metric: MetricInfo,
+    limits: Interval,
+    level: float,
+    *,
+    signed: bool = False,
+    together: bool = False,
 ) -> str:
-    """Return ``, 95% interval 0.010 to 0.020``, or that none is shown."""
+    """Return ``, 95% interval 0.010 to 0.020``, or that none is shown.
+
+    Args:
+        metric: Its metric.
+        limits: The interval.
+        level: Its coverage.
+        signed: Whether positive ends have a sign.
+        together: Whether several intervals hold at once with this coverage.
+    """
     text = numbers.interval(limits, metric.unit, signed=signed)
     if text == numbers.UNDEFINED:
         return ", no interval shown"
-    return f", {numbers.percent(level)} interval {text}"
+    kind = "simultaneous " if together else ""
+    return f", {kind}{numbers.percent(level)} interval {text}"
 
 
 def test_words(finding: Finding) -> str:

@@ -80,7 +80,8 @@ def definitions_of(settings: StatisticsSettings) -> Mapping[str, str]:
         "simultaneous_interval": f"Intervals that hold the truth with {settings.confidence:.0%} "
         "confidence for everything that is said about one metric together: all models, attributes, "
         "labels, groups, worst groups and gaps. A change counts as shown if this interval excludes "
-        "0; if only the interval of this difference alone does, there are signs of it.",
+        "0. There are signs of it if the corrected p-value is at most "
+        f"{2 * (1 - settings.confidence):.2g}.",
         "corrected_p": "p-value corrected for everything that is said about one metric: how often "
         "chance would make the largest of all these changes as clear as this one.",
         "gap_difference": "Fairness measure of the model minus that of the baseline. Fairness gaps "
@@ -88,12 +89,13 @@ def definitions_of(settings: StatisticsSettings) -> Mapping[str, str]:
         "a model whose scores vary less can look fairer without being it.",
         "between_groups": "How far the groups are apart. Of two groups: the absolute difference of "
         "their means. Of more: the variance between their means minus the part that chance "
-        "contributes, in the squared unit of the metric; below 0 if they are closer than chance "
-        "makes equal groups. It decides whether a gap is smaller or larger.",
+        "contributes; shown is its root, a standard deviation beyond chance, which is 0 if the "
+        "groups are no further apart than chance makes equal groups. It decides whether a gap is "
+        "smaller or larger.",
         "rank": f"Ranks a model can have, 1 being the best, with {settings.confidence:.0%} "
         "confidence for all models together: 1 plus the number of models shown to be better, to "
         "the number of models minus those shown to be worse, on the same patients. Models whose "
-        "ranges overlap are not ordered.",
+        "ranges do not overlap are ordered; ranges that overlap do not say whether they are.",
         "worst_group": "Group with the worst mean; for the difference each model's own worst group "
         "is taken, which may be different groups. As the worst of several means looks worse than "
         "the group is, a change is shown only by comparing groups one by one.",

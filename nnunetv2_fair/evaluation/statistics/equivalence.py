@@ -33,14 +33,16 @@ def mean_difference(
     Returns:
         Reference minus other, and its interval of coverage 1 - 2 alpha where 1 - alpha is the
         confidence; made from the same two parts as the means' own intervals. The second interval
-        divides alpha by the number of pairs. NaN if there is none.
+        divides alpha by the number of pairs. NaN if one of the means has no interval.
     """
     first, second = pair
     with np.errstate(invalid="ignore"):  # infinite means have no difference
         value = float(estimates.data.means[first] - estimates.data.means[second])
-    if estimates.aware is None:
+    aware = estimates.aware
+    # as unknown as the means themselves: a failure that is missing could change them without limit
+    if aware is None or any(math.isnan(aware.intervals[index].low) for index in pair):
         return value, NO_INTERVAL, NO_INTERVAL
-    drawn = estimates.aware.means[:, first] - estimates.aware.means[:, second]
+    drawn = aware.means[:, first] - aware.means[:, second]
     if np.isnan(drawn).any():
         return value, NO_INTERVAL, NO_INTERVAL
     alone, together = (

@@ -414,7 +414,8 @@ def definitions(settings: StatisticsSettings) -> dict[str, str]:
         "that is replaced), it is made from two parts: the share of failures and the mean of the "
         "other values. If no group has a failure, it still allows for as many as the number of all "
         "units together cannot exclude. None is given for groups in which fewer than two units are "
-        "anything but failures.",
+        "anything but failures, nor for distances of fewer than 150 units none of which stands out "
+        "as a failure.",
         "interval": f"{settings.confidence:.0%} bootstrap interval (percentiles, widened for "
         f"small groups): {settings.n_bootstrap} resamples of whole "
         f"{settings.unit}s within each group. None is given for groups of fewer than "

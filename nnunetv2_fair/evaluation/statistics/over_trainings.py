@@ -91,7 +91,7 @@ def widened_measure(
     ends = _log(np.array([value, interval.low, interval.high]))
     found = widened(ends[0], Interval(ends[1], ends[2]), error, confidence)
     ratio = Interval(math.exp(found.low), _exp(found.high))
-    return ratio if name in _SCALED else clipped(ratio, 1.0, math.inf)
+    return clipped(ratio, 0.0, 1.0) if name in _SCALED else clipped(ratio, 1.0, math.inf)
 
 
 def clipped(interval: Interval, least: float, most: float) -> Interval:

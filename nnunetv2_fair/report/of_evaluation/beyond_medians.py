@@ -63,6 +63,7 @@ def beyond_medians(result: EvaluationResult, attribute: str, terms: Terms) -> Ht
     return render(
         "report/of_evaluation/templates/beyond_medians.html",
         failures=failures,
+        counted="case" if result.settings.get("unit") == "case" else "patient",
         adjusted=adjusted,
         level=numbers.percent(confidence(result.settings)),
         terms=terms,

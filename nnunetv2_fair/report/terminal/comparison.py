@@ -4,7 +4,11 @@ from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.gains_and_losses import balance
 from nnunetv2_fair.evaluation.findings.sentences import plain, shortened
 from nnunetv2_fair.evaluation.findings.wording import label_words
-from nnunetv2_fair.evaluation.results.comparison import BETWEEN_GROUPS, ModelComparison
+from nnunetv2_fair.evaluation.results.comparison import (
+    BETWEEN_GROUP_VARIANCE,
+    BETWEEN_GROUPS,
+    ModelComparison,
+)
 from nnunetv2_fair.report.html.titles import measure_title, metric_heading
 from nnunetv2_fair.report.terminal.columns import LONGEST_NAME, aligned
 from nnunetv2_fair.report.terminal.findings import wrapped
@@ -27,7 +31,10 @@ def console_comparison(result: ModelComparison, attribute: str) -> str:
         f"{metric_heading(metric)} by {shortened(attribute)}, "
         f"{shortened(''.join(label_words(entry.label)))}"
     )
-    rows = [["model", "overall mean", "worst group", measure_title(BETWEEN_GROUPS).lower()]]
+    gap = measure_title(BETWEEN_GROUPS).lower()
+    if entry.gap_measure == BETWEEN_GROUP_VARIANCE:
+        gap = "SD between groups beyond chance"
+    rows = [["model", "overall mean", "worst group", gap]]
     for model in result.models:
         scores = entry.per_model[model]
         baseline = " (baseline)" if model == result.baseline else ""

@@ -135,6 +135,8 @@ def test_scaled_interval_adds_both_errors():
     found = scaled_interval(0.8, overall, deviations, 0.9, sources(10**7))
     assert math.log(found.low / 0.8) == pytest.approx(-0.09 - 0.05, abs=1e-3)
     assert math.log(found.high / 0.8) == pytest.approx(0.09 + 0.05, abs=1e-3)
+    # no score is above 1
+    assert scaled_interval(0.95, overall, deviations, 0.9, sources(10**7)).high == 1
 
 
 def studies(draws, sizes, n_studies: int):

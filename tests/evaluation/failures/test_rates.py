@@ -53,7 +53,7 @@ def test_extra_failures_are_seen_where_medians_see_nothing(tmp_path):
     assert (ours.verdict, ours.direction, ours.who) == ("shown", "worse", ("f", "m"))
     assert ours.values == {"f": 0.16, "m": 0.0}
     assert ours.sentence.startswith(
-        "Segmentation of segmentation fails more often for f than for m: Dice of 0.1 or less in "
+        "Segmentation fails more often for f than for m: Dice of 0.1 or less in "
         "16.0% against 0.0% of cases (difference 16.0 percentage points, 95% interval"
     )
     assert "failure_rate" in result.definitions
@@ -69,14 +69,27 @@ def test_no_failures_are_no_finding(tmp_path):
 
 def test_signs_and_no_difference(tmp_path):
     for failed, verdict, words in (
-        ((9, 3), "signs", "There are signs that segmentation of segmentation fails more often"),
-        ((3, 2), "not_shown", "No difference in how often segmentation of segmentation fails"),
+        ((9, 3), "signs", "There are signs that segmentation fails more often"),
+        ((3, 2), "not_shown", "No difference in how often segmentation fails"),
     ):
         f, m = failed
         result = evaluated(write(tmp_path / "s.csv", {"f": (f, 50), "m": (m, 50)}))
         [found] = [x for x in result.findings if x.kind == "failure_rate"]
         assert found.verdict == verdict, found
         assert found.sentence.startswith(words)
+        assert ("below twice the level." in found.sentence) == (verdict == "signs")
+
+
+def test_of_several_groups_the_difference_names_its_own_pair(tmp_path):
+    # a, the reference, is neither the best nor the worst: 40% of b and 0% of c differ by more
+    path = write(tmp_path / "s.csv", {"a": (8, 60), "b": (20, 50), "c": (0, 50)})
+    [found] = [x for x in evaluated(path).findings if x.kind == "failure_rate"]
+    assert (found.verdict, found.between) == ("shown", ("a", "b"))
+    assert found.sentence.startswith(
+        "How often segmentation fails differs between the groups of sex: Dice of 0.1 or less in "
+        "40.0% of cases for b (most often) and 0.0% for c (least often); largest difference from "
+        "a: 26.7 percentage points (b \u2212 a), 95% interval "
+    )
 
 
 def test_three_groups_of_which_one_is_small(tmp_path):

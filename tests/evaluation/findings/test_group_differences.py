@@ -156,9 +156,7 @@ def test_one_group_left():
     verdict, headline, _ = said(found)
     assert verdict == "not_comparable"
     assert headline == "The groups of sex cannot be compared: only male is large enough."
-    assert plain(too_small(found)) == (
-        "Not compared, because of too few patients or no defined value: female (9 patients)."
-    )
+    assert plain(too_small(found)) == ("Not compared: female (2 patients).")
 
 
 def test_no_group_left():
@@ -183,8 +181,8 @@ def test_three_groups():
     assert verdict == "shown"
     assert headline == (
         "Segmentation, averaged over all labels, differs between the groups of sex: median Dice "
-        "0.600 for c (worst) and 0.800 for a (best); largest gap from a: +0.200 for c, 95% "
-        "interval +0.110 to +0.290; Kruskal-Wallis p = 0.002."
+        "0.600 for c (worst) and 0.800 for a (best); largest gap from a: +0.200 (a \u2212 c), "
+        "simultaneous 95% interval +0.110 to +0.290; Kruskal-Wallis p = 0.002."
     )
     assert brief.startswith("worst for c, best for a")
     assert main_gap(found).between == ("a", "c")
@@ -220,7 +218,13 @@ def test_identical_values_show_no_difference():
 def test_many_small_groups_are_counted():
     names = [f"g{i}" for i in range(9)]
     found = comparison(dict.fromkeys(names, 0.5), [], None, left_out=names)
-    assert plain(too_small(found)).endswith("g3 (9 patients) and 5 more.")
+    assert plain(too_small(found)).endswith("g3 (2 patients) and 5 more.")
+
+
+def test_the_only_label_has_no_name():
+    found = comparison(TWO, [(0.05, (0.01, 0.09), PAIR)], 0.03, label="segmentation")
+    _, headline, _ = said(found, labels=("segmentation",))
+    assert headline.startswith("Segmentation is worse for")
 
 
 def test_the_corrected_p_value_decides_and_is_said():
@@ -247,8 +251,8 @@ def test_what_could_not_have_been_seen_is_said():
     effect = PairEffect(PAIR, 0.1, Interval(-0.2, 0.4), 0.0412, 0.0284)
     found = dataclasses.replace(found, groups=groups, effects=(effect,))
     assert said(found)[1].endswith(
-        "would fit these data too. With 12 patients of female and 1,180 of male who have a value, "
-        "a gap of 0.041 would be shown in 80% of studies, one of 0.028 in 50%."
+        "would fit these data too. With 12 values of female and 1,180 of male, a gap "
+        "of 0.041 would be shown in 80% of studies, one of 0.028 in 50%."
     )
     hidden = {**groups, "male": dataclasses.replace(groups["male"], n_units=None)}
     assert "usually" not in said(dataclasses.replace(found, groups=hidden))[1]
@@ -264,4 +268,4 @@ def test_of_several_gaps_the_simultaneous_interval_decides_and_is_told():
     )
     verdict, headline, _ = said(dataclasses.replace(found, gaps=wide))
     assert verdict == "signs"
-    assert "+0.200 for c, 95% interval \N{MINUS SIGN}0.100 to +0.500" in headline
+    assert "+0.200 (a \u2212 c), simultaneous 95% interval \u22120.100 to +0.500" in headline

@@ -88,9 +88,9 @@ def test_harm_and_levelling_down_are_in_the_first_sentence():
     assert (gap.quantity, gap.verdict, gap.direction) == ("absolute_gap", "shown", "smaller")
     assert gap.reason == "levelling down"
     assert gap.sentence == (
-        "With balanced, the gap in mean Dice between the groups of sex is smaller by levelling "
-        "down: 0.085 instead of 0.100 (change \u22120.015, simultaneous 95% interval \u22120.021 "
-        "to \u22120.009, corrected p = 0.001)."
+        "With balanced, the gap in mean Dice of nodule between the groups of sex is smaller by "
+        "levelling down: 0.085 instead of 0.100 (change \u22120.015, simultaneous 95% interval "
+        "\u22120.021 to \u22120.009, corrected p = 0.001)."
     )
 
 
@@ -101,12 +101,16 @@ def test_every_group_gains_loses_or_neither():
     male = groups["male",]
     assert (male.verdict, male.direction, male.n) == ("shown", "worse", {"male": 20})
     assert male.values == {"balanced": 0.785, "plain": 0.80}
-    assert male.sentence.startswith("With balanced, the mean Dice of male is worse: 0.785 instead")
+    assert male.sentence.startswith(
+        "With balanced, the mean Dice of nodule for male is worse: 0.785 instead"
+    )
     overall = next(f for f in found.findings if f.quantity == "overall_mean")
     assert (overall.family_size, overall.corrected_p) == (10, 0.001)
     assert "not shown to change" in groups["female",].sentence
     worst = next(f for f in found.findings if f.quantity == "worst_group_mean")
-    assert worst.sentence.startswith("With balanced, the mean Dice of the worst group (female) is")
+    assert worst.sentence.startswith(
+        "With balanced, the mean Dice of nodule for the worst group (female) is"
+    )
 
 
 def test_a_gap_that_closes_as_the_worst_group_gains_is_no_levelling_down():
@@ -214,8 +218,8 @@ def test_variance_between_many_groups_is_told_as_a_standard_deviation():
     assert gap.quantity == "between_group_variance"
     assert gap.values == {"balanced": -0.0001, "plain": 0.0025}
     assert gap.sentence == (
-        "With balanced, the gap in mean Dice between the groups of sex is smaller: SD between the "
-        "groups beyond chance 0.000 instead of 0.050 (corrected p = 0.010)."
+        "With balanced, the gap in mean Dice of nodule between the groups of sex is smaller: SD "
+        "between the groups beyond chance 0.000 instead of 0.050 (corrected p = 0.010)."
     )
     assert made.distance("plain") == pytest.approx(0.05)
     assert made.distance("balanced") == 0
@@ -232,7 +236,8 @@ def test_nothing_to_compare():
         "than two groups are large enough; no group is shown to gain or lose."
     )
     assert found.findings[1].sentence == (
-        "With balanced, the overall mean Dice cannot be compared (too few patients, or undefined)."
+        "With balanced, the overall mean Dice of nodule cannot be compared (too few patients, or "
+        "undefined)."
     )
 
 
@@ -247,9 +252,9 @@ def test_ranks():
         ("between_groups", "plain", "not_shown"), ("between_groups", "balanced", "not_shown"),
     ]  # fmt: skip
     assert found[0].numbers == {"first": 2, "last": 2, "ranked": 2}
-    assert found[0].sentence == "By the overall mean Dice, plain ranks 2 of 2."
+    assert found[0].sentence == "By the overall mean Dice of nodule, plain ranks 2 of 2."
     assert found[2].sentence == (
-        "By the gap in mean Dice between the groups of sex, plain can have any rank of 2."
+        "By the gap in mean Dice of nodule between the groups of sex, plain can have any rank of 2."
     )
     assert plain(brief(found[1], factories.DICE)) == "ranks 1 of 2"
 

@@ -44,6 +44,14 @@ def test_intervals():
     assert numbers.interval(Interval(math.nan, 1.0)) == "\N{EN DASH}"
 
 
+def test_an_interval_without_zero_does_not_look_as_if_it_had_zero_as_its_end():
+    assert numbers.interval(Interval(-0.0775, -0.000055)) == "\u22120.077 to \u22120.00006"
+    assert numbers.interval(Interval(0.0004, 0.2), signed=True) == "+0.0004 to +0.200"
+    assert numbers.interval(Interval(0.002, 3.0), "mm") == "0.002 to 3.00"
+    assert numbers.interval(Interval(0.0, 0.2)) == "0.000 to 0.200"
+    assert numbers.interval(Interval(-0.0001, 0.2)) == "0.000 to 0.200"
+
+
 @pytest.mark.parametrize(
     ("p", "expected"),
     [(0.0321, "p = 0.032"), (0.00099, "p < 0.001"), (0.001, "p = 0.001"), (math.nan, "p –")],  # noqa: RUF001

@@ -265,7 +265,7 @@ def test_old_words_of_verdicts():
     assert "no difference shown" in check_page(render_report(factories.two_groups(0.0), [])).text
     tiny = check_page(render_report(SITUATIONS["tiny"], [])).text
     assert "cannot be compared" in tiny
-    assert "Not compared, because of too few patients or no defined value: f (3 patients)" in tiny
+    assert "Not compared: f (3 patients" in tiny
 
 
 def test_folders_above_the_data_are_not_shown():

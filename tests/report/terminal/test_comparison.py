@@ -1,3 +1,6 @@
+import dataclasses
+
+from nnunetv2_fair.evaluation.results.comparison import BETWEEN_GROUP_VARIANCE
 from nnunetv2_fair.report.terminal.comparison import console_comparison
 from tests.report.of_comparison.test_page import three_models
 
@@ -21,3 +24,14 @@ def test_console_text():
     assert "Also worse: male in IoU, HD and HD95" in words
     assert max(map(len, lines)) <= 98
     assert text.isascii()
+
+
+def test_of_several_groups_the_column_says_what_it_holds():
+    result = three_models()
+    entries = tuple(
+        dataclasses.replace(entry, gap_measure=BETWEEN_GROUP_VARIANCE) for entry in result.entries
+    )
+    heading = console_comparison(dataclasses.replace(result, entries=entries), "sex").splitlines()[
+        1
+    ]
+    assert heading.endswith("SD between groups beyond chance")

@@ -16,6 +16,9 @@ from nnunetv2_fair.files.tabular import protected, read_table
 #: Pseudo-label of the mean over all labels of a case in which every label has a value.
 AVERAGE = "average"
 
+#: Label of scores that come without one.
+ONLY_LABEL = "segmentation"
+
 #: Flags of a row of ``per_case.csv``, joined by ``;``.
 BOTH_EMPTY = "both_empty"
 EMPTY_PREDICTION = "empty_prediction"

@@ -179,7 +179,7 @@ def _subgroups(found: Discovery, info: MetricInfo, claims: Iterable[str]) -> Tex
         ),
         tuple(rows),
         (
-            f"{found.n_searched} subgroups with at least {found.min_support:.3g} of "
+            f"{found.n_searched} subgroups with at least {found.min_support:.1%} of the "
             f"{found.n_units} units were searched and {found.n_tests} tested; "
             f"{found.n_redundant} that stronger ones account for are left out.",
             *claims,
