@@ -80,7 +80,7 @@ def definitions_of(settings: StatisticsSettings) -> Mapping[str, str]:
         "simultaneous_interval": f"Intervals that hold the truth with {settings.confidence:.0%} "
         "confidence for everything that is said about one metric together: all models, attributes, "
         "labels, groups, worst groups and gaps. A change counts as shown if this interval excludes "
-        "0. There are signs of it if the corrected p-value is at most "
+        "0; signs of it are told up to a corrected p-value of "
         f"{2 * (1 - settings.confidence):.2g}.",
         "corrected_p": "p-value corrected for everything that is said about one metric: how often "
         "chance would make the largest of all these changes as clear as this one.",

@@ -50,7 +50,10 @@ def test_impossible_margins_are_refused(margins, words):
     assert words in str(caught.value)
 
 
-def effect(first, second, seed=0, metric="dice", scale=Scale("higher", 0.0, 1.0)) -> PairEffect:
+DICE = Scale("higher", 0.0, 1.0)
+
+
+def effect(first, second, seed=0, metric="dice", scale=DICE) -> PairEffect:
     values = np.concatenate([first, second])
     return compare_groups(
         Observations(
