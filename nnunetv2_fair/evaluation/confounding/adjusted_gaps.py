@@ -26,7 +26,7 @@ from nnunetv2_fair.evaluation.statistics.group_comparison import (
     StatisticsSettings,
     reference_index,
 )
-from nnunetv2_fair.evaluation.statistics.small_groups import n_different
+from nnunetv2_fair.evaluation.statistics.small_groups import group_sizes
 
 _NOTHING = WeightedGap(math.nan, NO_INTERVAL, (0.0, 0.0))
 
@@ -83,7 +83,12 @@ def adjusted_gaps(
             else np.arange(len(cases)).astype(object)
         )
         places = [vocabulary.places(cases) for vocabulary in vocabularies]
-        sizes = [_sizes(cases, v, inside) for v, inside in zip(vocabularies, places, strict=True)]
+        # with and without a value
+        everybody = cases["patient"].to_numpy(dtype=object)
+        sizes = [
+            group_sizes(everybody, groups, len(vocabulary.names))
+            for vocabulary, groups in zip(vocabularies, places, strict=True)
+        ]
         for metric in metrics:
             values, _ = metric_values(rows, metric, label, labels, empty_distance)
             for vocabulary, groups, size in zip(vocabularies, places, sizes, strict=True):
@@ -132,9 +137,7 @@ def _gaps(
     settings: StatisticsSettings,
 ) -> Iterator[AdjustedGap]:
     names = vocabulary.names
-    patients = [
-        len(pd.unique(cases.patients[cases.groups == index])) for index in range(len(names))
-    ]
+    patients = group_sizes(cases.patients, cases.groups, len(names))
     enough = [i for i, count in enumerate(patients) if count >= settings.sizeable]
     reference = reference_index(names, enough, sizes, vocabulary.reference)
     for other in enough:
@@ -144,12 +147,6 @@ def _gaps(
         yield _gap(
             pair, (names[reference], names[other]), vocabulary.expression, metric, label, settings
         )
-
-
-def _sizes(cases: pd.DataFrame, vocabulary: GroupVocabulary, groups: np.ndarray) -> list[int]:
-    """Return how many patients each group has, with and without a value."""
-    patients = cases["patient"].to_numpy(dtype=object)
-    return [n_different(patients[groups == index]) for index in range(len(vocabulary.names))]
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from nnunetv2_fair.evaluation.statistics.group_comparison import (
 )
 from nnunetv2_fair.evaluation.statistics.small_groups import (
     Observations,
+    group_sizes,
     patients_per_group,
     too_small,
 )
@@ -134,7 +135,7 @@ def _compare(
         rates.append(rate)
         counts.append(count)
     enough = [index for index, name in enumerate(names) if name not in left_out]
-    sizes = patients_per_group(observed, np.ones(len(defined), dtype=bool))
+    sizes = group_sizes(observed.patients, observed.groups, len(names))
     reference = reference_index(names, enough, sizes, vocabulary.reference)
     test = None
     if len(enough) > 1:

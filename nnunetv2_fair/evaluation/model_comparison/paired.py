@@ -27,7 +27,7 @@ from nnunetv2_fair.evaluation.statistics.group_comparison import (
     reference_index,
     too_small,
 )
-from nnunetv2_fair.evaluation.statistics.small_groups import n_different
+from nnunetv2_fair.evaluation.statistics.small_groups import group_sizes
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,7 @@ def pair_models(
     left_out = too_small(names, observations, counts, settings.min_patients)
     enough = [index for index, name in enumerate(names) if name not in left_out]
     wanted = baseline.settings.get("reference_groups", {}).get(attribute)
-    everybody = first["patient"].to_numpy(dtype=object)
-    sizes = [n_different(everybody[group == index]) for index in range(len(names))]
+    sizes = group_sizes(first["patient"].to_numpy(dtype=object), group, len(names))
     reference = reference_index(names, enough, sizes, wanted)
     unit_of = patients if settings.unit == "patient" else first["case"].to_numpy(object)[chosen]
     row_names, rows = np.unique(unit_of.astype(str), return_inverse=True)

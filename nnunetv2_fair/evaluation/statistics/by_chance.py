@@ -91,7 +91,7 @@ def exchanged(
     means = np.empty((n_permutations, len(groups)))
     middles = np.empty((n_permutations, len(groups)))
     sizes = np.bincount(of_group, minlength=len(groups))
-    for part in _chunks(n_permutations, len(of_unit)):
+    for part in chunks(n_permutations, len(of_unit)):
         codes = _permuted(cells, generator, part.stop - part.start)
         places = codes + len(groups) * np.arange(len(codes))[:, None]
         with np.errstate(invalid="ignore"):
@@ -171,7 +171,7 @@ def _drawn(
         if size > _NORMAL:
             means[:, group] = middle + spread / np.sqrt(size) * generator.standard_normal(n)
         else:
-            for part in _chunks(n, size):
+            for part in chunks(n, size):
                 picked = generator.integers(0, total, (part.stop - part.start, size))
                 means[part, group] = cells.values[picked].mean(axis=1)
     # the mean of all does not change
@@ -210,7 +210,8 @@ def _drawn(
     return Exchanged(means, values[np.minimum(at, len(values) - 1)])
 
 
-def _chunks(n: int, size: int) -> Iterator[slice]:
+def chunks(n: int, size: int) -> Iterator[slice]:
+    """Yield parts of ``n`` exchanges of ``size`` numbers each that fit into memory."""
     step = max(1, _CHUNK // max(size, 1))
     for start in range(0, n, step):
         yield slice(start, min(start + step, n))

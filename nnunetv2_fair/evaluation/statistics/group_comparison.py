@@ -36,6 +36,7 @@ from nnunetv2_fair.evaluation.statistics.rank_tests import group_tests
 from nnunetv2_fair.evaluation.statistics.small_groups import (
     FEWEST_PATIENTS,
     Observations,
+    group_sizes,
     n_different,
     patients_per_group,
     too_small,
@@ -123,7 +124,7 @@ def compare_groups(
     units = units_of(observations, defined, settings.unit, enough)
     sizeable = settings.sizeable
 
-    sizes = patients_per_group(observations, np.ones(len(defined), dtype=bool))
+    sizes = group_sizes(observations.patients, observations.groups, len(names))
     measured_from = reference_index(names, enough, sizes, reference)
     pairs = [
         (measured_from, other)

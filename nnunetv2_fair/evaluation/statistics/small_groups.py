@@ -34,12 +34,22 @@ def n_different(names: np.ndarray) -> int:
     return len(pd.unique(names))
 
 
+def group_sizes(patients: np.ndarray, groups: np.ndarray, n_groups: int) -> list[int]:
+    """Return how many patients each group has.
+
+    Args:
+        patients: (cases,) patient of each case.
+        groups: (cases,) index of its group; NaN if it is in none.
+        n_groups: Number of groups.
+    """
+    return [n_different(patients[groups == index]) for index in range(n_groups)]
+
+
 def patients_per_group(observations: Observations, defined: np.ndarray) -> list[int]:
     """Return how many patients of each group have a defined value."""
-    return [
-        n_different(observations.patients[defined & (observations.groups == index)])
-        for index in range(len(observations.names))
-    ]
+    return group_sizes(
+        observations.patients[defined], observations.groups[defined], len(observations.names)
+    )
 
 
 def too_small(

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nnunetv2_fair.evaluation.statistics.by_chance import N_PERMUTATIONS, chunks
+
 #: Fewer values than these, in the smallest group and by chance, that differ from the most common
 #: one: the usual limit of chi-square tests.
 _EXPECTED = 5
@@ -20,16 +22,14 @@ _EXPECTED = 5
 #: With a larger share of such values, the chi-square distribution holds in groups of five.
 _HALF = 0.5
 
-_FEW, _MANY = 999, 19_999
+#: Exchanges where p is small.
+_MANY = 19_999
 
 #: A p-value above this is not made more precise.
 _CLEAR = 0.1
 
 #: Numbers exchanged at most for one test, beyond the first 999 exchanges.
 _AT_MOST = 10**8
-
-#: Numbers drawn at once.
-_CHUNK = 4 << 20
 
 _ROUNDING = 1e-9
 
@@ -77,9 +77,9 @@ def exchanged_p(
     least = observed * (1 - _ROUNDING)
 
     def share(n: int) -> float:
-        as_far, step = 0, max(1, _CHUNK // len(moved))
-        for start in range(0, n, step):
-            rows = min(step, n - start)
+        as_far = 0
+        for part in chunks(n, len(moved)):
+            rows = part.stop - part.start
             counts = generator.multivariate_hypergeometric(
                 sizes, len(moved), rows, method="marginals"
             )
@@ -90,6 +90,6 @@ def exchanged_p(
             as_far += int((apart(extra) >= least).sum())
         return (1 + as_far) / (1 + n)
 
-    found = share(_FEW)
+    found = share(N_PERMUTATIONS)
     more = min(_MANY, _AT_MOST // len(moved))
-    return found if found > _CLEAR or more <= _FEW else share(more)
+    return found if found > _CLEAR or more <= N_PERMUTATIONS else share(more)
