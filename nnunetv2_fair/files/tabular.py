@@ -10,21 +10,53 @@ such a cell plain text; reading removes it again, so that names are unchanged.
 Source: OWASP, CSV injection.
 """
 
+import codecs
 import csv
+import datetime
 import logging
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nnunetv2_fair.errors import TableError, shorten
+
+if TYPE_CHECKING:
+    from openpyxl.workbook import Workbook
 
 logger = logging.getLogger(__name__)
 
 XLSX_ENDINGS = (".xlsx", ".xlsm")
 _DELIMITERS = ",;\t"
+#: Endings of tables that are read by no other program than their own, and how to save them.
+_OTHER_TABLES = {
+    ".ods": "an OpenDocument spreadsheet",
+    ".xlsb": "a binary Excel workbook",
+    ".numbers": "an Apple Numbers document",
+    ".sav": "an SPSS file",
+    ".zsav": "an SPSS file",
+    ".dta": "a Stata file",
+    ".sas7bdat": "a SAS file",
+    ".rds": "an R file",
+    ".rdata": "an R file",
+    ".parquet": "a Parquet file",
+    ".feather": "a Feather file",
+    ".json": "a JSON file",
+    ".pdf": "a PDF",
+    ".docx": "a Word document",
+}
+_OLE = bytes.fromhex("d0cf11e0a1b11ae1")
+_ZIP = b"PK\x03\x04"
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    # the mark of UTF-32 begins with that of UTF-16
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 # apostrophes in front of what would be a formula are doubled too: otherwise reading would remove
 # one that belongs to the name
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
@@ -47,7 +79,7 @@ class Table:
     """A table whose rows are all as long as its header.
 
     Attributes:
-        header: Names of the columns, stripped, all different.
+        header: Names of the columns, stripped; those that have one differ.
         lines: Line of the file that each row begins in.
         rows: Cells of each row.
     """
@@ -61,19 +93,25 @@ def read_rows(path: Path, sheet: str | None = None, *, delimiter: str = "") -> I
     """Return the rows of a CSV, TSV or XLSX file one after the other, without empty ones.
 
     Args:
-        path: File to read; a byte order mark is accepted. Text is read lazily, so that
-            even a huge table takes little memory.
+        path: File to read: UTF-8, or UTF-16 with a byte order mark, as Excel's "Unicode text".
+            Text is read lazily, so that even a huge table takes little memory.
         sheet: Sheet of an XLSX file; the first one by default.
         delimiter: What separates cells of text; by default the one of comma, semicolon and tab
             that splits the first line that is not empty into most cells.
 
     Raises:
-        TableError: If the file is missing, not UTF-8, or not readable as what its ending implies.
+        TableError: If the file is missing, of another kind or encoding, or not readable as what its
+            ending implies; for a spreadsheet also if formulas in it have no stored value.
         OSError: If the file cannot be read.
     """
     if not path.is_file():
         raise TableError(f"{path} does not exist or is not a file.")
-    return _xlsx_rows(path, sheet) if is_xlsx(path) else _text_rows(path, delimiter)
+    begin = _begin_of(path)
+    if is_xlsx(path):
+        return _xlsx_rows(path, sheet)
+    if sheet is not None:
+        raise TableError(f"{path} has no sheets; --sheet '{sheet}' applies to XLSX files.")
+    return _text_rows(path, delimiter, begin)
 
 
 def read_table(
@@ -97,7 +135,7 @@ def read_table(
     if first is None:
         raise TableError(f"{path} is empty: expected a header line and one row per case.")
     header = [name.strip() for name in first.cells] if strip else first.cells
-    repeated = sorted(name for name, count in Counter(header).items() if count > 1)
+    repeated = sorted(name for name, count in Counter(header).items() if count > 1 and name)
     if repeated:
         raise TableError(
             f"{path}: the header has columns of the same name: {shorten(map(repr, repeated))}. "
@@ -130,10 +168,47 @@ def unprotected(text: str) -> str:
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
-def _text_rows(path: Path, delimiter: str) -> Iterator[Row]:
+def _begin_of(path: Path) -> bytes:
+    """Return the first bytes of a file that can be a table.
+
+    Raises:
+        TableError: If it is a file of another kind; says how to save it.
+    """
+    with path.open("rb") as stream:
+        begin = stream.read(4096)
+    other = _OTHER_TABLES.get(path.suffix.lower())
+    if other is not None:
+        raise TableError(
+            f"{path} is {other}, which is not read as a table. Save it as CSV (UTF-8) or XLSX."
+        )
+    if begin.startswith(_OLE):
+        what = (
+            "is encrypted with a password, or an old Excel file called .xlsx. Save it without "
+            "password as .xlsx"
+            if is_xlsx(path)
+            else "is an old Excel file (.xls). Open it and save it as .xlsx or as CSV UTF-8"
+        )
+        raise TableError(f"{path} {what}.")
+    if begin.startswith(_ZIP) and not is_xlsx(path):
+        raise TableError(
+            f"{path} is a zip file, such as an Excel workbook, although its name ends in "
+            f"'{path.suffix}'. If it is a workbook, rename it to {path.stem}.xlsx."
+        )
+    marked = any(begin.startswith(mark) for mark, _ in _BYTE_ORDER_MARKS)
+    if b"\0" in begin and not marked and not is_xlsx(path):
+        raise TableError(
+            f"{path} is not text: it holds zero bytes. If it is a table in UTF-16 without a byte "
+            f"order mark: iconv -f UTF-16LE -t UTF-8 {path.name} > utf8.csv. Otherwise save the "
+            "table as CSV (UTF-8) or XLSX."
+        )
+    return begin
+
+
+def _text_rows(path: Path, delimiter: str, first_bytes: bytes) -> Iterator[Row]:
+    encoding = next((e for mark, e in _BYTE_ORDER_MARKS if first_bytes.startswith(mark)), "utf-8")
     try:
         # newline="": the csv module itself finds the ends of rows, which cells may hold too
-        with path.open(encoding="utf-8-sig", newline="") as stream:
+        with path.open(encoding=encoding, newline="") as stream:
             if not delimiter:
                 header = next((line for line in stream if line.strip()), "")
                 delimiter = max(_DELIMITERS, key=header.count)
@@ -147,7 +222,12 @@ def _text_rows(path: Path, delimiter: str) -> Iterator[Row]:
                 if (cells and cells[0].strip()) or any(map(str.strip, cells)):
                     yield Row(begin, cells)
                 begin = reader.line_num + 1
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
+        if encoding not in ("utf-8", "utf-8-sig"):
+            raise TableError(
+                f"{path} begins with the mark of {encoding.upper()} and is not: {error}. Save it "
+                "as 'CSV UTF-8'."
+            ) from error
         raise _not_utf8(path) from error
     except csv.Error as error:
         raise TableError(f"{path} is not readable as CSV: {error}.") from error
@@ -168,31 +248,83 @@ def _not_utf8(path: Path) -> TableError:
 
 
 def _xlsx_rows(path: Path, sheet: str | None) -> Iterator[Row]:
-    import openpyxl  # costs a quarter of a second that CSV users should not pay
-
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except Exception as error:  # openpyxl also passes on errors of zip and xml
-        raise TableError(f"{path} is not readable as XLSX: {error}.") from error
+    book = _open_workbook(path, values=True)
     try:
         if sheet is not None and sheet not in book.sheetnames:
             raise TableError(f"{path} has no sheet '{sheet}'. Sheets: {shorten(book.sheetnames)}.")
-        chosen = book[sheet] if sheet is not None else book.worksheets[0]
-        rows = [
-            Row(number, ["" if cell is None else _cell_text(cell) for cell in cells])
-            for number, cells in enumerate(chosen.iter_rows(values_only=True), start=1)
-        ]
+        if not book.worksheets:
+            raise TableError(f"{path} has no sheet with cells.")
+        chosen: Any = book[sheet] if sheet is not None else book.worksheets[0]
+        rows, blank = [], False
+        # other programs state a wrong extent, and cells beyond it would not be seen
+        chosen.reset_dimensions()
+        try:
+            for number, cells in enumerate(chosen.iter_rows(), start=1):
+                texts = [_cell_text(cell) for cell in cells]
+                while texts and not texts[-1].strip():
+                    texts.pop()
+                blank = blank or any(
+                    cell.value is None and hasattr(cell, "row") for cell in cells
+                )
+                if texts:
+                    rows.append(Row(number, texts))
+        except Exception as error:  # damaged xml, bad dates
+            raise TableError(f"{path} is not readable as XLSX: {error}.") from error
+        title = chosen.title
     finally:
         book.close()
+    if blank:
+        _refuse_formulas_without_value(path, title)
     # sheets remember formatted cells far beyond their last text
-    filled = (i + 1 for row in rows for i, cell in enumerate(row.cells) if cell.strip())
-    width = max(filled, default=0)
+    width = max((len(row.cells) for row in rows), default=0)
     for row in rows:
-        if any(map(str.strip, row.cells)):
-            yield Row(row.line, (row.cells + [""] * width)[:width])
+        yield Row(row.line, row.cells + [""] * (width - len(row.cells)))
 
 
-def _cell_text(cell: object) -> str:
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    return str(cell)
+def _open_workbook(path: Path, *, values: bool) -> "Workbook":
+    import openpyxl  # costs a quarter of a second that CSV users should not pay
+
+    try:
+        return openpyxl.load_workbook(path, read_only=True, data_only=values)
+    except Exception as error:  # openpyxl also passes on errors of zip and xml
+        raise TableError(f"{path} is not readable as XLSX: {error}.") from error
+
+
+def _refuse_formulas_without_value(path: Path, sheet: str) -> None:
+    """Raise if cells that look empty hold formulas that nobody has computed."""
+    values, formulas = (_open_workbook(path, values=values) for values in (True, False))
+    try:
+        found = []
+        pages: list[Any] = [values[sheet], formulas[sheet]]
+        for page in pages:
+            page.reset_dimensions()
+        for of_values, of_formulas in zip(*(page.iter_rows() for page in pages), strict=True):
+            found += [
+                formula.coordinate
+                for value, formula in zip(of_values, of_formulas, strict=True)
+                if value.value is None and getattr(formula, "data_type", "") == "f"
+            ]
+    finally:
+        values.close()
+        formulas.close()
+    if found:
+        raise TableError(
+            f"{path}: {len(found)} cells hold formulas without a stored value: {shorten(found)}. "
+            "Open the file in Excel or LibreOffice and save it again, or save it as CSV UTF-8."
+        )
+
+
+def _cell_text(cell: Any) -> str:
+    """Return what a person sees in a cell of a spreadsheet, as far as it matters here."""
+    value = cell.value
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        # 1 in the format 00000 is shown as 00001, the name of a case or patient
+        form = str(cell.number_format)
+        return str(value).zfill(len(form)) if value >= 0 and not form.strip("0") else str(value)
+    if isinstance(value, datetime.datetime) and value.time() == datetime.time():
+        return value.date().isoformat()
+    return str(value)

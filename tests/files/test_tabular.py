@@ -1,7 +1,10 @@
 import codecs
 import csv
+import datetime
 import io
+import re
 import tracemalloc
+import zipfile
 from pathlib import Path
 
 import openpyxl
@@ -144,3 +147,95 @@ def test_a_large_table_takes_no_memory(tmp_path: Path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1 << 20
+
+
+def workbook(path: Path, rows: list[list[object]]) -> openpyxl.Workbook:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(path)
+    return book
+
+
+def rewritten(path: Path, old: bytes, new: bytes) -> None:
+    """Replace bytes of the first sheet of a workbook."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    name = "xl/worksheets/sheet1.xml"
+    changed = re.sub(old, new, parts[name])
+    assert changed != parts[name]
+    with zipfile.ZipFile(path, "w") as archive:
+        for part, content in {**parts, name: changed}.items():
+            archive.writestr(part, content)
+
+
+@pytest.mark.parametrize("stated", [b"A1:B3", b"A1:D2", b"A1", b"A1:XFD1048576"])
+def test_the_stated_extent_of_a_sheet_is_not_believed(tmp_path: Path, stated: bytes):
+    path = tmp_path / "t.xlsx"
+    workbook(path, [["case", "sex", "age"], *([f"c{i}", "f", 40 + i] for i in range(5))])
+    rewritten(path, rb'<dimension ref="[^"]*"', b'<dimension ref="' + stated + b'"')
+    table = read_table(path)
+    assert table.header == ["case", "sex", "age"]
+    assert [row[2] for row in table.rows] == ["40", "41", "42", "43", "44"]
+
+
+def test_zeros_that_only_the_format_shows_are_kept(tmp_path: Path):
+    book = openpyxl.Workbook()
+    book.active.append(["case", "born", "weight"])
+    book.active.append([7, datetime.datetime(1960, 5, 3), 70])
+    book.active["A2"].number_format = "00000"
+    book.active["C2"].number_format = "0"
+    book.save(tmp_path / "t.xlsx")
+    assert read_table(tmp_path / "t.xlsx").rows == [["00007", "1960-05-03", "70"]]
+
+
+def test_formulas_that_nobody_computed_are_refused(tmp_path: Path):
+    path = tmp_path / "t.xlsx"
+    workbook(path, [["case", "age"], ["a", "=20+20"], ["b", "=20+21"]])
+    with pytest.raises(TableError, match=r"2 cells hold formulas .*: B2, B3\. Open the file in"):
+        read_table(path)
+    rewritten(path, rb"<v></v>|<v ?/>", b"<v>40</v>")
+    assert read_table(path).rows == [["a", "40"], ["b", "40"]]
+
+
+def test_empty_cells_with_a_format_are_no_formulas(tmp_path: Path):
+    book = openpyxl.Workbook()
+    book.active.append(["case", "age"])
+    book.active.append(["a", None])
+    book.active["B2"].number_format = "0.0"
+    book.active["F9"].number_format = "0.0"
+    book.save(tmp_path / "t.xlsx")
+    assert read_table(tmp_path / "t.xlsx").rows == [["a", ""]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+def test_unicode_text_of_excel_is_read(tmp_path: Path, encoding: str):
+    path = tmp_path / "t.txt"
+    path.write_text("case\tsite\na\tKöln\n", encoding=encoding)
+    assert read_table(path).rows == [["a", "Köln"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.xls", bytes.fromhex("d0cf11e0a1b11ae1") + bytes(99), r"old Excel file .*save it as .xl"),
+        ("t.xlsx", bytes.fromhex("d0cf11e0a1b11ae1") + bytes(99), "encrypted with a password"),
+        ("t.csv", b"PK\x03\x04" + bytes(99), r"zip file.*rename it to t\.xlsx"),
+        ("t.ods", b"PK\x03\x04", r"OpenDocument.*Save it as CSV \(UTF-8\) or XLSX"),
+        ("t.sav", b"$FL2", "SPSS file"),
+        ("t.csv", "case,age\na,1\n".encode("utf-16-le"), "zero bytes.*iconv -f UTF-16LE"),
+        ("t.txt", codecs.BOM_UTF16_LE + b"a\0b", "mark of UTF-16"),
+    ],
+)
+def test_other_files_are_called_what_they_are(
+    tmp_path: Path, name: str, content: bytes, message: str
+):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(TableError, match=message) as error:
+        read_table(tmp_path / name)
+    assert "1252" not in str(error.value)
+
+
+def test_a_text_has_no_sheets(tmp_path: Path):
+    with pytest.raises(TableError, match=r"no sheets; --sheet 'x' applies to XLSX"):
+        read_table(write(tmp_path, "a,b\n1,2\n"), "x")
