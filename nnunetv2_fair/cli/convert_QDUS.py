@@ -7,12 +7,11 @@ from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.cli.shared.conversion_arguments import (
     add_conversion_arguments,
     add_picture_arguments,
-    column_map,
     convert,
     processes_of,
     size_of,
-    value_maps,
 )
+from nnunetv2_fair.cli.shared.table_arguments import add_table_arguments, table_settings
 from nnunetv2_fair.errors import UsageError
 
 _COLUMNS = ("image", "case_id", "sex", "age")
@@ -32,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_conversion_arguments(parser, "QDUS")
     add_picture_arguments(parser, test_ratio=0.3)
+    add_table_arguments(parser, ("image", "case_id"), "age=50")
     return parser
 
 
@@ -39,21 +39,17 @@ def _convert(args: argparse.Namespace) -> None:
     from nnunetv2_fair.dataset_conversion.image_folder.plan import plan_image_folder
     from nnunetv2_fair.dataset_conversion.image_folder.qdus import qdus_settings
 
-    columns = column_map(args.columns)
-    values = value_maps(args.values)
-    if set(columns) - set(_COLUMNS):
+    reading = table_settings(args)
+    if set(reading.columns) - set(_COLUMNS):
         raise UsageError(f"--columns: expected some of {', '.join(_COLUMNS)}.")
-    if set(values) - {"sex"}:
+    if set(reading.values) - {"sex"}:
         raise UsageError("--values: expected sex, the only attribute with levels.")
     settings = qdus_settings(
         args.i,
         args.d,
         args.n,
         table=args.table,
-        columns=columns,
-        sex_map=values.get("sex"),
-        unknown=tuple(args.unknown),
-        sheet=args.sheet,
+        reading=reading,
         size=size_of(args.resize),
         test_ratio=args.test_ratio,
         seed=args.seed,

@@ -8,13 +8,11 @@ from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.cli.shared.conversion_arguments import (
     add_conversion_arguments,
     add_resize_argument,
-    add_unknown_argument,
     add_unpaired_argument,
-    add_values_argument,
     convert,
     size_of,
-    value_maps,
 )
+from nnunetv2_fair.cli.shared.table_arguments import add_table_arguments, table_settings
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,14 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         "--test-ratio", type=float, default=0.3, help="share of clips for the test part"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the choice of the test part")
-    add_unknown_argument(
-        parser,
-        "cell contents that mean unknown, besides the empty cell",
-    )
-    add_values_argument(
-        parser,
-        "levels that cell contents mean, such as: --values sex w=female",
-    )
+    add_table_arguments(parser, ("patient",), "age=50")
     add_unpaired_argument(
         parser,
         "clips without a row in the table, and vice versa: refuse, or leave out and list",
@@ -68,8 +59,7 @@ def _convert(args: argparse.Namespace) -> None:
         size=size_of(args.resize),
         test_ratio=args.test_ratio,
         seed=args.seed,
-        unknown=tuple(args.unknown),
-        values=value_maps(args.values),
+        reading=table_settings(args),
         unpaired=args.unpaired,
     )
     convert(lambda: plan_tusc(settings), args)

@@ -2,22 +2,20 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 
 from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.cli.shared.conversion_arguments import (
     add_conversion_arguments,
     add_picture_arguments,
     add_unpaired_argument,
-    column_map,
     convert,
     label_map_of,
-    number_lists,
-    number_pairs,
     processes_of,
     size_of,
-    value_maps,
 )
-from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.cli.shared.pairs import number_pairs
+from nnunetv2_fair.cli.shared.table_arguments import add_table_arguments, table_settings
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -26,7 +24,7 @@ def _parser() -> argparse.ArgumentParser:
         "Turn a folder with images/, masks/ and a table (metadata.csv, .tsv or .xlsx) into an\n"
         "nnU-Net dataset with a demographics table. Everything is checked before anything is\n"
         "written; an interrupted conversion resumes when the command is run again.",
-        "nnUNetv2_fair_convert_image_folder -i RADIOGRAPHS -d 42 -n Lungs -a sex -a age "
+        "nnUNetv2_fair_convert_image_folder -i RADIOGRAPHS -d 42 -n Lungs -a sex age "
         '--unknown "?" --bins age=50,65 --labels lungs=1 heart=2',
     )
     add_conversion_arguments(parser)
@@ -39,34 +37,16 @@ def _parser() -> argparse.ArgumentParser:
         help="what a mask's name has after its image's name, such as _mask",
     )
     add_picture_arguments(parser)
+    add_table_arguments(parser, ("image", "patient", "synthetic"), "quartiles")
     parser.add_argument(
         "-a",
-        action="append",
+        nargs="+",
+        action="extend",
+        default=[],
         metavar="ATTRIBUTE",
-        help="attribute to take; repeat for more (default: all columns with few levels or numbers)",
+        help="attributes to take (default: all columns with few levels or numbers); repeatable",
     )
     parser.add_argument("--default", metavar="ATTRIBUTE", help="the dataset's default attribute")
-    parser.add_argument(
-        "--bins",
-        nargs="+",
-        default=[],
-        metavar="ATTRIBUTE=CUTS",
-        help="where to cut numbers into groups, such as age=50,65 (default: quartiles)",
-    )
-    parser.add_argument(
-        "--range",
-        nargs="+",
-        default=[],
-        metavar="ATTRIBUTE=LOW,HIGH",
-        help="plausible numbers, such as bmi=10,80 (0,120 by default for age)",
-    )
-    parser.add_argument(
-        "--dicom-age",
-        nargs="+",
-        default=[],
-        metavar="ATTRIBUTE",
-        help="attributes that may look like 045Y",
-    )
     parser.add_argument(
         "--table-per",
         choices=("image", "patient"),
@@ -112,26 +92,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _ranges(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
-    result = {}
-    for name, numbers in number_lists(texts, "--range").items():
-        if len(numbers) != 2 or numbers[0] >= numbers[1]:
-            raise UsageError(f"--range {name}: expected lowest and highest, such as age=0,120")
-        result[name] = (numbers[0], numbers[1])
-    return result
-
-
 def _convert(args: argparse.Namespace) -> None:
     from nnunetv2_fair.dataset_conversion.image_folder.plan import (
         ImageFolderSettings,
         plan_image_folder,
     )
-    from nnunetv2_fair.dataset_conversion.shared.metadata import TableSettings
     from nnunetv2_fair.dataset_conversion.shared.pictures import MaskRules
 
-    columns = column_map(args.columns)
+    reading = table_settings(args)
     if args.split_column:
-        columns["split"] = args.split_column
+        reading = replace(reading, columns={**reading.columns, "split": args.split_column})
     label_map = label_map_of(args.label_map)
     settings = ImageFolderSettings(
         folder=args.i,
@@ -140,17 +110,11 @@ def _convert(args: argparse.Namespace) -> None:
         images=(args.images,),
         masks=(args.masks,),
         table=args.table,
-        table_settings=TableSettings(
-            columns=columns,
-            attributes=tuple(args.a) if args.a else None,
-            unknown=tuple(args.unknown),
-            values=value_maps(args.values),
-            bins=number_lists(args.bins, "--bins"),
-            ranges=_ranges(args.range),
-            dicom_age=tuple(args.dicom_age),
+        table_settings=replace(
+            reading,
+            attributes=tuple(args.a) or None,
             default=args.default,
-            per=args.table_per,
-            sheet=args.sheet,
+            key=args.table_per,
         ),
         mask_suffixes=(args.suffix_mask,),
         patient_from_name=args.patient_from_name,

@@ -15,8 +15,11 @@ from nnunetv2_fair.cli.shared.evaluation_arguments import (
     check_sources,
     score_columns,
 )
+from nnunetv2_fair.cli.shared.pairs import pairs
+from nnunetv2_fair.cli.shared.table_arguments import add_table_arguments, table_settings
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, METRICS
+from nnunetv2_fair.tables.settings import TableSettings
 
 if TYPE_CHECKING:
     from nnunetv2_fair.evaluation.request import Masks, Request, ScoresFile
@@ -40,7 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", type=Path, required=True, help="output folder")
     parser.add_argument(
         "--demographics", type=Path, metavar="CSV",
-        help="table with a row per case; by default demographics.csv next to the -gt folder",
+        help="table with a row per case (CSV, TSV, XLSX); by default demographics.csv next to the "
+        "-gt folder",
     )  # fmt: skip
     parser.add_argument(
         "-a", nargs="+", action="extend", default=[], metavar="ATTRIBUTE",
@@ -54,10 +58,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--images", type=Path, metavar="FOLDER",
         help="images <case>_0000.<ending> for the pictures; by default imagesTs next to labelsTs",
-    )  # fmt: skip
-    parser.add_argument(
-        "--bins", action="append", default=[], metavar="NAME=CUTS",
-        help="cut a numeric attribute, for example age=50,65 for <50, 50-<65 and >=65; repeatable",
     )  # fmt: skip
     parser.add_argument(
         "--reference", action="append", default=[], metavar="NAME=GROUP",
@@ -93,6 +93,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="seed of the resampling")
     parser.add_argument("--name", default="", help="title; by default the name of the -pred folder")
     add_findings(parser)
+    add_table_arguments(
+        parser,
+        ("case", "patient", "synthetic"),
+        "those of the dictionary next to the table, else quartiles",
+    )
     parser.add_argument(
         "--shareable", action="store_true",
         help="write only what may be shown to others: no cases, no pictures, and nothing of groups "
@@ -125,10 +130,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _evaluate(args: argparse.Namespace) -> None:
     from nnunetv2_fair.evaluation.results.output_folder import check_output, measured_folder
 
-    bins = _assignments("--bins", args.bins, "age=50,65")
-    cuts = {name: _cuts(name, text) for name, text in bins.items()}
-    references = _assignments("--reference", args.reference, "sex=male")
-    columns = score_columns(_assignments("--score", args.score, "lesion_f1=higher"))
+    table = table_settings(args)
+    references = pairs(args.reference, "--reference", "sex=male")
+    columns = score_columns(pairs(args.score, "--score", "lesion_f1=higher"))
     check_sources(args)
     _check_numbers(args)
     shard = _shard(args)
@@ -141,7 +145,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     from nnunetv2_fair.evaluation.request import answer, measure_shard
     from nnunetv2_fair.report.of_evaluation.page import write_evaluation
 
-    request = _request(args, cuts, references, columns)
+    request = _request(args, table, references, columns)
     kept = measured_folder(args.o, shareable=args.shareable)
     part = Part(kept, shard, args.merge)
     if shard is not None:
@@ -161,7 +165,7 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 def _request(
     args: argparse.Namespace,
-    cuts: Mapping[str, Sequence[float]],
+    table: TableSettings,
     references: Mapping[str, str],
     columns: "Mapping[str, Literal['higher', 'lower']]",
 ) -> "Request":
@@ -175,7 +179,7 @@ def _request(
     return Request(
         _source(args, columns),
         args.a,
-        cuts,
+        table,
         references,
         metrics=tuple(args.metrics) if args.metrics else None,
         tolerance=args.tolerance,
@@ -238,33 +242,6 @@ def _tell(result: "EvaluationResult", written: Sequence[Path]) -> None:
         logger.info("Left out%s: %s", number, exclusion.reason)
     for path in written:
         logger.info("Wrote %s", path)
-
-
-def _assignments(option: str, texts: Sequence[str], example: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for text in texts:
-        name, separator, value = text.partition("=")
-        name, value = name.strip(), value.strip()
-        if not separator or not name or not value:
-            raise UsageError(f"{option} {text}: expected a form such as {option} {example}.")
-        if name in found:
-            raise UsageError(f"{option} names '{name}' twice; give it once.")
-        found[name] = value
-    return found
-
-
-def _cuts(name: str, text: str) -> tuple[float, ...]:
-    try:
-        cuts = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        cuts = ()
-    finite = all(abs(cut) < float("inf") for cut in cuts)  # also false for NaN
-    if not cuts or not finite or len(set(cuts)) != len(cuts):
-        raise UsageError(
-            f"--bins {name}={text}: expected different numbers separated by commas, for example "
-            "--bins age=50,65."
-        )
-    return cuts
 
 
 def _shard(args: argparse.Namespace) -> tuple[int, int] | None:

@@ -45,7 +45,9 @@ from nnunetv2_fair.evaluation.trainings.folders import prediction_folders
 from nnunetv2_fair.evaluation.trainings.method import method_of
 from nnunetv2_fair.files.pool import prepare_workers
 from nnunetv2_fair.paths import DEMOGRAPHICS_CSV
-from nnunetv2_fair.subgroups.table import DemographicsTable, read_table_with_cuts
+from nnunetv2_fair.subgroups.schema import INTERSECTION
+from nnunetv2_fair.subgroups.table import DemographicsTable, read_table
+from nnunetv2_fair.tables.settings import TableSettings
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +100,7 @@ class Request:
     Attributes:
         source: Masks, or scores.
         attributes: Attribute expressions; the table's default one if empty.
-        bins: Numeric attribute -> bin edges.
+        table: What the columns and cells of the table mean, and where numbers are cut.
         reference_groups: Attribute expression -> group that fairness gaps are measured from.
         metrics: Names of the metrics to measure; those of the preset, else the usual ones, if None.
         tolerance: Distance that NSD accepts, in mm (px for pictures).
@@ -119,7 +121,7 @@ class Request:
 
     source: Masks | ScoresFile
     attributes: Sequence[str] = ()
-    bins: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    table: TableSettings = field(default_factory=TableSettings)
     reference_groups: Mapping[str, str] = field(default_factory=dict)
     metrics: tuple[str, ...] | None = None
     tolerance: float = 1.0
@@ -135,6 +137,19 @@ class Request:
     failures: tuple[FailureCriterion, ...] | None = None
     adjust: tuple[str, ...] = ()
     margins: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def reading(self) -> TableSettings:
+        """How the table is read: for the attributes that are asked for, or for all."""
+        everything = self.discover is not None or self.preset is not None
+        asked = [name.strip() for text in self.attributes for name in text.split(INTERSECTION)]
+        if not asked:
+            return self.table
+        roles = self.table.roles
+        explained = (*self.table.columns, *self.table.values, *self.table.bins)
+        names = [*asked, *self.adjust, *explained, *self.table.dicom_age, *self.table.ranges]
+        wanted = dict.fromkeys(n for n in names if n and n not in roles)
+        return replace(self.table, attributes=tuple(wanted), others=everything)
 
     @property
     def settings(self) -> EvaluationSettings:
@@ -228,9 +243,9 @@ def _of_trainings(request: Request, kind: TrainingKind, part: Part | None) -> An
 
 def _of_scores(request: Request, source: ScoresFile, scores: Scores) -> Answer:
     table = (
-        table_of_scores(scores, request.bins)
+        table_of_scores(scores, request.reading)
         if source.demographics is None
-        else read_table_with_cuts(source.demographics, request.bins)
+        else read_table(source.demographics, settings=request.reading)
     )
     if request.preset is not None:
         check_preset(request.preset, tuple(metric.name for metric in scores.metrics), table)
@@ -299,7 +314,7 @@ def evaluate(
     attributes: Sequence[str] = (),
     *,
     settings: EvaluationSettings | None = None,
-    bins: Mapping[str, Sequence[float]] | None = None,
+    table: TableSettings | None = None,
     reference_groups: Mapping[str, str] | None = None,
     dataset_json: Path | str | None = None,
     allow_missing: bool = False,
@@ -323,7 +338,8 @@ def evaluate(
             one if empty.
         settings: Metrics, tolerance, statistics, processes; by default those of the command, in
             this process.
-        bins: Numeric attribute -> bin edges.
+        table: What the columns and cells of the table mean, and where numbers are cut, such as
+            ``TableSettings(columns={"sex": "Gender"}, bins={"age": (50, 65)})``.
         reference_groups: Attribute expression -> group that fairness gaps are measured from.
         dataset_json: Labels and regions; looked for next to the masks if None.
         allow_missing: Evaluate although predictions are missing.
@@ -359,7 +375,7 @@ def evaluate(
     request = Request(
         masks,
         attributes,
-        bins or {},
+        table or TableSettings(),
         reference_groups or {},
         metrics=None if settings is None else settings.metrics,
         tolerance=chosen.tolerance,
@@ -402,7 +418,7 @@ def _plan(request: Request, masks: Masks) -> EvaluationPlan:
     metrics = request.settings.metrics
     metrics_named(metrics)
     image_folder(masks.images, masks.references)
-    table = read_table_with_cuts(_table_path(masks), request.bins)
+    table = read_table(_table_path(masks), settings=request.reading)
     if request.preset is not None:
         check_preset(request.preset, metrics, table)
     plan = plan_evaluation(

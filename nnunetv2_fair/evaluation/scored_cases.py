@@ -1,6 +1,6 @@
 """Scores of other tools as an evaluation needs them: demographics, and rows of ``per_case.csv``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -8,16 +8,19 @@ from nnunetv2_fair.errors import EvaluationError, UsageError, shorten
 from nnunetv2_fair.evaluation.metrics.registry import METRICS
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE, EmptyDistance
 from nnunetv2_fair.evaluation.scores_from_files import Scores
-from nnunetv2_fair.subgroups.schema import INTERSECTION, PATIENT, RESERVED_COLUMNS
-from nnunetv2_fair.subgroups.table import DemographicsTable, cut, table_of
+from nnunetv2_fair.files.tabular import Table
+from nnunetv2_fair.subgroups.schema import INTERSECTION, RESERVED_COLUMNS
+from nnunetv2_fair.subgroups.table import DemographicsTable, table_of
+from nnunetv2_fair.subgroups.table_checks import lines_of
+from nnunetv2_fair.tables.settings import TableSettings
 
 
-def table_of_scores(scores: Scores, cuts: Mapping[str, Sequence[float]]) -> DemographicsTable:
+def table_of_scores(scores: Scores, settings: TableSettings) -> DemographicsTable:
     """Return the columns of a scores file that describe the cases, as demographics.
 
     Args:
         scores: The scores.
-        cuts: Numeric attribute -> bin edges.
+        settings: What its columns and cells mean.
 
     Raises:
         UsageError: If the file has no such columns.
@@ -25,15 +28,15 @@ def table_of_scores(scores: Scores, cuts: Mapping[str, Sequence[float]]) -> Demo
     """
     # joint groups are built again from their parts
     columns = [name for name in scores.about_cases if INTERSECTION not in str(name)]
-    frame = scores.about_cases[columns].astype(object)
-    if PATIENT not in frame:
-        frame.insert(1, PATIENT, frame["case"])
+    frame = scores.about_cases[columns]
     if set(frame.columns) <= set(RESERVED_COLUMNS):
         raise UsageError(
             f"{scores.source} says nothing about the cases except their scores. Pass the "
             "table that says who they are from with --demographics."
         )
-    return cut(table_of(frame, None, scores.source), cuts, described=False)
+    cells = [[str(cell) for cell in row] for row in frame.itertuples(index=False, name=None)]
+    table = Table([str(name) for name in columns], list(lines_of(frame)), cells)
+    return table_of(table, scores.source, settings=settings)
 
 
 def check_cases(scores: Scores, table: DemographicsTable) -> None:

@@ -263,9 +263,7 @@ def _xlsx_rows(path: Path, sheet: str | None) -> Iterator[Row]:
                 texts = [_cell_text(cell) for cell in cells]
                 while texts and not texts[-1].strip():
                     texts.pop()
-                blank = blank or any(
-                    cell.value is None and hasattr(cell, "row") for cell in cells
-                )
+                blank = blank or any(cell.value is None and hasattr(cell, "row") for cell in cells)
                 if texts:
                     rows.append(Row(number, texts))
         except Exception as error:  # damaged xml, bad dates

@@ -1,47 +1,50 @@
-"""What the columns of a table without a dictionary probably mean."""
+"""What the columns of a table without a dictionary mean: attributes of what was read."""
 
 from collections.abc import Iterable
 
 import pandas as pd
 
-from nnunetv2_fair.subgroups.schema import (
-    RESERVED_COLUMNS,
-    Attribute,
-    Bins,
-    Schema,
-)
-
-#: More distinct numbers than this make an undescribed column numeric.
-_MOST_NUMERIC_LEVELS = 8
+from nnunetv2_fair.subgroups.schema import Attribute, Bins, Schema
+from nnunetv2_fair.tables.attribute_column import AttributeColumn
+from nnunetv2_fair.tables.reading import PeopleTable
+from nnunetv2_fair.tables.settings import TableSettings
 
 
-def infer_schema(frame: pd.DataFrame) -> Schema:
+def inferred_schema(people: PeopleTable, settings: TableSettings) -> Schema:
     """Describe the columns of a table that has no dictionary.
 
-    A column of numbers with more than eight distinct values is numeric, in bins at the
-    quartiles of its known values; every other column is categorical, its levels sorted.
+    Numbers are cut where the settings say, else at the quartiles of the known values; every other
+    column is categorical.
 
     Args:
-        frame: Text, one column per attribute in addition to the reserved ones.
+        people: The table, read.
+        settings: How it was read.
     """
-    attributes: dict[str, Attribute] = {}
-    for name in frame.columns:
-        if name in RESERVED_COLUMNS:
-            continue
-        known = [value for value in frame[name] if value != ""]
-        numbers = _as_numbers(known)
-        if numbers is not None and len(set(numbers)) > _MOST_NUMERIC_LEVELS:
-            attributes[name] = Attribute(name, "numeric", bins=quartile_bins(numbers))
-        else:
-            attributes[name] = Attribute(name, "categorical", levels=tuple(sorted(set(known))))
-    return Schema(attributes, next(iter(attributes), None))
+    attributes = {
+        column.name: _attribute(column, f"column '{column.column}' of {people.path.name}", settings)
+        for column in people.attributes
+    }
+    default = settings.default or next((a.name for a in attributes.values() if a.groups), None)
+    return Schema(attributes, default)
 
 
-def _as_numbers(values: Iterable[str]) -> list[float] | None:
-    try:
-        return [float(value) for value in values]
-    except ValueError:
-        return None
+def _attribute(column: AttributeColumn, meaning: str, settings: TableSettings) -> Attribute:
+    if not column.numeric:
+        return Attribute(column.name, "categorical", meaning, levels=column.levels)
+    bins = None
+    if column.name in settings.bins:
+        bins = Bins.from_cuts(tuple(settings.bins[column.name]))
+    elif column.numbers:
+        bins = quartile_bins(column.numbers)
+    return Attribute(
+        column.name,
+        "numeric",
+        meaning,
+        column.unit,
+        bins=bins,
+        minimum=column.low,
+        maximum=column.high,
+    )
 
 
 def quartile_bins(numbers: Iterable[float]) -> Bins:

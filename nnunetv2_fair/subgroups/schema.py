@@ -17,12 +17,14 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
 from nnunetv2_fair.errors import DemographicsError, shorten
+from nnunetv2_fair.tables.columns import close_to
+from nnunetv2_fair.tables.numbers import plain_number
 
 CASE = "case"
 PATIENT = "patient"
@@ -156,6 +158,20 @@ class Attribute:
             )
         return self.bins.label(float(value))
 
+    def with_bins(self, bins: Bins, source: Path) -> "Attribute":
+        """Return the attribute with other bins.
+
+        Raises:
+            DemographicsError: If it is categorical; ``source`` is the file to name.
+        """
+        if self.type != "numeric":
+            raise DemographicsError(
+                f"{source}: '{self.name}' is categorical (levels "
+                f"{shorten(self.levels, 12)}); only numeric attributes have bins."
+            )
+        reference = self.reference if self.reference in bins.labels else None
+        return replace(self, bins=bins, reference=reference)
+
     def problem_with(self, value: str) -> str | None:
         """Return what is wrong with a table value, in words, or None if nothing is."""
         if value == "":
@@ -168,11 +184,8 @@ class Attribute:
                 "correct the value, leave it empty if unknown, or add the level to "
                 "demographics.json"
             )
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
+        number = plain_number(value)
+        if number is None:
             digits = value.rstrip("YyMmDd ")
             is_dicom_age = digits.isdigit() and digits != value
             hint = f"write {float(digits):g}" if is_dicom_age else "correct it"
@@ -214,7 +227,8 @@ class Schema:
     def __getitem__(self, name: str) -> Attribute:
         if name not in self.attributes:
             raise DemographicsError(
-                f"There is no attribute '{name}'. Attributes of this dataset: "
+                f"There is no attribute '{name}'.{close_to(name, self.attributes)} Attributes of "
+                "this dataset: "
                 f"{shorten(self.attributes, 12) or 'none'}."
             )
         return self.attributes[name]

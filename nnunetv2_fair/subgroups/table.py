@@ -1,7 +1,7 @@
 """Reading, checking and writing the demographics table."""
 
 import json
-import math
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,15 +13,13 @@ from nnunetv2_fair.files import tabular
 from nnunetv2_fair.files.atomic import filled_together
 from nnunetv2_fair.files.fingerprints import files_hash
 from nnunetv2_fair.paths import DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON
-from nnunetv2_fair.subgroups.inferred_schema import infer_schema
+from nnunetv2_fair.subgroups.inferred_schema import inferred_schema
 from nnunetv2_fair.subgroups.schema import (
     CASE,
-    INTERSECTION,
     PATIENT,
     RESERVED_COLUMNS,
     SAMPLING_WEIGHT,
     SYNTHETIC,
-    Attribute,
     Bins,
     Schema,
     read_schema,
@@ -33,6 +31,14 @@ from nnunetv2_fair.subgroups.table_checks import (
     check_values,
     lines_of,
 )
+from nnunetv2_fair.tables.attribute_column import Described
+from nnunetv2_fair.tables.reading import read_people
+from nnunetv2_fair.tables.settings import TableSettings
+
+logger = logging.getLogger(__name__)
+
+#: Reads a table without any explanation of its columns and cells.
+_AS_IT_IS = TableSettings()
 
 
 @dataclass(frozen=True)
@@ -86,15 +92,7 @@ class DemographicsTable:
         Raises:
             DemographicsError: If the attribute is not numeric or a value falls in no bin.
         """
-        old = self.schema[attribute]
-        if old.type != "numeric":
-            raise DemographicsError(
-                f"{self.source}: '{attribute}' is categorical (levels "
-                f"{shorten(old.levels, 12)}); only numeric attributes have bins."
-            )
-        new = Attribute(
-            old.name, "numeric", old.meaning, old.unit, (), bins, old.minimum, old.maximum
-        )
+        new = self.schema[attribute].with_bins(bins, self.source)
         schema = Schema({**self.schema.attributes, attribute: new}, self.schema.default)
         check_values(self.frame, schema, self.source, self.lines)
         return DemographicsTable(self.frame, schema, self.source, self.lines)
@@ -123,99 +121,97 @@ def read_delimited(path: Path, sheet: str | None = None) -> pd.DataFrame:
     return pd.DataFrame(table.rows, columns=table.header, index=lines, dtype=object)
 
 
-def read_table(path: Path, schema: Schema | None = None) -> DemographicsTable:
+def read_table(
+    path: Path, schema: Schema | None = None, settings: TableSettings = _AS_IT_IS
+) -> DemographicsTable:
     """Read and check a demographics table.
 
     Args:
-        path: CSV with the columns ``case``, ``patient`` (optional: every case is then its own
-            patient), ``synthetic``, ``sampling_weight`` (both optional) and one per attribute.
+        path: CSV, TSV or XLSX with the columns ``case``, ``patient`` (optional: every case is then
+            its own patient), ``synthetic``, ``sampling_weight`` (both optional) and one per
+            attribute.
         schema: What the attributes mean; by default ``<name of the table>.json`` next to it,
-            and where there is none, what the values suggest (:func:`infer_schema`).
+            and where there is none, what the values suggest.
+        settings: What columns and cells mean that are not as the dictionary has them.
 
     Raises:
         DemographicsError: If the table is unreadable, a case is missing or repeated, a column
-            is absent, or a value is not allowed. All bad values are listed at once.
+            is absent, or a value is not allowed. All bad values are listed at once, with the
+            options that make them readable.
+        UsageError: If the settings name an attribute that is not used.
     """
-    frame = read_delimited(path)
-    if CASE not in frame.columns:
-        raise DemographicsError(
-            f"{path} has no column '{CASE}' with the nnU-Net case identifiers. "
-            f"Columns found: {shorten(frame.columns, 20)}."
-        )
+    try:
+        table = tabular.read_table(path, settings.sheet)
+    except TableError as error:
+        raise DemographicsError(str(error)) from error
     if schema is None and (described := path.with_suffix(".json")).is_file():
         schema = read_schema(described)
-    return table_of(frame, schema, path)
+    return table_of(table, path, schema, settings)
 
 
-def table_of(frame: pd.DataFrame, schema: Schema | None, source: Path) -> DemographicsTable:
-    """Return a demographics table of rows that were read or made.
+def table_of(
+    table: tabular.Table,
+    source: Path,
+    schema: Schema | None = None,
+    settings: TableSettings = _AS_IT_IS,
+) -> DemographicsTable:
+    """Return a demographics table of cells that were read or made.
 
     Args:
-        frame: Text: ``case``, perhaps the other reserved columns, and one column per attribute.
-        schema: What the attributes mean; None takes what the values suggest.
+        table: Its cells.
         source: File to name in messages.
+        schema: What the attributes mean; None takes what the values suggest.
+        settings: As in :func:`read_table`.
 
     Raises:
         DemographicsError: As :func:`read_table`.
+        UsageError: As :func:`read_table`.
     """
-    frame = frame.copy()
-    if PATIENT not in frame.columns:
-        frame[PATIENT] = frame[CASE]
-    if SYNTHETIC not in frame.columns:
-        frame[SYNTHETIC] = "0"
-    if SAMPLING_WEIGHT not in frame.columns:
-        frame[SAMPLING_WEIGHT] = "1"
-    lines = lines_of(frame)
-    check_rows(frame, source)
-    frame = frame.set_index(CASE)
+    if schema is not None:
+        schema = _with_cuts(schema, settings.bins, source)
+    try:
+        people = read_people(table, source, settings, _described(schema))
+    except TableError as error:
+        raise DemographicsError(str(error)) from error
+    if people.problems:
+        advice = f"\n{people.remedy.sentence}" if people.remedy.options else ""
+        raise DemographicsError(
+            f"{source} cannot be used:\n{shorten_lines(people.problems)}{advice}"
+        )
+    for note in people.notes:
+        logger.info("Note: %s: %s", source.name, note)
+    cases = people.roles[CASE]
+    roles = {
+        PATIENT: people.roles.get(PATIENT, cases),
+        SYNTHETIC: [text or "0" for text in people.roles.get(SYNTHETIC, [""] * len(cases))],
+        SAMPLING_WEIGHT: [
+            text or "1" for text in people.roles.get(SAMPLING_WEIGHT, [""] * len(cases))
+        ],
+    }
+    # pandas 3 makes columns of text a dtype of their own; one dtype for all
+    frame = pd.DataFrame(
+        {**roles, **people.cells}, index=pd.Index(cases, name=CASE, dtype=object), dtype=object
+    )
     if schema is None:
-        schema = infer_schema(frame)
-    check_columns(frame, schema, source)
-    # pandas 3 makes new columns of text a dtype of their own; one dtype for all
-    frame = frame[[PATIENT, SYNTHETIC, SAMPLING_WEIGHT, *schema.attributes]].astype(object)
-    check_values(frame, schema, source, lines)
-    return DemographicsTable(frame, schema, source, lines)
+        schema = inferred_schema(people, settings)
+    return DemographicsTable(frame, schema, source, people.lines)
 
 
-def read_table_with_cuts(path: Path, cuts: Mapping[str, Sequence[float]]) -> DemographicsTable:
-    """Read a demographics table and cut numeric attributes into other groups.
-
-    Args:
-        path: The table; its dictionary is looked for next to it.
-        cuts: Attribute -> numbers to cut at: (50, 65) gives <50, 50-<65, >=65.
-
-    Raises:
-        DemographicsError: If the table is wrong, or an attribute is unknown or not numeric.
-    """
-    return cut(read_table(path), cuts, described=path.with_suffix(".json").is_file())
-
-
-def cut(
-    table: DemographicsTable, cuts: Mapping[str, Sequence[float]], *, described: bool
-) -> DemographicsTable:
-    """Cut numeric attributes of a table into other groups.
-
-    Args:
-        table: The table.
-        cuts: As in :func:`read_table_with_cuts`.
-        described: Whether the table has a dictionary, or its columns were guessed.
-
-    Raises:
-        DemographicsError: As :func:`read_table_with_cuts`.
-    """
+def _with_cuts(schema: Schema, cuts: Mapping[str, Sequence[float]], source: Path) -> Schema:
+    """Return a dictionary with other bins for numeric attributes."""
+    attributes = dict(schema.attributes)
     for name, numbers in cuts.items():
-        bins = Bins.from_cuts(tuple(numbers))
-        attribute = table.schema[name]
-        if not described and any(map(_is_number, attribute.levels)):
-            # a column without description counts as levels if it has few numbers, or a cell that
-            # is not a number; cutting declares it numeric, and checking again names the wrong cells
-            numeric = Attribute(name, "numeric", bins=bins)
-            schema = Schema({**table.schema.attributes, name: numeric}, table.schema.default)
-            check_values(table.frame, schema, table.source, table.lines)
-            table = DemographicsTable(table.frame, schema, table.source, table.lines)
-        else:
-            table = table.with_bins(name, bins)
-    return table
+        attributes[name] = schema[name].with_bins(Bins.from_cuts(tuple(numbers)), source)
+    return Schema(attributes, schema.default)
+
+
+def _described(schema: Schema | None) -> dict[str, Described] | None:
+    if schema is None:
+        return None
+    return {
+        name: Described(attribute.type == "numeric", attribute.levels, attribute.problem_with)
+        for name, attribute in schema.attributes.items()
+    }
 
 
 def read_dataset_table(folder: Path) -> DemographicsTable:
@@ -227,13 +223,6 @@ def read_dataset_table(folder: Path) -> DemographicsTable:
             f"{folder.name[7:10].lstrip('0') or folder.name}"
         )
     return read_table(path, read_schema(folder / DEMOGRAPHICS_JSON))
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
 
 
 def check_table(frame: pd.DataFrame, schema: Schema, source: Path) -> None:
@@ -328,20 +317,3 @@ def unknown_counts(
     """Return, per attribute, how many of the cases have no value."""
     frame = table.frame if cases is None else table.frame.loc[list(cases)]
     return {name: int((frame[name] == "").sum()) for name in table.schema.attributes}
-
-
-__all__ = [
-    "INTERSECTION",
-    "DemographicsTable",
-    "check_against_cases",
-    "check_table",
-    "cut",
-    "read_dataset_table",
-    "read_delimited",
-    "read_table",
-    "read_table_with_cuts",
-    "table_hash",
-    "table_of",
-    "unknown_counts",
-    "write_table",
-]

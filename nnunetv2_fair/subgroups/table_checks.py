@@ -8,11 +8,13 @@ import pandas as pd
 
 from nnunetv2_fair.errors import DemographicsError, shorten, shorten_lines
 from nnunetv2_fair.subgroups.schema import (
+    CASE,
     RESERVED_COLUMNS,
     SAMPLING_WEIGHT,
     SYNTHETIC,
     Schema,
 )
+from nnunetv2_fair.tables.reading import row_problems
 
 logger = logging.getLogger(__name__)
 
@@ -34,29 +36,8 @@ def lines_of(frame: pd.DataFrame) -> Sequence[int]:
 
 def check_rows(frame: pd.DataFrame, path: Path) -> None:
     """Raise unless every row has one case, a patient, and sensible reserved columns."""
-    problems = []
-    seen: dict[str, int] = {}
-    reserved = (frame[column] for column in RESERVED_COLUMNS)
-    for line, case, patient, synthetic, weight in zip(lines_of(frame), *reserved, strict=True):
-        if case == "":
-            problems.append(f"line {line}: the case is empty")
-        elif case in seen:
-            problems.append(f"line {line}: case '{case}' already appears on line {seen[case]}")
-        seen.setdefault(case, line)
-        if patient == "":
-            problems.append(
-                f"line {line}: case '{case}' has no patient; give it one (its own name will do "
-                "if it is the patient's only case)"
-            )
-        if synthetic not in ("0", "1", ""):
-            problems.append(f"line {line}: {SYNTHETIC} is '{synthetic}', expected 0 or 1")
-        # isdecimal() alone accepts the digits of all scripts, as int() does
-        if weight != "" and not (weight.isascii() and weight.isdecimal() and int(weight) > 0):
-            problems.append(
-                f"line {line}: {SAMPLING_WEIGHT} is '{weight}', expected a whole number from 1 on"
-            )
-    if not len(frame):
-        problems.append("there are no rows below the header")
+    roles = {role: list(frame[role]) for role in RESERVED_COLUMNS}
+    problems = row_problems(roles, CASE, path.name, list(lines_of(frame)))
     if problems:
         raise DemographicsError(f"{path} cannot be used:\n{shorten_lines(problems)}")
     frame[SYNTHETIC] = frame[SYNTHETIC].replace("", "0")

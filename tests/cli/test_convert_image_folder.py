@@ -67,10 +67,10 @@ def test_dry_run_lists_problems_of_data_and_target_at_once(
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--label-map", "255"), "--label-map 255: expected the form name=value"),
+        (("--label-map", "255"), "--label-map 255: expected a form such as --label-map 255=1"),
         (("--label-map", "255=x"), "255=x: expected an integer"),
         (("--label-map", "lungs=1"), "names go to --labels"),
-        (("--labels", "a=1", "a=2"), "'a' is given twice"),
+        (("--labels", "a=1", "a=2"), "names 'a' twice"),
         (("--label-map", "255=1", "--threshold", "127"), "exclude each other"),
         (("--bins", "age=fifty"), "age=50,65"),
         (("--range", "age=5"), "--range age"),

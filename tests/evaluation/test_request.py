@@ -17,6 +17,7 @@ from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.run import EvaluationSettings
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.report.of_evaluation.page import write_evaluation
+from nnunetv2_fair.tables.settings import TableSettings
 from tests.evaluation.factories import Dataset, make_dataset
 
 QUICK = EvaluationSettings(
@@ -33,8 +34,8 @@ def dataset(tmp_path_factory) -> Dataset:
 def result(dataset) -> EvaluationResult:
     return evaluate(
         str(dataset.references), dataset.predictions, dataset.table, ["sex", "sex+age"],
-        settings=QUICK, bins={"age": (55,)}, reference_groups={"sex": "male"}, preset="lee",
-        discover=DiscoverySettings(0.2, 99),
+        settings=QUICK, table=TableSettings(bins={"age": (55,)}),
+        reference_groups={"sex": "male"}, preset="lee", discover=DiscoverySettings(0.2, 99),
     )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 from nnunetv2_fair.evaluation.run import EvaluationSettings, run_evaluation
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
-from nnunetv2_fair.subgroups.table import read_table_with_cuts
+from nnunetv2_fair.subgroups.table import read_table
+from nnunetv2_fair.tables.settings import TableSettings
 from tests.evaluation.factories import (
     SPACING_3D,
     Dataset,
@@ -32,7 +33,7 @@ def evaluate(
     settings: EvaluationSettings | None = None,
     **options,
 ) -> EvaluationResult:
-    table = read_table_with_cuts(dataset.table, {"age": (50, 65)})
+    table = read_table(dataset.table, settings=TableSettings(bins={"age": (50, 65)}))
     plan = plan_evaluation(dataset.references, dataset.predictions, table, attributes, **options)
     return run_evaluation(plan, settings or EvaluationSettings(statistics=FAST))
 

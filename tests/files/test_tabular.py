@@ -218,7 +218,11 @@ def test_unicode_text_of_excel_is_read(tmp_path: Path, encoding: str):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.xls", bytes.fromhex("d0cf11e0a1b11ae1") + bytes(99), r"old Excel file .*save it as .xl"),
+        (
+            "t.xls",
+            bytes.fromhex("d0cf11e0a1b11ae1") + bytes(99),
+            r"old Excel file .*save it as .xl",
+        ),
         ("t.xlsx", bytes.fromhex("d0cf11e0a1b11ae1") + bytes(99), "encrypted with a password"),
         ("t.csv", b"PK\x03\x04" + bytes(99), r"zip file.*rename it to t\.xlsx"),
         ("t.ods", b"PK\x03\x04", r"OpenDocument.*Save it as CSV \(UTF-8\) or XLSX"),

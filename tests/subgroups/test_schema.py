@@ -57,7 +57,7 @@ def test_expressions():
     assert [a.name for a in schema.parse_expression("sex+age")] == ["sex", "age"]
     assert [a.name for a in schema.parse_expression(None)] == ["sex"]
     for expression, message in [
-        ("sexx", "no attribute 'sexx'. Attributes of this dataset: sex, age"),
+        ("sexx", "no attribute 'sexx'. Did you mean 'sex'\\? Attributes of this dataset: sex, age"),
         ("sex+sex", "different ones joined by"),
         ("sex+", "not an attribute expression"),
     ]:

@@ -11,10 +11,10 @@ from nnunetv2_fair.subgroups.table import (
     read_dataset_table,
     read_delimited,
     read_table,
-    read_table_with_cuts,
     table_hash,
     write_table,
 )
+from nnunetv2_fair.tables.settings import TableSettings
 from tests.conftest import SEX_AND_AGE
 
 GOOD = "case,patient,sex,age\na_1,a,female,34\na_2,a,female,\nb_1,b,male,70\n"
@@ -47,21 +47,24 @@ def test_repr_shows_no_person(write_demographics):
         ("case,age\na,34\n", ["no column 'sex'", "Columns found: age"]),
         ("case,sex,age\na,male,3\na,male,3\n", ["line 3: case 'a' already appears on line 2"]),
         ("case,sex,age\n,male,3\n", ["line 2: the case is empty"]),
-        ("case,patient,sex,age\na,,male,3\n", ["case 'a' has no patient"]),
+        ("case,patient,sex,age\na,,male,3\n", ["case 'a': the patient is empty"]),
         ("case,synthetic,sex,age\na,yes,male,3\n", ["synthetic is 'yes', expected 0 or 1"]),
         (
             "case,sampling_weight,sex,age\na,0,male,3\nb,1.5,male,3\n",
-            ["line 2: sampling_weight is '0', expected a whole number", "line 3: sampling_weight"],
+            [
+                "line 2, case 'a': sampling_weight is '0', expected a whole number",
+                "line 3, case 'b': sampling_weight",
+            ],
         ),
         ("case,sex,age\n", ["no rows below the header"]),
         ("", ["is empty"]),
         ("case,sex,sex\na,male,male\n", ["same name: 'sex'"]),
         ("case,sex,age\na,male\n", ["line 2: found 2 cells, the header has 3"]),
         (
-            "case,sex,age\na,Male,?\nb,male,999\n",
+            "case,sex,age\na,Male,??\nb,male,999\n",
             [
                 "line 2, case 'a': 'Male' is not a level",
-                "line 2, case 'a': '?' is not a number",
+                "line 2, case 'a': '??' is not a number",
                 "line 3, case 'b': '999' is outside",
             ],
         ),
@@ -161,12 +164,14 @@ def test_messages_name_the_true_line_behind_empty_ones_and_long_cells(tmp_path):
     path.write_text('\ncase,note,age\n\na,"two\nlines",30\na,x,40\n')
     with pytest.raises(DemographicsError, match=r"line 6: case 'a' already .* line 4"):
         read_table(path)
-    path.write_text('\ncase,note,age\n\na,"two\nlines",30\nb,x,40\n\nc,x,?\n')
-    with pytest.raises(DemographicsError, match="line 8, case 'c': '\\?' is not a number"):
-        read_table_with_cuts(path, {"age": (35,)})
+    path.write_text('\ncase,note,age\n\na,"two\nlines",30\nb,x,40\n\nc,x,??\n')
+    with pytest.raises(DemographicsError, match="line 8, case 'c': '\\?\\?' is not a number"):
+        read_table(path, settings=TableSettings(bins={"age": (35,)}))
     path.write_text('\ncase,note,age\n\na,"two\nlines",30\nb,x,40\n\nc,x,50\n')
     with pytest.raises(DemographicsError, match="line 4, case 'a': '30' falls in no bin"):
-        read_table_with_cuts(path, {"age": (35,)}).with_bins("age", Bins((35, 80), ("old",)))
+        read_table(path, settings=TableSettings(bins={"age": (35,)})).with_bins(
+            "age", Bins((35, 80), ("old",))
+        )
 
 
 def test_an_empty_cell_makes_nobody_synthetic_and_weighs_one(write_demographics):

@@ -1,4 +1,4 @@
-"""What all conversion commands share: flags, parsing of ``a=b``, and the last steps."""
+"""What all conversion commands share: flags and the last steps."""
 
 import argparse
 import logging
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunetv2_fair.cli.shared.pairs import number_pairs
 from nnunetv2_fair.errors import ConversionError, UsageError, shorten, shorten_lines
 
 if TYPE_CHECKING:
@@ -52,28 +53,6 @@ def add_conversion_arguments(parser: argparse.ArgumentParser, name: str | None =
     )
 
 
-def add_columns_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
-    """Add ``--columns``, which :func:`column_map` reads; ``meaning`` is its help."""
-    parser.add_argument("--columns", nargs="+", default=[], metavar="WHAT=COLUMN", help=meaning)
-
-
-def add_unknown_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
-    """Add ``--unknown``, cell contents without a level; ``meaning`` is its help."""
-    parser.add_argument("--unknown", nargs="+", default=[], metavar="TEXT", help=meaning)
-
-
-def add_values_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
-    """Add ``--values``, which :func:`value_maps` reads; ``meaning`` is its help."""
-    parser.add_argument(
-        "--values",
-        nargs="+",
-        action="append",
-        default=[],
-        metavar="ATTRIBUTE OLD=NEW",
-        help=meaning,
-    )
-
-
 def add_resize_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
     """Add ``--resize``, which :func:`size_of` reads; ``meaning`` is its help."""
     parser.add_argument("--resize", nargs=2, type=int, metavar=("ROWS", "COLUMNS"), help=meaning)
@@ -92,20 +71,6 @@ def add_picture_arguments(parser: argparse.ArgumentParser, test_ratio: float = 0
         test_ratio: Default of ``--test-ratio``.
     """
     parser.add_argument("--table", type=Path, help="table file (metadata.csv, .tsv or .xlsx)")
-    parser.add_argument("--sheet", help="sheet of an XLSX file (the first by default)")
-    add_columns_argument(
-        parser,
-        "columns of the table, such as image=filename patient=subject sex=Gender, or a "
-        "JSON file with such pairs",
-    )
-    add_unknown_argument(
-        parser,
-        "cell contents that mean unknown, besides the empty cell",
-    )
-    add_values_argument(
-        parser,
-        "levels that cell contents mean, such as: --values sex F=female M=male",
-    )
     add_resize_argument(
         parser,
         "size of all images (images linearly, masks by nearest neighbour)",
@@ -137,105 +102,16 @@ def processes_of(args: argparse.Namespace) -> int:
     return int(args.np) if args.np is not None else default_processes()
 
 
-def pairs(texts: Sequence[str], flag: str) -> dict[str, str]:
-    """Return ``{a: b}`` of texts such as ``a=b``.
-
-    Raises:
-        UsageError: If one has no ``=`` or a name occurs twice.
-    """
-    result: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name or not value:
-            raise UsageError(f"{flag} {text}: expected the form name=value.")
-        if name in result:
-            raise UsageError(f"{flag}: '{name}' is given twice.")
-        result[name] = value
-    return result
-
-
-def number_pairs(texts: Sequence[str], flag: str) -> dict[str, int]:
-    """Return ``{a: 1}`` of texts such as ``a=1``.
-
-    Raises:
-        UsageError: If a value is not an integer from 0 to 65535.
-    """
-    result = {}
-    for name, value in pairs(texts, flag).items():
-        if not value.isdecimal() or int(value) > 65535:
-            raise UsageError(f"{flag} {name}={value}: expected an integer from 0 to 65535.")
-        result[name] = int(value)
-    return result
-
-
-def number_lists(texts: Sequence[str], flag: str) -> dict[str, tuple[float, ...]]:
-    """Return ``{a: (1.0, 2.0)}`` of texts such as ``a=1,2``.
-
-    Raises:
-        UsageError: If a value is not a list of numbers.
-    """
-    result = {}
-    for name, text in pairs(texts, flag).items():
-        try:
-            result[name] = tuple(float(number) for number in text.split(","))
-        except ValueError as error:
-            raise UsageError(
-                f"{flag} {name}={text}: expected numbers separated by commas, such as age=50,65"
-            ) from error
-    return result
-
-
 def label_map_of(texts: Sequence[str]) -> tuple[tuple[int, int], ...]:
     """Return the pairs of ``--label-map VALUE=LABEL ...``.
 
     Raises:
         UsageError: If one is not a pair of integers.
     """
-    found = number_pairs(texts, "--label-map")
+    found = number_pairs(texts, "--label-map", "255=1")
     if any(not value.isdecimal() for value in found):
         raise UsageError("--label-map: expected numbers, such as 255=1; names go to --labels.")
     return tuple((int(value), label) for value, label in found.items())
-
-
-def column_map(texts: Sequence[str]) -> dict[str, str]:
-    """Return the pairs of ``--columns``, which may be given as a JSON file.
-
-    Raises:
-        UsageError: If they cannot be read.
-    """
-    import json
-
-    if len(texts) == 1 and "=" not in texts[0]:
-        path = Path(texts[0])
-        try:
-            content = json.loads(path.read_text(encoding="utf-8-sig"))
-        except (OSError, ValueError) as error:
-            raise UsageError(
-                f"--columns {path}: expected pairs such as image=filename, or a JSON file with "
-                f'such pairs ({{"image": "filename"}}): {error}'
-            ) from error
-        if not isinstance(content, dict) or not all(isinstance(v, str) for v in content.values()):
-            raise UsageError(
-                f'--columns {path}: expected one object of texts, such as {{"image": "filename"}}.'
-            )
-        return content
-    return pairs(texts, "--columns")
-
-
-def value_maps(texts: Sequence[Sequence[str]]) -> dict[str, dict[str, str]]:
-    """Return the level of each content by attribute, of ``--values ATTRIBUTE OLD=NEW ...``.
-
-    Raises:
-        UsageError: If an attribute or its pairs are missing.
-    """
-    result: dict[str, dict[str, str]] = {}
-    for name, *texts_of_one in texts:
-        if "=" in name or not texts_of_one:
-            raise UsageError(
-                f"--values {name}: expected an attribute and pairs, such as --values sex F=female"
-            )
-        result[name] = {**result.get(name, {}), **pairs(texts_of_one, f"--values {name}")}
-    return result
 
 
 def convert(

@@ -24,7 +24,7 @@ from nnunetv2_fair.dataset_conversion.image_folder.pairing import (
     pair_up,
 )
 from nnunetv2_fair.dataset_conversion.shared.holdout import choose_test_patients
-from nnunetv2_fair.dataset_conversion.shared.metadata import Metadata, TableSettings, read_metadata
+from nnunetv2_fair.dataset_conversion.shared.metadata import Metadata, read_metadata
 from nnunetv2_fair.dataset_conversion.shared.pictures import (
     Color,
     MaskRules,
@@ -39,6 +39,7 @@ from nnunetv2_fair.dataset_conversion.writing.safe_names import case_name_proble
 from nnunetv2_fair.errors import ConversionError, UsageError, shorten, shorten_lines
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.subgroups.schema import CASE, PATIENT, SYNTHETIC
+from nnunetv2_fair.tables.settings import TableSettings, explained
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class ImageFolderSettings:
     images: tuple[str, ...] = ("images",)
     masks: tuple[str, ...] = ("masks",)
     table: Path | None = None
-    table_settings: TableSettings = field(default_factory=TableSettings)
+    table_settings: TableSettings = field(default_factory=lambda: TableSettings(key="image"))
     mask_suffixes: tuple[str, ...] = ("",)
     patient_from_name: str | None = None
     labels: Mapping[str, int] = field(default_factory=dict)
@@ -135,7 +136,7 @@ def plan_image_folder(settings: ImageFolderSettings, processes: int = 1) -> Data
         settings.mask_suffixes,
         pattern,
         images_folder.name,
-        settings.table_settings.per == "patient",
+        settings.table_settings.key == "patient",
     )
     problems += pairing.problems
     problems += _unpaired_problems(settings, pairing, metadata, images, masks, masks_folder.name)
@@ -157,8 +158,9 @@ def plan_image_folder(settings: ImageFolderSettings, processes: int = 1) -> Data
     cases = {pair.key: safe_case_name(pair.key) for pair in pairing.pairs}
     problems += case_name_problems(cases)
     if problems:
+        advice = f"\n{metadata.advice}" if metadata.advice else ""
         raise ConversionError(
-            f"{settings.folder} cannot be converted:\n{shorten_lines(problems, 30)}"
+            f"{settings.folder} cannot be converted:\n{shorten_lines(problems, 30)}{advice}"
         )
     log.renamed = {key: case for key, case in cases.items() if key != case}
     if log.renamed:
@@ -405,7 +407,8 @@ def _demographics(pairs: list[Pair], cases: Mapping[str, str], metadata: Metadat
 def _plain(settings: ImageFolderSettings) -> dict[str, object]:
     """Return what was chosen as JSON can hold it, without paths of this machine."""
     content = asdict(settings)
-    content |= content.pop("rules") | content.pop("table_settings")
+    del content["table_settings"]
+    content |= content.pop("rules") | explained(settings.table_settings)
     content["folder"] = settings.folder.absolute().name
     content["table"] = None if settings.table is None else settings.table.name
     del content["converter"]

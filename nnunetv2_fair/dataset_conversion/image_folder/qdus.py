@@ -7,20 +7,17 @@ Source: the APPLE paper, npj Digital Medicine 2025, doi:10.1038/s41746-025-01641
 groups below 50 and from 50 on, 7:3).
 """
 
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from nnunetv2_fair.dataset_conversion.image_folder.plan import ImageFolderSettings
-from nnunetv2_fair.dataset_conversion.shared.metadata import TableSettings
 from nnunetv2_fair.dataset_conversion.shared.pictures import MaskRules
 from nnunetv2_fair.errors import ConversionError, DemographicsError, shorten
 from nnunetv2_fair.subgroups.table import read_delimited
+from nnunetv2_fair.tables.columns import column_called
+from nnunetv2_fair.tables.settings import TableSettings
+from nnunetv2_fair.tables.words import SEX_LEVELS
 
-#: Cell contents whose meaning is beyond doubt. Numbers are not among them.
-SEX_LEVELS: Mapping[str, str] = {
-    **dict.fromkeys(("F", "f", "Female", "female", "FEMALE", "女"), "female"),
-    **dict.fromkeys(("M", "m", "Male", "male", "MALE", "男"), "male"),
-}
 _TABLES = ("metadata.csv", "metadata.tsv", "metadata.xlsx")
 
 
@@ -30,10 +27,7 @@ def qdus_settings(
     name: str = "QDUS",
     *,
     table: Path | None = None,
-    columns: Mapping[str, str] | None = None,
-    sex_map: Mapping[str, str] | None = None,
-    unknown: tuple[str, ...] = (),
-    sheet: str | None = None,
+    reading: TableSettings | None = None,
     size: tuple[int, int] | None = None,
     test_ratio: float = 0.3,
     seed: int = 0,
@@ -50,10 +44,8 @@ def qdus_settings(
         dataset_id: 1 to 999.
         name: Follows ``DatasetXXX_``.
         table: Table file; None: ``metadata.csv``, .tsv or .xlsx.
-        columns: Columns of ``image``, ``case_id``, ``sex``, ``age`` if they have other names.
-        sex_map: Meaning of further contents of the sex column, such as ``{"0": "female"}``.
-        unknown: Cell contents that mean unknown.
-        sheet: Sheet of an XLSX file.
+        reading: What the user says about the table: columns of ``image``, ``case_id``, ``sex``,
+            ``age`` that have other names, further meanings of cells, other bins.
         size: (rows, columns) of all images.
         test_ratio: Share of patients for the test part.
         seed: Seed of the choice of test patients.
@@ -61,14 +53,15 @@ def qdus_settings(
     Raises:
         ConversionError: If the table is unreadable or has no ``case_id``.
     """
-    given = dict(columns or {})
+    told = reading or TableSettings()
+    given = dict(told.columns)
     if "case_id" in given:
         given["patient"] = given.pop("case_id")
-    columns_with_cells = _columns(folder, table, sheet)
+    columns_with_cells = _columns(folder, table, told.sheet)
     header = list(columns_with_cells)
     if "patient" not in given:
         given["patient"] = "case_id"
-    if header and given["patient"].casefold() not in {column.casefold() for column in header}:
+    if header and column_called(header, given["patient"]) is None:
         raise ConversionError(
             f"The table has no column '{given['patient']}', which says whose images a row "
             f"describes. Columns found: {shorten(header, 20)}. Name it: --columns case_id=<column>."
@@ -84,16 +77,15 @@ def qdus_settings(
         images=("images", "image"),
         masks=("masks", "mask"),
         table=table,
-        table_settings=TableSettings(
+        table_settings=replace(
+            told,
             columns=given,
             attributes=("sex", "age"),
-            unknown=unknown,
-            values={"sex": {**SEX_LEVELS, **(sex_map or {})}},
-            bins={"age": (50.0,)},
+            values={**told.values, "sex": {**SEX_LEVELS, **told.values.get("sex", {})}},
+            bins={"age": (50.0,), **told.bins},
             dicom_age=("age",),
             default="sex",
-            per="image" if per_image else "patient",
-            sheet=sheet,
+            key="image" if per_image else "patient",
         ),
         mask_suffixes=("", "_mask"),
         labels={"nodule": 1},

@@ -30,6 +30,7 @@ from nnunetv2_fair.dataset_conversion.writing.log import ConversionLog, Skipped
 from nnunetv2_fair.dataset_conversion.writing.safe_names import case_name_problems, safe_case_name
 from nnunetv2_fair.errors import ConversionError, UsageError, shorten, shorten_lines
 from nnunetv2_fair.subgroups.schema import CASE, PATIENT, Schema
+from nnunetv2_fair.tables.settings import TableSettings, explained
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +54,7 @@ class TuscSettings:
         size: (rows, columns) of all frames; None keeps theirs.
         test_ratio: Share of clips for the test part.
         seed: Seed of the choice of the test part.
-        unknown: Cell contents that mean unknown, besides the empty cell.
-        values: Level that each cell content means, by attribute, besides Female and Male.
+        reading: What the user says about the table, besides what is known of TUSC's.
         unpaired: ``error`` refuses clips without a row and vice versa, ``skip`` leaves them out.
     """
 
@@ -66,8 +66,7 @@ class TuscSettings:
     size: tuple[int, int] | None = None
     test_ratio: float = 0.3
     seed: int = 0
-    unknown: tuple[str, ...] = ()
-    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    reading: TableSettings = field(default_factory=TableSettings)
     unpaired: Literal["error", "skip"] = "error"
 
 
@@ -109,7 +108,7 @@ def plan_tusc(settings: TuscSettings) -> DatasetPlan:
     if not frames and not problems:
         problems.append(f"no clip of {frames_file.name} has a row in {table.name}")
     if problems:
-        raise _refusal(settings, problems)
+        raise _refusal(settings, problems, metadata.advice)
     log = ConversionLog("nnUNetv2_fair_convert_TUSC", _plain(settings))
     log.notes = [
         *metadata.notes,
@@ -177,7 +176,7 @@ def _read(
     rows: dict[str, Row] = {}
     metadata, contents = None, None
     try:
-        metadata = read_nodules(table, settings.unknown, settings.values)
+        metadata = read_nodules(table, settings.reading)
         rows, repeated = rows_by_clip(metadata)
         problems += [*metadata.problems, *repeated]
     except ConversionError as error:
@@ -191,8 +190,9 @@ def _read(
     return metadata, rows, contents, problems
 
 
-def _refusal(settings: TuscSettings, problems: Sequence[str]) -> ConversionError:
-    return ConversionError(f"{settings.folder} cannot be converted:\n{shorten_lines(problems, 30)}")
+def _refusal(settings: TuscSettings, problems: Sequence[str], advice: str = "") -> ConversionError:
+    listed = "\n".join(text for text in (shorten_lines(problems, 30), advice) if text)
+    return ConversionError(f"{settings.folder} cannot be converted:\n{listed}")
 
 
 def choose_frames(contents: Contents, every: int) -> tuple[list[_Frame], list[str]]:
@@ -311,8 +311,7 @@ def _plain(settings: TuscSettings) -> dict[str, object]:
         "size": settings.size,
         "test_ratio": settings.test_ratio,
         "seed": settings.seed,
-        "unknown": list(settings.unknown),
-        "values": dict(settings.values),
+        **explained(settings.reading),
         "unpaired": settings.unpaired,
     }
     return {name: value for name, value in chosen.items() if value not in (None, [], {})}

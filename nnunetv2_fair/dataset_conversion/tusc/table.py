@@ -1,25 +1,20 @@
 """TUSC's ``metadata.csv``: one row per nodule, which is one clip."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from nnunetv2_fair.dataset_conversion.shared.metadata import (
-    Metadata,
-    Row,
-    TableSettings,
-    read_metadata,
-)
+from nnunetv2_fair.dataset_conversion.shared.metadata import Metadata, Row, read_metadata
 from nnunetv2_fair.dataset_conversion.tusc.frames import normal_id
 from nnunetv2_fair.errors import ConversionError, DemographicsError, UsageError, shorten
 from nnunetv2_fair.subgroups.table import read_delimited
+from nnunetv2_fair.tables.columns import column_called
+from nnunetv2_fair.tables.settings import TableSettings
+from nnunetv2_fair.tables.words import SEX_LEVELS
 
 _ID_COLUMN = "annot_id"
 #: Where "none" is a finding: TI-RADS calls the absence of echogenic foci so.
 _NONE_IS_A_LEVEL = ("tirads_echogenicfoci",)
-_SEX_LEVELS: Mapping[str, str] = {
-    **dict.fromkeys(("F", "Female", "female", "FEMALE"), "female"),
-    **dict.fromkeys(("M", "Male", "male", "MALE"), "male"),
-}
 #: Attributes that are taken where the table has their column and any value in it.
 _MORE_COLUMNS: Mapping[str, str] = {
     "tirads_level": "ti-rads_level",
@@ -32,55 +27,58 @@ _MORE_COLUMNS: Mapping[str, str] = {
 }
 
 
-def read_nodules(
-    path: Path, unknown: tuple[str, ...], values: Mapping[str, Mapping[str, str]]
-) -> Metadata:
+def read_nodules(path: Path, reading: TableSettings) -> Metadata:
     """Read ``metadata.csv``: sex, age and what else of TI-RADS and histopathology it holds.
 
     Args:
         path: The table.
-        unknown: Cell contents that mean unknown, besides the empty cell.
-        values: Level that each cell content means, by attribute, besides Female and Male.
+        reading: What the user says about the table, besides what Female and Male mean and what
+            its columns are called.
 
     Raises:
         UsageError: If ``values`` names an attribute that does not exist.
         ConversionError: If the table is unreadable or lacks a column.
     """
     try:
-        frame = read_delimited(path)
+        frame = read_delimited(path, reading.sheet)
     except DemographicsError as error:
         raise ConversionError(str(error)) from error
-    columns = {column.casefold(): column for column in frame.columns}
-    missing = [name for name in (_ID_COLUMN, "sex", "age") if name not in columns]
+    header = list(frame.columns)
+    wanted = {"patient": _ID_COLUMN, "sex": "sex", "age": "age", **reading.columns}
+    missing = [name for name in wanted.values() if column_called(header, name) is None]
     if missing:
         raise ConversionError(
             f"{path} has no column {shorten(map(repr, missing))}. Columns found: "
-            f"{shorten(frame.columns, 20)}. Is it metadata.csv of the Thyroid Ultrasound Cine-clip "
-            "set? Correct the header, or name another table (--table)."
+            f"{shorten(header, 20)}. Is it metadata.csv of the Thyroid Ultrasound Cine-clip "
+            "set? Correct the header, name its columns (--columns patient=<column> sex=<column> "
+            "age=<column>), or name another table (--table)."
         )
     more = {
-        name: columns[column]
-        for name, column in _MORE_COLUMNS.items()
-        if column in columns and (frame[columns[column]] != "").any()
+        name: found
+        for name, usual in _MORE_COLUMNS.items()
+        if name not in wanted
+        and (found := column_called(header, usual)) is not None
+        and (frame[found] != "").any()
     }
-    strange = set(values) - {"sex", *more}
+    attributes = ("sex", "age", *(n for n in wanted if n not in ("patient", "sex", "age")), *more)
+    strange = set(reading.values) - set(attributes)
     if strange:
         raise UsageError(
-            f"--values {shorten(sorted(strange))}: expected some of sex, {', '.join(more)}."
+            f"--values {shorten(sorted(strange))}: expected some of {', '.join(attributes)}."
         )
-    sex = {**_SEX_LEVELS, **values.get("sex", {})}
+    sex = {**SEX_LEVELS, **reading.values.get("sex", {})}
     return read_metadata(
         path,
-        TableSettings(
-            columns={"patient": _ID_COLUMN, **more},
-            attributes=("sex", "age", *more),
-            unknown=unknown,
-            values={**values, "sex": sex},
-            bins={"age": (50.0,)},
-            dicom_age=("age",),
+        replace(
+            reading,
+            columns={**wanted, **more},
+            attributes=attributes,
+            values={**reading.values, "sex": sex},
+            bins={"age": (50.0,), **reading.bins},
+            dicom_age=("age", *reading.dicom_age),
             default="sex",
             none_is_level=_NONE_IS_A_LEVEL,
-            per="patient",
+            key="patient",
         ),
     )
 

@@ -76,13 +76,14 @@ def check_paper_table(found: Findings, on: StudyDataset) -> None:
     if options.preset is None:
         return
     from nnunetv2_fair.evaluation.papers.presets import PRESETS, check_preset
-    from nnunetv2_fair.subgroups.table import read_table_with_cuts
+    from nnunetv2_fair.subgroups.table import read_table
+    from nnunetv2_fair.tables.settings import TableSettings
 
     line = found.settings.line("evaluation", "preset")
     metrics = options.metrics or PRESETS[options.preset].metrics
     for test in on.tests:
         with found.blamed(line):
-            table = read_table_with_cuts(test.table, options.bins)
+            table = read_table(test.table, settings=TableSettings(bins=options.bins))
             check_preset(options.preset, metrics, table)
 
 

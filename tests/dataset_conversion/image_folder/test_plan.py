@@ -100,12 +100,12 @@ def test_resizing_mapping_and_colours(folder: Path, raw: Path) -> None:
 def test_several_things_at_once(
     folder: Path, raw: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    edit_table(folder, {",female,40": ",female,?", ",male,48": ",male,999"})
+    edit_table(folder, {",female,40": ",female,??", ",male,48": ",male,999"})
     save(folder / "masks/p01.png", mask_of(1).T)
     save(folder / "images/p02.png", np.dstack([image_of(2), image_of(3), image_of(4)]))
     (folder / "images/p03.png").write_bytes((folder / "images/p03.png").read_bytes()[:200])
     error = refused(folder, raw, capsys)
-    assert "metadata.csv, line 7, image 'p05.png': '?' is not a number" in error
+    assert "metadata.csv, line 7, image 'p05.png': '??' is not a number" in error
     assert "metadata.csv, line 11, image 'p09.png': '999' is outside the plausible range" in error
     assert "images/p01.png has 20 rows and 28 columns, masks/p01.png has 28 and 20" in error
     assert "images/p02.png is in colour, but grey was promised" in error

@@ -10,7 +10,7 @@ from nnunetv2_fair.evaluation.measuring.all_cases import Part, case_task, measur
 from nnunetv2_fair.evaluation.measuring.one_case import CaseTask, measure_case
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan, plan_evaluation
 from nnunetv2_fair.evaluation.measuring.resuming import CaseStore, number_of_shards, shard_of
-from nnunetv2_fair.subgroups.table import read_table_with_cuts
+from nnunetv2_fair.subgroups.table import read_table
 from tests.evaluation.factories import Dataset, make_dataset, write_mask
 
 METRICS = ("dice", "hd")
@@ -22,7 +22,7 @@ def dataset(tmp_path: Path) -> Dataset:
 
 
 def plan_of(dataset: Dataset, **options) -> EvaluationPlan:
-    table = read_table_with_cuts(dataset.table, {})
+    table = read_table(dataset.table)
     return plan_evaluation(dataset.references, dataset.predictions, table, ["sex"], **options)
 
 

@@ -11,7 +11,7 @@ from nnunetv2_fair.evaluation.measuring.plan import plan_evaluation
 from nnunetv2_fair.evaluation.results.case_picture import CasePicture
 from nnunetv2_fair.evaluation.run import EvaluationSettings, run_evaluation
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
-from nnunetv2_fair.subgroups.table import read_table_with_cuts
+from nnunetv2_fair.subgroups.table import read_table
 from tests.evaluation.factories import (
     SPACING_3D,
     Dataset,
@@ -24,7 +24,7 @@ from tests.evaluation.factories import (
 def pictures_of(
     dataset: Dataset, images: Path | None = None, typical: bool = False, **options
 ) -> list[CasePicture]:
-    table = read_table_with_cuts(dataset.table, {})
+    table = read_table(dataset.table)
     plan = plan_evaluation(
         dataset.references, dataset.predictions, table, ("sex",), allow_missing=True
     )

@@ -14,7 +14,8 @@ from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 from nnunetv2_fair.evaluation.run import EvaluationSettings, run_evaluation
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
-from nnunetv2_fair.subgroups.table import read_table_with_cuts
+from nnunetv2_fair.subgroups.table import read_table
+from nnunetv2_fair.tables.settings import TableSettings
 from tests.evaluation.factories import Dataset, make_dataset, write_mask
 
 
@@ -22,7 +23,7 @@ def evaluate(dataset: Dataset, name: str, folder: str = "predictions", **options
     plan = plan_evaluation(
         dataset.references,
         dataset.root / folder,
-        read_table_with_cuts(dataset.table, {"age": (50, 60)}),
+        read_table(dataset.table, settings=TableSettings(bins={"age": (50, 60)})),
         options.pop("attributes", ("sex", "age")),
         allow_missing=True,
     )

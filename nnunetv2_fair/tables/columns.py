@@ -1,0 +1,298 @@
+"""Which column of a table is what: roles such as the patient, and attributes."""
+
+import difflib
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nnunetv2_fair.errors import TableError, UsageError, shorten
+from nnunetv2_fair.files.tabular import Table
+from nnunetv2_fair.tables.numbers import is_date, like_number, plain_number
+from nnunetv2_fair.tables.settings import TableSettings
+from nnunetv2_fair.tables.words import surely_unknown
+
+#: Usual names of roles, compared without capitals and gaps.
+_USUAL: Mapping[str, tuple[str, ...]] = {
+    "case": ("case", "case_id", "case_name", "case_identifier"),
+    "image": ("image", "filename", "file", "image_id", "image_name", "case"),
+    "patient": ("patient", "patient_id", "pat_id", "subject", "subject_id"),
+    "synthetic": ("synthetic",),
+    "sampling_weight": ("sampling_weight",),
+}
+_WHAT = {
+    "case": "names the nnU-Net case that a row describes",
+    "image": "says which image a row describes",
+    "patient": "says which patient it is",
+}
+#: Words that name a part of the data, and the part.
+PARTS = {
+    **dict.fromkeys(("train", "training", "tr", "val", "valid", "validation"), "train"),
+    **dict.fromkeys(("test", "testing", "ts", "te"), "test"),
+}
+#: More levels than this and a column that nobody asked for is left out.
+MOST_LEVELS = 12
+#: More different numbers than this and a column of numbers is not one of codes.
+MOST_CODES = 8
+#: Joins attributes in an expression, so no attribute can have it in its name.
+_JOINS = "+"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column is what.
+
+    Attributes:
+        roles: Column of each role that the table has.
+        attributes: Column of each attribute.
+        notes: What was decided, and why other columns are left out.
+    """
+
+    roles: Mapping[str, str]
+    attributes: Mapping[str, str]
+    notes: list[str] = field(default_factory=list)
+
+
+def find_columns(
+    table: Table, path: Path, settings: TableSettings, described: Iterable[str] | None = None
+) -> Columns:
+    """Find the columns of roles and attributes.
+
+    Args:
+        table: The table.
+        path: Its file, for messages.
+        settings: How it is to be read.
+        described: Attributes that a dictionary describes; None if there is none.
+
+    Raises:
+        TableError: If a column that is needed is absent, or no column can be an attribute.
+        UsageError: If an option names an attribute that is not used.
+    """
+    roles, notes = _find_roles(table.header, path, settings)
+    if described is not None:
+        attributes = _described(table.header, path, settings, list(described))
+        left = [c for c in table.header if c not in {*roles.values(), *attributes.values(), ""}]
+        if left:
+            notes.append(f"columns without description are not used: {shorten(left, 20)}")
+    else:
+        attributes = _named(table.header, path, settings)
+        if settings.attributes is None or settings.others:
+            fitting, left_out = _fitting(table, settings, attributes, roles)
+            attributes |= fitting
+            notes += left_out
+        if not attributes:
+            raise TableError(
+                f"{path} has no column that could be an attribute such as sex or age. "
+                f"{_listed(table.header)}. Name them: -a <column>."
+            )
+    _check_options(path, settings, attributes)
+    unnamed = [i for i, name in enumerate(table.header, start=1) if not name]
+    if any(any(row[i - 1] for row in table.rows) for i in unnamed):
+        notes.append(
+            f"column {shorten(unnamed)} has no name and is not used (pandas writes its row numbers "
+            "so, unless index=False)"
+        )
+    return Columns(roles, attributes, notes)
+
+
+def is_age(name: str) -> bool:
+    """Return whether an attribute of that name is an age in years."""
+    words = set(re.split(r"[\W\d_]+", name.casefold()))
+    other_units = {"gestational", "weeks", "months", "days", "group", "class", "category", "bin"}
+    return "age" in words and not words & other_units
+
+
+def is_numeric(name: str, known: Sequence[str], settings: TableSettings) -> bool:
+    """Return whether a column holds numbers, even if all of them are written wrongly.
+
+    Args:
+        name: Of the attribute.
+        known: Its cells that are not unknown.
+        settings: What was said about it.
+    """
+    if name in settings.values:
+        return False
+    if name in settings.bins or name in settings.dicom_age or name in settings.ranges:
+        return True
+    if is_age(name) and any(plain_number(text) is not None for text in known):
+        return True
+    like = [text for text in known if like_number(text)]
+    exact = {text for text in like if plain_number(text) is not None}
+    if 2 * len(like) <= len(known):
+        return False
+    # a few numbers may be codes; a number with a unit or comma is none
+    return is_age(name) or len(set(like)) > MOST_CODES or (not exact and len(set(like)) > 1)
+
+
+def column_called(header: Iterable[str], name: str) -> str | None:
+    """Return the column of that name, or the only one that differs in capitals and gaps alone."""
+    header = list(header)
+    if name in header:
+        return name
+    for plain in (str.casefold, _plain):
+        alike = [column for column in header if column and plain(column) == plain(name)]
+        if len(alike) == 1:
+            return alike[0]
+    return None
+
+
+def close_to(name: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'sex'?`` if one of the names is similar, else nothing."""
+    by_plain = {_plain(one): one for one in known}
+    close = difflib.get_close_matches(_plain(name), by_plain, n=1, cutoff=0.7)
+    return f" Did you mean '{by_plain[close[0]]}'?" if close else ""
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def _listed(header: Iterable[str]) -> str:
+    return f"Columns found: {shorten((name for name in header if name), 30)}"
+
+
+def _find_roles(
+    header: Sequence[str], path: Path, settings: TableSettings
+) -> tuple[dict[str, str], list[str]]:
+    roles: dict[str, str] = {}
+    for role in settings.roles:
+        if role in settings.columns:
+            column = column_called(header, settings.columns[role])
+            if column is None:
+                wanted = settings.columns[role]
+                flag = "--split-column" if role == "split" else f"--columns {role}"
+                raise TableError(
+                    f"{path} has no column '{wanted}' ({flag}).{close_to(wanted, header)} "
+                    f"{_listed(header)}."
+                )
+            roles[role] = column
+    notes = []
+    attributes = {c for name, c in settings.columns.items() if name not in settings.roles}
+    for role in settings.roles:
+        if role in roles or (role == "image" and settings.key == "patient"):
+            continue
+        names = [_plain(name) for name in _USUAL.get(role, ())]
+        found = next((c for name in names for c in header if _plain(c) == name), None)
+        if found is not None and found not in {*roles.values(), *attributes}:
+            roles[role] = found
+            if _plain(found) != _plain(role):
+                notes.append(f"column '{found}' is taken for the {role}")
+    needed = settings.key
+    if needed not in roles:
+        raise TableError(
+            f"{path} has no column '{needed}' that {_WHAT[needed]}. {_listed(header)}. Name it: "
+            f"--columns {needed}=<column>."
+        )
+    return roles, notes
+
+
+def _described(
+    header: Sequence[str], path: Path, settings: TableSettings, described: Sequence[str]
+) -> dict[str, str]:
+    """Return the column of each attribute of the dictionary."""
+    found: dict[str, str] = {}
+    missing = []
+    for name in described:
+        column = column_called(header, settings.columns.get(name, name))
+        if column is None:
+            missing.append(name)
+        else:
+            found[name] = column
+    if missing:
+        present = [c for c in header if c and c not in settings.roles]
+        raise TableError(
+            f"{path} has no column {shorten(map(repr, missing))}, which its dictionary describes. "
+            f"Columns found: {shorten(present, 20) or 'none'}. If it has another name: --columns "
+            f"{missing[0]}=<column>. Otherwise add the column or remove the attribute from the "
+            "dictionary."
+        )
+    return found
+
+
+def _named(header: Sequence[str], path: Path, settings: TableSettings) -> dict[str, str]:
+    """Return the column of each attribute that the user named."""
+    mapped = {name: c for name, c in settings.columns.items() if name not in settings.roles}
+    names = [*(settings.attributes or ())]
+    if settings.attributes is None or settings.others:
+        names = list(dict.fromkeys([*names, *mapped]))
+    attributes: dict[str, str] = {}
+    for name in names:
+        wanted = mapped.get(name, name)
+        column = column_called(header, wanted)
+        if column is None:
+            raise TableError(
+                f"{path} has no column '{wanted}' for the attribute '{name}'."
+                f"{close_to(wanted, header)} {_listed(header)}. Name it: "
+                f"--columns {shlex.quote(name)}=<column>."
+            )
+        attributes[name] = column
+    return attributes
+
+
+def _fitting(
+    table: Table, settings: TableSettings, named: Mapping[str, str], roles: Mapping[str, str]
+) -> tuple[dict[str, str], list[str]]:
+    """Return other columns that can be attributes, by name, and notes on those that cannot."""
+    taken = {*named.values(), *roles.values()}
+    fitting: dict[str, str] = {}
+    notes = []
+    for i, column in enumerate(table.header):
+        if column in taken or not column:
+            continue
+        name = re.sub(r"[^\w.-]+", "_", column.replace(_JOINS, "_")).strip("_")
+        used = name in named or name in fitting
+        texts = (row[i] for row in table.rows)
+        known = [t for t in texts if not surely_unknown(t) and t not in settings.unknown]
+        reason = _why_not(column, name, known, settings, used=used)
+        if reason is None:
+            fitting[name] = column
+        else:
+            notes.append(f"column '{column}' is not used: {reason}")
+    return fitting, notes
+
+
+def _why_not(
+    column: str, name: str, known: Sequence[str], settings: TableSettings, *, used: bool
+) -> str | None:
+    """Return why a column that nobody asked for cannot be an attribute; None if it can."""
+    if not name or name in {"case", *settings.roles} or used:
+        return "its name is reserved or in use"
+    if not known:
+        return "it has no values"
+    if "split" in settings.roles and {value.casefold() for value in known} <= set(PARTS):
+        return (
+            "it seems to name the training and test part; to use it: --split-column "
+            f"{shlex.quote(column)}"
+        )
+    if 2 * sum(map(is_date, known)) > len(known):
+        return "it holds dates, which form no groups"
+    if is_numeric(name, known, settings) or _has_few_levels(known):
+        return None
+    return f"{len(set(known))} different values; take it with -a {shlex.quote(column)}"
+
+
+def _has_few_levels(known: Sequence[str]) -> bool:
+    levels = len(set(known))
+    return levels <= MOST_LEVELS and not (levels == len(known) and levels > 5)
+
+
+def _check_options(path: Path, settings: TableSettings, attributes: Mapping[str, str]) -> None:
+    """Raise if an option names an attribute that is not used."""
+    for option, names in (
+        ("--bins", settings.bins), ("--range", settings.ranges), ("--values", settings.values),
+        ("--dicom-age", settings.dicom_age),
+        ("--columns", [n for n in settings.columns if n not in settings.roles]),
+    ):  # fmt: skip
+        for name in names:
+            if name not in attributes:
+                raise UsageError(
+                    f"{path}: {option} names the attribute '{name}', which is not used."
+                    f"{close_to(name, attributes)} Attributes: "
+                    f"{shorten(attributes, 12) or 'none'}. Add it with -a {shlex.quote(name)}."
+                )
+    if settings.default is not None and settings.default not in attributes:
+        raise UsageError(
+            f"{path}: the default attribute '{settings.default}' (--default) is not among those "
+            f"used: {shorten(attributes, 12) or 'none'}. Add it with -a {settings.default}."
+        )

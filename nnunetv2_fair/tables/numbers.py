@@ -1,0 +1,65 @@
+"""Numbers, ages and dates as people write them in cells."""
+
+import math
+import re
+
+# float() also accepts 5_4, digits of all scripts, nan and inf
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
+_WITH_UNIT = re.compile(r"[+-]?\d+([.,]\d+)?\s*[a-zµ%°][\w/%°²³.^]*", re.IGNORECASE)
+_AGE = re.compile(
+    r"(\d+(?:[.,]\d+)?)\s*"
+    r"(y|yo|yr|yrs|years?|years? old|jahre?|ans|m|mo|mos|months?|w|wk|wks|weeks?|d|days?)\.?",
+    re.ASCII | re.IGNORECASE,
+)
+#: How many of a unit make a year, by the first letter of the unit.
+_PER_YEAR = {"y": 1.0, "j": 1.0, "a": 1.0, "m": 12.0, "w": 365.25 / 7, "d": 365.25}
+_DATE = re.compile(
+    r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})|(19|20)\d{2}[01]\d[0-3]\d"
+    r"|\d{1,2}[- ][a-z]{3,9}[- ]\d{2,4})([ T]\d{1,2}:\d{2}.*)?",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+def plain_number(text: str) -> float | None:
+    """Return the finite number that a text is, such as ``45``, ``-1.5`` or ``2e3``; else None."""
+    if not _NUMBER.fullmatch(text):
+        return None
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def with_comma(text: str) -> str | None:
+    """Return ``1.5`` for ``1,5``; None for anything without a decimal comma."""
+    return text.replace(",", ".") if _COMMA.fullmatch(text) else None
+
+
+def comma_may_be_of_thousands(text: str) -> bool:
+    """Return whether ``1,234`` may mean one thousand."""
+    return len(text.partition(",")[2]) == 3
+
+
+def age_in_years(text: str) -> str | None:
+    """Return the years that an age with a unit means, such as ``045Y``, ``18 months``; else None.
+
+    Args:
+        text: DICOM's form (digits and one of Y, M, W, D), or a number and a unit in words.
+    """
+    match = _AGE.fullmatch(text)
+    if match is None:
+        return None
+    return f"{float(match[1].replace(',', '.')) / _PER_YEAR[match[2][0].lower()]:.4g}"
+
+
+def is_date(text: str) -> bool:
+    """Return whether a text has the form of a date."""
+    return _DATE.fullmatch(text) is not None
+
+
+def like_number(text: str) -> bool:
+    """Return whether a text is a number that may be written wrongly: ``45``, ``4,5``, ``45 kg``."""
+    return (
+        plain_number(text) is not None
+        or _COMMA.fullmatch(text) is not None
+        or _WITH_UNIT.fullmatch(text) is not None
+    )

@@ -1,0 +1,74 @@
+"""The options that make a table readable, in a form that can be pasted behind the command."""
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# these argparse takes for values, other texts that begin with a hyphen for options
+_NEGATIVE = re.compile(r"-|-\d+|-\d*\.\d+")
+
+
+def escaped(text: str) -> str:
+    """Return a text as options take it: a backslash before a hyphen and before ``=``."""
+    text = text.replace("\\", "\\\\").replace("=", "\\=")
+    return f"\\{text}" if text.startswith("-") and not _NEGATIVE.fullmatch(text) else text
+
+
+def pair_of(old: str, new: str) -> str:
+    """Return ``old=new`` as :func:`split_pair` takes it."""
+    pair = f"{escaped(old)}={escaped(new)}"
+    return f"\\{pair}" if pair.startswith("-") else pair
+
+
+def unescaped(text: str) -> str:
+    """Return the text that :func:`escaped` was given."""
+    return re.sub(r"\\([\\=-])", r"\1", text)
+
+
+def split_pair(text: str) -> tuple[str, str] | None:
+    """Return ``a`` and ``b`` of ``a=b``, which an escaped ``=`` does not split; None if neither."""
+    match = re.fullmatch(r"((?:[^\\=]|\\.)+)=(.+)", text, re.DOTALL)
+    return (unescaped(match[1]), unescaped(match[2])) if match else None
+
+
+@dataclass
+class Remedy:
+    """What to add to a command so that it reads a table.
+
+    Attributes:
+        values: Level that each cell content means, by attribute.
+        unknown: Cell contents that mean unknown.
+        dicom_age: Attributes that are ages with a unit.
+    """
+
+    values: dict[str, dict[str, str]] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+    dicom_age: list[str] = field(default_factory=list)
+
+    def map_levels(self, attribute: str, mapping: Mapping[str, str]) -> None:
+        """Add meanings of an attribute's cells."""
+        self.values.setdefault(attribute, {}).update(mapping)
+
+    def add_unknown(self, text: str) -> None:
+        """Add a cell content that means unknown."""
+        if text not in self.unknown:
+            self.unknown.append(text)
+
+    @property
+    def options(self) -> str:
+        """The options, quoted for a shell; empty if none are needed."""
+        parts = []
+        for attribute, mapping in self.values.items():
+            pairs = (pair_of(old, new) for old, new in mapping.items())
+            parts += ["--values", attribute, *pairs]
+        if self.unknown:
+            parts += ["--unknown", *map(escaped, self.unknown)]
+        if self.dicom_age:
+            parts += ["--dicom-age", *self.dicom_age]
+        return " ".join(map(shlex.quote, parts))
+
+    @property
+    def sentence(self) -> str:
+        """A line that says what to add to the command; empty if nothing helps."""
+        return f"To read the table so, add to the command: {self.options}" if self.options else ""

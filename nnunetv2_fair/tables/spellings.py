@@ -1,0 +1,69 @@
+"""Which levels of a column are one level in several spellings."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from nnunetv2_fair.tables.numbers import plain_number
+from nnunetv2_fair.tables.words import VOCABULARIES
+
+#: Cyrillic and Greek letters that look like Latin ones, in lower case.
+_LOOK_ALIKES = str.maketrans("аеорсухіјѕԁһԛԝαικνορτυ", "aeopcyxijsdhqwaikvoptu")
+
+
+def folded(text: str) -> str:
+    """Return a text as it reads: the same for all spellings of a level.
+
+    Capitals, Unicode forms, invisible signs, letters of other scripts that look Latin, the kind
+    of gap between words, and the form of numbers (``1``, ``1.0``, ``01``) make no difference.
+    """
+    if plain_number(text) is not None:
+        return str(Decimal(text).normalize() + 0)
+    seen = "".join(sign for sign in unicodedata.normalize("NFKC", text) if not _invisible(sign))
+    lower = seen.casefold().translate(_LOOK_ALIKES)
+    words = lower.replace("_", " ").replace("-", " ").split()
+    return " ".join(words) or seen
+
+
+def control_signs(text: str) -> list[str]:
+    """Return the control characters of a text as ``U+0000``; line ends and tabs are none."""
+    return [
+        f"U+{ord(sign):04X}"
+        for sign in text
+        if unicodedata.category(sign) == "Cc" and sign not in "\t\r\n"
+    ]
+
+
+def one_spelling(counts: Mapping[str, int], levels: Sequence[str] = ()) -> dict[str, str]:
+    """Return what to make of levels that are spelt in several ways.
+
+    Args:
+        counts: How many rows have each level.
+        levels: Spellings that are right, where a dictionary says so.
+
+    Returns:
+        Spelling -> the one to use, for all spellings that should be replaced. Empty if every level
+        is spelt in one way. The spelling to use is one of ``levels``; else, of words for sex or
+        yes and no, the full English word; else the one that most rows have.
+    """
+    keys = {level: folded(level) for level in (*counts, *levels)}
+    meanings = next((v for v in VOCABULARIES if all(keys[level] in v for level in counts)), {})
+    meant = {level: meanings.get(key, key) for level, key in keys.items()}
+    alike: dict[str, list[str]] = {}
+    for level, key in meant.items():
+        alike.setdefault(key, []).append(level)
+    if all(len(spellings) == 1 for spellings in alike.values()):
+        return {}
+    right: dict[str, str] = {}
+    for key, spellings in alike.items():
+        told = next((level for level in levels if level in spellings), None)
+        if told is None and meanings:
+            told = key
+        # of equally frequent spellings one without oddities, such as an invisible sign
+        usual = min(spellings, key=lambda s: (-counts.get(s, 0), len(s), not s.isascii(), s))
+        right.update(dict.fromkeys(spellings, told or usual))
+    return {old: new for old, new in right.items() if old in counts and old != new}
+
+
+def _invisible(sign: str) -> bool:
+    return unicodedata.category(sign) == "Cf"

@@ -1,0 +1,277 @@
+"""Every kind of cell that people have stumbled over, read or refused with options that work."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from nnunetv2_fair.cli.shared.common import command_parser
+from nnunetv2_fair.cli.shared.table_arguments import add_table_arguments, table_settings
+from nnunetv2_fair.errors import FairError, TableError
+from nnunetv2_fair.files.tabular import Table
+from nnunetv2_fair.tables.attribute_column import Described
+from nnunetv2_fair.tables.reading import PeopleTable, read_people
+from nnunetv2_fair.tables.settings import TableSettings
+
+PEOPLE = Path("people.csv")
+
+
+def read(cells_of: dict[str, list[str]], described=None, **settings) -> PeopleTable:
+    """Read a table with cases c0, c1, ... and some columns."""
+    rows = len(next(iter(cells_of.values())))
+    header = ["case", *cells_of]
+    cells = [[f"c{i}", *(column[i] for column in cells_of.values())] for i in range(rows)]
+    table = Table(header, [i + 2 for i in range(rows)], cells)
+    return read_people(table, PEOPLE, TableSettings(**settings), described)
+
+
+def values(people: PeopleTable, name: str) -> list[str]:
+    return people.cells[name]
+
+
+def levels(people: PeopleTable, name: str) -> tuple[str, ...]:
+    return next(a.levels for a in people.attributes if a.name == name)
+
+
+def pasted(people: PeopleTable) -> TableSettings:
+    """What a shell and the command make of the options that a message offers."""
+    parser = command_parser("command", "", "command")
+    add_table_arguments(parser, ("case",), "quartiles")
+    return table_settings(parser.parse_args(shlex.split(people.remedy.options)))
+
+
+def read_again(columns: dict[str, list[str]], people: PeopleTable, **settings) -> PeopleTable:
+    told = pasted(people)
+    return read(columns, unknown=told.unknown, values=told.values, dicom_age=told.dicom_age,
+                **settings)  # fmt: skip
+
+
+MESSY = {
+    "sex": ["F", "f", "Female", "M", "m", "Male", "unknown", ""],
+    "age": ["78", "78 y", "078Y", "n/a", "65 years", "18 months", "", "40"],
+    "site": ["München", "Mu\u0308nchen", "Bonn", "bonn", "Bonn ", "na", "Köln", "Köln"],
+    "scanner": ["1", "1.0", "2", "2", "2.0", "1", "-", "1"],
+}
+
+
+def test_one_line_of_options_mends_a_messy_table():
+    people = read(MESSY, attributes=tuple(MESSY))
+    assert len(people.problems) == 6  # spellings of three columns, two doubtful words, ages
+    again = read_again(MESSY, people, attributes=tuple(MESSY))
+    assert again.problems == []
+    assert values(again, "sex") == ["female"] * 3 + ["male"] * 3 + ["", ""]
+    assert values(again, "age") == ["78", "78", "78", "", "65", "1.5", "", "40"]
+    assert set(levels(again, "site")) == {"München", "Bonn", "Köln"}
+    assert values(again, "site")[5] == ""
+    assert values(again, "scanner") == ["1", "1", "2", "2", "2", "1", "", "1"]
+    assert again.remedy.options == ""
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["unknown", "Unknown", "UNK", "N/A", "n/a", "NaN", "?", "null", "#N/A", "Not  available",
+     "not reported", "not specified", "unspecified"],
+)  # fmt: skip
+def test_what_can_only_mean_unknown_is_unknown_with_a_note(word: str):
+    people = read({"sex": ["f", "m", word], "age": ["40", "50", word]})
+    assert people.problems == []
+    assert values(people, "sex") == ["f", "m", ""]
+    assert values(people, "age") == ["40", "50", ""]
+    assert any(f"'sex' is '{word}' in 1 row: read as unknown" in note for note in people.notes)
+    group = read({"sex": ["f", "m", word]}, values={"sex": {"f": "f", "m": "m", word: "other"}})
+    assert values(group, "sex") == ["f", "m", "other"]
+
+
+@pytest.mark.parametrize("word", ["NA", "na", "none", "None", "-", "--", ".", "missing"])
+def test_what_may_mean_something_else_is_refused(word: str):
+    columns = {"sex": ["f", "m", word], "age": ["40", "50", word]}
+    people = read(columns)
+    assert len(people.problems) == 2
+    assert f"line 4, case 'c2': 'sex' is '{word}', which may mean unknown" in people.problems[0]
+    again = read_again(columns, people)
+    assert again.problems == []
+    assert values(again, "sex") == ["f", "m", ""]
+    as_level = read({"sex": ["f", "m", word]}, values={"sex": {v: v for v in ("f", "m", word)}})
+    assert as_level.problems == []
+    assert levels(as_level, "sex") == ("f", "m", word)
+
+
+def test_a_negative_finding_is_a_level_and_so_is_none_where_it_is_one():
+    assert read({"her2": ["+", "-", "-"]}).problems == []
+    assert read({"foci": ["none", "two"]}, none_is_level=("foci",)).problems == []
+
+
+@pytest.mark.parametrize(
+    ("spellings", "right"),
+    [
+        (["Male", "male", "male"], {"male"}),
+        (["M\u00fcnchen", "Mu\u0308nchen"], {"M\u00fcnchen"}),
+        (["1", "1.0", "2"], {"1", "2"}),
+        (["01", "1", "1"], {"1"}),
+        (["male", "m\u0430le", "male"], {"male"}),  # a Cyrillic letter
+        (["male", "ma\u200ble"], {"male"}),  # an invisible sign
+        (["non-smoker", "non smoker", "non-smoker", "smoker"], {"non-smoker", "smoker"}),
+        (["F", "Female", "M"], {"female", "male"}),
+        (["Yes", "y", "No"], {"yes", "no"}),
+        (["w", "weiblich", "m"], {"female", "male"}),
+        (["=1", "a=b", "a=b", "A=b"], {"=1", "a=b"}),
+        (["-x", "-X", "-X", "-4"], {"-X", "-4"}),
+        (["it's", "It's", "a b", "$HOME"], {"It's", "a b", "$HOME"}),
+        (["back\\slash", "Back\\slash"], {"Back\\slash"}),
+    ],
+)
+def test_spellings_of_one_level_are_refused_and_the_advice_joins_them(spellings, right):
+    columns = {"what": spellings}
+    people = read(columns)
+    (problem,) = people.problems
+    assert "the same level in several spellings" in problem
+    again = read_again(columns, people)
+    assert again.problems == []
+    assert set(values(again, "what")) == right
+
+
+@pytest.mark.parametrize("levels", [["F", "M"], ["0", "1"], ["<50", ">=50"], ["a", "b", "ab"]])
+def test_levels_that_are_different_stay_so(levels: list[str]):
+    people = read({"what": levels})
+    assert people.problems == []
+    assert set(values(people, "what")) == set(levels)
+
+
+def test_ages_of_dicom_everywhere_are_one_problem():
+    columns = {"age": [f"0{40 + i}Y" for i in range(24)]}
+    people = read(columns, attributes=("age",))
+    (problem,) = people.problems
+    assert "'040Y' is not a number, but 'age' is numeric" in problem
+    assert "and 23 more cells like it, line 3, 4, 5, 6 and 19 more" in problem
+    assert "--dicom-age age" in problem
+    again = read_again(columns, people, attributes=("age",))
+    assert values(again, "age")[:2] == ["40", "41"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "years"),
+    [("45Y", "45"), ("045Y", "45"), ("018M", "1.5"), ("45", "45"), ("000Y", "0"),
+     ("0365D", "0.9993"), ("052W", "0.9966"), ("78 y", "78"), ("78.5 years", "78.5")],
+)  # fmt: skip
+def test_ages_with_units(cell: str, years: str):
+    people = read({"age": ["40", cell]}, dicom_age=("age",))
+    assert (people.problems, values(people, "age")) == ([], ["40", years])
+
+
+@pytest.mark.parametrize("cell", ["5_4", "٤٥", "inf", "1e999", "0x10", "abc", "4 5"])
+def test_what_only_looks_like_a_number_is_none(cell: str):
+    (problem,) = read({"age": ["40", "50", cell]}).problems
+    assert f"'{cell}' is not a number, but 'age' is numeric" in problem
+
+
+@pytest.mark.parametrize("cell", ["-4", "999"])
+def test_implausible_ages_are_refused_with_both_ways_out(cell: str):
+    (problem,) = read({"age": ["40", "50", cell]}).problems
+    assert f"'{cell}' is outside the plausible range of 'age' (0 to 120 years)" in problem
+    assert "--range age=<lowest>,<highest>" in problem
+    assert f"--unknown {cell}" in problem
+    assert read({"age": ["40", cell]}, unknown=(cell,)).problems == []
+    assert read({"age": ["40", cell]}, ranges={"age": (-10, 1000)}).problems == []
+
+
+def test_decimal_commas_are_read_where_they_can_mean_nothing_else():
+    people = read({"bmi": [f"2{i % 10},{i % 7}" for i in range(20)]})
+    assert people.problems == []
+    assert values(people, "bmi")[:2] == ["20.0", "21.1"]
+    assert people.notes == ["'bmi': decimal commas are read as points"]
+
+
+@pytest.mark.parametrize("others", [["1,234", "2,500"], ["1,5", "2.5"]])
+def test_ambiguous_commas_are_refused(others: list[str]):
+    people = read({"bmi": [*others, *(str(20 + i) for i in range(12))]})
+    assert "a decimal one or one of thousands" in people.problems[0]
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [["1960-05-03", "1955-01-31"], ["03.05.1960", "31.01.1955"], ["5/3/60", "1/31/55"],
+     ["19600503", "19550131"], ["1960-05-03 00:00:00", "3-May-1960"]],
+)  # fmt: skip
+def test_dates_form_no_groups(dates: list[str]):
+    asked = read({"born": dates}, attributes=("born",))
+    (problem,) = asked.problems
+    assert "'born' is a date, which forms no groups" in problem
+    assert dates[0] not in problem
+    free = read({"born": dates * 7, "sex": ["f", "m"] * 7})
+    assert [a.name for a in free.attributes] == ["sex"]
+    assert "column 'born' is not used: it holds dates, which form no groups" in free.notes
+
+
+def test_control_characters_are_named_not_shown():
+    (problem,) = read({"sex": ["f", "m\0", "\x1b[31mm"]}).problems
+    assert "control characters (U+0000, U+001B)" in problem
+    assert "\0" not in problem
+    assert "\x1b" not in problem
+
+
+def test_groups_of_one_are_noted():
+    people = read({"remark": [f"word {i}" for i in range(20)]}, attributes=("remark",))
+    assert people.notes == [
+        "'remark' has 20 different values in 20 rows: most groups are of one row"
+    ]
+
+
+def test_a_dictionary_is_believed_and_its_spellings_are_offered():
+    told = {"sex": Described(False, ("female", "male", "unknown"), lambda _: None)}
+    columns = {"sex": ["female", "F", "unknown", "Male", "x"]}
+    people = read(columns, told)
+    assert len(people.problems) == 3
+    assert "'F' is not a level of 'sex' (levels: female, male, unknown)" in people.problems[0]
+    assert pasted(people).values == {"sex": {"F": "female", "Male": "male"}}
+    assert "'x=<level>'" in people.problems[2]
+    again = read({"sex": columns["sex"][:4]}, told, values=pasted(people).values)
+    assert again.problems == []
+    assert values(again, "sex") == ["female", "female", "unknown", "male"]
+
+
+def test_columns_are_found_whatever_their_capitals_and_gaps():
+    table = Table(["Pat ID", "Case", "Age [years]", "Gender"], [2], [["p", "c", "40", "f"]])
+    people = read_people(
+        table, PEOPLE, TableSettings(columns={"sex": "gender", "age": "age years"})
+    )
+    assert people.roles == {"case": ["c"], "patient": ["p"]}
+    assert people.cells == {"sex": ["f"], "age": ["40"]}
+    assert "column 'Pat ID' is taken for the patient" in people.notes
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"attributes": ("Sexx",)}, r"no column 'Sexx' for the attribute 'Sexx'\. Did you mean "
+         r"'sex'\? Columns found: case, sex, age\. Name it: --columns Sexx=<column>"),
+        ({"columns": {"patient": "PatID"}}, r"no column 'PatID' \(--columns patient\)"),
+        ({"attributes": ("sex",), "bins": {"Age": (50,)}}, r"--bins names the attribute 'Age'"),
+        ({"values": {"gender": {}}}, r"--values names the attribute 'gender', which is not used"),
+        ({"key": "image"}, None),
+    ],
+)  # fmt: skip
+def test_wrong_names_are_answered_with_the_right_ones(settings, message):
+    columns = {"sex": ["f", "m"], "age": ["40", "50"]}
+    if message is None:
+        assert read(columns, **settings).roles == {"image": ["c0", "c1"]}
+        return
+    with pytest.raises(FairError, match=message):
+        read(columns, **settings)
+
+
+def test_no_column_of_cases():
+    with pytest.raises(TableError, match=r"no column 'case' that names .* --columns case=<column>"):
+        read_people(Table(["id", "sex"], [2], [["a", "f"]]), PEOPLE, TableSettings())
+
+
+def test_columns_without_a_name_are_passed_over():
+    table = Table(["", "case", "sex", ""], [2, 3], [["0", "a", "f", ""], ["1", "b", "m", ""]])
+    people = read_people(table, PEOPLE, TableSettings())
+    assert list(people.cells) == ["sex"]
+    assert "column 1, 4 has no name and is not used" in people.notes[0]
+
+
+def test_equal_problems_are_one_and_different_ones_visible():
+    people = read({"age": [*["x"] * 40, "999", *["40"] * 40]})
+    assert len(people.problems) == 2
+    assert "and 39 more cells like it" in people.problems[0]
