@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.cli.shared.conversion_arguments import (
     add_conversion_arguments,
-    add_unknown_argument,
     add_unpaired_argument,
     convert,
     processes_of,
 )
+from nnunetv2_fair.cli.shared.pairs import check_names
+from nnunetv2_fair.cli.shared.table_arguments import add_table_arguments, table_settings
 from nnunetv2_fair.errors import UsageError
 
 
@@ -43,9 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         help="normalise by mean and standard deviation over all phases of the examination, as the "
         "authors of MAMA-MIA recommend, instead of nnU-Net's normalisation of each channel",
     )
-    add_unknown_argument(
-        parser, "table cells that mean unknown, besides empty ones, unknown, NA and the like"
-    )
+    add_table_arguments(parser, ("patient",), "the challenge's age groups", ranges=False)
     add_unpaired_argument(
         parser,
         "patients who lack images, mask or row: refuse, or leave out and count by group",
@@ -60,12 +59,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _convert(args: argparse.Namespace) -> None:
+    from nnunetv2_fair.dataset_conversion.mama_mia.codes import COLUMNS
     from nnunetv2_fair.dataset_conversion.mama_mia.plan import MamaMiaSettings, plan_mama_mia
 
     try:
         phases = tuple(int(text) for text in args.phases.split(","))
     except ValueError:
         raise UsageError(f"--phases {args.phases}: expected numbers such as 0,1,2.") from None
+    reading = table_settings(args)
+    check_names("--columns", reading.columns, ("patient", *COLUMNS))
+    check_names("--values", reading.values, tuple(COLUMNS))
+    check_names("--dicom-age", reading.dicom_age, ("age",))
+    check_names("--bins", reading.bins, ("age",))
     settings = MamaMiaSettings(
         args.i,
         args.d,
@@ -76,7 +81,7 @@ def _convert(args: argparse.Namespace) -> None:
         test_ratio=args.test_ratio,
         seed=args.seed,
         unpaired=args.unpaired,
-        unknown=tuple(args.unknown),
+        reading=reading,
     )
     convert(lambda: plan_mama_mia(settings, processes_of(args)), args)
 

@@ -11,8 +11,8 @@ from nnunetv2_fair.cli.shared.conversion_arguments import (
     processes_of,
     size_of,
 )
+from nnunetv2_fair.cli.shared.pairs import check_names
 from nnunetv2_fair.cli.shared.table_arguments import add_table_arguments, table_settings
-from nnunetv2_fair.errors import UsageError
 
 _COLUMNS = ("image", "case_id", "sex", "age")
 
@@ -40,10 +40,8 @@ def _convert(args: argparse.Namespace) -> None:
     from nnunetv2_fair.dataset_conversion.image_folder.qdus import qdus_settings
 
     reading = table_settings(args)
-    if set(reading.columns) - set(_COLUMNS):
-        raise UsageError(f"--columns: expected some of {', '.join(_COLUMNS)}.")
-    if set(reading.values) - {"sex"}:
-        raise UsageError("--values: expected sex, the only attribute with levels.")
+    check_names("--columns", reading.columns, _COLUMNS)
+    check_names("--values", reading.values, ("sex",))
     settings = qdus_settings(
         args.i,
         args.d,

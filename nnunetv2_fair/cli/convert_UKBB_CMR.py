@@ -2,25 +2,21 @@
 
 import argparse
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.cli.shared.conversion_arguments import (
-    add_columns_argument,
     add_conversion_arguments,
-    add_unknown_argument,
     add_unpaired_argument,
-    add_values_argument,
-    column_map,
     convert,
     label_map_of,
-    number_lists,
     processes_of,
-    value_maps,
 )
-from nnunetv2_fair.errors import ConversionError, UsageError
+from nnunetv2_fair.cli.shared.pairs import check_names
+from nnunetv2_fair.cli.shared.table_arguments import add_table_arguments, table_settings
+from nnunetv2_fair.errors import ConversionError
 
 if TYPE_CHECKING:
     from nnunetv2_fair.dataset_conversion.ukbb_cmr.plan import CmrPlan
@@ -60,33 +56,17 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="labels.csv of Lee et al. (case and numeric ethnicity); needs --values ethnicity",
     )
-    parser.add_argument("--sheet", help="sheet of an XLSX file (the first by default)")
-    add_columns_argument(
+    add_table_arguments(
         parser,
-        "columns that have other names, such as participant=ID ethnicity=group; or a "
-        "JSON file with such pairs",
-    )
-    add_values_argument(
-        parser,
-        "what cell contents mean, such as: --values ethnicity 1=White 2=Black",
-    )
-    add_unknown_argument(
-        parser,
-        "cell contents that mean unknown, besides the empty cell and UK Biobank's -1 and -3",
+        ("participant",),
+        "age=50,65 bmi=18.5,25,30; height and weight at quartiles",
+        ranges=False,
     )
     parser.add_argument(
         "--instance",
         type=int,
         default=2,
         help="visit whose age, BMI, height and weight are taken: 2 imaging, 3 repeated imaging",
-    )
-    parser.add_argument(
-        "--bins",
-        nargs="+",
-        default=[],
-        metavar="ATTRIBUTE=CUTS",
-        help="where to cut numbers into groups (default: age=50,65 bmi=18.5,25,30; height and "
-        "weight at quartiles)",
     )
     parser.add_argument(
         "--frames",
@@ -147,14 +127,15 @@ def _convert(args: argparse.Namespace) -> None:
     from nnunetv2_fair.dataset_conversion.ukbb_cmr.settings import CmrSettings
     from nnunetv2_fair.dataset_conversion.writing.writer import raw_folder
 
-    columns, values = column_map(args.columns), value_maps(args.values)
-    bins = number_lists(args.bins, "--bins")
+    reading = table_settings(args)
+    values, bins = reading.values, reading.bins
     numeric = [name for name in _ATTRIBUTES if name not in LEVELS]
-    _check_names("--columns", columns, ("participant", *_ATTRIBUTES))
-    _check_names("--values", values, tuple(LEVELS))
-    _check_names("--bins", bins, tuple(numeric))
+    check_names("--columns", reading.columns, ("participant", *_ATTRIBUTES))
+    check_names("--values", values, tuple(LEVELS))
+    check_names("--bins", bins, tuple(numeric))
+    check_names("--dicom-age", reading.dicom_age, ("age",))
     for name, meanings in values.items():
-        _check_names(f"--values {name}: level", set(meanings.values()), LEVELS[name])
+        check_names(f"--values {name}: level", set(meanings.values()), LEVELS[name])
     given = {name: getattr(args, name) for name in ("licence", "reference")}
     settings = CmrSettings(
         folder=args.i,
@@ -162,7 +143,7 @@ def _convert(args: argparse.Namespace) -> None:
         name=args.n,
         table=args.table,
         labels_csv=args.labels_csv,
-        people=PeopleSettings(columns, values, tuple(args.unknown), args.instance, args.sheet),
+        people=PeopleSettings(reading, args.instance),
         frames=tuple(sorted(set(args.frames))),
         label_map=label_map_of(args.label_map),
         bins=bins,
@@ -195,12 +176,6 @@ def _convert(args: argparse.Namespace) -> None:
     convert(planner, args, problems=problems, before_writing=keep_map)
     if not args.dry_run:
         logger.info("Whose number is whose: %s (keep it private)", args.participant_map.name)
-
-
-def _check_names(what: str, found: Iterable[str], known: Sequence[str]) -> None:
-    strange = sorted(set(found) - set(known))
-    if strange:
-        raise UsageError(f"{what} {strange[0]}: expected some of {', '.join(known)}.")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -375,7 +375,7 @@ class _Reader:
 
     def _report_strangers(self, counts: Mapping[str, int], levels: Sequence[str]) -> None:
         """Report values that are not allowed, with what they probably are."""
-        right = {}
+        right: dict[str, str] = {}
         for value in counts:
             right |= {k: v for k, v in one_spelling({value: 1}, levels).items() if v in levels}
         for value in counts:

@@ -134,7 +134,7 @@ def test_unknown_attribute_lists_the_known_ones(
     dataset: Dataset, capsys: pytest.CaptureFixture[str]
 ):
     message = fails(capsys, dataset, "-a", "ethnicity")
-    assert "no attribute 'ethnicity'. Attributes of this dataset: sex, age." in message
+    assert "has no column 'ethnicity' for the attribute 'ethnicity'" in message
 
 
 def test_table_problems(dataset: Dataset, capsys: pytest.CaptureFixture[str]):

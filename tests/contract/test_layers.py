@@ -147,7 +147,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "study": {"subgroups"},
     "study/study_file": {"evaluation/metrics/registry", "evaluation/papers/presets", "study"},
-    "study/plan": {"evaluation", "study", "study/study_file", "subgroups"},
+    "study/plan": {"evaluation", "study", "study/study_file", "subgroups", "tables"},
     "study/run": {"study", "study/study_file", "study/plan"},
     "study/index": {
         "evaluation",

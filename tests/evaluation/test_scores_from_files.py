@@ -26,6 +26,7 @@ from nnunetv2_fair.evaluation.scores_from_files import (
 )
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.subgroups.table import read_table
+from nnunetv2_fair.tables.settings import TableSettings
 from tests.evaluation.factories import SPACING_3D, make_dataset, write_mask
 
 QUICK = StatisticsSettings(n_bootstrap=30, min_patients=2)
@@ -39,7 +40,9 @@ def write(path: Path, text: str) -> Path:
 def evaluated(path: Path, *attributes: str, further=None, cuts=None, **options) -> EvaluationResult:
     scores = read_scores_csv(path, further)
     settings = ScoredSettings(statistics=QUICK, **options)
-    return evaluate_scores(scores, table_of_scores(scores, cuts or {}), attributes, settings)
+    return evaluate_scores(
+        scores, table_of_scores(scores, TableSettings(bins=cuts or {})), attributes, settings
+    )
 
 
 WIDE = """case;patient;DSC;hd95_mm;sex;age
@@ -144,7 +147,7 @@ def test_nnunets_summary(tmp_path):
     assert rows.loc[("case_2", "(1, 2)"), "flags"] == "both_empty"
     assert math.isnan(rows.loc[("case_2", "(1, 2)"), "dice"])
     with pytest.raises(UsageError, match=r"says nothing about the cases.*--demographics"):
-        table_of_scores(scores, {})
+        table_of_scores(scores, TableSettings())
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", "{", '{"metric_per_case": [{"metrics": {"1": {}}}]}'])
@@ -187,9 +190,9 @@ def test_refusals_of_the_evaluation(tmp_path):
         read_scores_csv(path, {"f2": "higher"})
     other = read_scores_csv(write(tmp_path / "t.csv", WIDE.replace("\nb;", "\nz;")))
     with pytest.raises(EvaluationError, match=r"1 of 5 cases of .*s\.csv have no row in .*: b"):
-        evaluate_scores(scores, table_of_scores(other, {}), ["sex"])
+        evaluate_scores(scores, table_of_scores(other, TableSettings()), ["sex"])
     with pytest.raises(DemographicsError, match="'weight'"):
-        evaluate_scores(scores, table_of_scores(scores, {}), ["weight"])
+        evaluate_scores(scores, table_of_scores(scores, TableSettings()), ["weight"])
 
 
 @pytest.mark.parametrize(
@@ -241,10 +244,10 @@ def test_an_infinite_distance_in_no_unit_is_refused(tmp_path):
 
 def test_the_table_of_scores_has_all_columns(tmp_path):
     text = "case,dice,sex,synthetic\na,0.9,F,0\nb,0.8,M,1\n"
-    table = table_of_scores(read_scores_csv(write(tmp_path / "s.csv", text)), {})
+    table = table_of_scores(read_scores_csv(write(tmp_path / "s.csv", text)), TableSettings())
     assert list(table.frame.columns) == ["patient", "synthetic", "sampling_weight", "sex"]
     assert table.sampling_weights == {"a": 1, "b": 1}
     assert table.synthetic_cases == {"b"}
     only = write(tmp_path / "t.csv", "case,dice,synthetic\na,0.9,0\n")
     with pytest.raises(UsageError, match="says nothing about the cases"):
-        table_of_scores(read_scores_csv(only), {})
+        table_of_scores(read_scores_csv(only), TableSettings())

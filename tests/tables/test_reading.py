@@ -49,7 +49,7 @@ def read_again(columns: dict[str, list[str]], people: PeopleTable, **settings) -
 MESSY = {
     "sex": ["F", "f", "Female", "M", "m", "Male", "unknown", ""],
     "age": ["78", "78 y", "078Y", "n/a", "65 years", "18 months", "", "40"],
-    "site": ["München", "Mu\u0308nchen", "Bonn", "bonn", "Bonn ", "na", "Köln", "Köln"],
+    "site": ["München", "Mu\u0308nchen", "Bonn", "bonn", "Bonn", "na", "Köln", "Köln"],
     "scanner": ["1", "1.0", "2", "2", "2.0", "1", "-", "1"],
 }
 

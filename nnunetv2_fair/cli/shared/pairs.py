@@ -1,10 +1,11 @@
 """Arguments of the form ``a=b``: names with columns, numbers, cuts and levels."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.tables.columns import close_to
 from nnunetv2_fair.tables.remedy import split_pair, unescaped
 
 
@@ -58,7 +59,7 @@ def cut_lists(texts: Sequence[str]) -> dict[str, tuple[float, ...]]:
     return result
 
 
-def ranges(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
+def number_ranges(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Return the plausible numbers of each attribute, of ``--range age=0,120 ...``.
 
     Raises:
@@ -122,6 +123,22 @@ def value_maps(texts: Sequence[Sequence[str]]) -> dict[str, dict[str, str]]:
                     f"'{new}'; give it once."
                 )
     return result
+
+
+def check_names(what: str, found: Iterable[str], known: Sequence[str]) -> None:
+    """Raise a UsageError if something is named that does not exist.
+
+    Args:
+        what: Option, for the message.
+        found: Names that were given.
+        known: Names that exist.
+    """
+    strange = sorted(set(found) - set(known))
+    if strange:
+        raise UsageError(
+            f"{what} {strange[0]}: expected some of {', '.join(known)}."
+            f"{close_to(strange[0], known)}"
+        )
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -3,18 +3,21 @@
 import argparse
 from collections.abc import Sequence
 
-from nnunetv2_fair.cli.shared.pairs import column_map, cut_lists, ranges, value_maps
+from nnunetv2_fair.cli.shared.pairs import column_map, cut_lists, number_ranges, value_maps
 from nnunetv2_fair.tables.remedy import unescaped
 from nnunetv2_fair.tables.settings import TableSettings
 
 
-def add_table_arguments(parser: argparse.ArgumentParser, roles: Sequence[str], cuts: str) -> None:
+def add_table_arguments(
+    parser: argparse.ArgumentParser, roles: Sequence[str], cuts: str, *, ranges: bool = True
+) -> None:
     """Add the options, which :func:`table_settings` reads.
 
     Args:
         parser: Where to add them.
         roles: Columns that the command knows besides attributes, such as ``case``.
         cuts: Where numbers are cut without ``--bins``, in words.
+        ranges: Whether the user says which numbers are plausible; of a known dataset it is known.
     """
     group = parser.add_argument_group(
         "how the table is read",
@@ -44,10 +47,11 @@ def add_table_arguments(parser: argparse.ArgumentParser, roles: Sequence[str], c
         help="where to cut numbers into groups, such as age=50,65 for <50, 50-<65 and >=65 "
         f"(default: {cuts})",
     )  # fmt: skip
-    group.add_argument(
-        "--range", nargs="+", action="extend", default=[], metavar="ATTRIBUTE=LOW,HIGH",
-        help="plausible numbers, such as bmi=10,80 (0,120 by default for age)",
-    )  # fmt: skip
+    if ranges:
+        group.add_argument(
+            "--range", nargs="+", action="extend", default=[], metavar="ATTRIBUTE=LOW,HIGH",
+            help="plausible numbers, such as bmi=10,80 (0,120 by default for age)",
+        )  # fmt: skip
     group.add_argument("--sheet", help="sheet of an XLSX file (the first by default)")
 
 
@@ -62,7 +66,7 @@ def table_settings(args: argparse.Namespace) -> TableSettings:
         unknown=tuple(map(unescaped, args.unknown)),
         values=value_maps(args.values),
         bins=cut_lists(args.bins),
-        ranges=ranges(args.range),
+        ranges=number_ranges(getattr(args, "range", [])),
         dicom_age=tuple(args.dicom_age),
         sheet=args.sheet,
     )

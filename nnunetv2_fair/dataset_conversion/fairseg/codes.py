@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from nnunetv2_fair.errors import shorten
 from nnunetv2_fair.subgroups.schema import Attribute, Bins, Schema
+from nnunetv2_fair.tables.words import UNKNOWN_WORDS
 
 #: Meaning of the race codes in the two releases, by what ``--race-codes`` calls them.
 RACE_SCHEMES: Mapping[str, Mapping[int, str]] = {
@@ -43,7 +44,7 @@ _OTHER_WORDS: Mapping[str, Mapping[str, str]] = {
     "language": {"others": "other", "other languages": "other"},
 }
 _UNKNOWN_CODE = -1
-_UNKNOWN_WORDS = ("", "nan", "unknown", "unavailable", "null", "unidentified", "unindentified")
+_UNKNOWN_WORDS = frozenset({*UNKNOWN_WORDS, "", "unidentified", "unindentified"})
 #: No group of people is this old in years; ages in days are.
 _OLDEST_MEDIAN = 150
 #: As FairSeg's own code divides, so that its age groups come out the same.

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 from nnunetv2_fair.errors import ConversionError
 from nnunetv2_fair.subgroups.schema import Bins
+from nnunetv2_fair.tables import words
+from nnunetv2_fair.tables.numbers import plain_number
 
-#: Cell contents, in lower case, that mean unknown.
-UNKNOWN_WORDS = {
-    "", "?", "-", "na", "n/a", "nan", "none", "null", "unknown", "missing", "not available",
-    "not reported", "not specified",
-}  # fmt: skip
+#: Cell contents, in lower case, that mean unknown; nothing in this table is called so.
+UNKNOWN_WORDS = frozenset({*words.UNKNOWN_WORDS, *words.DOUBTFUL_WORDS, ""})
 
 #: The challenge's groups: right-closed, so that 40.5 years is in 41-50.
 AGE_BINS = Bins(
@@ -30,11 +29,8 @@ class UnknownCodeError(ConversionError):
 
 
 def _age(text: str) -> str:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number <= 120:
+    number = plain_number(text)
+    if number is None or not 0 <= number <= 120:
         raise UnknownCodeError("a number of years from 0 to 120")
     return f"{number:.10g}"
 

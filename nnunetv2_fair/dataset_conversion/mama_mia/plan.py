@@ -9,7 +9,7 @@ expert segmentations, Scientific Data 2025; https://doi.org/10.7303/syn60868042.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +37,7 @@ from nnunetv2_fair.dataset_conversion.writing.log import ConversionLog, Skipped
 from nnunetv2_fair.errors import ConversionError, UsageError, shorten, shorten_lines
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.subgroups.schema import CASE, PATIENT
+from nnunetv2_fair.tables.settings import TableSettings, explained
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class MamaMiaSettings:
         seed: Seed of that choice.
         unpaired: ``error`` refuses patients who lack a file or a row, ``skip`` leaves them out and
             counts them by group.
-        unknown: Cells of the tables that mean unknown, besides empty ones, ``unknown``, ``NA`` ...
+        reading: What the user says about the tables, besides what is known of MAMA-MIA's.
     """
 
     folder: Path
@@ -75,7 +76,7 @@ class MamaMiaSettings:
     test_ratio: float | None = None
     seed: int = 0
     unpaired: Literal["error", "skip"] = "error"
-    unknown: tuple[str, ...] = ()
+    reading: TableSettings = field(default_factory=TableSettings)
 
 
 def plan_mama_mia(settings: MamaMiaSettings, processes: int = 1) -> DatasetPlan:
@@ -161,6 +162,8 @@ def _check_settings(settings: MamaMiaSettings) -> None:
 def _plain(settings: MamaMiaSettings) -> dict[str, object]:
     content = asdict(settings)
     content["folder"] = settings.folder.absolute().name
+    del content["reading"]
+    content |= {n: value for n, value in explained(settings.reading).items() if n != "key"}
     return {name: value for name, value in content.items() if value is not None}
 
 
@@ -190,7 +193,7 @@ def _tables(
     """Return table and official parts; unreadable ones are added to the problems."""
     problems = []
     try:
-        clinical = read_clinical(download.table, download.infos, settings.unknown)
+        clinical = read_clinical(download.table, download.infos, settings.reading)
     except ConversionError as error:
         problems.append(str(error))
         # the table's patients are not known, so nobody is reported as lacking a row

@@ -22,12 +22,16 @@ from nnunetv2_fair.dataset_conversion.mama_mia.codes import (
 )
 from nnunetv2_fair.dataset_conversion.writing.log import UNKNOWN
 from nnunetv2_fair.errors import ConversionError, DemographicsError, shorten
-from nnunetv2_fair.subgroups.schema import Attribute, Schema
+from nnunetv2_fair.subgroups.schema import Attribute, Bins, Schema
 from nnunetv2_fair.subgroups.table import read_delimited
+from nnunetv2_fair.tables.numbers import age_in_years
+from nnunetv2_fair.tables.remedy import escaped, pair_of
+from nnunetv2_fair.tables.settings import TableSettings
 
 _SHEET = "dataset_info"
 _PATIENT = "patient_id"
 _PHASES = "num_phases"
+_AS_IT_IS = TableSettings()
 
 
 @dataclass
@@ -41,6 +45,7 @@ class Clinical:
         problems: What is wrong, in words.
         notes: What was decided automatically.
         unknown_words: Cell contents that mean unknown, in lower case.
+        reading: What the user says about the table.
     """
 
     values: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -49,6 +54,13 @@ class Clinical:
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     unknown_words: Collection[str] = frozenset(UNKNOWN_WORDS)
+    reading: TableSettings = field(default_factory=TableSettings)
+
+    @property
+    def age_bins(self) -> Bins:
+        """Groups of ages: the challenge's, unless the user cuts otherwise."""
+        cuts = self.reading.bins.get("age")
+        return Bins.from_cuts(cuts) if cuts else AGE_BINS
 
     def groups_of(self, patient: str) -> dict[str, str]:
         """Return the patient's group of each attribute, for counts."""
@@ -56,7 +68,7 @@ class Clinical:
         groups = {}
         for name in COLUMNS:
             value = values.get(name, "")
-            group = AGE_BINS.label(float(value)) if value and name == "age" else value
+            group = self.age_bins.label(float(value)) if value and name == "age" else value
             groups[name] = group or UNKNOWN
         return groups
 
@@ -69,7 +81,13 @@ class Clinical:
         for name, column in COLUMNS.items():
             if name == "age" and known[name]:
                 attributes[name] = Attribute(
-                    name, "numeric", column.meaning, "years", bins=AGE_BINS, minimum=0, maximum=120
+                    name,
+                    "numeric",
+                    column.meaning,
+                    "years",
+                    bins=self.age_bins,
+                    minimum=0,
+                    maximum=120,
                 )
             elif known[name]:
                 levels = column.levels or tuple(sorted(known[name]))
@@ -78,20 +96,21 @@ class Clinical:
 
 
 def read_clinical(
-    table: Path | None, infos: Mapping[str, Path], unknown: Iterable[str] = ()
+    table: Path | None, infos: Mapping[str, Path], reading: TableSettings = _AS_IT_IS
 ) -> Clinical:
     """Read the table and the json files; where both give a value, the table's is used.
 
     Args:
         table: XLSX or CSV; None if there is none.
         infos: Json file of each patient.
-        unknown: Cell contents that mean unknown, besides :data:`UNKNOWN_WORDS`.
+        reading: What the user says about the table, besides what is known of MAMA-MIA's.
 
     Raises:
         ConversionError: If the table is unreadable or has no column of patients. Bad cells do not
             raise: they are in ``problems``.
     """
-    clinical = Clinical(unknown_words=UNKNOWN_WORDS | {_plain(text).lower() for text in unknown})
+    told = {_plain(text).lower() for text in reading.unknown}
+    clinical = Clinical(unknown_words=UNKNOWN_WORDS | told, reading=reading)
     if table is not None:
         _read_table(table, clinical)
     differing: Counter[str] = Counter()
@@ -129,18 +148,32 @@ def read_clinical(
 def _read_table(path: Path, clinical: Clinical) -> None:
     try:
         try:
-            frame = read_delimited(path, _SHEET if path.suffix.lower() == ".xlsx" else None)
+            usual = _SHEET if path.suffix.lower() == ".xlsx" else None
+            frame = read_delimited(path, clinical.reading.sheet or usual)
         except DemographicsError as error:
-            if "has no sheet" not in str(error):
+            if "has no sheet" not in str(error) or clinical.reading.sheet:
                 raise
             frame = read_delimited(path)
     except DemographicsError as error:
         raise ConversionError(str(error)) from error
-    columns = [re.sub(r"\s+", "_", str(column)).lower() for column in frame.columns]
+    columns = [_key(str(column)) for column in frame.columns]
+    named = {_key(column): role for role, column in clinical.reading.columns.items()}
+    strange = set(named) - set(columns)
+    if strange:
+        raise ConversionError(
+            f"{path} has no column {shorten(map(repr, sorted(strange)))} (--columns). Columns "
+            f"found: {shorten(frame.columns, 30)}."
+        )
+    # a column that the user names counts as if it were called so
+    columns = [
+        _PATIENT if named.get(column) == "patient" else named.get(column, column)
+        for column in columns
+    ]
     if _PATIENT not in columns:
         raise ConversionError(
             f"{path} has no column '{_PATIENT}'. Columns found: {shorten(frame.columns, 30)}. "
-            "Is this the table of the download?"
+            "Is this the table of the download? If it has another name: --columns "
+            "patient=<column>."
         )
     first: dict[str, tuple[int, dict[str, str]]] = {}
     repeated = 0
@@ -175,18 +208,34 @@ def _read_cells(cells: Mapping[str, Any], where: str, clinical: Clinical) -> dic
     """Return the known attributes; report cells that cannot be read."""
     found = {}
     for name, column in COLUMNS.items():
-        texts = (_plain(cells.get(key, "")) for key in column.names)
+        meanings = clinical.reading.values.get(name, {})
+        texts = [_plain(cells.get(key, "")) for key in dict.fromkeys((name, *column.names))]
+        texts = [meanings.get(text, text) for text in texts]
         text = next((text for text in texts if text.lower() not in clinical.unknown_words), "")
         if not text:
             continue
+        if name in clinical.reading.dicom_age:
+            text = age_in_years(text) or text
         try:
             found[name] = column.read(text)
         except UnknownCodeError as error:
             clinical.problems.append(
                 f"{where}: {name} is '{text}', expected {error}; correct it, or empty it if it is "
-                f"unknown. If this text always means unknown: --unknown {shlex.quote(text)}"
+                f"unknown. If this text always means unknown: --unknown "
+                f"{shlex.quote(escaped(text))}{_other_way(name, text)}"
             )
     return found
+
+
+def _other_way(name: str, text: str) -> str:
+    """Return the option that reads a cell as a value, if it is known which one."""
+    if name == "age" and age_in_years(text) is not None:
+        return ". To accept ages like this one: --dicom-age age"
+    return f". If it means something else: --values {name} {shlex.quote(pair_of(text, '<value>'))}"
+
+
+def _key(column: str) -> str:
+    return re.sub(r"\s+", "_", column.strip()).lower()
 
 
 def _plain(cell: Any) -> str:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from nnunetv2_fair.tables.words import UNKNOWN_WORDS
+
 ETHNICITY = "ethnicity"
 SEX = "sex"
 
@@ -59,7 +61,7 @@ SEX_GROUPS: Mapping[str, str] = {"0": "female", "1": "male", "female": "female",
 #: Texts for which a participant's group is unknown, in lower case; so is every negative code.
 UNKNOWN_TEXTS = ("do not know", "prefer not to answer")
 #: How spreadsheets and statistics programs write an empty cell.
-EMPTY_CELLS = ("", "na", "nan", "<na>", "null", "none")
+EMPTY_CELLS = frozenset({*UNKNOWN_WORDS, "", "na", "none"})
 
 _FORMS = (
     re.compile(r"(?P<field>\d+)-(?P<instance>\d+)\.\d+"),  # 21000-0.0

@@ -23,6 +23,7 @@ from nnunetv2_fair.errors import ConversionError, TableError, shorten
 from nnunetv2_fair.files.tabular import Row, read_rows
 from nnunetv2_fair.subgroups.inferred_schema import quartile_bins
 from nnunetv2_fair.subgroups.schema import Attribute, Bins, Schema
+from nnunetv2_fair.tables.settings import TableSettings
 
 #: Values of each categorical attribute.
 LEVELS: Mapping[str, tuple[str, ...]] = {ETHNICITY: ETHNICITIES, SEX: SEXES}
@@ -45,23 +46,18 @@ class PeopleSettings:
     """How tables of participants are to be read.
 
     Attributes:
-        columns: Column of ``participant`` and of attributes that have other names.
-        values: Level that each cell content means, by attribute; for contents that
-            are not a code or text of UK Biobank, or mean something else.
-        unknown: Cell contents that mean unknown, besides the empty cell.
+        reading: What the user says about the table: column of ``participant`` and of attributes
+            that have other names; levels of contents that are not a code or text of UK Biobank, or
+            mean something else; contents that mean unknown.
         instance: Visit whose age, BMI, height and weight are taken.
-        sheet: Sheet of an XLSX file; None: the first.
     """
 
-    columns: Mapping[str, str] = field(default_factory=dict)
-    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    unknown: tuple[str, ...] = ()
+    reading: TableSettings = field(default_factory=TableSettings)
     instance: int = 2
-    sheet: str | None = None
 
     def with_values(self, values: Mapping[str, Mapping[str, str]]) -> "PeopleSettings":
         """Return the same with other meanings of cell contents."""
-        return replace(self, values=values)
+        return replace(self, reading=replace(self.reading, values=values))
 
 
 @dataclass
@@ -104,7 +100,7 @@ def read_case_labels(path: Path, wanted: Iterable[str], settings: PeopleSettings
         )
     header = 0 if re.fullmatch(r"-?\d+(\.0*)?", rows[0].cells[1].strip()) else 1
     numbers = Counter(plain_number(row.cells[1]) for row in rows[header:])
-    meaning = settings.values.get(ETHNICITY, {})
+    meaning = settings.reading.values.get(ETHNICITY, {})
     unnamed = [n for n in numbers if n not in meaning and not is_empty(n, settings)]
     if unnamed:
         counted = ", ".join(f"{number or 'nothing'} ({numbers[number]} rows)" for number in unnamed)
@@ -215,7 +211,7 @@ def read_list(path: Path, flag: str) -> set[str]:
 
 def is_empty(text: str, settings: PeopleSettings) -> bool:
     """Return whether a cell means unknown."""
-    return text.casefold() in EMPTY_CELLS or text in settings.unknown
+    return text.casefold() in EMPTY_CELLS or text in settings.reading.unknown
 
 
 def _rows(path: Path, shown: str) -> list[Row]:

@@ -166,7 +166,7 @@ def _people(settings: CmrSettings, participants: set[str]) -> People:
     if settings.labels_csv is not None:
         labels = read_case_labels(settings.labels_csv, participants, settings.people)
     if settings.table is not None:
-        values = dict(settings.people.values)
+        values = dict(settings.people.reading.values)
         if labels is not None:
             values.pop(ETHNICITY, None)  # the numbers of labels.csv are other codes
         table = read_people(settings.table, participants, settings.people.with_values(values))

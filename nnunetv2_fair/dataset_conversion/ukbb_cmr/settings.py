@@ -81,7 +81,7 @@ class CmrSettings:
             "frames": list(self.frames),
             "label_map": {str(value): label for value, label in self.label_map},
             "instance": self.people.instance,
-            "values": {name: dict(pairs) for name, pairs in self.people.values.items()},
+            "values": {name: dict(pairs) for name, pairs in self.people.reading.values.items()},
             "bins": {name: list(cuts) for name, cuts in self.bins.items()},
             "unpaired": self.unpaired,
             "lists": [n for n in ("only", "exclude", "test_list") if getattr(self, n) is not None],

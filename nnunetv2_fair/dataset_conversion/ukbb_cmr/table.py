@@ -7,8 +7,8 @@ Source: column spellings of the showcase's converters (``21000-0.0``, ``f.21000.
 (``ethnic_background_f21000_0_0``) and the Research Analysis Platform (``p21000_i0``).
 """
 
-import math
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -34,6 +34,8 @@ from nnunetv2_fair.dataset_conversion.ukbb_cmr.people import (
 )
 from nnunetv2_fair.errors import ConversionError, TableError, shorten
 from nnunetv2_fair.files.tabular import read_rows
+from nnunetv2_fair.tables import numbers
+from nnunetv2_fair.tables.remedy import escaped, pair_of
 
 PARTICIPANT = "participant"
 
@@ -70,7 +72,7 @@ class _Reader:
     def read(self) -> None:
         """Read the file row by row."""
         try:
-            self._read(read_rows(self.path, self.settings.sheet))
+            self._read(read_rows(self.path, self.settings.reading.sheet))
             return
         except OSError as error:
             problem = f"{self.shown} (--table): {error.strerror}."
@@ -112,7 +114,7 @@ class _Reader:
             )
 
     def _id_column(self, header: Sequence[str]) -> str | None:
-        given = self.settings.columns.get(PARTICIPANT)
+        given = self.settings.reading.columns.get(PARTICIPANT)
         names = (given.casefold(),) if given else ID_COLUMNS
         return next((c for name in names for c in header if c.casefold() == name), None)
 
@@ -121,7 +123,7 @@ class _Reader:
         listed = f"Columns found: {shorten(header, 20)}"
         identifier = self._id_column(header)
         if identifier is None:
-            given = self.settings.columns.get(PARTICIPANT)
+            given = self.settings.reading.columns.get(PARTICIPANT)
             looked = f"'{given}'" if given else f"any of {', '.join(ID_COLUMNS)}"
             raise ConversionError(
                 f"{self.shown} has no column of participants: looked for {looked}. {listed}. Name "
@@ -150,7 +152,7 @@ class _Reader:
         self, attribute: str, header: Sequence[str], listed: str
     ) -> list[tuple[str, int | None, bool]]:
         """Return (column, instance, whether it holds UK Biobank's codes), in order of use."""
-        given = self.settings.columns.get(attribute)
+        given = self.settings.reading.columns.get(attribute)
         if given is not None:
             column = next((c for c in header if c.casefold() == given.casefold()), None)
             if column is None:
@@ -207,26 +209,31 @@ class _Reader:
     def _cell(self, attribute: str, text: str, coded: bool) -> str | None:
         if is_empty(text, self.settings):
             return ""
-        mapping = self.settings.values.get(attribute)
+        mapping = self.settings.reading.values.get(attribute)
         if mapping is not None and (text in mapping or plain_number(text) in mapping):
             return mapping.get(text) or mapping[plain_number(text)]
         if attribute in LEVELS:
             if not coded and re.fullmatch(r"-?\d+(\.\d*)?", text):
                 return None  # whose codes are they?
             return ethnicity_of(text) if attribute == ETHNICITY else sex_of(text)
-        try:
-            number = float(text)
-        except ValueError:
+        if attribute in self.settings.reading.dicom_age:
+            text = numbers.age_in_years(text) or text
+        number = numbers.plain_number(text)
+        if number is None:
             return None
-        if coded and number < 0:
-            return ""  # UK Biobank's "do not know" and "prefer not to answer"
-        return plain_number(text) if math.isfinite(number) else None
+        # negative codes are UK Biobank's "do not know" and "prefer not to answer"
+        return "" if coded and number < 0 else plain_number(text)
 
 
 def _remedy(attribute: str, text: str) -> str:
+    unknown = f"--unknown {shlex.quote(escaped(text))}"
     if attribute in LEVELS:
+        levels = ", ".join(LEVELS[attribute])
+        pair = shlex.quote(f"{pair_of(text, '<level>')}")
         return (
-            f"Correct the cell, or say what it means: --values {attribute} '{text}=<one of "
-            f"{', '.join(LEVELS[attribute])}>', or --unknown '{text}'"
+            f"Correct the cell, or say what it means: --values {attribute} {pair} (with one of "
+            f"{levels}), or {unknown}"
         )
-    return f"Expected a number. If it means unknown: --unknown '{text}'"
+    if numbers.age_in_years(text) is not None:
+        return f"To accept ages like this one: --dicom-age {attribute}"
+    return f"Expected a number. If it means unknown: {unknown}"
