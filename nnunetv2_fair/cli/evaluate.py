@@ -15,7 +15,7 @@ from nnunetv2_fair.cli.shared.evaluation_arguments import (
     check_sources,
     score_columns,
 )
-from nnunetv2_fair.cli.shared.pairs import pairs
+from nnunetv2_fair.cli.shared.pairs import number_pairs, pairs
 from nnunetv2_fair.cli.shared.table_arguments import add_table_arguments, table_settings
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, METRICS
@@ -218,6 +218,8 @@ def _source(
         args.dataset_json,
         args.images,
         args.allow_missing,
+        number_pairs(args.labels, "--labels"),
+        (args.suffix_gt, args.suffix_pred),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nnunetv2_fair.cli.shared.common import command_parser, run
+from nnunetv2_fair.cli.shared.table_arguments import add_table_arguments, table_settings
 
 if TYPE_CHECKING:
     from nnunetv2_fair.subgroups.prepare import PreparedDataset
@@ -33,6 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--overwrite", action="store_true", help="replace an existing splits_final.json"
     )
+    add_table_arguments(
+        parser, ("case", "patient", "synthetic"), "those of the dictionary", ranges=False
+    )
     return run(_prepare, parser, argv)
 
 
@@ -41,7 +45,12 @@ def _prepare(args: argparse.Namespace) -> None:
     from nnunetv2_fair.subgroups.table import unknown_counts
 
     done = prepare_dataset(
-        args.d, args.a, n_folds=args.folds, seed=args.seed, overwrite=args.overwrite
+        args.d,
+        args.a,
+        n_folds=args.folds,
+        seed=args.seed,
+        overwrite=args.overwrite,
+        reading=table_settings(args),
     )
     table = done.table
     logger.info("%s: %d training and %d test cases of %d patients", done.name, len(done.train),

@@ -65,6 +65,8 @@ class Masks:
         dataset_json: Labels and regions; looked for next to the masks if None.
         images: Images for the pictures; looked for next to the references if None.
         allow_missing: Evaluate although predictions are missing.
+        label_names: Value of each label, instead of ``dataset_json``.
+        suffixes: What names of reference and predicted masks have behind the case.
     """
 
     references: Path
@@ -73,6 +75,8 @@ class Masks:
     dataset_json: Path | None = None
     images: Path | None = None
     allow_missing: bool = False
+    label_names: Mapping[str, int] = field(default_factory=dict)
+    suffixes: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True)
@@ -245,7 +249,9 @@ def _of_scores(request: Request, source: ScoresFile, scores: Scores) -> Answer:
     table = (
         table_of_scores(scores, request.reading)
         if source.demographics is None
-        else read_table(source.demographics, settings=request.reading)
+        else read_table(source.demographics, settings=request.reading).named_like(
+            set(scores.rows["case"])
+        )
     )
     if request.preset is not None:
         check_preset(request.preset, tuple(metric.name for metric in scores.metrics), table)
@@ -318,6 +324,8 @@ def evaluate(
     reference_groups: Mapping[str, str] | None = None,
     dataset_json: Path | str | None = None,
     allow_missing: bool = False,
+    label_names: Mapping[str, int] | None = None,
+    suffixes: tuple[str, str] = ("", ""),
     discover: DiscoverySettings | None = None,
     preset: str | None = None,
     trainings: TrainingKind | None = None,
@@ -343,6 +351,8 @@ def evaluate(
         reference_groups: Attribute expression -> group that fairness gaps are measured from.
         dataset_json: Labels and regions; looked for next to the masks if None.
         allow_missing: Evaluate although predictions are missing.
+        label_names: Value of each label, such as ``{"lungs": 1}``, instead of ``dataset_json``.
+        suffixes: What names of reference and predicted masks have behind the case.
         discover: How to search for divergent subgroups; None: no search.
         preset: ``mama-mia``, ``lee``, ``apple`` or ``fairdiff``: adds the paper's tables, and
             its metrics if no settings are given.
@@ -371,6 +381,8 @@ def evaluate(
         Path(demographics),
         None if dataset_json is None else Path(dataset_json),
         allow_missing=allow_missing,
+        label_names=label_names or {},
+        suffixes=suffixes,
     )
     request = Request(
         masks,
@@ -429,6 +441,8 @@ def _plan(request: Request, masks: Masks) -> EvaluationPlan:
         dataset_json=masks.dataset_json,
         references=request.reference_groups,
         allow_missing=masks.allow_missing,
+        label_names=masks.label_names,
+        suffixes=masks.suffixes,
     )
     labels = None if plan.labels is None else tuple(plan.labels.regions)
     check_failures(request.failures or (), metrics, labels)

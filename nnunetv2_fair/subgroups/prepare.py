@@ -12,7 +12,16 @@ from nnunetv2_fair.files.atomic import filled_together
 from nnunetv2_fair.subgroups.groups import Grouping, group_cases
 from nnunetv2_fair.subgroups.schema import read_schema
 from nnunetv2_fair.subgroups.splits import Fold, make_folds, missing_groups
-from nnunetv2_fair.subgroups.table import DemographicsTable, check_against_cases, read_table
+from nnunetv2_fair.subgroups.table import (
+    DemographicsTable,
+    check_against_cases,
+    read_table,
+    table_texts,
+)
+from nnunetv2_fair.tables.settings import TableSettings
+
+#: The table needs no explanation besides its dictionary.
+_AS_IT_IS = TableSettings()
 
 #: Patients per fold that joint groups keep on average if no attribute is given: folds
 #: distribute patients, and with one per fold a group below the average is absent from some.
@@ -58,6 +67,7 @@ def prepare_dataset(
     n_folds: int = 5,
     seed: int = 12345,
     overwrite: bool = False,
+    reading: TableSettings = _AS_IT_IS,
 ) -> PreparedDataset:
     """Check a raw dataset's demographics, copy them to ``nnUNet_preprocessed``, and make folds.
 
@@ -70,6 +80,8 @@ def prepare_dataset(
         n_folds: Number of folds, at least 2.
         seed: Seed of the folds.
         overwrite: Whether to replace folds that exist; without it they are checked and kept.
+        reading: What columns and cells of the table mean that are not as its dictionary has them;
+            what is then read is written, instead of a copy.
 
     Raises:
         DatasetError: If the dataset, its images or existing folds are missing or wrong.
@@ -77,8 +89,9 @@ def prepare_dataset(
             there are too few patients for the folds.
     """
     raw = paths.raw_dataset(dataset)
-    table = _read_raw_table(raw)
+    as_it_is = _read_raw_table(raw, reading)
     train, test = cases_of(raw)
+    table = as_it_is.named_like({*train, *test})
     check_against_cases(table, [*train, *test], str(raw))
     grouping = group_cases(table, attribute or stratification(table, train, n_folds))
     folder = paths.preprocessed_dataset(raw.name)
@@ -93,17 +106,22 @@ def prepare_dataset(
     warnings += missing_groups(grouping, folds, train)
 
     copied = [paths.DEMOGRAPHICS_CSV, paths.DEMOGRAPHICS_JSON]
+    changed = reading != _AS_IT_IS or table is not as_it_is
+    texts = table_texts(table.frame.reset_index(), table.schema) if changed else {}
     written = copied if kept else [*copied, paths.SPLITS_JSON]
     with filled_together(folder, written) as temporary:
         for name in copied:
-            shutil.copyfile(raw / name, temporary / name)
+            if changed:
+                (temporary / name).write_text(texts[name], encoding="utf-8", newline="")
+            else:
+                shutil.copyfile(raw / name, temporary / name)
         if not kept:
             text = json.dumps(folds, indent=1) + "\n"
             (temporary / paths.SPLITS_JSON).write_text(text, encoding="utf-8")
     return PreparedDataset(raw.name, folder, table, grouping, train, test, folds, kept, warnings)
 
 
-def _read_raw_table(raw: Path) -> DemographicsTable:
+def _read_raw_table(raw: Path, reading: TableSettings) -> DemographicsTable:
     table_file = raw / paths.DEMOGRAPHICS_CSV
     if not table_file.is_file():
         raise DemographicsError(
@@ -111,7 +129,7 @@ def _read_raw_table(raw: Path) -> DemographicsTable:
             "your own, put a CSV with the columns case, patient and your attributes there, and a "
             f"{paths.DEMOGRAPHICS_JSON} that describes them (docs/reference/files.md)."
         )
-    return read_table(table_file, read_schema(raw / paths.DEMOGRAPHICS_JSON))
+    return read_table(table_file, read_schema(raw / paths.DEMOGRAPHICS_JSON), reading)
 
 
 def cases_of(raw: Path) -> tuple[list[str], list[str]]:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from nnunetv2_fair.subgroups.table_checks import (
     lines_of,
 )
 from nnunetv2_fair.tables.attribute_column import Described
+from nnunetv2_fair.tables.case_names import named_like
 from nnunetv2_fair.tables.reading import read_people
 from nnunetv2_fair.tables.settings import TableSettings
 
@@ -85,6 +86,26 @@ class DemographicsTable:
         """How often each case counts when training cases are drawn."""
         weights = [int(text) for text in self.frame[SAMPLING_WEIGHT]]
         return dict(zip(self.frame.index, weights, strict=True))
+
+    def named_like(self, cases: Collection[str]) -> "DemographicsTable":
+        """Return the table with the names that cases have as files, where only one can be meant.
+
+        A table may call them as files with an ending, and spreadsheets lose leading zeros. What
+        is renamed is logged.
+
+        Args:
+            cases: Names of the cases.
+        """
+        renamed, notes = named_like(self.cases, cases)
+        if not renamed:
+            return self
+        for note in notes:
+            logger.info("Note: %s: %s", self.source.name, note)
+        frame = self.frame.rename(index=renamed)
+        # a case that is its own patient is still called like it
+        same = self.frame[PATIENT].to_numpy() == self.frame.index.to_numpy()
+        frame.loc[same, PATIENT] = frame.index[same]
+        return DemographicsTable(frame, self.schema, self.source, self.lines)
 
     def with_bins(self, attribute: str, bins: Bins) -> "DemographicsTable":
         """Return the table with other bins for one numeric attribute.
@@ -262,14 +283,25 @@ def write_table(frame: pd.DataFrame, schema: Schema, folder: Path) -> Path:
     """
     path = folder / DEMOGRAPHICS_CSV
     check_table(frame, schema, path)
+    texts = table_texts(frame, schema)
+    with filled_together(folder, tuple(texts)) as unfinished:
+        for name, text in texts.items():
+            (unfinished / name).write_text(text, encoding="utf-8", newline="")
+    return path
+
+
+def table_texts(frame: pd.DataFrame, schema: Schema) -> dict[str, str]:
+    """Return the text of a table's dictionary and of the table, by the name of the file.
+
+    Args:
+        frame: As in :func:`write_table`.
+        schema: What the attributes mean.
+    """
     reserved = [name for name in RESERVED_COLUMNS if name in frame.columns]
     columns = [*reserved, *schema.attributes]
     described = json.dumps(schema.to_dict(), indent=2, ensure_ascii=False) + "\n"
     listed = frame[columns].to_csv(index=False, lineterminator="\n")
-    with filled_together(folder, (DEMOGRAPHICS_JSON, DEMOGRAPHICS_CSV)) as unfinished:
-        (unfinished / DEMOGRAPHICS_JSON).write_text(described, encoding="utf-8", newline="")
-        (unfinished / DEMOGRAPHICS_CSV).write_text(listed, encoding="utf-8", newline="")
-    return path
+    return {DEMOGRAPHICS_JSON: described, DEMOGRAPHICS_CSV: listed}
 
 
 def table_hash(folder: Path) -> str:

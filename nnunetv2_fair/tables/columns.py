@@ -3,7 +3,7 @@
 import difflib
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,8 @@ _WHAT = {
     "image": "says which image a row describes",
     "patient": "says which patient it is",
 }
+#: What columns with the sex of people are called.
+_SEX_COLUMNS = ("sex", "gender", "geschlecht", "sexe", "patientsex", "patsex", "patientgender")
 #: Words that name a part of the data, and the part.
 PARTS = {
     **dict.fromkeys(("train", "training", "tr", "val", "valid", "validation"), "train"),
@@ -70,22 +72,28 @@ def find_columns(
         UsageError: If an option names an attribute that is not used.
     """
     roles, notes = _find_roles(table.header, path, settings)
+    missing: list[str] = [settings.key] if settings.key not in roles else []
     if described is not None:
-        attributes = _described(table.header, path, settings, list(described))
+        attributes, absent = _columns_of(table.header, list(described), settings)
+        if absent:
+            raise _absent(table, path, roles, [*missing, *absent], settings, described=True)
         left = [c for c in table.header if c not in {*roles.values(), *attributes.values(), ""}]
         if left:
             notes.append(f"columns without description are not used: {shorten(left, 20)}")
     else:
-        attributes = _named(table.header, path, settings)
-        if settings.attributes is None or settings.others:
-            fitting, left_out = _fitting(table, settings, attributes, roles)
-            attributes |= fitting
-            notes += left_out
-        if not attributes:
-            raise TableError(
-                f"{path} has no column that could be an attribute such as sex or age. "
-                f"{_listed(table.header)}. Name them: -a <column>."
-            )
+        attributes, absent = _columns_of(table.header, _named(settings), settings)
+        missing += absent
+    if missing:
+        raise _absent(table, path, roles, missing, settings, described=False)
+    if described is None and (settings.attributes is None or settings.others):
+        fitting, left_out = _fitting(table, settings, attributes, roles)
+        attributes |= fitting
+        notes += left_out
+    if not attributes:
+        raise TableError(
+            f"{path} has no column that could be an attribute such as sex or age. "
+            f"{_listed(table.header)}. Name them: -a <column>."
+        )
     _check_options(path, settings, attributes)
     unnamed = [i for i, name in enumerate(table.header, start=1) if not name]
     if any(any(row[i - 1] for row in table.rows) for i in unnamed):
@@ -178,56 +186,79 @@ def _find_roles(
             roles[role] = found
             if _plain(found) != _plain(role):
                 notes.append(f"column '{found}' is taken for the {role}")
-    needed = settings.key
-    if needed not in roles:
-        raise TableError(
-            f"{path} has no column '{needed}' that {_WHAT[needed]}. {_listed(header)}. Name it: "
-            f"--columns {needed}=<column>."
-        )
     return roles, notes
 
 
-def _described(
-    header: Sequence[str], path: Path, settings: TableSettings, described: Sequence[str]
-) -> dict[str, str]:
-    """Return the column of each attribute of the dictionary."""
-    found: dict[str, str] = {}
-    missing = []
-    for name in described:
-        column = column_called(header, settings.columns.get(name, name))
-        if column is None:
-            missing.append(name)
-        else:
-            found[name] = column
-    if missing:
-        present = [c for c in header if c and c not in settings.roles]
-        raise TableError(
-            f"{path} has no column {shorten(map(repr, missing))}, which its dictionary describes. "
-            f"Columns found: {shorten(present, 20) or 'none'}. If it has another name: --columns "
-            f"{missing[0]}=<column>. Otherwise add the column or remove the attribute from the "
-            "dictionary."
-        )
-    return found
-
-
-def _named(header: Sequence[str], path: Path, settings: TableSettings) -> dict[str, str]:
-    """Return the column of each attribute that the user named."""
-    mapped = {name: c for name, c in settings.columns.items() if name not in settings.roles}
-    names = [*(settings.attributes or ())]
+def _named(settings: TableSettings) -> list[str]:
+    """Return the attributes that the user named."""
+    mapped = [name for name in settings.columns if name not in settings.roles]
     if settings.attributes is None or settings.others:
-        names = list(dict.fromkeys([*names, *mapped]))
-    attributes: dict[str, str] = {}
-    for name in names:
-        wanted = mapped.get(name, name)
-        column = column_called(header, wanted)
-        if column is None:
-            raise TableError(
-                f"{path} has no column '{wanted}' for the attribute '{name}'."
-                f"{close_to(wanted, header)} {_listed(header)}. Name it: "
-                f"--columns {shlex.quote(name)}=<column>."
-            )
-        attributes[name] = column
-    return attributes
+        return list(dict.fromkeys([*(settings.attributes or ()), *mapped]))
+    return list(settings.attributes)
+
+
+def _columns_of(
+    header: Sequence[str], names: Sequence[str], settings: TableSettings
+) -> tuple[dict[str, str], list[str]]:
+    """Return the column of each attribute, and those that have none."""
+    found = {name: column_called(header, settings.columns.get(name, name)) for name in names}
+    return (
+        {name: column for name, column in found.items() if column is not None},
+        [name for name, column in found.items() if column is None],
+    )
+
+
+def _absent(
+    table: Table,
+    path: Path,
+    roles: Mapping[str, str],
+    missing: Sequence[str],
+    settings: TableSettings,
+    *,
+    described: bool,
+) -> TableError:
+    """Return an error about all columns that are absent, with what they probably are called."""
+    told: list[str] = []
+    guesses: list[str] = []
+    for name in missing:
+        wanted = settings.columns.get(name, name)
+        if name == settings.key and name in settings.roles:
+            told.append(f"no column '{wanted}' that {_WHAT[name]}")
+        else:
+            told.append(f"no column '{wanted}' for the attribute '{name}'")
+        guess = _guess(table, name, {*roles.values(), *guesses})
+        guesses.append(guess or "<column>")
+    pairs = " ".join(
+        f"{shlex.quote(name)}={guess if guess == '<column>' else shlex.quote(guess)}"
+        for name, guess in zip(missing, guesses, strict=True)
+    )
+    names = "it" if len(missing) == 1 else "them"
+    end = f"Name {names}: --columns {pairs}"
+    if described:
+        end += ". Or add the columns, or remove the attributes from the dictionary"
+    return TableError(f"{path} has {', '.join(told)}. {_listed(table.header)}. {end}.")
+
+
+def _guess(table: Table, name: str, taken: Container[str]) -> str | None:
+    """Return the column that probably is an attribute or role; None if none seems to be."""
+    free = [column for column in table.header if column and column not in taken]
+    if name in _WHAT:
+        for usual in _USUAL["image" if name == "case" else name]:
+            found = column_called(free, usual)
+            if found is not None:
+                return found
+        if name == "patient":
+            return None
+        columns = {c: [row[table.header.index(c)] for row in table.rows] for c in free}
+        return next((c for c, texts in columns.items() if len(set(texts)) == len(texts) > 1), None)
+    for column in free:
+        if name.casefold() in _SEX_COLUMNS and _plain(column) in _SEX_COLUMNS:
+            return column
+        if is_age(name) and is_age(column):
+            return column
+    by_plain = {_plain(column): column for column in free}
+    close = difflib.get_close_matches(_plain(name), by_plain, n=1, cutoff=0.7)
+    return by_plain[close[0]] if close else None
 
 
 def _fitting(

@@ -242,8 +242,8 @@ def test_columns_are_found_whatever_their_capitals_and_gaps():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"attributes": ("Sexx",)}, r"no column 'Sexx' for the attribute 'Sexx'\. Did you mean "
-         r"'sex'\? Columns found: case, sex, age\. Name it: --columns Sexx=<column>"),
+        ({"attributes": ("Sexx",)}, r"no column 'Sexx' for the attribute 'Sexx'\. "
+         r"Columns found: case, sex, age\. Name it: --columns Sexx=sex\."),
         ({"columns": {"patient": "PatID"}}, r"no column 'PatID' \(--columns patient\)"),
         ({"attributes": ("sex",), "bins": {"Age": (50,)}}, r"--bins names the attribute 'Age'"),
         ({"values": {"gender": {}}}, r"--values names the attribute 'gender', which is not used"),
@@ -275,3 +275,17 @@ def test_equal_problems_are_one_and_different_ones_visible():
     people = read({"age": [*["x"] * 40, "999", *["40"] * 40]})
     assert len(people.problems) == 2
     assert "and 39 more cells like it" in people.problems[0]
+
+
+def test_all_absent_columns_are_named_at_once_with_what_they_probably_are():
+    header = ["Filename", "PatID", "Gender", "Age [years]", "Site"]
+    table = Table(header, [2, 3], [["a", "1", "F", "40", "x"], ["b", "1", "M", "50", "x"]])
+    with pytest.raises(TableError) as error:
+        read_people(table, PEOPLE, TableSettings(attributes=("sex", "age", "site", "bmi")))
+    end = "Name them: --columns case=Filename sex=Gender age='Age [years]' bmi=<column>."
+    assert str(error.value).endswith(end)
+    settings = TableSettings(
+        columns={"case": "Filename", "sex": "Gender", "age": "Age [years]"},
+        attributes=("sex", "age", "site"),
+    )
+    assert list(read_people(table, PEOPLE, settings).cells) == ["sex", "age", "site"]

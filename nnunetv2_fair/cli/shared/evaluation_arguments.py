@@ -21,6 +21,18 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
         "that holds them",
     )  # fmt: skip
     parser.add_argument(
+        "--suffix-gt", default="", metavar="TEXT",
+        help="what names of reference masks have behind the case, such as _mask",
+    )  # fmt: skip
+    parser.add_argument(
+        "--suffix-pred", default="", metavar="TEXT",
+        help="what names of predicted masks have behind the case, such as _seg",
+    )  # fmt: skip
+    parser.add_argument(
+        "--labels", nargs="+", action="extend", default=[], metavar="NAME=LABEL",
+        help="names of the labels where there is no dataset.json, such as lungs=1 heart=2",
+    )  # fmt: skip
+    parser.add_argument(
         "--from-csv", type=Path, metavar="CSV",
         help="instead of -gt and -pred: a table that some tool made, with a row per case (column "
         "case, perhaps patient, label and attributes) and columns such as dice or hd95_mm",
@@ -110,7 +122,8 @@ def check_sources(args: argparse.Namespace) -> None:
         for option, used in (
             ("--metrics", args.metrics), ("--images", args.images), ("--shard", args.shard),
             ("--merge", args.merge), ("--dataset-json", args.dataset_json),
-            ("--allow-missing", args.allow_missing),
+            ("--allow-missing", args.allow_missing), ("--labels", args.labels),
+            ("--suffix-gt", args.suffix_gt), ("--suffix-pred", args.suffix_pred),
         ):  # fmt: skip
             if used:
                 raise UsageError(f"{option} applies to masks, not to {given[0]}.")
@@ -118,6 +131,8 @@ def check_sources(args: argparse.Namespace) -> None:
             raise UsageError(
                 "--preset mama-mia measures masks itself: pass -gt and -pred instead of scores."
             )
+    if args.labels and args.dataset_json is not None:
+        raise UsageError("--labels and --dataset-json both name the labels: pass one of them.")
     if args.trainings and args.from_summary is not None:
         raise UsageError(
             "--trainings applies to masks (-gt and -pred) and to --from-csv, not to --from-summary."

@@ -212,15 +212,3 @@ def _rows_by_image(
             )
         rows.setdefault(key, row)
     return rows
-
-
-def guess_suffix(images: Iterable[str], masks: Iterable[str]) -> str | None:
-    """Return what all masks seem to have after an image's name, for a hint; None if unclear."""
-    keys = sorted(images, key=len, reverse=True)
-    endings = set()
-    for mask in masks:
-        owner = next((key for key in keys if mask.startswith(key)), None)
-        if owner is None:
-            return None
-        endings.add(mask[len(owner) :])
-    return endings.pop() if len(endings) == 1 else None

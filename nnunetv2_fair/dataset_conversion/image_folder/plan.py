@@ -20,7 +20,6 @@ from nnunetv2_fair.dataset_conversion.image_folder.pairing import (
     Pair,
     Pairing,
     find_pictures,
-    guess_suffix,
     pair_up,
 )
 from nnunetv2_fair.dataset_conversion.shared.holdout import choose_test_patients
@@ -39,6 +38,7 @@ from nnunetv2_fair.dataset_conversion.writing.safe_names import case_name_proble
 from nnunetv2_fair.errors import ConversionError, UsageError, shorten, shorten_lines
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.subgroups.schema import CASE, PATIENT, SYNTHETIC
+from nnunetv2_fair.tables.case_names import guess_suffix
 from nnunetv2_fair.tables.settings import TableSettings, explained
 
 logger = logging.getLogger(__name__)

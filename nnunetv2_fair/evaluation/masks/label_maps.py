@@ -42,14 +42,15 @@ def mask_ending(path: Path) -> str | None:
     return None if longest is None else path.name[-len(longest) :]
 
 
-def find_masks(folder: Path, what: str) -> dict[str, Path]:
+def find_masks(folder: Path, what: str, suffix: str = "") -> dict[str, Path]:
     """Return the mask file of each case of a folder, sorted by case.
 
     Other files (nnU-Net's json files, tables, hidden files) are skipped.
 
     Args:
-        folder: Folder with one file per case, ``<case><ending>``.
+        folder: Folder with one file per case, ``<case><suffix><ending>``.
         what: What it should hold, for messages.
+        suffix: What all names of masks have behind the case; other files are skipped.
 
     Raises:
         EvaluationError: If the folder is missing or has no masks, or a case has two files.
@@ -64,15 +65,17 @@ def find_masks(folder: Path, what: str) -> dict[str, Path]:
         ending = mask_ending(path)
         if path.name.startswith(".") or not path.is_file():
             continue
-        if ending is None:
+        name = path.name[: -len(ending)] if ending is not None else ""
+        if not name or not name.endswith(suffix) or name == suffix:
             others.append(path.name)
         else:
-            found.setdefault(path.name[: -len(ending)], []).append(path)
+            found.setdefault(name.removesuffix(suffix), []).append(path)
     if not found:
         seen = f"only {shorten(others)}" if others else "nothing"
         raise EvaluationError(
             f"{folder} has no {what}: found {seen}, expected one label map per case, such as "
-            f"case_001.nii.gz or case_001.png (endings: {', '.join(VOLUME_ENDINGS)}, "
+            f"case_001{suffix}.nii.gz or case_001{suffix}.png (endings: "
+            f"{', '.join(VOLUME_ENDINGS)}, "
             f"{', '.join(PICTURE_ENDINGS)})."
         )
     twice = {case: paths for case, paths in found.items() if len(paths) > 1}

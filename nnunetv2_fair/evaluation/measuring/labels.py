@@ -53,6 +53,29 @@ def find_dataset_json(
     return None
 
 
+def labels_named(names: Mapping[str, int]) -> LabelSet:
+    """Return the labels that the user names.
+
+    Args:
+        names: Value of each label.
+
+    Raises:
+        EvaluationError: If two have the same value, or one is background.
+    """
+    problems = [f"'{name}' is 0, the background" for name, value in names.items() if value == 0]
+    repeated = {value for value in names.values() if list(names.values()).count(value) > 1}
+    problems += [f"{value} has several names" for value in sorted(repeated)]
+    if AVERAGE in names:
+        problems.append(f"'{AVERAGE}' is the name of the mean over labels")
+    if problems:
+        raise EvaluationError(
+            f"--labels: {'; '.join(problems)}. Expected different numbers from 1, such as "
+            "--labels lungs=1 heart=2."
+        )
+    regions = {name: (value,) for name, value in names.items()}
+    return LabelSet(regions, None, frozenset({0, *names.values()}), "--labels")
+
+
 def read_label_set(path: Path) -> LabelSet:
     """Read labels, regions and the ignore label of a ``dataset.json``.
 

@@ -1,5 +1,7 @@
 """Everything that can be checked before any mask is read."""
 
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +15,19 @@ from nnunetv2_fair.evaluation.masks.label_maps import (
     has_physical_spacing,
     read_geometry,
 )
-from nnunetv2_fair.evaluation.measuring.labels import LabelSet, find_dataset_json, read_label_set
+from nnunetv2_fair.evaluation.measuring.labels import (
+    LabelSet,
+    find_dataset_json,
+    labels_named,
+    read_label_set,
+)
 from nnunetv2_fair.evaluation.measuring.one_case import CasePair, geometry_message
 from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary
 from nnunetv2_fair.evaluation.statistics.groupings import make_groupings, make_vocabularies
 from nnunetv2_fair.files.nifti import quiet_itk
 from nnunetv2_fair.subgroups.groups import Grouping
 from nnunetv2_fair.subgroups.table import DemographicsTable
+from nnunetv2_fair.tables.case_names import guess_suffix
 
 #: Cases named one by one when their headers do not fit.
 _MOST_PROBLEMS = 1000
@@ -68,6 +76,8 @@ def plan_evaluation(
     dataset_json: Path | None = None,
     references: Mapping[str, str] | None = None,
     allow_missing: bool = False,
+    label_names: Mapping[str, int] | None = None,
+    suffixes: tuple[str, str] = ("", ""),
 ) -> EvaluationPlan:
     """Find the files of every case and check all that needs no voxels.
 
@@ -80,17 +90,24 @@ def plan_evaluation(
         dataset_json: Says which labels there are; looked for in the folders if None.
         references: Attribute expression -> group that fairness gaps are measured from.
         allow_missing: Accept cases without prediction.
+        label_names: Value of each label, instead of ``dataset_json``.
+        suffixes: What names of reference and predicted masks have behind the case.
 
     Raises:
         EvaluationError: If files, table and labels do not fit together; all problems at once.
         DemographicsError: If an attribute expression is wrong.
         UsageError: If ``references`` names an attribute or group that is not evaluated.
     """
+    found = None
+    if label_names:
+        labels: LabelSet | None = labels_named(label_names)
+    else:
+        found = find_dataset_json(dataset_json, prediction_folder, reference_folder)
+        labels = read_label_set(found) if found is not None else None
+    reference_files = find_masks(reference_folder, "reference masks", suffixes[0])
+    prediction_files = find_masks(prediction_folder, "predicted masks", suffixes[1])
+    table = table.named_like(reference_files)
     groupings = make_groupings(table, attributes)
-    found = find_dataset_json(dataset_json, prediction_folder, reference_folder)
-    labels = read_label_set(found) if found is not None else None
-    reference_files = find_masks(reference_folder, "reference masks")
-    prediction_files = find_masks(prediction_folder, "predicted masks")
     _check_cases(
         reference_files, prediction_files, reference_folder, prediction_folder, table, allow_missing
     )
@@ -129,8 +146,11 @@ def _check_cases(
     unlisted = [case for case in references if case not in rows]
     if len(unlisted) == len(references):
         hint = ""
-        if all(case[:-5] in rows and case[-5:-4] == "_" for case in references):
+        suffix = guess_suffix(rows, references)
+        if suffix and re.fullmatch(r"_\d{4}", suffix):
             hint = " The files end like images (_0000): pass the folder of the masks."
+        elif suffix:
+            hint = f" The files end in '{suffix}': --suffix-gt {shlex.quote(suffix)}"
         problems.append(
             f"none of the {len(references)} references in {reference_folder} has a row in "
             f"{table.source}: files are named like {shorten(references, 2)}, rows like "
@@ -147,7 +167,7 @@ def _check_cases(
         problems.append(
             f"no prediction in {prediction_folder} has the name of a reference: references are "
             f"named like {shorten(references, 2)}, predictions like {shorten(predictions, 2)}. "
-            "Check -gt and -pred"
+            + _suffix_hint(references, predictions)
         )
     elif missing and not allow_missing:
         problems.append(
@@ -157,6 +177,17 @@ def _check_cases(
         )
     if problems:
         raise EvaluationError(f"Nothing was evaluated:\n{shorten_lines(problems)}")
+
+
+def _suffix_hint(references: Mapping[str, Path], predictions: Mapping[str, Path]) -> str:
+    """Return what to do if no prediction is called like a reference."""
+    of_predictions = guess_suffix(references, predictions)
+    of_references = guess_suffix(predictions, references)
+    if of_predictions:
+        return f"The predictions end in '{of_predictions}': --suffix-pred {of_predictions}"
+    if of_references:
+        return f"The references end in '{of_references}': --suffix-gt {of_references}"
+    return "Check -gt and -pred; names with other ends are read with --suffix-gt and --suffix-pred"
 
 
 def _unit(pairs: Sequence[CasePair], folder: Path) -> str:

@@ -1,0 +1,37 @@
+import pytest
+
+from nnunetv2_fair.tables.case_names import named_like, without_ending
+
+
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [
+        ("a.png", "a"), ("a_0000.nii.gz", "a"), ("images/a.NII.GZ", "a"), ("x\\a.jpg", "a"),
+        ("a.v2", "a.v2"), ("a_0000", "a_0000"), ("a.b.png", "a.b"), ("a", "a"),
+    ],
+)  # fmt: skip
+def test_endings(name: str, case: str):
+    assert without_ending(name) == case
+
+
+def test_what_can_be_only_one_case_is_found():
+    found, notes = named_like(["1", "2", "b.png", "c"], ["001", "002", "b", "c", "d"])
+    assert found == {"1": "001", "2": "002", "b.png": "b"}
+    assert notes == [
+        "names of files are read as those of their cases (b.png -> b)",
+        "leading zeros that the table has lost are restored (1 -> 001, 2 -> 002)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "cases"),
+    [
+        (["1"], ["01", "001"]),  # either may be meant
+        (["1", "001"], ["001"]),  # somebody else has that name
+        (["a.png", "a.jpg"], ["a"]),
+        (["case_1"], ["case_01"]),  # nothing that a spreadsheet does
+        (["a", "b"], ["a", "b"]),
+    ],
+)
+def test_nothing_is_guessed(names: list[str], cases: list[str]):
+    assert named_like(names, cases) == ({}, [])
