@@ -287,12 +287,20 @@ class Schema:
             DemographicsError: If a key is missing, unknown or of the wrong kind.
         """
         if not isinstance(content, Mapping) or not isinstance(content.get("attributes"), Mapping):
-            raise DemographicsError('Expected a key "attributes" with one entry per attribute.')
+            raise DemographicsError(
+                f'Expected an object with a key "attributes", one entry per attribute; found '
+                f"{_kind(content)}."
+            )
         attributes = {
             str(name): _attribute_from_dict(str(name), entry)
             for name, entry in content["attributes"].items()
         }
-        return cls(attributes, content.get("default"))
+        default = content.get("default")
+        if default is not None and not isinstance(default, str):
+            raise DemographicsError(
+                f'"default": expected the name of an attribute, found {_kind(default)}.'
+            )
+        return cls(attributes, default)
 
 
 _ATTRIBUTE_KEYS = {
@@ -313,6 +321,8 @@ def _attribute_from_dict(name: str, entry: Any) -> Attribute:
     if entry.get("bins") is not None:
         raw = entry["bins"]
         try:
+            if isinstance(raw["labels"], str):
+                raise TypeError(raw["labels"])
             edges = [
                 (-math.inf if i == 0 else math.inf) if edge is None else float(edge)
                 for i, edge in enumerate(raw["edges"])
@@ -324,17 +334,57 @@ def _attribute_from_dict(name: str, entry: Any) -> Attribute:
                 f'"labels", got {raw}.'
             ) from error
         bins = Bins(tuple(edges), labels, raw.get("closed", "left"))
+    levels = entry.get("levels", [])
+    simple = (str, int, float)
+    if not isinstance(levels, list) or not all(isinstance(level, simple) for level in levels):
+        raise _wrong(name, "levels", "a list of texts", levels)
+    names = [_text(level) for level in levels]
+    if len(set(names)) != len(names):
+        raise DemographicsError(f"Attribute '{name}', \"levels\": {shorten(names, 12)} repeat.")
+    reference = entry.get("reference")
+    if reference is not None and not isinstance(reference, simple):
+        raise _wrong(name, "reference", "a group", reference)
     return Attribute(
         name=name,
         type=entry["type"],
         meaning=str(entry.get("meaning", "")),
         unit=str(entry.get("unit", "")),
-        levels=tuple(str(level) for level in entry.get("levels", ())),
+        levels=tuple(names),
         bins=bins,
-        minimum=entry.get("minimum"),
-        maximum=entry.get("maximum"),
-        reference=entry.get("reference"),
+        minimum=_number_or_none(name, entry, "minimum"),
+        maximum=_number_or_none(name, entry, "maximum"),
+        reference=None if reference is None else _text(reference),
     )
+
+
+def _number_or_none(name: str, entry: Mapping[str, Any], key: str) -> float | None:
+    value = entry.get(key)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if value is None or (number and math.isfinite(value)):
+        return value
+    raise _wrong(name, key, "a number", value)
+
+
+def _wrong(name: str, key: str, expected: str, found: Any) -> DemographicsError:
+    return DemographicsError(
+        f"Attribute '{name}', \"{key}\": expected {expected}, found {_kind(found)}."
+    )
+
+
+def _kind(value: Any) -> str:
+    """Return what a value of a JSON file is, in words."""
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        return f"the text '{value}'"
+    if isinstance(value, list):
+        return f"a list {value}" if len(value) < 6 else f"a list of {len(value)}"
+    return "another object" if isinstance(value, Mapping) else repr(value)
+
+
+def _text(value: str | float) -> str:
+    """Return a level as the table's cells have it: 1 for the number 1.0."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def read_schema(path: Path) -> Schema:

@@ -1,4 +1,6 @@
+import io
 import json
+import shlex
 
 import pandas as pd
 import pytest
@@ -122,3 +124,39 @@ def test_attributes_without_groups_are_refused(dataset, capsys):
     code, _, err = run(capsys, "-d", "901")
     assert code == 1
     assert "no attribute forms groups" in err
+
+
+def test_options_of_tables_are_those_of_evaluate(dataset, capsys):
+    path = dataset["raw"] / "demographics.csv"
+    raw = path.read_text()
+    header, *rows = raw.splitlines()
+    column = header.split(",").index("sex")
+    cells = [row.split(",") for row in rows]
+    short = {"female": "F", "male": "m", "": "n/a"}
+    for row in cells:
+        row[column] = short[row[column]]
+    renamed = header.replace("case", "Case").replace("sex", "Gender")
+    path.write_text("\n".join([renamed, *(",".join(row) for row in cells)]) + "\n")
+    code, _, err = run(capsys, "-d", "901", "-a", "sex", "--folds", "3")
+    assert code == 1
+    options = shlex.split(err.split("them: " if "them: " in err else "it: ")[1].split(". Or")[0])
+    assert options == ["--columns", "sex=Gender"]
+    code, _, err = run(capsys, "-d", "901", "-a", "sex", "--folds", "3", *options)
+    assert code == 1
+    options += shlex.split(err.split("add to the command: ")[1])
+    assert not dataset["preprocessed"].exists()
+    code, out, _ = run(capsys, "-d", "901", "-a", "sex", "--folds", "3", *options)
+    assert code == 0
+    assert "sex is unknown for 4 cases" in out
+    wanted = pd.read_csv(io.StringIO(raw), dtype=str, keep_default_na=False).set_index("case")
+    written = dataset["preprocessed"] / "demographics.csv"
+    found = pd.read_csv(written, dtype=str, keep_default_na=False).set_index("case")
+    assert found["sex"].to_dict() == wanted["sex"].to_dict()
+    assert found["patient"].to_dict() == wanted["patient"].to_dict()
+
+
+def test_bins_of_the_command_are_written(dataset, capsys):
+    code, _, _ = run(capsys, "-d", "901", "-a", "age", "--folds", "2", "--bins", "age=45")
+    assert code == 0
+    told = json.loads((dataset["preprocessed"] / "demographics.json").read_text())
+    assert told["attributes"]["age"]["bins"]["labels"] == ["<45", ">=45"]

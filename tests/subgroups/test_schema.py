@@ -104,6 +104,37 @@ def test_a_number_that_no_bin_holds_is_refused():
         assert "widen the bins in demographics.json" in problem
 
 
+def _described(**entry):
+    return {"attributes": {"x": entry}}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([{"sex": {}}], r"expected an object with a key \"attributes\".*found a list"),
+        ({"attributes": []}, "found another object"),
+        ({**_described(type="categorical"), "default": 3}, r'"default": expected the name'),
+        (_described(type="numeric", minimum="0"), r"'x', \"minimum\": .* found the text '0'"),
+        (_described(type="numeric", maximum=True), r"'x', \"maximum\": expected a number"),
+        (_described(type="categorical", levels=None), r"'x', \"levels\": .* found null"),
+        (_described(type="categorical", levels="ab"), r"expected a list of texts, found the text"),
+        (_described(type="categorical", levels=["a", None]), "expected a list of texts"),
+        (_described(type="categorical", levels=["a", "a"]), "repeat"),
+        (_described(type="categorical", levels=["a"], reference=["a"]), "expected a group"),
+        (_described(type="numeric", bins={"edges": [0, 1], "labels": "a"}), "bins need"),
+    ],
+)
+def test_dictionaries_written_by_hand_are_answered_in_words(content, message):
+    with pytest.raises(DemographicsError, match=f"(?i){message}"):
+        Schema.from_dict(content)
+
+
+def test_numbers_as_levels_are_texts():
+    entry = {"type": "categorical", "levels": [1, 2.0], "reference": 1}
+    sex = Schema.from_dict({"attributes": {"sex": entry}})["sex"]
+    assert (sex.levels, sex.reference) == (("1", "2"), "1")
+
+
 def test_unknown_level_lists_the_known_ones():
     problem = Schema.from_dict(SEX_AND_AGE)["sex"].problem_with("Female")
     assert "'Female' is not a level of 'sex' (levels: female, male)" in problem
