@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunetv2_fair.cli.shared.common import command_parser, require_nnunet, run
+from nnunetv2_fair.cli.shared.table_arguments import add_table_arguments, table_settings
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.files.atomic import check_output_folder
 from nnunetv2_fair.paths import LATENT_JSON
@@ -48,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
         "--demographics", type=Path, metavar="CSV",
         help="table with a row per case; by default the dataset's",
     )  # fmt: skip
+    add_table_arguments(
+        parser, ("case", "patient", "synthetic"), "those of the dictionary", ranges=False
+    )
     parser.add_argument("-device", choices=("cuda", "cpu", "mps"), default="cuda", help="device")
     parser.add_argument("--folds", type=int, default=5, help="folds of the probe, by patient")
     parser.add_argument(
@@ -89,6 +93,7 @@ def _inspect(args: argparse.Namespace) -> None:
         images=args.i,
         attributes=args.a,
         demographics=args.demographics,
+        reading=table_settings(args),
         device=args.device,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunetv2_fair.cli.shared.common import command_parser, require_nnunet, run
+from nnunetv2_fair.cli.shared.table_arguments import add_table_arguments, table_settings
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,9 @@ def _parser() -> argparse.ArgumentParser:
         help="predict cases of unknown group with this group's model, instead of refusing them",
     )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace earlier predictions")
+    add_table_arguments(
+        parser, ("case", "patient", "synthetic"), "those of the dictionary", ranges=False
+    )
     nnunet = parser.add_argument_group("passed on to nnUNetv2_predict")
     nnunet.add_argument("-device", choices=("cuda", "cpu", "mps"), default="cuda", help="device")
     nnunet.add_argument("-step_size", type=float, default=0.5, help="step of the sliding window")
@@ -93,6 +97,7 @@ def _predict(args: argparse.Namespace) -> None:
         args.o,
         settings,
         demographics=args.demographics,
+        reading=table_settings(args),
         unknown_model=args.unknown_model,
         overwrite=args.overwrite,
     )

@@ -210,7 +210,7 @@ def answer(request: Request, part: Part | None = None) -> Answer:
         return _finished(request, result, plan.table, plan)
     source = request.source
     scores = (
-        read_scores_csv(source.path, source.columns)
+        read_scores_csv(source.path, source.columns, _score_roles(request, source))
         if source.kind == "csv"
         else read_nnunet_summary(source.path)
     )
@@ -232,7 +232,7 @@ def _of_trainings(request: Request, kind: TrainingKind, part: Part | None) -> An
             answers[name] = _finished(each, result, plan.table, plan)
     elif request.source.kind == "csv":
         source = request.source
-        scores = read_scores_by_training(source.path, source.columns)
+        scores = read_scores_by_training(source.path, source.columns, _score_roles(request, source))
         answers = {name: _of_scores(each, source, found) for name, found in scores.items()}
     else:
         raise UsageError(
@@ -247,7 +247,7 @@ def _of_trainings(request: Request, kind: TrainingKind, part: Part | None) -> An
 
 def _of_scores(request: Request, source: ScoresFile, scores: Scores) -> Answer:
     table = (
-        table_of_scores(scores, request.reading)
+        table_of_scores(scores, _without_roles(request.reading))
         if source.demographics is None
         else read_table(source.demographics, settings=request.reading).named_like(
             set(scores.rows["case"])
@@ -403,6 +403,23 @@ def evaluate(
         trainings=trainings,
     )
     return answer(request).result
+
+
+#: Columns of a file with scores that are no attributes.
+_SCORE_ROLES = ("case", "patient", "label", "training")
+
+
+def _score_roles(request: Request, source: ScoresFile) -> dict[str, str]:
+    """Return the columns of the scores that have other names; with a table they are the table's."""
+    given = request.table.columns if source.demographics is None else {}
+    return {role: given[role] for role in _SCORE_ROLES if role in given}
+
+
+def _without_roles(settings: TableSettings) -> TableSettings:
+    """Return how the other columns of a file with scores are read."""
+    others = {name: c for name, c in settings.columns.items() if name not in _SCORE_ROLES}
+    names = settings.attributes and tuple(n for n in settings.attributes if n not in _SCORE_ROLES)
+    return replace(settings, columns=others, attributes=names)
 
 
 def _name_of(source: Masks | ScoresFile) -> str:

@@ -1,6 +1,7 @@
 """Scores per case that some other tool measured: a CSV file, or nnU-Net's ``summary.json``."""
 
 import json
+import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,12 +24,22 @@ from nnunetv2_fair.files.fingerprints import file_hash
 from nnunetv2_fair.files.tabular import unprotected
 from nnunetv2_fair.subgroups.table import read_delimited
 from nnunetv2_fair.subgroups.table_checks import lines_of
+from nnunetv2_fair.tables.columns import column_called
+from nnunetv2_fair.tables.numbers import commas_are_decimal, plain_number, with_comma
+
+logger = logging.getLogger(__name__)
 
 #: Column that names the training of each row.
 TRAINING = "training"
 
 _ALIASES: Mapping[str, str] = {"dsc": "dice", "jaccard": "iou", "hausdorff": "hd"}
 _UNITS = ("mm", "px")
+#: Cells that are no number and yet a score.
+_NO_NUMBERS: Mapping[str, float] = {
+    **dict.fromkeys(("", "nan", "na", "n/a", "none", "null"), math.nan),
+    **dict.fromkeys(("inf", "+inf", "infinity"), math.inf),
+    **dict.fromkeys(("-inf", "-infinity"), -math.inf),
+}
 _ABOUT = ("case", "patient", "label", "flags", "reference_voxels", "prediction_voxels")
 _DIAGONALS = tuple(f"diagonal_{unit}" for unit in _UNITS)
 
@@ -59,7 +70,9 @@ class Scores:
 
 
 def read_scores_csv(
-    path: Path, further: Mapping[str, Literal["higher", "lower"]] | None = None
+    path: Path,
+    further: Mapping[str, Literal["higher", "lower"]] | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> Scores:
     """Read a table with a row per case, or per case and label.
 
@@ -69,12 +82,13 @@ def read_scores_csv(
             ``hd95_mm``), or in ``further``. All other columns describe the cases. This
             package's ``per_case.csv`` is read as well.
         further: Other metric columns -> whether higher or lower values are better.
+        columns: Column of ``case``, ``patient``, ``label`` or ``training`` with another name.
 
     Raises:
         EvaluationError: If the table is malformed; all problems at once.
         UsageError: If ``further`` names columns that are not there.
     """
-    frame = _table(path)
+    frame = _table(path, columns or {})
     if TRAINING in frame and _has_several_rows(frame):
         raise EvaluationError(
             f"{path} has a column '{TRAINING}' and several rows of a case: pass --trainings "
@@ -85,13 +99,16 @@ def read_scores_csv(
 
 
 def read_scores_by_training(
-    path: Path, further: Mapping[str, Literal["higher", "lower"]] | None = None
+    path: Path,
+    further: Mapping[str, Literal["higher", "lower"]] | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> dict[str, Scores]:
     """Read a table as :func:`read_scores_csv` does, with rows of several trainings of a method.
 
     Args:
         path: CSV with a column ``training`` as well, which names the training of each row.
         further: As there.
+        columns: As there.
 
     Returns:
         Name of each training, in the order of the file -> its scores.
@@ -100,7 +117,7 @@ def read_scores_by_training(
         EvaluationError: If there is no such column, or the table of a training is malformed.
         UsageError: As :func:`read_scores_csv`.
     """
-    frame = _table(path)
+    frame = _table(path, columns or {})
     if TRAINING not in frame:
         raise EvaluationError(
             f"{path} has no column '{TRAINING}' that names the training of each row, which "
@@ -121,13 +138,21 @@ def read_scores_by_training(
     }
 
 
-def _table(path: Path) -> pd.DataFrame:
+def _table(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
     frame = read_delimited(path)
     frame = frame.rename(columns=unprotected).map(unprotected)
+    called = {role: column_called(frame.columns, name) for role, name in columns.items()}
+    absent = [f"'{columns[role]}'" for role, column in called.items() if column is None]
+    if absent:
+        raise EvaluationError(
+            f"{path} has no column {shorten(absent)} (--columns). Columns: "
+            f"{shorten(frame.columns, 20)}."
+        )
+    frame = frame.rename(columns={column: role for role, column in called.items()})
     if "case" not in frame:
         raise EvaluationError(
             f"{path} has no column 'case' that names each case. Columns: "
-            f"{shorten(frame.columns, 20)}. Rename the column that holds the names."
+            f"{shorten(frame.columns, 20)}. Name the one that does: --columns case=<column>."
         )
     return frame
 
@@ -148,6 +173,10 @@ def _scores_of(
     numbers = [*(info.column for info in chosen.values()), *_DIAGONALS]
     numbers += ["reference_voxels", "prediction_voxels"]
     frame = frame.rename(columns={column: info.column for column, info in chosen.items()})
+    for column in numbers:
+        if column in frame and commas_are_decimal(frame[column]):
+            logger.info("Note: %s: '%s': decimal commas are read as points", path.name, column)
+            frame[column] = [with_comma(cell) or cell for cell in frame[column]]
     problems = _row_problems(frame, [column for column in numbers if column in frame])
     infos = tuple(chosen.values())
     if problems:
@@ -350,12 +379,9 @@ def _flag(reference: Any, prediction: Any) -> str:
 
 
 def _number(cell: str) -> float:
-    return float(cell) if cell.strip() else math.nan
+    number = plain_number(cell)
+    return _NO_NUMBERS.get(cell.casefold(), math.nan) if number is None else number
 
 
 def _is_number(cell: str) -> bool:
-    try:
-        _number(cell)
-    except ValueError:
-        return False
-    return True
+    return plain_number(cell) is not None or cell.casefold() in _NO_NUMBERS

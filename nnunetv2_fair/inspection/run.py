@@ -17,6 +17,10 @@ from nnunetv2_fair.nnunet.trained_models import (
 )
 from nnunetv2_fair.paths import LATENT_JSON, raw_dataset
 from nnunetv2_fair.subgroups.table import check_against_cases
+from nnunetv2_fair.tables.settings import TableSettings
+
+#: The table needs no explanation.
+_AS_IT_IS = TableSettings()
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ def inspect_models(
     images: Path | None = None,
     attributes: Sequence[str] = (),
     demographics: Path | None = None,
+    reading: TableSettings = _AS_IT_IS,
     device: str = "cuda",
 ) -> tuple[LatentResult, list[Path]]:
     """Look at the bottleneck of each model on the same cases, and write what was found.
@@ -61,6 +66,7 @@ def inspect_models(
         images: Folder with the images; None: the dataset's imagesTs.
         attributes: Attribute expressions to look for; none: the dataset's default attribute.
         demographics: Table with a row per case; None: the dataset's.
+        reading: What columns and cells of that table mean.
         device: ``cuda``, ``cpu`` or ``mps``.
 
     Returns:
@@ -80,7 +86,7 @@ def inspect_models(
     ending, n_channels = image_format(trained[0])
     images = images or raw_dataset(models.dataset) / "imagesTs"
     cases = find_cases(images, ending, n_channels)
-    table = read_table_for(models.dataset, demographics)
+    table = read_table_for(models.dataset, demographics, reading).named_like(cases)
     check_against_cases(table, cases, str(images), allow_extra=True)
     wanted: list[str | None] = [*dict.fromkeys(attributes)] or [None]
     plans = [plan_attribute(table, name, list(cases), settings) for name in wanted]

@@ -27,8 +27,12 @@ from nnunetv2_fair.subgroups.groups import Grouping, group_cases
 from nnunetv2_fair.subgroups.schema import Schema
 from nnunetv2_fair.subgroups.table import check_against_cases
 from nnunetv2_fair.subgroups.tokens import group_token
+from nnunetv2_fair.tables.settings import TableSettings
 
 logger = logging.getLogger(__name__)
+
+#: The table needs no explanation.
+_AS_IT_IS = TableSettings()
 
 _METHOD = "nnUNetTrainerInD"
 _PREDICT = (
@@ -94,6 +98,7 @@ def predict_by_group(
     settings: PredictionSettings,
     *,
     demographics: Path | None = None,
+    reading: TableSettings = _AS_IT_IS,
     unknown_model: str | None = None,
     overwrite: bool = False,
 ) -> Predicted:
@@ -107,6 +112,7 @@ def predict_by_group(
         out: Folder for the masks.
         settings: Which models, and how they predict.
         demographics: Table with a row per case; None: the dataset's.
+        reading: What columns and cells of that table mean.
         unknown_model: Group whose model predicts cases of unknown group; None refuses them.
         overwrite: Whether ``out`` may hold masks already.
 
@@ -119,7 +125,7 @@ def predict_by_group(
     if out.resolve() == images.resolve():
         raise UsageError(f"-o {out} is the folder of the images; choose another one.")
     check_output_folder(out, ["masks of the same name"], overwrite=overwrite)
-    table = read_table_for(dataset, demographics)
+    table = read_table_for(dataset, demographics, reading)
     attribute, rest = _split_name(settings.trainer, table.schema)
     grouping = group_cases(table, attribute)
     _check_unknown_model(unknown_model, grouping)
@@ -133,6 +139,8 @@ def predict_by_group(
         check_trained(list(folders.values()), settings.folds, settings.checkpoint)
     ending, n_channels = image_format(trained[0])
     cases = find_cases(images, ending, n_channels)
+    table = table.named_like(cases)
+    grouping = group_cases(table, attribute)
     check_against_cases(table, cases, str(images), allow_extra=True)
     routes = _route(grouping, list(cases), unknown_model)
     check_trained([folders[name] for name in routes], settings.folds, settings.checkpoint)

@@ -17,6 +17,7 @@ from nnunetv2_fair.errors import (
 
 if TYPE_CHECKING:
     from nnunetv2_fair.subgroups.table import DemographicsTable
+    from nnunetv2_fair.tables.settings import TableSettings
 
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
 
@@ -122,13 +123,16 @@ def find_cases(folder: Path, ending: str, n_channels: int) -> dict[str, list[Pat
     return {case: list(channels.values()) for case, channels in cases.items()}
 
 
-def read_table_for(dataset: str, given: Path | None) -> "DemographicsTable":
+def read_table_for(
+    dataset: str, given: Path | None, reading: "TableSettings"
+) -> "DemographicsTable":
     """Read the table that says who the cases are from.
 
     Args:
         dataset: Id or name of the dataset.
         given: A table of the user's; without a dictionary next to it, the dataset's is used,
             so that its bins and levels are those of the training.
+        reading: What columns and cells of the table mean that are not as the dictionary has them.
 
     Raises:
         DemographicsError: If there is no table, or it is wrong.
@@ -137,7 +141,7 @@ def read_table_for(dataset: str, given: Path | None) -> "DemographicsTable":
     from nnunetv2_fair.subgroups.table import read_table
 
     if given is not None and given.with_suffix(".json").is_file():
-        return read_table(given)
+        return read_table(given, settings=reading)
     tried = []
     for variable in (paths.RAW, paths.PREPROCESSED):
         try:
@@ -148,7 +152,7 @@ def read_table_for(dataset: str, given: Path | None) -> "DemographicsTable":
             continue
         if (folder / paths.DEMOGRAPHICS_CSV).is_file():
             schema = read_schema(folder / paths.DEMOGRAPHICS_JSON)
-            return read_table(given or folder / paths.DEMOGRAPHICS_CSV, schema)
+            return read_table(given or folder / paths.DEMOGRAPHICS_CSV, schema, reading)
         tried.append(f"{folder} has no {paths.DEMOGRAPHICS_CSV}.")
     wanted = f"The dictionary next to {given}" if given else "A demographics table"
     raise DemographicsError(

@@ -9,10 +9,11 @@ from nnunetv2_fair.errors import shorten
 from nnunetv2_fair.tables.columns import MOST_LEVELS, is_age, is_numeric
 from nnunetv2_fair.tables.numbers import (
     age_in_years,
-    comma_may_be_of_thousands,
+    commas_are_decimal,
     is_date,
-    like_number,
+    like_numbers,
     plain_number,
+    unit_of,
     with_comma,
 )
 from nnunetv2_fair.tables.remedy import Remedy, escaped, pair_of
@@ -146,11 +147,7 @@ class _Reader:
         if signs:
             listed = shorten(dict.fromkeys(s for v in signs for s in control_signs(v)))
             self._problem(signs, f"'{self.name}' holds control characters ({listed}); remove them")
-        elif (
-            self.found.numeric
-            and self.name in self.settings.bins
-            and not any(map(like_number, known))
-        ):
+        elif self.found.numeric and self.name in self.settings.bins and not like_numbers(known):
             self.found.problems.append(
                 f"'{self.name}' is categorical ({shorten(map(repr, dict.fromkeys(known)))}); only "
                 f"numeric attributes have bins (--bins {self.name})"
@@ -205,7 +202,7 @@ class _Reader:
     def _read_numbers(self, known: Sequence[str]) -> None:
         self._set_range()
         commas = [v for v in dict.fromkeys(known) if with_comma(v) is not None]
-        if commas and self._commas_are_decimal(known, commas):
+        if commas_are_decimal(known):
             self.found.values = [with_comma(v) or v for v in self.found.values]
             self.found.notes.append(f"'{self.name}': decimal commas are read as points")
             commas = []
@@ -216,7 +213,8 @@ class _Reader:
                 kinds.setdefault(kind, []).append(value)
         report = {
             "age": self._report_ages, "comma": self._report_commas, "word": self._report_words,
-            "date": self._report_dates, "range": self._report_range, "text": self._report_texts,
+            "date": self._report_dates, "range": self._report_range, "unit": self._report_units,
+            "text": self._report_texts,
         }  # fmt: skip
         for kind, values in kinds.items():
             report[kind](values)
@@ -229,11 +227,6 @@ class _Reader:
         low, high = self.settings.ranges.get(self.name, _AGE_RANGE if age else (None, None))
         self.found.low, self.found.high = _whole(low), _whole(high)
 
-    def _commas_are_decimal(self, known: Sequence[str], commas: Sequence[str]) -> bool:
-        """Return whether commas can mean nothing but decimals."""
-        points = any("." in value for value in known if plain_number(value) is not None)
-        return not points and not all(map(comma_may_be_of_thousands, commas))
-
     def _kind_of_number(self, value: str, commas: Sequence[str]) -> str | None:
         """Return what kind of problem a cell is; None if it is none."""
         number = plain_number(value)
@@ -244,7 +237,9 @@ class _Reader:
                 return "word"
             if is_date(value):
                 return "date"
-            return "age" if age_in_years(value) is not None else "text"
+            if age_in_years(value) is not None:
+                return "age"
+            return "unit" if unit_of(value) is not None else "text"
         if self.described is not None:
             return "range" if self.described.problem_with(value) else None
         low, high = self.found.low, self.found.high
@@ -301,12 +296,19 @@ class _Reader:
                 [value], f"{told}. If '{value}' always means unknown: --unknown {_token(value)}"
             )
 
+    def _report_units(self, values: Sequence[str]) -> None:
+        self._problem(
+            values, f"{self._no_number(values)}; write the number alone, in one unit for all rows"
+        )
+
     def _report_texts(self, values: Sequence[str]) -> None:
         for value in values:
             self._problem(
                 [value],
                 f"{self._no_number([value])}; correct it, or leave the cell empty if the value is "
-                f"unknown. If '{value}' always means unknown: --unknown {_token(value)}",
+                f"unknown. If '{value}' always means unknown: --unknown {_token(value)}; if a "
+                f"number: --values {shlex.quote(self.name)} "
+                f"{shlex.quote(pair_of(value, '<number>'))}",
             )
 
     # levels

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nnunetv2_fair.errors import TableError, UsageError, shorten
 from nnunetv2_fair.files.tabular import Table
-from nnunetv2_fair.tables.numbers import is_date, like_number, plain_number
+from nnunetv2_fair.tables.numbers import is_date, like_numbers, plain_number
 from nnunetv2_fair.tables.settings import TableSettings
 from nnunetv2_fair.tables.words import surely_unknown
 
@@ -119,18 +119,20 @@ def is_numeric(name: str, known: Sequence[str], settings: TableSettings) -> bool
         known: Its cells that are not unknown.
         settings: What was said about it.
     """
-    if name in settings.values:
+    told = name in settings.bins or name in settings.dicom_age or name in settings.ranges
+    meanings = settings.values.get(name)
+    if meanings is not None and not (
+        # 90+ may mean the number 90
+        (told or is_age(name)) and all(plain_number(new) is not None for new in meanings.values())
+    ):
         return False
-    if name in settings.bins or name in settings.dicom_age or name in settings.ranges:
+    if told:
         return True
     if is_age(name) and any(plain_number(text) is not None for text in known):
         return True
-    like = [text for text in known if like_number(text)]
-    exact = {text for text in like if plain_number(text) is not None}
-    if 2 * len(like) <= len(known):
-        return False
-    # a few numbers may be codes; a number with a unit or comma is none
-    return is_age(name) or len(set(like)) > MOST_CODES or (not exact and len(set(like)) > 1)
+    like = like_numbers(known)
+    # a few numbers may be codes
+    return 2 * len(like) > len(known) and (is_age(name) or len(set(like)) > MOST_CODES)
 
 
 def column_called(header: Iterable[str], name: str) -> str | None:

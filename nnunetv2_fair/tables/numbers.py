@@ -2,11 +2,13 @@
 
 import math
 import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 # float() also accepts 5_4, digits of all scripts, nan and inf
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
-_WITH_UNIT = re.compile(r"[+-]?\d+([.,]\d+)?\s*[a-zµ%°][\w/%°²³.^]*", re.IGNORECASE)
+_WITH_UNIT = re.compile(r"[+-]?\d+(?:[.,]\d+)?\s*([a-zµ%°][\w/%°²³.^]*)", re.IGNORECASE)
 _AGE = re.compile(
     r"(\d+(?:[.,]\d+)?)\s*"
     r"(y|yo|yr|yrs|years?|years? old|jahre?|ans|m|mo|mos|months?|w|wk|wks|weeks?|d|days?)\.?",
@@ -34,9 +36,21 @@ def with_comma(text: str) -> str | None:
     return text.replace(",", ".") if _COMMA.fullmatch(text) else None
 
 
-def comma_may_be_of_thousands(text: str) -> bool:
-    """Return whether ``1,234`` may mean one thousand."""
-    return len(text.partition(",")[2]) == 3
+def commas_are_decimal(texts: Iterable[str]) -> bool:
+    """Return whether the commas of a column can mean nothing but decimals.
+
+    Not so if other cells have a point, or if every comma stands before three digits, as in
+    ``1,234``, which may be one thousand.
+    """
+    texts = set(texts)
+    commas = [text for text in texts if _COMMA.fullmatch(text)]
+    points = any("." in text for text in texts if plain_number(text) is not None)
+    return bool(commas) and not points and not all(map(_may_be_thousands, commas))
+
+
+def _may_be_thousands(text: str) -> bool:
+    before, _, behind = text.lstrip("+-").partition(",")
+    return len(behind) == 3 and not before.startswith("0")
 
 
 def age_in_years(text: str) -> str | None:
@@ -56,10 +70,26 @@ def is_date(text: str) -> bool:
     return _DATE.fullmatch(text) is not None
 
 
-def like_number(text: str) -> bool:
-    """Return whether a text is a number that may be written wrongly: ``45``, ``4,5``, ``45 kg``."""
-    return (
-        plain_number(text) is not None
+def like_numbers(texts: Sequence[str]) -> list[str]:
+    """Return those of some texts that are numbers, though perhaps written wrongly.
+
+    These are numbers, numbers with a comma, and numbers with the unit that most have: ``45 kg``.
+    ``1a``, ``1b``, ``2a`` and ``2b`` are no numbers.
+    """
+    units = Counter(unit for text in texts if (unit := unit_of(text)) is not None)
+    usual = units.most_common(1)[0][0] if units else None
+    return [
+        text
+        for text in texts
+        if plain_number(text) is not None
         or _COMMA.fullmatch(text) is not None
-        or _WITH_UNIT.fullmatch(text) is not None
-    )
+        or (usual is not None and unit_of(text) == usual)
+    ]
+
+
+def unit_of(text: str) -> str | None:
+    """Return what stands behind a number, such as ``kg``; of ages ``age``. None without any."""
+    if age_in_years(text) is not None:
+        return "age"
+    match = _WITH_UNIT.fullmatch(text)
+    return match[1].casefold() if match else None

@@ -39,7 +39,7 @@ def patients(rng: np.random.Generator, correlation: float, blocks: bool) -> pd.D
             "site": rng.choice(["A", "B", "C", "D"], PATIENTS)[patient],
             "age": rng.choice(["a", "b", "c", "d", "e"], PATIENTS)[patient],
             "scanner": np.array(list("ABCDE"))[scanner],
-            "phase": rng.choice(["early", "late", "none"], n),
+            "phase": rng.choice(["early", "late", "native"], n),
             "dice": np.where(share < 0.03, 0, scipy.stats.beta.ppf(share, 12, 1.5)).round(4),
         }
     )

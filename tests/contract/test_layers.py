@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "sampling": set(),
     "networks": set(),
     "cropping": set(),
-    "nnunet": {"registration", "subgroups"},
+    "nnunet": {"registration", "subgroups", "tables"},
     "phantoms": {"dataset_conversion/writing", "subgroups"},
     "dataset_conversion/writing": {"subgroups"},
     "dataset_conversion/shared": {"dataset_conversion/writing", "subgroups", "tables"},
@@ -95,6 +95,7 @@ ALLOWED: dict[str, set[str]] = {
         "evaluation/statistics/groupings",
         "evaluation/statistics/all_comparisons",
         "subgroups",
+        "tables",
     },
     "evaluation/trainings": {
         "evaluation/confounding",
@@ -127,7 +128,14 @@ ALLOWED: dict[str, set[str]] = {
         "subgroups",
     },
     "evaluation": {"subgroups", "tables"},
-    "inspection": {"evaluation", "networks", "nnunet", "registration", "subgroups"},
+    "inspection": {
+        "evaluation",
+        "networks",
+        "nnunet",
+        "registration",
+        "subgroups",
+        "tables",
+    },
     "report/html": {"evaluation/findings", "evaluation/results"},
     "report/of_evaluation": {"report/html", "evaluation/findings", "evaluation/results"},
     "report/of_comparison": {

@@ -33,7 +33,9 @@ def evaluate(
     settings: EvaluationSettings | None = None,
     **options,
 ) -> EvaluationResult:
-    table = read_table(dataset.table, settings=TableSettings(bins={"age": (50, 65)}))
+    asked = dict.fromkeys([*(n for text in attributes for n in text.split("+")), "age"])
+    reading = TableSettings(attributes=tuple(asked), bins={"age": (50, 65)})
+    table = read_table(dataset.table, settings=reading)
     plan = plan_evaluation(dataset.references, dataset.predictions, table, attributes, **options)
     return run_evaluation(plan, settings or EvaluationSettings(statistics=FAST))
 

@@ -174,6 +174,33 @@ def test_implausible_ages_are_refused_with_both_ways_out(cell: str):
     assert read({"age": ["40", cell]}, ranges={"age": (-10, 1000)}).problems == []
 
 
+def test_ages_above_a_limit_can_be_given_a_number():
+    columns = {"age": ["40", "50", "90+"]}
+    (problem,) = read(columns).problems
+    assert "--values age '90+=<number>'" in problem
+    people = read(columns, values={"age": {"90+": "90"}})
+    assert people.problems == []
+    assert values(people, "age") == ["40", "50", "90"]
+    assert people.attributes[0].numeric
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [["1.5T", "3T"], ["2D", "3D"], [f"{i}{x}" for i in (1, 2, 3) for x in "abcd"], ["1,5", "3,0"]],
+)
+def test_levels_that_begin_with_a_number_are_levels(levels: list[str]):
+    people = read({"what": levels * 2})
+    assert people.problems == []
+    assert set(values(people, "what")) == set(levels)
+
+
+def test_numbers_with_a_unit_are_numbers_written_wrongly():
+    people = read({"bmi": [f"2{i}.5 kg/m2" for i in range(10)]}, attributes=("bmi",))
+    (problem,) = people.problems
+    assert "'20.5 kg/m2' is not a number, but 'bmi' is numeric; write the number alone" in problem
+    assert "and 9 more cells like it" in problem
+
+
 def test_decimal_commas_are_read_where_they_can_mean_nothing_else():
     people = read({"bmi": [f"2{i % 10},{i % 7}" for i in range(20)]})
     assert people.problems == []
