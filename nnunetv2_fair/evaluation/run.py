@@ -56,6 +56,7 @@ from nnunetv2_fair.files.fingerprints import file_hash, hash_of
 from nnunetv2_fair.files.versions import measuring_versions
 from nnunetv2_fair.subgroups.groups import Grouping
 from nnunetv2_fair.subgroups.table import DemographicsTable
+from nnunetv2_fair.tables.remedy import options_of
 
 _INFINITE: Mapping[EmptyDistance, str] = {
     "diagonal": " In all statistics an infinite distance counts as the image diagonal, so that a "
@@ -254,6 +255,7 @@ def evaluate_scores(
         settings={
             "scores": str(scores.source),
             "demographics": str(table.source),
+            "table_options": options_of(table.reading),
             "metrics": [metric.name for metric in scores.metrics],
             "empty_distance": policy,
             "margins": dict(settings.margins),
@@ -387,6 +389,7 @@ def _settings_of_masks(
         "references": str(plan.reference_folder),
         "predictions": str(plan.prediction_folder),
         "demographics": str(plan.table.source),
+        "table_options": options_of(plan.table.reading),
         "dataset_json": str(plan.dataset_json) if plan.dataset_json is not None else "",
         "metrics": list(settings.metrics),
         "tolerance": settings.tolerance,

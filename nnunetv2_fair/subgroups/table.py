@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -53,6 +53,7 @@ class DemographicsTable:
         schema: What the attributes mean.
         source: File the table was read from, for messages.
         lines: Line of each row in that file; by default the first row is line 2.
+        reading: How it was read.
     """
 
     # not in repr(), so that no log ever shows individual patients
@@ -60,6 +61,7 @@ class DemographicsTable:
     schema: Schema
     source: Path
     lines: Sequence[int] = field(default=(), repr=False)
+    reading: TableSettings = field(default=_AS_IT_IS, repr=False)
 
     def __post_init__(self) -> None:
         """Count the lines where they are not given."""
@@ -105,7 +107,7 @@ class DemographicsTable:
         # a case that is its own patient is still called like it
         same = self.frame[PATIENT].to_numpy() == self.frame.index.to_numpy()
         frame.loc[same, PATIENT] = frame.index[same]
-        return DemographicsTable(frame, self.schema, self.source, self.lines)
+        return replace(self, frame=frame)
 
     def with_bins(self, attribute: str, bins: Bins) -> "DemographicsTable":
         """Return the table with other bins for one numeric attribute.
@@ -116,7 +118,7 @@ class DemographicsTable:
         new = self.schema[attribute].with_bins(bins, self.source)
         schema = Schema({**self.schema.attributes, attribute: new}, self.schema.default)
         check_values(self.frame, schema, self.source, self.lines)
-        return DemographicsTable(self.frame, schema, self.source, self.lines)
+        return replace(self, schema=schema)
 
 
 def read_delimited(path: Path, sheet: str | None = None) -> pd.DataFrame:
@@ -196,6 +198,8 @@ def table_of(
         raise DemographicsError(str(error)) from error
     if people.problems:
         advice = f"\n{people.remedy.sentence}" if people.remedy.options else ""
+        if schema is None and settings.attributes is None:
+            advice += "\nWhere -a names the attributes to use, other columns may be as they are."
         raise DemographicsError(
             f"{source} cannot be used:\n{shorten_lines(people.problems)}{advice}"
         )
@@ -215,7 +219,7 @@ def table_of(
     )
     if schema is None:
         schema = inferred_schema(people, settings)
-    return DemographicsTable(frame, schema, source, people.lines)
+    return DemographicsTable(frame, schema, source, people.lines, settings)
 
 
 def _with_cuts(schema: Schema, cuts: Mapping[str, Sequence[float]], source: Path) -> Schema:

@@ -114,6 +114,7 @@ def row_problems(
     if not lines:
         problems.append(f"{file}: there are no rows below the header")
     seen: dict[str, int] = {}
+    patients = roles.get("patient")
     for i, (line, name) in enumerate(zip(lines, roles[key], strict=True)):
         if name == "":
             problems.append(f"{file}, line {line}: the {key} is empty")
@@ -125,7 +126,7 @@ def row_problems(
                 "one of the two rows"
             )
         seen.setdefault(name, line)
-        if key != "patient" and roles.get("patient", [name] * len(lines))[i] == "":
+        if key != "patient" and patients is not None and patients[i] == "":
             problems.append(
                 f"{where}: the patient is empty; give it one (a name of its own will do if it is "
                 f"the patient's only {key})"

@@ -5,6 +5,8 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from nnunetv2_fair.tables.settings import TableSettings
+
 # these argparse takes for values, other texts that begin with a hyphen for options
 _NEGATIVE = re.compile(r"-|-\d+|-\d*\.\d+")
 
@@ -30,6 +32,26 @@ def split_pair(text: str) -> tuple[str, str] | None:
     """Return ``a`` and ``b`` of ``a=b``, which an escaped ``=`` does not split; None if neither."""
     match = re.fullmatch(r"((?:[^\\=]|\\.)+)=(.+)", text, re.DOTALL)
     return (unescaped(match[1]), unescaped(match[2])) if match else None
+
+
+def options_of(settings: TableSettings) -> str:
+    """Return the options of a command that say what the settings say, quoted for a shell."""
+    parts: list[str] = []
+    if settings.columns:
+        parts += ["--columns", *(pair_of(name, c) for name, c in settings.columns.items())]
+    for attribute, mapping in settings.values.items():
+        parts += ["--values", attribute, *(pair_of(old, new) for old, new in mapping.items())]
+    if settings.unknown:
+        parts += ["--unknown", *map(escaped, settings.unknown)]
+    if settings.dicom_age:
+        parts += ["--dicom-age", *settings.dicom_age]
+    for option, lists in (("--bins", settings.bins), ("--range", settings.ranges)):
+        if lists:
+            numbers = {name: ",".join(f"{n:.12g}" for n in found) for name, found in lists.items()}
+            parts += [option, *(pair_of(name, text) for name, text in numbers.items())]
+    if settings.sheet is not None:
+        parts += ["--sheet", settings.sheet]
+    return " ".join(map(shlex.quote, parts))
 
 
 @dataclass
@@ -58,15 +80,10 @@ class Remedy:
     @property
     def options(self) -> str:
         """The options, quoted for a shell; empty if none are needed."""
-        parts = []
-        for attribute, mapping in self.values.items():
-            pairs = (pair_of(old, new) for old, new in mapping.items())
-            parts += ["--values", attribute, *pairs]
-        if self.unknown:
-            parts += ["--unknown", *map(escaped, self.unknown)]
-        if self.dicom_age:
-            parts += ["--dicom-age", *self.dicom_age]
-        return " ".join(map(shlex.quote, parts))
+        told = TableSettings(
+            values=self.values, unknown=tuple(self.unknown), dicom_age=tuple(self.dicom_age)
+        )
+        return options_of(told)
 
     @property
     def sentence(self) -> str:

@@ -11,6 +11,7 @@ from nnunetv2_fair.errors import FairError, TableError
 from nnunetv2_fair.files.tabular import Table
 from nnunetv2_fair.tables.attribute_column import Described
 from nnunetv2_fair.tables.reading import PeopleTable, read_people
+from nnunetv2_fair.tables.remedy import options_of
 from nnunetv2_fair.tables.settings import TableSettings
 
 PEOPLE = Path("people.csv")
@@ -316,3 +317,35 @@ def test_all_absent_columns_are_named_at_once_with_what_they_probably_are():
         attributes=("sex", "age", "site"),
     )
     assert list(read_people(table, PEOPLE, settings).cells) == ["sex", "age", "site"]
+
+
+def test_options_say_what_settings_say():
+    settings = TableSettings(
+        columns={"case": "File name", "age": "Age [years]"},
+        values={"sex": {"F": "female", "=x": "a=b", "-": "none"}},
+        unknown=("-", "--", "-9", "a\\b"),
+        bins={"age": (50.0, 62.5)},
+        ranges={"bmi": (10.0, 80.0)},
+        dicom_age=("age",),
+        sheet="Sheet 1",
+    )
+    parser = command_parser("command", "", "command")
+    add_table_arguments(parser, ("case",), "quartiles")
+    assert table_settings(parser.parse_args(shlex.split(options_of(settings)))) == settings
+
+
+def test_rows_without_key_or_patient_and_repeated_ones_are_problems():
+    table = Table(
+        ["case", "patient", "synthetic", "sampling_weight", "sex"],
+        [2, 4, 5, 9],
+        [["a", "p", "yes", "0", "f"], ["a", "p", "", "", "m"], ["", "p", "", "", "m"],
+         ["b", "", "1", "2", "f"]],
+    )  # fmt: skip
+    assert read_people(table, PEOPLE, TableSettings()).problems == [
+        "people.csv, line 2, case 'a': synthetic is 'yes', expected 0 or 1",
+        "people.csv, line 2, case 'a': sampling_weight is '0', expected a whole number from 1 on",
+        "people.csv, line 4: case 'a' already appears on line 2; keep one of the two rows",
+        "people.csv, line 5: the case is empty",
+        "people.csv, line 9, case 'b': the patient is empty; give it one (a name of its own will "
+        "do if it is the patient's only case)",
+    ]
