@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import openpyxl
 import pandas as pd
 import pytest
 
@@ -218,3 +219,44 @@ def test_boxes_without_numbers_are_none(
     assert convert(download) == 0
     assert "1 patients have no breast box: ISPY1_1002" in capsys.readouterr().out
     assert "ISPY1_1002" not in read_boxes(target_of(raw) / "breast_boxes.json")
+
+
+def test_options_of_tables(download: MiniDownload, raw: Path, capsys) -> None:
+    book = openpyxl.load_workbook(download.table)
+    sheet = book["dataset_info"]
+    header = {cell.value: cell.column for cell in sheet[1]}
+    for row in range(2, sheet.max_row + 1):
+        cell = sheet.cell(row, header["age"])
+        cell.value = None if cell.value is None else f"0{int(cell.value)} y"
+        group = sheet.cell(row, header["ethnicity"])
+        group.value = "C" if group.value == "caucasian" else group.value
+    sheet.cell(1, header["age"]).value = "Age at MRI"
+    book.save(download.table)
+    named = ("--columns", "age=age at mri")
+    error = refused(download, raw, capsys, *named)
+    assert "To accept ages like this one: --dicom-age age" in error
+    options = (*named, "--dicom-age", "age", "--values", "ethnicity", "C=caucasian", "--bins",
+               "age=50")  # fmt: skip
+    assert convert(download, *options) == 0
+    table = read_dataset_table(target_of(raw))
+    assert table.schema["age"].groups == ("<50", ">=50")
+    assert "caucasian" in table.schema["ethnicity"].levels
+    assert "c" not in table.schema["ethnicity"].levels
+    ages = table.frame["age"]
+    assert ages[ages != ""].astype(float).between(18, 100).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--columns", "Age=x"), r"--columns Age: expected some of patient, age"),
+        (("--values", "colour", "a=b"), r"--values colour: expected some of age"),
+        (("--bins", "site=1"), r"--bins site: expected some of age"),
+        (("--dicom-age", "site"), r"--dicom-age site: expected some of age"),
+    ],
+)
+def test_options_of_attributes_that_do_not_exist(
+    download: MiniDownload, capsys, options: tuple[str, ...], message: str
+) -> None:
+    assert convert(download, *options) == 2
+    assert message in capsys.readouterr().err

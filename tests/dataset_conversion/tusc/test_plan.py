@@ -389,6 +389,19 @@ def test_words_that_mean_unknown_and_other_codes_have_flags(source: Path, raw: P
     assert frame.loc["clip007_frame005", "age"] == "41"
 
 
+def test_columns_with_other_names_and_other_bins(source: Path, raw: Path, capsys) -> None:
+    Download().write(source)
+    table = source / "metadata.csv"
+    header, rest = table.read_text().split("\n", 1)
+    renamed = header.replace("annot_id", "nodule").replace("age", "Age in years")
+    table.write_text(f"{renamed.replace('sex', 'Gender')}\n{rest}")
+    assert convert(source) == 1
+    assert "no column 'annot_id', 'sex', 'age'" in capsys.readouterr().err
+    named = ("--columns", "patient=nodule", "sex=gender", "age=Age in years")
+    assert convert(source, *named, "--bins", "age=45") == 0
+    assert read_dataset_table(raw / NAME).schema["age"].groups == ("<45", ">=45")
+
+
 @pytest.mark.parametrize(
     "flags",
     [("--every", "0"), ("--test-ratio", "1"), ("--resize", "0", "9"), ("-np", "0"),

@@ -163,6 +163,14 @@ def test_bad_tables_say_what_was_found(tmp_path: Path, text: bytes, message: str
     assert caught.value.__context__ is None
 
 
+def test_ages_with_units_are_read_where_that_is_said(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "eid,age\n9000017,046Y\n")
+    (problem,) = read_people(path, ["9000017"], DEFAULT).problems
+    assert "To accept ages like this one: --dicom-age age" in problem
+    told = PeopleSettings(TableSettings(dicom_age=("age",)))
+    assert read_people(path, ["9000017"], told).values["9000017"]["age"] == "46"
+
+
 def test_lines_are_counted_in_large_tables_and_over_line_breaks(tmp_path: Path) -> None:
     rows = "".join(f"{8_000_000 + i},{1001 + i % 3},{'x' * 50}\n" for i in range(45_000))
     path = write(tmp_path / "t.csv", f"eid,21000-0.0,other\n{rows}")
