@@ -151,9 +151,11 @@ class Request:
             return self.table
         roles = self.table.roles
         explained = (*self.table.columns, *self.table.values, *self.table.bins)
-        names = [*asked, *self.adjust, *explained, *self.table.dicom_age, *self.table.ranges]
+        names = [*asked, *explained, *self.table.dicom_age, *self.table.ranges]
         wanted = dict.fromkeys(n for n in names if n and n not in roles)
-        return replace(self.table, attributes=tuple(wanted), others=everything)
+        return replace(
+            self.table, attributes=tuple(wanted), others=everything, optional=self.adjust
+        )
 
     @property
     def settings(self) -> EvaluationSettings:

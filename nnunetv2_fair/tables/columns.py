@@ -82,6 +82,7 @@ def find_columns(
             notes.append(f"columns without description are not used: {shorten(left, 20)}")
     else:
         attributes, absent = _columns_of(table.header, _named(settings), settings)
+        attributes |= _columns_of(table.header, settings.optional, settings)[0]
         missing += absent
     if missing:
         raise _absent(table, path, roles, missing, settings, described=False)
@@ -89,7 +90,7 @@ def find_columns(
         fitting, left_out = _fitting(table, settings, attributes, roles)
         attributes |= fitting
         notes += left_out
-    if not attributes:
+    if not attributes and described is None:
         raise TableError(
             f"{path} has no column that could be an attribute such as sex or age. "
             f"{_listed(table.header)}. Name them: -a <column>."

@@ -24,6 +24,7 @@ class TableSettings:
             Roles that are not given are looked for under their usual names.
         attributes: Attributes to take; None: every column with few levels or with numbers.
         others: Take those columns besides ``attributes``.
+        optional: Attributes to take as well if the table has them.
         unknown: Cell contents that mean unknown, besides the empty cell and what can mean
             nothing else.
         values: Level that each cell content means, by attribute. Other contents, except the
@@ -41,6 +42,7 @@ class TableSettings:
     columns: Mapping[str, str] = field(default_factory=dict)
     attributes: tuple[str, ...] | None = None
     others: bool = False
+    optional: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     bins: Mapping[str, tuple[float, ...]] = field(default_factory=dict)

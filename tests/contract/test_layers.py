@@ -75,7 +75,12 @@ ALLOWED: dict[str, set[str]] = {
         "evaluation/metrics/registry",
         "subgroups",
     },
-    "evaluation/confounding": {"evaluation/results", "evaluation/statistics", "subgroups"},
+    "evaluation/confounding": {
+        "evaluation/results",
+        "evaluation/statistics",
+        "subgroups",
+        "tables",
+    },
     "evaluation/failures": {
         "evaluation/results",
         "evaluation/statistics",

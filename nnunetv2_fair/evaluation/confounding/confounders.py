@@ -10,6 +10,7 @@ from nnunetv2_fair.evaluation.statistics.group_comparison import reference_index
 from nnunetv2_fair.subgroups.groups import Grouping
 from nnunetv2_fair.subgroups.schema import INTERSECTION
 from nnunetv2_fair.subgroups.table import DemographicsTable
+from nnunetv2_fair.tables.columns import close_to
 
 
 def confounders_of(
@@ -86,7 +87,10 @@ def _problems(
 ) -> Iterator[str]:
     if name not in table.schema.attributes:
         known = shorten(table.schema.attributes, 12)
-        yield f"--adjust {name}: {table.source} has no column '{name}' (columns: {known})"
+        yield (
+            f"--adjust {name}: {table.source} has no column '{name}'."
+            f"{close_to(name, table.schema.attributes)} Attributes: {known}"
+        )
         return
     for grouping in groupings:
         if name in grouping.expression.split(INTERSECTION):

@@ -108,7 +108,7 @@ def test_all_problems_are_listed_at_once(tmp_path):
         evaluated(path, "scaner", "sex", "scanner", "weight", "country")
     told = str(found.value)
     assert "Gaps cannot be adjusted:" in told
-    assert "has no column 'scaner' (columns: sex, site, age" in told
+    assert "has no column 'scaner'. Did you mean 'scanner'? Attributes: sex, scanner" in told
     assert "'sex' is compared, and cannot be adjusted for itself" in told
     assert "have no values of 'scanner' in common" in told
     assert "have no values of 'weight' in common" in told

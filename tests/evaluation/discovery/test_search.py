@@ -18,6 +18,7 @@ from nnunetv2_fair.evaluation.results.discovery import Discovery
 from nnunetv2_fair.evaluation.results.json_file import to_json
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
+from nnunetv2_fair.subgroups.schema import Schema
 from nnunetv2_fair.subgroups.table import DemographicsTable, read_table
 
 DICE = MetricInfo("dice", "Dice", "", "higher", "", True)
@@ -324,7 +325,7 @@ def test_refusals_say_what_to_do(tmp_path):
     path = tmp_path / "plain.csv"
     frame[["case", "patient"]].to_csv(path, index=False)
     with pytest.raises(EvaluationError, match=r"plain\.csv has no attribute with groups.*--bins"):
-        search(per_case, read_table(path))
+        search(per_case, read_table(path, Schema()))
 
 
 def test_result_survives_json(tmp_path):
