@@ -46,6 +46,7 @@ from nnunetv2_fair.evaluation.scored_cases import table_of_scores
 from nnunetv2_fair.evaluation.scores_from_files import Scores
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.evaluation.trainings.method import method_of
+from nnunetv2_fair.tables.settings import TableSettings
 
 #: Monte-Carlo errors beyond the limit from which a cell counts as broken.
 ERRORS = 2
@@ -321,7 +322,7 @@ def evaluated(
         statistics=StatisticsSettings(n_bootstrap=bootstrap),
         margins={} if margin is None else {metric: margin},
     )
-    demographics = table_of_scores(scores, {})
+    demographics = table_of_scores(scores, TableSettings())
     asked = attributes[:1] if discover else attributes
     result = evaluate_scores(scores, demographics, asked, settings)
     if discover:

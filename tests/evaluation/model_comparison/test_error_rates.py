@@ -25,6 +25,7 @@ from nnunetv2_fair.evaluation.run import ScoredSettings, evaluate_scores
 from nnunetv2_fair.evaluation.scored_cases import table_of_scores
 from nnunetv2_fair.evaluation.scores_from_files import Scores
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
+from nnunetv2_fair.tables.settings import TableSettings
 
 DICE = METRICS["dice"]
 INFO = MetricInfo("dice", DICE.title, "", DICE.better, DICE.definition, DICE.one_minus_is_error)
@@ -39,7 +40,7 @@ def evaluated(dice: np.ndarray, about: pd.DataFrame) -> EvaluationResult:
     scores = Scores(Path("simulated.csv"), "", rows, (INFO,), ("organ",), table, 0)
     settings = ScoredSettings(statistics=StatisticsSettings(n_bootstrap=0))
     attributes = [column for column in about if column != "patient"]
-    return evaluate_scores(scores, table_of_scores(scores, {}), attributes, settings)
+    return evaluate_scores(scores, table_of_scores(scores, TableSettings()), attributes, settings)
 
 
 def compared(models: np.ndarray, about: pd.DataFrame) -> ModelComparison:
