@@ -96,11 +96,13 @@ def find_columns(
             f"{_listed(table.header)}. Name them: -a <column>."
         )
     _check_options(path, settings, attributes)
-    unnamed = [i for i, name in enumerate(table.header, start=1) if not name]
-    if any(any(row[i - 1] for row in table.rows) for i in unnamed):
+    unnamed = [i for i, name in enumerate(table.header) if not name]
+    filled = [i + 1 for i in unnamed if any(row[i] for row in table.rows)]
+    if filled:
+        have = "column has" if len(filled) == 1 else "columns have"
         notes.append(
-            f"column {shorten(unnamed)} has no name and is not used (pandas writes its row numbers "
-            "so, unless index=False)"
+            f"{len(filled)} {have} no name and cannot be used: {shorten(filled)} (pandas writes its "
+            "row numbers so, unless index=False)"
         )
     return Columns(roles, attributes, notes)
 

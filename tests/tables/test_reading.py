@@ -296,7 +296,7 @@ def test_columns_without_a_name_are_passed_over():
     table = Table(["", "case", "sex", ""], [2, 3], [["0", "a", "f", ""], ["1", "b", "m", ""]])
     people = read_people(table, PEOPLE, TableSettings())
     assert list(people.cells) == ["sex"]
-    assert "column 1, 4 has no name and is not used" in people.notes[0]
+    assert "1 column has no name and cannot be used: 1 (pandas" in people.notes[0]
 
 
 def test_equal_problems_are_one_and_different_ones_visible():
