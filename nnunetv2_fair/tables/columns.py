@@ -101,8 +101,8 @@ def find_columns(
     if filled:
         have = "column has" if len(filled) == 1 else "columns have"
         notes.append(
-            f"{len(filled)} {have} no name and cannot be used: {shorten(filled)} (pandas writes its "
-            "row numbers so, unless index=False)"
+            f"{len(filled)} {have} no name and cannot be used: {shorten(filled)} (pandas writes "
+            "its row numbers so, unless index=False)"
         )
     return Columns(roles, attributes, notes)
 
