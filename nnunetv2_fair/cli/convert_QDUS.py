@@ -41,7 +41,7 @@ def _convert(args: argparse.Namespace) -> None:
 
     reading = table_settings(args)
     check_names("--columns", reading.columns, _COLUMNS)
-    check_names("--values", reading.values, ("sex",))
+    check_names("--values", reading.values, ("sex", "age"))
     settings = qdus_settings(
         args.i,
         args.d,

@@ -11,7 +11,7 @@ from tests.dataset_conversion.folders import environment, make_folder
     ("flags", "message"),
     [
         (("--columns", "race=x"), "expected some of image, case_id, sex, age"),
-        (("--values", "age", "1=2"), "expected sex"),
+        (("--values", "colour", "1=2"), "expected some of sex, age"),
     ],
 )
 def test_wrong_usage(
