@@ -169,7 +169,7 @@ def _check_device() -> list[str]:
 
 
 def _check_tables() -> list[str]:
-    from nnunetv2_fair.subgroups.table import read_dataset_table
+    from nnunetv2_fair.subgroups.table import missing_file, read_dataset_table
 
     problems = []
     for variable in (paths.RAW, paths.PREPROCESSED):
@@ -177,6 +177,10 @@ def _check_tables() -> list[str]:
         if not os.environ.get(variable) or not folder.is_dir():
             continue
         for table in sorted(folder.glob(f"Dataset*/{paths.DEMOGRAPHICS_CSV}")):
+            missing = missing_file(table.parent) if variable == paths.RAW else None
+            if missing is not None:
+                problems.append(missing)
+                continue
             try:
                 found = read_dataset_table(table.parent)
                 logger.info(

@@ -15,9 +15,11 @@ from nnunetv2_fair.subgroups.splits import Fold, make_folds, missing_groups
 from nnunetv2_fair.subgroups.table import (
     DemographicsTable,
     check_against_cases,
+    missing_file,
     read_table,
     table_texts,
 )
+from nnunetv2_fair.tables.remedy import options_of
 from nnunetv2_fair.tables.settings import TableSettings
 
 #: The table needs no explanation besides its dictionary.
@@ -122,14 +124,11 @@ def prepare_dataset(
 
 
 def _read_raw_table(raw: Path, reading: TableSettings) -> DemographicsTable:
-    table_file = raw / paths.DEMOGRAPHICS_CSV
-    if not table_file.is_file():
-        raise DemographicsError(
-            f"{raw} has no {paths.DEMOGRAPHICS_CSV}. The converters write it; for a dataset of "
-            "your own, put a CSV with the columns case, patient and your attributes there, and a "
-            f"{paths.DEMOGRAPHICS_JSON} that describes them (docs/reference/files.md)."
-        )
-    return read_table(table_file, read_schema(raw / paths.DEMOGRAPHICS_JSON), reading)
+    missing = missing_file(raw, options_of(reading))
+    if missing is not None:
+        raise DemographicsError(missing)
+    schema = read_schema(raw / paths.DEMOGRAPHICS_JSON)
+    return read_table(raw / paths.DEMOGRAPHICS_CSV, schema, reading)
 
 
 def cases_of(raw: Path) -> tuple[list[str], list[str]]:
@@ -154,6 +153,10 @@ def cases_of(raw: Path) -> tuple[list[str], list[str]]:
         sorted(f.name.removesuffix(suffix) for f in (raw / part).glob(f"*{suffix}"))
         for part in ("imagesTr", "imagesTs")
     ]
+    # nnU-Net takes the training cases from here if it is there: their files lie elsewhere
+    listed = content.get("dataset")
+    if isinstance(listed, dict):
+        found[0] = sorted(map(str, listed))
     if not found[0]:
         raise DatasetError(
             f"{raw / 'imagesTr'} holds no image named <case>{suffix}, the first channel of a "

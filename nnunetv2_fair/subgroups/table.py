@@ -239,15 +239,43 @@ def _described(schema: Schema | None) -> dict[str, Described] | None:
     }
 
 
+def prepare_command(name: str) -> str:
+    """Return the command that prepares a dataset.
+
+    Args:
+        name: Such as ``Dataset042_Lungs``.
+    """
+    return f"nnUNetv2_fair_prepare -d {name[7:10].lstrip('0') or name}"
+
+
 def read_dataset_table(folder: Path) -> DemographicsTable:
     """Read ``demographics.csv`` and ``demographics.json`` of a dataset folder."""
-    path = folder / DEMOGRAPHICS_CSV
-    if not path.is_file():
-        raise DemographicsError(
-            f"{folder} has no {DEMOGRAPHICS_CSV}. Run: nnUNetv2_fair_prepare -d "
-            f"{folder.name[7:10].lstrip('0') or folder.name}"
+    for name in (DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON):
+        if not (folder / name).is_file():
+            raise DemographicsError(f"{folder} has no {name}. Run: {prepare_command(folder.name)}")
+    return read_table(folder / DEMOGRAPHICS_CSV, read_schema(folder / DEMOGRAPHICS_JSON))
+
+
+def missing_file(raw: Path, options: str = "") -> str | None:
+    """Return what to do if a raw dataset lacks its table or its dictionary; None if it does not.
+
+    Args:
+        raw: Folder in ``nnUNet_raw``.
+        options: How the table is to be read, as options.
+    """
+    command = f"{prepare_command(raw.name)} --describe{options and f' {options}'}"
+    if not (raw / DEMOGRAPHICS_CSV).is_file():
+        return (
+            f"{raw} has no {DEMOGRAPHICS_CSV}. Put a table there that says who the cases are from "
+            "(CSV, TSV or XLSX: a row per case, a column with the names of the cases, one with the "
+            f"patients, one per attribute), then run: {command}"
         )
-    return read_table(path, read_schema(folder / DEMOGRAPHICS_JSON))
+    if not (raw / DEMOGRAPHICS_JSON).is_file():
+        return (
+            f"{raw / DEMOGRAPHICS_CSV} has no {DEMOGRAPHICS_JSON} beside it, which says what its "
+            f"columns mean. To write it: {command}"
+        )
+    return None
 
 
 def check_table(frame: pd.DataFrame, schema: Schema, source: Path) -> None:

@@ -1,4 +1,4 @@
-"""Cases of a table that are called as files are: with an ending, or without their leading zeros."""
+"""Cases that a table calls otherwise: with an ending, in capitals, without their leading zeros."""
 
 import re
 from collections import Counter
@@ -19,14 +19,24 @@ def without_ending(name: str) -> str:
     return name[: match.start()] if match and match.end() == len(name) else name
 
 
+def without_capitals(name: str) -> str:
+    """Return ``case 1`` for ``folder/CASE_1.png``: no ending, capitals and kinds of gaps."""
+    return re.sub(r"[\s_-]+", " ", without_ending(name).casefold()).strip()
+
+
 def without_zeros(name: str) -> str:
-    """Return ``7`` for ``007``; names that are not numbers as they are."""
-    return (name.lstrip("0") or "0") if name.isascii() and name.isdecimal() else name
+    """Return ``7`` for ``007``, ``7.0`` and ``007.png``; others as :func:`without_capitals`."""
+    plain = without_capitals(name)
+    # 7.0: numbers become so in a column with an empty cell
+    match = re.fullmatch(r"(\d+)(\.0+)?", plain, re.ASCII)
+    return (match[1].lstrip("0") or "0") if match else plain
 
 
-#: What may differ between a table's names and those of cases, and how to say so.
+#: What may differ between a table's names and those of cases, and how to say so; each rule
+#: includes those before it.
 _RULES: Sequence[tuple[Callable[[str], str], str]] = (
     (without_ending, "names of files are read as those of their cases"),
+    (without_capitals, "names of cases are found without regard to capitals and gaps"),
     (without_zeros, "leading zeros that the table has lost are restored"),
 )
 

@@ -1,26 +1,34 @@
 """Which column of a table is what: roles such as the patient, and attributes."""
 
 import difflib
+import logging
 import re
 import shlex
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nnunetv2_fair.errors import TableError, UsageError, shorten
 from nnunetv2_fair.files.tabular import Table
+from nnunetv2_fair.tables.case_names import named_like
 from nnunetv2_fair.tables.numbers import is_date, like_numbers, plain_number
 from nnunetv2_fair.tables.settings import TableSettings
 from nnunetv2_fair.tables.words import surely_unknown
+
+logger = logging.getLogger(__name__)
 
 #: Usual names of roles, compared without capitals and gaps.
 _USUAL: Mapping[str, tuple[str, ...]] = {
     "case": ("case", "case_id", "case_name", "case_identifier"),
     "image": ("image", "filename", "file", "image_id", "image_name", "case"),
-    "patient": ("patient", "patient_id", "pat_id", "subject", "subject_id"),
+    "patient": (
+        "patient", "patient_id", "pat_id", "patient_nr", "patient_no", "patient_number", "pat_nr",
+        "subject", "subject_id", "participant", "participant_id", "patienten_id",
+        "patientennummer", "patienten_nr",
+    ),
     "synthetic": ("synthetic",),
     "sampling_weight": ("sampling_weight",),
-}
+}  # fmt: skip
 _WHAT = {
     "case": "names the nnU-Net case that a row describes",
     "image": "says which image a row describes",
@@ -37,6 +45,8 @@ PARTS = {
 MOST_LEVELS = 12
 #: More different numbers than this and a column of numbers is not one of codes.
 MOST_CODES = 8
+#: What may stand behind the name of a column: ``Age [years]``.
+_UNIT = re.compile(r"\s*(\([^()]*\)|\[[^\[\]]*\])\s*$")
 #: Joins attributes in an expression, so no attribute can have it in its name.
 _JOINS = "+"
 
@@ -49,11 +59,15 @@ class Columns:
         roles: Column of each role that the table has.
         attributes: Column of each attribute.
         notes: What was decided, and why other columns are left out.
+        problems: Columns that are absent, where others seem to be meant.
+        guessed: Those, by role or attribute. They are read only to say what else is wrong.
     """
 
     roles: Mapping[str, str]
     attributes: Mapping[str, str]
     notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    guessed: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_columns(
@@ -73,19 +87,29 @@ def find_columns(
     """
     roles, notes = _find_roles(table.header, path, settings)
     missing: list[str] = [settings.key] if settings.key not in roles else []
+    problems: list[str] = []
+    guessed: dict[str, str] = {}
     if described is not None:
         attributes, absent = _columns_of(table.header, list(described), settings)
-        if absent:
-            raise _absent(table, path, roles, [*missing, *absent], settings, described=True)
-        left = [c for c in table.header if c not in {*roles.values(), *attributes.values(), ""}]
-        if left:
-            notes.append(f"columns without description are not used: {shorten(left, 20)}")
+        missing += absent
     else:
         attributes, absent = _columns_of(table.header, _named(settings), settings)
         attributes |= _columns_of(table.header, settings.optional, settings)[0]
         missing += absent
     if missing:
-        raise _absent(table, path, roles, missing, settings, described=False)
+        guesses = _guesses(table, missing, {*roles.values(), *attributes.values()})
+        text = _absent(table, guesses, settings, described=described is not None)
+        guessed = {name: column for name, column in guesses.items() if column is not None}
+        # --columns that the user gave cannot be repeated
+        if len(guessed) < len(missing) or any(name in settings.columns for name in missing):
+            raise TableError(f"{path} has {text}.")
+        problems.append(f"{path.name} has {text}")
+        roles |= {name: c for name, c in guessed.items() if name in settings.roles}
+        attributes |= {name: c for name, c in guessed.items() if name not in settings.roles}
+    if described is not None:
+        left = [c for c in table.header if c not in {*roles.values(), *attributes.values(), ""}]
+        if left:
+            notes.append(f"columns without description are not used: {shorten(left, 20)}")
     if described is None and (settings.attributes is None or settings.others):
         fitting, left_out = _fitting(table, settings, attributes, roles)
         attributes |= fitting
@@ -104,14 +128,51 @@ def find_columns(
             f"{len(filled)} {have} no name and cannot be used: {shorten(filled)} (pandas writes "
             "its row numbers so, unless index=False)"
         )
-    return Columns(roles, attributes, notes)
+    return Columns(roles, attributes, notes, problems, guessed)
+
+
+def column_of_names(table: Table, settings: TableSettings, names: Collection[str]) -> TableSettings:
+    """Return settings that say which column tells rows apart, where its cells show it.
+
+    Nothing changes if the user named the column, or if the one of a usual name holds any of the
+    names. Otherwise it is the column that holds most of them, and more than half.
+
+    Args:
+        table: The table.
+        settings: How it is to be read.
+        names: What there is: cases of a dataset, or images.
+    """
+    if settings.key in settings.columns or settings.key == "patient":
+        return settings
+    usual = [_plain(name) for name in _USUAL[settings.key]]
+    patients = [_plain(name) for name in _USUAL["patient"]]
+    held: dict[str, int] = {}
+    for i, column in enumerate(table.header):
+        cells = list(dict.fromkeys(row[i] for row in table.rows))
+        found = len(set(cells) & set(names)) + len(named_like(cells, names)[0])
+        if found and _plain(column) in usual:
+            return settings
+        if column and column not in settings.columns.values():
+            held[column] = found
+    # where two hold the same names, one of them says who the patients are
+    best = max(held, key=lambda c: (held[c], _plain(c) not in patients), default=None)
+    if best is None or 2 * held[best] <= len(names):
+        return settings
+    logger.info(
+        "Note: column '%s' is taken for the %s: it holds the names of %d of %d",
+        best, settings.key, held[best], len(names),
+    )  # fmt: skip
+    return replace(settings, columns={**settings.columns, settings.key: best})
 
 
 def is_age(name: str) -> bool:
     """Return whether an attribute of that name is an age in years."""
     words = set(re.split(r"[\W\d_]+", name.casefold()))
-    other_units = {"gestational", "weeks", "months", "days", "group", "class", "category", "bin"}
-    return "age" in words and not words & other_units
+    other_units = {
+        "gestational", "weeks", "months", "days", "group", "class", "category", "bin", "wochen",
+        "monate", "tage", "gruppe", "klasse",
+    }  # fmt: skip
+    return bool(words & {"age", "alter", "âge", "edad"}) and not words & other_units
 
 
 def is_numeric(name: str, known: Sequence[str], settings: TableSettings) -> bool:
@@ -139,11 +200,14 @@ def is_numeric(name: str, known: Sequence[str], settings: TableSettings) -> bool
 
 
 def column_called(header: Iterable[str], name: str) -> str | None:
-    """Return the column of that name, or the only one that differs in capitals and gaps alone."""
+    """Return the column of that name, or the only one that is called almost like it.
+
+    Capitals, gaps and what stands in brackets at its end, such as a unit, make no difference.
+    """
     header = list(header)
     if name in header:
         return name
-    for plain in (str.casefold, _plain):
+    for plain in (str.casefold, _plain, _without_unit):
         alike = [column for column in header if column and plain(column) == plain(name)]
         if len(alike) == 1:
             return alike[0]
@@ -155,6 +219,10 @@ def close_to(name: str, known: Iterable[str]) -> str:
     by_plain = {_plain(one): one for one in known}
     close = difflib.get_close_matches(_plain(name), by_plain, n=1, cutoff=0.7)
     return f" Did you mean '{by_plain[close[0]]}'?" if close else ""
+
+
+def _without_unit(name: str) -> str:
+    return _plain(_UNIT.sub("", name)) or _plain(name)
 
 
 def _plain(name: str) -> str:
@@ -213,40 +281,43 @@ def _columns_of(
     )
 
 
+def _guesses(table: Table, missing: Sequence[str], taken: Container[str]) -> dict[str, str | None]:
+    """Return the column that each role or attribute probably is; None where none seems to be."""
+    found: dict[str, str | None] = {}
+    free = [column for column in table.header if column and column not in taken]
+    for name in missing:
+        found[name] = _guess(table, name, [c for c in free if c not in found.values()])
+    return found
+
+
 def _absent(
     table: Table,
-    path: Path,
-    roles: Mapping[str, str],
-    missing: Sequence[str],
+    guesses: Mapping[str, str | None],
     settings: TableSettings,
     *,
     described: bool,
-) -> TableError:
-    """Return an error about all columns that are absent, with what they probably are called."""
+) -> str:
+    """Return in words which columns are absent, and what they probably are called."""
     told: list[str] = []
-    guesses: list[str] = []
-    for name in missing:
+    for name in guesses:
         wanted = settings.columns.get(name, name)
         if name == settings.key and name in settings.roles:
             told.append(f"no column '{wanted}' that {_WHAT[name]}")
         else:
             told.append(f"no column '{wanted}' for the attribute '{name}'")
-        guess = _guess(table, name, {*roles.values(), *guesses})
-        guesses.append(guess or "<column>")
     pairs = " ".join(
-        f"{shlex.quote(name)}={guess if guess == '<column>' else shlex.quote(guess)}"
-        for name, guess in zip(missing, guesses, strict=True)
+        f"{shlex.quote(name)}={'<column>' if guess is None else shlex.quote(guess)}"
+        for name, guess in guesses.items()
     )
-    names = "it" if len(missing) == 1 else "them"
+    names = "it" if len(guesses) == 1 else "them"
     end = f"Name {names}: --columns {pairs}"
     if described:
         end += ". Or add the columns, or remove the attributes from the dictionary"
-    return TableError(f"{path} has {', '.join(told)}. {_listed(table.header)}. {end}.")
+    return f"{', '.join(told)}. {_listed(table.header)}. {end}"
 
 
-def _guess(table: Table, name: str, taken: Container[str]) -> str | None:
-    """Return the column that probably is an attribute or role; None if none seems to be."""
-    free = [column for column in table.header if column and column not in taken]
+def _guess(table: Table, name: str, free: Sequence[str]) -> str | None:
+    """Return which of some columns probably is an attribute or role; None if none seems to be."""
     if name in _WHAT:
         for usual in _USUAL["image" if name == "case" else name]:
             found = column_called(free, usual)
@@ -276,7 +347,9 @@ def _fitting(
     for i, column in enumerate(table.header):
         if column in taken or not column:
             continue
-        name = re.sub(r"[^\w.-]+", "_", column.replace(_JOINS, "_")).strip("_")
+        short, name = _as_attribute(_UNIT.sub("", column)), _as_attribute(column)
+        if short and short not in {*named, *fitting, "case", *settings.roles}:
+            name = short
         used = name in named or name in fitting
         texts = (row[i] for row in table.rows)
         known = [t for t in texts if not surely_unknown(t) and t not in settings.unknown]
@@ -286,6 +359,10 @@ def _fitting(
         else:
             notes.append(f"column '{column}' is not used: {reason}")
     return fitting, notes
+
+
+def _as_attribute(column: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", column.replace(_JOINS, "_")).strip("_")
 
 
 def _why_not(

@@ -11,7 +11,7 @@ _COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 _WITH_UNIT = re.compile(r"[+-]?\d+(?:[.,]\d+)?\s*([a-zµ%°][\w/%°²³.^]*)", re.IGNORECASE)
 _AGE = re.compile(
     r"(\d+(?:[.,]\d+)?)\s*"
-    r"(y|yo|yr|yrs|years?|years? old|jahre?|ans|m|mo|mos|months?|w|wk|wks|weeks?|d|days?)\.?",
+    r"(y|yo|yr|yrs|years?|years? old|jahre?|j|ans|m|mo|mos|months?|w|wk|wks|weeks?|d|days?)\.?",
     re.ASCII | re.IGNORECASE,
 )
 #: How many of a unit make a year, by the first letter of the unit.

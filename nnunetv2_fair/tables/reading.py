@@ -76,9 +76,9 @@ def read_people(
     def where(i: int) -> str:
         return _where(path, line(i), settings.key, roles[settings.key][i])
 
-    problems = row_problems(roles, settings.key, path.name, table.lines)
+    problems = [*found.problems, *row_problems(roles, settings.key, path.name, table.lines)]
     notes = list(found.notes)
-    remedy = Remedy()
+    remedy = Remedy(columns=dict(found.guessed))
     attributes = []
     for name, column in found.attributes.items():
         texts = [row[places[column]] for row in table.rows]

@@ -62,11 +62,13 @@ class Remedy:
         values: Level that each cell content means, by attribute.
         unknown: Cell contents that mean unknown.
         dicom_age: Attributes that are ages with a unit.
+        columns: Columns of roles and attributes that are called otherwise.
     """
 
     values: dict[str, dict[str, str]] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
     dicom_age: list[str] = field(default_factory=list)
+    columns: dict[str, str] = field(default_factory=dict)
 
     def map_levels(self, attribute: str, mapping: Mapping[str, str]) -> None:
         """Add meanings of an attribute's cells."""
@@ -81,7 +83,10 @@ class Remedy:
     def options(self) -> str:
         """The options, quoted for a shell; empty if none are needed."""
         told = TableSettings(
-            values=self.values, unknown=tuple(self.unknown), dicom_age=tuple(self.dicom_age)
+            columns=self.columns,
+            values=self.values,
+            unknown=tuple(self.unknown),
+            dicom_age=tuple(self.dicom_age),
         )
         return options_of(told)
 

@@ -47,7 +47,7 @@ def one_spelling(counts: Mapping[str, int], levels: Sequence[str] = ()) -> dict[
         yes and no, the full English word; else the one that most rows have.
     """
     keys = {level: folded(level) for level in (*counts, *levels)}
-    meanings = next((v for v in VOCABULARIES if all(keys[level] in v for level in counts)), {})
+    meanings = next((v for v in VOCABULARIES if _speaks(v, counts, keys)), {})
     meant = {level: meanings.get(key, key) for level, key in keys.items()}
     alike: dict[str, list[str]] = {}
     for level, key in meant.items():
@@ -57,12 +57,26 @@ def one_spelling(counts: Mapping[str, int], levels: Sequence[str] = ()) -> dict[
     right: dict[str, str] = {}
     for key, spellings in alike.items():
         told = next((level for level in levels if level in spellings), None)
-        if told is None and meanings:
+        if told is None and key in meanings.values():
             told = key
         # of equally frequent spellings one without oddities, such as an invisible sign
         usual = min(spellings, key=lambda s: (-counts.get(s, 0), len(s), not s.isascii(), s))
         right.update(dict.fromkeys(spellings, told or usual))
     return {old: new for old, new in right.items() if old in counts and old != new}
+
+
+def _speaks(
+    vocabulary: Mapping[str, str], counts: Mapping[str, int], keys: Mapping[str, str]
+) -> bool:
+    """Return whether levels are words of a vocabulary: all, or most, and one beyond doubt.
+
+    ``F``, ``Female``, ``M`` and ``other`` are about sex; ``F``, ``f``, ``M`` and ``X`` need not be.
+    """
+    known = [level for level in counts if keys[level] in vocabulary]
+    if len(known) == len(counts):
+        return True
+    plain = any(keys[level] == vocabulary[keys[level]] or len(level) > 3 for level in known)
+    return plain and 2 * sum(counts[level] for level in known) > sum(counts.values())
 
 
 def _invisible(sign: str) -> bool:

@@ -7,23 +7,63 @@ UNKNOWN_WORDS = frozenset(
     {
         "?", "n/a", "#n/a", "#na", "<na>", "nan", "null", "(null)", "unknown", "unk",
         "not available", "not known", "not recorded", "not reported", "not specified",
-        "unspecified", "unavailable",
+        "unspecified", "unavailable", "unbekannt", "nicht bekannt", "keine angabe", "inconnu",
+        "inconnue", "desconocido", "desconocida", "sconosciuto", "不明", "未知",
     }
 )  # fmt: skip
 
 #: Words, in lower case, that often mean unknown but can mean something else: North America, a
 #: negative finding, a tooth that is missing. They are refused until somebody says which.
 DOUBTFUL_WORDS = frozenset(
-    {"-", "--", ".", "na", "n.a.", "none", "missing", "not applicable", "not done", "tbd"}
-)
+    {
+        "-", "--", ".", "na", "n.a.", "k.a.", "k. a.", "none", "missing", "fehlt",
+        "not applicable", "not done", "tbd",
+    }
+)  # fmt: skip
 
 #: Levels by word, in lower case. A column whose words are all of one of these is understood.
 _SEX: Mapping[str, tuple[str, ...]] = {
-    "female": ("f", "w", "female", "fem", "woman", "women", "weiblich", "femme", "女", "女性"),
-    "male": ("m", "male", "man", "men", "männlich", "homme", "男", "男性"),
+    "female": (
+        "f",
+        "w",
+        "female",
+        "fem",
+        "woman",
+        "women",
+        "girl",
+        "weiblich",
+        "weibl.",
+        "frau",
+        "femme",
+        "féminin",
+        "mujer",
+        "femenino",
+        "donna",
+        "femmina",
+        "女",
+        "女性",
+    ),
+    "male": (
+        "m",
+        "male",
+        "man",
+        "men",
+        "boy",
+        "männlich",
+        "männl.",
+        "mann",
+        "homme",
+        "masculin",
+        "hombre",
+        "masculino",
+        "uomo",
+        "maschio",
+        "男",
+        "男性",
+    ),
 }
 _YES_NO: Mapping[str, tuple[str, ...]] = {
-    "yes": ("y", "yes", "ja", "oui", "true"),
+    "yes": ("y", "yes", "ja", "oui", "sí", "true"),
     "no": ("n", "no", "nein", "non", "false"),
 }
 VOCABULARIES: tuple[Mapping[str, str], ...] = tuple(

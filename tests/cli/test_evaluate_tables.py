@@ -45,13 +45,12 @@ def offered(message: str, begin: str) -> list[str]:
 
 def test_each_refusal_offers_options_that_work(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert run(folder) == 1
-    options = offered(capsys.readouterr().err, "Name them: ")
-    assert options == ["--columns", "case=Filename", "sex=Gender", "age=Age [years]"]
-    assert run(folder, *options) == 1
     message = capsys.readouterr().err
+    assert "Name them: --columns case=Filename sex=Gender" in message
     assert "'sex' has the same level in several spellings" in message
     assert "'41 y' is not a number, but 'age' is numeric" in message
-    options += offered(message, "add to the command: ")
+    options = offered(message, "add to the command: ")
+    assert options[:3] == ["--columns", "case=Filename", "sex=Gender"]
     assert run(folder, *options) == 1
     message = capsys.readouterr().err
     assert "Nothing was evaluated" in message

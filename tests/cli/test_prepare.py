@@ -94,7 +94,12 @@ def drop_last_row(raw):
             "rows name cases that",
         ),
         (lambda raw: (raw / "demographics.csv").unlink(), [], 1, "has no demographics.csv"),
-        (lambda raw: (raw / "demographics.json").unlink(), [], 1, "demographics.json does not"),
+        (
+            lambda raw: (raw / "demographics.json").unlink(),
+            [],
+            1,
+            "To write it: nnUNetv2_fair_prepare -d 901 --describe\n",
+        ),
         (lambda raw: (raw / "dataset.json").write_text("{}"), [], 1, "file_ending"),
         (lambda raw: None, ["-a", "race"], 1, "no attribute 'race'. Attributes of this"),
         (lambda raw: None, ["--folds", "50"], 1, "50 folds cannot be made from 12 patients"),

@@ -10,9 +10,11 @@ from nnunetv2_fair.cli.shared.table_arguments import add_table_arguments, table_
 from nnunetv2_fair.errors import FairError, TableError
 from nnunetv2_fair.files.tabular import Table
 from nnunetv2_fair.tables.attribute_column import Described
+from nnunetv2_fair.tables.columns import column_of_names
 from nnunetv2_fair.tables.reading import PeopleTable, read_people
 from nnunetv2_fair.tables.remedy import options_of
 from nnunetv2_fair.tables.settings import TableSettings
+from nnunetv2_fair.tables.spellings import one_spelling
 
 PEOPLE = Path("people.csv")
 
@@ -270,8 +272,8 @@ def test_columns_are_found_whatever_their_capitals_and_gaps():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"attributes": ("Sexx",)}, r"no column 'Sexx' for the attribute 'Sexx'\. "
-         r"Columns found: case, sex, age\. Name it: --columns Sexx=sex\."),
+        ({"attributes": ("weight",)}, r"no column 'weight' for the attribute 'weight'\. "
+         r"Columns found: case, sex, age\. Name it: --columns weight=<column>\."),
         ({"columns": {"patient": "PatID"}}, r"no column 'PatID' \(--columns patient\)"),
         ({"attributes": ("sex",), "bins": {"Age": (50,)}}, r"--bins names the attribute 'Age'"),
         ({"values": {"gender": {}}}, r"--values names the attribute 'gender', which is not used"),
@@ -310,13 +312,52 @@ def test_all_absent_columns_are_named_at_once_with_what_they_probably_are():
     table = Table(header, [2, 3], [["a", "1", "F", "40", "x"], ["b", "1", "M", "50", "x"]])
     with pytest.raises(TableError) as error:
         read_people(table, PEOPLE, TableSettings(attributes=("sex", "age", "site", "bmi")))
-    end = "Name them: --columns case=Filename sex=Gender age='Age [years]' bmi=<column>."
+    end = "Name them: --columns case=Filename sex=Gender bmi=<column>."
     assert str(error.value).endswith(end)
+    # where all seem to be there, the cells are read too, so that one message says everything
+    people = read_people(table, PEOPLE, TableSettings(attributes=("sex", "age", "site")))
+    assert "--columns case=Filename sex=Gender" in people.problems[0]
+    assert people.remedy.options == "--columns case=Filename sex=Gender"
     settings = TableSettings(
-        columns={"case": "Filename", "sex": "Gender", "age": "Age [years]"},
-        attributes=("sex", "age", "site"),
+        columns={"case": "Filename", "sex": "Gender"}, attributes=("sex", "age", "site")
     )
-    assert list(read_people(table, PEOPLE, settings).cells) == ["sex", "age", "site"]
+    people = read_people(table, PEOPLE, settings)
+    assert list(people.cells) == ["sex", "age", "site"]
+    assert people.problems == []
+
+
+def test_a_wrong_column_of_the_user_is_not_offered_a_second_time():
+    table = Table(["case", "Gender"], [2], [["a", "F"]])
+    with pytest.raises(TableError, match=r"no column 'Sex' .* --columns sex=Gender\."):
+        read_people(table, PEOPLE, TableSettings(columns={"sex": "Sex"}))
+
+
+@pytest.mark.parametrize(
+    ("counts", "mapping"),
+    [
+        ({"F": 9, "Female": 5, "M": 9, "X": 1}, {"F": "female", "Female": "female", "M": "male"}),
+        ({"F": 9, "f": 5, "X": 3}, {"f": "F"}),  # letters need not be about sex
+        ({"w": 9, "Frau": 5, "m": 9, "d": 1}, {"w": "female", "Frau": "female", "m": "male"}),
+        ({"Ja": 2, "ja": 3, "nein": 1}, {"Ja": "yes", "ja": "yes", "nein": "no"}),
+    ],
+)  # fmt: skip
+def test_words_of_a_vocabulary_lead_to_its_levels_beside_others(counts, mapping):
+    assert one_spelling(counts) == mapping
+
+
+def test_the_column_of_cases_is_found_by_what_it_holds(caplog):
+    caplog.set_level("INFO", "nnunetv2_fair")
+    header = ["Pat.-Nr.", "Datei", "sex"]
+    rows = [["1", "C_1.PNG", "f"], ["2", "c_2.png", "m"], ["3", "c_9.png", "m"]]
+    table = Table(header, [2, 3, 4], rows)
+    settings = column_of_names(table, TableSettings(), ["c_1", "c_2"])
+    assert settings.columns == {"case": "Datei"}
+    assert "column 'Datei' is taken for the case: it holds the names of 2 of 2" in caplog.text
+    for told in (TableSettings(columns={"case": "sex"}), TableSettings(key="patient")):
+        assert column_of_names(table, told, ["c_1"]) is told
+    assert column_of_names(table, TableSettings(), ["x", "y"]).columns == {}
+    usual = Table(["case", "Datei"], [2, 3], [["a", "c_1"], ["c_2", "c_2"]])
+    assert column_of_names(usual, TableSettings(), ["c_1", "c_2"]).columns == {}
 
 
 def test_options_say_what_settings_say():

@@ -213,7 +213,7 @@ def test_numbers_for_sex_need_a_map(
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("45Y", "45J", "line 2, patient '101': '45J' is not a number"),
+        ("45Y", "45Q", "line 2, patient '101': '45Q' is not a number"),
         (",49", ",-49", "line 4, patient '103': '-49' is outside the plausible range"),
         (",49", ",999", "'999' is outside the plausible range of 'age' (0 to 120 years)"),
         (",Female", ",Femal", "line 4, patient '103': 'Femal' is not a level of 'sex'"),
