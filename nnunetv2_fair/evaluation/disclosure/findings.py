@@ -7,9 +7,10 @@ finding that is not listed here is left out.
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
 
 from nnunetv2_fair.evaluation.disclosure.of_groups import is_gone
+from nnunetv2_fair.evaluation.disclosure.samples import EVERYONE
 from nnunetv2_fair.evaluation.findings.all_findings import headline
 from nnunetv2_fair.evaluation.findings.group_differences import (
     deciding_interval,
@@ -108,20 +109,39 @@ _SHOWN: Mapping[Kind, Callable[[Finding, Comparison], Finding]] = {
 }
 
 
-def shareable_changes(result: ModelComparison, told: ModelComparison) -> Iterator[Finding]:
+def shareable_changes(
+    result: ModelComparison,
+    told: ModelComparison,
+    undecided: Mapping[tuple[str, str, str], Collection[str]],
+) -> Iterator[Finding]:
     """Yield the findings of a comparison of models that may be shown.
 
     Args:
         result: The comparison.
         told: What may be shown of its entries.
+        undecided: Attribute, metric and label -> groups, and :data:`EVERYONE`, of which not even
+            verdicts may be shown.
     """
     for found in result.findings:
         show = _SHOWN_OF_MODELS.get(found.kind)
         if show is None:
             continue
-        kept = show(found, told.entry(found.attribute, found.metric, found.label))
+        where = (found.attribute, found.metric, found.label)
+        rests_on = _groups_behind(found, result.entry(*where))
+        if not rests_on or not rests_on.isdisjoint(undecided[where]):
+            continue
+        kept = show(found, told.entry(*where))
         if kept is not None:
             yield with_sentence(kept, headline(kept, told.metric(kept.metric)))
+
+
+def _groups_behind(found: Finding, entry: PairedComparison) -> Set[str]:
+    """Return the groups that a claim rests on; :data:`EVERYONE` for all together."""
+    if found.quantity == OVERALL_MEAN:
+        return {EVERYONE}
+    if found.quantity == GROUP_MEAN:
+        return set(found.who)
+    return entry.group_patients.keys() - entry.left_out.keys()
 
 
 def _rank(found: Finding, told: PairedComparison) -> Finding | None:
@@ -130,16 +150,13 @@ def _rank(found: Finding, told: PairedComparison) -> Finding | None:
     return dataclasses.replace(found, family_size=0) if shown else None
 
 
-def _change(found: Finding, told: PairedComparison) -> Finding | None:
-    """Return a finding with the numbers that may be shown; None if it rests on hidden ones."""
-    values = {model: _value(found, told.per_model[model]) for model in found.values}
-    if any(math.isnan(value) for value in values.values()):
-        return None
+def _change(found: Finding, told: PairedComparison) -> Finding:
+    """Return a finding with the numbers that may be shown; the others are NaN."""
     change = _difference(found, told.differences[found.model])
     return dataclasses.replace(
         found,
         value=change.value,
-        values=values,
+        values={model: _value(found, told.per_model[model]) for model in found.values},
         interval=change.simultaneous,
         p_value=math.nan if change.p_value is None else change.p_value,
         corrected_p=math.nan if change.corrected_p is None else change.corrected_p,

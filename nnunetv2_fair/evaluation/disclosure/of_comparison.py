@@ -12,6 +12,7 @@ import numpy as np
 
 from nnunetv2_fair.errors import EvaluationError, shorten
 from nnunetv2_fair.evaluation.disclosure.findings import shareable_changes
+from nnunetv2_fair.evaluation.disclosure.group_profiles import UNKNOWN
 from nnunetv2_fair.evaluation.disclosure.hidden_groups import Patterns, patients_enough_to_share
 from nnunetv2_fair.evaluation.disclosure.model_numbers import (
     ModelNumbers,
@@ -30,6 +31,7 @@ from nnunetv2_fair.evaluation.disclosure.samples import EVERYONE
 from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST, Suppression
 from nnunetv2_fair.evaluation.findings.wording import confidence
 from nnunetv2_fair.evaluation.results.comparison import (
+    DATASET,
     OVERALL_MEAN,
     Difference,
     ModelComparison,
@@ -41,6 +43,7 @@ from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.per_case import evaluated_rows, metric_values
 from nnunetv2_fair.evaluation.results.trainings import TRAININGS
 from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, MetricInfo
+from nnunetv2_fair.paths import dataset_in
 
 _NOTHING = Difference(math.nan, NO_INTERVAL)
 
@@ -51,7 +54,8 @@ def shareable_comparison(
     """Return the shareable part of a comparison: it reveals nothing about fewer than five patients.
 
     Neither counts nor means of small groups remain, nor those from which they could be worked
-    out, nor anything computed from these: fairness measures, worst groups and ranks. Where some
+    out, nor numbers computed from these: fairness measures, worst groups and ranks. What is claimed
+    stays without its numbers, unless it rests on a small group. Where some
     cases have no value in some model, no counts remain at all. All values are rounded as in
     :mod:`.precision`, those of differences by how much the differences of patients vary, after
     deciding what is claimed. Gaps of medians are left to the evaluations.
@@ -84,6 +88,8 @@ def shareable_comparison(
     policy = baseline.settings.get("empty_distance", "diagonal")
     least = fewest_to_compare(baseline)
 
+    undecided: dict[tuple[str, str, str], frozenset[str]] = {}
+
     def entries_of(metric: MetricInfo, label: str) -> Iterator[PairedComparison]:
         values = np.stack(
             [metric_values(found, metric, label, baseline.labels, policy)[0] for found in rows]
@@ -106,6 +112,10 @@ def shareable_comparison(
         for entry, behind in zip(made, known, strict=True):
             hidden = frozenset(group for e, group in secret if e == entry.attribute)
             told = _shown(entry, pattern, bool(defined.all()), hidden)
+            everyone = told.gone == frozenset(entry.group_patients)
+            undecided[entry.attribute, metric.name, label] = (
+                told.gone | hidden | (frozenset({EVERYONE}) if everyone else frozenset())
+            )
             closed = pattern is not None and entry.attribute in pattern.closed
             left_out = reasons(
                 entry.group_patients,
@@ -129,6 +139,7 @@ def shareable_comparison(
         entries=tuple(shown[e.attribute, e.metric, e.label] for e in compared.entries),
         notes=(
             *filter(may_stay, compared.notes),
+            *_causes(compared, shown, patterns.counts),
             f"This is a shareable comparison: of groups with fewer than {FEWEST} patients it shows "
             "neither counts nor means, nor those of some other groups from which they could be "
             "worked out. Values are rounded until they say nothing about fewer than five patients; "
@@ -138,10 +149,49 @@ def shareable_comparison(
             key: compared.settings[key]
             for key in ("common_cases", TRAININGS, *SETTINGS)
             if key in compared.settings
-        },
+        }
+        | _dataset(compared),
         shareable=True,
     )
-    return replace(told, findings=tuple(shareable_changes(compared, told)))
+    return replace(told, findings=tuple(shareable_changes(compared, told, undecided)))
+
+
+def _dataset(compared: ModelComparison) -> dict[str, str]:
+    """Return the nnU-Net dataset's name; nothing of other folders, which may name people."""
+    name = dataset_in(str(compared.settings.get(DATASET, "")))
+    return {DATASET: name} if name else {}
+
+
+def _causes(
+    compared: ModelComparison,
+    shown: Mapping[tuple[str, str, str], PairedComparison],
+    counts: Suppression,
+) -> Iterator[str]:
+    """Yield what hides the numbers of large groups, where it is a few patients of unknown group.
+
+    Args:
+        compared: The comparison.
+        shown: Attribute, metric and label -> what may be shown.
+        counts: What must be hidden of the counts of all cases.
+    """
+    for attribute in compared.attributes:
+        entry = shown[attribute, compared.metrics[0].name, compared.headline_label]
+        told = next(iter(entry.per_model.values()))
+        without = [
+            group
+            for group, mean in told.group_means.items()
+            if math.isnan(mean) and not counts.tells_nothing_of(attribute, group)
+        ]
+        unknown = (attribute, UNKNOWN) in counts.small and attribute not in counts.closed
+        if unknown and math.isnan(told.overall_mean):
+            names = ", ".join(f"'{group}'" for group in without)
+            yield (
+                f"By {attribute}, numbers {f'of {names} and ' if names else ''}of all groups "
+                f"together are hidden: {attribute} is unknown for fewer than {FEWEST} patients, "
+                "and their values could be worked out. Who gains and who loses is told all the "
+                "same. To show the numbers, complete the table, or evaluate without these "
+                "patients and share nothing else."
+            )
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,24 @@ from nnunetv2_fair.evaluation.findings.model_changes import (
     amount,
 )
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, listed
-from nnunetv2_fair.evaluation.results.comparison import GROUP_MEAN, OVERALL_MEAN, ModelComparison
+from nnunetv2_fair.evaluation.results.comparison import (
+    GROUP_MEAN,
+    OVERALL_MEAN,
+    WORST_GROUP_MEAN,
+    ModelComparison,
+)
 from nnunetv2_fair.evaluation.results.findings import Finding
 
 #: At most this many groups, or other changes, are told in one sentence.
 _MOST = 4
 
+#: At most this many are named of those who gain or lose by a model.
+_MOST_NAMED = 3
+
 #: Stands for the gap among names of groups, none of which can be this.
 _GAP = "\0gap"
+
+_TOGETHER = {OVERALL_MEAN: "all patients together", WORST_GROUP_MEAN: "the worst group"}
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,76 @@ def balance(result: ModelComparison, attribute: str, model: str) -> Balance:
         details=details,
         harms=any(_is_harm(f) for f in found),
     )
+
+
+def answer(result: ModelComparison) -> Sentence:
+    """Return in one sentence per model who gains and who loses, those who lose first.
+
+    Everything that is shown counts, by any metric, label and attribute. Names are those of the
+    first metric and the headline label where there are any.
+    """
+    losing, winning, neither, unknown = [], [], [], []
+    for model in result.others:
+        found = [f for f in result.findings if (f.kind, f.model) == ("model_change", model)]
+        shown = [f for f in found if f.verdict == "shown"]
+        worse = _named(result, [f for f in shown if _is_harm(f)])
+        gains = [f for f in shown if not _is_harm(f)]
+        better = _named(result, gains)
+        if worse:
+            # a smaller gap is no gain if nobody gains
+            better = _named(result, [f for f in gains if f.quantity not in GAPS])
+            gain = ["; better: ", *better] if better else ["; nobody is shown to gain"]
+            losing.append(["With ", Data(model), ", some are worse off: ", *worse, *gain, ". "])
+        elif better:
+            gain = ["better: ", *better, ". "]
+            winning.append(["With ", Data(model), ", nobody is shown to lose; ", *gain])
+        elif any(f.verdict != "not_comparable" for f in found):
+            neither.append(model)
+        else:
+            unknown.append(model)
+    told = [piece for part in (*losing, *winning) for piece in part]
+    if neither:
+        told += ["With ", *listed(neither), ", nobody is shown to gain or lose, which does not "]
+        told += ["prove that nobody does. "]
+    if unknown:
+        told += ["Of ", *listed(unknown), " nothing can be told: too few patients can be compared."]
+    return told
+
+
+def _named(result: ModelComparison, found: Sequence[Finding]) -> list[str]:
+    """Return of whom these are: groups, or else all groups together or gaps; with the metric."""
+    label, metric = result.headline_label, result.metrics[0].name
+    order = {m.name: place for place, m in enumerate(result.metrics)}
+
+    def far(finding: Finding) -> tuple[bool, bool, bool, int]:
+        return (
+            finding.quantity != GROUP_MEAN,
+            "+" in finding.attribute,
+            finding.label != label,
+            order[finding.metric],
+        )
+
+    names: dict[tuple[str, ...], list[str]] = {}
+    for f in sorted(found, key=far):
+        said_by_parts = "+" in f.attribute and f.attribute not in {key[0] for key in names}
+        if any(key[0] for key in names) and (f.quantity != GROUP_MEAN or said_by_parts):
+            break  # groups of single attributes say it in the fewest words
+        key, words = _name(f)
+        if key not in names:
+            of = [] if f.metric == metric else [" in ", Data(result.metric(f.metric).title)]
+            names[key] = [*words, *of, *([] if f.label == label else [" for ", Data(f.label)])]
+    told = [piece for words in list(names.values())[:_MOST_NAMED] for piece in (", ", *words)][1:]
+    more = len(names) - _MOST_NAMED
+    return [*told, f" and {more} more"] if more > 0 else told
+
+
+def _name(finding: Finding) -> tuple[tuple[str, ...], Sentence]:
+    """Return what tells one from another (first the attribute of a group), and its words."""
+    if finding.quantity == GROUP_MEAN:
+        return (finding.attribute, *finding.who), (Data(finding.who[0]),)
+    if finding.quantity in GAPS:
+        return ("", finding.attribute), ("the gap by ", Data(finding.attribute))
+    return ("", finding.quantity), (_TOGETHER.get(finding.quantity, ""),)
 
 
 def _is_harm(finding: Finding) -> bool:

@@ -99,10 +99,14 @@ def amount(finding: Finding, metric: MetricInfo) -> Sentence:
     """Return who changes by how much: ``male loses 0.015 (-0.021 to -0.009)``."""
     limits = numbers.interval(finding.interval, metric.unit, signed=True)
     size = numbers.with_unit(abs(finding.value), metric.unit)
+    within = f" ({limits})" if limits != numbers.UNDEFINED else ""
+    verb = f"gets {finding.direction}"
     if metric.better == "higher":
         verb = "gains" if finding.direction == "better" else "loses"
-        return [Data(finding.who[0]), f" {verb} {size} ({limits})"]
-    return [Data(finding.who[0]), f" gets {finding.direction} by {size} ({limits})"]
+    if math.isnan(finding.value):
+        return [Data(finding.who[0]), f" {verb} (by how much is {numbers.HIDDEN})"]
+    by = "" if metric.better == "higher" else "by "
+    return [Data(finding.who[0]), f" {verb} {by}{size}{within}"]
 
 
 class _Maker:
@@ -230,10 +234,15 @@ def _worst(finding: Finding) -> list[str]:
 
 
 def _numbers(finding: Finding, metric: MetricInfo) -> list[str]:
-    """Return ``: 0.775 instead of 0.750 (change +0.025, ...)``; empty if there are none."""
+    """Return ``: 0.775 instead of 0.750 (change +0.025, ...)``; empty if there are none.
+
+    NaN is hidden in a shareable result.
+    """
     if finding.verdict == "not_comparable":
         return []
     after, before = finding.values[finding.model], finding.values[finding.baseline]
+    if math.isnan(finding.value) or math.isnan(after) or math.isnan(before):
+        return [f": numbers {numbers.HIDDEN}"]
     corrected = f"corrected {numbers.p_value(finding.corrected_p)}"
     if finding.quantity == BETWEEN_GROUP_VARIANCE:
         # variances are hard to read; their roots have the unit of the metric

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from pathlib import PurePath
 from typing import Any
 
 import pandas as pd
@@ -32,6 +33,7 @@ from nnunetv2_fair.evaluation.model_comparison.rank_intervals import Pair, ranks
 from nnunetv2_fair.evaluation.model_comparison.scores import scores_of
 from nnunetv2_fair.evaluation.model_comparison.simultaneous import Family, RandomWeights
 from nnunetv2_fair.evaluation.results.comparison import (
+    DATASET,
     Difference,
     ModelComparison,
     PairedComparison,
@@ -42,6 +44,7 @@ from nnunetv2_fair.evaluation.results.tables.per_case import evaluated_rows
 from nnunetv2_fair.evaluation.results.trainings import TRAININGS, number_of_trainings
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings, definitions
 from nnunetv2_fair.files.versions import measuring_versions
+from nnunetv2_fair.paths import dataset_in
 
 
 def compare_models(
@@ -121,7 +124,9 @@ def _settings_to_tell(
     common_cases: bool,
 ) -> dict[str, Any]:
     given = results[0].settings
+    references = str(given.get("references") or given.get("scores") or "")
     return {
+        DATASET: dataset_in(references) or PurePath(references).stem,
         "models": {
             model: {
                 "predictions": result.settings.get("predictions", ""),

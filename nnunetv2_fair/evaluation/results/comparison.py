@@ -21,6 +21,9 @@ HIGHER_IS_FAIRER = frozenset({"es_std", "es_absolute"})
 #: The fairness measure that plots show: defined for any number of groups.
 PLOTTED_GAP = "delta"
 
+#: Setting: the nnU-Net dataset that the references are from.
+DATASET = "dataset"
+
 #: What models are ranked by: keys of :attr:`PairedComparison.ranks`.
 OVERALL_MEAN = "overall_mean"
 WORST_GROUP_MEAN = "worst_group_mean"

@@ -79,6 +79,7 @@ def plane_plot(
     description: str,
     *,
     higher_is_better: tuple[bool, bool],
+    along: Sequence[Spot] = (),
 ) -> Html:
     """Return a scatter plot in which right and up are always better.
 
@@ -88,10 +89,12 @@ def plane_plot(
         y_title: Title of the vertical axis.
         description: Alternative text.
         higher_is_better: For x and y; an axis whose lower values are better is reversed.
+        along: Models of other plots that share the axes.
     """
-    shown = [s for s in spots if math.isfinite(s.x[0]) and math.isfinite(s.y[0])]
-    across = _Side(_scale(s.x for s in shown), _LEFT, _RIGHT, higher_is_better[0])
-    upward = _Side(_scale(s.y for s in shown), _BOTTOM, _TOP, higher_is_better[1])
+    shown = _drawn(spots)
+    scaled = [*shown, *_drawn(along)]
+    across = _Side(_scale(s.x for s in scaled), _LEFT, _RIGHT, higher_is_better[0])
+    upward = _Side(_scale(s.y for s in scaled), _BOTTOM, _TOP, higher_is_better[1])
     return render(
         "report/html/templates/plane_plot.html",
         width=_WIDTH,
@@ -108,6 +111,10 @@ def plane_plot(
         arrows=_arrows(shown, across, upward),
         marks=[_mark(spot, across, upward) for spot in shown],
     )
+
+
+def _drawn(spots: Sequence[Spot]) -> list[Spot]:
+    return [s for s in spots if math.isfinite(s.x[0]) and math.isfinite(s.y[0])]
 
 
 def _scale(points: Iterable[tuple[float, Interval]]) -> Axis:

@@ -50,6 +50,7 @@ def planes(
     level: int = 3,
     what: str = "model",
     most_arrows: int | None = None,
+    along: Sequence[ModelPoint] = (),
 ) -> Html:
     """Return the plots of the overall mean against the gap and against the worst group.
 
@@ -63,15 +64,19 @@ def planes(
         level: Level of the headings.
         what: What one point is called.
         most_arrows: Models up to which arrows start at the baseline; None: always.
+        along: Models of other planes that share the axes.
     """
     heading, higher = metric_heading(metric), metric.better == "higher"
     arrows = most_arrows is None or len(points) <= most_arrows
-    gap = [(point.overall, point.gap) for point in points]
-    worst = [(point.overall, point.worst) for point in points]
+    gap, gap_along = ([(p.overall, p.gap) for p in of] for of in (points, along))
+    worst, worst_along = ([(p.overall, p.worst) for p in of] for of in (points, along))
     drawn = []
-    for title, y_title, places, y_higher in (
-        ("Utility against the gap", f"gap of group means, {heading}", gap, False),
-        ("Utility against the worst group", f"worst group's mean {heading}", worst, higher),
+    for title, y_title, places, elsewhere, y_higher in (
+        ("Utility against the gap", f"gap of group means, {heading}", gap, gap_along, False),
+        (
+            *("Utility against the worst group", f"worst group's mean {heading}"),
+            *(worst, worst_along, higher),
+        ),
     ):
         spots = [
             Spot(letter(i), x, y, arrows and point.model == baseline, i)
@@ -85,6 +90,7 @@ def planes(
             y_title,
             f"{title}: overall mean {heading} of each {what} against {y_title}",
             higher_is_better=(higher, y_higher),
+            along=[Spot("", x, y, False, 0) for x, y in elsewhere],
         )
         drawn.append((title, plane))
     if not drawn:

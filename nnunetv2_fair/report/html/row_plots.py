@@ -157,7 +157,12 @@ def _strip(
 
 
 def forest_plot(
-    rows: Sequence[Whisker], unit_words: str, description: str, *, zero: bool = True
+    rows: Sequence[Whisker],
+    unit_words: str,
+    description: str,
+    *,
+    zero: bool = True,
+    along: Sequence[Whisker] = (),
 ) -> Html:
     """Return one marker with its interval per row, around a zero line.
 
@@ -166,8 +171,9 @@ def forest_plot(
         unit_words: Title of the axis.
         description: Alternative text.
         zero: Whether zero is on the axis and marked.
+        along: Rows of other plots that share the axis.
     """
-    ends = [v for r in rows for v in (r.value, r.interval.low, r.interval.high)]
+    ends = [v for r in (*rows, *along) for v in (r.value, r.interval.low, r.interval.high)]
     scale = axis(ends, include=(0.0,) if zero else ())
     lines = []
     for row in rows:

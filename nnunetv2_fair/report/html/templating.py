@@ -16,6 +16,7 @@ from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.sentences import Data, clean, printable, shortened
 from nnunetv2_fair.evaluation.results.values import NO_INTERVAL
 from nnunetv2_fair.report.html.markup import Html
+from nnunetv2_fair.report.html.titles import metric_heading
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -50,7 +51,7 @@ def environment() -> "Environment":
     )
     made.filters.update(clean=clean, shortened=shortened)
     made.tests.update(data=_is_data, nan=math.isnan, finite=math.isfinite)
-    made.globals.update(numbers=numbers, NO_INTERVAL=NO_INTERVAL)
+    made.globals.update(numbers=numbers, NO_INTERVAL=NO_INTERVAL, metric_heading=metric_heading)
     return made
 
 

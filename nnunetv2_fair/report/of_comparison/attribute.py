@@ -23,6 +23,7 @@ from nnunetv2_fair.report.html.titles import metric_heading
 from nnunetv2_fair.report.of_comparison.tables import (
     differences_table,
     labels_table,
+    measures_table,
     patients,
     scores_table,
 )
@@ -41,6 +42,15 @@ def attribute_section(result: ModelComparison, attribute: str, anchor: str, term
     metric = result.metric(entry.metric)
     title = f"Change of the mean {metric_heading(metric)} in each group"
     rows = _change_rows(result, entry)
+    left, right = "\N{LEFTWARDS ARROW} worse |", "| better \N{RIGHTWARDS ARROW}"
+    if metric.better == "lower":
+        left, right = "\N{LEFTWARDS ARROW} better |", "| worse \N{RIGHTWARDS ARROW}"
+    elsewhere = [
+        row
+        for other in result.attributes
+        if other != attribute
+        for row in _change_rows(result, result.headline_entry(other))
+    ]
     return render(
         "report/of_comparison/templates/attribute.html",
         anchor=anchor,
@@ -49,16 +59,43 @@ def attribute_section(result: ModelComparison, attribute: str, anchor: str, term
         nothing_to_draw=NOTHING_TO_DRAW,
         scores=scores_table(result, entry, terms),
         changes_title=title,
-        changes=forest_plot(rows, f"change in {metric_heading(metric)}", title),
+        changes=forest_plot(
+            rows, f"{left} change in {metric_heading(metric)} {right}", title, along=elsewhere
+        ),
         level=numbers.percent(confidence(result.settings)),
-        better_side="Right" if metric.better == "higher" else "Left",
         differences=[differences_table(result, attribute, model, terms) for model in result.others],
+        further=[
+            table
+            for measured in result.metrics
+            if (table := measures_table(result, attribute, measured, terms))
+        ],
         labels=labels_table(result, attribute, terms),
     )
 
 
 def _planes(result: ModelComparison, entry: PairedComparison) -> Html:
     """Return the planes; empty if no model has a gap."""
+    points = _points(result, entry)
+    if not any(math.isfinite(point.gap[0]) for point in points):
+        return Html("")
+    level = numbers.percent(confidence(result.settings))
+    hint = (
+        f"Right and up are better in both. Lines: {level} intervals of each model on its own; the "
+        "paired changes are the ones to compare models by. Delta grows with noise: a model "
+        "whose scores vary less can look fairer without being it. Arrows start at the baseline. "
+        "All attributes have the same axes."
+    )
+    elsewhere = [
+        point
+        for other in result.attributes
+        if other != entry.attribute
+        for point in _points(result, result.headline_entry(other))
+    ]
+    metric = result.metric(entry.metric)
+    return planes(points, metric, result.baseline, hint, along=elsewhere)
+
+
+def _points(result: ModelComparison, entry: PairedComparison) -> list[ModelPoint]:
     nothing = (math.nan, NO_INTERVAL)
     points = []
     for model in result.models:
@@ -72,15 +109,7 @@ def _planes(result: ModelComparison, entry: PairedComparison) -> Html:
                 (scores.worst_group_mean, worst),
             )
         )
-    if not any(math.isfinite(point.gap[0]) for point in points):
-        return Html("")
-    level = numbers.percent(confidence(result.settings))
-    hint = (
-        f"Right and up are better in both. Lines: {level} intervals of each model on its own; the "
-        "paired changes below are the ones to compare models by. Delta grows with noise: a model "
-        "whose scores vary less can look fairer without being it. Arrows start at the baseline."
-    )
-    return planes(points, result.metric(entry.metric), result.baseline, hint)
+    return points
 
 
 def _change_rows(result: ModelComparison, entry: PairedComparison) -> list[Whisker]:

@@ -1,10 +1,12 @@
 """The page that compares models on the same cases: one self-contained HTML file."""
 
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+from typing import Any
 
 from nnunetv2_fair.evaluation.findings import numbers
-from nnunetv2_fair.evaluation.findings.sentences import clean, shortened
-from nnunetv2_fair.evaluation.results.comparison import ModelComparison
+from nnunetv2_fair.evaluation.findings.sentences import clean, listed, shortened
+from nnunetv2_fair.evaluation.results.comparison import DATASET, ModelComparison
 from nnunetv2_fair.files.atomic import write_text
 from nnunetv2_fair.report.html.document import disclaimer, document
 from nnunetv2_fair.report.html.markup import Html
@@ -35,7 +37,7 @@ def render_comparison(result: ModelComparison, latent: Html | None = None) -> st
     navigation += [(f"attribute-{i}", clean(a)) for i, a in enumerate(result.attributes)]
     navigation += [("latent", "Latent space")] if latent else []
     navigation += [("definitions", "Definitions"), ("settings", "Settings")]
-    sections = [summary_section(result)]
+    sections = [summary_section(result, terms)]
     sections += [
         attribute_section(result, attribute, f"attribute-{i}", terms)
         for i, attribute in enumerate(result.attributes)
@@ -43,20 +45,54 @@ def render_comparison(result: ModelComparison, latent: Html | None = None) -> st
     sections += [latent] if latent else []
     sections += [
         terms.section(),
-        settings_section(result.settings, result.versions, "", result.created),
+        settings_section(_settings(result), result.versions, "", result.created),
     ]
     first = result.entries[0] if result.entries else None
     facts = [numbers.count(len(result.models), "model")]
     if first is not None:
         facts += [numbers.count(first.n_cases, "case"), numbers.count(first.n_patients, "patient")]
+    facts.append(", ".join(metric.title for metric in result.metrics))
     if result.created:
         facts.append(f"created {clean(result.created)[:10]}")
-    others = ", ".join(shortened(model, 40) for model in result.others)
     return document(
-        f"{others} against {shortened(result.baseline, 40)}",
+        title_of(result),
         "Fairness comparison",
         facts,
         navigation,
         sections,
         disclaimer("compared"),
     )
+
+
+def title_of(result: ModelComparison) -> str:
+    """Return what was compared: the dataset, the models, and by which attributes."""
+    dataset = result.settings.get(DATASET, "")
+    start = f"{shortened(str(dataset), 40)}: " if dataset else ""
+    others = "".join(listed(shortened(model, 40) for model in result.others))
+    attributes = "".join(listed(shortened(name, 24) for name in result.attributes))
+    return f"{start}{others} against {shortened(result.baseline, 40)}, by {attributes}"
+
+
+def _settings(result: ModelComparison) -> dict[str, Any]:
+    """Return the settings as readers see them: names of folders, never where these are."""
+    told: dict[str, Any] = {}
+    for key, value in result.settings.items():
+        if key == "models":
+            for model, made in value.items():
+                told[f"model {model}"] = _made(made)
+        else:
+            told[key] = value
+    return told
+
+
+def _made(made: Mapping[str, Any]) -> str:
+    """Return of what a model's numbers were made."""
+    parts = []
+    if made.get("predictions"):
+        parts.append(f"predictions in {PurePath(str(made['predictions'])).name}")
+    if made.get("created"):
+        parts.append(f"evaluated {str(made['created'])[:10]}")
+    if made.get("inputs_sha256"):
+        digest = str(made["inputs_sha256"])[:12]
+        parts.append(f"SHA-256 of all inputs {digest}\N{HORIZONTAL ELLIPSIS}")
+    return ", ".join(parts)

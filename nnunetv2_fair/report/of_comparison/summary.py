@@ -1,62 +1,49 @@
-"""The summary of a comparison: for each model and attribute, the gap, who gains and who loses."""
+"""The summary of a comparison: who gains and who loses, in words, and all models by all metrics."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.findings import numbers
-from nnunetv2_fair.evaluation.findings.all_findings import brief
-from nnunetv2_fair.evaluation.findings.gains_and_losses import Balance, balance
-from nnunetv2_fair.evaluation.findings.sentences import Sentence
+from nnunetv2_fair.evaluation.findings.gains_and_losses import Balance, answer, balance
 from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
-from nnunetv2_fair.evaluation.results.comparison import (
-    ABSOLUTE_GAP,
-    BETWEEN_GROUP_VARIANCE,
-    OVERALL_MEAN,
-    WORST_GROUP_MEAN,
-    ModelComparison,
-)
+from nnunetv2_fair.evaluation.results.comparison import ModelComparison
 from nnunetv2_fair.evaluation.results.trainings import TRAININGS, subjects
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
-
-#: What is told in small print below the headline; groups are in the figure.
-_TITLES = {
-    ABSOLUTE_GAP: "Gap",
-    BETWEEN_GROUP_VARIANCE: "Gap",
-    OVERALL_MEAN: "All groups",
-    WORST_GROUP_MEAN: "Worst group",
-}
+from nnunetv2_fair.report.html.terms import Terms
+from nnunetv2_fair.report.of_comparison.matrix import matrix
 
 
 @dataclass(frozen=True)
-class _Card:
-    """What one model changes for the groups of one attribute.
+class _Told:
+    """What one model changes for the groups of one attribute, and the class of its lines."""
 
-    Attributes:
-        model: The model.
-        attribute: Attribute expression.
-        kind: Class of the card.
-        balance: What is said.
-        briefs: The gap, the overall mean and the worst group: title, and what is found.
-    """
-
-    model: str
-    attribute: str
     kind: str
     balance: Balance
-    briefs: tuple[tuple[str, Sentence], ...]
 
 
-def summary_section(result: ModelComparison) -> Html:
+@dataclass(frozen=True)
+class _ByAttribute:
+    attribute: str
+    models: Sequence[_Told]
+    matrix: Html
+
+
+def summary_section(result: ModelComparison, terms: Terms) -> Html:
     """Return the section with id ``summary``."""
     level = confidence(result.settings)
     return render(
         "report/of_comparison/templates/summary.html",
+        answer=answer(result),
         label=label_words(result.headline_label),
         metric=result.metrics[0],
-        cards=[
-            _card(result, attribute, model)
+        attributes=[
+            _ByAttribute(
+                attribute,
+                [_told(balance(result, attribute, model)) for model in result.others],
+                matrix(result, attribute, terms),
+            )
             for attribute in result.attributes
-            for model in result.others
         ],
         chance=numbers.percent(round(1 - level, 9)),
         chance_of_signs=numbers.percent(round(2 * (1 - level), 9)),
@@ -66,13 +53,8 @@ def summary_section(result: ModelComparison) -> Html:
     )
 
 
-def _card(result: ModelComparison, attribute: str, model: str) -> _Card:
-    found = balance(result, attribute, model)
-    metric = result.metrics[0]
-    briefs = tuple(
-        (_TITLES[f.quantity], brief(f, metric)) for f in found.details if f.quantity in _TITLES
-    )
-    return _Card(model, attribute, _kind(found), found, briefs)
+def _told(found: Balance) -> _Told:
+    return _Told(_kind(found), found)
 
 
 def _kind(found: Balance) -> str:

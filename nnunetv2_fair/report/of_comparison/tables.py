@@ -13,36 +13,35 @@ from nnunetv2_fair.evaluation.results.comparison import (
     GROUP_MEAN,
     HIGHER_IS_FAIRER,
     OVERALL_MEAN,
-    PLOTTED_GAP,
     WORST_GROUP_MEAN,
-    Difference,
     ModelComparison,
     PairedComparison,
 )
-from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
+from nnunetv2_fair.evaluation.results.values import MetricInfo
+from nnunetv2_fair.report.html.cells import WHY_HIDDEN
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.html.titles import MEASURES, measure_title, metric_heading
+from nnunetv2_fair.report.of_comparison.changes import Words, in_words
+from nnunetv2_fair.report.of_comparison.matrix import who_changes
+
+_FAIRNESS_GAP = "fairness_gap"
 
 
 @dataclass(frozen=True)
 class _Change:
-    """One cell: a change with its interval and p-value.
+    """One cell: what is said of a change, and what it rests on.
 
     Attributes:
-        value: The change; NaN if there is none.
-        interval: Simultaneous interval of what is decided, its own of what only describes.
-        unit: Unit of both.
-        corrected_p: NaN for what only describes.
-        shown: Whether the change is shown.
+        words: What is said.
+        estimate: Change with its interval, where none is shown; empty elsewhere.
+        p_value: Corrected; empty if there is none.
     """
 
-    value: float
-    interval: Interval
-    unit: str
-    corrected_p: float = math.nan
-    shown: bool = False
+    words: Words
+    estimate: str
+    p_value: str
 
 
 @dataclass(frozen=True)
@@ -51,17 +50,33 @@ class _Row:
 
     Attributes:
         title: What changes, in pieces.
-        cells: Changes; None where a metric has none.
+        cells: Changes by metric.
         term: Key of the definition of the title; empty if there is none.
-        pair: The two groups of a gap, in small print.
-        higher_is_fairer: Whether the table must say so.
     """
 
     title: Sentence
-    cells: Sequence[_Change | None]
+    cells: Sequence[_Change]
     term: str = ""
-    pair: str = ""
-    higher_is_fairer: bool = False
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A measure of the gap under one model: its value, of whom, and how it changes."""
+
+    value: str
+    worse: str = ""
+    limits: str = ""
+    change: str = ""
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """A measure of the gap, for every model."""
+
+    title: str
+    term: str
+    note: str
+    cells: Sequence[_Measured | None]
 
 
 def scores_table(result: ModelComparison, entry: PairedComparison, terms: Terms) -> Html:
@@ -77,10 +92,9 @@ def scores_table(result: ModelComparison, entry: PairedComparison, terms: Terms)
         groups=list(next(iter(entry.per_model.values())).group_means),
         models=result.models,
         baseline=result.baseline,
-        gap=PLOTTED_GAP,
-        gap_title=measure_title(PLOTTED_GAP),
-        beyond_chance=measure_title(BETWEEN_GROUPS),
-        nothing=(math.nan, NO_INTERVAL),
+        gap=BETWEEN_GROUPS,
+        gap_title=measure_title(BETWEEN_GROUPS),
+        why=WHY_HIDDEN if result.shareable else "no cases, or too few groups to compare",
         patients=patients,
         terms=terms,
     )
@@ -92,28 +106,18 @@ def patients(count: int | None) -> str:
 
 
 def differences_table(result: ModelComparison, attribute: str, model: str, terms: Terms) -> Html:
-    """Return the paired differences of one model, for every metric."""
+    """Return everything that is decided about one model, for every metric."""
     label = result.headline_label
     entries = [result.entry(attribute, m.name, label) for m in result.metrics]
 
     def row(title: Sentence, quantity: str, group: str = "", term: str = "") -> _Row:
         return _Row(title, [_decided(result, e, model, quantity, group) for e in entries], term)
 
-    rows = [row(("the mean of all groups",), OVERALL_MEAN)]
+    rows = [row(("All groups",), OVERALL_MEAN)]
     for group in dict.fromkeys(g for e in entries for g in e.differences[model].groups):
-        rows.append(row(("the mean of ", Data(group)), GROUP_MEAN, group))
-    rows.append(row(("the worst group's mean",), WORST_GROUP_MEAN, term="worst_group"))
+        rows.append(row((Data(group),), GROUP_MEAN, group))
+    rows.append(row(("Worst group",), WORST_GROUP_MEAN, term="worst_group"))
     rows.append(row((measure_title(BETWEEN_GROUPS),), BETWEEN_GROUPS, term=BETWEEN_GROUPS))
-    measures = list(dict.fromkeys(g for e in entries for g in e.differences[model].gaps))
-    order = {measure: position for position, measure in enumerate(MEASURES)}
-    measures.sort(key=lambda measure: order.get(measure.partition(": ")[0], len(order)))
-    for measure in measures:
-        key, _, pair = measure.partition(": ")
-        cells = [
-            _describing(e.differences[model].gaps.get(measure), numbers.measure_unit(key, m))
-            for e, m in zip(entries, result.metrics, strict=True)
-        ]
-        rows.append(_Row((measure_title(key),), cells, key, pair, key in HIGHER_IS_FAIRER))
     return render(
         "report/of_comparison/templates/differences.html",
         model=model,
@@ -121,10 +125,87 @@ def differences_table(result: ModelComparison, attribute: str, model: str, terms
         label=label_words(label),
         level=numbers.percent(confidence(result.settings)),
         metrics=result.metrics,
-        heading=metric_heading,
         rows=rows,
         terms=terms,
     )
+
+
+def measures_table(
+    result: ModelComparison, attribute: str, metric: MetricInfo, terms: Terms
+) -> Html:
+    """Return the measures that describe the gap, of every model; empty if there are none."""
+    entry = result.entry(attribute, metric.name, result.headline_label)
+    found = list(dict.fromkeys(g for scores in entry.per_model.values() for g in scores.gaps))
+    order = {measure: position for position, measure in enumerate(MEASURES)}
+    found.sort(key=lambda measure: order.get(measure.partition(": ")[0], len(order)))
+    measures = []
+    for measure in found:
+        key, _, pair = measure.partition(": ")
+        cells = [_measured(result, entry, model, measure) for model in result.models]
+        note = "higher is fairer" if key in HIGHER_IS_FAIRER else pair
+        measures.append(_Measure(measure_title(key), key, note, cells))
+    if not measures:
+        return Html("")
+    return render(
+        "report/of_comparison/templates/measures.html",
+        heading=metric_heading(metric),
+        label=label_words(entry.label),
+        level=numbers.percent(confidence(result.settings)),
+        models=result.models,
+        baseline=result.baseline,
+        measures=measures,
+        terms=terms,
+    )
+
+
+def _measured(
+    result: ModelComparison, entry: PairedComparison, model: str, measure: str
+) -> _Measured | None:
+    metric = result.metric(entry.metric)
+    if measure not in entry.per_model[model].gaps:
+        return None
+    value, limits = entry.per_model[model].gaps[measure]
+    unit = numbers.measure_unit(measure, metric)
+    worse = ""
+    if measure.partition(":")[0] == _FAIRNESS_GAP and math.isfinite(value) and value:
+        sign = 1 if metric.better == "higher" else -1
+        worse = _worse_group(result, entry, measure, sign * value)
+        if value < 0:
+            value, limits = -value, limits.mirrored
+    change = ""
+    if model != result.baseline and measure in entry.differences[model].gaps:
+        moved = entry.differences[model].gaps[measure]
+        within = numbers.interval(moved.interval, unit, signed=True)
+        if math.isfinite(moved.value):
+            change = f"change {numbers.number(moved.value, unit, signed=True)}"
+            change += "" if within == numbers.UNDEFINED else f" ({within})"
+    written = numbers.interval(limits, unit)
+    return _Measured(
+        numbers.number(value, unit), worse, "" if written == numbers.UNDEFINED else written, change
+    )
+
+
+def _worse_group(
+    result: ModelComparison, entry: PairedComparison, measure: str, other_is_worse: float
+) -> str:
+    """Return which of two groups a fairness gap says is worse; empty if that cannot be said.
+
+    Args:
+        result: The comparison.
+        entry: Where the gap belongs.
+        measure: Its key.
+        other_is_worse: Positive where the group that is not the reference is.
+    """
+    groups = [group for group in entry.group_patients if group not in entry.left_out]
+    pair = measure.partition(": ")[2]
+    between = [(a, b) for a in groups for b in groups if a != b and pair == f"{a} - {b}"]
+    if not pair and len(groups) == 2:
+        named = result.settings.get("reference_groups", {}).get(entry.attribute)
+        between = [(a, b) for a, b in (groups, groups[::-1]) if a == named]
+    if len(between) != 1:
+        return ""
+    reference, other = between[0]
+    return other if other_is_worse > 0 else reference
 
 
 def labels_table(result: ModelComparison, attribute: str, terms: Terms) -> Html:
@@ -140,30 +221,34 @@ def labels_table(result: ModelComparison, attribute: str, terms: Terms) -> Html:
         labels=[
             (
                 label_words(e.label),
-                {m: [_decided(result, e, m, q) for q in quantities] for m in result.others},
+                {
+                    m: (
+                        [_decided(result, e, m, q) for q in quantities],
+                        who_changes(result, e, m),
+                    )
+                    for m in result.others
+                },
             )
             for e in entries
         ],
         gap=BETWEEN_GROUPS,
-        gap_title=measure_title(BETWEEN_GROUPS),
         terms=terms,
     )
 
 
 def _decided(
     result: ModelComparison, entry: PairedComparison, model: str, quantity: str, group: str = ""
-) -> _Change | None:
-    """Return a change that is decided upon; None if a shareable comparison hides it."""
+) -> _Change:
+    """Return a change that is decided upon."""
     unit = result.metric(entry.metric).unit
     found = result.change(entry, model, quantity, group)
-    if found is None:
-        return None
-    value, limits = found.value, found.interval
-    if found.quantity == BETWEEN_GROUP_VARIANCE:
-        # in the unit of the metric; the interval is one of variances
-        value, limits = entry.distance(model) - entry.distance(result.baseline), NO_INTERVAL
-    return _Change(value, limits, unit, found.corrected_p, found.verdict == "shown")
-
-
-def _describing(found: Difference | None, unit: str) -> _Change | None:
-    return None if found is None else _Change(found.value, found.interval, unit)
+    words = in_words(found, entry, unit)
+    if found is None or found.verdict == "not_comparable":
+        return _Change(words, "", "")
+    estimate = ""
+    if found.verdict != "shown" and found.quantity != BETWEEN_GROUP_VARIANCE:
+        estimate = numbers.number(found.value, unit, signed=True)
+        within = numbers.interval(found.interval, unit, signed=True)
+        estimate += "" if within == numbers.UNDEFINED else f" ({within})"
+    p_value = "" if math.isnan(found.corrected_p) else numbers.p_value(found.corrected_p)
+    return _Change(words, "" if estimate == numbers.UNDEFINED else estimate, p_value)

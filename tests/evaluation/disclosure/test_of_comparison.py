@@ -126,7 +126,7 @@ def test_page_and_file_tell_of_no_person_and_no_file(tmp_path):
     for private in ("case_0", "Jane", "/home", "0" * 64, "3 patients", "25 patients"):
         assert private not in text
     assert "This is a shareable comparison" in page
-    assert "or their means are hidden" in page
+    assert "numbers hidden" in (tmp_path / "comparison.json").read_text(encoding="utf-8")
     again = ModelComparison.read(tmp_path)
     assert again.shareable
     assert repr(again.entries) == repr(told.entries)
@@ -157,8 +157,8 @@ def test_findings_on_hidden_groups_are_left_out_and_verdicts_stay():
         after = kept.get(before.subject)
         entry = told.entry(before.attribute, before.metric, before.label)
         if before.quantity == "group_mean":
-            hidden = math.isnan(entry.per_model["other"].group_means[before.who[0]])
-            assert (after is None) == hidden, before.subject
+            small = "fewer than 5" in entry.left_out.get(before.who[0], "")
+            assert (after is None) == small, before.subject
         if after is None:
             continue
         # decided before rounding
@@ -175,7 +175,55 @@ def test_findings_on_hidden_groups_are_left_out_and_verdicts_stay():
                 "worst_group_mean": change.worst_group,
                 "group_mean": change.groups.get(before.who[0]) if before.who else None,
             }.get(before.quantity, change.between_groups)
-            assert (after.value, after.interval) == (place.value, place.simultaneous)
+            assert repr((after.value, after.interval)) == repr((place.value, place.simultaneous))
+            means = entry.per_model["other"].group_means
+            if any(math.isnan(means[group]) for group in before.who):
+                assert math.isnan(after.value)
+                assert repr(before.value)[:7] not in after.sentence
+
+
+def unknown_sex() -> list[EvaluationResult]:
+    """Return models of 21 women, 33 men and a patient of unknown sex; the women gain."""
+    results = models(persons({("f",): 21, ("m",): 33, ("",): 1}, ["sex"]), ["sex"])
+    frame = results[1].per_case.copy()
+    women = frame["sex"] == "f"
+    frame["dice"] = results[0].per_case["dice"] + np.where(women, 0.05, 0.0)
+    frame["dice"] += np.linspace(-0.004, 0.004, len(frame))
+    return [results[0], dataclasses.replace(results[1], per_case=frame)]
+
+
+def test_a_patient_of_unknown_group_hides_numbers_but_not_what_is_claimed():
+    results = unknown_sex()
+    whole, told = compare_models(results, n_bootstrap=20), shared(results)
+    kept = {found.subject: found for found in told.findings}
+    changes = [found for found in whole.findings if found.kind == "model_change"]
+    assert {found.verdict for found in changes} >= {"shown"}
+    for before in changes:
+        after = kept[before.subject]
+        assert (after.verdict, after.direction) == (before.verdict, before.direction)
+    entry = told.entry("sex", "dice", "organ")
+    hidden = [g for g, mean in entry.per_model["other"].group_means.items() if math.isnan(mean)]
+    assert len(hidden) == 1
+    (cause,) = (note for note in told.notes if "unknown" in note)
+    assert f"By sex, numbers of '{hidden[0]}' and of all groups together are hidden" in cause
+    assert "sex is unknown for fewer than 5 patients" in cause
+    page = render_comparison(told)
+    assert cause.split(":")[1] in page.replace("&#39;", "'")
+    assert "nobody is shown to lose; better: " in page
+    assert "cannot be compared" not in page
+
+
+def test_of_values_that_tell_of_few_patients_not_even_verdicts_are_told():
+    results = unknown_sex()
+    frames = []
+    for result, changed in zip(results, (0, 2), strict=True):
+        frame = result.per_case.copy()
+        frame["dice"] = (np.arange(len(frame)) % 3 > 0).astype(float)
+        frame.loc[frame.index[:changed], "dice"] = 1 - frame["dice"][:changed]
+        frames.append(dataclasses.replace(result, per_case=frame))
+    told = shared(frames)
+    of_dice = [f for f in told.findings if (f.kind, f.metric) == ("model_change", "dice")]
+    assert [f.who for f in of_dice] == [("m",)]
 
 
 def test_verdicts_are_those_of_the_private_comparison():

@@ -26,6 +26,7 @@ def test_page_is_sound_and_has_all_models_groups_and_measures():
         *result.models, "female, 50-64", "no cases", "Fairness gap", "SER", "higher is fairer",
         "smaller gap by levelling down", "With oversampling, the gap", "45 patients",
         "Every label", "left lung", "Right and up are better in both",
+        "oversampling and levelled against baseline, by sex, age and sex+age",
     ):  # fmt: skip
         assert text in page.text
     for definition in result.definitions.values():
@@ -53,13 +54,11 @@ def test_page_holds_the_numbers_of_the_result():
     for model, scores in entry.per_model.items():
         for amount in (scores.overall_mean, *scores.group_means.values(), scores.gaps["delta"][0]):
             assert f"{amount:.3f}" in page.text, model
-    texts = page.texts
-    rows = [i for i, text in enumerate(texts) if text == "the worst group's mean"]
-    for row, model in zip(rows, ("oversampling", "levelled"), strict=False):
-        shown = texts[row + 1]
-        amount = entry.differences[model].worst_group.value
-        assert shown.replace("\N{MINUS SIGN}", "-") == f"{amount:+.3f}"
-    assert len(rows) == 6
+    gain = entry.differences["oversampling"].worst_group.value
+    assert f"better by {gain:.3f}" in page.text
+    loss = entry.differences["levelled"].groups["male"]
+    low, high = -loss.simultaneous.high, -loss.simultaneous.low
+    assert f"male by {-loss.value:.3f} ({low:.3f} to {high:.3f})" in page.text
     for found in entry.differences.values():
         assert f"{abs(found.gaps['ser'].value):.3f}" in page.text
 
@@ -120,3 +119,67 @@ def test_page_of_a_comparison_read_back_is_the_same(tmp_path):
     result.write(tmp_path)
     write_comparison(ModelComparison.read(tmp_path), tmp_path / "c.html")
     assert (tmp_path / "c.html").read_text(encoding="utf-8") == render_comparison(result)
+
+
+def test_the_first_sentence_names_those_who_lose_before_those_who_gain():
+    page = check_page(render_comparison(three_models()))
+    answer = page.text[page.text.index("With levelled, some are worse off: male") :]
+    assert (
+        "; nobody is shown to gain. With oversampling, nobody is shown to lose; better:"
+        in (answer[:200])
+    )
+    assert page.text.index(answer[:30]) < page.text.index("By sex")
+
+
+def test_the_matrix_has_every_model_and_metric_by_every_attribute():
+    result = three_models()
+    page = check_page(render_comparison(result))
+    assert len(page.having("table", "matrix")) == len(result.attributes)
+    blocks = len(result.attributes) * len(result.metrics)
+    dividers = page.having("tr", "divider")
+    assert len(dividers) == blocks
+    told = [attributes for tag, attributes in page.tags if attributes.get("data-title") == "Gap"]
+    assert len(told) == blocks * len(result.models)
+
+
+def test_gaps_have_no_sign_and_say_who_is_worse_off():
+    result = three_models()
+    gap = result.entry("sex", "dice", "average").per_model["baseline"].gaps["fairness_gap"][0]
+    for reference, other in (("female", "male"), ("male", "female")):
+        settings = {**result.settings, "reference_groups": {"sex": reference}}
+        page = check_page(render_comparison(dataclasses.replace(result, settings=settings)))
+        worse = other if gap > 0 else reference
+        assert f"{abs(gap):.3f}worse for {worse}" in page.text
+
+
+def test_attributes_share_the_axis_of_a_metric():
+    page = check_page(render_comparison(three_models()))
+    forests = [
+        attributes["aria-label"]
+        for tag, attributes in page.tags
+        if tag == "div" and "forest" in (attributes.get("class") or "").split()
+    ]
+    assert len(forests) == 3
+    text = render_comparison(three_models())
+    ticks = [part.split("</div>")[0] for part in text.split('<div class="ticks">')[1:]]
+    assert len(set(ticks)) == 1
+
+
+def test_settings_tell_names_of_folders_and_no_paths():
+    result = three_models()
+    settings = {
+        **result.settings,
+        "dataset": "Dataset042_Lungs",
+        "models": {
+            "baseline": {
+                "predictions": "/home/jane/predictions_b",
+                "inputs_sha256": "0123456789abcdef",
+                "created": "2026-11-20T10:00:00+00:00",
+            }
+        },
+    }
+    page = check_page(render_comparison(dataclasses.replace(result, settings=settings)))
+    assert "predictions in predictions_b, evaluated 2026-11-20, SHA-256" in page.text
+    assert "/home" not in page.text
+    assert "{'" not in page.text
+    assert "Dataset042_Lungs: oversampling and levelled against baseline" in page.text
