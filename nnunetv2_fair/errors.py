@@ -1,10 +1,12 @@
-"""All errors that users see.
+"""All errors that users see, and how their messages list, count and suggest.
 
 Every message names the file, the row or case, what was found, what was expected,
 and the command or edit that fixes it. Commands print the message without a
 traceback and exit with ``exit_code``.
 """
 
+import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -82,9 +84,80 @@ def shorten(items: Iterable[object], limit: int = 5) -> str:
 
 
 def shorten_lines(problems: Iterable[object], limit: int = 20) -> str:
-    """Return one problem per line and count the rest, so that all are seen at once."""
-    listed = list(problems)
-    lines = [f"  - {problem}" for problem in listed[:limit]]
-    if len(listed) > limit:
-        lines.append(f"  ... and {len(listed) - limit} more")
+    """Return one problem per line, so that all kinds of problems are seen at once.
+
+    A long list is grouped: problems that differ only in names and numbers are of one kind, of
+    which a few are shown and the others counted.
+
+    Args:
+        problems: What to list, in the order to show.
+        limit: How many kinds to show before counting the rest.
+    """
+    listed = [str(problem) for problem in problems]
+    kinds = _kinds(listed) if len(listed) > _UNGROUPED else [[problem] for problem in listed]
+    examples = max(1, min(_EXAMPLES, limit // max(len(kinds), 1)))
+    lines = []
+    for kind in kinds[:limit]:
+        # counting a single one would take as much room as showing it
+        shown = kind if len(kind) == examples + 1 else kind[:examples]
+        lines += [f"  - {problem}" for problem in shown]
+        if len(kind) > len(shown):
+            lines.append(f"    ... and {len(kind) - len(shown)} more of this kind")
+    others = sum(map(len, kinds[limit:]))
+    if others:
+        lines.append(f"  ... and {others} more")
     return "\n".join(lines)
+
+
+#: Shorter lists of problems are shown as they are.
+_UNGROUPED = 8
+#: How many problems of a kind are shown.
+_EXAMPLES = 3
+#: What may differ between problems of one kind: what is quoted, names of files and of cases,
+#: and numbers.
+_VARYING = re.compile(r"""^[^\s:]+(?=:\s)|'[^']*'|"[^"]*"|\S*[\d/\\]\S*|\w\S*\.\w+""")
+
+
+def _kinds(problems: list[str]) -> list[list[str]]:
+    """Group problems by what stays of them without names and numbers, in order of appearance."""
+    kinds: dict[str, list[str]] = {}
+    for problem in problems:
+        kind = re.sub(r"#(\s*,?\s*#)*", "#", _VARYING.sub("#", problem))
+        kinds.setdefault(kind, []).append(problem)
+    return list(kinds.values())
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """Return ``1 case has`` or ``3 cases have``.
+
+    Args:
+        number: How many there are.
+        one: What follows the number one.
+        many: What follows all others; ``one`` with an s if None.
+    """
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'sex'?`` if one of the known names is similar, else nothing.
+
+    Capitals, gaps and signs do not count: ``Scanner Type`` means ``scanner_type``.
+
+    Args:
+        name: What was found.
+        known: What could have been meant.
+    """
+    found = closest(name, known)
+    return "" if found is None else f" Did you mean '{found}'?"
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is most similar, None if none is (see :func:`did_you_mean`)."""
+    by_plain = {bare_name(one): one for one in known}
+    close = difflib.get_close_matches(bare_name(name), by_plain, n=1, cutoff=0.7)
+    return by_plain[close[0]] if close else None
+
+
+def bare_name(name: str) -> str:
+    """Return a name in lower case, letters and digits only, to compare names by."""
+    return re.sub(r"[\W_]+", "", name.casefold())

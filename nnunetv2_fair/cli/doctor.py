@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nnunetv2_fair import paths, registration
 from nnunetv2_fair.cli.shared.common import command_parser, run
-from nnunetv2_fair.errors import FairError
+from nnunetv2_fair.errors import FairError, counted
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def examine(args: argparse.Namespace) -> None:
         ]
     if problems:
         listed = "\n".join(f"  {i}. {problem}" for i, problem in enumerate(problems, start=1))
-        what = "1 thing needs" if len(problems) == 1 else f"{len(problems)} things need"
+        what = counted(len(problems), "thing needs", "things need")
         raise FairError(f"{what} attention:\n{listed}")
     logger.info("Everything is in place.")
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
+from nnunetv2_fair.errors import counted
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.tables.per_case import (
@@ -53,9 +54,9 @@ def notes_on_cases(plan: EvaluationPlan) -> Iterator[str]:
     """Yield how many cases are synthetic, and how many predictions were not used."""
     synthetic = plan.table.synthetic_cases & {pair.case for pair in plan.pairs}
     if synthetic:
-        yield f"{_number(len(synthetic), 'case')} marked as synthetic in the table."
+        yield f"{counted(len(synthetic), 'case')} marked as synthetic in the table."
     if plan.unused_predictions:
-        yield f"{_number(len(plan.unused_predictions), 'prediction')} without reference: not used."
+        yield f"{counted(len(plan.unused_predictions), 'prediction')} without reference: not used."
 
 
 def notes_on_scores(scores: Scores, per_case: pd.DataFrame) -> Iterator[str]:
@@ -126,21 +127,17 @@ def _on_empty_masks(
     one_empty = flags[EMPTY_PREDICTION] + flags[EMPTY_REFERENCE]
     if one_empty and distances:
         yield (
-            f"In {_number(one_empty, 'label mask')} the label is empty in the prediction "
+            f"In {counted(one_empty, 'label mask')} the label is empty in the prediction "
             f"({flags[EMPTY_PREDICTION]}) or in the reference ({flags[EMPTY_REFERENCE]}) alone: "
             f"Dice and IoU are 0, and the infinite distance {_TREATMENT[empty_distance]} in all "
             "statistics."
         )
     if flags[BOTH_EMPTY]:
         yield (
-            f"In {_number(flags[BOTH_EMPTY], 'label mask')} the label is empty in reference and "
+            f"In {counted(flags[BOTH_EMPTY], 'label mask')} the label is empty in reference and "
             "prediction: nothing can be measured, and these are left out of the statistics."
         )
     voxels = labels.groupby("case")["prediction_voxels"].sum(min_count=1)
     empty = int((voxels == 0).sum())
     if empty:
-        yield f"{_number(empty, 'prediction')} without any foreground."
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+        yield f"{counted(empty, 'prediction')} without any foreground."

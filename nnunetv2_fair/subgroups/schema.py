@@ -22,8 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-from nnunetv2_fair.errors import DemographicsError, shorten
-from nnunetv2_fair.tables.columns import close_to
+from nnunetv2_fair.errors import DemographicsError, did_you_mean, shorten
 from nnunetv2_fair.tables.numbers import plain_number
 
 CASE = "case"
@@ -227,9 +226,8 @@ class Schema:
     def __getitem__(self, name: str) -> Attribute:
         if name not in self.attributes:
             raise DemographicsError(
-                f"There is no attribute '{name}'.{close_to(name, self.attributes)} Attributes of "
-                "this dataset: "
-                f"{shorten(self.attributes, 12) or 'none'}."
+                f"There is no attribute '{name}'.{did_you_mean(name, self.attributes)} "
+                f"Attributes of this dataset: {shorten(self.attributes, 12) or 'none'}."
             )
         return self.attributes[name]
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nnunetv2_fair.errors import shorten
+from nnunetv2_fair.errors import counted, shorten
 from nnunetv2_fair.tables.columns import MOST_LEVELS, is_age, is_numeric
 from nnunetv2_fair.tables.numbers import (
     age_in_years,
@@ -179,7 +179,7 @@ class _Reader:
         ]
         if words:
             counts = Counter(self.cells.texts)
-            listed = shorten(f"'{word}' in {_rows(counts[word])}" for word in words)
+            listed = shorten(f"'{word}' in {counted(counts[word], 'row')}" for word in words)
             self.found.notes.append(
                 f"'{self.name}' is {listed}: read as unknown. If that is a group: --values "
                 f"{shlex.quote(self.name)} {_pair(words[0], words[0])}, with a pair for every "
@@ -339,9 +339,10 @@ class _Reader:
             self.remedy.add_unknown(level)
         sure = {level: n for level, n in counts.items() if level not in doubtful}
         self._report_spellings(sure)
-        if len(sure) > MOST_LEVELS and 2 * len(sure) > sum(sure.values()):
+        n_rows = sum(sure.values())
+        if len(sure) > MOST_LEVELS and 2 * len(sure) > n_rows:
             self.found.notes.append(
-                f"'{self.name}' has {len(sure)} different values in {_rows(sum(sure.values()))}: "
+                f"'{self.name}' has {len(sure)} different values in {counted(n_rows, 'row')}: "
                 "most groups are of one row"
             )
 
@@ -418,10 +419,6 @@ def _shown(level: str) -> str:
 
 def _renamed(right: Mapping[str, str]) -> str:
     return shorten(f"'{old}' and '{new}'" for old, new in right.items())
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count} rows"
 
 
 def _whole(number: float | None) -> float | None:

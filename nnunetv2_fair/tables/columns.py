@@ -1,6 +1,5 @@
 """Which column of a table is what: roles such as the patient, and attributes."""
 
-import difflib
 import logging
 import re
 import shlex
@@ -8,7 +7,14 @@ from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from nnunetv2_fair.errors import TableError, UsageError, shorten
+from nnunetv2_fair.errors import (
+    TableError,
+    UsageError,
+    bare_name,
+    closest,
+    did_you_mean,
+    shorten,
+)
 from nnunetv2_fair.files.tabular import Table
 from nnunetv2_fair.tables.case_names import named_like
 from nnunetv2_fair.tables.numbers import is_date, like_numbers, plain_number
@@ -144,18 +150,18 @@ def column_of_names(table: Table, settings: TableSettings, names: Collection[str
     """
     if settings.key in settings.columns or settings.key == "patient":
         return settings
-    usual = [_plain(name) for name in _USUAL[settings.key]]
-    patients = [_plain(name) for name in _USUAL["patient"]]
+    usual = [bare_name(name) for name in _USUAL[settings.key]]
+    patients = [bare_name(name) for name in _USUAL["patient"]]
     held: dict[str, int] = {}
     for i, column in enumerate(table.header):
         cells = list(dict.fromkeys(row[i] for row in table.rows))
         found = len(set(cells) & set(names)) + len(named_like(cells, names)[0])
-        if found and _plain(column) in usual:
+        if found and bare_name(column) in usual:
             return settings
         if column and column not in settings.columns.values():
             held[column] = found
     # where two hold the same names, one of them says who the patients are
-    best = max(held, key=lambda c: (held[c], _plain(c) not in patients), default=None)
+    best = max(held, key=lambda c: (held[c], bare_name(c) not in patients), default=None)
     if best is None or 2 * held[best] <= len(names):
         return settings
     logger.info(
@@ -207,26 +213,15 @@ def column_called(header: Iterable[str], name: str) -> str | None:
     header = list(header)
     if name in header:
         return name
-    for plain in (str.casefold, _plain, _without_unit):
+    for plain in (str.casefold, bare_name, _without_unit):
         alike = [column for column in header if column and plain(column) == plain(name)]
         if len(alike) == 1:
             return alike[0]
     return None
 
 
-def close_to(name: str, known: Iterable[str]) -> str:
-    """Return `` Did you mean 'sex'?`` if one of the names is similar, else nothing."""
-    by_plain = {_plain(one): one for one in known}
-    close = difflib.get_close_matches(_plain(name), by_plain, n=1, cutoff=0.7)
-    return f" Did you mean '{by_plain[close[0]]}'?" if close else ""
-
-
 def _without_unit(name: str) -> str:
-    return _plain(_UNIT.sub("", name)) or _plain(name)
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name.casefold())
+    return bare_name(_UNIT.sub("", name)) or bare_name(name)
 
 
 def _listed(header: Iterable[str]) -> str:
@@ -244,7 +239,7 @@ def _find_roles(
                 wanted = settings.columns[role]
                 flag = "--split-column" if role == "split" else f"--columns {role}"
                 raise TableError(
-                    f"{path} has no column '{wanted}' ({flag}).{close_to(wanted, header)} "
+                    f"{path} has no column '{wanted}' ({flag}).{did_you_mean(wanted, header)} "
                     f"{_listed(header)}."
                 )
             roles[role] = column
@@ -253,11 +248,11 @@ def _find_roles(
     for role in settings.roles:
         if role in roles or (role == "image" and settings.key == "patient"):
             continue
-        names = [_plain(name) for name in _USUAL.get(role, ())]
-        found = next((c for name in names for c in header if _plain(c) == name), None)
+        names = [bare_name(name) for name in _USUAL.get(role, ())]
+        found = next((c for name in names for c in header if bare_name(c) == name), None)
         if found is not None and found not in {*roles.values(), *attributes}:
             roles[role] = found
-            if _plain(found) != _plain(role):
+            if bare_name(found) != bare_name(role):
                 notes.append(f"column '{found}' is taken for the {role}")
     return roles, notes
 
@@ -328,13 +323,11 @@ def _guess(table: Table, name: str, free: Sequence[str]) -> str | None:
         columns = {c: [row[table.header.index(c)] for row in table.rows] for c in free}
         return next((c for c, texts in columns.items() if len(set(texts)) == len(texts) > 1), None)
     for column in free:
-        if name.casefold() in _SEX_COLUMNS and _plain(column) in _SEX_COLUMNS:
+        if name.casefold() in _SEX_COLUMNS and bare_name(column) in _SEX_COLUMNS:
             return column
         if is_age(name) and is_age(column):
             return column
-    by_plain = {_plain(column): column for column in free}
-    close = difflib.get_close_matches(_plain(name), by_plain, n=1, cutoff=0.7)
-    return by_plain[close[0]] if close else None
+    return closest(name, free)
 
 
 def _fitting(
@@ -401,7 +394,7 @@ def _check_options(path: Path, settings: TableSettings, attributes: Mapping[str,
             if name not in attributes:
                 raise UsageError(
                     f"{path}: {option} names the attribute '{name}', which is not used."
-                    f"{close_to(name, attributes)} Attributes: "
+                    f"{did_you_mean(name, attributes)} Attributes: "
                     f"{shorten(attributes, 12) or 'none'}. Add it with -a {shlex.quote(name)}."
                 )
     if settings.default is not None and settings.default not in attributes:

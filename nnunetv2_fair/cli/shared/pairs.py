@@ -4,8 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from nnunetv2_fair.errors import UsageError
-from nnunetv2_fair.tables.columns import close_to
+from nnunetv2_fair.errors import UsageError, did_you_mean
 from nnunetv2_fair.tables.remedy import split_pair, unescaped
 
 
@@ -137,7 +136,7 @@ def check_names(what: str, found: Iterable[str], known: Sequence[str]) -> None:
     if strange:
         raise UsageError(
             f"{what} {strange[0]}: expected some of {', '.join(known)}."
-            f"{close_to(strange[0], known)}"
+            f"{did_you_mean(strange[0], known)}"
         )
 
 

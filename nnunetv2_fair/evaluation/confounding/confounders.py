@@ -5,12 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from nnunetv2_fair.errors import UsageError, shorten, shorten_lines
+from nnunetv2_fair.errors import UsageError, did_you_mean, shorten, shorten_lines
 from nnunetv2_fair.evaluation.statistics.group_comparison import reference_index
 from nnunetv2_fair.subgroups.groups import Grouping
 from nnunetv2_fair.subgroups.schema import INTERSECTION
 from nnunetv2_fair.subgroups.table import DemographicsTable
-from nnunetv2_fair.tables.columns import close_to
 
 
 def confounders_of(
@@ -89,7 +88,7 @@ def _problems(
         known = shorten(table.schema.attributes, 12)
         yield (
             f"--adjust {name}: {table.source} has no column '{name}'."
-            f"{close_to(name, table.schema.attributes)} Attributes: {known}"
+            f"{did_you_mean(name, table.schema.attributes)} Attributes: {known}"
         )
         return
     for grouping in groupings:

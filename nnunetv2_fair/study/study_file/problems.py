@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunetv2_fair.errors import StudyError, shorten_lines
+from nnunetv2_fair.errors import StudyError, counted, shorten_lines
 
 #: If a study has more mistakes than this, most of them have one cause.
 _MOST_SHOWN = 60
@@ -37,5 +37,7 @@ def refuse(path: Path, problems: list[Problem]) -> None:
     """
     found = sorted(set(problems))
     if found:
-        count = "one mistake" if len(found) == 1 else f"{len(found)} mistakes"
-        raise StudyError(f"{path}: {count}, nothing was done.\n{shorten_lines(found, _MOST_SHOWN)}")
+        raise StudyError(
+            f"{path}: {counted(len(found), 'mistake')}, nothing was done.\n"
+            f"{shorten_lines(found, _MOST_SHOWN)}"
+        )

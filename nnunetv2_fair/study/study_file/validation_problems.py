@@ -1,6 +1,5 @@
 """Mistakes of form in words: unknown keys with what was probably meant, wrong types and ranges."""
 
-import difflib
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from nnunetv2_fair.errors import shorten
+from nnunetv2_fair.errors import did_you_mean, shorten
 from nnunetv2_fair.study.study_file.form import CHOICE
 from nnunetv2_fair.study.study_file.problems import Problem
 from nnunetv2_fair.study.study_file.settings import Settings
@@ -63,9 +62,7 @@ def _unknown_key(document: Document, place: Place, schema: dict[str, Any]) -> Pr
 
 
 def _hint(key: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    hint = f"Did you mean '{close[0]}'? " if close else ""
-    return f"{hint}Known keys: {', '.join(known)}"
+    return f"{did_you_mean(key, known)} Known keys: {', '.join(known)}".strip()
 
 
 def _where(place: Place) -> str:

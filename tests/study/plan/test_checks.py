@@ -22,7 +22,7 @@ def mistakes(plan):
         head, *lines = str(error.value).splitlines()
         assert "study.yaml: " in head
         assert head.endswith("nothing was done.")
-        assert f"{len(lines)} mistakes" in head or "one mistake" in head
+        assert f"{len(lines)} mistakes" in head or "1 mistake," in head
         return [line.removeprefix("  - ") for line in lines]
 
     return refused
