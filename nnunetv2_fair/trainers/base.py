@@ -1,6 +1,6 @@
 """SubgroupTrainer: nnU-Net's trainer that knows which group every sample is in."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,7 +11,7 @@ import torch.distributed as dist
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
 
-from nnunetv2_fair.errors import TrainingError, shorten
+from nnunetv2_fair.errors import DemographicsError, TrainingError, shorten
 from nnunetv2_fair.losses.monitor import GroupMonitor, MonitoredLoss
 from nnunetv2_fair.losses.per_sample import TargetFormat
 from nnunetv2_fair.paths import SUBGROUP_LOG_CSV, SUBGROUP_LOG_PNG
@@ -30,7 +30,8 @@ from nnunetv2_fair.trainers.shared.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from nnunetv2_fair.trainers.shared.names import Option, choice_option
+from nnunetv2_fair.trainers.shared.introduction import GroupSize, introduction, sizes_in_words
+from nnunetv2_fair.trainers.shared.names import Option, choice_option, meant_option
 from nnunetv2_fair.trainers.shared.subgroup_log import SubgroupLog
 
 
@@ -50,6 +51,7 @@ class SubgroupTrainer(nnUNetTrainer):
         OPTIONS: Options that this class knows.
         takes_group: Whether the name must say one group to train on.
         least_groups: How many groups training cases must be in for the method to make sense.
+        watch: Sentence for the screen: what to look at in the log of the groups.
     """
 
     attribute: ClassVar[str | None] = None
@@ -57,6 +59,9 @@ class SubgroupTrainer(nnUNetTrainer):
     chosen_options: ClassVar[Mapping[str, Any]] = {}
     takes_group: ClassVar[bool] = False
     least_groups: ClassVar[int] = 2
+    watch: ClassVar[str] = (
+        "Watch the group with the lowest pseudo Dice: it should rise, and the others not fall."
+    )
     OPTIONS: ClassVar[tuple[Option, ...]] = (
         choice_option(
             "unknown",
@@ -115,7 +120,12 @@ class SubgroupTrainer(nnUNetTrainer):
         Raises:
             DemographicsError: If the table lacks the attribute, or a value where that is an error.
         """
-        return group_cases(self.table, self.attribute, self.option("unknown"))
+        table = self.table
+        try:
+            return group_cases(table, self.attribute, self.option("unknown"))
+        except DemographicsError as error:
+            meant = meant_option(self.attribute, table.schema.attributes, self.known_options())
+            raise DemographicsError(f"{type(self).__name__}: {error}{meant}") from None
 
     def build_sampler(self, cases: list[str]) -> Callable[[], np.ndarray] | None:
         """Return the sampler of the cases of each training batch; None leaves nnU-Net's choice.
@@ -168,13 +178,44 @@ class SubgroupTrainer(nnUNetTrainer):
         )
         return MonitoredLoss(self.adapt_loss(super()._build_loss()), self.monitor, target_format)
 
+    def changes(self) -> list[str]:
+        """Return what this trainer does differently from nnU-Net's, for the screen.
+
+        Returns:
+            Clauses without full stops, the most derived class's first.
+        """
+        return []
+
+    def load_starting_weights(self) -> None:
+        """Load the weights that a new training starts from, where they are not random.
+
+        Not called in a training that is continued.
+        """
+
+    def on_train_start(self) -> None:
+        """Begin as nnU-Net does: everything is checked before its workers start."""
+        self.grouping  # noqa: B018 - a wrong table or name is refused before the network is built
+        if self._saved_fairness is not None:
+            name = type(self).__name__
+            check_same_table(self._saved_fairness, self.table_hash, self.table.source, name)
+        if not self.was_initialized:
+            self.initialize()
+        if not self._continued:
+            self.load_starting_weights()
+        super().on_train_start()
+        self._introduce()
+
+    def get_tr_and_val_datasets(self) -> tuple[Any, Any]:
+        """Return nnU-Net's datasets of the fold; workers that read them have not started yet."""
+        train, val = super().get_tr_and_val_datasets()
+        self._check_groups(list(train.identifiers), list(val.identifiers))
+        return train, val
+
     def get_dataloaders(self) -> tuple[Any, Any]:
         """Return nnU-Net's data loaders, the training one with this trainer's sampler."""
         train, val = super().get_dataloaders()
         train_cases = list(replace_sampler(train, None).indices)
         val_cases = list(replace_sampler(val, None).indices)
-        self._check_groups(train_cases, val_cases)
-        self._report_groups(train_cases)
         self._watch_groups(train_cases, val_cases)
         self._log(f"Demographics table: SHA-256 {self.table_hash[:12]}...")
         self.prepare_loss(train_cases)
@@ -201,22 +242,50 @@ class SubgroupTrainer(nnUNetTrainer):
                 "nnUNetv2_fair_prepare."
             )
 
-    def _report_groups(self, train_cases: list[str]) -> None:
-        """Log how many training cases each group has."""
+    def group_sizes(self, cases: Iterable[str]) -> dict[str, GroupSize]:
+        """Return how many of the given cases and of their patients each group has.
+
+        Args:
+            cases: Of this dataset. Those of unknown group are counted last, if there are any.
+        """
+        patients = self.table.patients
+        cases = list(cases)
+        members = self.grouping.members(cases)
+        unknown = self.grouping.unknown(cases)
+        if unknown:
+            members["(in no group)"] = unknown
+        return {
+            name: GroupSize(len(own), len({patients[case] for case in own}))
+            for name, own in members.items()
+        }
+
+    def _introduce(self) -> None:
+        """Say what this training is about; sizes of groups are not written into the log."""
+        if self.local_rank != 0:
+            return
         grouping = self.grouping
-        counts = grouping.counts(train_cases)
-        self._log(f"Groups of '{grouping.expression}' in the training part of fold {self.fold}:")
-        for name, count in counts.items():
-            self._log(f"  {name}: {count} cases ({count / len(train_cases):.1%})")
-        absent = [name for name, count in counts.items() if not count]
+        first, *others = introduction(
+            type(self).__name__,
+            "; ".join(self.changes()) or "trains as nnU-Net does",
+            grouping.expression,
+            self.fold,
+            Path(self.output_folder) / SUBGROUP_LOG_CSV,
+            self.watch,
+        )
+        sizes = self.group_sizes(replace_sampler(self.dataloader_train, None).indices)
+        self._log("")
+        self._show(first + sizes_in_words(sizes))
+        for line in others:
+            self._log(line)
+        absent = [name for name, size in sizes.items() if not size.cases]
         if absent:
             self._log(f"WARNING: no training case of group {shorten(absent)} in this fold.")
-        unknown = grouping.unknown(train_cases)
-        if unknown:
-            self._log(
-                f"  {len(unknown)} training cases have no known '{grouping.expression}': they "
-                "train as in nnU-Net and are in no group."
-            )
+        self._log("")
+
+    def _show(self, message: str) -> None:
+        """Print for the person at the screen what must not stand in nnU-Net's log."""
+        if self.local_rank == 0:
+            print(message)  # noqa: T201
 
     def _watch_groups(self, train_cases: list[str], val_cases: list[str]) -> None:
         """Start the monitor and the log of this fold's groups."""

@@ -47,6 +47,19 @@ class nnUNetTrainerADV(SubgroupTrainer):
         number_option("lambda", 1.0, 0.0, 100.0, "final weight of the reversed gradient"),
     )
 
+    watch: ClassVar[str] = (
+        "Watch the balanced accuracy of the discriminator in the log: near chance, it does not "
+        "tell the groups apart."
+    )
+
+    def changes(self) -> list[str]:
+        """Return what works against what."""
+        clause = (
+            "the encoder learns to hide the group from a discriminator (lambda rises to "
+            f"{self.option('lambda'):g})"
+        )
+        return [clause, *super().changes()]
+
     def initialize(self) -> None:
         """Build as nnU-Net, and hook into the bottleneck."""
         super().initialize()

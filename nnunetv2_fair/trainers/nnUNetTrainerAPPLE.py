@@ -64,6 +64,11 @@ class nnUNetTrainerAPPLE(SubgroupTrainer):
         ),
     )  # fmt: skip
 
+    watch: ClassVar[str] = (
+        "Watch the balanced accuracy of the discriminator in the log: near chance, it does not "
+        "tell the groups apart."
+    )
+
     def __init__(
         self,
         plans: dict,
@@ -100,6 +105,14 @@ class nnUNetTrainerAPPLE(SubgroupTrainer):
         levels = cls.chosen_options.get("levels", cls.known_options()["levels"].default)
         return PerturbedNetwork(base, all_levels=levels == "all")
 
+    def changes(self) -> list[str]:
+        """Return what is trained and what stays."""
+        clause = (
+            "the base model stays as it is; what is trained is a perturbation of its embedding "
+            "that hides the group"
+        )
+        return [clause, *super().changes()]
+
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, PolyLRScheduler]:
         """Return Adam for the generators, with nnU-Net's schedule."""
         optimizer = torch.optim.Adam(self._perturbed.generators.parameters(), self.initial_lr)
@@ -121,14 +134,10 @@ class nnUNetTrainerAPPLE(SubgroupTrainer):
         """The discriminator; exists once training begins."""
         return self.loss.adversary
 
-    def on_train_start(self) -> None:
-        """Load the base unless the training is resumed; then begin as nnU-Net does."""
-        if not self.was_initialized:
-            self.initialize()
-        if not self._continued:
-            for line in load_base(self, self._perturbed.base, self.option("base")):
-                self._log(line)
-        super().on_train_start()
+    def load_starting_weights(self) -> None:
+        """Load the base, which stays as it is."""
+        for line in load_base(self, self._perturbed.base, self.option("base")):
+            self._log(line)
 
     def _build_loss(self) -> nn.Module:
         monitored: Any = super()._build_loss()

@@ -23,6 +23,14 @@ class nnUNetTrainerFEBS(SubgroupTrainer):
         ),
     )
 
+    def changes(self) -> list[str]:
+        """Return what happens in the Dice loss."""
+        clause = (
+            "groups that are segmented worse count more in the Dice loss "
+            f"(gamma {self.option('gamma'):g})"
+        )
+        return [clause, *super().changes()]
+
     def adapt_loss(self, loss: nn.Module) -> nn.Module:
         """Return the scaled loss."""
         return FEBSLoss(loss, self.option("gamma"))

@@ -68,6 +68,19 @@ class nnUNetTrainerFairMedSeg(SubgroupTrainer):
         ),
     )  # fmt: skip
 
+    watch: ClassVar[str] = (
+        "Watch 'Divergence' in the log: the Dice of the furthest subgroup should come closer to "
+        "the mean."
+    )
+
+    def changes(self) -> list[str]:
+        """Return what is searched, and what it is for."""
+        clause = (
+            "from the second epoch on, cases of subgroups whose validation Dice is far from the "
+            f"mean count more; searched in {', '.join(self._weighting.labels.attributes)}"
+        )
+        return [clause, *super().changes()]
+
     def adapt_loss(self, loss: nn.Module) -> nn.Module:
         """Return the loss that takes a weight per sample."""
         self.case_monitor = GroupMonitor()
@@ -84,7 +97,6 @@ class nnUNetTrainerFairMedSeg(SubgroupTrainer):
         self._weighting = _Weighting(labels, labels.rows(cases))
         # every case is a separate group
         self.case_monitor.start(len(labels.codes), self.device)
-        self._log(f"Divergent subgroups are searched in: {', '.join(labels.attributes)}")
 
     def _rows(self, batch: dict) -> np.ndarray:
         return self._weighting.labels.rows(str(key) for key in batch["keys"])

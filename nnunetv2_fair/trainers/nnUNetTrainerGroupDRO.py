@@ -38,6 +38,19 @@ class nnUNetTrainerGroupDRO(SubgroupTrainer):
         ),
     )
 
+    watch: ClassVar[str] = (
+        "Watch q in the log, the groups' weights: where one group has nearly all, the others "
+        "hardly train."
+    )
+
+    def changes(self) -> list[str]:
+        """Return what the groups' weights follow."""
+        if self.option("objective") == "hardmax":
+            clause = "only the group with the largest loss in a batch counts"
+        else:
+            clause = f"groups with larger losses count more and more (step {self.option('step'):g})"
+        return [f"{clause}; training leaves the Dice loss out", *super().changes()]
+
     def adapt_loss(self, loss: nn.Module) -> nn.Module:
         """Return the robust loss."""
         return GroupDROLoss(loss)

@@ -42,6 +42,19 @@ class nnUNetTrainerInD(SubgroupTrainer):
         ),
     )
 
+    watch: ClassVar[str] = (
+        "Compare its evaluation with the base's: a group with few cases may do better in a model "
+        "of all."
+    )
+
+    def changes(self) -> list[str]:
+        """Return what is trained on, and from where."""
+        (group,) = self.grouping.names
+        scratch = self.option("start") == "scratch"
+        start = "from random weights" if scratch else "from the base's weights"
+        clause = f"trains on the cases of group '{group}' alone, {start}; validates on all"
+        return [clause, *super().changes()]
+
     @cached_property
     def all_groups(self) -> Grouping:
         """Groups of all cases, including those that are not trained on."""
@@ -84,23 +97,18 @@ class nnUNetTrainerInD(SubgroupTrainer):
         own = self.grouping.members(train)[group]
         if not own:
             counts = self.all_groups.counts(train).items()
-            listed = shorten((f"{name} {count}" for name, count in counts), 12)
+            listed = shorten((name for name, count in counts if count), 12)
             raise TrainingError(
                 f"No training case of fold {self.fold} is in group '{group}' of "
-                f"'{self.grouping.expression}' (training cases per group: {listed}). Train the "
+                f"'{self.grouping.expression}' (groups with training cases: {listed}). Train the "
                 "model of another group or another fold, or make new folds with "
                 "nnUNetv2_fair_prepare."
             )
-        self._log(
-            f"Training on {len(own)} of {len(train)} cases, those of group '{group}'; validating "
-            "on all cases of the fold."
-        )
         return own, val
 
-    def on_train_start(self) -> None:
-        """Begin as nnU-Net; a training that is not resumed takes the base's weights."""
-        super().on_train_start()
-        if self._continued or self.option("start") == "scratch":
+    def load_starting_weights(self) -> None:
+        """Load the base's weights, to be fine-tuned."""
+        if self.option("start") == "scratch":
             return
         for line in load_base(self, unwrapped(self.network), self.option("base")):
             self._log(line)

@@ -32,6 +32,13 @@ class nnUNetTrainerOversampling(SubgroupTrainer):
         ),
     )
 
+    def changes(self) -> list[str]:
+        """Return that batches are balanced, and how far."""
+        level = self.option("level")
+        how_far = "" if level == 1 else f", {level:.0%} of the way from its natural share"
+        clause = f"every batch holds the same number of samples of every group{how_far}"
+        return [clause, *super().changes()]
+
     def drawing_shares(self, cases: list[str]) -> np.ndarray:
         """Return the balanced shares; a group without training cases has none."""
         sizes = np.array(list(self.grouping.counts(cases).values()))

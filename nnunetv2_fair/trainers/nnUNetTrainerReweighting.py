@@ -9,6 +9,7 @@ from torch import nn
 from nnunetv2_fair.losses.reweighting import group_weights
 from nnunetv2_fair.losses.weighted import SampleWeightedLoss
 from nnunetv2_fair.trainers.base import SubgroupTrainer
+from nnunetv2_fair.trainers.shared.introduction import has_small_group
 from nnunetv2_fair.trainers.shared.names import Option, choice_option, number_option
 
 
@@ -39,6 +40,10 @@ class nnUNetTrainerReweighting(SubgroupTrainer):
         ),
     )
 
+    def changes(self) -> list[str]:
+        """Return that weights follow from the sizes of groups."""
+        return ["samples of small groups count more in the loss", *super().changes()]
+
     def adapt_loss(self, loss: nn.Module) -> nn.Module:
         """Return nnU-Net's loss with a weight per sample."""
         return SampleWeightedLoss(loss)
@@ -56,5 +61,9 @@ class nnUNetTrainerReweighting(SubgroupTrainer):
         self.adapted_loss.set_group_weights(
             torch.tensor(weights, dtype=torch.float32, device=self.device)
         )
-        named = zip((*self.grouping.names, "(unknown)"), weights, strict=True)
-        self._log("Weight of a case: " + ", ".join(f"{name} {w:.4g}" for name, w in named))
+        # they tell how large groups are: not into the log, and not if a group is small
+        if has_small_group(self.group_sizes(cases)):
+            self._show("Weights are not shown: a group has too few patients.")
+            return
+        named = zip((*self.grouping.names, "(in no group)"), weights, strict=True)
+        self._show("Weight of a case: " + ", ".join(f"{name} {w:.4g}" for name, w in named))

@@ -7,7 +7,6 @@ described as well.
 """
 
 import contextlib
-import difflib
 import inspect
 import json
 import sys
@@ -18,9 +17,9 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
 from nnunetv2_fair import trainers
-from nnunetv2_fair.errors import TrainerNameError, shorten
+from nnunetv2_fair.errors import TrainerNameError, closest, shorten
 from nnunetv2_fair.trainers.base import SubgroupTrainer
-from nnunetv2_fair.trainers.shared.names import Option
+from nnunetv2_fair.trainers.shared.names import Option, closest_name
 
 #: Placeholder for a group in the name of a method that trains one model per group.
 _ANY_GROUP = "group"
@@ -57,7 +56,7 @@ def describe(name: str, attributes: Collection[str]) -> dict[str, Any]:
             raise TrainerNameError(f"'{name}': a model of {method} cannot be the base of another")
         return facts
     except TrainerNameError as error:
-        reason = str(error).splitlines()[0].rstrip(".")
+        reason = str(error).splitlines()[-1].rstrip(".")
         return {"error": f"{reason}. {_options(known.known_options().values())}"}
 
 
@@ -97,9 +96,8 @@ def _foreign(name: str) -> dict[str, Any]:
     try:
         recursive_find_trainer_class_by_name(name)
     except (RuntimeError, AssertionError):
-        close = difflib.get_close_matches(name.partition("_")[0], _known(), n=1, cutoff=0.5)
-        close = difflib.get_close_matches(name, _known(), n=1, cutoff=0.8) or close
-        hint = f" Did you mean {close[0]}?" if close else ""
+        meant = closest_name(name, trainers.METHODS) or closest(name, _known())
+        hint = f" Did you mean '{meant}'?" if meant else ""
         return {
             "error": f"there is no trainer '{name}', neither of ours nor of nnU-Net nor in "
             f"nnUNet_extTrainer.{hint}"

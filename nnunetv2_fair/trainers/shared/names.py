@@ -15,10 +15,11 @@ group written as :func:`nnunetv2_fair.subgroups.tokens.group_token` writes it:
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from nnunetv2_fair.errors import TrainerNameError
+from nnunetv2_fair.errors import TrainerNameError, closest
 from nnunetv2_fair.subgroups.tokens import group_token
 
 #: nnU-Net's own trainer of one epoch has no plural s.
@@ -118,11 +119,11 @@ def parse_name(
         return _read_rest(method, rest.split("_"), options, takes_group)
     except _GrammarError as error:
         grammar = describe(method, options, one_group=takes_group)
-        raise TrainerNameError(f"Trainer name '{name}': {error}.\n{grammar}") from None
+        raise TrainerNameError(f"{grammar}\nTrainer name '{name}': {error}") from None
 
 
 class _GrammarError(Exception):
-    """What is wrong after the method's name, in words without a full stop."""
+    """What is wrong after the method's name, in sentences."""
 
 
 def _read_rest(
@@ -130,17 +131,17 @@ def _read_rest(
 ) -> Experiment:
     """Read what follows the method: attribute (and group), options, epochs, in this order."""
     if "" in tokens:
-        raise _GrammarError("two underscores in a row, or one at the end")
+        raise _GrammarError("two underscores in a row, or one at the end.")
     tokens, epochs = _take_epochs(tokens)
     attribute, group, tokens = _take_attribute(tokens, options, takes_group)
     values: dict[str, Any] = {}
     for token in tokens:
         option, value = _read_option(method, token, options)
         if option in values:
-            raise _GrammarError(f"option '{option}' is given twice")
+            raise _GrammarError(f"option '{option}' is given twice.")
         values[option] = value
     if takes_group and group is None:
-        raise _GrammarError("it does not say which group to train on")
+        raise _GrammarError("it does not say which group to train on.")
     return Experiment(method, attribute, values, epochs, group)
 
 
@@ -151,7 +152,7 @@ def _take_epochs(tokens: list[str]) -> tuple[list[str], int | None]:
         return tokens, None
     epochs = int(found[1])
     if epochs < 1:
-        raise _GrammarError("at least 1 epoch is needed")
+        raise _GrammarError("at least 1 epoch is needed.")
     return tokens[:-1], epochs
 
 
@@ -174,9 +175,9 @@ def _read_group(token: str) -> tuple[str, str]:
     """Return the last part of the attribute expression, and the group."""
     attribute, _, group = token.partition("=")
     if not attribute or not _is_attribute(attribute) or not group:
-        raise _GrammarError(f"'{token}' is not of the form <attribute>=<group>")
+        raise _GrammarError(f"'{token}' is not of the form <attribute>=<group>.")
     if group != group_token(group):
-        raise _GrammarError(f"write group '{group}' as '{group_token(group)}', for folder names")
+        raise _GrammarError(f"write group '{group}' as '{group_token(group)}', for folder names.")
     return attribute, group
 
 
@@ -184,13 +185,13 @@ def _read_option(method: str, token: str, options: Mapping[str, Option]) -> tupl
     """Return name and value of the option that a token sets."""
     option = _option_of(token, options)
     if option is None:
-        raise _GrammarError(f"'{token}' is not an option of {method}")
+        raise _GrammarError(f"'{token}' is not an option of {method}.{_meant(token, options)}")
     text = token.removeprefix(option.name)
     try:
         return option.name, option.parse(text)
     except ValueError:
         raise _GrammarError(
-            f"'{text}' is not a value of option '{option.name}': expected {option.allowed}"
+            f"'{text}' is not a value of option '{option.name}': expected {option.allowed}."
         ) from None
 
 
@@ -203,6 +204,46 @@ def _option_of(token: str, options: Mapping[str, Option]) -> Option | None:
         if value not in (token, "") and (value[0].isdigit() or not option.numeric):
             matching.append(option)
     return max(matching, key=lambda option: len(option.name), default=None)
+
+
+def _meant(token: str, options: Mapping[str, Option]) -> str:
+    """Return `` Did you mean 'level0.5'?`` if a token looks like a misspelled option."""
+    for end in range(1, len(token)):
+        found, value = closest(token[:end], options), token[end:]
+        with suppress(ValueError):
+            if found is not None:
+                options[found].parse(value)
+                return f" Did you mean '{found}{value}'?"
+    return ""
+
+
+def meant_option(
+    expression: str | None, attributes: Collection[str], options: Mapping[str, Option]
+) -> str:
+    """Return a hint if an attribute expression may end with a misspelled option, else nothing.
+
+    Args:
+        expression: What the name was read as, such as ``sex_levle1``.
+        attributes: Names of the dataset's attributes.
+        options: Of the method.
+    """
+    attribute, _, token = (expression or "").rpartition("_")
+    if token and all(part in attributes for part in attribute.split("+") if part):
+        return _meant(token, options)
+    return ""
+
+
+def closest_name(name: str, methods: Collection[str]) -> str | None:
+    """Return a name with the method that was probably meant; None if none is similar.
+
+    Args:
+        name: That is no trainer's: ``nnUNetTrainerOverSampling_sex``, ``Oversampling_sex``.
+        methods: Known trainer classes.
+    """
+    prefix = "nnUNetTrainer"
+    start, _, rest = name.removeprefix(prefix).lstrip("_").partition("_")
+    found = closest(start, [method.removeprefix(prefix) for method in methods]) if start else None
+    return None if found is None else "_".join(filter(None, (prefix + found, rest)))
 
 
 def _is_attribute(token: str) -> bool:

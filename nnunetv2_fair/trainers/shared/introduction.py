@@ -1,0 +1,81 @@
+"""What a training says on the screen before its first epoch: three lines about the groups.
+
+Sizes of groups are for the screen alone: nnU-Net's log lies in ``nnUNet_results``, whose folders
+are passed on with the model.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnunetv2_fair.errors import counted
+
+#: Groups of fewer patients are not counted, as in evaluations.
+LEAST_PATIENTS = 5
+#: More groups make a line that nobody reads.
+_MOST_GROUPS = 12
+
+
+@dataclass(frozen=True)
+class GroupSize:
+    """How much of a group is in the training part of a fold.
+
+    Attributes:
+        cases: Training cases.
+        patients: Patients they are of.
+    """
+
+    cases: int
+    patients: int
+
+
+def has_small_group(sizes: Mapping[str, GroupSize]) -> bool:
+    """Return whether a group has a patient, but too few to be counted."""
+    return any(0 < size.patients < LEAST_PATIENTS for size in sizes.values())
+
+
+def sizes_in_words(sizes: Mapping[str, GroupSize]) -> str:
+    """Return ``female 40 cases, male 60 cases``, small groups counted only with a larger one.
+
+    How many cases there are in all is on nnU-Net's screen, so a small group left out alone could
+    be worked out: it is counted together with the smallest of the groups that may be shown.
+
+    Args:
+        sizes: By name, cases of unknown group included as if they were a group.
+    """
+    if len(sizes) > _MOST_GROUPS:
+        present = sum(size.cases > 0 for size in sizes.values())
+        return f"{present} of {len(sizes)} groups have training cases"
+    small = [name for name, size in sizes.items() if 0 < size.patients < LEAST_PATIENTS]
+    shown = [name for name in sizes if name not in small]
+    told = {name: f"{name} {counted(sizes[name].cases, 'case')}" for name in shown}
+    if not small:
+        return ", ".join(told.values())
+    large = [name for name in shown if sizes[name].patients]
+    few = f"{', '.join(small)} (fewer than {LEAST_PATIENTS} patients{' each' * (len(small) > 1)})"
+    if not large:
+        return ", ".join([*told.values(), few])
+    nearest = min(large, key=lambda name: (sizes[name].patients, name))
+    del told[nearest]
+    together = sum(sizes[name].cases for name in [nearest, *small])
+    return ", ".join([*told.values(), f"{nearest} and {few} together {counted(together, 'case')}"])
+
+
+def introduction(
+    trainer: str, changes: str, expression: str, fold: int | str, table: Path, watch: str
+) -> tuple[str, str, str]:
+    """Return the three lines, the first to be completed by :func:`sizes_in_words`.
+
+    Args:
+        trainer: Its name.
+        changes: What it changes, without a full stop.
+        expression: Attribute expression.
+        fold: Which is trained.
+        table: ``subgroup_log.csv`` of the training.
+        watch: What to look at in it.
+    """
+    return (
+        f"Groups of '{expression}' in the training part of fold {fold}: ",
+        f"{trainer}: {changes}.",
+        f"Loss and pseudo Dice of every group, epoch by epoch: {table} and .png. {watch}",
+    )
