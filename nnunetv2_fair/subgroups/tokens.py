@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from nnunetv2_fair.errors import DemographicsError
+from nnunetv2_fair.errors import DemographicsError, did_you_mean
 
 #: Signs that bins use, in words; the longer ones first.
 _WORDS = (("<=", "le"), (">=", "ge"), ("<", "lt"), (">", "gt"))
@@ -57,5 +57,6 @@ def group_named(token: str, groups: Iterable[str], attribute: str) -> str:
             "in more than signs and letter case."
         )
     raise DemographicsError(
-        f"'{attribute}' has no group '{token}'. Its groups, as written in names: {listed}."
+        f"'{attribute}' has no group '{token}'.{did_you_mean(token, map(group_token, groups))} "
+        f"Its groups, as written in names: {listed}."
     )

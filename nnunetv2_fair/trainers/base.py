@@ -253,7 +253,7 @@ class SubgroupTrainer(nnUNetTrainer):
         members = self.grouping.members(cases)
         unknown = self.grouping.unknown(cases)
         if unknown:
-            members["(in no group)"] = unknown
+            members["no known group"] = unknown
         return {
             name: GroupSize(len(own), len({patients[case] for case in own}))
             for name, own in members.items()

@@ -35,8 +35,9 @@ class nnUNetTrainerOversampling(SubgroupTrainer):
     def changes(self) -> list[str]:
         """Return that batches are balanced, and how far."""
         level = self.option("level")
-        how_far = "" if level == 1 else f", {level:.0%} of the way from its natural share"
-        clause = f"every batch holds the same number of samples of every group{how_far}"
+        clause = "every batch holds the same number of samples of every group"
+        if level < 1:
+            clause = f"shares of the groups in a batch go {level:.0%} of the way to equal ones"
         return [clause, *super().changes()]
 
     def drawing_shares(self, cases: list[str]) -> np.ndarray:

@@ -65,5 +65,5 @@ class nnUNetTrainerReweighting(SubgroupTrainer):
         if has_small_group(self.group_sizes(cases)):
             self._show("Weights are not shown: a group has too few patients.")
             return
-        named = zip((*self.grouping.names, "(in no group)"), weights, strict=True)
+        named = zip((*self.grouping.names, "no known group"), weights, strict=True)
         self._show("Weight of a case: " + ", ".join(f"{name} {w:.4g}" for name, w in named))

@@ -79,6 +79,42 @@ def test_predict_evaluate_export_install(trained, tmp_path, monkeypatch):
         assert (again / first.name).read_bytes() == first.read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("trainer", "last"),
+    [
+        (
+            "nnUNetTrainerOverSampling_sex",
+            "There is no trainer 'nnUNetTrainerOverSampling_sex', neither in nnU-Net nor in "
+            "nnunetv2_fair. Did you mean 'nnUNetTrainerOversampling_sex'?",
+        ),
+        (
+            "nnUNetTrainerOversampling_sex_levle0.5",
+            "Trainer name 'nnUNetTrainerOversampling_sex_levle0.5': 'levle0.5' is not an option of "
+            "nnUNetTrainerOversampling. Did you mean 'level0.5'?",
+        ),
+        (
+            "nnUNetTrainerOversampling_Sex",
+            "nnUNetTrainerOversampling_Sex: There is no attribute 'Sex'. Did you mean 'sex'? "
+            "Attributes of this dataset: sex, age.",
+        ),
+    ],
+)
+def test_what_is_refused_is_refused_in_the_last_line(tiny_nnunet, monkeypatch, trainer, last):
+    monkeypatch.setenv("nnUNet_n_proc_DA", "1")
+    monkeypatch.delenv(registration.EXTERNAL_TRAINERS, raising=False)
+    registration.register()
+    program = str(Path(sys.executable).parent / "nnUNetv2_train")
+    done = subprocess.run(
+        [program, "901", "2d_trial", "0", "-tr", trainer, "-device", "cpu"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout
+    assert done.stdout.endswith(f"{last}\n")
+    lines = done.stdout.splitlines()
+    assert lines[-1].removeprefix("nnUNetv2_train: ") == last
+
+
 def test_continuing_a_finished_training_only_validates(trained):
     log = next(trained["results"].rglob("subgroup_log.csv"))
     before = log.read_bytes()

@@ -137,7 +137,7 @@ def test_checkpoints_hold_subgroups_but_no_cases(tiny_nnunet):
     np.testing.assert_array_equal(again._weighting.weights, weights)
 
     text = "\n".join(p.read_text() for p in tiny_nnunet["results"].rglob("training_log*.txt"))
-    assert "Divergent subgroups are searched in: sex, age" in text
+    assert "count more; searched in sex, age." in text
     assert text.count("validation cases, furthest ") == 2
     folder = next(tiny_nnunet["results"].glob("*/*/fold_0"))
     debug = json.loads((folder / "debug.json").read_text())

@@ -9,6 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from batchgenerators.dataloading.nondet_multi_threaded_augmenter import (
+    NonDetMultiThreadedAugmenter,
+)
 from nnunetv2.run.run_training import get_trainer_from_args
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
@@ -75,6 +78,19 @@ def test_a_wrong_option_reaches_the_user_through_nnunets_search():
         recursive_find_trainer_class_by_name("nnUNetTrainerOversampling_sex_level2")
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("nnUNetTrainerOverSampling_sex_level0.5", "nnUNetTrainerOversampling_sex_level0.5"),
+        ("nnUNetTrainer_GroupDRO", "nnUNetTrainerGroupDRO"),
+        ("Oversampling_sex", "nnUNetTrainerOversampling_sex"),
+    ],
+)
+def test_a_name_that_is_almost_ours_is_refused_with_a_suggestion(name, meant):
+    with pytest.raises(TrainerNameError, match=f"There is no trainer '{name}'.*mean '{meant}'"):
+        recursive_find_trainer_class_by_name(name)
+
+
 def test_signature_is_nnunets():
     import inspect
 
@@ -108,7 +124,8 @@ def test_training_writes_the_subgroup_log_and_no_demographics(trainings):
     text = training.log
     assert "train_loss by sex: female" in text
     assert "Pseudo dice by sex: female" in text
-    assert "2 training cases have no known 'sex'" in text
+    assert "nnUNetTrainerOversampling: every batch holds the same number of samples" in text
+    assert f"epoch by epoch: {folder / 'subgroup_log.csv'}" in text
 
     # demographics never leave the dataset's folder
     checkpoint = torch.load(folder / "checkpoint_final.pth", weights_only=False)
@@ -195,6 +212,10 @@ def test_continuing_does_not_repeat_logged_epochs(tiny_nnunet):
     assert pd.read_csv(folder / "subgroup_log.csv")["epoch"].tolist() == [0, 0, 1, 1, 2, 2]
 
 
+def forbidden(*args):
+    pytest.fail("a worker was started")
+
+
 def rewrite_sex(tiny_nnunet, change):
     path = tiny_nnunet["preprocessed"] / "demographics.csv"
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -205,6 +226,18 @@ def rewrite_sex(tiny_nnunet, change):
 @pytest.mark.parametrize(
     ("name", "damage", "error", "message"),
     [
+        (
+            "nnUNetTrainerOversampling_Sex",
+            lambda folders: None,
+            DemographicsError,
+            "nnUNetTrainerOversampling_Sex: There is no attribute 'Sex'. Did you mean 'sex'?",
+        ),
+        (
+            "nnUNetTrainerOversampling_sex_levle1",
+            lambda folders: None,
+            DemographicsError,
+            "Did you mean 'level1'?",
+        ),
         (
             "nnUNetTrainerOversampling",
             lambda folders: (folders["preprocessed"] / "demographics.csv").unlink(),
@@ -237,11 +270,33 @@ def rewrite_sex(tiny_nnunet, change):
         ),
     ],
 )
-def test_what_training_refuses(tiny_nnunet, name, damage, error, message):
+def test_what_training_refuses(tiny_nnunet, monkeypatch, name, damage, error, message):
+    monkeypatch.setattr(NonDetMultiThreadedAugmenter, "_start", forbidden)
+    monkeypatch.setenv("nnUNet_n_proc_DA", "1")
     damage(tiny_nnunet)
     with pytest.raises(error) as caught:
         make_trainer(name).on_train_start()
     assert message in str(caught.value)
+
+
+def test_the_screen_tells_sizes_and_the_log_does_not(tiny_nnunet, capsys):
+    path = tiny_nnunet["preprocessed"] / "demographics.csv"
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table["patient"] = table["case"]
+    table.to_csv(path, index=False)
+    rewrite_sex(tiny_nnunet, lambda i, sex: sex or "female")
+    trainer = make_trainer("nnUNetTrainerReweighting_sex", iterations=1)
+    trainer.on_train_start()
+    screen = capsys.readouterr().out
+    assert (
+        "Groups of 'sex' in the training part of fold 0: female 6 cases, male 6 cases\n"
+        "nnUNetTrainerReweighting_sex: samples of small groups count more in the loss"
+    ) in screen
+    assert "Weight of a case: female 1, male 1" in screen
+    log = "\n".join(p.read_text() for p in tiny_nnunet["results"].rglob("training_log*.txt"))
+    assert "samples of small groups count more in the loss" in log
+    assert "6 cases" not in log
+    assert "Weight of a case" not in log
 
 
 def test_a_case_without_row_is_refused(tiny_nnunet):

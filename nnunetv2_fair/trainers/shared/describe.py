@@ -95,7 +95,7 @@ def _foreign(name: str) -> dict[str, Any]:
     """Look a name up as nnU-Net does: among its own trainers, then in ``nnUNet_extTrainer``."""
     try:
         recursive_find_trainer_class_by_name(name)
-    except (RuntimeError, AssertionError):
+    except (RuntimeError, AssertionError, TrainerNameError):
         meant = closest_name(name, trainers.METHODS) or closest(name, _known())
         hint = f" Did you mean '{meant}'?" if meant else ""
         return {

@@ -41,13 +41,13 @@ def test_what_names_mean(name, facts):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("nnUNetTrainerOversamplin_sex", ["no trainer", "mean nnUNetTrainerOversampling?"]),
-        ("nnUNetTrainerDA6", ["no trainer", "Did you mean nnUNetTrainerDA5?"]),
+        ("nnUNetTrainerOversamplin_sex", ["no trainer", "mean 'nnUNetTrainerOversampling_sex'?"]),
+        ("nnUNetTrainerDA6", ["no trainer", "Did you mean 'nnUNetTrainerDA5'?"]),
         (
             "nnUNetTrainerOversampling_sex_level2",
             ["'2' is not a value of option 'level'", "Options: "],
         ),
-        ("nnUNetTrainerGroupDRO_sex_steps0.1", ["'steps0.1' is not an option", "step (a number"]),
+        ("nnUNetTrainerGroupDRO_sex_steps0.1", ["mean 'step0.1'?", "step (a number"]),
         ("nnUNetTrainerInD_colour", ["does not name the attribute", "attribute of age, sex"]),
         (
             "nnUNetTrainerAPPLE_sex_baseAPPLE-sex",

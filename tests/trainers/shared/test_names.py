@@ -4,6 +4,7 @@ from nnunetv2_fair.errors import TrainerNameError
 from nnunetv2_fair.trainers.shared.names import (
     Experiment,
     choice_option,
+    meant_option,
     number_option,
     parse_name,
 )
@@ -72,6 +73,24 @@ def test_errors_list_the_options_with_defaults(name, message):
     assert name in str(error.value)
     assert message in str(error.value)
     assert "alpha<value>  a share (a number from 0 to 1; default 0.2)" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("token", "meant"),
+    [("apha0.5", "alpha0.5"), ("Alpha0.5", "alpha0.5"), ("unknwonown", "unknownown")],
+)
+def test_misspelled_options_are_suggested_with_their_value(token, meant):
+    with pytest.raises(TrainerNameError) as error:
+        parse_name(f"nnUNetTrainerAPPLE_alpha0.1_{token}", METHODS)
+    # the reason is the last line: it is the one above the prompt
+    assert str(error.value).splitlines()[-1].endswith(f"Did you mean '{meant}'?")
+    assert meant_option(f"sex_{token}", ["sex"], OPTIONS) == f" Did you mean '{meant}'?"
+
+
+def test_an_attribute_is_no_misspelled_option():
+    assert meant_option("sex", ["sex"], OPTIONS) == ""
+    assert meant_option(None, ["sex"], OPTIONS) == ""
+    assert meant_option("sexx_apha0.5", ["sex"], OPTIONS) == ""
 
 
 ONE_GROUP = {"nnUNetTrainerInD": OPTIONS, "nnUNetTrainerAPPLE": OPTIONS}
