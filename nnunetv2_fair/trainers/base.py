@@ -1,5 +1,6 @@
 """SubgroupTrainer: nnU-Net's trainer that knows which group every sample is in."""
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -285,7 +286,7 @@ class SubgroupTrainer(nnUNetTrainer):
     def _show(self, message: str) -> None:
         """Print for the person at the screen what must not stand in nnU-Net's log."""
         if self.local_rank == 0:
-            print(message)  # noqa: T201
+            sys.stdout.write(f"{message}\n")
 
     def _watch_groups(self, train_cases: list[str], val_cases: list[str]) -> None:
         """Start the monitor and the log of this fold's groups."""
