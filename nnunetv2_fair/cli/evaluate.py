@@ -144,6 +144,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     from nnunetv2_fair.evaluation.measuring.resuming import remove_measured_cases
     from nnunetv2_fair.evaluation.request import answer, measure_shard
     from nnunetv2_fair.report.of_evaluation.page import write_evaluation
+    from nnunetv2_fair.report.paper.files import folder_of, remove_earlier_papers, write_paper
 
     request = _request(args, table, references, columns)
     kept = measured_folder(args.o, shareable=args.shareable)
@@ -156,9 +157,15 @@ def _evaluate(args: argparse.Namespace) -> None:
         )  # fmt: skip
         return
     answered = answer(request, part)
+    # before anything is written, as small groups may leave nothing to publish
+    paper = _for_paper(args.paper, answered.result)
     written = write_evaluation(
         answered.result, answered.pictures, args.o, args.tables, answered.of_trainings
     )
+    folder = None if paper is None else folder_of(paper, args.o)
+    remove_earlier_papers(args.o, folder)
+    if paper is not None and folder is not None:
+        written = (*written, *write_paper(paper, folder))
     remove_measured_cases(kept)
     _tell(answered.result, written)
 
@@ -200,6 +207,15 @@ def _request(
         margins=parse_margins(args.margin),
         adjust=tuple(args.adjust),
     )
+
+
+def _for_paper(paper: str | None, result: "EvaluationResult") -> "EvaluationResult | None":
+    """Return the result that a manuscript is made of; None if none is asked for."""
+    from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
+
+    if paper is None:
+        return None
+    return result if paper == "exact" else shareable(result)
 
 
 def _source(

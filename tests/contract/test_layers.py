@@ -150,6 +150,12 @@ ALLOWED: dict[str, set[str]] = {
         "evaluation/results",
         "inspection/result",
     },
+    "report/paper": {
+        "evaluation/findings",
+        "evaluation/metrics/registry",
+        "evaluation/results",
+        "report/html",
+    },
     "report/terminal": {
         "report/html",
         "report/of_evaluation",

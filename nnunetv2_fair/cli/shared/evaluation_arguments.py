@@ -97,6 +97,12 @@ def add_findings(parser: argparse.ArgumentParser) -> None:
         "--tables", nargs="+", default=[], choices=TABLE_FORMATS, metavar="FORMAT",
         help="also write every table as table_<name>.<format>: csv, md (Markdown) or tex (LaTeX)",
     )  # fmt: skip
+    parser.add_argument(
+        "--paper", nargs="?", const="shareable", choices=("shareable", "exact"),
+        help="also write paper/: methods and results for a manuscript, its tables, and where the "
+        "answers to CLAIM, STARD-AI and TRIPOD+AI stand; made of what --shareable would show, so "
+        "that it may be published, or with --paper exact of the private result, into paper_exact/",
+    )  # fmt: skip
 
 
 def check_sources(args: argparse.Namespace) -> None:
@@ -141,6 +147,11 @@ def check_sources(args: argparse.Namespace) -> None:
         raise UsageError("--score applies only to the columns of --from-csv.")
     if args.confirm and not args.discover:
         raise UsageError("--confirm tests what --discover finds: pass both, or neither.")
+    if args.shareable and args.paper == "exact":
+        raise UsageError(
+            "--paper exact writes exact numbers of small groups, which --shareable hides. Pass "
+            "--paper alone, or leave out --shareable."
+        )
     if args.shareable and (args.discover or args.preset):
         raise UsageError(
             "--shareable writes neither discovered subgroups nor a paper's table, as small groups "

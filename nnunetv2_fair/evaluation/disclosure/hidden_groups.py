@@ -19,7 +19,8 @@ def patients_enough_to_share(headline: pd.DataFrame) -> int:
     if n_patients < FEWEST:
         raise EvaluationError(
             f"Only {n_patients} patients were evaluated, and a shareable result shows nothing "
-            f"about fewer than {FEWEST}. Leave out --shareable, and do not share the result."
+            f"about fewer than {FEWEST}. Leave out --shareable or --paper, and do not share the "
+            "result."
         )
     return n_patients
 

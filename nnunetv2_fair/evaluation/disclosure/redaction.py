@@ -8,7 +8,8 @@ from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 #: Settings that reveal nothing about files or people.
 SETTINGS = (
     "metrics", "tolerance", "empty_distance", "unit", "min_patients", "bootstrap", "confidence",
-    "seed", "regions", "ignore_label", "groups", "reference_groups",
+    "seed", "regions", "ignore_label", "groups", "reference_groups", "failures", "margins",
+    "adjust", "discover",
 )  # fmt: skip
 
 #: Why nothing is shown of a group.

@@ -32,6 +32,7 @@ class Metric(NamedTuple):
         definition: One or two sentences for readers of the report, with the rule for empty masks.
         compute: Takes the region.
         highest: Largest possible value; infinity if there is none. The smallest is 0.
+        source: Work to cite for it; empty if there is none.
     """
 
     name: str
@@ -43,12 +44,17 @@ class Metric(NamedTuple):
     definition: str
     compute: "Callable[[RegionPair], float]"
     highest: float = math.inf
+    source: str = ""
 
 
 _OVERLAP_RULE = " Undefined if both masks are empty, 0 if one of them is."
 _DISTANCE_RULE = " Undefined if both masks are empty, infinite if one of them is."
 _SURFACE = "A mask's surface is its voxels with a face neighbour outside it."
 _NAN = math.nan
+_HAUSDORFF = (
+    "Huttenlocher DP, Klanderman GA, Rucklidge WJ. Comparing images using the Hausdorff distance. "
+    "IEEE Transactions on Pattern Analysis and Machine Intelligence 1993;15:850-863."
+)
 
 
 def _dice(pair: "RegionPair") -> float:
@@ -89,6 +95,8 @@ METRICS: Mapping[str, Metric] = {
             "1 is perfect." + _OVERLAP_RULE,
             _dice,
             highest=1.0,
+            source="Dice LR. Measures of the amount of ecologic association between species. "
+            "Ecology 1945;26:297-302.",
         ),
         Metric(
             "iou", "IoU", False, "higher", True, _NAN,
@@ -96,18 +104,22 @@ METRICS: Mapping[str, Metric] = {
             "1 is perfect." + _OVERLAP_RULE,
             _iou,
             highest=1.0,
+            source="Jaccard P. The distribution of the flora in the alpine zone. New Phytologist "
+            "1912;11:37-50.",
         ),
         Metric(
             "hd", "HD", True, "lower", False, _NAN,
             "Hausdorff distance: the farthest that any point of one surface is from the other "
             "surface; 0 is perfect. " + _SURFACE + _DISTANCE_RULE,
             lambda pair: pair.surface.hd,
+            source=_HAUSDORFF,
         ),
         Metric(
             "hd95", "HD95", True, "lower", False, _NAN,
             "As HD, but 95% of each surface are at most this far from the other: the larger of "
             "the two directed 95th percentiles; 0 is perfect. " + _SURFACE + _DISTANCE_RULE,
             lambda pair: pair.surface.hd95,
+            source=_HAUSDORFF,
         ),
         Metric(
             "assd", "ASSD", True, "lower", False, _NAN,
@@ -121,6 +133,9 @@ METRICS: Mapping[str, Metric] = {
             "perfect. " + _SURFACE + _OVERLAP_RULE,
             lambda pair: pair.surface.nsd,
             highest=1.0,
+            source="Nikolov S, Blackwell S, Zverovitch A, et al. Deep learning to achieve "
+            "clinically applicable segmentation of head and neck anatomy for radiotherapy. "
+            "arXiv:1809.04430, 2018.",
         ),
         Metric(
             "norm_hd", "NormHD", False, "lower", False, _NAN,
@@ -128,12 +143,14 @@ METRICS: Mapping[str, Metric] = {
             "1; 0 is perfect. Undefined if both masks are empty, 1 if one of them is.",
             _norm_hd,
             highest=1.0,
+            source=_HAUSDORFF,
         ),
         Metric(
             "hd95_voxels", "HD95 in voxels", False, "lower", False, _NAN,
             "HD95 in voxels, regardless of their size, as in the MAMA-MIA challenge's script; "
             "0 is perfect." + _DISTANCE_RULE + " Infinite values stay so in all statistics.",
             lambda pair: pair.surface_in_voxels.hd95,
+            source=_HAUSDORFF,
         ),
         Metric(
             "volume_error", "Volume error", False, "lower", False, _NAN,

@@ -8,6 +8,7 @@ from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.files.atomic import check_output_folder
 from nnunetv2_fair.paths import (
     MEASURED_CASES,
+    PAPER_EXACT_FOLDER,
     PER_CASE_CSV,
     REPORT_HTML,
     SUMMARY_JSON,
@@ -72,7 +73,7 @@ def check_output(
             )
     names = output_names(shareable=shareable)
     check_output_folder(out, names, overwrite=overwrite, passed_over=MEASURED_CASES)
-    telling = (PER_CASE_CSV, "table_*", MEASURED_CASES, TRAININGS_FOLDER)
+    telling = (PER_CASE_CSV, "table_*", MEASURED_CASES, TRAININGS_FOLDER, PAPER_EXACT_FOLDER)
     private = sorted(path.name for pattern in telling for path in out.glob(pattern))
     if shareable and private:
         raise UsageError(

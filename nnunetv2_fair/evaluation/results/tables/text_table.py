@@ -9,8 +9,14 @@ from tabulate import tabulate
 
 from nnunetv2_fair.files.tabular import protected
 
-#: Characters in the papers' headings that LaTeX fonts lack.
-_SIGNS = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "Δ": r"$\Delta$"}
+#: Characters in headings and numbers that LaTeX fonts lack.
+_SIGNS = {
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "Δ": r"$\Delta$",
+    "\N{MINUS SIGN}": "$-$",
+    "\N{INFINITY}": r"$\infty$",
+}
 #: How the files of tables begin.
 PREFIX = "table_"
 
