@@ -134,14 +134,15 @@ def answers(result: EvaluationResult, tables: Mapping[str, int]) -> dict[str, Se
     """
     design = design_of(result)
     by = [*listed(result.attributes)]
+    left_out = _left_out(result, tables)
     performance = _tables(tables, "performance", "differences", "pairs")
     return {
         "sources": [ToWrite("the sources of the images, with dates, sites and devices")],
         "eligibility": [
-            *_left_out(tables),
+            *left_out,
             ToWrite("who and which images were eligible before that"),
         ],
-        "missing": [f"Methods, {methods.MISSING}; Results, {LEFT_OUT}. ", *_left_out(tables)],
+        "missing": [f"Methods, {methods.MISSING}; Results, {LEFT_OUT}. ", *left_out],
         "reference": [
             ToWrite(
                 "how the reference masks were made, by whom, and whether in the same way for "
@@ -160,7 +161,7 @@ def answers(result: EvaluationResult, tables: Mapping[str, int]) -> dict[str, Se
         "external": [ToWrite("whether the test data are from elsewhere than the training data, and "
                              "how they differ")],
         "numbers": [f"Results, {PARTICIPANTS} and {LEFT_OUT}: {design.people} were evaluated. ",
-                    *_left_out(tables),
+                    *left_out,
                     ToWrite("a flow diagram from all eligible patients to these")],
         "demographics": [
             f"Of the test data: Table {tables['participants']}, by ", *by, ". ",
@@ -223,10 +224,12 @@ def _tables(tables: Mapping[str, int], *names: str) -> list[str]:
     return [f"Table{'s' if len(found) > 1 else ''} ", *joined([[n] for n in found]), ": "]
 
 
-def _left_out(tables: Mapping[str, int]) -> list[str]:
-    if "left_out" not in tables:
-        return ["No image is reported as left out of the evaluation. "]
-    return [f"Images left out of the evaluation: Table {tables['left_out']}. "]
+def _left_out(result: EvaluationResult, tables: Mapping[str, int]) -> list[str]:
+    if "left_out" in tables:
+        return [f"Images that were left out, and empty masks: Table {tables['left_out']}. "]
+    if result.shareable:
+        return ["The shareable result tells of no image that was left out. "]
+    return ["No image was left out of the evaluation. "]
 
 
 def _size(tables: Mapping[str, int]) -> Iterator[str]:

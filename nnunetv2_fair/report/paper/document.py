@@ -14,14 +14,15 @@ from nnunetv2_fair.report.paper.tables import table_numbers
 from nnunetv2_fair.report.paper.words import Paragraph, ToWrite, cited, markdown
 
 _PUBLIC = (
-    "Made of the shareable result: nothing in this folder tells of groups with fewer than five "
-    "patients. Publish it only together with nothing else about the same patients by other groups "
-    "or bins, and only if those who are responsible for the data agree."
+    "Made of the shareable result: this folder holds neither counts nor values of groups with "
+    "fewer than five patients. Other files of the evaluation may be private, so publish this "
+    "folder alone, nothing else about the same patients by other groups or bins, and only if those "
+    "who are responsible for the data agree."
 )
 _PRIVATE = (
     "PRIVATE: made of the private result, with exact numbers of small groups. Do not publish it "
-    "before those who are responsible for the data have agreed; leave out --paper exact for a "
-    "text without small groups."
+    "before those who are responsible for the data have agreed. A text without small groups is "
+    "written by --paper alone (from Python: made of a shareable result)."
 )
 
 

@@ -1,14 +1,14 @@
 """The methods section: what was evaluated, measured and compared, and how."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, listed
 from nnunetv2_fair.evaluation.metrics.registry import METRICS
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.failures import FailureCriterion
-from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
+from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE, EmptyDistance
 from nnunetv2_fair.report.paper.design import Design, design_of
 from nnunetv2_fair.report.paper.references import cite, of_test
 from nnunetv2_fair.report.paper.words import Cite, Paragraph, ToWrite, joined, structure
@@ -21,6 +21,12 @@ DATA, METRICS_USED, MISSING = "Evaluation data", "Segmentation metrics", "Missin
 STATISTICS, CLAIMS, FURTHER = "Statistical analysis", "What is claimed", "Further analyses"
 SOFTWARE, ROUNDING = "Software", "Disclosure control"
 
+_INFINITE: Mapping[EmptyDistance, str] = {
+    "diagonal": "An infinite distance (one mask empty) counts as the diagonal of the image.",
+    "inf": "An infinite distance (one mask empty) stays infinite.",
+    "nan": "An infinite distance (one mask empty) is left out.",
+}
+
 
 def methods(result: EvaluationResult) -> list[Paragraph]:
     """Return the paragraphs of the methods section.
@@ -32,8 +38,10 @@ def methods(result: EvaluationResult) -> list[Paragraph]:
     made = [
         Paragraph(DATA, [*_data(design), *_groups(design)]),
         Paragraph(METRICS_USED, list(_metrics(result, design)), list(_definitions(result, design))),
-        Paragraph(MISSING, list(_missing(design))),
-        Paragraph(STATISTICS, [*_counting(result, design), *_intervals(design), *_tests(result)]),
+        Paragraph(MISSING, list(_missing(result, design))),
+        Paragraph(
+            STATISTICS, [*_counting(result, design), *_intervals(design), *_tests(result, design)]
+        ),
         Paragraph(CLAIMS, list(_claims(design))),
     ]
     further = [
@@ -73,7 +81,10 @@ def _groups(design: Design) -> Iterator[Sentence]:
     for attribute, names in design.groups.items():
         words: list[str] = ["Groups by ", Data(attribute), ": "]
         few = len(names) <= _MOST_GROUPS
-        words += listed(names) if few else [f"{len(names)} groups"]
+        # names of joint groups have commas of their own
+        comma = "; " if any("," in name for name in names) else ", "
+        named = joined([[Data(name)] for name in names], between=comma)
+        words += named if few else [f"{len(names)} groups"]
         if design.references.get(attribute):
             words += ["; reference group: ", Data(design.references[attribute])]
         yield [*words, "."]
@@ -124,12 +135,14 @@ def _definitions(result: EvaluationResult, design: Design) -> Iterator[Sentence]
         yield [Data(metric.title), *source, f": {metric.definition}"]
 
 
-def _missing(design: Design) -> Iterator[Sentence]:
+def _missing(result: EvaluationResult, design: Design) -> Iterator[Sentence]:
     yield ["Images without a predicted mask were excluded from all statistics, and images of "
            "unknown group from the comparison by that attribute; nothing was imputed."]  # fmt: skip
     yield ["An image in which a metric is undefined is left out of its statistics."]
     if design.measured:
         yield ["What holds for empty masks stands with each metric."]
+    elif any(metric.unit for metric in result.metrics):
+        yield [_INFINITE[result.settings.get("empty_distance", "diagonal")]]
 
 
 def _counting(result: EvaluationResult, design: Design) -> Iterator[Sentence]:
@@ -192,7 +205,7 @@ def _intervals(design: Design) -> Iterator[Sentence]:
                "differences of medians hold together (Bonferroni)."]  # fmt: skip
 
 
-def _tests(result: EvaluationResult) -> Iterator[Sentence]:
+def _tests(result: EvaluationResult, design: Design) -> Iterator[Sentence]:
     used: dict[str, set[str]] = {}
     for made in result.comparisons:
         if made.test is not None:
@@ -212,15 +225,15 @@ def _tests(result: EvaluationResult) -> Iterator[Sentence]:
     if sizes:
         many, average = " or ".join(map(str, sizes)), AVERAGE in result.labels
         yield [
-            "p-values were corrected by Holm's method over all attributes and structures "
-            f"{'and their average ' if average else ''}of the same metric ({many} tests)",
+            "p-values were corrected by Holm's method over all attributes and structures"
+            f"{', the average included,' if average else ''} of the same metric ({many} tests)",
             cite("holm"),
             "; not over metrics, which are views of the same masks.",
         ]
     if any(not math.isnan(g.p_value) for c in result.comparisons for g in c.gaps):
         yield [
             "Means were compared by a permutation test of the largest minus the smallest mean of a "
-            "group, with patients exchanged between the groups",
+            f"group, with {design.unit}s exchanged between the groups",
             cite("permutation"),
             " and the same correction" if sizes else "",
             ".",

@@ -16,15 +16,9 @@ from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, listed
 from nnunetv2_fair.evaluation.findings.wording import confidence, interval_words
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
 from nnunetv2_fair.evaluation.results.findings import Finding
-from nnunetv2_fair.evaluation.results.tables.per_case import (
-    AVERAGE,
-    BOTH_EMPTY,
-    EMPTY_PREDICTION,
-    EMPTY_REFERENCE,
-    evaluated_rows,
-)
 from nnunetv2_fair.evaluation.results.trainings import number_of_trainings
 from nnunetv2_fair.report.paper.design import design_of, headline_comparison
+from nnunetv2_fair.report.paper.empty_masks import empty_masks, masks_are_known
 from nnunetv2_fair.report.paper.words import Paragraph, joined, structure
 
 PARTICIPANTS, LEFT_OUT = "Patients and images", "Missing predictions, unknown groups, empty masks"
@@ -51,10 +45,9 @@ def results(result: EvaluationResult, tables: Mapping[str, int]) -> list[Paragra
     searched = [f for f in result.findings if f.kind == "subgroup"]
     if searched:
         told = [headline(f, result.metric(f.metric)) for f in searched]
-        where = f" (Table {tables['subgroups']})." if "subgroups" in tables else "."
-        made.append(
-            Paragraph("Subgroups", [*told, [f"All subgroups that were found are listed{where}"]])
-        )
+        if "subgroups" in tables:
+            told.append([f"Table {tables['subgroups']} lists the strongest subgroups."])
+        made.append(Paragraph("Subgroups", told))
     return made
 
 
@@ -73,7 +66,7 @@ def _participants(result: EvaluationResult, tables: Mapping[str, int]) -> Iterat
             if design.several and group.n_cases is not None:
                 images = f", {numbers.count(group.n_cases, 'image')}"
             parts.append([Data(name), f" ({numbers.count(group.n_patients, 'patient')}{images})"])
-        yield ["By ", Data(attribute), ": ", *joined(parts), "."]
+        yield ["By ", Data(attribute), ": ", *joined(parts, between="; ", last="; "), "."]
         sizes = [group.n_patients for group in made.groups.values()]
         total = made.overall.n_patients
         if total is not None and None not in sizes:
@@ -86,10 +79,10 @@ def _left_out(result: EvaluationResult, tables: Mapping[str, int]) -> Iterator[S
     for exclusion in result.exclusions:
         yield _exclusion(exclusion)
     if not result.exclusions and not result.shareable:
-        yield ["Every image has a prediction and a known group of every attribute."]
+        yield ["No image was left out, and the group of every image is known."]
     if number_of_trainings(result.settings) > 1:
         # values are replaced before the mean over trainings is taken
-        yield ["Which masks are empty differs between the trainings and is not told here."]
+        yield ["Which masks are empty may differ between trainings and is not told here."]
         return
     if result.shareable:
         yield from _hidden_values(result)
@@ -118,32 +111,21 @@ def _exclusion(exclusion: Exclusion) -> Sentence:
         ")",
     ]  # fmt: skip
     images = numbers.count(len(exclusion.cases), "image")
-    was = "was" if len(exclusion.cases) == 1 else "were"
-    return [f"{images} {was} left out: {reason[:1].lower()}{reason[1:]}", *told, "."]
+    was = "was left out:" if len(exclusion.cases) == 1 else "were left out, each for this reason:"
+    return [f"{images} {was} {reason[:1].lower()}{reason[1:]}", *told, "."]
 
 
 def _empty_masks(result: EvaluationResult) -> Iterator[Sentence]:
-    """Say how often a mask is empty, where masks were measured."""
-    if "regions" not in result.settings:
+    """Say how often a mask is empty, where that is known."""
+    if not masks_are_known(result):
         return
-    rows = evaluated_rows(result.per_case)
-    none = True
-    for label in result.labels:
-        if label == AVERAGE:
-            continue
-        flags = Counter(rows.loc[rows["label"] == label, "flags"])
-        kinds = (
-            (flags[EMPTY_PREDICTION], "the predicted mask alone is empty"),
-            (flags[EMPTY_REFERENCE], "the reference mask alone is empty"),
-            (flags[BOTH_EMPTY], "both masks are empty"),
-        )
-        told: list[Sentence] = [
-            [f"in {numbers.count(number, 'image')} {words}"] for number, words in kinds if number
-        ]
-        if told:
-            none = False
-            yield ["For ", *structure(label), ", ", *joined(told), "."]
-    if none:
+    by_label: dict[str, list[Sentence]] = {}
+    for found in empty_masks(result):
+        images = numbers.count(found.images, "image")
+        by_label.setdefault(found.label, []).append([f"in {images} {found.what}"])
+    for label, clauses in by_label.items():
+        yield ["For ", *structure(label), ", ", *joined(clauses), "."]
+    if not by_label:
         yield ["No mask of any structure is empty, in reference or prediction."]
 
 

@@ -50,6 +50,7 @@ def _finding(found: Finding, metric: MetricInfo) -> Finding:
         values=values,
         value=value,
         interval=_interval(found.interval, found.value),
+        test="" if math.isnan(found.p_value) else found.test,
         # made of rounded ends, which may be nearer than the true ones
         numbers={**found.numbers, "fitting_gap": math.nan},
     )

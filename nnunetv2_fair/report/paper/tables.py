@@ -1,5 +1,6 @@
 """The tables of a manuscript, with numbers as the page rounds them."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -10,12 +11,18 @@ from nnunetv2_fair.evaluation.results.groups import Gap, GroupTest
 from nnunetv2_fair.evaluation.results.tables.of_trainings import trainings_table
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
-from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval, MetricInfo
 from nnunetv2_fair.report.html.titles import MEASURES, measure_title, metric_heading
 from nnunetv2_fair.report.paper.design import design_of, headline_comparison
+from nnunetv2_fair.report.paper.empty_masks import empty_masks
 
 _WHERE = ("Attribute", "Structure", "Metric")
 _FAIRNESS_GAP = "fairness_gap"
+_NO_GAP = Gap(_FAIRNESS_GAP, math.nan, NO_INTERVAL, ())
+_EMPTY = (
+    "What is hidden, or in an empty cell, is not shown to protect patients in small groups, or "
+    "cannot be computed."
+)
 
 
 def paper_tables(result: EvaluationResult) -> tuple[TextTable, ...]:
@@ -34,7 +41,10 @@ def paper_tables(result: EvaluationResult) -> tuple[TextTable, ...]:
     ]
     if result.trainings:
         made.append(trainings_table(result, result.labels))
-    return tuple(table for table in made if table.rows)
+    told = [table for table in made if table.rows]
+    if result.shareable:
+        told = [dataclasses.replace(table, notes=(*table.notes, _EMPTY)) for table in told]
+    return tuple(told)
 
 
 def table_numbers(tables: Sequence[TextTable]) -> dict[str, int]:
@@ -78,8 +88,17 @@ def _left_out(result: EvaluationResult) -> TextTable:
             for attribute, by_group in exclusion.by_group.items()
             for group, count in by_group.items()
         ]
+    for empty in empty_masks(result):
+        reason = f"{empty.label}: {empty.what}."
+        rows.append((reason, "", "all", numbers.whole(empty.images)))
+        rows += [
+            (reason, attribute, group or "unknown", numbers.whole(count))
+            for attribute, by_group in empty.by_group.items()
+            for group, count in by_group.items()
+        ]
     columns = ("Reason", "Attribute", "Group", "Images")
-    return TextTable("left_out", "Images that were left out", columns, tuple(rows))
+    title = "Images that were left out, and images with empty masks"
+    return TextTable("left_out", title, columns, tuple(rows))
 
 
 def _performance(result: EvaluationResult) -> TextTable:
@@ -164,9 +183,7 @@ def _effects(result: EvaluationResult) -> TextTable:
         info = result.metric(found.metric)
         gaps = {g.between: g for g in found.gaps if g.name == _FAIRNESS_GAP}
         for effect in found.effects:
-            gap = gaps.get(
-                effect.between, Gap(_FAIRNESS_GAP, math.nan, Interval(math.nan, math.nan), ())
-            )
+            gap = gaps.get(effect.between, _NO_GAP)
             limits = gap.interval if math.isnan(gap.simultaneous.low) else gap.simultaneous
             rows.append(
                 (
