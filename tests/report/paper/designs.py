@@ -110,7 +110,11 @@ DESIGNS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
 def evaluated(design: str, seed: int = 0) -> EvaluationResult:
     """Return the evaluation of a design."""
     drawn, asked = DESIGNS[design]
-    options = {"name": "Model A", "attributes": ("sex",), "statistics": StatisticsSettings(n_bootstrap=200)}
+    options = {
+        "name": "Model A",
+        "attributes": ("sex",),
+        "statistics": StatisticsSettings(n_bootstrap=200),
+    }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "per_case.csv"
         scores(seed=seed, **drawn).to_csv(path, index=False)

@@ -39,7 +39,8 @@ def test_every_number_of_the_results_is_in_a_table(design, hidden):
     tables = paper_tables(result)
     known = set()
     for table in tables:
-        for cell in (table.title, *table.columns, *table.notes, *(c for r in table.rows for c in r)):
+        cells = (cell for row in table.rows for cell in row)
+        for cell in (table.title, *table.columns, *table.notes, *cells):
             known |= set(_NUMBER.findall(cell))
     text = section(text_of(result), "Results")
     text = re.sub(r"\(Table \d+\)|Table \d+", "", text)
@@ -54,8 +55,11 @@ def test_every_verdict_is_that_of_a_finding(design, hidden):
     text = section(text_of(result), "Results")
     for attribute in result.attributes:
         part = text.partition(f"### Groups by {attribute}\n")[2].partition("\n### ")[0]
-        mains = [f for f in result.findings
-                 if (f.kind, f.quantity, f.attribute) == ("group_difference", "median", attribute)]
+        mains = [
+            f
+            for f in result.findings
+            if (f.kind, f.quantity, f.attribute) == ("group_difference", "median", attribute)
+        ]
         quiet = Counter()
         for found in mains:
             metric = result.metric(found.metric)
