@@ -89,7 +89,10 @@ DESIGNS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
         {"failing": 0.3, "patients": 80},
         {"failures": parse_failures(["dice=0.1", "heart:hd95=50"])},
     ),
-    "unknown and missing": ({"unknown": 2, "missing": 3, "rare": 3}, {"attributes": ("sex", "site")}),
+    "unknown and missing": (
+        {"unknown": 2, "missing": 3, "rare": 3},
+        {"attributes": ("sex", "site")},
+    ),
     "one left out": ({"missing": 1, "unknown": 1, "images": 2}, {}),
     "three groups": ({"rare": 12, "gap": 0.05}, {"attributes": ("site", "sex")}),
     "adjusted": ({"gap": 0.05}, {"adjust": ("site", "age")}),
