@@ -16,14 +16,17 @@ from nnunetv2_fair.cli.shared.conversion_arguments import (
 )
 from nnunetv2_fair.cli.shared.pairs import number_pairs
 from nnunetv2_fair.cli.shared.table_arguments import add_table_arguments, table_settings
+from nnunetv2_fair.tables.remedy import split_pair
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "nnUNetv2_fair_convert_image_folder",
-        "Turn a folder with images/, masks/ and a table (metadata.csv, .tsv or .xlsx) into an\n"
-        "nnU-Net dataset with a demographics table. Everything is checked before anything is\n"
-        "written; an interrupted conversion resumes when the command is run again.",
+        "Turn images or volumes, their masks and a table into an nnU-Net dataset with a\n"
+        "demographics table. Read are PNG, JPG, BMP and TIFF pictures, and NIfTI, MetaImage, NRRD\n"
+        "and GIPL volumes: in folders images/ and masks/, in one folder, or in a folder per case.\n"
+        "Everything is checked before anything is written; an interrupted conversion resumes when\n"
+        "the command is run again.",
         "nnUNetv2_fair_convert_image_folder -i RADIOGRAPHS -d 42 -n Lungs -a sex age "
         '--unknown "?" --bins age=50,65 --labels lungs=1 heart=2',
     )
@@ -32,9 +35,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--masks", default="masks", help="subfolder of the masks")
     parser.add_argument(
         "--suffix-mask",
-        default="",
         metavar="TEXT",
-        help="what a mask's name has after its image's name, such as _mask",
+        help="what a mask's name has after its image's name (default: nothing, or _mask, _seg, "
+        "_label and the like)",
     )
     add_picture_arguments(parser)
     add_table_arguments(parser, ("image", "patient", "synthetic"), "quartiles")
@@ -79,7 +82,13 @@ def _parser() -> argparse.ArgumentParser:
         help="grey: refuse colour; rgb: three channels; to-grey: luminance of colour",
     )
     parser.add_argument(
-        "--channel-name", default="grey", help="name of the channel; nnU-Net normalises by it"
+        "--channels",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="names of the channels, by which nnU-Net normalises (CT is for computed tomography), "
+        "in the order of _0000, _0001; or as files are called: t1 t2, or t1=T1 t2=T2 (default: as "
+        "the files say, else grey or image)",
     )
     add_unpaired_argument(
         parser,
@@ -93,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _convert(args: argparse.Namespace) -> None:
+    from nnunetv2_fair.dataset_conversion.image_folder.layout import Channel
     from nnunetv2_fair.dataset_conversion.image_folder.plan import (
         ImageFolderSettings,
         plan_image_folder,
@@ -116,12 +126,15 @@ def _convert(args: argparse.Namespace) -> None:
             default=args.default,
             key=args.table_per,
         ),
-        mask_suffixes=(args.suffix_mask,),
+        mask_suffixes=None if args.suffix_mask is None else (args.suffix_mask,),
         patient_from_name=args.patient_from_name,
         labels=number_pairs(args.labels, "--labels"),
         rules=MaskRules(label_map, args.threshold),
         color=args.color,
-        channel_name=args.channel_name,
+        channels=tuple(
+            Channel(*pair) if (pair := split_pair(text)) else Channel(None, text)
+            for text in args.channels
+        ),
         size=size_of(args.resize),
         test_ratio=args.test_ratio,
         seed=args.seed,

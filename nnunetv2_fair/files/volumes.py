@@ -98,7 +98,11 @@ def read_header(path: Path) -> VolumeHeader:
         raise _unreadable(path, error) from error
     components = reader.GetNumberOfComponents()
     if components != 1:
-        raise ConversionError(f"{path} has {components} values per voxel; expected one.")
+        raise ConversionError(
+            f"{path} has {components} values per voxel; expected one. Colours, vectors and "
+            "overlapping segments are not read: save each component as a file of its own (a "
+            "channel), or segments as one label map."
+        )
     geometry = ImageGeometry(
         tuple(float(v) for v in reader.GetSpacing()),
         tuple(float(v) for v in reader.GetOrigin()),
@@ -154,6 +158,23 @@ def read_labels(path: Path) -> NDArray[Any]:
             "probabilities or an interpolated mask. Download or export the mask again."
         )
     return whole.astype(np.int32)
+
+
+def holds_integers(path: Path) -> bool:
+    """Return whether a file's voxels, as SimpleITK reads them, are integers.
+
+    Raises:
+        ConversionError: If the file is unreadable.
+    """
+    import SimpleITK
+
+    reader = SimpleITK.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise _unreadable(path, error) from error
+    return "integer" in SimpleITK.GetPixelIDValueAsString(reader.GetPixelID())
 
 
 def original_file(header: VolumeHeader) -> OriginalFile:
@@ -284,8 +305,8 @@ def _unreadable(path: Path, error: Exception) -> ConversionError:
     reason = lines[-1].split("sitk::ERROR: ")[-1] if lines else "no reason given"
     if "orthonormal" in reason:
         return ConversionError(
-            f"{path} has axes in its header that are not perpendicular, which neither SimpleITK "
-            "nor nnU-Net accepts. Copying it again does not help: leave it out, or make them "
+            f"{path} has axes in its header that are not perpendicular, which SimpleITK does not "
+            "accept. Copying it again does not help: leave it out, or make them "
             "perpendicular, with nibabel: image.set_qform(image.affine, 1, strip_shears=True); "
             "image.set_sform(None, 0)"
         )
@@ -295,7 +316,7 @@ def _unreadable(path: Path, error: Exception) -> ConversionError:
 
 
 def _numbers(values: Sequence[float]) -> str:
-    return "(" + ", ".join(f"{value:.4g}" for value in values) + ")"
+    return "(" + ", ".join(f"{value + 0.0:.4g}" for value in values) + ")"  # no -0
 
 
 def _check_space(path: Path) -> None:

@@ -79,7 +79,7 @@ def test_dry_run_lists_problems_of_data_and_target_at_once(
         (("--test-ratio", "1"), "--test-ratio 1"),
         (("--patient-from-name", "("), "not a regular expression"),
         (("--patient-from-name", "abc"), "parentheses"),
-        (("--masks", "images"), "--suffix-mask"),
+        (("--masks", "images", "--suffix-mask", ""), "--suffix-mask"),
         (("-np", "0"), "-np 0"),
     ],
 )

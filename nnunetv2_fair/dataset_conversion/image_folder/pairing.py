@@ -1,13 +1,14 @@
 """Which image, which mask and which row of the table belong together."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from nnunetv2_fair.dataset_conversion.image_folder.layout import split_name
 from nnunetv2_fair.dataset_conversion.shared.metadata import Metadata, Row
-from nnunetv2_fair.dataset_conversion.shared.pictures import PICTURE_SUFFIXES
 from nnunetv2_fair.errors import shorten
+from nnunetv2_fair.tables.case_names import named_like
 
 #: Reasons for which an original can be left out, as the log counts them.
 NO_MASK = "image without mask"
@@ -22,14 +23,14 @@ class Pair:
 
     Attributes:
         key: Path of the image inside the image folder, without its ending.
-        image: Image file.
+        images: Image files, one per channel.
         mask: Mask file.
         row: Row of the table.
         patient: Who it is from.
     """
 
     key: str
-    image: Path
+    images: tuple[Path, ...]
     mask: Path
     row: Row
     patient: str
@@ -43,39 +44,21 @@ class Pairing:
         pairs: Complete ones, sorted by key.
         unpaired: (file or row, key, row if known) by reason.
         problems: What is wrong beyond things being absent, in words.
+        notes: What was decided.
     """
 
     pairs: list[Pair] = field(default_factory=list)
     unpaired: dict[str, list[tuple[str, Row | None]]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add_unpaired(self, reason: str, item: str, row: Row | None) -> None:
         """Note something that has no counterpart."""
         self.unpaired.setdefault(reason, []).append((item, row))
 
 
-def find_pictures(folder: Path) -> tuple[dict[str, Path], list[str]]:
-    """Return all pictures below a folder by path without ending, and problems in words.
-
-    Hidden files (as macOS leaves behind) and other types are ignored.
-    """
-    found: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in relative.parts)
-        if not hidden and path.suffix.lower() in PICTURE_SUFFIXES and path.is_file():
-            found.setdefault(relative.with_suffix("").as_posix(), []).append(path)
-    problems = [
-        f"{folder.name}: {' and '.join(p.name for p in paths)} differ only in their ending; remove "
-        "all but one"
-        for paths in found.values()
-        if len(paths) > 1
-    ]
-    return {key: paths[0] for key, paths in found.items()}, problems
-
-
 def pair_up(
-    images: Mapping[str, Path],
+    images: Mapping[str, tuple[Path, ...]],
     masks: Mapping[str, Path],
     metadata: Metadata,
     mask_suffixes: Sequence[str],
@@ -86,7 +69,8 @@ def pair_up(
     """Match images with masks by name and with rows by image or by patient.
 
     Args:
-        images: As returned by :func:`find_pictures`.
+        images: Files of each image, as in
+            :class:`~nnunetv2_fair.dataset_conversion.image_folder.layout.Originals`.
         masks: The same for masks.
         metadata: The table.
         mask_suffixes: What a mask's name may have after the image's name; may hold ``""``.
@@ -103,14 +87,16 @@ def pair_up(
     else:
         rows = _rows_by_image(images, metadata, image_folder, result)
     used: set[str] = set()
-    for key, image in images.items():
+    for key, files in images.items():
+        image = files[0]
         row = rows.get(key)
         candidates = [key + suffix for suffix in mask_suffixes if key + suffix in masks]
         used.update(candidates)
         if len(candidates) > 1:
             result.problems.append(
                 f"image '{image.name}' has {len(candidates)} masks: "
-                f"{shorten(masks[c].name for c in candidates)}; remove all but one"
+                f"{shorten(masks[c].name for c in candidates)}; remove all but one, or say how "
+                "the right ones end: --suffix-mask"
             )
         if row is None:
             result.add_unpaired(NO_ROW, image.name, None)
@@ -118,7 +104,7 @@ def pair_up(
             result.add_unpaired(NO_MASK, image.name, row)
         if row is not None and candidates:
             patient = patients.get(key) or row.patient or key
-            result.pairs.append(Pair(key, image, masks[candidates[0]], row, patient))
+            result.pairs.append(Pair(key, files, masks[candidates[0]], row, patient))
     for key, mask in masks.items():
         if key not in used:
             result.add_unpaired(NO_IMAGE_OF_MASK, mask.name, None)
@@ -177,12 +163,13 @@ def _rows_by_patient(
 
 
 def _rows_by_image(
-    images: Mapping[str, Path], metadata: Metadata, image_folder: str, result: Pairing
+    images: Collection[str], metadata: Metadata, image_folder: str, result: Pairing
 ) -> dict[str, Row]:
     by_name: dict[str, list[str]] = {}
     for key in images:
         by_name.setdefault(PurePosixPath(key).name, []).append(key)
     rows: dict[str, Row] = {}
+    strangers: dict[str, list[tuple[str, Row]]] = {}
     for row in metadata.rows:
         if not row.image:
             continue
@@ -196,13 +183,12 @@ def _rows_by_image(
             continue
         if len(path.parts) > 1 and path.parts[0] == image_folder:
             path = path.relative_to(image_folder)
-        if path.suffix.lower() in PICTURE_SUFFIXES:
-            path = path.with_suffix("")
+        path = path.with_name(split_name(Path(path.name))[0] or path.name)
         key = path.as_posix()
         if key not in images:
             same_name = by_name.get(path.name, []) if len(path.parts) == 1 else []
             if len(same_name) != 1:
-                result.add_unpaired(NO_IMAGE_OF_ROW, where, row)
+                strangers.setdefault(path.name, []).append((where, row))
                 continue
             key = same_name[0]
         if key in rows and rows[key].image != row.image:
@@ -211,4 +197,23 @@ def _rows_by_image(
                 f"{rows[key].line}; keep one of the two rows"
             )
         rows.setdefault(key, row)
+    _find_strangers(strangers, by_name, rows, result)
     return rows
+
+
+def _find_strangers(
+    strangers: Mapping[str, Sequence[tuple[str, Row]]],
+    by_name: Mapping[str, Sequence[str]],
+    rows: dict[str, Row],
+    result: Pairing,
+) -> None:
+    """Match rows whose image is called otherwise, where only one can be meant."""
+    free = {n: keys[0] for n, keys in by_name.items() if len(keys) == 1 and keys[0] not in rows}
+    meant, notes = named_like([n for n, found in strangers.items() if len(found) == 1], free)
+    result.notes += notes
+    for name, found in strangers.items():
+        for where, row in found:
+            if name in meant:
+                rows[free[meant[name]]] = row
+            else:
+                result.add_unpaired(NO_IMAGE_OF_ROW, where, row)

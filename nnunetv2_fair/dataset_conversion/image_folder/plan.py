@@ -1,4 +1,4 @@
-"""Any 2D dataset that is a folder of images, a folder of masks and a table.
+"""Any dataset that is a folder of images or volumes, their masks and a table.
 
     FOLDER/images/*.png    FOLDER/masks/*.png    FOLDER/metadata.csv
 
@@ -8,19 +8,31 @@
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import pandas as pd
 
 from nnunetv2_fair.dataset_conversion.image_folder.labels import decide_labels
+from nnunetv2_fair.dataset_conversion.image_folder.layout import (
+    Channel,
+    Originals,
+    channel_hint,
+    find_originals,
+    find_table,
+    is_volume,
+)
 from nnunetv2_fair.dataset_conversion.image_folder.pairing import (
     NO_MASK,
     Pair,
     Pairing,
-    find_pictures,
     pair_up,
+)
+from nnunetv2_fair.dataset_conversion.image_folder.volumes import (
+    VolumeCase,
+    dataset_ending,
+    survey_volumes,
 )
 from nnunetv2_fair.dataset_conversion.shared.holdout import choose_test_patients
 from nnunetv2_fair.dataset_conversion.shared.metadata import Metadata, read_metadata
@@ -43,8 +55,6 @@ from nnunetv2_fair.tables.settings import TableSettings, explained
 
 logger = logging.getLogger(__name__)
 
-_TABLES = ("metadata.csv", "metadata.tsv", "metadata.xlsx")
-
 
 @dataclass(frozen=True)
 class ImageFolderSettings:
@@ -58,12 +68,13 @@ class ImageFolderSettings:
         masks: The same for masks.
         table: Table file, relative to ``folder`` or absolute; None: ``metadata.csv``, .tsv, .xlsx.
         table_settings: How the table is read.
-        mask_suffixes: What a mask's name has after its image's name; several are tried.
+        mask_suffixes: What a mask's name has after its image's name; several are tried. None:
+            nothing, or what is usual.
         patient_from_name: Expression whose first group finds the patient in an image's name.
         labels: Value of each label; empty: named after what the masks hold.
         rules: How mask values become labels.
         color: What to make of colour.
-        channel_name: Name of the grey channel.
+        channels: Names of the channels, and how files of each are called; empty: as the files say.
         size: (rows, columns) of all images; None keeps each one's own size.
         test_ratio: Share of patients for the test part, unless the table says.
         seed: Seed of the choice of test patients.
@@ -84,12 +95,12 @@ class ImageFolderSettings:
     masks: tuple[str, ...] = ("masks",)
     table: Path | None = None
     table_settings: TableSettings = field(default_factory=lambda: TableSettings(key="image"))
-    mask_suffixes: tuple[str, ...] = ("",)
+    mask_suffixes: tuple[str, ...] | None = None
     patient_from_name: str | None = None
     labels: Mapping[str, int] = field(default_factory=dict)
     rules: MaskRules = field(default_factory=MaskRules)
     color: Color = "grey"
-    channel_name: str = "grey"
+    channels: tuple[Channel, ...] = ()
     size: tuple[int, int] | None = None
     test_ratio: float = 0.2
     seed: int = 0
@@ -103,7 +114,7 @@ class ImageFolderSettings:
 
 
 def plan_image_folder(settings: ImageFolderSettings, processes: int = 1) -> DatasetPlan:
-    """Read the table, match files, read every image and mask, choose the test part.
+    """Find and match files, read the table, every image and mask, and choose the test part.
 
     Args:
         settings: What to convert, and how.
@@ -118,28 +129,23 @@ def plan_image_folder(settings: ImageFolderSettings, processes: int = 1) -> Data
             listed together.
     """
     pattern = _checked_pattern(settings)
-    images_folder, masks_folder, table = _places(settings)
-    metadata = read_metadata(table, settings.table_settings)
+    found, table = _places(settings)
+    names = [PurePosixPath(key).name for key in found.images]
+    metadata = read_metadata(table, settings.table_settings, names)
     log = ConversionLog(settings.converter, _plain(settings), notes=list(metadata.notes))
-    problems = list(metadata.problems)
-
-    images, image_problems = find_pictures(images_folder)
-    masks, mask_problems = find_pictures(masks_folder)
-    problems += image_problems + (mask_problems if masks_folder != images_folder else [])
-    if masks_folder == images_folder:
-        masks = _those_with_suffix(masks, settings.mask_suffixes)
-        images = {key: path for key, path in images.items() if key not in masks}
+    problems = [*found.problems, *metadata.problems]
     pairing = pair_up(
-        images,
-        masks,
+        found.images,
+        found.masks,
         metadata,
-        settings.mask_suffixes,
+        found.suffixes,
         pattern,
-        images_folder.name,
+        found.place.name,
         settings.table_settings.key == "patient",
     )
+    log.notes += [*found.notes, *(f"{table.name}: {note}" for note in pairing.notes)]
     problems += pairing.problems
-    problems += _unpaired_problems(settings, pairing, metadata, images, masks, masks_folder.name)
+    problems += _unpaired_problems(settings, pairing, metadata, found)
     varying = _varying(pairing.pairs, metadata)
     problems += [
         f"{metadata.path.name}: {what}. Correct these rows; leave the cell empty if it is unknown"
@@ -148,9 +154,12 @@ def plan_image_folder(settings: ImageFolderSettings, processes: int = 1) -> Data
     ]
     _log_unpaired(pairing, metadata, log)
 
-    facts = _survey(pairing, settings, processes)
-    problems += [problem for pair in pairing.pairs for problem in facts[pair.key].problems]
-    readable = [pair for pair in pairing.pairs if not facts[pair.key].problems]
+    volumes = any(is_volume(path) for pair in pairing.pairs for path in pair.images)
+    problems += _setting_problems(settings, found, volumes=volumes)
+    ending = dataset_ending(_files(pairing)) if volumes else ".png"
+    facts = _survey(pairing, settings, ending, processes) if not found.problems else {}
+    problems += [problem for key in facts for problem in facts[key].problems]
+    readable = [p for p in pairing.pairs if p.key in facts and not facts[p.key].problems]
     labels, label_problems = decide_labels(
         {pair.mask: facts[pair.key].values for pair in readable}, settings.rules, settings.labels
     )
@@ -167,8 +176,8 @@ def plan_image_folder(settings: ImageFolderSettings, processes: int = 1) -> Data
         examples = shorten((f"'{old}' -> {new}" for old, new in log.renamed.items()), 3)
         logger.info("%d case names were made safe: %s", len(log.renamed), examples)
     log.counts = {
-        "images found": len(images),
-        "masks found": len(masks),
+        "images found": len(found.images),
+        "masks found": len(found.masks),
         "rows in the table": len(metadata.rows),
         "images converted": len(pairing.pairs),
         "patients converted": len({pair.patient for pair in pairing.pairs}),
@@ -178,16 +187,15 @@ def plan_image_folder(settings: ImageFolderSettings, processes: int = 1) -> Data
         logger.info("Note: %s", note)
     parts = _parts(pairing.pairs, metadata, settings)
     jobs = [
-        _job(pair, cases[pair.key], parts[pair.key], facts[pair.key], settings)
+        _job(pair, cases[pair.key], parts[pair.key], facts[pair.key], settings, ending)
         for pair in pairing.pairs
     ]
-    rgb = settings.color == "rgb"
     description = DatasetDescription(
         settings.dataset_id,
         settings.name,
-        ("R", "G", "B") if rgb else (settings.channel_name,),
+        _channel_names(settings, found, volumes=volumes),
         labels,
-        ".png",
+        ending,
         licence=settings.licence,
         reference=settings.reference,
         release=settings.release,
@@ -204,7 +212,7 @@ def _checked_pattern(settings: ImageFolderSettings) -> re.Pattern[str] | None:
         raise UsageError(f"--test-ratio {settings.test_ratio:g}: expected 0 or more, below 1.")
     if settings.size is not None and min(settings.size) < 1:
         raise UsageError(f"--resize {settings.size[0]} {settings.size[1]}: expected 1 or more.")
-    if settings.images == settings.masks and "" in settings.mask_suffixes:
+    if settings.images == settings.masks and "" in (settings.mask_suffixes or ()):
         raise UsageError(
             "Images and masks are in the same folder, so masks need names of their own: "
             "--suffix-mask _mask"
@@ -226,96 +234,110 @@ def _checked_pattern(settings: ImageFolderSettings) -> re.Pattern[str] | None:
     return pattern
 
 
-def _places(settings: ImageFolderSettings) -> tuple[Path, Path, Path]:
-    """Return the folders of images and masks, and the table; all that are absent are named."""
+def _places(settings: ImageFolderSettings) -> tuple[Originals, Path]:
+    """Return the files of images and masks, and the table; all that are absent are named."""
     if not settings.folder.is_dir():
         raise ConversionError(f"{settings.folder} does not exist or is not a folder (-i).")
-    found, problems = [], []
-    for find in (
-        lambda: _subfolder(settings.folder, settings.images, "--images"),
-        lambda: _subfolder(settings.folder, settings.masks, "--masks"),
-        lambda: _table(settings),
-    ):
-        try:
-            found.append(find())
-        except ConversionError as error:
-            problems.append(str(error))
-    if problems:
+    problems = []
+    found, table = None, None
+    try:
+        found = find_originals(
+            settings.folder,
+            settings.images,
+            settings.masks,
+            settings.mask_suffixes,
+            settings.channels,
+        )
+    except ConversionError as error:
+        problems.append(str(error))
+    try:
+        table = find_table(settings.folder, settings.table)
+    except ConversionError as error:
+        problems.append(str(error))
+    if found is None or table is None:
         raise ConversionError("\n".join(problems))
-    images_folder, masks_folder, table = found
-    return images_folder, masks_folder, table
+    return found, table
 
 
-def _subfolder(folder: Path, names: tuple[str, ...], flag: str) -> Path:
-    for name in names:
-        if (folder / name).is_dir():
-            return folder / name
-    present = sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
-    wanted = " or ".join(f"'{name}'" for name in names)
-    # a preset knows several names, and has no flag for others
-    remedy = f"Name the right one with {flag}" if len(names) == 1 else "Rename the right one"
-    raise ConversionError(
-        f"{folder} has no folder {wanted}. Folders found: {shorten(present, 12) or 'none'}. "
-        f"{remedy}."
-    )
+def _setting_problems(
+    settings: ImageFolderSettings, found: Originals, *, volumes: bool
+) -> list[str]:
+    """Return the options that do not fit the files, in words."""
+    problems = []
+    several = any(len(paths) > 1 for paths in found.images.values())
+    if settings.color == "rgb" and several:
+        problems.append("--color rgb: channels in files of their own are grey")
+    if volumes and settings.size is not None:
+        problems.append("--resize is for pictures; nnU-Net resamples volumes itself")
+    if volumes and settings.color != "grey":
+        problems.append(f"--color {settings.color} is for pictures; volumes have channels")
+    return problems
 
 
-def _table(settings: ImageFolderSettings) -> Path:
-    if settings.table is not None:
-        given = settings.folder / settings.table
-        return given if given.exists() or not settings.table.exists() else settings.table
-    found = [settings.folder / name for name in _TABLES if (settings.folder / name).is_file()]
-    if len(found) == 1:
-        return found[0]
-    others = sorted(p.name for p in settings.folder.iterdir() if p.is_file())
-    what = "has no table" if not found else "has several tables"
-    raise ConversionError(
-        f"{settings.folder} {what} ({', '.join(_TABLES)}). Files found: "
-        f"{shorten(others, 8) or 'none'}. Name the right one with --table."
-    )
-
-
-def _those_with_suffix(masks: Mapping[str, Path], suffixes: tuple[str, ...]) -> dict[str, Path]:
-    return {key: path for key, path in masks.items() if key.endswith(suffixes)}
+def _channel_names(
+    settings: ImageFolderSettings, found: Originals, *, volumes: bool
+) -> tuple[str, ...]:
+    if settings.color == "rgb":
+        return "R", "G", "B"
+    return tuple(found.channels) or (("image",) if volumes else ("grey",))
 
 
 def _unpaired_problems(
-    settings: ImageFolderSettings,
-    pairing: Pairing,
-    metadata: Metadata,
-    images: Mapping[str, Path],
-    masks: Mapping[str, Path],
-    masks_name: str,
+    settings: ImageFolderSettings, pairing: Pairing, metadata: Metadata, found: Originals
 ) -> list[str]:
     hint = ""
-    if not pairing.pairs and len(pairing.unpaired.get(NO_MASK, [])) == len(images):
-        suffix = guess_suffix(images, masks)
+    if not found.images:
+        return []  # said where they were looked for
+    without = pairing.unpaired.get(NO_MASK, [])
+    if not pairing.pairs and len(without) == len(found.images):
+        suffix = guess_suffix(found.images, found.masks)
         if suffix:
             hint = f". The masks' names seem to end in '{suffix}': "
             hint += (
                 f"--suffix-mask {suffix}"
-                if len(settings.mask_suffixes) == 1
+                if settings.mask_suffixes is None or len(settings.mask_suffixes) == 1
                 else f"rename them to end in '{settings.mask_suffixes[-1]}'"
             )
-    if not images:
-        return [f"{settings.folder} has no images in its folder {settings.images[0]}"]
+        else:
+            bases = {
+                key[: len(key) - len(s)] for key in found.masks for s in found.suffixes
+                if s and key.endswith(s)
+            } | set(found.masks)  # fmt: skip
+            hint = channel_hint(found.images, bases)
     if settings.unpaired == "skip":
         if pairing.pairs:
             return []
         return [f"{settings.folder}: no image has both a mask and a row of the table{hint}"]
     problems = []
-    for reason, found in pairing.unpaired.items():
+    rule = _mask_rule(found)
+    for reason, items in pairing.unpaired.items():
         remedy = (
-            f"Add the files to {masks_name}"
+            f"{rule}. Add the files to {found.masks_place.name}"
             if reason == NO_MASK
             else f"Correct the names or {metadata.path.name}"
         )
         extra = hint if reason == NO_MASK else ""
         problems.append(
-            f"{reason}: {shorten((item for item, _ in found), 8)}{extra}. {remedy}, or leave such "
+            f"{reason}: {shorten((item for item, _ in items), 8)}{extra}. {remedy}, or leave such "
             "items out with --unpaired skip"
         )
     return problems
+
+
+def _mask_rule(found: Originals) -> str:
+    """Return what masks are called, in words."""
+    key, paths = next(iter(found.images.items()))
+    name = PurePosixPath(key).name
+    if paths[0].parent.name == name and found.place == found.masks_place:
+        return "In a folder per case the mask is called mask or seg, or ends in _mask, _seg"
+    ends = [suffix for suffix in found.suffixes if suffix]
+    alike = "" in found.suffixes
+    told = f"The mask of {name} is called {name}" if alike else f"The mask of {name} is called"
+    if ends:
+        examples = ends[:1] + ends[3:4] if len(ends) > 3 else ends
+        told += f"{' or ' if alike else ' '}{', '.join(name + end for end in examples)}"
+        told += " and the like (other ends: --suffix-mask)" if len(ends) > len(examples) else ""
+    return told
 
 
 def _log_unpaired(pairing: Pairing, metadata: Metadata, log: ConversionLog) -> None:
@@ -324,15 +346,27 @@ def _log_unpaired(pairing: Pairing, metadata: Metadata, log: ConversionLog) -> N
 
 
 def _survey(
-    pairing: Pairing, settings: ImageFolderSettings, processes: int
+    pairing: Pairing, settings: ImageFolderSettings, ending: str, processes: int
 ) -> dict[str, PairFacts]:
-    cases = {_picture_case(pair, settings): pair.key for pair in pairing.pairs}
-    found = map_unordered(survey_pair, list(cases), processes, "checking")
-    return {cases[case]: facts for case, facts in found}
+    cases = {_original_case(pair, settings, ending): pair.key for pair in pairing.pairs}
+    found = dict(map_unordered(_survey_case, list(cases), processes, "checking"))
+    return {key: found[case] for case, key in cases.items()}
 
 
-def _picture_case(pair: Pair, settings: ImageFolderSettings) -> PictureCase:
-    return PictureCase(pair.image, pair.mask, settings.color, settings.size, settings.rules)
+def _survey_case(case: PictureCase | VolumeCase) -> PairFacts:
+    return survey_volumes(case) if isinstance(case, VolumeCase) else survey_pair(case)
+
+
+def _original_case(
+    pair: Pair, settings: ImageFolderSettings, ending: str
+) -> PictureCase | VolumeCase:
+    if is_volume(pair.images[0]):
+        return VolumeCase(pair.images, pair.mask, ending, settings.rules)
+    return PictureCase(pair.images, pair.mask, settings.color, settings.size, settings.rules)
+
+
+def _files(pairing: Pairing) -> list[Path]:
+    return [path for pair in pairing.pairs for path in (*pair.images, pair.mask)]
 
 
 def _job(
@@ -341,16 +375,20 @@ def _job(
     part: Literal["train", "test"],
     facts: PairFacts,
     settings: ImageFolderSettings,
+    ending: str,
 ) -> CaseJob:
-    rows, columns = settings.size or facts.shape
     choices = (settings.color, settings.size, settings.rules, facts.content)
+    load = _original_case(pair, settings, ending)
+    if isinstance(load, VolumeCase):
+        load = replace(load, copies=facts.copies)
+    image = pair.images[0]
     return CaseJob(
         case,
         part,
-        _picture_case(pair, settings),
+        load,
         fingerprint(*choices),
-        rows * columns * (facts.n_bytes + 1),
-        f"{pair.image.parent.name}/{pair.image.name}",
+        facts.n_bytes,
+        f"{image.parent.name}/{image.name}",
     )
 
 

@@ -10,6 +10,7 @@ groups below 50 and from 50 on, 7:3).
 from dataclasses import replace
 from pathlib import Path
 
+from nnunetv2_fair.dataset_conversion.image_folder.layout import Channel, find_table
 from nnunetv2_fair.dataset_conversion.image_folder.plan import ImageFolderSettings
 from nnunetv2_fair.dataset_conversion.shared.pictures import MaskRules
 from nnunetv2_fair.errors import ConversionError, DemographicsError, shorten
@@ -17,8 +18,6 @@ from nnunetv2_fair.subgroups.table import read_delimited
 from nnunetv2_fair.tables.columns import column_called
 from nnunetv2_fair.tables.settings import TableSettings
 from nnunetv2_fair.tables.words import SEX_LEVELS
-
-_TABLES = ("metadata.csv", "metadata.tsv", "metadata.xlsx")
 
 
 def qdus_settings(
@@ -91,7 +90,7 @@ def qdus_settings(
         labels={"nodule": 1},
         rules=MaskRules(threshold=0, jpeg_threshold=127),
         color="to-grey",
-        channel_name="ultrasound",
+        channels=(Channel(None, "ultrasound"),),
         size=size,
         test_ratio=test_ratio,
         seed=seed,
@@ -109,10 +108,13 @@ def _columns(folder: Path, table: Path | None, sheet: str | None) -> dict[str, b
 
     Empty if there is no table (the converter says so).
     """
-    names = [str(table)] if table is not None else list(_TABLES)
-    paths = [folder / name for name in names] + ([table] if table is not None else [])
-    path = next((path for path in paths if path.is_file()), None)
-    if path is None:
+    if not folder.is_dir():
+        return {}
+    try:
+        path = find_table(folder, table)
+    except ConversionError:
+        return {}
+    if not path.is_file():
         return {}
     try:
         frame = read_delimited(path, sheet)

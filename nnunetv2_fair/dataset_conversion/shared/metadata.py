@@ -1,6 +1,6 @@
 """The table of a converter: a row per image or patient, with its part and its attributes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,7 +10,7 @@ from nnunetv2_fair.errors import ConversionError, TableError
 from nnunetv2_fair.files.tabular import read_table
 from nnunetv2_fair.subgroups.inferred_schema import inferred_schema
 from nnunetv2_fair.subgroups.schema import Schema
-from nnunetv2_fair.tables.columns import PARTS
+from nnunetv2_fair.tables.columns import PARTS, column_of_names
 from nnunetv2_fair.tables.reading import PeopleTable, read_people
 from nnunetv2_fair.tables.settings import TableSettings
 
@@ -69,12 +69,14 @@ class Metadata:
         return groups
 
 
-def read_metadata(path: Path, settings: TableSettings) -> Metadata:
+def read_metadata(path: Path, settings: TableSettings, images: Collection[str] = ()) -> Metadata:
     """Read a table and check all its values.
 
     Args:
         path: CSV, TSV or XLSX.
         settings: How to read it.
+        images: Names of the images, which tell the column that holds them where no usual name
+            does.
 
     Raises:
         ConversionError: If the file is unreadable or a column is absent. Bad values do not raise:
@@ -82,7 +84,9 @@ def read_metadata(path: Path, settings: TableSettings) -> Metadata:
         UsageError: If an option names an attribute that is not used.
     """
     try:
-        people = read_people(read_table(path, settings.sheet), path, settings)
+        table = read_table(path, settings.sheet)
+        settings = column_of_names(table, settings, images)
+        people = read_people(table, path, settings)
     except TableError as error:
         raise ConversionError(str(error)) from error
     problems = list(people.problems)

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 from nnunetv2_fair.dataset_conversion.writing.case_files import CaseData
 from nnunetv2_fair.errors import ConversionError, shorten
 from nnunetv2_fair.files.fingerprints import files_hash
+from nnunetv2_fair.files.volumes import OriginalFile
 
 #: Endings (lower case) of files that are taken for pictures.
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -69,14 +70,14 @@ class PictureCase:
     """An image and its mask; calling it reads both.
 
     Attributes:
-        image: Image file.
+        images: Image files, one per channel; one of a colour picture.
         mask: Mask file of the same size.
         color: What to make of colour.
         size: (rows, columns) to resize to (image: linear, mask: nearest); None keeps the size.
         rules: How mask values become labels.
     """
 
-    image: Path
+    images: tuple[Path, ...]
     mask: Path
     color: Color = "grey"
     size: tuple[int, int] | None = None
@@ -84,11 +85,12 @@ class PictureCase:
 
     def __call__(self) -> CaseData:
         """Return the pixels, resized and mapped."""
-        pixels = to_color(read_picture(self.image), self.color, self.image)
+        channels = [to_color(read_picture(path), self.color, path) for path in self.images]
         labels = self.rules.apply(read_mask(self.mask), self.mask)
         if self.size is not None:
-            pixels, labels = resize_linear(pixels, self.size), resize_nearest(labels, self.size)
-        return CaseData((pixels,), labels)
+            channels = [resize_linear(pixels, self.size) for pixels in channels]
+            labels = resize_nearest(labels, self.size)
+        return CaseData(channels, labels)
 
 
 @dataclass(frozen=True)
@@ -96,30 +98,35 @@ class PairFacts:
     """What has to be known about an image and its mask before anything is written.
 
     Attributes:
-        shape: (rows, columns).
-        n_bytes: Bytes per pixel of the image as it would be written.
+        shape: ([slices,] rows, columns).
+        n_bytes: Upper bound of the bytes on disk as they would be written.
         values: Up to :data:`MOST_VALUES` different values of the mask file, ascending.
-        content: SHA-256 of both files.
+        content: SHA-256 of all files.
         problems: What is wrong, in words; then the rest may be empty.
+        copies: Files that can be copied as they are.
     """
 
-    shape: tuple[int, int] = (0, 0)
+    shape: tuple[int, ...] = ()
     n_bytes: int = 0
     values: tuple[int, ...] = ()
     content: str = ""
     problems: tuple[str, ...] = ()
+    copies: tuple[OriginalFile, ...] = ()
 
 
 def survey_pair(case: PictureCase) -> PairFacts:
-    """Read both files completely and return what was found; raises nothing on bad files."""
+    """Read all files completely and return what was found; raises nothing on bad files."""
     problems = []
-    shape, mask_shape, n_bytes = (0, 0), (0, 0), 0
+    shapes: dict[Path, tuple[int, ...]] = {}
+    n_bytes = 0
     values: tuple[int, ...] = ()
-    try:
-        pixels = to_color(read_picture(case.image), case.color, case.image)
-        shape, n_bytes = pixels.shape[:2], pixels.dtype.itemsize * (3 if pixels.ndim == 3 else 1)
-    except ConversionError as error:
-        problems.append(str(error))
+    for path in case.images:
+        try:
+            pixels = to_color(read_picture(path), case.color, path)
+            shapes[path] = pixels.shape[:2]
+            n_bytes += pixels.dtype.itemsize * (3 if pixels.ndim == 3 else 1)
+        except ConversionError as error:
+            problems.append(str(error))
     try:
         if case.mask.suffix.lower() in JPEG_SUFFIXES and case.rules.threshold_of(case.mask) is None:
             raise ConversionError(
@@ -127,19 +134,26 @@ def survey_pair(case: PictureCase) -> PairFacts:
                 "labels. Export the mask as PNG, or make it binary with --threshold 127"
             )
         stored = read_mask(case.mask)
-        mask_shape = stored.shape[:2]
+        shapes[case.mask] = stored.shape[:2]
         values = tuple(int(value) for value in np.unique(stored)[:MOST_VALUES])
     except ConversionError as error:
         problems.append(str(error))
-    if not problems and shape != mask_shape:
-        problems.append(
-            f"{_short(case.image)} has {shape[0]} rows and {shape[1]} columns, "
-            f"{_short(case.mask)} has {mask_shape[0]} and {mask_shape[1]}; both must be equal. "
-            "Export the mask again at the size of its image"
-        )
     if problems:
         return PairFacts(problems=tuple(problems))
-    return PairFacts(shape, n_bytes, values, files_hash((case.image, case.mask)))
+    first, shape = next(iter(shapes.items()))
+    for path, other in shapes.items():
+        if other != shape:
+            what = "mask" if path == case.mask else "channel"
+            problems.append(
+                f"{_short(first)} has {shape[0]} rows and {shape[1]} columns, {_short(path)} has "
+                f"{other[0]} and {other[1]}; both must be equal. Export the {what} again at the "
+                "size of its image"
+            )
+    if problems:
+        return PairFacts(problems=tuple(problems))
+    rows, columns = case.size or shape
+    files = (*case.images, case.mask)
+    return PairFacts(shape, rows * columns * (n_bytes + 1), values, files_hash(files))
 
 
 def read_picture(path: Path) -> NDArray[Any]:

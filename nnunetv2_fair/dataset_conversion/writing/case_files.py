@@ -25,8 +25,9 @@ from nnunetv2_fair.files.volumes import (
 
 #: 2D files without spacing, read by nnU-Net's ``NaturalImage2DIO``.
 PICTURE_ENDINGS = (".png",)
-#: Files with spacing, origin and direction, read by nnU-Net's ``SimpleITKIO``.
-VOLUME_ENDINGS = (".nii.gz", ".nrrd", ".mha")
+#: Files with spacing, origin and direction, read by nnU-Net's ``SimpleITKIO`` (``.nii`` by
+#: ``NibabelIO``).
+VOLUME_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 
 _RECORD_FORMAT = 1
 

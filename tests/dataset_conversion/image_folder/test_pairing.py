@@ -93,7 +93,10 @@ def test_images_without_mask_and_masks_without_image(
     (folder / "masks/p02.png").unlink()
     (folder / "images/p03.png").unlink()
     error = refused(folder, raw, capsys)
-    assert "image without mask: p02.png. Add the files to masks, or leave" in error
+    assert (
+        "image without mask: p02.png. The mask of p00 is called p00 or p00_mask, p00_seg" in error
+    )
+    assert "and the like (other ends: --suffix-mask). Add the files to masks, or leave" in error
     assert "mask without image: p03.png" in error
     assert "row of the table without image: line 5, image 'p03.png'" in error
 
@@ -114,9 +117,9 @@ def test_a_suffix_that_was_forgotten_is_offered(
     folder: Path, raw: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for path in sorted((folder / "masks").iterdir()):
-        path.rename(path.with_name(f"{path.stem}_seg.png"))
-    assert "--suffix-mask _seg" in refused(folder, raw, capsys)
-    assert convert(folder, "--suffix-mask", "_seg") == 0
+        path.rename(path.with_name(f"{path.stem}_drawing.png"))
+    assert "--suffix-mask _drawing" in refused(folder, raw, capsys)
+    assert convert(folder, "--suffix-mask", "_drawing") == 0
 
 
 @pytest.mark.parametrize("cell", ["../p03.png", "/etc/passwd", "..\\p03.png", "C:\\p03.png"])

@@ -203,8 +203,9 @@ def test_absent_folders_and_tables_list_what_is_there(
     assert "no folder 'masks'. Folders found: images, labels" in error
     assert "--masks" in error
     (folder / "metadata.csv").rename(folder / "people.csv")
+    (folder / "scanners.csv").write_text("a,b\n1,2\n")
     error = refused(folder, raw, capsys, "--masks", "labels")
-    assert "has no table" in error
+    assert "has several tables" in error
     assert "people.csv" in error
     assert "--table" in error
     assert "-i" in refused(folder / "nowhere", raw, capsys)

@@ -167,13 +167,13 @@ def test_what_is_absent_is_named_at_once_and_no_other_flags(
 ) -> None:
     for name in ("images", "masks"):
         (folder / name).rename(folder / f"other_{name}")
-    (folder / "metadata.csv").rename(folder / "people.csv")
+    (folder / "metadata.csv").rename(folder / "people.txt")
     assert convert(folder) == 1
     error = capsys.readouterr().err
     found = "Folders found: other_images, other_masks. Rename the right one."
     assert f"has no folder 'images' or 'image'. {found}" in error
     assert f"has no folder 'masks' or 'mask'. {found}" in error
-    assert "Files found: people.csv. Name the right one with --table." in error
+    assert "Files found: people.txt. Name the right one with --table." in error
 
 
 def test_masks_of_other_names_are_to_be_renamed(

@@ -226,11 +226,11 @@ def test_survey_and_case_agree(tmp_path: Path, color: Color, n: int) -> None:
     save(tmp_path / "i.png", image_of(0))
     save(tmp_path / "m.png", mask_of(0, 7))
     case = PictureCase(
-        tmp_path / "i.png", tmp_path / "m.png", color, (10, 15), MaskRules(((7, 1),))
+        (tmp_path / "i.png",), tmp_path / "m.png", color, (10, 15), MaskRules(((7, 1),))
     )
     facts = survey_pair(case)
     assert facts.problems == ()
-    assert (facts.shape, facts.n_bytes, facts.values) == ((20, 28), n, (0, 7))
+    assert (facts.shape, facts.n_bytes, facts.values) == ((20, 28), 10 * 15 * (n + 1), (0, 7))
     data = case()
     assert data.channels[0].shape[:2] == data.mask.shape == (10, 15)
     assert set(np.unique(data.mask)) == {0, 1}
@@ -239,7 +239,7 @@ def test_survey_and_case_agree(tmp_path: Path, color: Color, n: int) -> None:
 def test_survey_finds_what_is_wrong_with_both_files(tmp_path: Path) -> None:
     (tmp_path / "i.png").write_bytes(b"no picture")
     save(tmp_path / "m.jpg", mask_of(0))
-    problems = survey_pair(PictureCase(tmp_path / "i.png", tmp_path / "m.jpg")).problems
+    problems = survey_pair(PictureCase((tmp_path / "i.png",), tmp_path / "m.jpg")).problems
     assert len(problems) == 2
     assert "i.png cannot be read" in problems[0]
     assert "m.jpg is a JPEG" in problems[1]
@@ -249,11 +249,11 @@ def test_survey_finds_what_is_wrong_with_both_files(tmp_path: Path) -> None:
 def test_survey_compares_sizes_and_content(tmp_path: Path) -> None:
     save(tmp_path / "i.png", image_of(0))
     save(tmp_path / "m.png", mask_of(0).T)
-    (problem,) = survey_pair(PictureCase(tmp_path / "i.png", tmp_path / "m.png")).problems
+    (problem,) = survey_pair(PictureCase((tmp_path / "i.png",), tmp_path / "m.png")).problems
     assert "i.png has 20 rows and 28 columns" in problem
     assert "m.png has 28 and 20" in problem
     assert "Export the mask again" in problem
     save(tmp_path / "m.png", mask_of(0))
-    first = survey_pair(PictureCase(tmp_path / "i.png", tmp_path / "m.png")).content
+    first = survey_pair(PictureCase((tmp_path / "i.png",), tmp_path / "m.png")).content
     save(tmp_path / "m.png", mask_of(1))
-    assert survey_pair(PictureCase(tmp_path / "i.png", tmp_path / "m.png")).content != first
+    assert survey_pair(PictureCase((tmp_path / "i.png",), tmp_path / "m.png")).content != first
