@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export OMP_WAIT_POLICY := passive
 
-.PHONY: install demo test test-slow test-slurm lint clean
+.PHONY: install demo docs package test test-slow test-slurm lint clean
 
 install: $(VENV)/installed
 
@@ -18,6 +18,17 @@ $(VENV)/installed: pyproject.toml setup.py nnunetv2_fair/registration.py
 
 demo: install
 	$(BIN)/nnUNetv2_fair_demo -o .demo
+
+# a broken link or anchor is an error; read it with `python -m http.server -d site`
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "Open site/index.html"
+
+# wheel and source distribution in dist/, as a package index would take them
+package: install
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
 
 lint: install
 	$(BIN)/ruff check .
@@ -35,4 +46,4 @@ test-slurm: install
 	$(BIN)/python -m pytest -m slurm -s
 
 clean:
-	rm -rf $(VENV) .demo build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .demo build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

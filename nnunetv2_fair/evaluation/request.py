@@ -407,6 +407,65 @@ def evaluate(
     return answer(request).result
 
 
+def evaluate_csv(
+    scores: Path | str,
+    attributes: Sequence[str] = (),
+    *,
+    demographics: Path | str | None = None,
+    better: Mapping[str, Literal["higher", "lower"]] | None = None,
+    settings: EvaluationSettings | None = None,
+    table: TableSettings | None = None,
+    reference_groups: Mapping[str, str] | None = None,
+    discover: DiscoverySettings | None = None,
+    trainings: TrainingKind | None = None,
+) -> EvaluationResult:
+    """Compare groups of patients by scores that some other tool measured.
+
+    The same as ``nnUNetv2_fair_evaluate --from-csv``.
+
+    Args:
+        scores: CSV with a row per case, or per case and ``label``: the column ``case``, perhaps
+            ``patient``, and a column per metric, named like those of this package with or without
+            a unit (``dice``, ``hd95_mm``), or in ``better``. All other columns are attributes,
+            unless ``demographics`` has them.
+        attributes: Attribute expressions, such as ``("sex", "sex+age")``; the table's default one
+            if empty.
+        demographics: Table with a row per case; the CSV's own columns if None.
+        better: Metric columns with other names -> whether higher or lower values are better.
+        settings: Statistics, name, failures, columns to adjust for and margins; its metrics,
+            tolerance and processes are not used, as nothing is measured.
+        table: What the columns and cells of the table mean, and where numbers are cut.
+        reference_groups: Attribute expression -> group that fairness gaps are measured from.
+        discover: How to search for divergent subgroups; None: no search.
+        trainings: How the trainings that the column ``training`` names differ: ``repeats`` or
+            ``folds``; None: scores of one trained model.
+
+    Returns:
+        Everything that was found, frozen.
+
+    Raises:
+        FairError: If something is wrong with the files; the message says how to correct it.
+    """
+    chosen = settings or EvaluationSettings()
+    request = Request(
+        ScoresFile(
+            Path(scores), "csv", better or {}, None if demographics is None else Path(demographics)
+        ),
+        attributes,
+        table or TableSettings(),
+        reference_groups or {},
+        empty_distance=chosen.empty_distance,
+        statistics=chosen.statistics,
+        name=chosen.name,
+        failures=chosen.failures,
+        adjust=chosen.adjust,
+        margins=chosen.margins,
+        discover=discover,
+        trainings=trainings,
+    )
+    return answer(request).result
+
+
 #: Columns of a file with scores that are no attributes.
 _SCORE_ROLES = ("case", "patient", "label", "training")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from tests.end_to_end.test_jsrt import JSRT, PROJECT, WITH_RADIOGRAPHS, walk_through
+from tests.end_to_end.test_jsrt import JSRT, PROJECT, WITH_RADIOGRAPHS, tutorial
 
 PHANTOMS = """
 export nnUNet_raw=$PWD/nnUNet_raw nnUNet_preprocessed=$PWD/nnUNet_preprocessed
@@ -41,7 +41,7 @@ def test_the_page_names_every_stage():
 def test_from_base_to_comparison(dataset, tmp_path):
     environment = {**os.environ, "nnUNet_n_proc_DA": "1", "JSRT": str(dataset)}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    before = walk_through().split("TEST=")[0] if dataset != "phantoms" else PHANTOMS
+    before = tutorial().split("for TRAINER")[0] if dataset != "phantoms" else PHANTOMS
     # one epoch; nnU-Net's own trainer of one epoch has no plural s
     commands = before + how_to().replace("5epochs", "1epoch")
     done = subprocess.run(

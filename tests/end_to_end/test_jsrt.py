@@ -1,4 +1,4 @@
-"""The README's walk-through, run as it is written, on the real radiographs where they exist."""
+"""The tutorial, run as it is written, on the real radiographs where they exist."""
 
 import os
 import re
@@ -20,26 +20,27 @@ WITH_RADIOGRAPHS = pytest.mark.skipif(
 )
 
 
-def walk_through() -> str:
-    """Return the commands of the README's section on radiographs."""
-    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
-    section = readme.split("## Walk-through: chest radiographs")[1].split("\n## ")[0]
-    return "\n".join(re.findall(r"```bash\n(.*?)```", section, flags=re.DOTALL))
+def tutorial() -> str:
+    """Return the commands of the tutorial, from where the radiographs are arranged."""
+    page = (PROJECT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    steps = page.split("## 2. Convert")[1]
+    return "\n".join(re.findall(r"```bash\n(.*?)```", steps, flags=re.DOTALL))
 
 
-def test_the_walk_through_names_every_stage():
-    commands = walk_through()
+def test_the_tutorial_names_every_stage():
+    commands = tutorial()
     stages = ["fair_convert_image_folder", "fair_prepare", "plan_and_preprocess", "fair_trial"]
     for command in [*stages, "train", "predict", "fair_evaluate", "fair_compare"]:
         assert f"nnUNetv2_{command}" in commands
+    assert "--shareable" in commands
 
 
 @pytest.mark.slow
 @WITH_RADIOGRAPHS
-def test_walk_through(tmp_path):
+def test_tutorial(tmp_path):
     # fewer epochs and workers than a reader would use; everything else is as written
     # (nnU-Net's own trainer of one epoch has no plural s)
-    commands = walk_through().replace("_5epochs", "_1epoch")
+    commands = tutorial().replace("_5epochs", "_1epoch")
     binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "JSRT": str(JSRT), "PATH": binaries, "nnUNet_n_proc_DA": "1"}
     done = subprocess.run(
@@ -61,5 +62,7 @@ def test_walk_through(tmp_path):
     n_test = len(list((raw / "labelsTs").iterdir()))
     assert sum(group.n_cases for group in comparison.groups.values()) == n_test
     assert comparison.overall.mean > 0.5, "one epoch finds lungs"
-    for report in ("evaluation_baseline/report.html", "comparison/comparison.html"):
+    for report in (
+        "evaluation_baseline/report.html", "comparison/comparison.html", "shared/report.html",
+    ):  # fmt: skip
         assert (tmp_path / report).is_file()

@@ -4,13 +4,25 @@ import inspect
 
 import numpy as np
 import pandas as pd
+import pytest
 
+import nnunetv2_fair.evaluation
+import nnunetv2_fair.report
 from nnunetv2_fair.evaluation import gaps, surface
 from nnunetv2_fair.losses.group_dro import GroupDRO
 
 
 def parameters(function) -> list[str]:
     return list(inspect.signature(function).parameters)
+
+
+def test_every_public_name_leads_to_something():
+    for package in (nnunetv2_fair.evaluation, nnunetv2_fair.report):
+        assert sorted(package._MODULES) == package.__all__ == sorted(package.__all__)
+        for name in package.__all__:
+            assert getattr(package, name).__name__ == name
+        with pytest.raises(AttributeError, match=f"{package.__name__}.*no attribute 'other'"):
+            package.other  # noqa: B018
 
 
 def test_fairness_measures():

@@ -9,7 +9,7 @@ import pytest
 
 from nnunetv2_fair.cli.evaluate import main as command
 from nnunetv2_fair.errors import UsageError
-from nnunetv2_fair.evaluation import evaluate
+from nnunetv2_fair.evaluation import evaluate, evaluate_csv
 from nnunetv2_fair.evaluation.discovery.settings import DiscoverySettings
 from nnunetv2_fair.evaluation.measuring.all_cases import Part
 from nnunetv2_fair.evaluation.request import Masks, Request, ScoresFile, answer, measure_shard
@@ -161,3 +161,24 @@ def test_scores_shards_and_shareable_results_need_no_command(dataset, tmp_path):
 def test_the_table_is_looked_for_beside_the_references(tmp_path):
     with pytest.raises(UsageError, match=r"There is no .*demographics\.csv; pass the table"):
         answer(Request(Masks(tmp_path / "labelsTs", tmp_path / "predictions")))
+
+
+def test_scores_as_a_function_are_those_of_the_command(dataset, tmp_path: Path):
+    lines = ["case,sex,dice,lesion_f1"]
+    lines += [f"c{i:02d},{'fm'[i % 2]},{0.7 + 0.02 * (i % 2)},{i / 20}" for i in range(20)]
+    scores = tmp_path / "scores.csv"
+    scores.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = evaluate_csv(
+        scores, ["sex"], better={"lesion_f1": "higher"}, settings=QUICK,
+        table=TableSettings(values={"sex": {"f": "female", "m": "male"}}),
+        reference_groups={"sex": "male"},
+    )  # fmt: skip
+    options = ["--values", "sex", "f=female", "m=male", "--reference", "sex=male"]
+    arguments = ["--from-csv", str(scores), "-a", "sex", "--score", "lesion_f1=higher", *options]
+    out = tmp_path / "out"
+    assert command([*arguments, "--bootstrap", "20", "--min-patients", "3", "-o", str(out)]) == 0
+    read = EvaluationResult.read(out)
+    assert repr(read.comparisons) == repr(found.comparisons)
+    assert repr(read.findings) == repr(found.findings)
+    groups = found.comparison("sex", "lesion_f1", found.headline_label).groups
+    assert set(groups) == {"female", "male"}

@@ -64,6 +64,27 @@ def surface_metrics(
     Source: Huttenlocher et al. 1993 (Hausdorff distance); Nikolov et al., arXiv:1809.04430
     (surface Dice at a tolerance, here over voxels instead of surface elements).
     """
+    first, second, step = surfaces_of_masks(reference, prediction, spacing_mm, tolerance_mm)
+    return compare_surfaces(first, second, step, tolerance_mm)
+
+
+def surfaces_of_masks(
+    reference: np.ndarray,
+    prediction: np.ndarray,
+    spacing_mm: Sequence[float],
+    tolerance_mm: float,
+) -> tuple[np.ndarray, np.ndarray, list[float]]:
+    """Return the surface voxels of two masks, and the spacing of the axes that count.
+
+    Args:
+        reference: As for :func:`surface_metrics`, with all that follow.
+        prediction: As there.
+        spacing_mm: As there.
+        tolerance_mm: As there.
+
+    Raises:
+        EvaluationError: If the masks, the spacing or the tolerance do not fit together.
+    """
     check_masks(reference, prediction)
     spacing = np.asarray(spacing_mm, dtype=float)
     if spacing.shape != (reference.ndim,) or not (np.isfinite(spacing) & (spacing > 0)).all():
@@ -77,7 +98,7 @@ def surface_metrics(
     shape = tuple(reference.shape[axis] for axis in axes) or (1,)
     first, second = (Surfaces(mask.reshape(shape)).of((1,)) for mask in (reference, prediction))
     step = (spacing[axes] if axes else spacing[:1]).tolist()
-    return compare_surfaces(first, second, step, tolerance_mm)
+    return first, second, step
 
 
 def compare_surfaces(

@@ -218,13 +218,15 @@ def chunks(n: int, size: int) -> Iterator[slice]:
 
 
 def judged(
-    observed: float, by_chance: np.ndarray, *, lower_is_worse: bool = False
+    observed: float, by_chance: np.ndarray, *, largest: float = 0.0, lower_is_worse: bool = False
 ) -> tuple[float, float]:
     """Return what a measure is by chance, and how often it is as bad.
 
     Args:
         observed: The measure.
         by_chance: (permutations,) the measure when patients are exchanged.
+        largest: Largest magnitude of the values that the measure is made of: differences of their
+            means that are tiny beside it are rounding errors, such as between equal values.
         lower_is_worse: Whether low values mean differences between groups, as in equity scaling.
 
     Returns:
@@ -234,7 +236,7 @@ def judged(
     if np.isnan(observed) or not len(by_chance):
         return float("nan"), float("nan")
     ordered = np.nan_to_num(by_chance, nan=np.inf, posinf=np.inf, neginf=-np.inf)
-    slack = _ROUNDING * abs(observed) if np.isfinite(observed) else 0.0
+    slack = _ROUNDING * max(abs(observed), largest) if np.isfinite(observed) else 0.0
     worse = ordered <= observed + slack if lower_is_worse else ordered >= observed - slack
     middle = np.sort(ordered)[[(len(ordered) - 1) // 2, len(ordered) // 2]]
     typical = middle[0] if middle[0] == middle[1] else middle.mean()

@@ -239,8 +239,12 @@ def _chances(
             estimates.data.overall_median * same,
         )
     )
+    finite = np.abs(units.values[0][np.isfinite(units.values[0])])
+    largest = float(finite.max(initial=0.0))
     return {
-        key: judged(float(value), drawn[key], lower_is_worse=key.name in SCALED)
+        key: judged(
+            float(value), drawn[key], largest=largest, lower_is_worse=key.name in SCALED
+        )
         for key, value in estimates.gap_values(estimates.data).items()
         if key.name != "fairness_gap"
     }

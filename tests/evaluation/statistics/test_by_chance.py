@@ -209,3 +209,11 @@ def test_each_measure_is_a_family_over_labels():
         assert p_values[0][1] == pytest.approx(3 * p_values[0][0])
         assert p_values[1][1] == pytest.approx(max(p_values[0][1], 2 * p_values[1][0]))
     assert all(math.isnan(c.gap("fairness_gap").corrected_p) for c in made)
+
+
+@pytest.mark.parametrize("value", [362.03867196751236, 0.1, 1e-3])
+def test_rounding_is_no_difference(value):
+    """Where every structure is missed, all distances are the image diagonal."""
+    found = compared([value] * 37, [0] * 20 + [1] * 17)
+    assert found.gap("delta").value < 1e-9 * value
+    assert found.gap("delta").p_value == 1
