@@ -30,7 +30,12 @@ COLOURS = 128
 #: Name of a picture: page, elements from the first to the last one shown, and most height.
 TUTORIAL = {
     "tutorial_summary": ("evaluation_baseline/report.html", "#summary", "#summary", 950),
-    "tutorial_groups": ("evaluation_baseline/report.html", "#attribute-0", "#attribute-0 table", 900),
+    "tutorial_groups": (
+        "evaluation_baseline/report.html",
+        "#attribute-0",
+        "#attribute-0 table",
+        900,
+    ),
     "tutorial_comparison": ("comparison/comparison.html", "#summary", "#summary", 950),
 }
 

@@ -242,9 +242,7 @@ def _chances(
     finite = np.abs(units.values[0][np.isfinite(units.values[0])])
     largest = float(finite.max(initial=0.0))
     return {
-        key: judged(
-            float(value), drawn[key], largest=largest, lower_is_worse=key.name in SCALED
-        )
+        key: judged(float(value), drawn[key], largest=largest, lower_is_worse=key.name in SCALED)
         for key, value in estimates.gap_values(estimates.data).items()
         if key.name != "fairness_gap"
     }
