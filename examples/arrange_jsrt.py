@@ -2,8 +2,8 @@
 
 python examples/arrange_jsrt.py DOWNLOAD jsrt
 
-DOWNLOAD holds what was unpacked, in any folders: *.IMG, CLNDAT_EN.txt and CNNDAT_EN.TXT of JSRT, and
-SCR's masks, such as masks/left lung/JPCLN001.gif. Images without all masks are left out.
+DOWNLOAD holds what was unpacked, in any folders: *.IMG, CLNDAT_EN.txt and CNNDAT_EN.TXT of JSRT,
+and SCR's masks, such as masks/left lung/JPCLN001.gif. Images without all masks are left out.
 """
 
 import csv
