@@ -6,9 +6,8 @@ that is called ``demographics.csv`` and needs no change stays as it is; one that
 as ``demographics_original.csv``.
 """
 
-import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,9 +26,8 @@ from nnunetv2_fair.subgroups.table import (
     table_texts,
 )
 from nnunetv2_fair.tables.columns import column_of_names
+from nnunetv2_fair.tables.reading import read_people
 from nnunetv2_fair.tables.settings import TableSettings
-
-logger = logging.getLogger(__name__)
 
 #: Name that a ``demographics.csv`` gets which has to be written again.
 ORIGINAL = "demographics_original"
@@ -48,6 +46,8 @@ class DescribedDataset:
         table: Its rows of the dataset's cases.
         n_rows: Rows of the table.
         left_out: Cases of its rows that the dataset does not have.
+        respelt: Level that each spelling was read as, by attribute, where the user did not say.
+        with_units: Attributes that are ages with a unit, where the user did not say.
         has_patients: Whether the table says who the cases are from; otherwise every case counts
             as its own patient.
         varying: Patients of whom cases have different levels, by categorical attribute.
@@ -60,6 +60,8 @@ class DescribedDataset:
     table: DemographicsTable
     n_rows: int
     left_out: Sequence[str]
+    respelt: Mapping[str, Mapping[str, str]]
+    with_units: Sequence[str]
     has_patients: bool
     varying: dict[str, list[str]]
     written: Sequence[str]
@@ -97,7 +99,8 @@ def describe_dataset(
         cells = tabular.read_table(source, (settings or TableSettings()).sheet)
     except TableError as error:
         raise DemographicsError(str(error)) from error
-    settings = column_of_names(cells, settings or TableSettings(), cases)
+    told = column_of_names(cells, settings or TableSettings(), cases)
+    settings = _with_spellings(cells, source, told)
     read = table_of(cells, source, None, settings)
     named = read.named_like(set(cases))
     known = set(cases)
@@ -112,6 +115,8 @@ def describe_dataset(
         table=table,
         n_rows=len(cells.rows),
         left_out=left_out,
+        respelt=_beyond(settings.values, told.values),
+        with_units=[name for name in settings.dicom_age if name not in told.dicom_age],
         has_patients=bool((table.frame[PATIENT] != table.frame.index).any()),
         varying=_varying(table),
         written=written,
@@ -157,6 +162,37 @@ def find_table(raw: Path, given: Path | None) -> Path:
             f"--demographics {present[0]}"
         )
     return raw / present[0]
+
+
+def _with_spellings(cells: tabular.Table, source: Path, settings: TableSettings) -> TableSettings:
+    """Return settings that put together spellings of a level, and read ages with a unit.
+
+    A draft that is going to be checked may do so. Words that may mean unknown, and columns of
+    other names, are left to the user, and so is everything beside them: one message says it all.
+    """
+    try:
+        people = read_people(cells, source, settings)
+    except TableError as error:
+        raise DemographicsError(str(error)) from error
+    remedy = people.remedy
+    if not (remedy.values or remedy.dicom_age) or remedy.unknown or remedy.columns:
+        return settings
+    values = {**settings.values}
+    for name, mapping in remedy.values.items():
+        values[name] = {**values.get(name, {}), **mapping}
+    more = replace(settings, values=values, dicom_age=(*settings.dicom_age, *remedy.dicom_age))
+    return settings if read_people(cells, source, more).problems else more
+
+
+def _beyond(
+    values: Mapping[str, Mapping[str, str]], told: Mapping[str, Mapping[str, str]]
+) -> dict[str, dict[str, str]]:
+    """Return the levels of spellings that the user did not name, by attribute."""
+    new = {
+        name: {old: level for old, level in mapping.items() if old not in told.get(name, {})}
+        for name, mapping in values.items()
+    }
+    return {name: mapping for name, mapping in new.items() if mapping}
 
 
 def _refuse_to_replace(raw: Path, source: Path, *, overwrite: bool) -> None:

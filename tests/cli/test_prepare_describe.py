@@ -34,7 +34,7 @@ def messy_rows() -> list[list[str]]:
     rows = [["Datei", "Pat.-Nr.", "Geschlecht", "Alter (Jahre)", "BMI", "Bemerkung"]]
     for i in range(N):
         case = (f"case_{i:03d}", f"CASE_{i:03d}", f"case_{i:03d}.png", f"Case {i:03d}")[i % 4]
-        sex = ("w", "m", "Frau", "M", "unbekannt")[i % 5]
+        sex = ("w", "m", "Frau", "M", "unbekannt" if i > 5 else "k.A.")[i % 5]
         age = (f"{30 + i}", f"{30 + i} J.", "")[i % 3]
         rows.append([case, f"P{i // 2}", sex, age, f"{20 + i},5", f"text {i}"])
     rows.append(["case_099", "P99", "w", "50", "22,0", ""])
@@ -84,6 +84,24 @@ def test_a_messy_spreadsheet_becomes_a_dataset_in_two_commands(raw: Path, capsys
     code, out, err = run(capsys, "--folds", "3")
     assert (code, err) == (0, "")
     assert "24 training and 6 test cases of 15 patients" in out
+
+
+def test_a_draft_puts_spellings_together_and_says_so(raw: Path, capsys):
+    rows = messy_rows()
+    for row in rows:
+        row[2] = row[2].replace("k.A.", "unbekannt")
+    write_xlsx(raw / "Liste.xlsx", rows)
+    code, out, err = run(capsys, "--describe")
+    assert (code, err) == (0, "")
+    assert "spellings of 'Geschlecht' were put together: 'Frau', 'w' as female; 'M', 'm' as" in out
+    assert "'Alter': ages with a unit were read as years" in out
+    table = pd.read_csv(raw / "demographics.csv", dtype=str, keep_default_na=False)
+    assert set(table["Geschlecht"]) == {"female", "male", ""}
+    line = next(line for line in out.splitlines() if "spellings of" in line)
+    command = shlex.split(line.split("not the same: ")[1])
+    assert main(command[1:]) == 0
+    table = pd.read_csv(raw / "demographics.csv", dtype=str, keep_default_na=False)
+    assert set(table["Geschlecht"]) == {"w", "m", "Frau", "M", ""}
 
 
 def test_what_to_check_can_be_pasted(raw: Path, capsys):

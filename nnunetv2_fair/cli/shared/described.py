@@ -13,6 +13,7 @@ from nnunetv2_fair.errors import shorten
 from nnunetv2_fair.paths import DEMOGRAPHICS_CSV
 from nnunetv2_fair.tables.numbers import plain_number
 from nnunetv2_fair.tables.remedy import options_of, pair_of
+from nnunetv2_fair.tables.settings import TableSettings
 
 if TYPE_CHECKING:
     from nnunetv2_fair.subgroups.describe import DescribedDataset
@@ -81,13 +82,26 @@ def _again(args: argparse.Namespace, found: "DescribedDataset") -> str:
         parts += ["--demographics", found.source.name]
     if args.a:
         parts += ["-a", *args.a]
-    told = options_of(found.settings)
+    # what was found out without the user will be found out again
+    told = options_of(table_settings(args))
     return f"{shlex.join(parts)} {told}".rstrip()
 
 
 def _checks(found: "DescribedDataset", command: str) -> Iterator[str]:
     """Yield what people have to look at, with the command that changes it."""
     schema = found.table.schema
+    for name, mapping in found.respelt.items():
+        by_level: dict[str, list[str]] = {}
+        for old, new in mapping.items():
+            by_level.setdefault(new, []).append(f"'{old}'")
+        listed = "; ".join(f"{', '.join(old)} as {new}" for new, old in by_level.items())
+        same = TableSettings(values={name: {old: old for old in mapping}})
+        yield (
+            f"spellings of '{name}' were put together: {listed}. If they are not the same: "
+            f"{command} {options_of(same)}"
+        )
+    for name in found.with_units:
+        yield f"'{name}': ages with a unit were read as years, such as 045Y or 45 y as 45"
     if not found.has_patients:
         yield (
             "No two cases are of one patient? If a column says who they are of: "
