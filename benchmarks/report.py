@@ -33,7 +33,7 @@ METRICS = (
 )
 LEVELS = {
     "sex": ("female", "male"),
-    "age": ("<50", "50-64", ">=65"),
+    "age": ("<50", "50-<65", ">=65"),
     "site": ("A", "B", "C", "D", "E"),
     "scanner": ("old", "new"),
 }

@@ -15,7 +15,11 @@ from nnunetv2_fair.cli.shared.conversion_arguments import (
     size_of,
 )
 from nnunetv2_fair.cli.shared.pairs import number_pairs
-from nnunetv2_fair.cli.shared.table_arguments import add_table_arguments, table_settings
+from nnunetv2_fair.cli.shared.table_arguments import (
+    add_attributes,
+    add_table_arguments,
+    table_settings,
+)
 from nnunetv2_fair.tables.remedy import split_pair
 
 
@@ -41,13 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_picture_arguments(parser)
     add_table_arguments(parser, ("image", "patient", "synthetic"), "quartiles")
-    parser.add_argument(
-        "-a",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="ATTRIBUTE",
-        help="attributes to take (default: all columns with few levels or numbers); repeatable",
+    add_attributes(
+        parser,
+        "attributes to take (default: all columns with few levels or numbers)",
     )
     parser.add_argument("--default", metavar="ATTRIBUTE", help="the dataset's default attribute")
     parser.add_argument(

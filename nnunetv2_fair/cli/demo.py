@@ -125,7 +125,7 @@ def plan(root: Path, args: argparse.Namespace) -> list[Step]:
             "convert",
             "Convert them to an nnU-Net dataset with a demographics table",
             ours(convert_image_folder.main, "-i", phantom, "-d", _ID, "-n", "Phantom",
-                 "--split-column", "split", "-a", "sex", "-a", "age", "--bins", "age=50",
+                 "--split-column", "split", "-a", "sex", "age", "--bins", "age=50",
                  "--labels", "nodule=1", "-np", 1),
         ),
         Step(

@@ -16,7 +16,11 @@ from nnunetv2_fair.cli.shared.evaluation_arguments import (
     score_columns,
 )
 from nnunetv2_fair.cli.shared.pairs import number_pairs, pairs
-from nnunetv2_fair.cli.shared.table_arguments import add_table_arguments, table_settings
+from nnunetv2_fair.cli.shared.table_arguments import (
+    add_attributes,
+    add_table_arguments,
+    table_settings,
+)
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, METRICS
 from nnunetv2_fair.tables.settings import TableSettings
@@ -46,11 +50,11 @@ def _parser() -> argparse.ArgumentParser:
         help="table with a row per case (CSV, TSV, XLSX); by default demographics.csv next to the "
         "-gt folder",
     )  # fmt: skip
-    parser.add_argument(
-        "-a", nargs="+", action="extend", default=[], metavar="ATTRIBUTE",
-        help="attributes to compare by, such as sex, age or sex+age (intersections); repeatable; "
+    add_attributes(
+        parser,
+        "attributes to compare by, such as sex, age or sex+age (intersections); "
         "by default the dataset's default attribute",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--dataset-json", type=Path, metavar="FILE",
         help="labels and regions; by default looked for in -pred, -gt and the folder above -gt",

@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunetv2_fair.cli.shared.common import command_parser, require_nnunet, run
-from nnunetv2_fair.cli.shared.table_arguments import add_table_arguments, table_settings
+from nnunetv2_fair.cli.shared.table_arguments import (
+    add_attributes,
+    add_table_arguments,
+    table_settings,
+)
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.files.atomic import check_output_folder
 from nnunetv2_fair.paths import LATENT_JSON
@@ -40,11 +44,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-i", type=Path, help="folder with the images; by default the dataset's imagesTs"
     )
-    parser.add_argument(
-        "-a", nargs="+", action="extend", default=[], metavar="ATTRIBUTE",
-        help="attributes to look for, such as sex, age or sex+age (intersections); by default the "
+    add_attributes(
+        parser,
+        "attributes to look for, such as sex, age or sex+age (intersections); by default the "
         "dataset's default attribute",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--demographics", type=Path, metavar="CSV",
         help="table with a row per case; by default the dataset's",

@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunetv2_fair.cli.shared.common import command_parser, run
-from nnunetv2_fair.cli.shared.table_arguments import add_table_arguments, table_settings
+from nnunetv2_fair.cli.shared.table_arguments import (
+    add_attributes,
+    add_table_arguments,
+    table_settings,
+)
 from nnunetv2_fair.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,13 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "nnUNetv2_fair_prepare -d 42 -a sex+age\n  nnUNetv2_fair_prepare -d 42 --describe",
     )
     parser.add_argument("-d", required=True, metavar="ID", help="dataset id or name")
-    parser.add_argument(
-        "-a",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="ATTRIBUTE",
-        help="attribute expression to stratify by, such as sex or sex+age (default: the default "
+    add_attributes(
+        parser,
+        "attribute expression to stratify by, such as sex or sex+age (default: the default "
         "attribute, and as many others as leave the joint groups on average two patients per "
         "fold); with --describe the attributes to take, the default one first (default: all "
         "columns with few levels or numbers)",

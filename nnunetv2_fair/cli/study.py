@@ -79,6 +79,8 @@ def _study(args: argparse.Namespace) -> int:
         _write_example(args.file, args.init)
         return 0
     require_nnunet()
+    # the real trainers are asked, which imports torch and nnU-Net: up to a minute without a word
+    logger.info("Checking %s, its datasets and trainers (up to a minute) ...", args.file)
 
     from nnunetv2_fair.study.plan.overview import overview
     from nnunetv2_fair.study.plan.plan import plan_study

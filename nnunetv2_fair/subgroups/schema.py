@@ -9,7 +9,7 @@
                 "levels": ["female", "male"], "reference": "male"},
         "age": {"type": "numeric", "unit": "years", "minimum": 0, "maximum": 120,
                 "bins": {"edges": [null, 50, 65, null], "closed": "left",
-                         "labels": ["<50", "50-64", ">=65"]}}
+                         "labels": ["<50", "50-<65", ">=65"]}}
       }
     }
 """
@@ -153,7 +153,7 @@ class Attribute:
             raise DemographicsError(
                 f"Attribute '{self.name}' is numeric and has no bins, so it forms no groups. Add "
                 f'"bins" to it in demographics.json, for example {{"edges": [null, 50, 65, null], '
-                f'"labels": ["<50", "50-64", ">=65"], "closed": "left"}}.'
+                f'"labels": ["<50", "50-<65", ">=65"], "closed": "left"}}.'
             )
         return self.bins.label(float(value))
 

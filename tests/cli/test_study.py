@@ -32,6 +32,7 @@ def test_dry_run_shows_everything_and_writes_nothing(file, capfd):
     assert study.main([str(file), "--dry-run", "--cores", "3"]) == 0
     assert files_in(file.parents[1]) == before
     out = capfd.readouterr().out
+    assert out.startswith(f"Checking {file}, its datasets and trainers (up to a minute) ...\n")
     rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.strip()}
     assert rows["Study"] == ["'Tiny'", "in", str(file.parent)]
     assert rows["train"] == ["4", "0", "0", "4", "192"]  # 2 trainers, 2 folds, 48 hours each

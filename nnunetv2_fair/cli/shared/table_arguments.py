@@ -55,6 +55,19 @@ def add_table_arguments(
     group.add_argument("--sheet", help="sheet of an XLSX file (the first by default)")
 
 
+def add_attributes(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add ``-a``, which takes several attributes and may be repeated.
+
+    Args:
+        parser: Where to add it.
+        what: What attributes are for, and which are taken without it, in words.
+    """
+    parser.add_argument(
+        "-a", nargs="+", action="extend", default=[], metavar="ATTRIBUTE",
+        help=f"{what}; several at once or repeated",
+    )  # fmt: skip
+
+
 def table_settings(args: argparse.Namespace) -> TableSettings:
     """Return what the options of :func:`add_table_arguments` say.
 

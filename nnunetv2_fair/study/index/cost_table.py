@@ -28,12 +28,13 @@ class _Row:
     cells: Sequence[str]
 
 
-def costs_section(folder: Path, costs: Sequence[Cost]) -> Html:
+def costs_section(folder: Path, costs: Sequence[Cost], *, has_index: bool) -> Html:
     """Return the section with id ``costs``.
 
     Args:
         folder: The study's folder, where the page will be.
         costs: What each method has cost.
+        has_index: Whether the study counts the page as a step, which costs nothing.
     """
     several = len({(c.dataset, c.configuration, c.plans) for c in costs if c.trainer}) > 1
     summed = [f"{total(costs, h):,.1f}" for h in ("gpu_hours", "cpu_hours", "wall_hours")]
@@ -42,6 +43,7 @@ def costs_section(folder: Path, costs: Sequence[Cost]) -> Html:
     return render(
         "study/index/templates/costs.html",
         columns=_COLUMNS,
+        has_index=has_index,
         rows=[_row(cost, several=several) for cost in costs],
         total=[f"{done:,} of {int(total(costs, 'steps')):,}", *summed, "", *counted],
         file=link_to(folder, PurePath(COSTS_CSV)),

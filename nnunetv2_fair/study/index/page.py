@@ -41,21 +41,31 @@ def render_index(
     navigation += [(f"test-{i}", ", ".join(title_of(r))) for i, r in enumerate(results)]
     navigation += [("costs", "Costs"), ("provenance", "Where it ran")]
     navigation += [("definitions", "Definitions")] if defined else []
-    sections = [summary_section(folder, progress)]
+    sections = [summary_section(folder, progress, results)]
     sections += [section_of(folder, r, f"test-{i}", terms) for i, r in enumerate(results)]
-    sections += [costs_section(folder, costs), _provenance(folder, progress)]
+    sections += [
+        costs_section(folder, costs, has_index=progress.index_state is not None),
+        _provenance(folder, progress),
+    ]
     sections += [terms.section()] if defined else []
     counts = progress.count()
-    facts = [numbers.count(len(progress.steps), "step")]
+    facts = [numbers.count(len(progress.plan.steps), "step")]
     facts += [f"{counts[state]:,} {words}" for state, words in STATES.items() if counts.get(state)]
     return document(
-        progress.plan.title,
+        _title(progress, results),
         "Fairness study",
         [*facts, f"created {created[:10]}"],
         navigation,
         sections,
         disclaimer("evaluated"),
     )
+
+
+def _title(progress: Progress, results: Sequence[OnTestSet]) -> str:
+    """Return the study's title with its datasets, unless it names them itself."""
+    title = progress.plan.title
+    datasets = [d for d in dict.fromkeys(r.dataset for r in results) if d and d not in title]
+    return f"{title}: {', '.join(datasets)}" if datasets else title
 
 
 def _terms(results: Sequence[OnTestSet]) -> Terms:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
 from nnunetv2_fair.evaluation.results.comparison import OVERALL_MEAN, WORST_GROUP_MEAN
-from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval, MetricInfo
 from nnunetv2_fair.paths import COMPARISON_HTML, REPORT_HTML
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.planes import NOTHING_TO_DRAW, ModelPoint, planes
@@ -54,9 +54,6 @@ def section_of(folder: Path, on_test: OnTestSet, anchor: str, terms: Terms) -> H
         terms: Definitions to link to.
     """
     title, *rest = title_of(on_test)
-    missing = ""
-    if on_test.comparing is not None:
-        missing = on_test.problem or _why_missing(on_test.comparing)
     return render(
         "study/index/templates/test_set.html",
         anchor=anchor,
@@ -64,15 +61,22 @@ def section_of(folder: Path, on_test: OnTestSet, anchor: str, terms: Terms) -> H
         rest=rest,
         compared=on_test.compared is not None,
         comparison=link_to(folder, on_test.comparison_folder / COMPARISON_HTML),
-        comparison_missing=missing,
+        no_comparison=why_no_comparison(on_test),
         reports=[_report(folder, evaluated) for evaluated in on_test.evaluated],
-        attributes=[
-            _attribute(on_test, result, attribute, terms)
-            for result in list(on_test.shown.values())[:1]
-            for attribute in result.attributes
-        ],
+        attributes=_attributes(on_test, terms),
         nothing_to_draw=NOTHING_TO_DRAW,
     )
+
+
+def why_no_comparison(on_test: OnTestSet) -> Sentence:
+    """Return why no methods are compared on a test set, in words; empty if they are."""
+    if on_test.compared is not None:
+        return ()
+    if on_test.comparing is None:
+        number = "one method" if len(on_test.evaluated) == 1 else "methods but no comparison"
+        return (f"the study has {number} here",)
+    why = on_test.problem or _why_missing(on_test.comparing)
+    return ("the comparison of all methods is missing (", Data(why), ")")
 
 
 def _report(folder: Path, evaluated: Evaluated) -> _Report:
@@ -88,18 +92,52 @@ def _why_missing(step: StepProgress) -> str:
     return step.state if step.state in ("failed", "running") else "not done yet"
 
 
-def _attribute(
-    on_test: OnTestSet, first: EvaluationResult, attribute: str, terms: Terms
-) -> _Attribute:
+def _attributes(on_test: OnTestSet, terms: Terms) -> list[_Attribute]:
+    """Return what is shown of every attribute; their planes share the axes."""
+    if not on_test.shown:
+        return []
+    first = next(iter(on_test.shown.values()))
     metric, label = first.metrics[0], on_test.headline_label
+    scores = {a: _scores(on_test, a, label, metric) for a in first.attributes}
+    points = {attribute: _points(found) for attribute, found in scores.items()}
+    compared = on_test.compared
+    hint = (
+        "Right and up are better. Lines: the interval of each method on its own; the ranks come "
+        "from the paired comparison, which can separate what overlaps here."
+    )
+    return [
+        _Attribute(
+            attribute,
+            scores_table(found, first, attribute, label, terms, ranked=compared is not None),
+            planes(
+                points[attribute],
+                metric,
+                compared.baseline if compared is not None else "",
+                hint,
+                level=4,
+                what="method",
+                most_arrows=_MOST_ARROWS,
+                along=[p for other in points if other != attribute for p in points[other]],
+            ),
+        )
+        for attribute, found in scores.items()
+    ]
+
+
+def _scores(
+    on_test: OnTestSet, attribute: str, label: str, metric: MetricInfo
+) -> dict[str, dict[str, Score]]:
     scores = {}
     for trainer in on_test.shown:
         by_measure: dict[str, Score] = {}
         for score in scores_of(on_test, trainer, attribute, label, metric):
             by_measure.setdefault(score.measure, score)
         scores[trainer] = by_measure
-    compared = on_test.compared
-    points = [
+    return scores
+
+
+def _points(scores: Mapping[str, Mapping[str, Score]]) -> list[ModelPoint]:
+    return [
         ModelPoint(
             trainer,
             _point(by_measure, OVERALL_MEAN),
@@ -108,23 +146,6 @@ def _attribute(
         )
         for trainer, by_measure in scores.items()
     ]
-    hint = (
-        "Right and up are better. Lines: the interval of each method on its own; the ranks come "
-        "from the paired comparison, which can separate what overlaps here."
-    )
-    return _Attribute(
-        attribute,
-        scores_table(scores, first, attribute, label, terms, ranked=compared is not None),
-        planes(
-            points,
-            metric,
-            compared.baseline if compared is not None else "",
-            hint,
-            level=4,
-            what="method",
-            most_arrows=_MOST_ARROWS,
-        ),
-    )
 
 
 def _point(by_measure: Mapping[str, Score], measure: str) -> tuple[float, Interval]:

@@ -12,6 +12,9 @@ from nnunetv2_fair.study.run.attempts import read_attempts, read_marker
 from nnunetv2_fair.study.run.outcome import failures
 from nnunetv2_fair.study.step import PLAN_JSON, Plan, Step, read_plan
 
+#: Kind of the step that writes the index page.
+INDEX = "index"
+
 State = Literal["done", "taken over", "failed", "waiting", "running", "to do"]
 
 
@@ -59,9 +62,25 @@ class Progress:
     plan: Plan
     steps: tuple[StepProgress, ...]
 
+    @property
+    def index_state(self) -> State | None:
+        """State of the step that writes the index page; None if the plan has none.
+
+        The page is written whenever somebody asks for it. The step is done once no other is
+        missing, which is when the console counts it too.
+        """
+        if not any(step.kind == INDEX for step in self.plan.steps.values()):
+            return None
+        if all(step.is_done for step in self.steps):
+            return "done"
+        return "waiting" if any(_stuck(step) for step in self.steps) else "to do"
+
     def count(self) -> Mapping[State, int]:
-        """Return the number of steps in each state."""
-        return Counter(step.state for step in self.steps)
+        """Return the number of steps in each state, the index included."""
+        states = Counter(step.state for step in self.steps)
+        if self.index_state is not None:
+            states[self.index_state] += 1
+        return states
 
 
 def read_progress(folder: Path) -> Progress:
@@ -74,7 +93,7 @@ def read_progress(folder: Path) -> Progress:
     problems: list[str] = []
     found: dict[str, StepProgress] = {}
     for step in plan.steps.values():
-        if step.kind == "index":
+        if step.kind == INDEX:
             continue
         record = _record(folder / step.record, problems)
         attempts = read_attempts(folder, step)

@@ -1,7 +1,7 @@
 """The table of all methods by one attribute: values, intervals, ranks."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.findings import numbers
@@ -22,16 +22,11 @@ from nnunetv2_fair.report.html.titles import measure_title, metric_heading
 from nnunetv2_fair.study.index.rankings_csv import RANKINGS_CSV
 from nnunetv2_fair.study.index.results import Score
 
-#: Measures that fit side by side on a screen.
-_COLUMNS = (
-    OVERALL_MEAN,
-    WORST_GROUP_MEAN,
-    BETWEEN_GROUPS,
-    "fairness_gap",
-    "delta",
-    "ser",
-    "es_std",
-)
+#: What methods are judged by. Signed gaps of medians are left to the reports and the CSV file.
+_COLUMNS = (OVERALL_MEAN, WORST_GROUP_MEAN, BETWEEN_GROUPS)
+
+#: What only describes.
+_FURTHER = ("delta", "ser", "es_std")
 
 
 @dataclass(frozen=True)
@@ -74,10 +69,17 @@ def scores_table(
     """
     metric = result.metrics[0]
     found = {m for by_measure in scores.values() for m in by_measure}
-    measures = [m for m in _COLUMNS if m in found]
-    # with three groups and more there are several signed gaps
-    if len(result.comparison(attribute, metric.name, label).groups) > 2:
-        measures = [m for m in measures if m != "fairness_gap"]
+
+    def columns(measures: Sequence[str]) -> list[_Column]:
+        return [_column(measure, metric) for measure in measures if measure in found]
+
+    def rows(measures: Sequence[str]) -> list[tuple[str, list[_Cell | None]]]:
+        shown = [measure for measure in measures if measure in found]
+        return [
+            (trainer, [_cell(by_measure.get(measure), metric) for measure in shown])
+            for trainer, by_measure in scores.items()
+        ]
+
     return render(
         "study/index/templates/scores.html",
         attribute=attribute,
@@ -86,11 +88,10 @@ def scores_table(
         level=numbers.percent(confidence(result.settings)),
         ranked=ranked,
         rankings_csv=RANKINGS_CSV,
-        columns=[_column(measure, metric) for measure in measures],
-        rows=[
-            (trainer, [_cell(by_measure.get(measure), metric) for measure in measures])
-            for trainer, by_measure in scores.items()
-        ],
+        columns=columns(_COLUMNS),
+        rows=rows(_COLUMNS),
+        further_columns=columns(_FURTHER),
+        further_rows=rows(_FURTHER),
         terms=terms,
     )
 

@@ -1,18 +1,23 @@
-"""The first section of the index page: what is done, what failed, and how to rerun it."""
+"""The first section of the index page: who gains and loses, what is done, what failed."""
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from nnunetv2_fair.evaluation.findings.gains_and_losses import answer
+from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
+from nnunetv2_fair.paths import COMPARISON_HTML
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.study.index.costs import COSTS_CSV
 from nnunetv2_fair.study.index.links import link_to
-from nnunetv2_fair.study.index.progress import Progress, State
+from nnunetv2_fair.study.index.per_test_set import title_of, why_no_comparison
+from nnunetv2_fair.study.index.progress import INDEX, Progress, State
 from nnunetv2_fair.study.index.provenance import PROVENANCE_JSON
 from nnunetv2_fair.study.index.rankings_csv import RANKINGS_CSV
+from nnunetv2_fair.study.index.results import OnTestSet
 
 #: States of a step in the order in which they are shown, with their names on the page.
 STATES: Mapping[State, str] = {
@@ -35,20 +40,43 @@ class _Failure:
     command: str
 
 
-def summary_section(folder: Path, progress: Progress) -> Html:
+@dataclass(frozen=True)
+class _Answer:
+    """Who gains and who loses on one test set.
+
+    Attributes:
+        place: Where; empty if there is only one test set.
+        words: In sentences.
+        comparison: Address of the page that shows it; empty if there is none.
+    """
+
+    place: Sentence
+    words: Sentence
+    comparison: str
+
+
+def summary_section(folder: Path, progress: Progress, results: Sequence[OnTestSet]) -> Html:
     """Return the section with id ``summary``.
 
     Args:
         folder: The study's folder, where the page will be.
         progress: State of each step.
+        results: Evaluations and comparisons.
     """
     kinds = dict.fromkeys(step.step.kind for step in progress.steps)
     found = Counter((step.step.kind, step.state) for step in progress.steps)
+    if progress.index_state is not None:
+        kinds[INDEX], found[INDEX, progress.index_state] = None, 1
     states = [state for state in STATES if progress.count().get(state)]
     return render(
         "study/index/templates/summary.html",
-        n_missing=sum(not step.is_done for step in progress.steps),
-        n_steps=len(progress.steps),
+        answers=[_answer(folder, result, several=len(results) > 1) for result in results],
+        n_missing=sum(
+            count
+            for state, count in progress.count().items()
+            if state not in ("done", "taken over")
+        ),
+        n_steps=len(progress.plan.steps),
         failures=_failures(folder, progress),
         states=[STATES[state] for state in states],
         kinds={kind: [found[kind, state] for state in states] for kind in kinds},
@@ -59,6 +87,16 @@ def summary_section(folder: Path, progress: Progress) -> Html:
         provenance=link_to(folder, PurePath(PROVENANCE_JSON)),
         provenance_json=PROVENANCE_JSON,
     )
+
+
+def _answer(folder: Path, on_test: OnTestSet, *, several: bool) -> _Answer:
+    place = (Data(", ".join(title_of(on_test))),) if several else ()
+    compared = on_test.compared
+    if compared is None:
+        return _Answer(place, ("Nothing can be told yet: ", *why_no_comparison(on_test), "."), "")
+    against = ("All against ", Data(compared.baseline), ".")
+    address = link_to(folder, on_test.comparison_folder / COMPARISON_HTML)
+    return _Answer(place, (*answer(compared), *against), address)
 
 
 def _failures(folder: Path, progress: Progress) -> list[_Failure]:

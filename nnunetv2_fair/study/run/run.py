@@ -72,6 +72,7 @@ def run_study(
         missing = [step for step in steps if not outcome.is_done(folder, step)]
         if not missing:
             logger.info("All %d steps are done already.", len(steps))
+            _name_page(folder, plan)
             return 0
         devices = machine.devices()[:gpus] if executor == "local" else []
         if executor == "local" and gpus is not None and len(devices) < gpus:
@@ -92,6 +93,7 @@ def run_study(
             logger.info("Stopped. The same command resumes from here.")
             return _INTERRUPTED
         logger.info("%s", outcome.summary(folder, plan, steps, failed, executor))
+        _name_page(folder, plan)
         return 1 if failed else 0
 
 
@@ -214,6 +216,14 @@ def _snakemake_command(
         *command, "--cores", str(most["_cores"]), "--resources",
         *(f"{name}={value}" for name, value in limits.items()),
     ]  # fmt: skip
+
+
+def _name_page(folder: Path, plan: Plan) -> None:
+    """Tell where the index page is, if there is one."""
+    pages = [p for s in plan.steps.values() if s.kind == "index" for p in s.outputs]
+    for page in (folder / name for name in pages if name.endswith(".html")):
+        if page.is_file():
+            logger.info("What was found: %s", page)
 
 
 def _write_index(folder: Path, plan: Plan) -> None:

@@ -87,11 +87,27 @@ def test_page_links_to_everything(study):
 
 def test_page_says_what_is_missing_and_why(study):
     text = check_index(study.root).text
-    assert "2 steps of 8 are missing." in text
+    assert "3 steps of 9 are missing." in text
     name = f"train.d042.2d.{BROKEN}.f0"
     assert f"{name}: exit code 1, 2 attempts so far, job 99; log" in text
     assert f"nnUNetv2_fair_study study.yaml --only {name}" in text
     assert f"{BROKEN}: waits for {name}, which failed" in text
+
+
+def test_the_first_sentence_answers_the_question_and_links_to_the_comparison(study):
+    page = check_index(study.root)
+    start = page.text.index(f"With {FAIR}, ")
+    assert page.text[start:].startswith(f"With {FAIR}, nobody is shown to lose; better: ")
+    assert start < page.text.index("steps of 9 are missing")
+    assert f"Lungs, first try: {DATASET}" in page.text
+
+
+def test_steps_are_counted_as_on_the_console(study):
+    page = check_index(study.root)
+    assert len(study.steps) == 9
+    assert "9 steps" in page.text
+    rows = [text for text in page.texts if text in ("index", "prepare", "compare")]
+    assert rows == ["prepare", "compare", "index"]
 
 
 def test_command_of_a_file_elsewhere(tmp_path):
@@ -169,7 +185,8 @@ def test_half_finished_study_without_comparison(tmp_path):
     page = check_index(tmp_path)
     assert f"{BASELINE} (missing)" in page.text  # nobody has written its report.html
     assert f"{FAIR}: not done yet" in page.text
-    assert "The comparison of all methods is missing: not done yet." in page.text
+    assert "No comparison: the comparison of all methods is missing (not done yet)." in page.text
+    assert "Nothing can be told yet: the comparison of all methods is missing" in page.text
     assert "Ranks need the comparison, which does not exist yet." in page.text
     assert "rank 1" not in page.text
     assert "any rank" not in page.text

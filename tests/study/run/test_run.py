@@ -54,7 +54,7 @@ def lines(path):
 def test_a_failure_stops_only_what_needs_it_and_is_named(tmp_path, said):
     steps = study()
     index = stub("index", "date > index.html; echo run >> indexed", kind="index",
-                 needs=tuple(step.name for step in steps))  # fmt: skip
+                 needs=tuple(step.name for step in steps), outputs=("index.html",))  # fmt: skip
     write_plan(tmp_path, *steps, index)
     assert run_study(tmp_path) == 1
     root, good, bad, after, behind = steps
@@ -69,7 +69,8 @@ def test_a_failure_stops_only_what_needs_it_and_is_named(tmp_path, said):
     assert "--executor local --only train.bad" in text
     assert "train.good: finished" in text
     assert "train.bad: failed" in text
-    # the page of a study with failures is written all the same
+    # the page of a study with failures is written all the same, and named last
+    assert text.endswith(f"\nWhat was found: {tmp_path / 'index.html'}")
     assert lines(tmp_path / "indexed") == ["run"]
 
     # the second call runs the failed one alone, and mended it runs what waited
@@ -79,7 +80,9 @@ def test_a_failure_stops_only_what_needs_it_and_is_named(tmp_path, said):
     assert lines(tmp_path / "order") == ["root", "good", "after", "bad", "never"]
     assert [a.exit_code for a in record_of(tmp_path, mended).attempts] == [3, 0]
     assert run_study(tmp_path) == 0
-    assert "All 6 steps are done already." in said()
+    assert said().endswith(
+        f"All 6 steps are done already.\nWhat was found: {tmp_path / 'index.html'}"
+    )
     assert len(lines(tmp_path / "order")) == 5
 
 
