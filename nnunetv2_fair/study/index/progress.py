@@ -10,10 +10,10 @@ from nnunetv2_fair.errors import StudyError, shorten_lines
 from nnunetv2_fair.study.record import Attempt, Record, read_record
 from nnunetv2_fair.study.run.attempts import read_attempts, read_marker
 from nnunetv2_fair.study.run.outcome import failures
-from nnunetv2_fair.study.step import PLAN_JSON, Plan, Step, read_plan
+from nnunetv2_fair.study.step import PLAN_JSON, Kind, Plan, Step, read_plan
 
 #: Kind of the step that writes the index page.
-INDEX = "index"
+INDEX: Kind = "index"
 
 State = Literal["done", "taken over", "failed", "waiting", "running", "to do"]
 
