@@ -14,6 +14,8 @@ from mkdocs.structure.files import File, Files
 
 PROJECT = Path(__file__).parents[1]
 ROOT_PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+#: Roles of docstrings, as they come out of Markdown.
+_ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):(?=<code>)")
 _LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
 
 
@@ -22,6 +24,11 @@ def on_files(files: Files, config: Any) -> Files:
     for name, page in ROOT_PAGES.items():
         files.append(File.generated(config, page, abs_src_path=str(PROJECT / name)))
     return files
+
+
+def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
+    """Leave out the roles of docstrings: code is code here."""
+    return _ROLE.sub("", html)
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:

@@ -368,11 +368,9 @@ def evaluate(
     Raises:
         FairError: If something is wrong with the inputs; the message says how to correct it.
 
-    Example:
+    Examples:
         >>> result = evaluate("labelsTs", "predictions", "demographics.csv", ["sex"])
-        ... # doctest: +SKIP
         >>> result.comparison("sex", "dice", result.headline_label).gap("fairness_gap").value
-        ... # doctest: +SKIP
     """
     chosen = settings or EvaluationSettings()
     masks = Masks(

@@ -115,7 +115,7 @@ class EvaluationResult:
     adjusted_gaps: tuple[AdjustedGap, ...] = ()
 
     # for reading the file, from which the table of cases is absent
-    __pydantic_config__: ClassVar = {"arbitrary_types_allowed": True}
+    __pydantic_config__: ClassVar[dict[str, bool]] = {"arbitrary_types_allowed": True}
 
     def metric(self, name: str) -> MetricInfo:
         """Return how to read a metric."""
