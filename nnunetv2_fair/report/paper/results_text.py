@@ -13,10 +13,17 @@ from nnunetv2_fair.evaluation.findings.all_findings import (
 )
 from nnunetv2_fair.evaluation.findings.group_differences import too_small
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, listed
-from nnunetv2_fair.evaluation.findings.wording import confidence, interval_words
+from nnunetv2_fair.evaluation.findings.wording import (
+    VERDICTS,
+    confidence,
+    interval_words,
+    test_words,
+)
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
 from nnunetv2_fair.evaluation.results.findings import Finding
+from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 from nnunetv2_fair.evaluation.results.trainings import number_of_trainings
+from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.paper.design import design_of, headline_comparison
 from nnunetv2_fair.report.paper.empty_masks import empty_masks, masks_are_known
 from nnunetv2_fair.report.paper.words import Paragraph, joined, structure
@@ -158,22 +165,47 @@ def _attribute(
         yield ["Nothing is reported, because small groups could be worked out from it."]
         return
     first, *others = main
-    yield headline(first, result.metric(first.metric))
+    yield _told(first, result.metric(first.metric))
     if others:
         told: list[Sentence] = [
-            [Data(metric.title), ", ", *brief(found, metric)]
+            [Data(metric.title), ", ", *_in_short(found, metric)]
             for found in others
             for metric in [result.metric(found.metric)]
         ]
         yield ["By the other metrics: ", *joined(told, between="; ", last="; "), "."]
     for found in sorted(_further(result, attribute, label), key=lambda f: f.kind not in _FIRST):
-        yield headline(found, result.metric(found.metric))
+        yield _told(found, result.metric(found.metric))
     yield from _other_structures(result, attribute, tables)
     yield from _quiet_failures(result, attribute, tables)
     yield from _adjusted(result, attribute, tables)
     left = too_small(headline_comparison(result, attribute))
     if left:
         yield left
+
+
+def _told(found: Finding, metric: MetricInfo) -> Sentence:
+    """Return a claim; without its numbers where all of them are hidden."""
+    if not _is_hidden(found):
+        return headline(found, metric)
+    of = ["the average of all structures"] if found.label == AVERAGE else [Data(found.label)]
+    start = ["For ", *of, f" by {found.quantity} ", Data(metric.title), ": "]
+    return [*start, *_in_short(found, metric), "."]
+
+
+def _in_short(found: Finding, metric: MetricInfo) -> Sentence:
+    if not _is_hidden(found):
+        return brief(found, metric)
+    worst = [", worst for ", Data(found.who[0])] if found.claims else []
+    test = test_words(found)
+    return [VERDICTS[found.verdict], *worst, f" (numbers not shown{f'; {test}' if test else ''})"]
+
+
+def _is_hidden(found: Finding) -> bool:
+    """Return whether disclosure control leaves none of the numbers that a sentence tells."""
+    if found.kind != "group_difference" or found.verdict == "not_comparable":
+        return False
+    ends = (found.values[found.who[0]], found.values[found.who[-1]])
+    return all(map(math.isnan, (found.value, *ends)))
 
 
 def _further(result: EvaluationResult, attribute: str, label: str) -> Iterator[Finding]:
@@ -196,7 +228,7 @@ def _other_structures(
             metric = result.metric(found.metric)
             if found.claims:
                 claims.append(
-                    [*structure(label), " by ", Data(metric.title), ", ", *brief(found, metric)]
+                    [*structure(label), " by ", Data(metric.title), ", ", *_in_short(found, metric)]
                 )
             else:
                 quiet[found.verdict] += 1
@@ -234,8 +266,8 @@ def _quiet_failures(
         names = joined([structure(label) for label in quiet])
         yield ["No difference of failure rates is shown for ", *names, f"{where}."]
     if none:
-        names = joined([structure(label) for label in none])
-        yield ["No image failed for ", *names, "."]
+        names = joined([structure(label) for label in none], last=" or ")
+        yield ["No segmentation of ", *names, " failed."]
 
 
 def _adjusted(
