@@ -256,7 +256,7 @@ class _Reader:
             f"{self._no_number(values)}; write {years}, or to accept ages like this one: "
             f"--dicom-age {shlex.quote(self.name)}",
         )
-        self.remedy.dicom_age.append(self.name)
+        self.remedy.add_dicom_age(self.name)
 
     def _report_commas(self, values: Sequence[str]) -> None:
         self._problem(

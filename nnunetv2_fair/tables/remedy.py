@@ -79,6 +79,16 @@ class Remedy:
         if text not in self.unknown:
             self.unknown.append(text)
 
+    def add_dicom_age(self, attribute: str) -> None:
+        """Add an attribute that is an age with a unit."""
+        if attribute not in self.dicom_age:
+            self.dicom_age.append(attribute)
+
+    @property
+    def last_line(self) -> str:
+        """The sentence on a line of its own, to be put behind a list of problems."""
+        return f"\n{self.sentence}" if self.options else ""
+
     @property
     def options(self) -> str:
         """The options, quoted for a shell; empty if none are needed."""

@@ -113,6 +113,7 @@ def plan_mama_mia(settings: MamaMiaSettings, processes: int = 1) -> DatasetPlan:
     if problems:
         raise ConversionError(
             f"{settings.folder} cannot be converted:\n{shorten_lines(problems, 30)}"
+            f"{clinical.remedy.last_line}"
         )
 
     log.notes += [*clinical.notes, *_notes(settings, download, cases, facts, clinical)]

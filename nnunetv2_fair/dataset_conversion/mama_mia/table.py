@@ -25,8 +25,9 @@ from nnunetv2_fair.errors import ConversionError, DemographicsError, shorten
 from nnunetv2_fair.subgroups.schema import Attribute, Bins, Schema
 from nnunetv2_fair.subgroups.table import read_delimited
 from nnunetv2_fair.tables.numbers import age_in_years
-from nnunetv2_fair.tables.remedy import escaped, pair_of
+from nnunetv2_fair.tables.remedy import Remedy, escaped, pair_of
 from nnunetv2_fair.tables.settings import TableSettings
+from nnunetv2_fair.tables.words import perhaps_unknown
 
 _SHEET = "dataset_info"
 _PATIENT = "patient_id"
@@ -46,6 +47,7 @@ class Clinical:
         notes: What was decided automatically.
         unknown_words: Cell contents that mean unknown, in lower case.
         reading: What the user says about the table.
+        remedy: Options that would make cells readable.
     """
 
     values: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -55,6 +57,7 @@ class Clinical:
     notes: list[str] = field(default_factory=list)
     unknown_words: Collection[str] = frozenset(UNKNOWN_WORDS)
     reading: TableSettings = field(default_factory=TableSettings)
+    remedy: Remedy = field(default_factory=Remedy)
 
     @property
     def age_bins(self) -> Bins:
@@ -219,6 +222,10 @@ def _read_cells(cells: Mapping[str, Any], where: str, clinical: Clinical) -> dic
         try:
             found[name] = column.read(text)
         except UnknownCodeError as error:
+            if name == "age" and age_in_years(text) is not None:
+                clinical.remedy.add_dicom_age(name)
+            elif perhaps_unknown(text):
+                clinical.remedy.add_unknown(text)
             clinical.problems.append(
                 f"{where}: {name} is '{text}', expected {error}; correct it, or empty it if it is "
                 f"unknown. If this text always means unknown: --unknown "

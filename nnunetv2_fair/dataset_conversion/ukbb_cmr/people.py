@@ -23,6 +23,7 @@ from nnunetv2_fair.errors import ConversionError, TableError, shorten
 from nnunetv2_fair.files.tabular import Row, read_rows
 from nnunetv2_fair.subgroups.inferred_schema import quartile_bins
 from nnunetv2_fair.subgroups.schema import Attribute, Bins, Schema
+from nnunetv2_fair.tables.remedy import Remedy
 from nnunetv2_fair.tables.settings import TableSettings
 
 #: Values of each categorical attribute.
@@ -70,6 +71,7 @@ class People:
         lines: Line of each participant.
         problems: What is wrong, in words.
         notes: What was decided automatically.
+        remedy: Options that would make cells readable.
     """
 
     attributes: tuple[str, ...]
@@ -77,6 +79,7 @@ class People:
     lines: dict[str, int] = field(default_factory=dict, repr=False)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    remedy: Remedy = field(default_factory=Remedy)
 
 
 def read_case_labels(path: Path, wanted: Iterable[str], settings: PeopleSettings) -> People:
@@ -133,6 +136,7 @@ def merge_people(first: People, second: People, second_name: str) -> People:
     merged = People(attributes, lines={**second.lines, **first.lines})
     merged.problems = [*first.problems, *second.problems]
     merged.notes = [*first.notes, *second.notes]
+    merged.remedy = first.remedy
     differing = []
     for participant in {**first.values, **second.values}:
         values = dict.fromkeys(attributes, "")

@@ -43,6 +43,7 @@ from nnunetv2_fair.dataset_conversion.writing.log import UNKNOWN, ConversionLog,
 from nnunetv2_fair.errors import ConversionError, shorten, shorten_lines
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.subgroups.schema import CASE, PATIENT, Schema
+from nnunetv2_fair.tables.remedy import Remedy
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ def plan_ukbb_cmr(
     if not usable and not problems:
         problems.append(_nothing_left(sources, facts))
     if problems:
-        raise ConversionError(_all_problems(problems, settings))
+        raise ConversionError(_all_problems(problems, settings, people.remedy))
 
     patients = number_participants((source.participant for source in sources), known or {})
     log = _log(settings, sources, people, facts, patients, schema)
@@ -249,10 +250,10 @@ def _nothing_left(sources: Sequence[Source], facts: Mapping[str, Mapping[str, Fr
     )
 
 
-def _all_problems(problems: Sequence[str], settings: CmrSettings) -> str:
+def _all_problems(problems: Sequence[str], settings: CmrSettings, remedy: Remedy) -> str:
     text = (
         f"{without_identifiers(str(settings.folder))} cannot be converted:\n"
-        f"{shorten_lines(problems, 30)}"
+        f"{shorten_lines(problems, 30)}{remedy.last_line}"
     )
     return f"{text}\n{WHO}" if "entry " in text else text
 

@@ -36,6 +36,8 @@ from nnunetv2_fair.errors import ConversionError, TableError, shorten
 from nnunetv2_fair.files.tabular import read_rows
 from nnunetv2_fair.tables import numbers
 from nnunetv2_fair.tables.remedy import escaped, pair_of
+from nnunetv2_fair.tables.spellings import one_spelling
+from nnunetv2_fair.tables.words import perhaps_unknown
 
 PARTICIPANT = "participant"
 
@@ -196,6 +198,7 @@ class _Reader:
         for text, coded in cells:
             value = self._cell(attribute, text, coded)
             if value is None:
+                self._add_remedy(attribute, text)
                 self.people.problems.append(
                     f"{self.path.name}, line {line}: '{without_identifiers(text)}' is not a known "
                     f"{attribute}. {_remedy(attribute, text)}"
@@ -205,6 +208,16 @@ class _Reader:
         if len(set(found)) > 1:
             self.differing += attribute in LASTING
         return found[0] if found else ""
+
+    def _add_remedy(self, attribute: str, text: str) -> None:
+        """Note the option that reads a cell, where it is clear."""
+        right = one_spelling({text: 1}, LEVELS.get(attribute, ())).get(text)
+        if right in LEVELS.get(attribute, ()):
+            self.people.remedy.map_levels(attribute, {text: right})
+        elif perhaps_unknown(text):
+            self.people.remedy.add_unknown(text)
+        elif attribute not in LEVELS and numbers.age_in_years(text) is not None:
+            self.people.remedy.add_dicom_age(attribute)
 
     def _cell(self, attribute: str, text: str, coded: bool) -> str | None:
         if is_empty(text, self.settings):

@@ -101,6 +101,7 @@ def test_bad_cells(download: MiniDownload, raw: Path, capsys: pytest.CaptureFixt
     assert "breast_density is 'e', expected a, b, c or d" in out
     assert "field_strength is 'high', expected a number (tesla)" in out
     assert "age is '430'" in out
+    assert out.rstrip().endswith("To read the table so, add to the command: --dicom-age age")
 
 
 def test_texts_that_mean_unknown(

@@ -171,6 +171,24 @@ def test_ages_with_units_are_read_where_that_is_said(tmp_path: Path) -> None:
     assert read_people(path, ["9000017"], told).values["9000017"]["age"] == "46"
 
 
+def test_what_is_clear_is_offered_as_options(tmp_path: Path) -> None:
+    rows = "9000017,F,046Y\n9000018,Männlich,TBD\n9000019,x,47\n9000020,F,045Y\n"
+    path = write(tmp_path / "t.csv", f"eid,sex,age\n{rows}")
+    found = read_people(path, [f"90000{i}" for i in range(17, 21)], DEFAULT)
+    assert len(found.problems) == 6
+    assert found.remedy.options == (
+        "--values sex F=female 'Männlich=male' --unknown TBD --dicom-age age"
+    )
+    told = TableSettings(
+        values={"sex": {"F": "female", "Männlich": "male", "x": "male"}},
+        unknown=("TBD",),
+        dicom_age=("age",),
+    )
+    read = read_people(path, [f"90000{i}" for i in range(17, 21)], PeopleSettings(told))
+    assert not read.problems
+    assert [read.values[f"90000{i}"]["sex"] for i in range(17, 20)] == ["female", "male", "male"]
+
+
 def test_lines_are_counted_in_large_tables_and_over_line_breaks(tmp_path: Path) -> None:
     rows = "".join(f"{8_000_000 + i},{1001 + i % 3},{'x' * 50}\n" for i in range(45_000))
     path = write(tmp_path / "t.csv", f"eid,21000-0.0,other\n{rows}")
