@@ -11,7 +11,7 @@ import pandas as pd
 from nnunetv2_fair.errors import DemographicsError, TableError, shorten, shorten_lines
 from nnunetv2_fair.files import tabular
 from nnunetv2_fair.files.atomic import filled_together
-from nnunetv2_fair.files.fingerprints import files_hash
+from nnunetv2_fair.files.fingerprints import text_hash
 from nnunetv2_fair.paths import DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON
 from nnunetv2_fair.subgroups.inferred_schema import inferred_schema
 from nnunetv2_fair.subgroups.schema import (
@@ -336,9 +336,18 @@ def table_texts(frame: pd.DataFrame, schema: Schema) -> dict[str, str]:
     return {DEMOGRAPHICS_JSON: described, DEMOGRAPHICS_CSV: listed}
 
 
-def table_hash(folder: Path) -> str:
-    """Return the SHA-256 of table and dictionary of a dataset folder, as 64 hex digits."""
-    return files_hash(folder / name for name in (DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON))
+def table_hash(table: DemographicsTable) -> str:
+    """Return a SHA-256, as 64 hex digits, of what a table and its dictionary say about groups.
+
+    The order of rows, line ends, quotes and words for people make no difference: programs change
+    them when they save a table.
+    """
+    texts = table_texts(table.frame.sort_index().reset_index(), table.schema)
+    described = json.loads(texts[DEMOGRAPHICS_JSON])
+    for attribute in described["attributes"].values():
+        del attribute["meaning"]
+        attribute.pop("unit", None)
+    return text_hash(json.dumps(described, sort_keys=True) + texts[DEMOGRAPHICS_CSV])
 
 
 def check_against_cases(

@@ -111,8 +111,8 @@ class SubgroupTrainer(nnUNetTrainer):
 
     @cached_property
     def table_hash(self) -> str:
-        """Hash of table and dictionary as they were when training began."""
-        return table_hash(Path(self.preprocessed_dataset_folder_base))
+        """Hash of what table and dictionary said when training began."""
+        return table_hash(self.table)
 
     @cached_property
     def grouping(self) -> Grouping:

@@ -1,4 +1,5 @@
 import codecs
+import json
 
 import openpyxl
 import pandas as pd
@@ -145,11 +146,23 @@ def test_writing_bad_values_leaves_the_old_table(tmp_path, write_demographics):
 
 
 def test_hash_changes_with_table_and_dictionary(tmp_path, write_demographics):
-    write_demographics(GOOD)
-    first = table_hash(tmp_path)
-    assert first == table_hash(tmp_path)
-    write_demographics(GOOD.replace("34", "35"))
-    assert table_hash(tmp_path) != first
+    def hashed(text: str) -> str:
+        return table_hash(read_table(write_demographics(text)))
+
+    first = hashed(GOOD)
+    assert first == hashed(GOOD)
+    assert hashed(GOOD.replace("34", "35")) != first
+    # another program saved it
+    header, *rows = GOOD.splitlines()
+    assert hashed("\r\n".join([header, *reversed(rows)])) == first
+    assert hashed(GOOD.replace(",", ";")) == first
+    dictionary = tmp_path / "demographics.json"
+    for changes, same in ((("meaning", "another"), True), (("maximum", 119), False)):
+        write_demographics(GOOD)
+        content = json.loads(dictionary.read_text())
+        content["attributes"]["age"][changes[0]] = changes[1]
+        dictionary.write_text(json.dumps(content))
+        assert (table_hash(read_table(tmp_path / "demographics.csv")) == first) is same
 
 
 def test_missing_table_says_what_to_run(tmp_path):

@@ -175,7 +175,7 @@ def test_what_is_clear_is_offered_as_options(tmp_path: Path) -> None:
     rows = "9000017,F,046Y\n9000018,Männlich,TBD\n9000019,x,47\n9000020,F,045Y\n"
     path = write(tmp_path / "t.csv", f"eid,sex,age\n{rows}")
     found = read_people(path, [f"90000{i}" for i in range(17, 21)], DEFAULT)
-    assert len(found.problems) == 6
+    assert len(found.problems) == 7
     assert found.remedy.options == (
         "--values sex F=female 'Männlich=male' --unknown TBD --dicom-age age"
     )
