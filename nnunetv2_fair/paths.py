@@ -67,6 +67,11 @@ def dataset_name(dataset: str | int, folder: Path) -> str:
     Raises:
         DatasetError: If no dataset has that id, or more than one has it.
     """
+    if not folder.is_dir():
+        raise DatasetError(
+            f"{folder} does not exist or is not a folder. Create it, or set nnU-Net's environment "
+            "variable to the folder that holds the datasets."
+        )
     present = sorted(p.name for p in folder.glob("Dataset*") if _DATASET_NAME.fullmatch(p.name))
     text = str(dataset)
     if _DATASET_NAME.fullmatch(text):

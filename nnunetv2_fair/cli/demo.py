@@ -70,6 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def demonstrate(args: argparse.Namespace) -> None:
     """Run all steps that are not done yet, then say where the results are."""
     require_nnunet()
+    from nnunetv2_fair.networks.devices import require_device
+
+    require_device(args.device)
     root = Path(args.o).resolve()
     done = root / "done"
     done.mkdir(parents=True, exist_ok=True)

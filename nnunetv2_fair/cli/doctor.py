@@ -19,6 +19,7 @@ from nnunetv2_fair.errors import FairError, counted
 logger = logging.getLogger(__name__)
 
 _EVALUATOR = ("nnunetv2_fair", "numpy", "pandas", "scipy", "SimpleITK")
+_FOLDERS = (paths.RAW, paths.PREPROCESSED, paths.RESULTS)
 _TRAINING = ("nnunetv2", "torch", "batchgenerators", "scikit-learn")
 
 
@@ -66,7 +67,16 @@ def examine(args: argparse.Namespace) -> None:
         listed = "\n".join(f"  {i}. {problem}" for i, problem in enumerate(problems, start=1))
         what = counted(len(problems), "thing needs", "things need")
         raise FairError(f"{what} attention:\n{listed}")
-    logger.info("Everything is in place.")
+    unset = [name for name in _FOLDERS if not os.environ.get(name)]
+    if unset and not (args.register or _evaluator_only()):
+        logger.info(
+            "Everything is installed. Before you convert data or train, tell nnU-Net where its "
+            "folders are (evaluating predictions needs none of them):"
+        )
+        for variable in unset:
+            logger.info("  export %s=/path/to/%s", variable, variable)
+    else:
+        logger.info("Everything is in place.")
 
 
 def registration_file() -> Path:
@@ -132,12 +142,11 @@ def _check_versions(packages: Sequence[str]) -> list[str]:
 
 def _check_paths() -> list[str]:
     problems = []
-    for variable in (paths.RAW, paths.PREPROCESSED, paths.RESULTS):
+    for variable in _FOLDERS:
         value = os.environ.get(variable, "")
         folder = Path(value)
         if not value:
             state = "not set"
-            problems.append(f"{variable} is not set. Run: export {variable}=/path/to/{variable}")
         elif not folder.is_dir():
             state = f"{value} (does not exist)"
             problems.append(

@@ -75,8 +75,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _predict(args: argparse.Namespace) -> None:
     require_nnunet()
+    from nnunetv2_fair.networks.devices import require_device
     from nnunetv2_fair.nnunet.predict_by_group import PredictionSettings, predict_by_group
 
+    require_device(args.device)
     settings = PredictionSettings(
         trainer=args.tr,
         configuration=args.c,

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from nnunetv2_fair.errors import ConversionError, shorten, shorten_lines
 from nnunetv2_fair.files.atomic import check_output_folder, filled_together
+from nnunetv2_fair.files.json_files import read_json_object
 from nnunetv2_fair.files.nifti import quiet_itk
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.files.volumes import (
@@ -154,24 +155,20 @@ def read_boxes(path: Path) -> dict[str, tuple[BreastBox, tuple[int, int, int]]]:
     Raises:
         ConversionError: If the file is missing or not as :func:`boxes_text` writes it.
     """
+    expected = (
+        "nnUNetv2_fair_convert_MAMA_MIA writes it where the download has patient_info_files; name "
+        "another file with --boxes."
+    )
+    content = read_json_object(path, ConversionError, expected)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
         result = {}
         for case, entry in content["cases"].items():
             (a, b), (c, d), (e, f) = (map(int, entry[name]) for name in _AXES)
             z, y, x = map(int, entry["shape"])
             result[str(case)] = (BreastBox((a, c, e), (b, d, f)), (z, y, x))
         return result
-    except FileNotFoundError as error:
-        raise ConversionError(
-            f"{path} does not exist. nnUNetv2_fair_convert_MAMA_MIA writes it where the download "
-            "has patient_info_files; name another file with --boxes."
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConversionError(
-            f"{path} is not a file of breast boxes ({error!r}); expected what "
-            "nnUNetv2_fair_convert_MAMA_MIA writes."
-        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConversionError(f"{path} is not a file of breast boxes. {expected}") from error
 
 
 @dataclass(frozen=True)

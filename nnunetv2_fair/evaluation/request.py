@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.errors import EvaluationError, UsageError
 from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
 from nnunetv2_fair.evaluation.discovery.search import with_discovery
 from nnunetv2_fair.evaluation.discovery.settings import DiscoverySettings
@@ -533,6 +533,11 @@ def _plan(request: Request, masks: Masks) -> EvaluationPlan:
 def _table_path(masks: Masks) -> Path:
     if masks.demographics is not None:
         return masks.demographics
+    if not masks.references.is_dir():
+        raise EvaluationError(
+            f"{masks.references} (-gt) does not exist or is not a folder; expected the folder of "
+            "the reference masks."
+        )
     beside = masks.references.resolve().parent / DEMOGRAPHICS_CSV
     if not beside.is_file():
         raise UsageError(

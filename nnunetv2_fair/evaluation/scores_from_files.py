@@ -1,6 +1,5 @@
 """Scores per case that some other tool measured: a CSV file, or nnU-Net's ``summary.json``."""
 
-import json
 import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +20,7 @@ from nnunetv2_fair.evaluation.results.tables.per_case import (
 )
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.files.fingerprints import file_hash
+from nnunetv2_fair.files.json_files import read_json_object
 from nnunetv2_fair.files.tabular import unprotected
 from nnunetv2_fair.subgroups.table import read_delimited
 from nnunetv2_fair.subgroups.table_checks import lines_of
@@ -203,20 +203,21 @@ def read_nnunet_summary(path: Path) -> Scores:
     Raises:
         EvaluationError: If the file is not such a summary.
     """
+    expected = (
+        "Expected a summary.json of nnU-Net: 'metric_per_case' with a prediction_file and metrics "
+        "per label. nnUNetv2_evaluate_folder writes one; a per-case table of your own is read with "
+        "--from-csv."
+    )
+    content = read_json_object(path, EvaluationError, expected)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
         entries = content["metric_per_case"]
         records = [
             _nnunet_record(entry, label, values)
             for entry in entries
             for label, values in entry["metrics"].items()
         ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EvaluationError(
-            f"{path} is not a summary.json of nnU-Net ({error!r}): expected 'metric_per_case' with "
-            "a prediction_file and metrics per label. nnUNetv2_evaluate_folder writes one; a "
-            "per-case table of your own is read with --from-csv."
-        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EvaluationError(f"{path} is not of nnU-Net. {expected}") from error
     if not records:
         raise EvaluationError(f"{path} has no cases under 'metric_per_case'. Evaluate again.")
     frame = pd.DataFrame.from_records(records)

@@ -48,8 +48,9 @@ def replacing(path: Path, *, durable: bool = True, private: bool = False) -> Ite
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
-        if error.filename == str(temporary):
-            error.filename = str(path)  # the temporary name means nothing to people
+        # the temporary name means nothing to people, and a full disk names none
+        if error.errno and error.filename in (None, str(temporary)):
+            error.filename = str(path)
         raise
 
 
@@ -106,11 +107,12 @@ def check_output_folder(
         passed_over: Pattern of names to ignore: files that an interrupted run has left.
 
     Raises:
-        UsageError: If it is a file, or not empty without ``overwrite``.
+        UsageError: If it is a file or a broken link, or not empty without ``overwrite``.
         EvaluationError: If it cannot be written.
     """
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"-o {out} is a file; choose a folder.")
+    if os.path.lexists(out) and not out.is_dir():
+        what = "is a link that leads nowhere" if out.is_symlink() else "is a file"
+        raise UsageError(f"-o {out} {what}; choose a folder.")
     ignored = (passed_over, f"{UNFINISHED}*")
     inside = [path.name for path in out.iterdir()] if out.is_dir() else []
     if not overwrite and any(

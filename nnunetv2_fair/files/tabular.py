@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nnunetv2_fair.errors import TableError, shorten
+from nnunetv2_fair.errors import TableError, counted, shorten
 
 if TYPE_CHECKING:
     from openpyxl.workbook import Workbook
@@ -145,8 +145,8 @@ def read_table(
     for line, cells in rows:
         if len(cells) != len(header):
             raise TableError(
-                f"{path}, line {line}: found {len(cells)} cells, the header has {len(header)} "
-                f"({shorten(header, 12)}). Quote cells that contain the delimiter."
+                f"{path}, line {line}: found {counted(len(cells), 'cell')}, the header has "
+                f"{len(header)} ({shorten(header, 12)}). Quote cells that contain the delimiter."
             )
         table.lines.append(line)
         table.rows.append([cell.strip() for cell in cells] if strip else cells)
@@ -230,7 +230,14 @@ def _text_rows(path: Path, delimiter: str, first_bytes: bytes) -> Iterator[Row]:
             ) from error
         raise _not_utf8(path) from error
     except csv.Error as error:
-        raise TableError(f"{path} is not readable as CSV: {error}.") from error
+        if "unexpected end" in str(error):  # said where the file ends, far from the mistake
+            raise TableError(
+                f"{path}, line {begin}: a cell begins with a quotation mark that is never closed. "
+                "Close or remove it; a quotation mark inside a quoted cell is written twice."
+            ) from error
+        raise TableError(
+            f"{path}, line {reader.line_num}: not readable as CSV: {error}."
+        ) from error
 
 
 def _not_utf8(path: Path) -> TableError:

@@ -77,6 +77,7 @@ def inspect_models(
         DemographicsError: If the table is wrong or an attribute is unknown.
         EvaluationError: If there are too few patients to compare.
         ModelError: If a model is missing or cannot be inspected.
+        UsageError: If this machine does not have the device.
     """
     trained = [
         model_folder(models.dataset, trainer, models.plans, models.configuration)
@@ -93,7 +94,9 @@ def inspect_models(
 
     # torch is imported here, so that everything refused above is refused at once
     from nnunetv2_fair.inspection.embeddings import LatentModel, embed_cases
+    from nnunetv2_fair.networks.devices import require_device
 
+    require_device(device)
     registration.register()
     loaded = [LatentModel(folder, models.fold, models.checkpoint, device) for folder in trained]
     result, pictures = analyse(plans, embed_cases(loaded, cases), settings)

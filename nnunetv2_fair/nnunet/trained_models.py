@@ -1,6 +1,5 @@
 """Trained models on disk: where they are, what images they take, and whose those are."""
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from nnunetv2_fair.errors import (
     shorten,
     shorten_lines,
 )
+from nnunetv2_fair.files.json_files import read_json_object
 
 if TYPE_CHECKING:
     from nnunetv2_fair.subgroups.table import DemographicsTable
@@ -75,14 +75,12 @@ def image_format(folder: Path) -> tuple[str, int]:
         ModelError: If it is missing or damaged.
     """
     path = folder / paths.DATASET_JSON
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return str(content["file_ending"]), len(content["channel_names"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(
-            f"{path} is missing or not nnU-Net's ({error!r}). Copy it from the dataset's folder in "
-            "nnUNet_preprocessed, or train again."
-        ) from error
+    remedy = "Copy it from the dataset's folder in nnUNet_preprocessed, or train again."
+    content = read_json_object(path, ModelError, remedy)
+    ending, channels = content.get("file_ending"), content.get("channel_names")
+    if not isinstance(ending, str) or not isinstance(channels, dict):
+        raise ModelError(f'{path} has no "file_ending" or no "channel_names". {remedy}')
+    return ending, len(channels)
 
 
 def find_cases(folder: Path, ending: str, n_channels: int) -> dict[str, list[Path]]:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from nnunetv2_fair import paths
-from nnunetv2_fair.errors import DatasetError, UsageError, shorten
+from nnunetv2_fair.errors import DatasetError, UsageError, did_you_mean, shorten
 from nnunetv2_fair.files.atomic import write_text
+from nnunetv2_fair.files.json_files import read_json_object
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def add_trial_configuration(
         patch: Upper limit of the patch's sides in voxels, from 1.
 
     Raises:
-        DatasetError: If the dataset or its plans are missing.
+        DatasetError: If the dataset or its plans are missing or damaged.
         UsageError: If there is no such configuration, or a number is below 1.
     """
     folder = paths.environment_folder(paths.PREPROCESSED)
@@ -62,17 +63,28 @@ def add_trial_configuration(
             f"{plans_file} does not exist. Plan first: nnUNetv2_plan_and_preprocess -d "
             f"{int(name[7:10])} -c {configuration}"
         )
-    plans = json.loads(plans_file.read_text(encoding="utf-8"))
-    configurations = plans["configurations"]
-    planned = [key for key in configurations if "architecture" in configurations[key]]
+    again = f"Plan again: nnUNetv2_plan_and_preprocess -d {int(name[7:10])} -c {configuration}"
+    plans = read_json_object(plans_file, DatasetError, again)
+    configurations = plans.get("configurations")
+    if not isinstance(configurations, dict):
+        raise DatasetError(f'{plans_file} has no "configurations", as nnU-Net\'s plans do. {again}')
+    planned = [
+        key for key, of in configurations.items() if isinstance(of, dict) and "architecture" in of
+    ]
     if configuration not in planned:
         raise UsageError(
-            f"{plans_file} has no configuration '{configuration}'. It has {shorten(planned)}."
+            f"{plans_file} has no configuration '{configuration}'."
+            f"{did_you_mean(configuration, planned)} It has {shorten(planned) or 'none'}."
         )
     if min(features, batch_size, patch) < 1:
         raise UsageError("--features, --batch-size and --patch must be at least 1.")
     trial = f"{configuration}_trial"
-    small = shrink(configurations[configuration], configuration, features, batch_size, patch)
+    try:
+        small = shrink(configurations[configuration], configuration, features, batch_size, patch)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DatasetError(
+            f"{plans_file}: the configuration '{configuration}' is not as nnU-Net plans it. {again}"
+        ) from error
     configurations[trial] = small
     write_text(plans_file, json.dumps(plans, indent=4) + "\n")
     return TrialConfiguration(trial, name, plans_file, tuple(small["patch_size"]), batch_size)

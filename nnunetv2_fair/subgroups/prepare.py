@@ -3,12 +3,14 @@
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from nnunetv2_fair import paths
 from nnunetv2_fair.errors import DatasetError, DemographicsError, shorten
 from nnunetv2_fair.files.atomic import filled_together
+from nnunetv2_fair.files.json_files import read_json, read_json_object
 from nnunetv2_fair.subgroups.groups import Grouping, group_cases
 from nnunetv2_fair.subgroups.schema import read_schema
 from nnunetv2_fair.subgroups.splits import Fold, make_folds, missing_groups
@@ -140,14 +142,11 @@ def cases_of(raw: Path) -> tuple[list[str], list[str]]:
     Raises:
         DatasetError: If dataset.json or imagesTr is missing or holds no cases.
     """
-    try:
-        content = json.loads((raw / paths.DATASET_JSON).read_text(encoding="utf-8"))
-        ending = content["file_ending"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DatasetError(
-            f"{raw / paths.DATASET_JSON} is missing or not nnU-Net's: expected JSON with a key "
-            f'"file_ending" ({error!r}).'
-        ) from error
+    expected = "Expected nnU-Net's dataset.json; convert the data again, or write it by hand."
+    content = read_json_object(raw / paths.DATASET_JSON, DatasetError, expected)
+    ending = content.get("file_ending")
+    if not isinstance(ending, str):
+        raise DatasetError(f'{raw / paths.DATASET_JSON} has no "file_ending". {expected}')
     suffix = f"_0000{ending}"
     found = [
         sorted(f.name.removesuffix(suffix) for f in (raw / part).glob(f"*{suffix}"))
@@ -209,13 +208,16 @@ def read_folds(path: Path) -> list[Fold]:
     Raises:
         DatasetError: If it is not a list of ``{"train": [...], "val": [...]}``.
     """
-    try:
-        folds = json.loads(path.read_text(encoding="utf-8"))
-        return [{"train": list(fold["train"]), "val": list(fold["val"])} for fold in folds]
-    except (ValueError, KeyError, TypeError) as error:
+    remedy = "Remove it, or run again with --overwrite to make new folds."
+    folds = read_json(path, DatasetError, remedy)
+    found: list[Fold] = []
+    with suppress(KeyError, TypeError):
+        found = [{"train": [*fold["train"]], "val": [*fold["val"]]} for fold in folds]
+    if not found:
         raise DatasetError(
-            f"{path} is damaged ({error!r}). Remove it or run again with --overwrite."
-        ) from error
+            f'{path} holds no folds; expected a list of {{"train": [...], "val": [...]}}. {remedy}'
+        )
+    return found
 
 
 def check_folds(table: DemographicsTable, folds: Sequence[Fold], path: Path) -> list[str]:

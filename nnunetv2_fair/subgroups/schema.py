@@ -14,7 +14,6 @@
     }
 """
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nnunetv2_fair.errors import DemographicsError, did_you_mean, shorten
+from nnunetv2_fair.files.json_files import read_json
 from nnunetv2_fair.tables.numbers import plain_number
 
 CASE = "case"
@@ -391,14 +391,12 @@ def read_schema(path: Path) -> Schema:
     Raises:
         DemographicsError: If the file is missing, is not JSON, or does not describe a valid schema.
     """
+    content = read_json(
+        path,
+        DemographicsError,
+        "It describes the attributes of the table next to it; a converter writes both.",
+    )
     try:
-        return Schema.from_dict(json.loads(path.read_text(encoding="utf-8-sig")))
-    except FileNotFoundError as error:
-        raise DemographicsError(
-            f"{path} does not exist. It describes the attributes of the table next to it; a "
-            "converter writes both."
-        ) from error
-    except ValueError as error:
-        raise DemographicsError(f"{path} is not valid JSON: {error}.") from error
+        return Schema.from_dict(content)
     except DemographicsError as error:
         raise DemographicsError(f"{path}: {error}") from error

@@ -15,6 +15,7 @@ from torch import nn
 from nnunetv2_fair.errors import DemographicsError, TrainingError, shorten
 from nnunetv2_fair.losses.monitor import GroupMonitor, MonitoredLoss
 from nnunetv2_fair.losses.per_sample import TargetFormat
+from nnunetv2_fair.networks.devices import require_device
 from nnunetv2_fair.paths import SUBGROUP_LOG_CSV, SUBGROUP_LOG_PNG
 from nnunetv2_fair.sampling.loader import replace_sampler
 from nnunetv2_fair.subgroups.groups import Grouping, group_cases
@@ -195,6 +196,7 @@ class SubgroupTrainer(nnUNetTrainer):
 
     def on_train_start(self) -> None:
         """Begin as nnU-Net does: everything is checked before its workers start."""
+        require_device(self.device.type)
         self.grouping  # noqa: B018 - a wrong table or name is refused before the network is built
         if self._saved_fairness is not None:
             name = type(self).__name__

@@ -68,6 +68,24 @@ def test_report_names_what_is_wrong_and_how_to_mend_it(
     assert "torch" in captured.out
 
 
+def test_a_fresh_installation_needs_no_attention(nnunet_folders, capsys, monkeypatch):
+    monkeypatch.setenv(registration.EXTERNAL_TRAINERS, registration.plugin_folder())
+    for variable in nnunet_folders:
+        monkeypatch.delenv(variable)
+    assert doctor.main([]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert "Everything is installed. Before you convert data or train" in captured.out
+    assert captured.out.endswith("export nnUNet_results=/path/to/nnUNet_results\n")
+
+
+def test_one_thing_needs_attention(nnunet_folders, capsys, monkeypatch):
+    monkeypatch.setenv(registration.EXTERNAL_TRAINERS, registration.plugin_folder())
+    monkeypatch.setenv("nnUNet_results", "/nowhere/at/all")
+    assert doctor.main([]) == 1
+    assert "1 thing needs attention:" in capsys.readouterr().err
+
+
 def test_without_registration_the_line_to_set_is_shown(site_packages, nnunet_folders, capsys):
     plugin = registration.plugin_folder()
     if doctor._check_registration():

@@ -69,7 +69,7 @@ def test_existing_folds_that_leak_patients_are_reported(dataset, capsys):
     splits.write_text("{")
     code, _, err = run(capsys, "-d", "901", "-a", "sex")
     assert code == 1
-    assert "splits_final.json is damaged" in err
+    assert "splits_final.json is not JSON" in err
 
 
 def test_attributes_are_chosen_as_far_as_groups_stay_large(dataset, capsys):

@@ -106,6 +106,20 @@ def test_files_are_flushed_before_they_get_their_name(tmp_path: Path, monkeypatc
     assert only.startswith(UNFINISHED)
 
 
+def test_a_full_disk_names_the_file(tmp_path):
+    # write() says nothing about which file it was
+    with pytest.raises(OSError, match="No space left") as error, replacing(tmp_path / "a.json"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert error.value.filename == str(tmp_path / "a.json")
+
+
+def test_an_output_folder_that_is_a_broken_link(tmp_path):
+    out = tmp_path / "out"
+    out.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="out is a link that leads nowhere; choose a folder"):
+        check_output_folder(out, ["a.json"], overwrite=True)
+
+
 @pytest.mark.parametrize(
     ("code", "raises"), [(errno.EINVAL, False), (errno.EIO, True), (errno.ENOSPC, True)]
 )

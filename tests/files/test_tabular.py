@@ -99,8 +99,9 @@ def test_the_delimiter_is_found_behind_a_byte_order_mark(tmp_path: Path, delimit
         ("", "is empty"),
         ("\n \n,\n", "is empty"),
         ("a,b,a\n", "same name: 'a'"),
-        ('a,b\n1,"2\n', "not readable as CSV"),
-        ('a,b\n1,"2"x\n', "not readable as CSV"),
+        ('a,b\n1,"2\n', "line 2: a cell begins with a quotation mark that is never closed"),
+        ('a,b\n1,2\n3,"4\n5,6\n7,8\n', "line 3: a cell begins with a quotation mark that is"),
+        ('a,b\n1,"2"x\n', "line 2: not readable as CSV"),
     ],
 )
 def test_bad_tables_are_explained(tmp_path: Path, text: str, message: str):

@@ -148,7 +148,7 @@ def test_numeric_attribute_without_bins_forms_no_groups():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "not valid JSON"),
+        ("{", "is not JSON: it ends in the middle of line 1"),
         ("{}", '"attributes"'),
         ("[]", '"attributes"'),
         ('{"attributes": {"sex": {}}}', 'at least a "type"'),

@@ -1,6 +1,7 @@
 """What all commands share: how they parse, log and fail."""
 
 import argparse
+import errno
 import importlib.util
 import logging
 import sys
@@ -18,6 +19,20 @@ _FULL_INSTALLATION = {
     "nnunetv2": "nnunetv2",
     "sklearn": "scikit-learn",
     "torch": "torch",
+}
+
+#: What to do about what the operating system refuses.
+_REMEDIES = {
+    errno.EEXIST: "Something else of that name is in the way, perhaps a file or a broken link; "
+    "remove or rename it",
+    errno.ENOTDIR: "A file is where a folder is needed; remove or rename it",
+    errno.EISDIR: "A folder is where a file is needed; remove or rename it",
+    errno.EACCES: "Change its permissions, or choose another folder",
+    errno.EROFS: "Choose a folder on a drive that can be written",
+    errno.ENOSPC: "Make room on that drive, or choose a folder on another one",
+    errno.EDQUOT: "Make room within your quota, or choose a folder on another drive",
+    errno.ELOOP: "A link leads back to itself; replace it",
+    errno.ENAMETOOLONG: "Choose a shorter name",
 }
 
 
@@ -73,11 +88,12 @@ def run(
         sys.stderr.write(f"{parser.prog}: {error}\n")
         return error.exit_code
     except OSError as error:
-        where = f" {error.filename}" if error.filename else ""
-        sys.stderr.write(
-            f"{parser.prog}:{where}: {error.strerror or error}. Check that the folder exists, is "
-            "writable and has space left, then run the command again.\n"
-        )
+        sys.stderr.write(f"{parser.prog}: {_in_words(error)}\n")
+        return 1
+    except RuntimeError as error:
+        if "Symlink loop" not in str(error):  # Python before 3.13 raises it for links
+            raise
+        sys.stderr.write(f"{parser.prog}: {error}: a link leads back to itself. Replace it.\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write(f"\n{parser.prog}: interrupted; run the command again to continue.\n")
@@ -93,6 +109,15 @@ def require_nnunet() -> None:
     """
     if importlib.util.find_spec("nnunetv2") is None:
         raise InstallationError(_needs_full_installation("nnunetv2"))
+
+
+def _in_words(error: OSError) -> str:
+    """Return what the operating system refused, and what to do about it."""
+    remedy = _REMEDIES.get(
+        error.errno or 0, "Check that the folder exists, is writable and has space left"
+    )
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}. {remedy}, then run the command again."
 
 
 def _needs_full_installation(module: str) -> str:

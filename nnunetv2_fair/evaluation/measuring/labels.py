@@ -1,6 +1,5 @@
 """Which labels and regions to evaluate, as nnU-Net's ``dataset.json`` names them."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from nnunetv2_fair.errors import EvaluationError, shorten
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
+from nnunetv2_fair.files.json_files import read_json
 from nnunetv2_fair.paths import DATASET_JSON
 
 _BACKGROUND, _IGNORE = "background", "ignore"
@@ -82,13 +82,8 @@ def read_label_set(path: Path) -> LabelSet:
     Raises:
         EvaluationError: If the file is not JSON or its labels are not nnU-Net v2's.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, OSError) as error:
-        raise EvaluationError(
-            f"{path} cannot be read as JSON ({error}). Correct the file or pass another one with "
-            "--dataset-json."
-        ) from error
+    remedy = "Correct the file or pass another one with --dataset-json."
+    content = read_json(path, EvaluationError, remedy)
     labels = content.get("labels") if isinstance(content, dict) else None
     if not isinstance(labels, dict) or not labels:
         raise EvaluationError(

@@ -1,6 +1,5 @@
 """What a study's datasets and test sets are on disk."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnunetv2_fair import paths
 from nnunetv2_fair.errors import DatasetError, StudyError, shorten
+from nnunetv2_fair.files.json_files import read_json
 from nnunetv2_fair.study.plan.environment import FOLDERS
 from nnunetv2_fair.study.plan.fingerprints import digest, file_fingerprint, listing_fingerprint
 from nnunetv2_fair.study.study_file.settings import INTERNAL, TestEntry
@@ -134,12 +134,7 @@ def _table_fingerprint(folder: Path) -> str:
 
 
 def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DatasetError(
-            f"{path} is missing or not JSON ({error}). Copy or convert the dataset again."
-        ) from error
+    return read_json(path, DatasetError, "Copy or convert the dataset again.")
 
 
 @dataclass(frozen=True)

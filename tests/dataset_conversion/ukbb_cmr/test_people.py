@@ -150,7 +150,10 @@ def test_bad_cells_name_line_and_content_but_nobody(
             b"eid,race\n9000018,white\n9000017,white,x\n",
             r"line 3: other numbers of cells than the header's 2",
         ),
-        (b'eid,race\n9000018,"white\n9000017,white\n', "not readable as CSV"),
+        (
+            b'eid,race\n9000018,"white\n9000017,white\n',
+            "line 2: a cell begins with a quotation mark",
+        ),
         (b"", "no column of participants"),
     ],
 )

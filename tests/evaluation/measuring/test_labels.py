@@ -34,7 +34,7 @@ def test_labels_of_the_references():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "cannot be read as JSON"),
+        ("{", "is not JSON"),
         ([], 'has no "labels"'),
         ({"labels": {}}, 'has no "labels"'),
         ({"labels": {"background": 0}}, r"no foreground label \(labels: background\)"),
