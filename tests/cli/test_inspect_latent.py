@@ -100,7 +100,7 @@ def test_missing_models_are_listed_with_their_commands(tiny_nnunet, tmp_path, ca
         ("labels", [], 1, "holds no image named <case>_0000.png"),
         ("channel", [], 1, "case_000: channels 0000, 0001"),
         ("stranger", [], 1, "1 cases of"),
-        ("model", [], 1, "dataset.json is missing or not nnU-Net's"),
+        ("model", [], 1, "dataset.json does not exist. Copy it from"),
     ],
 )
 def test_what_is_refused(tiny_nnunet, tmp_path, capsys, damage, more, code, message):

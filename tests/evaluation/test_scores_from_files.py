@@ -153,7 +153,7 @@ def test_nnunets_summary(tmp_path):
 @pytest.mark.parametrize("text", ["[]", "{}", "{", '{"metric_per_case": [{"metrics": {"1": {}}}]}'])
 def test_other_json_is_refused(tmp_path, text):
     path = write(tmp_path / "summary.json", text)
-    with pytest.raises(EvaluationError, match=r"summary\.json is not a summary\.json of nnU-Net"):
+    with pytest.raises(EvaluationError, match=r"Expected a summary\.json of nnU-Net"):
         read_nnunet_summary(path)
 
 

@@ -56,7 +56,7 @@ TRAINERS = "  - nnUNetTrainer\n  - nnUNetTrainerOversampling_{attribute}\n"
                                           "{attribute} means the study's attributes, but "
                                           "there are none"]),
         (TRAINERS, "  - nnUNetTrainr\n", ["line 9: there is no trainer 'nnUNetTrainr'",
-                                          "Did you mean nnUNetTrainer?"]),
+                                          "Did you mean 'nnUNetTrainer'?"]),
         (TRAINERS, "  - nnUNetTrainerFEBS_sex_gama2\n", ["line 9: ", "no attribute 'sex_gama2'",
                                                          "Options: ", "gamma (a number"]),
         (TRAINERS, "  - nnUNetTrainerFEBS_race\n", ["line 9: nnUNetTrainerFEBS_race: Dataset901_T"
@@ -193,12 +193,12 @@ def test_missing_demographics(mistakes, raw):
 def test_a_damaged_dictionary_or_dataset(mistakes, raw):
     (raw / "demographics.json").write_text("{")
     (line,) = mistakes()
-    assert "demographics.json is not valid JSON" in line
+    assert "demographics.json is not JSON" in line
     (raw / "demographics.json").write_text("{}")
     (raw / "dataset.json").write_text("[]")
     (line,) = mistakes()
     assert "dataset.json" in line
-    assert "not nnU-Net's" in line
+    assert "holds a list; expected an object" in line
 
 
 def test_an_attribute_without_groups(mistakes, raw):
