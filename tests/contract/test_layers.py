@@ -182,6 +182,7 @@ ALLOWED: dict[str, set[str]] = {
         "dataset_conversion",
         "evaluation",
         "inspection",
+        "networks/devices",
         "nnunet",
         "phantoms",
         "registration",

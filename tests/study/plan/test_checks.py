@@ -198,7 +198,7 @@ def test_a_damaged_dictionary_or_dataset(mistakes, raw):
     (raw / "dataset.json").write_text("[]")
     (line,) = mistakes()
     assert "dataset.json" in line
-    assert "holds a list; expected an object" in line
+    assert "not nnU-Net's" in line
 
 
 def test_an_attribute_without_groups(mistakes, raw):
