@@ -20,6 +20,7 @@ from nnunetv2_fair.evaluation.measuring.all_cases import Part, case_task, measur
 from nnunetv2_fair.evaluation.measuring.case_pictures import image_folder, make_pictures
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan, plan_evaluation
 from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, METRICS, metrics_named
+from nnunetv2_fair.evaluation.origin import name_of_scores
 from nnunetv2_fair.evaluation.papers.presets import PRESETS, check_preset, with_preset
 from nnunetv2_fair.evaluation.results.case_picture import CasePicture
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
@@ -484,7 +485,7 @@ def _without_roles(settings: TableSettings) -> TableSettings:
 def _name_of(source: Masks | ScoresFile) -> str:
     """Return the name of the file or folder that holds all trainings; empty if there is none."""
     if isinstance(source, ScoresFile):
-        return source.path.stem
+        return name_of_scores(source.path)
     return "" if isinstance(source.predictions, tuple) else source.predictions.resolve().name
 
 

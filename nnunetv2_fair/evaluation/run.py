@@ -24,6 +24,7 @@ from nnunetv2_fair.evaluation.measuring.labels import LabelSet
 from nnunetv2_fair.evaluation.measuring.one_case import CaseMeasures
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
 from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, Metric, metrics_named
+from nnunetv2_fair.evaluation.origin import name_of_scores, origin
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
 from nnunetv2_fair.evaluation.results.failures import FailureCriterion
 from nnunetv2_fair.evaluation.results.tables.per_case import EmptyDistance, evaluated_rows
@@ -243,7 +244,7 @@ def evaluate_scores(
     check_infinite_distances(scores, rows, policy)
     evaluated = set(evaluated_rows(rows)["case"])
     found = _Cases(
-        name=settings.name or scores.source.stem,
+        name=settings.name or name_of_scores(scores.source),
         rows=rows,
         metrics=scores.metrics,
         labels=scores.labels,
@@ -253,6 +254,7 @@ def evaluate_scores(
         missing=tuple(case for case in cases if case not in evaluated),
         missing_by_group={},
         settings={
+            **origin(None, scores.source),
             "scores": str(scores.source),
             "demographics": str(table.source),
             "table_options": options_of(table.reading),
@@ -386,6 +388,7 @@ def _settings_of_masks(
     plan: EvaluationPlan, settings: EvaluationSettings, labels: LabelSet
 ) -> dict[str, Any]:
     return {
+        **origin(plan.reference_folder, plan.prediction_folder),
         "references": str(plan.reference_folder),
         "predictions": str(plan.prediction_folder),
         "demographics": str(plan.table.source),

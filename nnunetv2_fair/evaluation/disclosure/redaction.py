@@ -9,7 +9,7 @@ from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 SETTINGS = (
     "metrics", "tolerance", "empty_distance", "unit", "min_patients", "bootstrap", "confidence",
     "seed", "regions", "ignore_label", "groups", "reference_groups", "failures", "margins",
-    "adjust", "discover",
+    "adjust", "discover", "dataset", "trainer", "configuration",
 )  # fmt: skip
 
 #: Why nothing is shown of a group.

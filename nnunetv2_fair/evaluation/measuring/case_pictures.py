@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,7 @@ MAX_PIXELS = 256
 _MARGIN = 0.35
 _SMALLEST_CROP = 64
 _MOST_GROUPS = 8
+_MOST_LABELS = 8
 
 _FLAG_WORDS = {
     EMPTY_PREDICTION: "nothing predicted",
@@ -47,9 +48,12 @@ def make_pictures(
     images: Path | None = None,
     n_worst: int = 6,
 ) -> list[CasePicture]:
-    """Return pictures of the worst and of typical cases of each group of the first attribute.
+    """Return pictures of the worst cases of each label, and of typical cases of each group.
 
-    Typical is the case in the middle when a group's cases are ordered by their score.
+    Of each label the worst cases are shown, and the worst of each group of the first attribute (of
+    several labels, as many as there is room for).
+    Typical is the case in the middle when a group's cases are ordered by the headline label's
+    score; its caption tells the scores of all labels, and all are outlined.
 
     Groups that are too small to compare get no picture of their own and are not named in captions.
 
@@ -57,126 +61,151 @@ def make_pictures(
         plan: Where the files are.
         result: What the evaluation found.
         images: Folder with ``<case>_0000.<ending>``; pictures show masks alone without it.
-        n_worst: How many of the worst cases overall.
+        n_worst: How many of the worst cases of a single label; half as many of several.
 
     Returns:
-        At most ``MAX_PIXELS`` pixels per side; first the worst cases, in the order of their score,
-        then a typical one of each group.
+        At most ``MAX_PIXELS`` pixels per side; first the worst cases of each label, in the order of
+        their score, then a typical one of each group.
     """
     pairs = {pair.case: pair for pair in plan.pairs}
     metric = next((m for m in result.metrics if m.name == "dice"), result.metrics[0])
+    chosen = [*_worst(result, metric, n_worst), *_typical(result, metric)]
+    regions, ignore = result.settings["regions"], result.settings["ignore_label"]
     pictures = []
-    chosen = _rows_to_show(result, metric, n_worst)
-    for _, row in tqdm(list(chosen.iterrows()), desc="Drawing cases", unit="case"):
-        pair = pairs[str(row["case"])]
+    for wanted in tqdm(chosen, desc="Drawing cases", unit="case"):
+        pair = pairs[wanted.case]
         if pair.prediction is None:
             continue
-        label = str(row["worst_label"])
-        regions = result.settings["regions"]
-        ignore = result.settings["ignore_label"]
-        picture = _picture(
-            pair,
-            pair.prediction,
-            label,
-            tuple(regions[label]),
-            ignore,
-            _caption(row, metric),
-            images,
-        )
+        labels = [wanted.label] if wanted.label else [la for la in result.labels if la != AVERAGE]
+        values = [tuple(regions[label]) for label in labels]
+        picture = _picture(pair, pair.prediction, wanted, values, ignore, images)
         if picture is not None:
-            pictures.append(replace(picture, typical=bool(row["typical"])))
+            pictures.append(picture)
     return pictures
 
 
-def _rows_to_show(result: EvaluationResult, metric: MetricInfo, n_worst: int) -> pd.DataFrame:
-    """Return the rows of the cases to show, with the label to outline and the group to name."""
+@dataclass(frozen=True)
+class _Wanted:
+    """A case to show; without a label, all labels of a typical case."""
+
+    case: str
+    label: str
+    caption: str
+
+
+def _worst(result: EvaluationResult, metric: MetricInfo, n_worst: int) -> list[_Wanted]:
+    """Return the worst cases of each label: overall, and of each group that is large enough."""
     rows = evaluated_rows(result.per_case)
-    ascending = metric.better == "higher"
-    headline = rows[(rows["label"] == result.headline_label) & rows[metric.column].notna()]
-    ordered = headline.sort_values([metric.column, "case"], ascending=[ascending, True])
+    labels = [label for label in result.labels if label != AVERAGE]
+    large = _large_groups(result, metric)
     attribute = result.attributes[0]
-    compared = result.comparison(attribute, metric.name, result.headline_label)
-    large = [name for name in compared.groups if name not in compared.left_out]
-    picked = list(ordered["case"].head(n_worst))
-    for name in large[:_MOST_GROUPS]:
-        worst = ordered.loc[ordered[attribute] == name, "case"].head(1)
-        picked += [case for case in worst if case not in picked]
-    typical = []
-    for name in large[:_MOST_GROUPS]:
-        members = ordered.loc[ordered[attribute] == name, "case"]
-        typical += [case for case in members.iloc[[len(members) // 2]] if case not in picked]
-    worst_rows = ordered[ordered["case"].isin(picked)].assign(typical=False)
-    by_case = ordered.set_index("case", drop=False)
-    chosen = pd.concat([worst_rows, by_case.loc[typical].assign(typical=True)])
-    chosen["group"] = [name if name in large else "" for name in chosen[attribute]]
-
-    single = rows[(rows["label"] != AVERAGE) & rows[metric.column].notna()]
-    single = single.sort_values(metric.column, ascending=ascending, kind="stable")
-    worst_label = single.drop_duplicates("case").set_index("case")
-    chosen["worst_label"] = chosen["case"].map(worst_label["label"])
-    chosen["worst_value"] = chosen["case"].map(worst_label[metric.column])
-    chosen["worst_flags"] = chosen["case"].map(worst_label["flags"])
-    return chosen
+    most = n_worst if len(labels) == 1 else math.ceil(n_worst / 2)
+    wanted = []
+    for label in labels[:_MOST_LABELS]:
+        ordered = _ordered(rows, label, metric)
+        picked = list(ordered["case"].head(most))
+        for name in large:
+            worst = ordered.loc[ordered[attribute] == name, "case"].head(1)
+            picked += [case for case in worst if case not in picked]
+        picked = picked if len(labels) == 1 else picked[:n_worst]
+        for _, row in ordered[ordered["case"].isin(picked)].iterrows():
+            parts = [_score(float(row[metric.column]), metric)]
+            parts += [f"group {row[attribute]}"] if row[attribute] in large else []
+            parts += [words] if (words := _FLAG_WORDS.get(str(row["flags"]))) else []
+            wanted.append(_Wanted(str(row["case"]), label, ", ".join(parts)))
+    return wanted
 
 
-def _caption(row: pd.Series, metric: MetricInfo) -> str:
-    value = float(row["worst_value"])
+def _typical(result: EvaluationResult, metric: MetricInfo) -> list[_Wanted]:
+    """Return the middle case of each group, by the score of the headline label."""
+    rows = evaluated_rows(result.per_case)
+    headline = _ordered(rows, result.headline_label, metric)
+    attribute = result.attributes[0]
+    labels = [label for label in result.labels if label != AVERAGE]
+    wanted = []
+    for name in _large_groups(result, metric):
+        members = headline.loc[headline[attribute] == name, ["case", metric.column]]
+        case, value = members.iloc[(len(members) - 1) // 2]
+        parts = [_score(float(value), metric)]
+        if len(labels) > 1:
+            parts[0] += " on average"
+            scores = rows[rows["case"] == case].set_index("label")[metric.column]
+            parts += [f"{label} {_score(float(scores[label]), metric)}" for label in labels]
+        wanted.append(_Wanted(str(case), "", ", ".join([*parts, f"group {name}"])))
+    return wanted
+
+
+def _ordered(rows: pd.DataFrame, label: str, metric: MetricInfo) -> pd.DataFrame:
+    """Return the rows of a label that have a value, the worst first."""
+    defined = rows[(rows["label"] == label) & rows[metric.column].notna()]
+    ascending = [metric.better == "higher", True]
+    return defined.sort_values([metric.column, "case"], ascending=ascending)
+
+
+def _large_groups(result: EvaluationResult, metric: MetricInfo) -> list[str]:
+    compared = result.comparison(result.attributes[0], metric.name, result.headline_label)
+    return [name for name in compared.groups if name not in compared.left_out][:_MOST_GROUPS]
+
+
+def _score(value: float, metric: MetricInfo) -> str:
+    if math.isnan(value):
+        return f"{metric.title} undefined"
     number = "infinite" if math.isinf(value) else f"{value:.2f}"
-    parts = [f"{metric.title} {number}{f' {metric.unit}' if metric.unit else ''}"]
-    if row["group"]:
-        parts.append(f"group {row['group']}")
-    words = _FLAG_WORDS.get(str(row["worst_flags"]))
-    if words:
-        parts.append(words)
-    return ", ".join(parts)
+    return f"{metric.title} {number}{f' {metric.unit}' if metric.unit else ''}"
 
 
 @quiet_itk()
 def _picture(
     pair: CasePair,
     prediction_path: Path,
-    label: str,
-    values: tuple[int, ...],
+    wanted: _Wanted,
+    values: Sequence[tuple[int, ...]],
     ignore: int | None,
-    caption: str,
     images: Path | None,
 ) -> CasePicture | None:
     first, second = read_label_map(pair.reference), read_label_map(prediction_path)
-    reference, prediction = (region_mask(found.labels, values) for found in (first, second))
-    if ignore is not None:
-        scored = first.labels != ignore
-        reference, prediction = reference & scored, prediction & scored
-    image = _image(pair.case, images, reference.shape) if images is not None else None
+    scored = True if ignore is None else first.labels != ignore
+    reference, prediction = (
+        np.stack([region_mask(found.labels, value) & scored for value in values])
+        for found in (first, second)
+    )
+    image = _image(pair.case, images, reference.shape[1:]) if images is not None else None
     spacing = first.geometry.spacing
-    if reference.ndim == 3:
+    if reference.ndim == 4:
         axis, index = _slice_to_show(reference, prediction, spacing)
         turned = axis != 0 and first.geometry.placement is not None
         reference, prediction = (
-            _slice(volume, axis, index, turned) for volume in (reference, prediction)
+            np.stack([_slice(volume, axis, index, turned) for volume in volumes])
+            for volumes in (reference, prediction)
         )
         image = None if image is None else _slice(image, axis, index, turned)
         spacing = tuple(s for a, s in enumerate(spacing) if a != axis)
-    if reference.ndim != 2:
+    if reference.ndim != 3:
         return None
-    window = _window(reference | prediction)
+    window = _window((reference | prediction).any(axis=0))
     step = math.ceil(max(side.stop - side.start for side in window) / MAX_PIXELS)
+    masks = [masks[(slice(None), *window)][:, ::step, ::step] for masks in (reference, prediction)]
     return CasePicture(
         case=pair.case,
-        label=label,
-        caption=caption,
+        label=wanted.label,
+        caption=wanted.caption,
         image=None if image is None else _grey(_shrink(image[window], step)),
-        reference=_shrink(reference[window], step),
-        prediction=_shrink(prediction[window], step),
+        reference=masks[0][0] if wanted.label else masks[0],
+        prediction=masks[1][0] if wanted.label else masks[1],
         aspect=spacing[0] / spacing[1],
+        typical=not wanted.label,
     )
 
 
 def _slice_to_show(
     reference: np.ndarray, prediction: np.ndarray, spacing: Sequence[float]
 ) -> tuple[int, int]:
-    """Return the axis with the thickest slices, and the slice with the largest disagreement."""
+    """Return the axis with the thickest slices, and the slice with the largest disagreement.
+
+    Masks are (labels, slices, rows, columns).
+    """
     axis = int(np.argmax(spacing))
-    others = tuple(other for other in range(3) if other != axis)
+    others = tuple(other for other in range(4) if other != axis + 1)
     wrong = (reference != prediction).sum(axis=others)
     if not wrong.any():
         wrong = (reference | prediction).sum(axis=others)
@@ -206,9 +235,9 @@ def _window(occupied: np.ndarray) -> tuple[slice, slice]:
 
 
 def _shrink(plane: np.ndarray, step: int) -> np.ndarray:
-    """Return every ``step``-th pixel for masks, block means for images."""
-    if step == 1 or plane.dtype == np.bool_:
-        return plane[::step, ::step]
+    """Return the means of blocks of an image."""
+    if step == 1:
+        return plane
     rows, columns = (length // step * step for length in plane.shape)
     blocks = plane[:rows, :columns].reshape(rows // step, step, columns // step, step)
     small = plane[::step, ::step].astype(float)

@@ -1,13 +1,21 @@
 """The frame of all pages."""
 
 import base64
+import errno
 import functools
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
+from pathlib import Path
 
+from nnunetv2_fair.files.atomic import filled_together
 from nnunetv2_fair.files.fingerprints import text_hash
+from nnunetv2_fair.report.html.downloads import Downloads, remove_others
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
+
+#: Parts of the script of all pages, in their order.
+SCRIPTS = ("definitions", "downloads", "printing", "choices", "pictures", "cases")
 
 
 def disclaimer(done: str) -> str:
@@ -36,7 +44,7 @@ def document(
         sections: The page's content.
         footer: Our closing text.
     """
-    script = _asset("page.js")
+    script = Html("".join(_asset(f"scripts/{name}.js") for name in SCRIPTS))
     return render(
         "report/html/templates/page.html",
         title=title,
@@ -49,6 +57,44 @@ def document(
         script=script,
         policy=_policy(script),
     )
+
+
+def write_page(path: Path, text: str, downloads: Downloads) -> None:
+    """Write a page with its figures and tables beside it; all appear together or none does.
+
+    Those that an earlier page of that name had, and this one has not, are removed.
+
+    Args:
+        path: HTML file to write; its folder must exist.
+        text: The page.
+        downloads: Its figures and tables.
+
+    Raises:
+        OSError: If a file cannot be written.
+    """
+    files = {path.name: page_bytes(text), **downloads.files()}
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
+    with filled_together(path.parent, tuple(files)) as folder:
+        put_files(folder, files)
+    remove_others(path.parent, files)
+
+
+def page_bytes(text: str) -> bytes:
+    """Return a page as it is written; names of files may hold what UTF-8 cannot encode."""
+    return text.encode("utf-8", "replace")
+
+
+def put_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files into a temporary folder.
+
+    Args:
+        folder: The folder.
+        files: Path -> content.
+    """
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
 
 
 @functools.cache

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.report.drawing.plane import Arrow, Mark, Plane, plane_drawing
 from nnunetv2_fair.report.html.axis import Axis, axis
 from nnunetv2_fair.report.html.colours import N_COLOURS
-from nnunetv2_fair.report.html.markup import Html
+from nnunetv2_fair.report.html.figure import Figure
 from nnunetv2_fair.report.html.templating import render
 
 _WIDTH, _HEIGHT = 560, 400
@@ -23,6 +24,7 @@ class Spot:
     """One model in the plane of utility and fairness.
 
     Attributes:
+        name: Name of the model; files of the figure tell it, on the page the key above does.
         letter: Text in the marker.
         x: Utility, with its interval.
         y: Fairness, with its interval.
@@ -30,6 +32,7 @@ class Spot:
         colour: Index of the colour.
     """
 
+    name: str
     letter: str
     x: tuple[float, Interval]
     y: tuple[float, Interval]
@@ -56,22 +59,6 @@ class _Side:
         return [(self.place(tick), self.scale.tick_text(tick)) for tick in self.scale.ticks]
 
 
-@dataclass(frozen=True)
-class _Arrow:
-    line: str
-    head: str
-
-
-@dataclass(frozen=True)
-class _Mark:
-    x: float
-    y: float
-    whiskers: str
-    letter: str
-    colour: int
-    baseline: bool
-
-
 def plane_plot(
     spots: Sequence[Spot],
     x_title: str,
@@ -80,7 +67,7 @@ def plane_plot(
     *,
     higher_is_better: tuple[bool, bool],
     along: Sequence[Spot] = (),
-) -> Html:
+) -> Figure:
     """Return a scatter plot in which right and up are always better.
 
     Args:
@@ -95,22 +82,21 @@ def plane_plot(
     scaled = [*shown, *_drawn(along)]
     across = _Side(_scale(s.x for s in scaled), _LEFT, _RIGHT, higher_is_better[0])
     upward = _Side(_scale(s.y for s in scaled), _BOTTOM, _TOP, higher_is_better[1])
-    return render(
+    plane = Plane(
+        _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM, across.ticks(), upward.ticks(), x_title,
+        y_title,
+    )  # fmt: skip
+    arrows = _arrows(shown, across, upward)
+    marks = [_mark(spot, across, upward) for spot in shown]
+    markup = render(
         "report/html/templates/plane_plot.html",
-        width=_WIDTH,
-        height=_HEIGHT,
-        left=_LEFT,
-        right=_RIGHT,
-        top=_TOP,
-        bottom=_BOTTOM,
-        x_ticks=across.ticks(),
-        y_ticks=upward.ticks(),
-        x_title=x_title,
-        y_title=y_title,
+        plane=plane,
         description=description,
-        arrows=_arrows(shown, across, upward),
-        marks=[_mark(spot, across, upward) for spot in shown],
+        arrows=arrows,
+        marks=marks,
     )
+    key = [(spot.letter, spot.colour, spot.name) for spot in shown]
+    return Figure(markup, plane_drawing(plane, arrows, marks, key))
 
 
 def _drawn(spots: Sequence[Spot]) -> list[Spot]:
@@ -121,7 +107,7 @@ def _scale(points: Iterable[tuple[float, Interval]]) -> Axis:
     return axis([v for value, ends in points for v in (value, ends.low, ends.high)], n_ticks=5)
 
 
-def _mark(spot: Spot, across: _Side, upward: _Side) -> _Mark:
+def _mark(spot: Spot, across: _Side, upward: _Side) -> Mark:
     x, y = across.place(spot.x[0]), upward.place(spot.y[0])
     whiskers = ""
     for ends, side, start, command in (
@@ -131,10 +117,10 @@ def _mark(spot: Spot, across: _Side, upward: _Side) -> _Mark:
         if not math.isnan(ends.low + ends.high):
             whiskers += start.format(end=side.place(ends.low), x=x, y=y)
             whiskers += command.format(end=side.place(ends.high))
-    return _Mark(x, y, whiskers, spot.letter, spot.colour % N_COLOURS, spot.baseline)
+    return Mark(x, y, whiskers, spot.letter, spot.colour % N_COLOURS, spot.baseline)
 
 
-def _arrows(spots: Sequence[Spot], across: _Side, upward: _Side) -> list[_Arrow]:
+def _arrows(spots: Sequence[Spot], across: _Side, upward: _Side) -> list[Arrow]:
     """Return arrows from the baseline to every other marker that is not too close."""
     base = next((spot for spot in spots if spot.baseline), None)
     if base is None:
@@ -144,7 +130,7 @@ def _arrows(spots: Sequence[Spot], across: _Side, upward: _Side) -> list[_Arrow]
     return [arrow for end in ends if (arrow := _arrow(start, end)) is not None]
 
 
-def _arrow(start: tuple[float, float], end: tuple[float, float]) -> _Arrow | None:
+def _arrow(start: tuple[float, float], end: tuple[float, float]) -> Arrow | None:
     """Return an arrow that stops at the edges of the two markers; None if it would be short."""
     dx, dy = end[0] - start[0], end[1] - start[1]
     length = math.hypot(dx, dy)
@@ -154,7 +140,7 @@ def _arrow(start: tuple[float, float], end: tuple[float, float]) -> _Arrow | Non
     x1, y1 = start[0] + ux * _RIM, start[1] + uy * _RIM
     x2, y2 = end[0] - ux * _RIM, end[1] - uy * _RIM
     back_x, back_y = x2 - ux * 8, y2 - uy * 8
-    return _Arrow(
+    return Arrow(
         f"M{x1:.1f} {y1:.1f}L{back_x:.1f} {back_y:.1f}",
         f"M{x2:.1f} {y2:.1f}L{back_x - uy * 4:.1f} {back_y + ux * 4:.1f}"
         f"L{back_x + uy * 4:.1f} {back_y - ux * 4:.1f}Z",

@@ -79,7 +79,7 @@ def planes(
         ),
     ):
         spots = [
-            Spot(letter(i), x, y, arrows and point.model == baseline, i)
+            Spot(point.model, letter(i), x, y, arrows and point.model == baseline, i)
             for i, (point, (x, y)) in enumerate(zip(points, places, strict=True))
         ]
         if not any(math.isfinite(x[0]) and math.isfinite(y[0]) for x, y in places):
@@ -90,7 +90,7 @@ def planes(
             y_title,
             f"{title}: overall mean {heading} of each {what} against {y_title}",
             higher_is_better=(higher, y_higher),
-            along=[Spot("", x, y, False, 0) for x, y in elsewhere],
+            along=[Spot("", "", x, y, False, 0) for x, y in elsewhere],
         )
         drawn.append((title, plane))
     if not drawn:

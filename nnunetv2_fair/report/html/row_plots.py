@@ -12,17 +12,16 @@ import numpy as np
 
 from nnunetv2_fair.evaluation.findings.sentences import Sentence
 from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.report.drawing.rows import HEIGHT, WIDTH, Row, RowBox, RowShapes, rows_drawing
 from nnunetv2_fair.report.html.axis import Axis, axis
 from nnunetv2_fair.report.html.colours import N_COLOURS
-from nnunetv2_fair.report.html.markup import Html
+from nnunetv2_fair.report.html.figure import Figure
 from nnunetv2_fair.report.html.templating import render
 
 #: At most this many dots per plot; of more, a seeded sample keeps the page small.
 MOST_DOTS = 3000
 
 _TEMPLATE = "report/html/templates/row_plot.html"
-_WIDTH = 1000
-_HEIGHT = 100
 _LAYERS = 5
 
 
@@ -72,49 +71,25 @@ class Whisker:
     colour: int = 0
 
 
-@dataclass(frozen=True)
-class _Box:
-    x: float
-    width: float
-    y: int = 10
-    height: int = _HEIGHT - 20
-
-
-@dataclass(frozen=True)
-class _Drawing:
-    """The shapes of one row, back to front: a box, then paths, each with its class."""
-
-    box: _Box | None
-    paths: Sequence[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class _Row:
-    name: Sentence
-    notes: Sequence[str]
-    drawing: _Drawing | None
-    instead: str
-    value: str
-    small_value: str
-    colour: int
-
-
-def strip_plot(rows: Sequence[Strip], unit_words: str, description: str) -> Html:
+def strip_plot(
+    rows: Sequence[Strip], unit_words: str, description: str, *, along: Sequence[float] = ()
+) -> Figure:
     """Return one row of dots with its box per group.
 
     Args:
         rows: One per group.
         unit_words: Title of the axis, such as ``Dice`` or ``HD95 (mm)``.
         description: Alternative text.
+        along: Values of other plots that share the axis.
     """
     drawn = [row for row in rows if row.dots is not None]
     values = [v for row in drawn if row.dots is not None for v in (*row.dots.tolist(), *row.box)]
-    scale = axis(values)
+    scale = axis(values, include=along)
     total = sum(len(row.dots) for row in drawn if row.dots is not None)
     share = min(1.0, MOST_DOTS / total) if total else 1.0
     size = "s" if total > 600 else "m" if total > 150 else "l"
     lines = [
-        _Row(
+        Row(
             row.name,
             [row.note],
             None if row.dots is None else _strip(row.dots, row.box, scale, share, size),
@@ -130,17 +105,17 @@ def strip_plot(rows: Sequence[Strip], unit_words: str, description: str) -> Html
 
 def _strip(
     values: np.ndarray, box: tuple[float, float, float], scale: Axis, share: float, size: str
-) -> _Drawing:
+) -> RowShapes:
     finite = values[np.isfinite(values)]
     # the seed depends only on the group's size: the same result gives the same page
     random = np.random.default_rng(len(finite))
     if share < 1:
         finite = random.choice(finite, size=math.ceil(len(finite) * share), replace=False)
-    heights = random.uniform(14, _HEIGHT - 14, size=len(finite))
+    heights = random.uniform(14, HEIGHT - 14, size=len(finite))
     dots = [
         f"M{x:.1f} {height:.0f}h0"
         for x, height in zip(
-            (scale.positions(finite) * _WIDTH).tolist(), heights.tolist(), strict=True
+            (scale.positions(finite) * WIDTH).tolist(), heights.tolist(), strict=True
         )
     ]
     # overlapping dots of one path do not get darker; several paths show the density
@@ -148,12 +123,12 @@ def _strip(
     paths = [(f"dots {size}", "".join(layer)) for layer in layers if layer]
     q1, median, q3 = box
     if math.isfinite(median):
-        paths.append(("median", f"M{_x(scale, median)} 4V{_HEIGHT - 4}"))
+        paths.append(("median", f"M{_x(scale, median)} 4V{HEIGHT - 4}"))
     drawn_box = None
     if math.isfinite(q1) and math.isfinite(q3):
-        left, right = scale.position(q1) * _WIDTH, scale.position(q3) * _WIDTH
-        drawn_box = _Box(left, max(right - left, 0.5))
-    return _Drawing(drawn_box, paths)
+        left, right = scale.position(q1) * WIDTH, scale.position(q3) * WIDTH
+        drawn_box = RowBox(left, max(right - left, 0.5))
+    return RowShapes(drawn_box, paths)
 
 
 def forest_plot(
@@ -162,8 +137,9 @@ def forest_plot(
     description: str,
     *,
     zero: bool = True,
+    worse_to_the_right: bool = False,
     along: Sequence[Whisker] = (),
-) -> Html:
+) -> Figure:
     """Return one marker with its interval per row, around a zero line.
 
     Args:
@@ -171,6 +147,8 @@ def forest_plot(
         unit_words: Title of the axis.
         description: Alternative text.
         zero: Whether zero is on the axis and marked.
+        worse_to_the_right: Whether the sides of the zero line are told in words, so that the
+            numbers at the axis have no sign.
         along: Rows of other plots that share the axis.
     """
     ends = [v for r in (*rows, *along) for v in (r.value, r.interval.low, r.interval.high)]
@@ -178,13 +156,13 @@ def forest_plot(
     lines = []
     for row in rows:
         text, _, small = row.text.partition("\n")
-        drawing = _Drawing(None, _whisker(row, scale, zero=zero))
-        lines.append(_Row(row.name, row.notes, drawing, "", text, small, row.colour % N_COLOURS))
-    return _plot(lines, scale, unit_words, description, "forest")
+        drawing = RowShapes(None, _whisker(row, scale, zero=zero))
+        lines.append(Row(row.name, row.notes, drawing, "", text, small, row.colour % N_COLOURS))
+    return _plot(lines, scale, unit_words, description, "forest", unsigned=worse_to_the_right)
 
 
 def _whisker(row: Whisker, scale: Axis, *, zero: bool) -> list[tuple[str, str]]:
-    paths = [("zero", f"M{_x(scale, 0)} 0V{_HEIGHT}")] if zero else []
+    paths = [("zero", f"M{_x(scale, 0)} 0V{HEIGHT}")] if zero else []
     low, high = row.interval.low, row.interval.high
     if not math.isnan(low) and not math.isnan(high):
         paths.append(("whisker", f"M{_x(scale, low)} 50H{_x(scale, high)}"))
@@ -197,21 +175,33 @@ def _whisker(row: Whisker, scale: Axis, *, zero: bool) -> list[tuple[str, str]]:
 
 
 def _x(scale: Axis, value: float) -> str:
-    return f"{scale.position(value) * _WIDTH:.1f}"
+    return f"{scale.position(value) * WIDTH:.1f}"
 
 
 def _plot(
-    rows: Sequence[_Row], scale: Axis | None, unit_words: str, description: str, kind: str
-) -> Html:
-    ticks = scale.ticks if scale is not None else ()
-    return render(
+    rows: Sequence[Row],
+    scale: Axis | None,
+    unit_words: str,
+    description: str,
+    kind: str,
+    *,
+    unsigned: bool = False,
+) -> Figure:
+    places = []
+    if scale is not None:
+        places = [
+            (scale.position(tick), scale.tick_text(abs(tick) if unsigned else tick))
+            for tick in scale.ticks
+        ]
+    markup = render(
         _TEMPLATE,
         rows=rows,
-        scale=scale,
-        grid="".join(f"M{_x(scale, tick)} 0V{_HEIGHT}" for tick in ticks) if scale else "",
+        ticks=places,
+        grid="".join(f"M{place * WIDTH:.1f} 0V{HEIGHT}" for place, _ in places),
         unit_words=unit_words,
         description=description,
         kind=kind,
-        width=_WIDTH,
-        height=_HEIGHT,
+        width=WIDTH,
+        height=HEIGHT,
     )
+    return Figure(markup, rows_drawing(rows, places, unit_words, kind))

@@ -5,17 +5,20 @@ import math
 import numpy as np
 
 from nnunetv2_fair.evaluation.findings import numbers
-from nnunetv2_fair.evaluation.findings.sentences import Data, shortened
+from nnunetv2_fair.evaluation.findings.sentences import Data, plain, shortened
+from nnunetv2_fair.evaluation.findings.wording import label_words
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison, GroupStatistics
 from nnunetv2_fair.evaluation.results.tables.unit_values import unit_values
 from nnunetv2_fair.report.html.cells import having_value, why_undefined
+from nnunetv2_fair.report.html.downloads import Downloads
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.row_plots import Strip, strip_plot
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.html.titles import metric_heading
 from nnunetv2_fair.report.of_evaluation.beyond_medians import beyond_medians
+from nnunetv2_fair.report.of_evaluation.exported import group_numbers
 from nnunetv2_fair.report.of_evaluation.groups import group_table
 from nnunetv2_fair.report.of_evaluation.heatmap import heatmap
 from nnunetv2_fair.report.of_evaluation.labels import labels_part
@@ -24,7 +27,9 @@ from nnunetv2_fair.report.of_evaluation.labels import labels_part
 FEWEST_DOTS = 5
 
 
-def attribute_section(result: EvaluationResult, attribute: str, anchor: str, terms: Terms) -> Html:
+def attribute_section(
+    result: EvaluationResult, attribute: str, anchor: str, terms: Terms, downloads: Downloads
+) -> Html:
     """Return the section of one attribute.
 
     Args:
@@ -32,6 +37,7 @@ def attribute_section(result: EvaluationResult, attribute: str, anchor: str, ter
         attribute: Attribute expression that was compared.
         anchor: Id of the section.
         terms: Definitions to link to.
+        downloads: What readers can take along.
     """
     label = result.headline_label
     made = [c for c in result.comparisons if (c.attribute, c.label) == (attribute, label)]
@@ -43,17 +49,17 @@ def attribute_section(result: EvaluationResult, attribute: str, anchor: str, ter
         "report/of_evaluation/templates/attribute.html",
         anchor=anchor,
         attribute=attribute,
-        table=group_table(result, attribute, label, terms),
-        shown=[_strips(result, c) for c in shown],
-        others=[_strips(result, c) for c in others],
+        tables=group_table(result, attribute, label, terms, downloads),
+        shown=[_strips(result, c, downloads) for c in shown],
+        others=[_strips(result, c, downloads) for c in others],
         other_metrics=[result.metric(c.metric).title for c in others],
-        heatmap=heatmap(result, first),
-        labels=labels_part(result, attribute, [c.metric for c in shown], terms),
-        beyond_medians=beyond_medians(result, attribute, terms),
+        heatmap=heatmap(result, first, downloads),
+        labels=labels_part(result, attribute, [c.metric for c in shown], terms, downloads),
+        beyond_medians=beyond_medians(result, attribute, terms, downloads),
     )
 
 
-def _strips(result: EvaluationResult, comparison: Comparison) -> Html:
+def _strips(result: EvaluationResult, comparison: Comparison, downloads: Downloads) -> Html:
     metric = result.metric(comparison.metric)
     values = unit_values(result, comparison.attribute, comparison.metric, comparison.label)
     rows = []
@@ -85,12 +91,35 @@ def _strips(result: EvaluationResult, comparison: Comparison) -> Html:
     title = metric_heading(metric)
     of = "quartiles" if result.shareable else f"of every {unit}"
     description = f"{title} {of}, by group of {shortened(comparison.attribute)}"
+    plot = strip_plot(rows, title, description, along=_everywhere(result, comparison))
     return render(
         "report/of_evaluation/templates/strips.html",
         title=title,
-        plot=strip_plot(rows, title, description),
+        plot=downloads.figure(
+            (metric.name, "by", comparison.attribute),
+            f"{description}, {plain(label_words(comparison.label))}",
+            plot,
+            group_numbers([(metric, comparison)]),
+            hint,
+        ),
         hint=hint,
     )
+
+
+def _everywhere(result: EvaluationResult, comparison: Comparison) -> list[float]:
+    """Return the ends of what the page draws of a metric, so that all its axes are the same."""
+    values: list[float] = []
+    for found in result.comparisons:
+        if (found.metric, found.label) != (comparison.metric, comparison.label):
+            continue
+        if result.shareable:
+            values += [v for g in found.groups.values() for v in (g.q1, g.median, g.q3)]
+            continue
+        drawn = unit_values(result, found.attribute, found.metric, found.label)
+        finite = [v[np.isfinite(v)] for g, v in drawn.items() if _dots(found.groups[g], v, False)[0]
+                  is not None]  # fmt: skip
+        values += [float(end) for v in finite if len(v) for end in (v.min(), v.max())]
+    return values
 
 
 def _dots(

@@ -12,16 +12,20 @@ from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
 from nnunetv2_fair.evaluation.results.discovery import Discovery, PairHeatmap, Subgroup
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.values import MetricInfo
+from nnunetv2_fair.report.html.downloads import Downloads
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.html.titles import metric_heading
+from nnunetv2_fair.report.of_evaluation.differences import in_words
+from nnunetv2_fair.report.of_evaluation.exported import pair_numbers, subgroup_numbers
 from nnunetv2_fair.report.of_evaluation.heat_grid import (
     NO_CASES,
     HeatCell,
+    HeatScale,
     heat_grid,
-    share_of_worst,
 )
+from nnunetv2_fair.report.of_evaluation.heatmap import scale_of
 
 #: Id of the section.
 ANCHOR = "discovery"
@@ -41,11 +45,22 @@ class _Bar:
 class _Row:
     subgroup: Subgroup
     sure: bool
+    worse: bool
+    divergence: str
+    shrunken: str
     support: str
     bars: Sequence[_Bar]
 
 
-def discovery_section(result: EvaluationResult, terms: Terms) -> Html:
+@dataclass(frozen=True)
+class _Side:
+    """The subgroups that are worse than all, or those that are better."""
+
+    title: str
+    rows: Sequence[_Row]
+
+
+def discovery_section(result: EvaluationResult, terms: Terms, downloads: Downloads) -> Html:
     """Return the section of discovered subgroups; empty if none were searched for."""
     found = result.discovery
     if found is None:
@@ -53,66 +68,99 @@ def discovery_section(result: EvaluationResult, terms: Terms) -> Html:
     metric = result.metric(found.metric)
     level = confidence(result.settings)
     rows = _rows(found, metric, level)
+    shared = {"found": found, "metric": metric, "heading": metric_heading(metric), "terms": terms}
+    groups = render("report/of_evaluation/templates/subgroups.html", sides=_sides(rows), **shared)
     claims = [finding for finding in result.findings if finding.kind == "subgroup"]
     return render(
         "report/of_evaluation/templates/discovered.html",
         anchor=ANCHOR,
-        found=found,
-        metric=metric,
-        heading=metric_heading(metric),
         label=label_words(found.label),
         min_support=numbers.percent(round(found.min_support, 4)),
-        rows=rows,
+        table=downloads.table(
+            ("discovered", "subgroups"),
+            f"Discovered subgroups in {metric_heading(metric)}",
+            groups,
+            subgroup_numbers(found, metric),
+        )
+        if rows
+        else "",
         claims=[headline(claim, metric) for claim in claims],
         error_rate=error_rate(level),
-        heatmaps=[(pair, _heatmap(metric, pair)) for pair in found.heatmaps],
-        terms=terms,
+        heatmaps=[(pair, _heatmap(result, metric, pair, downloads)) for pair in found.heatmaps],
+        **shared,
     )
 
 
 def _rows(found: Discovery, metric: MetricInfo, level: float) -> list[_Row]:
     largest = max((abs(v) for s in found.subgroups for v in s.contributions.values()), default=0.0)
-    return [
-        _Row(
-            subgroup,
-            # NaN does not count
-            subgroup.deciding_p < 1 - level,
-            numbers.percent(round(subgroup.support, 3)),
-            [
-                _bar(attribute, amount, metric, largest)
-                for attribute, amount in subgroup.contributions.items()
-            ],
+    rows = []
+    for subgroup in found.subgroups:
+        told = subgroup.confirmation if found.n_held_out > 0 else None
+        divergence = subgroup.divergence if told is None else told.divergence
+        # without a value of its own in the held-out half, the search tells the side
+        side = subgroup.divergence if math.isnan(divergence) else divergence
+        worse = _disadvantage(side, metric) > 0
+        rows.append(
+            _Row(
+                subgroup,
+                # NaN does not count
+                subgroup.deciding_p < 1 - level,
+                worse,
+                in_words(_disadvantage(divergence, metric), metric.unit),
+                in_words(_disadvantage(subgroup.shrunken_divergence, metric), metric.unit),
+                numbers.percent(round(subgroup.support, 3)),
+                [
+                    _bar(attribute, amount, metric, largest)
+                    for attribute, amount in subgroup.contributions.items()
+                ],
+            )
         )
-        for subgroup in found.subgroups
+    return rows
+
+
+def _disadvantage(divergence: float, metric: MetricInfo) -> float:
+    """Return how much worse than all a divergence is."""
+    return -divergence if metric.better == "higher" else divergence
+
+
+def _sides(rows: Sequence[_Row]) -> list[_Side]:
+    sides = [
+        _Side("Segmented worse than all", [row for row in rows if row.worse]),
+        _Side("Segmented better than all", [row for row in rows if not row.worse]),
     ]
+    return [side for side in sides if side.rows]
 
 
 def _bar(attribute: str, amount: float, metric: MetricInfo, largest: float) -> _Bar:
-    worse = (amount < 0) == (metric.better == "higher")
+    worse = _disadvantage(amount, metric) > 0
     share = abs(amount) / largest if largest > 0 else 0.0
-    written = numbers.number(amount, metric.unit, signed=True)
+    written = in_words(_disadvantage(amount, metric), metric.unit)
     return _Bar("worse" if worse else "better", share, written, attribute)
 
 
-def _heatmap(metric: MetricInfo, pair: PairHeatmap) -> Html:
-    means = [mean for row in pair.mean for mean in row if math.isfinite(mean)]
+def _heatmap(
+    result: EvaluationResult, metric: MetricInfo, pair: PairHeatmap, downloads: Downloads
+) -> Html:
+    scale = scale_of(result, metric)
     cells = [
         [
-            _cell(metric, mean, patients, means)
+            _cell(scale, mean, patients)
             for mean, patients in zip(row, counts, strict=True)
         ]
         for row, counts in zip(pair.mean, pair.n_patients, strict=True)
     ]  # fmt: skip
     about = ["Rows ", Data(pair.rows), ", columns ", Data(pair.columns),
              f". Mean {metric_heading(metric)}; n counts patients."]  # fmt: skip
-    return heat_grid(metric, pair.row_groups, pair.column_groups, cells, about)
+    grid = heat_grid(scale, pair.row_groups, pair.column_groups, cells, about)
+    title = f"Mean {metric_heading(metric)} by {pair.rows} and {pair.columns}"
+    name = ("discovered", metric.name, "by", pair.rows, pair.columns)
+    return downloads.figure(name, title, grid, pair_numbers(pair, metric))
 
 
-def _cell(metric: MetricInfo, mean: float, patients: int, means: Sequence[float]) -> HeatCell:
+def _cell(scale: HeatScale, mean: float, patients: int) -> HeatCell:
     if not patients:
         return NO_CASES
     size = f"n = {patients:,}"
     if math.isnan(mean):
         return HeatCell(numbers.UNDEFINED, (size, "too few patients"), kind="none")
-    share = share_of_worst(mean, means, metric)
-    return HeatCell(numbers.with_unit(mean, metric.unit), (size,), share)
+    return HeatCell(numbers.with_unit(mean, scale.metric.unit), (size,), scale.share(mean))

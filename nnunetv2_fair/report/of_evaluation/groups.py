@@ -1,47 +1,150 @@
 """The table of groups, with the differences between them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from nnunetv2_fair.evaluation.findings import numbers
-from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, clean
+from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, clean, shortened
 from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.html.cells import WHY_HIDDEN, why_undefined
+from nnunetv2_fair.report.html.downloads import Downloads
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.html.titles import metric_heading
-from nnunetv2_fair.report.of_evaluation.case_table import case_filters
+from nnunetv2_fair.report.of_evaluation.cases.table import case_filters
+from nnunetv2_fair.report.of_evaluation.differences import (
+    MOST_IN_MATRIX,
+    Disadvantage,
+    all_pairs,
+    compared_groups,
+    disadvantage,
+    usual_reference,
+)
+from nnunetv2_fair.report.of_evaluation.exported import group_numbers, measure_numbers
 from nnunetv2_fair.report.of_evaluation.measures import FIRST_MEASURES, measure_rows
 
 
-def group_table(result: EvaluationResult, attribute: str, label: str, terms: Terms) -> Html:
-    """Return the table of one attribute: groups, then the differences between them."""
+@dataclass(frozen=True)
+class _Against:
+    """What every group is compared with one of them: a row per group, a cell per metric."""
+
+    reference: str
+    has_intervals: bool
+    rows: Sequence[tuple[str, Sequence[Disadvantage]]]
+
+
+def group_table(
+    result: EvaluationResult, attribute: str, label: str, terms: Terms, downloads: Downloads
+) -> Html:
+    """Return the tables of one attribute: its groups, then the differences between them."""
     by_metric = {c.metric: c for c in result.comparisons
                  if c.attribute == attribute and c.label == label}  # fmt: skip
     made = [(m, by_metric[m.name]) for m in result.metrics if m.name in by_metric]
     first = made[0][1]
-    measures = measure_rows(result, made)
-    return render(
+    shared = {
+        "attribute": attribute,
+        "label": label_words(label),
+        "level": numbers.percent(confidence(result.settings)),
+        "made": made,
+        "groups": first.groups,
+        "overall": first.overall,
+        "terms": terms,
+        "heading": metric_heading,
+        "why_undefined": why_undefined,
+        "why_hidden": WHY_HIDDEN,
+    }
+    of = shortened(attribute)
+    groups = render(
         "report/of_evaluation/templates/groups.html",
-        attribute=attribute,
-        label=label_words(label),
-        level=numbers.percent(confidence(result.settings)),
-        made=made,
-        groups=first.groups,
-        overall=first.overall,
         left_out=first.left_out,
         case_filters=case_filters(result, attribute),
-        measures=[row for row in measures if row.term in FIRST_MEASURES],
-        further=[row for row in measures if row.term not in FIRST_MEASURES],
-        min_patients=result.settings.get("min_patients", 5),
+        **shared,
+    )
+    further = render("report/of_evaluation/templates/further_statistics.html", **shared)
+    numbers_of_groups = group_numbers(made)
+    return render(
+        "report/of_evaluation/templates/group_tables.html",
+        groups=downloads.table(("groups", attribute), f"Groups of {of}", groups, numbers_of_groups),
+        further=further,
+        differences=_differences(result, made, shared, downloads),
         remarks=_remarks(made, result),
-        terms=terms,
+    )
+
+
+def _differences(
+    result: EvaluationResult,
+    made: Sequence[tuple[MetricInfo, Comparison]],
+    shared: Mapping[str, Any],
+    downloads: Downloads,
+) -> Html:
+    first = made[0][1]
+    of = shortened(first.attribute)
+    usual = next((name for _, c in made if (name := usual_reference(c))), "")
+    names = list(dict.fromkeys(n for _, c in made for n in compared_groups(c)))
+    measures = measure_rows(result, made)
+    blocks = [_against(made, reference, names, usual) for reference in names]
+    table = render(
+        "report/of_evaluation/templates/differences.html",
+        against=sorted(blocks, key=lambda block: block.reference != usual),
+        choice=f"reference-{result.attributes.index(first.attribute)}",
+        usual=usual,
+        several=len(names) > 2,
+        tests=[row for row in measures if row.term in FIRST_MEASURES],
+        min_patients=result.settings.get("min_patients", 5),
+        **shared,
+    )
+    further = [row for row in measures if row.term not in FIRST_MEASURES]
+    folded = render("report/of_evaluation/templates/further_measures.html", rows=further, **shared)
+    title = f"Differences between the groups of {of}"
+    return render(
+        "report/of_evaluation/templates/all_differences.html",
+        table=downloads.table(("differences", first.attribute), title, table, all_pairs(made)),
+        matrix=_matrix(made[0], names, shared) if 2 < len(names) <= MOST_IN_MATRIX else "",
+        too_many=len(names) > MOST_IN_MATRIX,
+        metric=made[0][0],
+        measures=downloads.table(
+            ("measures", first.attribute), f"Measures of {of}", folded, measure_numbers(made)
+        )
+        if further
+        else "",
+    )
+
+
+def _against(
+    made: Sequence[tuple[MetricInfo, Comparison]], reference: str, names: Sequence[str], usual: str
+) -> _Against:
+    rows = []
+    for group in names:
+        if group == reference:
+            continue
+        cells = [disadvantage(c, metric, reference, group) for metric, c in made]
+        rows.append((group, cells))
+    return _Against(reference, reference == usual or len(names) == 2, rows)
+
+
+def _matrix(
+    made: tuple[MetricInfo, Comparison], names: Sequence[str], shared: Mapping[str, Any]
+) -> Html:
+    """Return every pair of groups by one metric."""
+    metric, comparison = made
+    cells = [
+        [None if row == column else disadvantage(comparison, metric, column, row)
+         for column in names]
+        for row in names
+    ]  # fmt: skip
+    return render(
+        "report/of_evaluation/templates/pair_matrix.html",
+        metric=metric,
+        rows=list(zip(names, cells, strict=True)),
+        names=names,
+        level=shared["level"],
         heading=metric_heading,
-        why_undefined=why_undefined,
-        why_hidden=WHY_HIDDEN,
+        label=shared["label"],
     )
 
 

@@ -5,18 +5,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.findings import numbers
-from nnunetv2_fair.evaluation.findings.group_differences import FAIRNESS_GAP
+from nnunetv2_fair.evaluation.findings.group_differences import (
+    FAIRNESS_GAP,
+    fairness_gaps,
+    main_gap,
+)
 from nnunetv2_fair.evaluation.findings.sentences import shortened
 from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.html.cells import why_undefined
+from nnunetv2_fair.report.html.downloads import Downloads
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.row_plots import Whisker, forest_plot
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.html.titles import metric_heading
+from nnunetv2_fair.report.of_evaluation.differences import compared_groups, disadvantage
+from nnunetv2_fair.report.of_evaluation.exported import difference_numbers, median_numbers
+
+#: Rows up to which a chart shows every group of every label; beyond, the largest gap of each.
+_MOST_ROWS = 24
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,7 @@ class _Chart:
     metric: MetricInfo
     title: str
     plot: Html
+    hint: str
 
 
 @dataclass(frozen=True)
@@ -37,7 +48,11 @@ class _Medians:
 
 
 def labels_part(
-    result: EvaluationResult, attribute: str, metrics: Sequence[str], terms: Terms
+    result: EvaluationResult,
+    attribute: str,
+    metrics: Sequence[str],
+    terms: Terms,
+    downloads: Downloads,
 ) -> Html:
     """Return gaps and medians of every label; empty if there is only one.
 
@@ -46,62 +61,108 @@ def labels_part(
         attribute: Attribute expression that was compared.
         metrics: Metrics to show.
         terms: Definitions to link to.
+        downloads: What readers can take along.
     """
     if len(result.labels) < 2:
         return Html("")
     shown = [result.metric(key) for key in metrics]
     return render(
         "report/of_evaluation/templates/labels.html",
-        charts=[_chart(result, attribute, metric) for metric in shown],
-        tables=[_medians(result, attribute, metric) for metric in shown],
-        level=numbers.percent(confidence(result.settings)),
+        charts=[_chart(result, attribute, metric, downloads) for metric in shown],
+        tables=[_medians(result, attribute, metric, downloads) for metric in shown],
         gap=FAIRNESS_GAP,
         terms=terms,
-        label_words=label_words,
-        why_undefined=why_undefined,
     )
 
 
-def _chart(result: EvaluationResult, attribute: str, metric: MetricInfo) -> _Chart:
-    title = f"Fairness gap in {metric_heading(metric)}, by label"
-    rows = _gap_rows(result, attribute, metric)
-    plot = forest_plot(rows, f"gap in {metric_heading(metric)}", title) if rows else Html("")
-    return _Chart(metric, title, plot)
+def _chart(
+    result: EvaluationResult, attribute: str, metric: MetricInfo, downloads: Downloads
+) -> _Chart:
+    heading = metric_heading(metric)
+    title = f"Differences of the median {heading}, by label"
+    comparisons = [
+        c for c in result.comparisons if (c.attribute, c.metric) == (attribute, metric.name)
+    ]
+    pairs = [(c, gap.between) for c in comparisons for gap in fairness_gaps(c)
+             if not math.isnan(gap.value)]  # fmt: skip
+    if not pairs:
+        return _Chart(metric, title, Html(""), "")
+    many = len(pairs) > _MOST_ROWS
+    if many:
+        largest = [(c, gap.between) for c in comparisons if (gap := main_gap(c)) is not None]
+        pairs = largest
+    rows = _rows(metric, pairs)
+    level = numbers.percent(confidence(result.settings))
+    kind = "simultaneous " if any(len(compared_groups(c)) > 2 for c in comparisons) else ""
+    hint = (
+        f"Difference of the medians with {kind}{level} interval: right of zero the group is "
+        "segmented worse, left of it better. A filled marker where the interval excludes zero, a "
+        "ring where it does not."
+    )
+    if many:
+        hint += " Of each label the group with the largest difference; the CSV has all groups."
+    plot = forest_plot(rows, _axis_title(metric, pairs), title, worse_to_the_right=True)
+    shown = downloads.figure(
+        ("differences", metric.name, "by", attribute, "per", "label"),
+        f"{title}, groups of {attribute}",
+        plot,
+        difference_numbers(result, attribute, [metric], result.labels),
+        hint,
+    )
+    return _Chart(metric, title, shown, hint)
 
 
-def _gap_rows(result: EvaluationResult, attribute: str, metric: MetricInfo) -> list[Whisker]:
+def _axis_title(metric: MetricInfo, pairs: Sequence[tuple[Comparison, tuple[str, ...]]]) -> str:
+    """Return what is left and right of zero, by name if there are two groups."""
+    names = {between for _, between in pairs}
+    left, right = "better", "worse"
+    if len(names) == 1:
+        reference, other = (shortened(name, 18) for name in next(iter(names)))
+        left, right = f"worse for {reference}", f"worse for {other}"
+    ends = f"\N{LEFTWARDS ARROW} {left}", metric_heading(metric), f"{right} \N{RIGHTWARDS ARROW}"
+    return " \N{MIDDLE DOT} ".join(ends)
+
+
+def _rows(metric: MetricInfo, pairs: Sequence[tuple[Comparison, tuple[str, ...]]]) -> list[Whisker]:
     rows: list[Whisker] = []
-    for label in result.labels:
-        try:
-            comparison = result.comparison(attribute, metric.name, label)
-        except KeyError:
-            continue
-        gaps = [g for g in comparison.gaps if g.name == FAIRNESS_GAP and not math.isnan(g.value)]
+    before = None
+    for comparison, (reference, other) in pairs:
+        found = disadvantage(comparison, metric, reference, other)
         colours = {group: position for position, group in enumerate(comparison.groups)}
-        for position, gap in enumerate(gaps):
-            reference, other = (shortened(group, 26) for group in gap.between)
-            pair = f"{reference} {numbers.MINUS} {other}"
-            text = numbers.number(gap.value, metric.unit, signed=True)
-            limits = numbers.interval(gap.interval, metric.unit, signed=True)
-            rows.append(
-                Whisker(
-                    label_words(label) if not position else (),
-                    [pair] if len(gaps) > 1 or not rows else [],
-                    f"{text}\n{limits}" if limits != numbers.UNDEFINED else text,
-                    gap.value if math.isfinite(gap.value) else math.nan,
-                    gap.interval,
-                    filled=numbers.excludes_zero(gap.interval),
-                    colour=colours.get(gap.between[1], 0),
-                )
+        limits = found.interval_words
+        rows.append(
+            Whisker(
+                label_words(comparison.label) if comparison is not before else (),
+                [f"{shortened(other, 26)} against {shortened(reference, 26)}"],
+                f"{found.words}\n{limits}" if limits else found.words,
+                found.value if math.isfinite(found.value) else math.nan,
+                found.interval,
+                filled=found.certain,
+                colour=colours.get(other, 0),
             )
+        )
+        before = comparison
     return rows
 
 
-def _medians(result: EvaluationResult, attribute: str, metric: MetricInfo) -> _Medians:
+def _medians(
+    result: EvaluationResult, attribute: str, metric: MetricInfo, downloads: Downloads
+) -> Html:
     made = [c for c in result.comparisons
             if (c.attribute, c.metric) == (attribute, metric.name)]  # fmt: skip
     caption = f"Median {metric_heading(metric)}"
     if not result.shareable:
         caption += "; n counts the cases in which it is defined"
     groups = list(dict.fromkeys(group for c in made for group in c.groups))
-    return _Medians(metric, caption, groups, made)
+    markup = render(
+        "report/of_evaluation/templates/label_medians.html",
+        table=_Medians(metric, caption, groups, made),
+        label_words=label_words,
+        why_undefined=why_undefined,
+    )
+    return downloads.table(
+        ("medians", metric.name, "by", attribute, "per", "label"),
+        f"Median {metric_heading(metric)} of every label and group of {attribute}",
+        markup,
+        median_numbers(made, metric),
+    )

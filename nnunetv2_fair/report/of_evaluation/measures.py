@@ -13,8 +13,8 @@ from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.html.cells import WHY_HIDDEN
 from nnunetv2_fair.report.html.titles import MEASURES, measure_title
 
-#: What verdicts rest on, and how large it is: shown at once, while the others are folded.
-FIRST_MEASURES = (FAIRNESS_GAP, "cliffs_delta", "test")
+#: What verdicts rest on besides the differences: shown at once, while the others are folded.
+FIRST_MEASURES = ("test",)
 
 _TOO_FEW_GROUPS = "fewer than two groups are large enough"
 
@@ -26,7 +26,7 @@ class MeasureCell:
     Attributes:
         text: The value; empty if there is none.
         small: Small print below it, such as its interval.
-        bold: Whether the value is shown to differ from zero.
+        bold: Whether its interval excludes zero.
         chance: Small print below that: what it is by chance, and its p-value.
         reason: Why there is none.
     """
@@ -62,17 +62,20 @@ class MeasureRow:
 def measure_rows(
     result: EvaluationResult, made: Sequence[tuple[MetricInfo, Comparison]]
 ) -> list[MeasureRow]:
-    """Return the rows of fairness measures, effect sizes and tests, a column per metric."""
+    """Return the rows of fairness measures, effect sizes and tests, a column per metric.
+
+    Differences of the medians are told by :mod:`.differences` instead.
+    """
     missing = WHY_HIDDEN if result.shareable else ""
     rows = []
-    for measure, between in _computed(made):
-        cells = [_measure_cell(metric, c, measure, between, missing) for metric, c in made]
+    for measure in _computed(made):
+        cells = [_measure_cell(metric, c, measure, missing) for metric, c in made]
         chance = any(cell.chance for cell in cells)
         rows.append(
             MeasureRow(
                 measure,
                 measure_title(measure),
-                between,
+                (),
                 cells,
                 small_term="by_chance" if chance else "",
                 small_title="below: its interval, and what it is by chance" if chance else "",
@@ -102,32 +105,31 @@ def measure_rows(
 
 def _computed(
     made: Sequence[tuple[MetricInfo, Comparison]],
-) -> list[tuple[str, tuple[str, ...]]]:
+) -> list[str]:
     """Return the measures that have a value by any metric, in the order of their titles."""
-    found = [(g.name, _pair(g)) for _, c in made for g in c.gaps if not math.isnan(g.value)]
+    found = [
+        g.name
+        for _, c in made
+        for g in c.gaps
+        if not math.isnan(g.value) and g.name != FAIRNESS_GAP
+    ]
     order = {measure: position for position, measure in enumerate(MEASURES)}
-    return sorted(dict.fromkeys(found), key=lambda key: order.get(key[0], len(order)))
-
-
-def _pair(gap: Gap) -> tuple[str, ...]:
-    return gap.between if gap.name == FAIRNESS_GAP and len(gap.between) == 2 else ()
+    return sorted(dict.fromkeys(found), key=lambda name: order.get(name, len(order)))
 
 
 def _measure_cell(
-    metric: MetricInfo, comparison: Comparison, measure: str, between: tuple[str, ...], missing: str
+    metric: MetricInfo, comparison: Comparison, measure: str, missing: str
 ) -> MeasureCell:
-    found = next((g for g in comparison.gaps if g.name == measure and _pair(g) == between), None)
+    found = comparison.gap(measure)
     if found is None:
         reason = "not defined for distances" if metric.unit else missing or _TOO_FEW_GROUPS
         return MeasureCell("", reason=reason)
     if math.isnan(found.value):
         return MeasureCell("", reason="not computable")
     unit = numbers.measure_unit(measure, metric)
-    signed = measure == FAIRNESS_GAP
     return MeasureCell(
-        numbers.number(found.value, unit, signed=signed),
-        numbers.interval(found.interval, unit, signed=signed),
-        signed and numbers.excludes_zero(found.interval),
+        numbers.number(found.value, unit),
+        numbers.interval(found.interval, unit),
         chance=_chance(found, unit),
     )
 

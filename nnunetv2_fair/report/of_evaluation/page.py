@@ -17,16 +17,24 @@ from nnunetv2_fair.evaluation.results.tables.of_trainings import trainings_table
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 from nnunetv2_fair.evaluation.results.tables.printed_tables import tables_of
 from nnunetv2_fair.evaluation.results.tables.text_table import files_of
-from nnunetv2_fair.files.atomic import filled_together, write_text
+from nnunetv2_fair.files.atomic import filled_together
 from nnunetv2_fair.paths import REPORT_HTML, TRAININGS_FOLDER
-from nnunetv2_fair.report.html.document import disclaimer, document
+from nnunetv2_fair.report.html.document import (
+    disclaimer,
+    document,
+    page_bytes,
+    put_files,
+    write_page,
+)
+from nnunetv2_fair.report.html.downloads import Downloads, remove_others
 from nnunetv2_fair.report.html.settings import settings_section
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.of_evaluation.attribute import attribute_section
-from nnunetv2_fair.report.of_evaluation.case_table import ANCHOR, case_table
-from nnunetv2_fair.report.of_evaluation.cases import excluded_section, pictures_section
+from nnunetv2_fair.report.of_evaluation.cases.pictures import excluded_section, pictures_section
+from nnunetv2_fair.report.of_evaluation.cases.table import ANCHOR, case_table
 from nnunetv2_fair.report.of_evaluation.discovered import ANCHOR as DISCOVERY
 from nnunetv2_fair.report.of_evaluation.discovered import discovery_section
+from nnunetv2_fair.report.of_evaluation.overview import counts, title_of
 from nnunetv2_fair.report.of_evaluation.summary import summary_section
 from nnunetv2_fair.report.of_evaluation.text_tables import (
     PAPER,
@@ -66,38 +74,55 @@ def write_evaluation(
     of_all = [trainings_table(result, result.labels)] if result.trainings else []
     tables = files_of((*tables_of(result), *of_all), formats)
     trainings = [training.name for training in result.trainings]
-    names = (
-        *output_names(shareable=result.shareable), *tables, *names_of_trainings(trainings),
-    )  # fmt: skip
+    pages = _pages(result, pictures)
+    for training in result.trainings:
+        shown = (of_trainings or {}).get(training.name, ())
+        inside = f"{TRAININGS_FOLDER}/{training.name}"
+        pages |= {f"{inside}/{name}": made for name, made in _pages(training, shown).items()}
+    always = output_names(shareable=result.shareable), names_of_trainings(trainings)
+    names = tuple(dict.fromkeys((*always[0], *tables, *always[1], *pages)))
     with filled_together(out, names) as folder:
         result.write(folder)
-        write_report(result, pictures, folder / REPORT_HTML)
-        for training in result.trainings:
-            page = folder / TRAININGS_FOLDER / training.name / REPORT_HTML
-            write_report(training, (of_trainings or {}).get(training.name, ()), page)
+        put_files(folder, pages)
         for name, text in tables.items():
             (folder / name).write_text(text, encoding="utf-8")
+    remove_others(out, names)
     if not result.shareable:
         remove_other_trainings(out, trainings)
+    for name in trainings:
+        start = f"{TRAININGS_FOLDER}/{name}/"
+        kept = [path.removeprefix(start) for path in names if path.startswith(start)]
+        remove_others(out / TRAININGS_FOLDER / name, kept)
     return tuple(out / name for name in names)
 
 
+def _pages(result: EvaluationResult, pictures: Sequence[CasePicture]) -> dict[str, bytes]:
+    """Return the report with its figures and tables: path -> content."""
+    text, downloads = _rendered(result, pictures)
+    return {REPORT_HTML: page_bytes(text), **downloads.files()}
+
+
 def write_report(result: EvaluationResult, pictures: Sequence[CasePicture], path: Path) -> None:
-    """Write the report of an evaluation.
+    """Write the report of an evaluation, with its figures and tables beside it.
 
     Args:
         result: What the evaluation found.
         pictures: Cases to show, worst first; may be empty.
-        path: HTML file to write; its folder must exist. It appears whole or not at all.
+        path: HTML file to write; its folder must exist. All appear together or none does.
 
     Raises:
-        OSError: If the file cannot be written.
+        OSError: If a file cannot be written.
     """
-    write_text(path, render_report(result, pictures), errors="replace")
+    write_page(path, *_rendered(result, pictures))
 
 
 def render_report(result: EvaluationResult, pictures: Sequence[CasePicture]) -> str:
     """Return the report as HTML, under 5 MB (see :func:`write_report`)."""
+    return _rendered(result, pictures)[0]
+
+
+def _rendered(result: EvaluationResult, pictures: Sequence[CasePicture]) -> tuple[str, Downloads]:
+    downloads = Downloads()
     terms = Terms(result.metrics, result.definitions)
     headlines = _headlines(result)
     navigation = [("summary", "Summary")]
@@ -115,14 +140,15 @@ def render_report(result: EvaluationResult, pictures: Sequence[CasePicture]) -> 
         navigation.append((ANCHOR, "All cases"))
     navigation += [("excluded", "Left out"), ("definitions", "Definitions"),
                    ("settings", "Settings")]  # fmt: skip
-    before = [summary_section(result, headlines)]
+    before = [summary_section(result, headlines, downloads)]
     before += [
-        attribute_section(result, a, f"attribute-{i}", terms) for i, a in enumerate(headlines)
+        attribute_section(result, a, f"attribute-{i}", terms, downloads)
+        for i, a in enumerate(headlines)
     ]
     before += [
-        trainings_section(result),
-        discovery_section(result, terms),
-        paper_section(result.preset_tables),
+        trainings_section(result, downloads),
+        discovery_section(result, terms, downloads),
+        paper_section(result.preset_tables, downloads),
     ]
     after = [
         cases,
@@ -132,14 +158,15 @@ def render_report(result: EvaluationResult, pictures: Sequence[CasePicture]) -> 
     ]
     used = sum(len(section.encode("utf-8", "replace")) for section in (*before, *after))
     shown = pictures_section(pictures, MOST_BYTES - used)
-    return document(
-        result.name,
+    text = document(
+        title_of(result),
         "Fairness assessment",
         _facts(result),
         navigation,
         [*before, shown, *after],
         disclaimer("evaluated"),
     )
+    return text, downloads
 
 
 def _headlines(result: EvaluationResult) -> Mapping[str, Comparison]:
@@ -153,10 +180,7 @@ def _headlines(result: EvaluationResult) -> Mapping[str, Comparison]:
 
 
 def _facts(result: EvaluationResult) -> list[str]:
-    frame = result.per_case
-    cases, patients = frame["case"].nunique(), frame["patient"].nunique()
-    if result.shareable:
-        cases, patients = result.settings["cases"], result.settings["patients"]
+    cases, patients = counts(result)
     labels = [label for label in result.labels if label != AVERAGE]
     facts = [numbers.count(cases, "case"), numbers.count(patients, "patient"),
                            numbers.count(len(labels), "label")]  # fmt: skip

@@ -12,20 +12,27 @@ from nnunetv2_fair.evaluation.findings.all_findings import (
     main_findings,
 )
 from nnunetv2_fair.evaluation.findings.group_differences import too_small
-from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
+from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, plain
 from nnunetv2_fair.evaluation.findings.wording import VERDICTS, confidence, label_words
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.trainings import subject
 from nnunetv2_fair.evaluation.results.values import NO_INTERVAL
 from nnunetv2_fair.report.html.cells import having_value
+from nnunetv2_fair.report.html.downloads import Downloads
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.row_plots import Whisker, forest_plot
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.titles import metric_heading
+from nnunetv2_fair.report.of_evaluation.exported import group_numbers
+from nnunetv2_fair.report.of_evaluation.overview import measured, overview
 
 #: Further claims that a card tells at once; the others are folded.
 _MOST_TOLD = 4
+
+#: Attributes whose findings, and groups of an attribute whose figure, fit on two printed pages; of
+#: the others the table of the findings is printed.
+_MOST_PRINTED, _MOST_ROWS_PRINTED = 6, 8
 
 #: Kinds whose claims are never folded behind others.
 _FIRST = ("failure_rate", "size_explains")
@@ -39,6 +46,7 @@ class _Card:
     headline: Sentence
     metric: str
     medians: Html
+    n_groups: int
     briefs: Sequence[tuple[str, Sentence]]
     further: Sequence[Sentence]
     by_label: Sequence[tuple[Sentence, Sentence]]
@@ -46,26 +54,38 @@ class _Card:
     too_small: Sentence
 
 
-def summary_section(result: EvaluationResult, headlines: Mapping[str, Comparison]) -> Html:
+def summary_section(
+    result: EvaluationResult, headlines: Mapping[str, Comparison], downloads: Downloads
+) -> Html:
     """Return the section with id ``summary``.
 
     Args:
         result: The evaluation.
         headlines: Attribute -> the comparison that represents it.
+        downloads: What readers can take along.
     """
     tests = [c.test for c in result.comparisons if c.test is not None]
     return render(
         "report/of_evaluation/templates/summary.html",
-        cards=[_card(result, comparison) for comparison in headlines.values()],
+        overview=overview(result, headlines, downloads),
+        measured=measured(result),
+        cards=[_card(result, c, headlines, downloads) for c in headlines.values()],
         notes=result.notes,
         model=subject(result.settings),
         n_metrics=len(result.metrics),
         most_told=_MOST_TOLD,
+        most_printed=_MOST_PRINTED,
+        most_rows_printed=_MOST_ROWS_PRINTED,
         corrected=any(not math.isnan(test.corrected_p) for test in tests),
     )
 
 
-def _card(result: EvaluationResult, comparison: Comparison) -> _Card:
+def _card(
+    result: EvaluationResult,
+    comparison: Comparison,
+    headlines: Mapping[str, Comparison],
+    downloads: Downloads,
+) -> _Card:
     attribute = comparison.attribute
     main, *others = main_findings(result, attribute, comparison.label)
     return _Card(
@@ -74,7 +94,8 @@ def _card(result: EvaluationResult, comparison: Comparison) -> _Card:
         VERDICTS[main.verdict],
         headline(main, result.metric(main.metric)),
         result.metric(main.metric).title,
-        _medians(result, comparison),
+        _medians(result, comparison, headlines, downloads),
+        len(comparison.groups),
         [(m.title, brief(f, m)) for f in others for m in [result.metric(f.metric)]],
         [
             headline(f, result.metric(f.metric))
@@ -105,9 +126,28 @@ def _by_label(
     return claims, others
 
 
-def _medians(result: EvaluationResult, comparison: Comparison) -> Html:
+def _medians(
+    result: EvaluationResult,
+    comparison: Comparison,
+    headlines: Mapping[str, Comparison],
+    downloads: Downloads,
+) -> Html:
     metric = result.metric(comparison.metric)
     level = numbers.percent(confidence(result.settings))
+    title = f"Median {metric_heading(metric)} with {level} interval"
+    others = [c for c in headlines.values() if c.metric == comparison.metric]
+    along = [row for other in others for row in _whiskers(result, other)]
+    plot = forest_plot(_whiskers(result, comparison), title, title, zero=False, along=along)
+    return downloads.figure(
+        ("median", metric.name, "by", comparison.attribute),
+        f"{title}, groups of {comparison.attribute}, {plain(label_words(comparison.label))}",
+        plot,
+        group_numbers([(metric, comparison)]),
+    )
+
+
+def _whiskers(result: EvaluationResult, comparison: Comparison) -> list[Whisker]:
+    metric = result.metric(comparison.metric)
     rows = []
     for position, (group, found) in enumerate(comparison.groups.items()):
         compared = group not in comparison.left_out
@@ -125,5 +165,4 @@ def _medians(result: EvaluationResult, comparison: Comparison) -> Html:
                 colour=position,
             )
         )
-    title = f"Median {metric_heading(metric)} with {level} interval"
-    return forest_plot(rows, title, title, zero=False)
+    return rows

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
-from nnunetv2_fair.report.of_evaluation import case_table as module
-from nnunetv2_fair.report.of_evaluation.case_table import case_table
+from nnunetv2_fair.report.of_evaluation.cases import table as module
+from nnunetv2_fair.report.of_evaluation.cases.table import case_table
 from nnunetv2_fair.report.of_evaluation.page import render_report
 from tests.report import factories
 from tests.report.html_check import Page, case_data, check_page

@@ -1,6 +1,5 @@
 """The table of all cases: its frame, and the data that the page's script puts into it."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from nnunetv2_fair.evaluation.results.tables.per_case import (
     EMPTY_REFERENCE,
     MISSING_PREDICTION,
 )
-from nnunetv2_fair.report.html.markup import Html
+from nnunetv2_fair.report.html.markup import Html, embedded_json
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.titles import metric_heading
 
@@ -58,7 +57,7 @@ def case_table(result: EvaluationResult, pictures: Sequence[CasePicture]) -> Htm
         "report/of_evaluation/templates/case_table.html",
         anchor=ANCHOR,
         data=data,
-        json=Html(text),
+        json=text,
         has_remarks=len(data["remarks"]) > 1,
         labels=[_label_text(label) for label in data["labels"]],
         filters=_filters(result, data),
@@ -99,13 +98,13 @@ def _groups(result: EvaluationResult, attribute: str) -> list[str]:
 
 def _fitting(
     result: EvaluationResult, labels: Sequence[str], pictures: Sequence[CasePicture]
-) -> tuple[dict[str, Any], str]:
+) -> tuple[dict[str, Any], Html]:
     """Return as much data as fits, and its text for the page."""
     told = list(labels)
     cases = _worst_first(result)[: MOST_BYTES // _LEAST_BYTES]
     while True:
         data = _data(result, told, cases, pictures)
-        text = _embedded(data)
+        text = embedded_json(data)
         size = len(text.encode("utf-8", "replace"))
         if size <= MOST_BYTES:
             return data, text
@@ -181,14 +180,6 @@ def _values(column: "pd.Series[Any]", unit: str) -> list[float | str | None]:
 def _remark(flags: str) -> str:
     found = [flag for flag in flags.split(";") if flag]
     return ", ".join(_REMARKS.get(flag, clean(flag)) for flag in found)
-
-
-def _embedded(data: dict[str, Any]) -> str:
-    """Return JSON that can be part of a page: no tag can begin or end in it."""
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
 
 
 @dataclass(frozen=True)

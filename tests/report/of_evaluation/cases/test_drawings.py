@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from nnunetv2_fair.evaluation.results.case_picture import CasePicture
-from nnunetv2_fair.report.of_evaluation.case_drawings import figure, outline, png
+from nnunetv2_fair.report.of_evaluation.cases.drawings import figure, outline, png
 from tests.report import factories
 from tests.report.html_check import Page
 

@@ -6,7 +6,7 @@ from nnunetv2_fair.evaluation.results.case_picture import CasePicture
 from nnunetv2_fair.evaluation.results.evaluation import Exclusion
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
-from nnunetv2_fair.report.of_evaluation.case_drawings import figure
+from nnunetv2_fair.report.of_evaluation.cases.drawings import figure
 
 #: Cases listed by name per reason of exclusion.
 _MOST_CASES = 200
@@ -21,20 +21,22 @@ def pictures_section(pictures: Sequence[CasePicture], budget: int) -> Html:
     """
     if not pictures:
         return Html("")
-    worst: list[Html] = []
+    worst: dict[str, list[Html]] = {}
     typical: list[Html] = []
+    n_shown = 0
     for position, picture in enumerate(pictures):
         drawn = figure(picture, f"picture-{position}")
         budget -= len(drawn.encode("utf-8", "replace"))
         if budget < 0:
             break
-        (typical if picture.typical else worst).append(drawn)
+        n_shown += 1
+        (typical if picture.typical else worst.setdefault(picture.label, [])).append(drawn)
     return render(
         "report/of_evaluation/templates/cases.html",
         worst=worst,
         typical=typical,
         without_image=any(picture.image is None for picture in pictures),
-        n_left=len(pictures) - len(worst) - len(typical),
+        n_left=len(pictures) - n_shown,
     )
 
 

@@ -66,28 +66,33 @@ def _runs(edges: np.ndarray) -> list[tuple[int, int, int]]:
 
 def figure(picture: CasePicture, anchor: str | None = None) -> Html:
     """Return a picture with its caption; ``anchor`` becomes its id."""
-    reference = np.asarray(picture.reference, bool)
-    prediction = np.asarray(picture.prediction, bool)
+    layers = [_layers(picture.reference), _layers(picture.prediction)]
     pixels = _grey(picture)
-    outlines = _Outlines(outline(reference), outline(prediction))
+    outlines = _Outlines(*("".join(outline(mask) for mask in masks) for masks in layers))
     too_intricate = outlines.length > LONGEST_OUTLINE
     if too_intricate:
-        pixels = _tinted(pixels, reference, prediction)
+        pixels = _tinted(pixels, layers[0].any(axis=0), layers[1].any(axis=0))
     return render(
         "report/of_evaluation/templates/case_drawing.html",
         picture=picture,
         anchor=anchor,
-        rows=reference.shape[0],
-        columns=reference.shape[1],
+        rows=pixels.shape[0],
+        columns=pixels.shape[1],
         png=base64.b64encode(png(pixels)).decode("ascii"),
         outlines=None if too_intricate else outlines,
     )
 
 
+def _layers(masks: np.ndarray) -> np.ndarray:
+    """Return (labels, rows, columns) bool of one mask or several."""
+    found = np.asarray(masks, bool)
+    return found if found.ndim == 3 else found[None]
+
+
 def _grey(picture: CasePicture) -> np.ndarray:
     """Return (rows, columns) uint8; mid grey where there is no image."""
     if picture.image is None:
-        return np.full(picture.reference.shape, 96, np.uint8)
+        return np.full(picture.reference.shape[-2:], 96, np.uint8)
     values = np.nan_to_num(np.asarray(picture.image, float))
     return (np.clip(values, 0, 1) * 255).round().astype(np.uint8)
 
