@@ -52,7 +52,9 @@ def test_writes_everything_and_shows_the_table(
     )  # fmt: skip
     assert main(arguments) == 0
     out = dataset.root / "deep" / "out"
-    assert sorted(p.name for p in out.iterdir()) == ["per_case.csv", "report.html", "summary.json"]
+    assert sorted(p.name for p in out.iterdir()) == [
+        "figures", "per_case.csv", "report.html", "summary.json", "tables",
+    ]  # fmt: skip
     assert [p.name for p in out.parent.iterdir()] == ["out"]
     frame = pd.read_csv(out / "per_case.csv")
     assert list(frame.columns) == [
@@ -317,7 +319,7 @@ def test_interrupted_run_leaves_measured_cases_alone(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nnunetv2_fair.report.of_evaluation.page.write_report", interrupt)
+    monkeypatch.setattr("nnunetv2_fair.report.of_evaluation.page.put_files", interrupt)
     before = {*dataset.root.rglob("*")}
     assert main(dataset.arguments()) == 130
     kept = dataset.root / "out" / "measured_cases.jsonl"
@@ -376,7 +378,7 @@ def test_interrupted_run_goes_on(dataset: Dataset, capsys: pytest.CaptureFixture
     out, whole = dataset.root / "out", dataset.root / "whole"
     assert (out / "per_case.csv").read_bytes() == (whole / "per_case.csv").read_bytes()
     assert sorted(path.name for path in out.iterdir()) == [
-        "per_case.csv", "report.html", "summary.json",
+        "figures", "per_case.csv", "report.html", "summary.json", "tables",
     ]  # fmt: skip
 
 

@@ -23,13 +23,19 @@ def dataset(tmp_path: Path) -> Dataset:
     return made
 
 
+SHARED = ["figures", "report.html", "summary.json", "tables"]
+
+
 def test_writes_only_what_may_be_shared(dataset, capsys):
     arguments = ["-a", "sex", "age", "sex+age", "--bins", "age=60", "--shareable", "-np", "2"]
     assert main(dataset.arguments("shared", *arguments)) == 0
     out = dataset.root / "shared"
-    assert sorted(path.name for path in out.rglob("*")) == ["report.html", "summary.json"]
+    assert sorted(path.name for path in out.iterdir()) == SHARED
     page = (out / "report.html").read_text(encoding="utf-8")
-    text = page + (out / "summary.json").read_text(encoding="utf-8") + capsys.readouterr().out
+    written = [path for path in out.rglob("*") if path.suffix in (".json", ".svg", ".csv")]
+    assert len(written) > 10
+    text = page + "".join(path.read_text(encoding="utf-8") for path in written)
+    text += capsys.readouterr().out
     for case in dataset.cases:
         assert case not in text
     assert str(dataset.root) not in page
@@ -89,7 +95,7 @@ def test_results_of_other_tools_are_shared_too(dataset):
     ]  # fmt: skip
     assert main(arguments) == 0
     names = sorted(path.name for path in (dataset.root / "shared").iterdir())
-    assert names == ["report.html", "summary.json"]
+    assert names == SHARED
     told = EvaluationResult.read(dataset.root / "shared")
     assert told.comparison("sex", "dice", told.headline_label).groups["x"].n_patients is None
 
@@ -119,7 +125,7 @@ def test_what_was_measured_is_never_in_the_folder_to_share(dataset, capsys):
     assert main(dataset.arguments("shared", *arguments)) == 0
     assert "16/17 " in capsys.readouterr().err  # the others were taken from there
     assert not kept.exists()
-    assert sorted(path.name for path in shared.iterdir()) == ["report.html", "summary.json"]
+    assert sorted(path.name for path in shared.iterdir()) == SHARED
 
 
 def test_shards_of_a_shareable_evaluation_are_put_together(dataset):

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from nnunetv2_fair.evaluation.findings.sentences import shortened
 from nnunetv2_fair.evaluation.results.tables.safe_csv import csv_text
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 
 #: A cell: text or a number; None and NaN are empty, because there is no value or it is hidden.
 Cell = str | float | int | None
+
+_LONGEST = 400
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def interval_columns(quantity: str, metric: MetricInfo | None = None) -> tuple[s
 
 
 def _written(cell: Cell) -> Cell:
-    """Leave out what is undefined, and write infinite values as words."""
+    """Leave out what is undefined; limit text, which may be anything."""
     if isinstance(cell, float):
         return None if math.isnan(cell) else float(cell)
-    return cell
+    return shortened(cell, _LONGEST) if isinstance(cell, str) else cell

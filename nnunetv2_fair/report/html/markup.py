@@ -1,7 +1,13 @@
 """Markup that is safe to put into a page as it is."""
 
 import json
+import re
 from typing import Any
+
+_HARMFUL = re.compile(
+    "[<>&\u2028\u2029\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff\u061c\u200e\u200f"
+    "\u202a-\u202e\u2066-\u2069]"
+)
 
 
 class Html(str):
@@ -15,8 +21,9 @@ class Html(str):
 
 
 def embedded_json(data: Any) -> Html:
-    """Return data as JSON that can be part of a page: no tag can begin or end in it."""
+    """Return data as JSON that can be part of a page.
+
+    No tag can begin or end in it, and nothing in it changes the reading direction.
+    """
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Html(text)
+    return Html(_HARMFUL.sub(lambda found: f"\\u{ord(found.group()):04x}", text))

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
+from nnunetv2_fair.report.drawing.numbers_table import Numbers, interval_columns, with_ends
 from nnunetv2_fair.report.html.colours import N_COLOURS, letter
+from nnunetv2_fair.report.html.downloads import Downloads
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.plane_plot import Spot, plane_plot
 from nnunetv2_fair.report.html.templating import render
@@ -51,6 +53,8 @@ def planes(
     what: str = "model",
     most_arrows: int | None = None,
     along: Sequence[ModelPoint] = (),
+    downloads: Downloads | None = None,
+    name: Sequence[str] = (),
 ) -> Html:
     """Return the plots of the overall mean against the gap and against the worst group.
 
@@ -65,6 +69,8 @@ def planes(
         what: What one point is called.
         most_arrows: Models up to which arrows start at the baseline; None: always.
         along: Models of other planes that share the axes.
+        downloads: What readers can take along; None offers nothing.
+        name: Words of the names of the files, such as the attribute.
     """
     heading, higher = metric_heading(metric), metric.better == "higher"
     arrows = most_arrows is None or len(points) <= most_arrows
@@ -92,7 +98,11 @@ def planes(
             higher_is_better=(higher, y_higher),
             along=[Spot("", "", x, y, False, 0) for x, y in elsewhere],
         )
-        drawn.append((title, plane))
+        shown = plane.markup
+        if downloads is not None:
+            of = f"{title}, {heading}: {', '.join(name)}"
+            shown = downloads.figure((title, *name), of, plane, _numbers(points, metric))
+        drawn.append((title, shown))
     if not drawn:
         return Html("")
     keys = [
@@ -109,3 +119,15 @@ def planes(
     return render(
         "report/html/templates/planes.html", keys=keys, drawn=drawn, hint=hint, level=level
     )
+
+
+def _numbers(points: Sequence[ModelPoint], metric: MetricInfo) -> Numbers:
+    columns = [
+        column
+        for quantity in ("overall_mean", "gap_of_means", "worst_group_mean")
+        for column in interval_columns(quantity, metric)
+    ]
+    rows = tuple(
+        (p.model, *with_ends(*p.overall), *with_ends(*p.gap), *with_ends(*p.worst)) for p in points
+    )
+    return Numbers(("model", *columns), rows)

@@ -108,7 +108,7 @@ def compared_groups(comparison: Comparison) -> list[str]:
 
 def usual_reference(comparison: Comparison) -> str:
     """Return the group that intervals were computed against; empty if there is none."""
-    return next((gap.between[0] for gap in fairness_gaps(comparison)), "")
+    return next((gap.between[0] for gap in fairness_gaps(comparison) if gap.between), "")
 
 
 def worst_and_best(comparison: Comparison, metric: MetricInfo) -> tuple[str, str] | None:

@@ -39,14 +39,15 @@ def test_worst_cases_and_worst_of_each_group(tmp_path: Path):
     missed = dataset.cases[4]
     write_mask(dataset.predictions / f"{missed}.png", np.zeros((40, 57), np.uint8))
     shown = pictures_of(dataset, n_worst=3)
-    assert shown[0].case == missed
-    assert shown[0].caption == "Dice 0.00, group male, nothing predicted"
-    assert not shown[0].prediction.any()
-    women = [p for p in shown if "group female" in p.caption]
-    assert len(women) == 2  # men's worst is the missed case, already shown
-    assert len(shown) == 3
+    assert [picture.label for picture in shown] == ["organ"] * 2 + ["lesion"] * 2
+    for label in ("organ", "lesion"):
+        of_label = [picture for picture in shown if picture.label == label]
+        assert of_label[0].case == missed
+        assert of_label[0].caption == "Dice 0.00, group male, nothing predicted"
+        assert not of_label[0].prediction.any()
+        # men's worst is the missed case, already shown
+        assert "group female" in of_label[1].caption
     for picture in shown:
-        assert picture.label == "lesion" or picture.case == missed
         assert picture.image is None
         assert picture.reference.shape == picture.prediction.shape
         assert picture.aspect == 1
@@ -54,10 +55,10 @@ def test_worst_cases_and_worst_of_each_group(tmp_path: Path):
 
 def test_each_group_is_shown_and_small_groups_are_not_named(tmp_path: Path):
     dataset = make_dataset(tmp_path, n_patients=6, cases_per_patient=2)
-    captions = [picture.caption for picture in pictures_of(dataset, n_worst=1)]
-    assert len(captions) == 2
-    assert "group female" in captions[0]
-    assert "group male" in captions[1]
+    captions = [picture.caption for picture in pictures_of(dataset, n_worst=2)]
+    assert len(captions) == 4
+    for of_label in (captions[:2], captions[2:]):
+        assert {"group female" in caption for caption in of_label} == {True, False}
     captions = [p.caption for p in pictures_of(dataset, n_worst=2, min_patients=4)]
     assert len(captions) == 2
     assert not any("group" in caption for caption in captions)
@@ -75,6 +76,12 @@ def test_the_middle_case_of_each_group_is_typical(tmp_path: Path):
     middle = [sorted(scores[group])[2][1] for group in ("female", "male")]
     assert [picture.case for picture in shown] == middle
     assert ["group female" in p.caption for p in shown] == [True, False]
+    for picture in shown:
+        assert picture.label == ""
+        assert picture.reference.shape[0] == picture.prediction.shape[0] == 2
+        assert picture.caption.startswith("Dice 0.")
+        assert " on average, organ Dice 0." in picture.caption
+        assert ", lesion Dice 0." in picture.caption
     assert pictures_of(dataset, typical=True, min_patients=6) == []
 
 
@@ -171,7 +178,7 @@ def test_images_that_do_not_fit_leave_the_masks(
             (images / f"{case}_0000.png").write_text("nothing")
     with caplog.at_level(logging.WARNING):
         shown = pictures_of(dataset, images, min_patients=1)
-    assert [picture.image for picture in shown] == [None, None]
+    assert [picture.image for picture in shown] == [None] * 4
     assert "masks alone" in caplog.text
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import nnunetv2_fair
+from nnunetv2_fair.report.html.document import SCRIPTS
 from nnunetv2_fair.report.html.templating import environment
 
 ROOT = Path(nnunetv2_fair.__file__).parent
@@ -61,9 +62,12 @@ def test_every_table_scrolls_and_says_what_it_is(name):
         assert unsafe not in source, f"{name}: {unsafe} leaves the escaping out"
 
 
+SCRIPT_FILES = [f"scripts/{name}.js" for name in SCRIPTS]
+
+
 def test_templates_style_and_script_are_found():
     assert len(TEMPLATES) > 20
-    for name in ("page.css", "page.js"):
+    for name in ("page.css", *SCRIPT_FILES):
         assert resources.files("nnunetv2_fair.report.html").joinpath(name).is_file()
 
 
@@ -76,4 +80,8 @@ def test_all_files_of_pages_are_installed():
         for pattern in ast.literal_eval(patterns)
         for path in (ROOT / room).glob(pattern)
     }
-    assert {*TEMPLATES, "report/html/page.css", "report/html/page.js"} <= packed
+    assert {
+        *TEMPLATES,
+        "report/html/page.css",
+        *(f"report/html/{name}" for name in SCRIPT_FILES),
+    } <= packed

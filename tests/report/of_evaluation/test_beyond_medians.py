@@ -9,6 +9,7 @@ import pytest
 from nnunetv2_fair.evaluation.request import Request, ScoresFile, answer
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
+from nnunetv2_fair.report.html.downloads import Downloads
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.of_evaluation.beyond_medians import beyond_medians
 from nnunetv2_fair.report.of_evaluation.page import render_report
@@ -44,12 +45,17 @@ def evaluated(folder: Path, *, shareable: bool = False, apart: bool = False) -> 
     return answer(request).result
 
 
+def shown(result: EvaluationResult) -> str:
+    terms = Terms(result.metrics, result.definitions)
+    return beyond_medians(result, "sex", terms, Downloads())
+
+
 def test_rates_and_gaps_are_told(tmp_path):
     result = evaluated(tmp_path)
     text = render_report(result, [])
     page = check_page(text)
     assert HOSTILE not in text
-    part = Page(beyond_medians(result, "sex", Terms(result.metrics, result.definitions)))
+    part = Page(shown(result))
     found = result.failures[0].groups[HOSTILE]
     assert f"{found.rate * 100:.1f}%" in part.text
     assert f"{found.n_failed} of {found.n_patients}" in part.text
@@ -60,7 +66,7 @@ def test_rates_and_gaps_are_told(tmp_path):
 
 def test_why_there_is_no_adjusted_gap(tmp_path):
     result = evaluated(tmp_path, apart=True)
-    part = beyond_medians(result, "sex", Terms(result.metrics, result.definitions))
+    part = shown(result)
     assert "the groups have no values in common" in part
     table = console_table(result, "sex")
     assert "none (the groups have no values in common)" in table
@@ -69,7 +75,7 @@ def test_why_there_is_no_adjusted_gap(tmp_path):
 
 def test_nothing_is_told_of_a_shareable_result(tmp_path):
     result = evaluated(tmp_path, shareable=True)
-    assert beyond_medians(result, "sex", Terms(result.metrics, result.definitions)) == ""
+    assert shown(result) == ""
     assert "adjusted for" not in console_table(result, "sex")
 
 

@@ -160,7 +160,7 @@ def test_hostile_names_stay_text():
     runs = sorted(len(run) for run in re.findall("x{80,}", page.text))
     assert runs[-1] == 5000
     assert runs[-2] <= 300
-    assert len(text) < 300_000
+    assert len(text) < 330_000
 
 
 def big_pictures(number):
@@ -226,7 +226,7 @@ def test_file_is_utf8_and_appears_whole(tmp_path):
     path.write_text("old")
     write_report(factories.two_groups(), [], path)
     assert path.read_bytes().decode("utf-8").endswith("</html>\n")
-    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+    assert {p.name for p in tmp_path.iterdir()} == {"report.html", "figures", "tables"}
 
 
 def test_a_full_disk_keeps_the_old_file(tmp_path):

@@ -71,7 +71,8 @@ def figure(picture: CasePicture, anchor: str | None = None) -> Html:
     outlines = _Outlines(*("".join(outline(mask) for mask in masks) for masks in layers))
     too_intricate = outlines.length > LONGEST_OUTLINE
     if too_intricate:
-        pixels = _tinted(pixels, layers[0].any(axis=0), layers[1].any(axis=0))
+        reference, prediction = (np.logical_or.reduce(masks, axis=0) for masks in layers)
+        pixels = _tinted(pixels, reference, prediction)
     return render(
         "report/of_evaluation/templates/case_drawing.html",
         picture=picture,
