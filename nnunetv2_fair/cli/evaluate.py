@@ -257,8 +257,11 @@ def _tell(result: "EvaluationResult", written: Sequence[Path]) -> None:
             logger.info("\n%s", aligned(table))
     if result.trainings:
         logger.info("\n%s", aligned(trainings_table(result, [result.headline_label])))
+    # what was decided in reading the table was told when it was read
+    told = f"{Path(result.settings.get('demographics', '')).name}: "
     for note in result.notes:
-        logger.info("Note: %s", note)
+        if not note.startswith(told):
+            logger.info("Note: %s", note)
     for exclusion in result.exclusions:
         number = f" (cases: {len(exclusion.cases)})" if exclusion.cases else ""
         logger.info("Left out%s: %s", number, exclusion.reason)

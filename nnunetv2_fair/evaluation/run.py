@@ -202,7 +202,7 @@ def run_evaluation(
         missing=plan.missing,
         missing_by_group={g.expression: _counts(g, plan.missing) for g in plan.groupings},
         settings=_settings_of_masks(plan, settings, labels),
-        notes_before=notes_on_masks(plan, rows, infos, policy),
+        notes_before=(*plan.table.notes, *notes_on_masks(plan, rows, infos, policy)),
         notes_after=notes_on_cases(plan),
         inputs_sha256=_hash_of_masks(plan, measured),
     )
@@ -263,7 +263,7 @@ def evaluate_scores(
             "margins": dict(settings.margins),
             **_settings_of(statistics),
         },
-        notes_before=notes_on_scores(scores, rows),
+        notes_before=(*table.notes, *notes_on_scores(scores, rows)),
         notes_after=(),
         inputs_sha256=_hash_of_scores(scores, table.source),
     )

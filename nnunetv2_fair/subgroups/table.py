@@ -54,6 +54,8 @@ class DemographicsTable:
         source: File the table was read from, for messages.
         lines: Line of each row in that file; by default the first row is line 2.
         reading: How it was read.
+        notes: What was decided in reading it, each with the file's name in front; they quote
+            cells.
     """
 
     # not in repr(), so that no log ever shows individual patients
@@ -62,6 +64,7 @@ class DemographicsTable:
     source: Path
     lines: Sequence[int] = field(default=(), repr=False)
     reading: TableSettings = field(default=_AS_IT_IS, repr=False)
+    notes: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         """Count the lines where they are not given."""
@@ -101,13 +104,12 @@ class DemographicsTable:
         renamed, notes = named_like(self.cases, cases)
         if not renamed:
             return self
-        for note in notes:
-            logger.info("Note: %s: %s", self.source.name, note)
+        told = _told(self.source, notes)
         frame = self.frame.rename(index=renamed)
         # a case that is its own patient is still called like it
         same = self.frame[PATIENT].to_numpy() == self.frame.index.to_numpy()
         frame.loc[same, PATIENT] = frame.index[same]
-        return replace(self, frame=frame)
+        return replace(self, frame=frame, notes=(*self.notes, *told))
 
     def with_bins(self, attribute: str, bins: Bins) -> "DemographicsTable":
         """Return the table with other bins for one numeric attribute.
@@ -203,8 +205,7 @@ def table_of(
         raise DemographicsError(
             f"{source} cannot be used:\n{shorten_lines(people.problems)}{advice}"
         )
-    for note in people.notes:
-        logger.info("Note: %s: %s", source.name, note)
+    told = _told(source, people.notes)
     cases = people.roles[CASE]
     roles = {
         PATIENT: people.roles.get(PATIENT, cases),
@@ -219,7 +220,15 @@ def table_of(
     )
     if schema is None:
         schema = inferred_schema(people, settings)
-    return DemographicsTable(frame, schema, source, people.lines, settings)
+    return DemographicsTable(frame, schema, source, people.lines, settings, told)
+
+
+def _told(source: Path, notes: Sequence[str]) -> tuple[str, ...]:
+    """Log what was decided in reading a table, and return it with the file's name in front."""
+    told = tuple(f"{source.name}: {note}" for note in notes)
+    for note in told:
+        logger.info("Note: %s", note)
+    return told
 
 
 def _with_cuts(schema: Schema, cuts: Mapping[str, Sequence[float]], source: Path) -> Schema:

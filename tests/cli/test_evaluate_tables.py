@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from nnunetv2_fair.cli.evaluate import main
+from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 
 GENDERS = ("F", "f", "Female", "M", "m", "Male", "unknown", "Female")
 N = 24
@@ -121,3 +123,22 @@ def test_scores_of_other_tools_have_the_same_checks(tmp_path: Path, capsys):
     options += offered(capsys.readouterr().err, "add to the command: ")
     assert main([*arguments, *options]) == 0
     assert "between female and male" in " ".join(capsys.readouterr().out.split())
+
+
+def test_what_was_decided_is_told_once_and_kept_in_the_private_result(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    options = (
+        "--columns", "case=Filename", "sex=Gender", "patient=PatID", "age=Age [years]",
+        "--values", "sex", "F=female", "f=female", "Female=female", "M=male", "m=male",
+        "Male=male", "--dicom-age", "age", "--suffix-gt", "_mask", "--suffix-pred", "_seg",
+        "--labels", "disc=1", "--bins", "age=50",
+    )  # fmt: skip
+    assert run(folder, *options) == 0
+    printed = capsys.readouterr().out
+    result = EvaluationResult.read(folder / "out")
+    notes = [note for note in result.notes if note.startswith("people.csv: ")]
+    assert notes
+    for note in notes:
+        assert printed.count(f"Note: {note}") == 1
+    assert not any(note.startswith("people.csv") for note in shareable(result).notes)

@@ -133,12 +133,12 @@ def shareable_comparison(
         for label in compared.labels
         for entry in entries_of(baseline.metric(metric.name), label)
     }
-    may_stay = note_filter(baseline)
+    may_stay = [note_filter(result) for result in results]
     told = replace(
         compared,
         entries=tuple(shown[e.attribute, e.metric, e.label] for e in compared.entries),
         notes=(
-            *filter(may_stay, compared.notes),
+            *(note for note in compared.notes if all(stays(note) for stays in may_stay)),
             *_causes(compared, shown, patterns.counts),
             f"This is a shareable comparison: of groups with fewer than {FEWEST} patients it shows "
             "neither counts nor means, nor those of some other groups from which they could be "

@@ -1,6 +1,7 @@
 """How values and sentences are shown, where they may be shown."""
 
 from collections.abc import Callable, Collection, Iterable
+from pathlib import PurePath
 
 from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
@@ -19,14 +20,20 @@ CLOSED = f"hidden, because it would reveal groups with fewer than {FEWEST} patie
 
 
 def note_filter(result: EvaluationResult) -> Callable[[str], bool]:
-    """Return whether a sentence may be shown: it has no number, and names no case or patient."""
+    """Return whether a sentence may be shown: it has no number, and names no case or patient.
+
+    Notes on how the table was read quote its cells: they begin with the name of its file, or hold
+    the options.
+    """
     frame = result.per_case
+    options = str(result.settings.get("table_options") or "")
+    on_table = f"{PurePath(str(result.settings.get('demographics', ''))).name}: "
     names = {str(name) for column in ("case", "patient") for name in frame[column].unique()}
 
     def may_be_told(sentence: str) -> bool:
-        if any(character.isdigit() for character in sentence):
+        if any(character.isdigit() for character in sentence) or sentence.startswith(on_table):
             return False
-        return not any(name and name in sentence for name in names)
+        return not any(name and name in sentence for name in (*names, options))
 
     return may_be_told
 

@@ -1,6 +1,6 @@
 """What must agree before models can be compared."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,9 @@ MUST_AGREE = (
     "unit", "min_patients", "empty_distance", "tolerance", "regions", "ignore_label",
     "reference_groups",
 )  # fmt: skip
+
+#: Setting: the options with which the table was read.
+TABLE_OPTIONS = "table_options"
 
 _REFERENCES_HINT = " (without --reference it is the largest group, so name one for all of them)"
 
@@ -103,7 +106,10 @@ def common_cases_of(
                 f"{len(common)} that all have"
             )
         if not problems:
-            problems.extend(_row_problems(pair, evaluated[0], rows, common, baseline.attributes))
+            found = _row_problems(pair, evaluated[0], rows, common, baseline.attributes)
+            if found and (told := _different_reading(baseline, result)):
+                found[0] += f" (their tables were read with different options: {told})"
+            problems.extend(found)
     if not common:
         problems.append(
             f"no case has a prediction in all evaluations: {first} has cases like "
@@ -116,6 +122,27 @@ def common_cases_of(
             "Evaluate all models with the same references, table and options."
         )
     return sorted(common)
+
+
+def notes_on_tables(results: Sequence[EvaluationResult], models: Sequence[str]) -> Iterator[str]:
+    """Yield whose table was read with other options than that of the baseline.
+
+    The same cases are in the same groups nevertheless, or the comparison would have been refused.
+    """
+    for result, model in zip(results[1:], models[1:], strict=True):
+        if told := _different_reading(results[0], result):
+            yield (
+                f"The tables of '{models[0]}' and '{model}' were read with different options "
+                f"({told}). They agree on the patients and groups of all cases that are compared."
+            )
+
+
+def _different_reading(ours: EvaluationResult, theirs: EvaluationResult) -> str:
+    """Return the options with which two tables were read; empty if they are the same."""
+    options = [result.settings.get(TABLE_OPTIONS) for result in (ours, theirs)]
+    if options[0] == options[1] or None in options:  # None: made by an earlier version
+        return ""
+    return " against ".join(text or "none" for text in options)
 
 
 def common_labels(results: Sequence[EvaluationResult]) -> tuple[str, ...]:

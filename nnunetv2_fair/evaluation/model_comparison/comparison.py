@@ -16,6 +16,7 @@ from nnunetv2_fair.evaluation.model_comparison.checks import (
     common_cases_of,
     common_labels,
     model_names,
+    notes_on_tables,
 )
 from nnunetv2_fair.evaluation.model_comparison.contrasts import Contrast, Key, contrasts_of
 from nnunetv2_fair.evaluation.model_comparison.differences import differences_of, gap_differences
@@ -93,6 +94,7 @@ def compare_models(
         entries=tuple(entries),
         notes=(
             *notes_of(evaluated, models, cases, undefined, baseline),
+            *notes_on_tables(results, models),
             *notes_on_trainings(results, models),
         ),
         definitions={

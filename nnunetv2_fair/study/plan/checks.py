@@ -20,7 +20,7 @@ from nnunetv2_fair.study.plan.option_checks import (
     check_configurations,
     check_folds,
     check_options,
-    check_paper_table,
+    check_tables,
 )
 from nnunetv2_fair.study.plan.study_dataset import StudyDataset
 from nnunetv2_fair.study.plan.trainer_facts import TrainerFacts, ask
@@ -68,7 +68,7 @@ def check(settings: Settings, shell: Mapping[str, str]) -> Findings:
         check_bases(found, resolved)
         check_configurations(found, resolved)
         check_folds(found, resolved)
-        check_paper_table(found, resolved)
+        check_tables(found, resolved)
         found.datasets.append(resolved)
     check_options(found, known)
     return found
@@ -108,8 +108,9 @@ def _own_attributes(found: Findings, entry: DatasetEntry) -> tuple[tuple[str, ..
 def _tests(found: Findings, entry: DatasetEntry, dataset: Dataset) -> Iterator[TestSet]:
     found.twice([(test.name, test.line(), "test set") for test in entry.tests])
     for test in entry.tests:
+        reading = test.reading(found.settings.evaluation)
         with found.blamed(test.line()):
-            yield find_test(test, dataset, found.environment)
+            yield replace(find_test(test, dataset, found.environment), reading=reading)
 
 
 def _attributes(

@@ -12,6 +12,7 @@ from nnunetv2_fair.files.json_files import read_json
 from nnunetv2_fair.study.plan.environment import FOLDERS
 from nnunetv2_fair.study.plan.fingerprints import digest, file_fingerprint, listing_fingerprint
 from nnunetv2_fair.study.study_file.settings import INTERNAL, TestEntry
+from nnunetv2_fair.tables.settings import TableSettings
 
 if TYPE_CHECKING:
     from nnunetv2_fair.subgroups.schema import Schema
@@ -149,6 +150,7 @@ class TestSet:
         schema: What the attributes mean; None if the table has no dictionary next to it.
         inputs: Fingerprint of names and sizes of images and masks.
         people: Fingerprint of the demographics.
+        reading: How the table is read.
     """
 
     name: str
@@ -158,6 +160,7 @@ class TestSet:
     schema: "Schema | None" = field(repr=False)
     inputs: tuple[str, str]
     people: str
+    reading: TableSettings = field(default_factory=TableSettings)
 
 
 def find_test(entry: TestEntry, dataset: Dataset, environment: Mapping[str, str]) -> TestSet:

@@ -76,7 +76,7 @@ def _check_unknown(found: Findings, on: StudyDataset, model: Model) -> None:
 
     chosen = found.settings.prediction.unknown_model.get(model.attribute or "")
     for test in on.tests:
-        table = read_table(test.table, test.schema or on.dataset.schema)
+        table = read_table(test.table, test.schema or on.dataset.schema, test.reading)
         grouping = group_cases(table, model.attribute)
         if chosen is not None:
             if chosen not in grouping.names:

@@ -1,8 +1,10 @@
 """Whether configurations, folds and options make sense, given what is on disk."""
 
+from dataclasses import replace
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
-from nnunetv2_fair.errors import shorten
+from nnunetv2_fair.errors import FairError, shorten
 from nnunetv2_fair.study.plan.check_results import Findings
 from nnunetv2_fair.study.plan.environment import ALLOW_CHANGED_TABLE
 from nnunetv2_fair.study.plan.study_dataset import (
@@ -14,6 +16,10 @@ from nnunetv2_fair.study.plan.study_dataset import (
     StudyDataset,
 )
 from nnunetv2_fair.subgroups.schema import INTERSECTION
+from nnunetv2_fair.tables.remedy import options_of
+
+if TYPE_CHECKING:
+    from nnunetv2_fair.subgroups.table import DemographicsTable
 
 
 def check_configurations(found: Findings, on: StudyDataset) -> None:
@@ -70,21 +76,46 @@ def check_folds(found: Findings, on: StudyDataset) -> None:
         )
 
 
-def check_paper_table(found: Findings, on: StudyDataset) -> None:
-    """Refuse a paper's table that could not be filled in."""
-    options = found.settings.evaluation
-    if options.preset is None:
-        return
-    from nnunetv2_fair.evaluation.papers.presets import PRESETS, check_preset
-    from nnunetv2_fair.subgroups.table import read_table
-    from nnunetv2_fair.tables.settings import TableSettings
+def check_tables(found: Findings, on: StudyDataset) -> None:
+    """Refuse tables that evaluations could not read, and papers' tables that would stay empty.
 
-    line = found.settings.line("evaluation", "preset")
-    metrics = options.metrics or PRESETS[options.preset].metrics
+    A table with a dictionary that is read as it is has been checked by what wrote it.
+    """
+    from nnunetv2_fair.subgroups.table import read_table
+
+    options = found.settings.evaluation
+    parts = [part for expression in on.attributes for part in expression.split(INTERSECTION)]
+    entries = {entry.name: entry for entry in on.entry.tests}
     for test in on.tests:
+        told = options_of(test.reading)
+        if not told and test.schema is not None and options.preset is None:
+            continue
+        wanted = dict.fromkeys([*parts, *test.reading.values, *test.reading.dicom_age])
+        settings = replace(
+            test.reading, bins=options.bins, attributes=tuple(wanted), optional=options.adjust,
+            others=options.discover or options.preset is not None,
+        )  # fmt: skip
+        line = (
+            found.settings.line("evaluation", "preset")
+            if options.preset
+            else entries[test.name].line()
+        )
         with found.blamed(line):
-            table = read_table(test.table, settings=TableSettings(bins=options.bins))
-            check_preset(options.preset, metrics, table)
+            try:
+                table = read_table(test.table, settings=settings)
+            except FairError as error:
+                # a mistake is one line of the message
+                text = " ".join(line.strip() for line in str(error).splitlines())
+                keys = "in this file: keys of the same names under evaluation or the test set"
+                raise type(error)(f"test set '{test.name}': {text} ({keys})") from error
+            if options.preset is not None:
+                _check_paper_table(options.preset, options.metrics, table)
+
+
+def _check_paper_table(preset: str, metrics: tuple[str, ...], table: "DemographicsTable") -> None:
+    from nnunetv2_fair.evaluation.papers.presets import PRESETS, check_preset
+
+    check_preset(preset, metrics or PRESETS[preset].metrics, table)
 
 
 def check_options(found: Findings, known: set[str]) -> None:

@@ -71,6 +71,12 @@ def _number_or_text(value: object) -> object:
     return str(value) if isinstance(value, float) else _whole_or_text(value)
 
 
+def _low_and_high(values: tuple[float, ...]) -> tuple[float, ...]:
+    if len(values) != 2 or values[0] >= values[1]:
+        raise ValueError
+    return values
+
+
 def _path(value: object, info: ValidationInfo) -> Path:
     if not isinstance(value, str) or not value:
         raise ValueError
@@ -161,3 +167,16 @@ Cuts = Annotated[
 ]
 MetricName = Annotated[str, one_of(_metrics), _expected("a metric, such as dice")]
 PresetName = Annotated[str, one_of(_presets), _expected("a paper's table, such as lee")]
+Range = Annotated[
+    Listed[Number],
+    AfterValidator(_low_and_high),
+    _expected("the lowest and the highest plausible number, such as [10, 80]"),
+]
+#: What a cell of a table holds.
+Content = Annotated[
+    str, BeforeValidator(_number_or_text), _expected("a text; in quotes if it looks like yes or no")
+]
+Levels = Annotated[
+    dict[Content, Group],
+    _expected("contents of cells with the level that each means, such as {F: female, M: male}"),
+]

@@ -20,6 +20,7 @@ from pydantic import (
 from nnunetv2_fair.study.step import Kind
 from nnunetv2_fair.study.study_file.form import (
     AnyList,
+    Content,
     Cuts,
     DatasetId,
     Expression,
@@ -28,18 +29,21 @@ from nnunetv2_fair.study.study_file.form import (
     Fold,
     Given,
     Group,
+    Levels,
     Listed,
     Memory,
     MetricName,
     Name,
     Number,
     PresetName,
+    Range,
     Runtime,
     Text,
     Variable,
 )
 from nnunetv2_fair.study.study_file.values import megabytes, minutes
 from nnunetv2_fair.study.study_file.yaml_lines import Document, Place
+from nnunetv2_fair.tables.settings import TableSettings
 
 INTERNAL = "internal"
 _A_TEST = (
@@ -70,8 +74,52 @@ class _Placed(_Part):
         return 0 if self._document is None else self._document.line(*self._place, *place)
 
 
-class TestEntry(_Placed):
+class TableKeys(_Part):
+    """How a table of people is read: as the options of the same name of the commands."""
+
+    columns: dict[str, Annotated[Text, Field(description="the name of a column")]] = Field(
+        default_factory=dict,
+        description="roles and attributes with the column that each is in, such as {sex: Gender}",
+    )
+    values: dict[str, Levels] = Field(
+        default_factory=dict,
+        description="attributes with what their cells mean, such as {sex: {F: female, M: male}}",
+    )
+    unknown: Listed[Content] = Field(
+        default=(), description='a list of what cells hold that are unknown, such as ["?", 999]'
+    )
+    dicom_age: Listed[Annotated[Text, Field(description="an attribute, such as age")]] = Field(
+        default=(), description="a list of attributes that look like 045Y, such as [age]"
+    )
+    range: dict[str, Range] = Field(
+        default_factory=dict,
+        description="attributes with their plausible numbers, such as {bmi: [10, 80]}",
+    )
+    sheet: Given[Text] = Field(default=None, description="the name of a sheet of an XLSX file")
+
+    def reading(self, others: "TableKeys | None" = None) -> TableSettings:
+        """Return how a table is read.
+
+        Args:
+            others: Keys that hold where this has none.
+        """
+        keys = {name: getattr(self, name) for name in TableKeys.model_fields}
+        if others is not None:
+            keys = {name: value or getattr(others, name) for name, value in keys.items()}
+        return TableSettings(
+            columns=keys["columns"],
+            values=keys["values"],
+            unknown=keys["unknown"],
+            dicom_age=keys["dicom_age"],
+            ranges={name: (low, high) for name, (low, high) in keys["range"].items()},
+            sheet=keys["sheet"],
+        )
+
+
+class TestEntry(_Placed, TableKeys):
     """A test set as the file names it.
+
+    The keys on how its table is read stand in for those of the evaluation.
 
     Attributes:
         name: Short name, part of folders' names.
@@ -174,7 +222,7 @@ class PredictionOptions(_Part):
     )
 
 
-class EvaluationOptions(_Part):
+class EvaluationOptions(TableKeys):
     """Options of evaluations: those of the same name of ``nnUNetv2_fair_evaluate``.
 
     Attributes:

@@ -264,6 +264,25 @@ def test_other_tables_and_references_are_refused(results, column, value, message
         compare_models([results[0], changed])
 
 
+def with_options(result, options: str):
+    return dataclasses.replace(result, settings={**result.settings, "table_options": options})
+
+
+def test_tables_read_with_other_options_are_told(results):
+    ours, theirs = with_options(results[0], ""), with_options(results[1], "--values sex F=female")
+    (note,) = (
+        note for note in compare_models([ours, theirs], n_bootstrap=20).notes if "tables" in note
+    )
+    assert "were read with different options (none against --values sex F=female)" in note
+    assert "They agree on the patients and groups of all cases" in note
+    same = compare_models([with_options(ours, "--unknown x"), with_options(theirs, "--unknown x")])
+    assert not any("tables" in note for note in same.notes)
+    frame = theirs.per_case.copy()
+    frame.loc[frame["case"] == "case_00_0", "sex"] = "female"
+    with pytest.raises(EvaluationError, match="tables were read with different options: none aga"):
+        compare_models([ours, dataclasses.replace(theirs, per_case=frame)])
+
+
 def test_no_common_case(results):
     frame = results[1].per_case
     renamed = dataclasses.replace(results[1], per_case=frame.assign(case=frame["case"] + "x"))

@@ -122,6 +122,42 @@ def test_one_mistake_of_an_option(mistakes, extra, words):
         assert word in line
 
 
+@pytest.fixture
+def elsewhere(raw, study_root) -> str:
+    """A test set in folders, whose table keeps people as people do; the file's key ``tests``."""
+    for part in ("imagesTs", "labelsTs"):
+        shutil.copytree(raw / part, study_root / part)
+    cases = sorted(path.name.split(".")[0] for path in (raw / "labelsTs").iterdir())
+    lines = [f"{case},{'F' if i % 2 else 'Mann'},0{40 + i}Y" for i, case in enumerate(cases)]
+    table = study_root / "people.csv"
+    table.write_text("\n".join(["Filename,Gender,Age", *lines, ""]), encoding="utf-8")
+    return (
+        "    tests:\n      - {name: out, images: imagesTs, labels: labelsTs, "
+        "demographics: people.csv}\n"
+    )
+
+
+def test_how_a_table_is_read_is_checked_and_handed_over(mistakes, plan, elsewhere):
+    text = replaced("attributes: [sex, age]\n", f"{elsewhere}attributes: [sex]\n")
+    (line,) = mistakes(text)
+    assert line.startswith("line 8: test set 'out': ")
+    assert "--columns case=Filename" in line
+    assert "(in this file: keys of the same names under evaluation or the test set)" in line
+    keys = (
+        "evaluation:\n  columns: {case: Filename, sex: Gender}\n"
+        "  values: {sex: {F: female, Mann: male}}\n"
+    )
+    made = plan(text, keys)
+    (command,) = next(s.commands for s in made.steps.values() if s.kind == "evaluate")
+    at = command.index("--columns")
+    assert command[at : at + 7] == (
+        "--columns", "case=Filename", "sex=Gender", "--values", "sex", "F=female", "Mann=male",
+    )  # fmt: skip
+    # of the test set alone: the same
+    own = ", columns: {case: Filename, sex: Gender}, values: {sex: {F: female, Mann: male}}}\n"
+    assert plan(text.replace("people.csv}\n", f"people.csv{own}")).steps.keys() == made.steps.keys()
+
+
 def test_all_mistakes_of_form_and_meaning_come_at_once(mistakes):
     text = """\
 title: Tiny

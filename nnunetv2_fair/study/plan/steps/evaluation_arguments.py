@@ -1,8 +1,12 @@
 """The arguments of ``nnUNetv2_fair_evaluate`` that a study's file asks for."""
 
+import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
 from nnunetv2_fair.study.study_file.settings import EvaluationOptions
+from nnunetv2_fair.tables.remedy import options_of
+from nnunetv2_fair.tables.settings import TableSettings
 
 #: Keys of the file whose option takes one value.
 _SINGLE = (
@@ -14,7 +18,10 @@ _FLAGS = ("discover", "confirm", "allow_missing")
 
 
 def evaluation_arguments(
-    options: EvaluationOptions, attributes: Sequence[str], seed: int | None
+    options: EvaluationOptions,
+    attributes: Sequence[str],
+    seed: int | None,
+    reading: TableSettings,
 ) -> list[str]:
     """Return arguments for what is measured and compared, in a fixed order.
 
@@ -22,6 +29,7 @@ def evaluation_arguments(
         options: The file's ``evaluation``.
         attributes: Attribute expressions.
         seed: Of the resampling; None for the command's own.
+        reading: How the table of the test set is read.
     """
     arguments = ["-a", *attributes]
     for key in _LISTS:
@@ -30,8 +38,7 @@ def evaluation_arguments(
     for key in _SINGLE:
         if (given := getattr(options, key)) is not None:
             arguments += [_flag(key), _text(given)]
-    for name, cuts in options.bins.items():
-        arguments += ["--bins", f"{name}={','.join(map(_text, cuts))}"]
+    arguments += table_arguments(replace(reading, bins=options.bins))
     for name, group in options.reference.items():
         arguments += ["--reference", f"{name}={group}"]
     for option in ("failure", "margin"):
@@ -39,6 +46,11 @@ def evaluation_arguments(
             arguments += [_flag(option), f"{name}={limit:.15g}"]
     arguments += [_flag(key) for key in _FLAGS if getattr(options, key)]
     return arguments + seed_arguments(seed)
+
+
+def table_arguments(reading: TableSettings) -> list[str]:
+    """Return the options that say how a table is read; those of every command that reads one."""
+    return shlex.split(options_of(reading))
 
 
 def comparison_arguments(options: EvaluationOptions, seed: int | None) -> list[str]:

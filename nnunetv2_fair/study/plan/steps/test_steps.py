@@ -1,6 +1,7 @@
 """Steps after the trainings: predict, evaluate, compare."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from nnunetv2_fair import paths
 from nnunetv2_fair.study.plan.datasets import TestSet
@@ -9,6 +10,7 @@ from nnunetv2_fair.study.plan.steps.commands import Command
 from nnunetv2_fair.study.plan.steps.evaluation_arguments import (
     comparison_arguments,
     evaluation_arguments,
+    table_arguments,
 )
 from nnunetv2_fair.study.plan.steps.step_builder import StepBuilder
 from nnunetv2_fair.study.plan.steps.step_names import (
@@ -89,6 +91,8 @@ class _Bench:
         if model.per_group:
             script = "nnUNetv2_fair_predict_InD"
             what += ["--demographics", str(self._test.table)]
+            # of the attribute alone; numbers out of range are refused by the evaluation
+            what += table_arguments(replace(self._test.reading, ranges={}))
             chosen = options.unknown_model.get(model.attribute or "")
             what += [] if chosen is None else ["--unknown-model", chosen]
             how.append("--overwrite")
@@ -118,7 +122,10 @@ class _Bench:
         out = f"evaluations/{self._where}/{model.name}"
         shards = builder.settings.evaluation.shards
         arguments = evaluation_arguments(
-            builder.settings.evaluation, self._on.attributes, builder.settings.seed
+            builder.settings.evaluation,
+            self._on.attributes,
+            builder.settings.seed,
+            self._test.reading,
         )
         what = (
             "-gt", str(self._test.labels), "-pred", f"predictions/{self._where}/{model.name}",
