@@ -178,7 +178,12 @@ ALLOWED: dict[str, set[str]] = {
         "inspection/result",
     },
     "study": {"subgroups"},
-    "study/study_file": {"evaluation/metrics/registry", "evaluation/papers/presets", "study"},
+    "study/study_file": {
+        "evaluation/metrics/registry",
+        "evaluation/papers/presets",
+        "study",
+        "tables/settings",
+    },
     "study/plan": {"evaluation", "study", "study/study_file", "subgroups", "tables"},
     "study/run": {"study", "study/study_file", "study/plan"},
     "study/index": {
