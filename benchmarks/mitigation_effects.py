@@ -1,7 +1,8 @@
 """Do the trainers mitigate a planted bias?
 
 Phantoms with representation bias: the minority looks different and is rare among the training
-patients; half of the test patients belong to it. Real nnU-Net plans and preprocesses every seed's
+patients; half of the test patients belong to it. With ``--bias difficulty`` the group is as large as
+the others, and harder to see. Real nnU-Net plans and preprocesses every seed's
 dataset; every trainer then trains a tiny network on it, starting from the same weights, and
 segments the test images. Per method: mean Dice, worst group's Dice, gap (best minus worst group
 mean), SER of the means, ES-Dice; mean over the seeds, and the paired change against
@@ -11,6 +12,7 @@ Every finished run is kept in ``--cache`` and skipped by the next call.
 
     python benchmarks/mitigation_effects.py                 # 5 seeds
     python benchmarks/mitigation_effects.py --seeds 2       # the short version
+    python benchmarks/mitigation_effects.py --bias difficulty
 """
 
 import argparse
@@ -48,7 +50,8 @@ def prepare(root: Path, seed: int, args: argparse.Namespace) -> None:
     for folder in environment(root).values():
         Path(folder).mkdir(parents=True, exist_ok=True)
     options = ["-d", "901", "-n", "Effects", "--overwrite", "--seed", str(seed)]
-    options += ["--bias", "representation", "--minority-share", str(args.minority)]
+    options += ["--bias", args.bias]
+    options += ["--minority-share", str(args.minority)] if args.bias == "representation" else []
     assert phantoms([*options, "--patients", str(args.patients)]) == 0
     assert prepare_command(["-d", "901", "--overwrite"]) == 0
     command = Path(sys.executable).parent / "nnUNetv2_plan_and_preprocess"
@@ -190,6 +193,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10, choices=(5, 10, 20, 50))
     parser.add_argument("--iterations", type=int, default=100, help="steps per epoch")
     parser.add_argument("--patients", type=int, default=200)
+    parser.add_argument(
+        "--bias", choices=("representation", "difficulty"), default="representation"
+    )
     parser.add_argument("--minority", type=float, default=0.05)
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
     parser.add_argument("--cache", type=Path, default=Path(".mitigation_effects"))
@@ -197,6 +203,8 @@ def main() -> None:
     parser.add_argument("--one", nargs=2, metavar=("SEED", "METHOD"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     settings = f"{args.epochs}x{args.iterations}_{args.patients}_{args.minority}"
+    if args.bias != "representation":
+        settings += f"_{args.bias}"
     cache = (args.cache / settings).resolve()
 
     if args.one:
