@@ -1,8 +1,8 @@
 """Do the trainers mitigate a planted bias?
 
 Phantoms with representation bias: the minority looks different and is rare among the training
-patients; half of the test patients belong to it. With ``--bias difficulty`` the group is as large as
-the others, and harder to see. Real nnU-Net plans and preprocesses every seed's
+patients; half of the test patients belong to it. With ``--bias difficulty`` the group is not rare,
+but harder to see. Real nnU-Net plans and preprocesses every seed's
 dataset; every trainer then trains a tiny network on it, starting from the same weights, and
 segments the test images. Per method: mean Dice, worst group's Dice, gap (best minus worst group
 mean), SER of the means, ES-Dice; mean over the seeds, and the paired change against
