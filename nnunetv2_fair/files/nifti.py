@@ -32,6 +32,7 @@ _TYPES = {
     2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4",
     1024: "i8", 1280: "u8",
 }  # fmt: skip
+_GZIP_BEGIN = b"\x1f\x8b"
 _GZIP = 16 + zlib_ng.MAX_WBITS
 
 
@@ -80,7 +81,9 @@ class NiftiStream:
         self._path = path
         self._file = path.open("rb", buffering=0)
         self._hash = hashlib.sha256()
-        self._inflater = _Inflater() if path.name.lower().endswith(".gz") else None
+        # some files are called .gz and are not compressed: SimpleITK and nnU-Net read them
+        compressed = path.name.lower().endswith(".gz") and self._begins_like_gzip()
+        self._inflater = _Inflater() if compressed else None
         self._position = 0
         try:
             self.header = self._read_header()
@@ -161,6 +164,11 @@ class NiftiStream:
                 "create the file again."
             ) from error
         return plain
+
+    def _begins_like_gzip(self) -> bool:
+        begin = self._file.read(2) or b""
+        self._file.seek(0)
+        return begin == _GZIP_BEGIN or len(begin) < 2
 
     def _raw(self, size: int) -> bytes:
         block = self._file.read(size) or b""
@@ -259,6 +267,7 @@ class _Inflater:
     def __init__(self) -> None:
         self._member = zlib_ng.decompressobj(_GZIP)
         self._waiting = b""
+        self._trailing = False
 
     @property
     def complete(self) -> bool:
@@ -273,9 +282,15 @@ class _Inflater:
         """Return up to ``size`` bytes; none if more compressed ones are needed."""
         while True:
             if self._member.eof:
-                # zeros after the last member are padding
+                # zeros after the last member are padding; anything else that is no member is
+                # ignored, as gunzip does
                 self._waiting = self._waiting.lstrip(b"\0")
-                if not self._waiting:
+                if not self._waiting or self._trailing:
+                    self._waiting = b""
+                    return b""
+                if not _GZIP_BEGIN.startswith(self._waiting[:2]):
+                    self._trailing = True
+                    self._waiting = b""
                     return b""
                 self._member = zlib_ng.decompressobj(_GZIP)
             plain = bytes(self._member.decompress(self._waiting, size))

@@ -103,7 +103,7 @@ def prepare_dataset(
     kept = splits_file.exists() and not overwrite
     if kept:
         folds = read_folds(splits_file)
-        warnings = check_folds(table, folds, splits_file)
+        warnings = [*check_folds(table, folds, splits_file), *_uncovered(folds, train, splits_file)]
     else:
         folds = make_folds(table, grouping, train, n_folds, seed)
         warnings = []
@@ -218,6 +218,18 @@ def read_folds(path: Path) -> list[Fold]:
             f'{path} holds no folds; expected a list of {{"train": [...], "val": [...]}}. {remedy}'
         )
     return found
+
+
+def _uncovered(folds: Sequence[Fold], train: Sequence[str], path: Path) -> list[str]:
+    """Return a sentence about training cases that no fold of an existing file has."""
+    covered = {case for fold in folds for case in (*fold["train"], *fold["val"])}
+    left = sorted(set(train) - covered)
+    if not left:
+        return []
+    return [
+        f"{len(left)} of {len(train)} training cases are in no fold of {path}, so nothing is ever "
+        f"trained or validated on them: {shorten(left)}. Make folds of all cases with --overwrite"
+    ]
 
 
 def check_folds(table: DemographicsTable, folds: Sequence[Fold], path: Path) -> list[str]:

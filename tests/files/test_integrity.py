@@ -10,6 +10,7 @@ import SimpleITK as sitk  # noqa: N813
 
 from nnunetv2_fair.errors import DamagedFileError
 from nnunetv2_fair.files.integrity import check_file
+from nnunetv2_fair.files.nifti import plain_voxels
 from tests.evaluation.factories import write_mask
 
 VOLUME = (np.arange(5 * 8 * 11).reshape(5, 8, 11) % 7 == 0).astype(np.uint8) * 3
@@ -69,6 +70,25 @@ def test_gzip_of_several_members_and_padding_is_whole(tmp_path: Path):
     with pytest.raises(
         DamagedFileError, match=f"holds 400 bytes, its header announces {len(plain)}"
     ):
+        check_file(path)
+
+
+def test_bytes_behind_gzip_data_are_ignored_as_gunzip_does(tmp_path: Path):
+    plain = write_mask(tmp_path / "plain.nii", VOLUME).read_bytes()
+    path = tmp_path / "case.nii.gz"
+    for behind in (b"<html>", b"\x00\x00x" * 50_000):
+        path.write_bytes(gzip.compress(plain) + behind)
+        assert check_file(path).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+        np.testing.assert_array_equal(plain_voxels(path), VOLUME)
+
+
+def test_what_is_called_gz_but_is_not_compressed_is_read(tmp_path: Path):
+    plain = write_mask(tmp_path / "plain.nii", VOLUME).read_bytes()
+    path = tmp_path / "case.nii.gz"
+    path.write_bytes(plain)
+    np.testing.assert_array_equal(plain_voxels(path), VOLUME)
+    path.write_bytes(plain[:-1])
+    with pytest.raises(DamagedFileError, match="is truncated"):
         check_file(path)
 
 

@@ -135,3 +135,16 @@ def test_each_fold_that_shares_patients_is_named(write_demographics):
     ]
     (sentence,) = check_folds(table, folds, Path("splits.json"))
     assert sentence.startswith("fold 1 of splits.json has 2 patients in both")
+
+
+def test_new_training_cases_that_no_fold_has_are_named(nnunet_folders, capsys):
+    write_raw(nnunet_folders["nnUNet_raw"])
+    raw = nnunet_folders["nnUNet_raw"] / NAME
+    assert prepare_dataset(901, "sex", n_folds=2).warnings == []
+    for i in range(2):
+        shutil.copy(raw / "imagesTr/case_000_0000.png", raw / f"imagesTr/new_{i}_0000.png")
+    with (raw / "demographics.csv").open("a") as file:
+        file.write("new_0,n0,male,50\nnew_1,n1,female,60\n")
+    (sentence,) = prepare_dataset(901, "sex", n_folds=2).warnings
+    assert sentence.startswith("2 of 26 training cases are in no fold of ")
+    assert "new_0, new_1. Make folds of all cases with --overwrite" in sentence

@@ -71,7 +71,12 @@ def find_masks(folder: Path, what: str, suffix: str = "") -> dict[str, Path]:
         else:
             found.setdefault(name.removesuffix(suffix), []).append(path)
     if not found:
+        inside = [p for p in sorted(folder.iterdir()) if p.is_dir() and p.name[0] != "."]
         seen = f"only {shorten(others)}" if others else "nothing"
+        if inside:
+            example = next((f"{p.parent.name}/{p.name}" for p in inside[0].iterdir()), "empty")
+            count = "1 folder" if len(inside) == 1 else f"{len(inside)} folders"
+            seen = f"{count} ({example})" if not others else f"{seen}, and {count} ({example})"
         raise EvaluationError(
             f"{folder} has no {what}: found {seen}, expected one label map per case, such as "
             f"case_001{suffix}.nii.gz or case_001{suffix}.png (endings: "

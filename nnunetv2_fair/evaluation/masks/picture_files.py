@@ -19,6 +19,8 @@ PILLOW_ENDINGS = (".png", ".bmp", ".gif", ".jpg", ".jpeg")
 _LABEL_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 #: Those with a byte per pixel in memory: some versions of Pillow misplace the box of 16 bits.
 _BYTE_MODES = ("1", "L", "P")
+#: Those in which grey pictures are exported too: then all channels are equal.
+_PERHAPS_GREY = ("LA", "PA", "RGB", "RGBA", "RGBX")
 _ERRORS = (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError)
 
 
@@ -35,7 +37,7 @@ def read_picture_geometry(path: Path) -> ArrayGeometry:
     """
     try:
         with PIL.Image.open(path) as picture:
-            return _geometry(picture, path)
+            return _geometry(_one_channel(picture, path), path)
     except _ERRORS as error:
         raise unreadable(path, error) from error
 
@@ -53,8 +55,8 @@ def read_picture(path: Path) -> tuple[Foreground, ArrayGeometry, str]:
     data = path.read_bytes()
     try:
         with PIL.Image.open(io.BytesIO(data)) as picture:
-            geometry = _geometry(picture, path)
-            return _foreground(picture), geometry, hash_of(data)
+            labels = _one_channel(picture, path)
+            return _foreground(labels), _geometry(labels, path), hash_of(data)
     except _ERRORS as error:
         raise unreadable(path, error) from error
 
@@ -65,6 +67,22 @@ def _foreground(picture: PIL.Image.Image) -> Foreground:
         return crop(np.array(picture))
     left, upper, _, _ = box
     return Foreground(np.array(picture.crop(box)), (upper, left), (picture.height, picture.width))
+
+
+def _one_channel(picture: PIL.Image.Image, path: Path) -> PIL.Image.Image:
+    """Return a picture without transparency and without channels that repeat the first.
+
+    Raises:
+        EvaluationError: If it has colours.
+    """
+    if picture.mode not in _PERHAPS_GREY or ";16" in str(getattr(picture, "tile", "")):
+        return picture
+    if picture.mode in ("LA", "PA"):
+        return picture.getchannel(0)
+    red, *others = (picture.getchannel(i) for i in range(3))
+    if any(red.tobytes() != other.tobytes() for other in others):
+        raise colourful(path, f"colours (mode {picture.mode})")
+    return red
 
 
 def _geometry(picture: PIL.Image.Image, path: Path) -> ArrayGeometry:
@@ -85,6 +103,13 @@ def unreadable(path: Path, error: Exception) -> EvaluationError:
     """Say that a file is not an image, with the reader's reason."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = lines[-1].split("sitk::ERROR: ")[-1] if lines else "no reason given"
+    if "orthonormal" in reason:
+        return EvaluationError(
+            f"{path} has axes in its header that are not perpendicular, which SimpleITK does not "
+            "accept. Copying it again does not help: make them perpendicular in references and "
+            "predictions, with nibabel: image.set_qform(image.affine, 1, strip_shears=True); "
+            "image.set_sform(None, 0)"
+        )
     return EvaluationError(
         f"{path} cannot be read as an image ({reason}). Copy or create the file again."
     )

@@ -39,7 +39,8 @@ def find_dataset_json(
     in the folder above them (the raw dataset).
 
     Raises:
-        EvaluationError: If the file given does not exist.
+        EvaluationError: If the file given does not exist, or those found give a label different
+            numbers.
     """
     if explicit is not None:
         if not explicit.is_file():
@@ -47,10 +48,33 @@ def find_dataset_json(
                 f"{explicit} does not exist; --dataset-json expects nnU-Net's dataset.json."
             )
         return explicit
-    for folder in (prediction_folder, reference_folder, reference_folder.resolve().parent):
-        if (folder / DATASET_JSON).is_file():
-            return folder / DATASET_JSON
-    return None
+    folders = (prediction_folder, reference_folder, reference_folder.resolve().parent)
+    found = [f / DATASET_JSON for f in folders if (f / DATASET_JSON).is_file()]
+    for other in found[1:]:
+        _refuse_other_numbers(found[0], other)
+    return found[0] if found else None
+
+
+def _refuse_other_numbers(first: Path, second: Path) -> None:
+    """Raise if a label that both files name has another number in each."""
+    try:
+        regions, others = read_label_set(first).regions, read_label_set(second).regions
+    except EvaluationError:
+        return  # what is wrong with the one that is used is said when it is read
+    differing = [name for name in regions if name in others and regions[name] != others[name]]
+    if differing:
+        listed = shorten(
+            (f"{n} ({_listed(regions[n])} and {_listed(others[n])})" for n in differing), 6
+        )
+        raise EvaluationError(
+            f"{first} and {second} give labels different numbers: {listed}. If both folders hold "
+            "masks of the same numbers, say which file names them: --dataset-json; otherwise "
+            "give the masks of one folder the numbers of the other."
+        )
+
+
+def _listed(values: tuple[int, ...]) -> str:
+    return "+".join(map(str, values))
 
 
 def labels_named(names: Mapping[str, int]) -> LabelSet:

@@ -22,6 +22,7 @@ from nnunetv2_fair.evaluation.masks.label_maps import (
     read_geometry,
     read_label_map,
 )
+from nnunetv2_fair.evaluation.masks.picture_files import read_picture, read_picture_geometry
 from nnunetv2_fair.evaluation.measuring.one_case import CasePair, CaseTask, measure_case
 from tests.evaluation.factories import write_mask
 
@@ -114,7 +115,8 @@ def test_values_that_are_no_labels(
 @pytest.mark.parametrize("ending", [".png", ".bmp", ".tif"])
 def test_colour_pictures_are_refused(tmp_path: Path, ending: str):
     path = tmp_path / f"case{ending}"
-    Image.fromarray(PLANE).convert("RGB").save(path)
+    colours = np.stack([PLANE, PLANE, PLANE.max() - PLANE], axis=-1)
+    Image.fromarray(colours).save(path)
     with pytest.raises(EvaluationError, match=r"case\.\w+ has .*single-channel picture of label"):
         read_label_map(path)
     with pytest.raises(EvaluationError, match="expected one label number per pixel"):
@@ -261,3 +263,28 @@ def test_warnings_of_itk_are_hidden_while_a_case_is_measured_and_not_longer(
         assert ("WARNING" in capfd.readouterr().err) is shown
     finally:
         sitk.ProcessObject.SetGlobalWarningDisplay(before)
+
+
+def test_grey_pictures_with_several_channels_are_read_like_grey_ones(tmp_path: Path):
+    pixels = np.zeros((6, 9), np.uint8)
+    pixels[2:4, 3:7] = 2
+    grey = Image.fromarray(pixels)
+    for mode in ("RGB", "RGBA", "LA"):
+        path = tmp_path / f"{mode}.png"
+        grey.convert(mode).save(path)
+        found, geometry, _ = read_picture(path)
+        assert geometry == read_picture_geometry(path)
+        assert found.shape == geometry.shape == (6, 9)
+        assert int((found.labels == 2).sum()) == 8
+    colours = np.stack([pixels, pixels, pixels + 1], axis=-1)
+    Image.fromarray(colours).save(tmp_path / "c.png")
+    with pytest.raises(EvaluationError, match=r"colours \(mode RGB\)"):
+        read_picture_geometry(tmp_path / "c.png")
+
+
+def test_folders_are_named_where_no_mask_is(tmp_path: Path):
+    for i in range(3):
+        (tmp_path / f"case_{i}").mkdir()
+        (tmp_path / f"case_{i}/liver.nii.gz").touch()
+    with pytest.raises(EvaluationError, match=r"found 3 folders \(case_0/liver.nii.gz\), expected"):
+        find_masks(tmp_path, "predicted masks")

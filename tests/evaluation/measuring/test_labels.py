@@ -67,3 +67,17 @@ def test_where_dataset_json_is_looked_for(tmp_path: Path):
         find_dataset_json(own, predictions, references)
     own.touch()
     assert find_dataset_json(own, predictions, references) == own
+
+
+def test_two_files_that_contradict_each_other_are_refused(tmp_path: Path):
+    predictions, references = tmp_path / "predictions", tmp_path / "labelsTs"
+    for folder, core in ((predictions, 2), (references, 1)):
+        folder.mkdir()
+        labels = {"background": 0, "core": core, "shell": 3 - core}
+        (folder / "dataset.json").write_text(json.dumps({"labels": labels}))
+    with pytest.raises(
+        EvaluationError, match=r"core \(2 and 1\), shell \(1 and 2\).*--dataset-json"
+    ):
+        find_dataset_json(None, predictions, references)
+    own = references / "dataset.json"
+    assert find_dataset_json(own, predictions, references) == own
