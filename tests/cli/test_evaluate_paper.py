@@ -50,7 +50,7 @@ def test_exact_numbers_are_private(dataset, capsys):
     text = (out / "paper_exact" / "manuscript.md").read_text(encoding="utf-8")
     assert "> PRIVATE: made of the private result" in text
     assert "x (3 patients)" in text
-    assert "1 image was left out: the table has no value of 'sex'" in text
+    assert "Of all images, 1 was left out: the table has no value of 'sex'" in text
     assert f"Wrote {out / 'paper_exact' / 'checklist.md'}" in capsys.readouterr().out
     # such a folder is never shared
     arguments = dataset.arguments("out", *ASKED, "--shareable", "--overwrite")

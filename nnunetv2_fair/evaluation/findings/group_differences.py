@@ -37,6 +37,7 @@ MEDIAN = "median"
 _FEW_GROUPS = "only one group is large enough"
 _NO_GROUP = "no group is large enough and has a defined value"
 _NO_GAP = "the gap could not be computed"
+_WITHOUT_INTERVAL = "The test alone is not enough, and no interval could be computed."
 
 
 def group_differences(result: EvaluationResult) -> Iterator[Finding]:
@@ -173,6 +174,8 @@ def _decided(finding: Finding, comparison: Comparison) -> Finding:
     if verdict == "signs":
         reason = untested(comparison.test, "The interval excludes zero, but the")
         reason = reason or _doubt(by_interval, finding.p_value < level, deciding_p(finding) < level)
+        if all(math.isnan(deciding_interval(gap).low) for gap in fairness_gaps(comparison)):
+            reason = _WITHOUT_INTERVAL
     return dataclasses.replace(finding, verdict=verdict, direction="worse", reason=reason)
 
 

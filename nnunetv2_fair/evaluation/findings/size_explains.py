@@ -198,7 +198,8 @@ def _by_distances(
     verdict: Verdict = "unclear"
     reason = f"{titles} cannot exclude that boundary errors differ as much"
     if different:
-        verdict, reason = "not_shown", f"{plain(listed(different))} differs too"
+        differ = "differs" if len(different) == 1 else "differ"
+        verdict, reason = "not_shown", f"{plain(listed(different))} {differ} too"
     elif highest < _HALF * by_size:
         verdict = "shown"
         reason = f"boundary distances ({titles}) do not differ by what would explain half of it"

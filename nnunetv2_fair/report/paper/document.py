@@ -1,5 +1,6 @@
 """The text of a manuscript and its checklist, as Markdown."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, listed
@@ -52,7 +53,7 @@ def manuscript(result: EvaluationResult, tables: Sequence[TextTable]) -> str:
     lines.append("## Tables")
     lines.append(
         "\n".join(
-            f"- Table {numbers[table.name]}: {table.title} "
+            f"- Table {numbers[table.name]}: {markdown([table.title])} "
             f"(`{_stem(table, numbers)}.csv`, `.md`, `.tex`)"
             for table in tables
         )
@@ -122,7 +123,8 @@ def _together(sentences: Iterable[Sentence], cites: Mapping[str, int]) -> str:
 
 
 def _cell(pieces: Sentence) -> str:
-    return markdown(pieces).strip().replace("|", "\\|")
+    # a name from the data has its own escaped already
+    return re.sub(r"(?<!\\)\|", r"\\|", markdown(pieces).strip())
 
 
 def _limitations(result: EvaluationResult) -> Iterator[Sentence]:

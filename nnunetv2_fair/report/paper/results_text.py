@@ -117,9 +117,10 @@ def _exclusion(exclusion: Exclusion) -> Sentence:
         " (", *joined(counts, between="; " if several else ", ", last="; " if several else " and "),
         ")",
     ]  # fmt: skip
-    images = numbers.count(len(exclusion.cases), "image")
-    was = "was left out:" if len(exclusion.cases) == 1 else "were left out, each for this reason:"
-    return [f"{images} {was} {reason[:1].lower()}{reason[1:]}", *told, "."]
+    number = len(exclusion.cases)
+    was = "was left out:" if number == 1 else "were left out, each for this reason:"
+    start = f"Of all images, {numbers.whole(number)} {was} "
+    return [f"{start}{reason[:1].lower()}{reason[1:]}", *told, "."]
 
 
 def _empty_masks(result: EvaluationResult) -> Iterator[Sentence]:

@@ -27,6 +27,7 @@ def scores(
     missing: int = 0,
     rare: int = 0,
     trainings: int = 1,
+    everybody: bool = False,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Draw scores of every image, label and training.
@@ -41,6 +42,7 @@ def scores(
         missing: Images without a prediction.
         rare: Patients of a rare site.
         trainings: Number of trainings; several have a column ``training``.
+        everybody: Whether every patient has all images.
         seed: Seed of the draws.
     """
     random = np.random.default_rng(seed)
@@ -49,7 +51,7 @@ def scores(
         sex = "" if patient < unknown else ("female", "male")[patient % 2]
         site = "rare" if patient >= patients - rare else "AB"[patient // 2 % 2]
         person = random.normal(0, 0.02)
-        for image in range(images if patient % 2 else 1):
+        for image in range(images if patient % 2 or everybody else 1):
             case = f"case{patient}x{image}"
             gone = len({r["case"] for r in rows}) < missing
             for label in labels:
@@ -63,7 +65,8 @@ def scores(
                         {
                             "case": case, "patient": f"person{patient}", "sex": sex,
                             "age": ("<50", ">=50")[patient // 2 % 2], "site": site,
-                            "training": f"run{training}", "label": label,
+                            "view": ("front", "side", "back")[image], "training": f"run{training}",
+                            "label": label, "lesion_f1": dice**2,
                             "dice": np.nan if gone else 0.0 if failed else dice,
                             "hd95_mm": np.nan if gone else np.inf if failed else 30 * (1 - dice),
                             "diagonal_mm": 200.0, "reference_voxels": size,
@@ -105,6 +108,17 @@ DESIGNS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "trainings": ({"trainings": 3, "gap": 0.06, "failing": 0.2}, {"trainings": "repeats"}),
     "folds": ({"trainings": 3}, {"trainings": "folds"}),
     "no intervals": ({"gap": 0.06}, {"statistics": StatisticsSettings(n_bootstrap=0)}),
+    "both views": ({"images": 2, "everybody": True, "gap": 0.03}, {"attributes": ("view", "sex")}),
+    "some views": ({"images": 2}, {"attributes": ("view",)}),
+    "infinite": ({"failing": 0.6}, {"empty_distance": "inf"}),
+    "own score": ({"gap": 0.1}, {"columns": {"lesion_f1": "higher"}}),
+    "90% and more": (
+        {"rare": 8, "gap": 0.05},
+        {
+            "attributes": ("site",),
+            "statistics": StatisticsSettings(min_patients=10, n_bootstrap=200, confidence=0.9),
+        },
+    ),
     "one group": ({"patients": 12, "unknown": 10}, {}),
 }  # fmt: skip
 
@@ -113,12 +127,16 @@ DESIGNS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
 def evaluated(design: str, seed: int = 0) -> EvaluationResult:
     """Return the evaluation of a design."""
     drawn, asked = DESIGNS[design]
-    options = {
+    options: dict[str, Any] = {
         "name": "Model A",
         "attributes": ("sex",),
         "statistics": StatisticsSettings(n_bootstrap=200),
+        **asked,
     }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "per_case.csv"
-        scores(seed=seed, **drawn).to_csv(path, index=False)
-        return answer(Request(ScoresFile(path, "csv"), **{**options, **asked})).result
+        columns = options.pop("columns", {})
+        drawn_scores = scores(seed=seed, **drawn)
+        unused = [] if columns else ["lesion_f1"]
+        drawn_scores.drop(columns=unused).to_csv(path, index=False)
+        return answer(Request(ScoresFile(path, "csv", columns), **options)).result

@@ -15,6 +15,7 @@ from nnunetv2_fair.report.paper.document import checklist, manuscript
 from nnunetv2_fair.report.paper.files import paper_files
 from nnunetv2_fair.report.paper.rounded import printable_numbers
 from nnunetv2_fair.report.paper.tables import paper_tables
+from tests.report.factories import make_result
 from tests.report.paper.designs import DESIGNS, evaluated
 
 EVERY = [(design, hidden) for design in DESIGNS for hidden in (False, True)]
@@ -101,7 +102,7 @@ def test_it_reads_as_english(design, hidden):
         r"\b1 (patients|images|combinations|tests|resamples|degrees)\b",
         r"\b([02-9]|\d{2,}) (patient|image|combination|test)\b(?! of)",
         r"  +[a-z]", r" [.,;:]", r"\(\)", r"\[\]", r"\bnan\b", r"\bNone\b", r"\{|\}",
-        r"\.\.(?!\.)", r",,", r";\.", r"\b(\w+) \1\b", r"(?<!nnunetv2)_",
+        r"\.\.(?!\.)", r",,", r";\.", r"\b(\w+) \1\b", r"(?<!nnunetv2)(?<!lesion)_",
     ):  # fmt: skip
         # names of files have underscores
         prose = text.partition("## References")[0]
@@ -137,8 +138,13 @@ def test_small_groups_and_exclusions_are_hidden():
     result = evaluated("unknown and missing")
     exact, public = paper_files(result), paper_files(shareable(result))
     assert "rare (3 patients)" in exact["manuscript.md"]
-    assert "3 images were left out, each for this reason: the prediction" in exact["manuscript.md"]
-    assert "2 images were left out, each for this reason: the table" in exact["manuscript.md"]
+    assert (
+        "Of all images, 3 were left out, each for this reason: the prediction"
+        in exact["manuscript.md"]
+    )
+    assert (
+        "Of all images, 2 were left out, each for this reason: the table" in exact["manuscript.md"]
+    )
     assert "rare (number not shown)" in public["manuscript.md"]
     assert "Some images were left out (number not shown): the prediction" in public["manuscript.md"]
     whole = "\n".join(public.values())
@@ -176,3 +182,23 @@ def test_sections_and_files():
     ]  # fmt: skip
     assert "\\toprule" in files["table_3_differences.tex"]
     assert "\N{MINUS SIGN}" not in "".join(t for n, t in files.items() if n.endswith(".tex"))
+
+
+HOSTILE = "<script>al|ert</script> & [x](y) *b* _c_"
+
+
+def test_names_from_the_data_change_nothing_around_them():
+    result = make_result(
+        {HOSTILE: ("<img src=x>", "a|b", "c")}, {"<img src=x>": 12, "a|b": 12, "c": 3},
+        labels=("*lung*", "|"), name=HOSTILE,
+    )  # fmt: skip
+    files = paper_files(result)
+    for name in ("manuscript.md", "checklist.md", "table_1_participants.md"):
+        assert not re.search(r"(?<!\\)<(script|img)", files[name]), name
+    for row in files["checklist.md"].splitlines():
+        if row.startswith("| "):
+            assert len(re.findall(r"(?<!\\)\|", row)) == 4, row
+    assert (
+        "### Groups by \\<script>al\\|ert\\</script> & \\[x\\](y) \\*b\\* \\_c\\_"
+        in (files["manuscript.md"])
+    )
