@@ -27,6 +27,8 @@ _INFINITE: Mapping[EmptyDistance, str] = {
     "nan": "An infinite distance (one mask empty) is left out.",
 }
 
+_IN_SEVERAL = " (and, of patients in several groups, their values between these)"
+
 
 def methods(result: EvaluationResult) -> list[Paragraph]:
     """Return the paragraphs of the methods section.
@@ -230,10 +232,12 @@ def _tests(result: EvaluationResult, design: Design) -> Iterator[Sentence]:
             cite("holm"),
             "; not over metrics, which are views of the same masks.",
         ]
+    within = {"Wilcoxon signed-rank", "Stratified rank permutation"} & set(used)
     if any(not math.isnan(g.p_value) for c in result.comparisons for g in c.gaps):
         yield [
             "Means were compared by a permutation test of the largest minus the smallest mean of a "
-            f"group, with {design.unit}s exchanged between the groups",
+            f"group, with {design.unit}s exchanged between the groups"
+            f"{_IN_SEVERAL if within else ''}",
             cite("permutation"),
             " and the same correction" if sizes else "",
             ".",

@@ -86,7 +86,7 @@ DESIGNS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "several images": ({"images": 3, "gap": 0.05}, {"attributes": ("sex", "age", "sex+age")}),
     "images counted": (
         {"images": 3},
-        {"statistics": StatisticsSettings("case", n_bootstrap=200)},
+        {"statistics": StatisticsSettings("case", n_bootstrap=100)},
     ),
     "failures": (
         {"failing": 0.3, "patients": 80},
@@ -105,8 +105,8 @@ DESIGNS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
         {"gap": 0.15, "patients": 120},
         {"discover": DiscoverySettings(permutations=199, confirm=True)},
     ),
-    "trainings": ({"trainings": 3, "gap": 0.06, "failing": 0.2}, {"trainings": "repeats"}),
-    "folds": ({"trainings": 3}, {"trainings": "folds"}),
+    "trainings": ({"trainings": 3, "gap": 0.06, "failing": 0.2, "patients": 40}, {"trainings": "repeats"}),
+    "folds": ({"trainings": 3, "patients": 30}, {"trainings": "folds"}),
     "no intervals": ({"gap": 0.06}, {"statistics": StatisticsSettings(n_bootstrap=0)}),
     "both views": ({"images": 2, "everybody": True, "gap": 0.03}, {"attributes": ("view", "sex")}),
     "some views": ({"images": 2}, {"attributes": ("view",)}),
@@ -116,7 +116,7 @@ DESIGNS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
         {"rare": 8, "gap": 0.05},
         {
             "attributes": ("site",),
-            "statistics": StatisticsSettings(min_patients=10, n_bootstrap=200, confidence=0.9),
+            "statistics": StatisticsSettings(min_patients=10, n_bootstrap=100, confidence=0.9),
         },
     ),
     "one group": ({"patients": 12, "unknown": 10}, {}),
@@ -130,7 +130,7 @@ def evaluated(design: str, seed: int = 0) -> EvaluationResult:
     options: dict[str, Any] = {
         "name": "Model A",
         "attributes": ("sex",),
-        "statistics": StatisticsSettings(n_bootstrap=200),
+        "statistics": StatisticsSettings(n_bootstrap=100),
         **asked,
     }
     with tempfile.TemporaryDirectory() as folder:
