@@ -105,7 +105,10 @@ DESIGNS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
         {"gap": 0.15, "patients": 120},
         {"discover": DiscoverySettings(permutations=199, confirm=True)},
     ),
-    "trainings": ({"trainings": 3, "gap": 0.06, "failing": 0.2, "patients": 40}, {"trainings": "repeats"}),
+    "trainings": (
+        {"trainings": 3, "gap": 0.06, "failing": 0.2, "patients": 40},
+        {"trainings": "repeats"},
+    ),
     "folds": ({"trainings": 3, "patients": 30}, {"trainings": "folds"}),
     "no intervals": ({"gap": 0.06}, {"statistics": StatisticsSettings(n_bootstrap=0)}),
     "both views": ({"images": 2, "everybody": True, "gap": 0.03}, {"attributes": ("view", "sex")}),

@@ -1,5 +1,6 @@
 """The whole text and its tables, for every design: numbers, verdicts, English, privacy."""
 
+import functools
 import math
 import re
 from collections import Counter
@@ -23,6 +24,7 @@ EVERY = [(design, hidden) for design in DESIGNS for hidden in (False, True)]
 _NUMBER = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
 
 
+@functools.cache
 def told(design: str, hidden: bool) -> EvaluationResult:
     result = evaluated(design)
     return printable_numbers(shareable(result) if hidden else result)
