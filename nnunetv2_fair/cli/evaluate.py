@@ -210,6 +210,7 @@ def _request(
         failures=parse_failures(args.failure) if args.failure else None,
         margins=parse_margins(args.margin),
         adjust=tuple(args.adjust),
+        boundary_maps=args.boundary_maps,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from nnunetv2_fair.errors import EvaluationError, UsageError
 from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
+from nnunetv2_fair.evaluation.boundary_maps.all_maps import with_boundary_maps
 from nnunetv2_fair.evaluation.discovery.search import with_discovery
 from nnunetv2_fair.evaluation.discovery.settings import DiscoverySettings
 from nnunetv2_fair.evaluation.failures.criteria import check_failures
@@ -122,6 +123,7 @@ class Request:
         failures: When a case counts as failed; None: a Dice of at most 0.1.
         adjust: Columns of the table to adjust gaps for.
         margins: Metric -> gap of means up to which groups count as equivalent.
+        boundary_maps: Map where along the outlines each group's errors lie.
     """
 
     source: Masks | ScoresFile
@@ -142,6 +144,7 @@ class Request:
     failures: tuple[FailureCriterion, ...] | None = None
     adjust: tuple[str, ...] = ()
     margins: Mapping[str, float] = field(default_factory=dict)
+    boundary_maps: bool = False
 
     @property
     def reading(self) -> TableSettings:
@@ -280,7 +283,11 @@ def _finished(
 ) -> Answer:
     """Add what is found besides the comparison of groups, or leave out what is not to be shared."""
     if request.discover is not None:
-        result = with_findings(with_discovery(result, table, request.discover))
+        result = with_discovery(result, table, request.discover)
+    if request.boundary_maps and plan is not None:
+        result = with_boundary_maps(result, plan, request.processes)
+    if request.discover is not None or request.boundary_maps:
+        result = with_findings(result)
     if request.preset is not None:
         result = with_preset(result, request.preset, plan, request.processes)
     if request.shareable:
@@ -333,6 +340,7 @@ def evaluate(
     preset: str | None = None,
     trainings: TrainingKind | None = None,
     margins: Mapping[str, float] | None = None,
+    boundary_maps: bool = False,
 ) -> EvaluationResult:
     """Measure segmentations case by case and compare groups of patients.
 
@@ -362,6 +370,7 @@ def evaluate(
         trainings: How the trainings of one method differ: ``repeats`` (random seeds) or ``folds``.
         margins: Metric -> gap of means up to which groups count as equivalent, such as
             ``{"dice": 0.03}``; by default those of the settings.
+        boundary_maps: Map where along the outlines each group's errors lie.
 
     Returns:
         Everything that was found, frozen.
@@ -402,6 +411,7 @@ def evaluate(
         discover=discover,
         preset=preset,
         trainings=trainings,
+        boundary_maps=boundary_maps,
     )
     return answer(request).result
 

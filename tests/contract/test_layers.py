@@ -123,6 +123,13 @@ ALLOWED: dict[str, set[str]] = {
         "evaluation/results",
         "evaluation/statistics",
     },
+    "evaluation/boundary_maps": {
+        "evaluation/masks",
+        "evaluation/measuring",
+        "evaluation/metrics",
+        "evaluation/results",
+        "evaluation/statistics",
+    },
     "evaluation/papers": {
         "evaluation/masks",
         "evaluation/measuring",

@@ -94,6 +94,11 @@ def add_findings(parser: argparse.ArgumentParser) -> None:
         "among patients whom either group could have, beside the one found",
     )  # fmt: skip
     parser.add_argument(
+        "--boundary-maps", action="store_true",
+        help="map where along the outlines each group's errors lie (inside or beyond the "
+        "reference, by clock hour and slice), and test whether two groups differ anywhere",
+    )  # fmt: skip
+    parser.add_argument(
         "--tables", nargs="+", default=[], choices=TABLE_FORMATS, metavar="FORMAT",
         help="also write every table as table_<name>.<format>: csv, md (Markdown) or tex (LaTeX)",
     )  # fmt: skip
@@ -130,6 +135,7 @@ def check_sources(args: argparse.Namespace) -> None:
             ("--merge", args.merge), ("--dataset-json", args.dataset_json),
             ("--allow-missing", args.allow_missing), ("--labels", args.labels),
             ("--suffix-gt", args.suffix_gt), ("--suffix-pred", args.suffix_pred),
+            ("--boundary-maps", args.boundary_maps),
         ):  # fmt: skip
             if used:
                 raise UsageError(f"{option} applies to masks, not to {given[0]}.")
@@ -152,10 +158,11 @@ def check_sources(args: argparse.Namespace) -> None:
             "--paper exact writes exact numbers of small groups, which --shareable hides. Pass "
             "--paper alone, or leave out --shareable."
         )
-    if args.shareable and (args.discover or args.preset):
+    if args.shareable and (args.discover or args.preset or args.boundary_maps):
         raise UsageError(
-            "--shareable writes neither discovered subgroups nor a paper's table, as small groups "
-            "could be worked out from them. Leave out --discover and --preset, or --shareable."
+            "--shareable writes neither discovered subgroups nor a paper's table nor boundary maps, "
+            "as small groups could be worked out from them. Leave out --discover, --preset and "
+            "--boundary-maps, or --shareable."
         )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 
 from nnunetv2_fair.evaluation.findings import (
+    boundaries,
     equivalence,
     failure_rates,
     group_differences,
@@ -27,6 +28,7 @@ _HEADLINES: Mapping[Kind, Callable[[Finding, MetricInfo], Sentence]] = {
     "subgroup": subgroups.headline,
     "size_explains": size_explains.headline,
     "equivalence": equivalence.headline,
+    "boundary": boundaries.headline,
 }
 
 #: Kind -> the claim in a few words.
@@ -38,6 +40,7 @@ _BRIEFS: Mapping[Kind, Callable[[Finding, MetricInfo], Sentence]] = {
     "subgroup": subgroups.brief,
     "size_explains": size_explains.brief,
     "equivalence": equivalence.brief,
+    "boundary": boundaries.brief,
 }
 
 
@@ -63,6 +66,7 @@ def _all(result: EvaluationResult) -> Iterator[Finding]:
     yield from failure_rates.failure_rates(result)
     yield from equivalence.equivalences(result)
     yield from subgroups.subgroups(result)
+    yield from boundaries.boundaries(result)
 
 
 def main_findings(result: EvaluationResult, attribute: str, label: str) -> tuple[Finding, ...]:

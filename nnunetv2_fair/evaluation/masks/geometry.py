@@ -31,6 +31,11 @@ class ArrayGeometry:
     placement: tuple[tuple[float, ...], tuple[float, ...]] | None
 
     @property
+    def dimensions(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
     def diagonal(self) -> float:
         """Length of the image diagonal, in ``unit``: no distance in the image is longer."""
         return math.sqrt(sum((n * s) ** 2 for n, s in zip(self.shape, self.spacing, strict=True)))

@@ -14,6 +14,7 @@ import pandas as pd
 
 from nnunetv2_fair.errors import UsageError, shorten
 from nnunetv2_fair.evaluation.results.adjusted import AdjustedGap
+from nnunetv2_fair.evaluation.results.boundary_maps import BoundaryMap
 from nnunetv2_fair.evaluation.results.discovery import Discovery
 from nnunetv2_fair.evaluation.results.failures import FailureComparison
 from nnunetv2_fair.evaluation.results.findings import Finding, Kind
@@ -90,6 +91,8 @@ class EvaluationResult:
             Empty for one trained model, and in a shareable result.
         failures: How often segmentation fails, one per attribute, label and criterion.
         adjusted_gaps: Differences of means adjusted for size, and for columns of the table.
+        boundary_maps: Where along the outline errors lie, one per attribute and label; empty if not
+            asked for.
     """
 
     name: str
@@ -113,13 +116,15 @@ class EvaluationResult:
     trainings: tuple["EvaluationResult", ...] = ()
     failures: tuple[FailureComparison, ...] = ()
     adjusted_gaps: tuple[AdjustedGap, ...] = ()
+    boundary_maps: tuple[BoundaryMap, ...] = ()
 
     # for reading the file, from which the table of cases is absent
     __pydantic_config__: ClassVar[dict[str, bool]] = {"arbitrary_types_allowed": True}
 
     def metric(self, name: str) -> MetricInfo:
         """Return how to read a metric."""
-        return next(metric for metric in self.metrics if metric.name == name)
+        mapped = [found.metric for found in self.boundary_maps[:1]]
+        return next(metric for metric in (*self.metrics, *mapped) if metric.name == name)
 
     def comparison(self, attribute: str, metric: str, label: str) -> Comparison:
         """Return the comparison of one metric and label over one attribute.

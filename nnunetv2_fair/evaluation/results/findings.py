@@ -19,7 +19,7 @@ from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 #: ``subgroup``: a combination of groups diverges from the others; ``model_change``: a model
 #: differs from the baseline; ``rank``: the ranks that a model can have; ``equivalence``: whether a
 #: gap beyond a margin is excluded; ``size_explains``: whether the size of the organ explains a
-#: difference of overlap.
+#: difference of overlap; ``boundary``: whether errors lie in other places along the outline.
 Kind = Literal[
     "group_difference",
     "failure_rate",
@@ -28,6 +28,7 @@ Kind = Literal[
     "rank",
     "equivalence",
     "size_explains",
+    "boundary",
 ]
 
 #: What can be said.

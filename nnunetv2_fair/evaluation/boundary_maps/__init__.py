@@ -1,0 +1,4 @@
+"""Where along the outline errors lie: signed boundary errors by position, by group.
+
+Imports masks, measuring, metrics, results and statistics.
+"""

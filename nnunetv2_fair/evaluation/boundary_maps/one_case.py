@@ -1,0 +1,74 @@
+"""The boundary errors of one case, by position; what worker processes run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nnunetv2_fair.errors import EvaluationError
+from nnunetv2_fair.evaluation.boundary_maps.cells import ROWS, cell_of, mean_by_cell
+from nnunetv2_fair.evaluation.boundary_maps.orientation import View
+from nnunetv2_fair.evaluation.boundary_maps.signed_errors import signed_errors
+from nnunetv2_fair.evaluation.masks.label_maps import read_label_map
+from nnunetv2_fair.evaluation.measuring.one_case import CasePair
+from nnunetv2_fair.evaluation.metrics.regions import region_mask
+from nnunetv2_fair.files.nifti import quiet_itk
+
+
+@dataclass(frozen=True)
+class BoundaryTask:
+    """What to map, small enough to send to another process.
+
+    Attributes:
+        regions: Label or region -> its values.
+        ignore: Value of reference voxels that are left out of both masks; None if there is none.
+        view: How to look at all cases.
+    """
+
+    regions: Mapping[str, tuple[int, ...]]
+    ignore: int | None
+    view: View
+
+    @property
+    def rows(self) -> int:
+        """Rows of every map."""
+        return ROWS if self.view.slices else 1
+
+
+@dataclass(frozen=True)
+class CaseErrors:
+    """Boundary errors of one case.
+
+    Attributes:
+        case: Case name.
+        cells: Label -> (rows * hours,) mean error in each cell, NaN where there is no outline; a
+            label that either mask lacks is not here.
+        problem: Why the case could not be read; empty if it could.
+    """
+
+    case: str
+    cells: Mapping[str, np.ndarray] = field(default_factory=dict)
+    problem: str = ""
+
+
+@quiet_itk()
+def map_case(pair: CasePair, task: BoundaryTask) -> CaseErrors:
+    """Return the boundary errors of a case that has a prediction; problems are not raised."""
+    if pair.prediction is None:
+        return CaseErrors(pair.case)
+    try:
+        first, second = read_label_map(pair.reference), read_label_map(pair.prediction)
+    except (EvaluationError, OSError, MemoryError) as error:
+        return CaseErrors(pair.case, problem=f"{pair.reference} or {pair.prediction}: {error}")
+    reference, prediction = first.labels, second.labels
+    if task.ignore is not None:
+        prediction = np.where(reference == task.ignore, 0, prediction)
+        reference = np.where(reference == task.ignore, 0, reference)
+    found = {}
+    for label, values in task.regions.items():
+        masks = [region_mask(labels, values) for labels in (reference, prediction)]
+        errors = signed_errors(masks[0], masks[1], first.geometry.spacing)
+        if errors is not None:
+            places = task.view.coordinates(errors[0], first.geometry)
+            found[label] = mean_by_cell(errors[1], cell_of(places, task.rows), task.rows)
+    return CaseErrors(pair.case, found)
