@@ -42,7 +42,7 @@ def notes_on_masks(
     """
     if plan.unit == "px":
         yield "The masks are pictures without a physical spacing, so distances are in pixels (px)."
-    if plan.dataset_json is None:
+    if plan.labels is None:
         yield (
             "No dataset.json was found, so the labels are the values that occur in the references."
         )

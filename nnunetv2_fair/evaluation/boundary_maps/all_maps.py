@@ -120,28 +120,33 @@ def _map(
         members = rows[rows[attribute] == name]
         found = {case: errors[case][label] for case in members["case"] if label in errors[case]}
         cells = pd.DataFrame(
-            np.stack(list(found.values())) if found else np.empty((0, task.rows * HOURS)),
+            np.stack(list(found.values())) if found else np.empty((0, 2 * task.rows * HOURS)),
             index=list(found),
         )
         people = members.set_index("case")[person] if person != "case" else None
         keys = cells.index if people is None else people.loc[cells.index].to_numpy()
         values[name] = cells.groupby(keys).mean()
         without[name] = len(members) - len(found)
+    outer = task.rows * HOURS
+    has_inner = any(cells.iloc[:, outer:].notna().to_numpy().any() for cells in values.values())
+    if not has_inner:
+        values = {name: cells.iloc[:, :outer] for name, cells in values.items()}
     differences = []
     for name in names:
         if reference is not None and name != reference:
             generator = settings.generator("boundary", attribute, label, reference, name)
             differences.append(
-                _difference((reference, name), values[reference], values[name], task, generator)
+                _difference((reference, name), values[reference], values[name], generator)
             )
     return BoundaryMap(
         attribute=attribute,
         label=label,
         unit=unit,
-        errors={name: _grid(cells.mean().to_numpy(), task) for name, cells in values.items()},
+        errors={name: _grid(cells.mean().to_numpy()) for name, cells in values.items()},
         n_patients={name: len(cells) for name, cells in values.items()},
         differences=tuple(differences),
         slices=task.view.ends,
+        has_inner=has_inner,
         clock=task.view.clock,
         n_without=without,
     )
@@ -151,19 +156,18 @@ def _difference(
     between: tuple[str, str],
     first: pd.DataFrame,
     second: pd.DataFrame,
-    task: BoundaryTask,
     generator: np.random.Generator,
 ) -> BoundaryDifference:
     if first.index.intersection(second.index).size:
-        empty = np.full(task.rows * HOURS, np.nan)
+        empty = np.full(first.shape[1], np.nan)
         found, reason = MapTest(empty, empty), _SEVERAL
     else:
         found = compare_maps(first.to_numpy(), second.to_numpy(), generator)
         reason = _FEW if np.isnan(found.p_value) else ""
     return BoundaryDifference(
         between=between,
-        difference=_grid(found.difference, task),
-        p_values=_grid(found.p_values, task),
+        difference=_grid(found.difference),
+        p_values=_grid(found.p_values),
         p_value=found.p_value,
         corrected_p=found.p_value,
         family_size=1,
@@ -171,8 +175,8 @@ def _difference(
     )
 
 
-def _grid(cells: np.ndarray, task: BoundaryTask) -> Grid:
-    return tuple(tuple(map(float, row)) for row in cells.reshape(task.rows, HOURS))
+def _grid(cells: np.ndarray) -> Grid:
+    return tuple(tuple(map(float, row)) for row in cells.reshape(-1, HOURS))
 
 
 def _corrected(maps: Sequence[BoundaryMap]) -> Iterator[BoundaryMap]:

@@ -1,4 +1,4 @@
-"""Which cell of a map a point of the outline belongs to: part of the slices, and clock hour."""
+"""Which cell of a map a point of the outline belongs to: side, part of the slices, clock hour."""
 
 import math
 
@@ -10,7 +10,7 @@ ROWS = 5
 HOURS = 12
 
 
-def cell_of(places: np.ndarray, rows: int = ROWS) -> np.ndarray:
+def cell_of(places: np.ndarray, inner: np.ndarray, rows: int = ROWS) -> np.ndarray:
     """Return the cell of every point of an outline.
 
     The hour is that of the direction from the centre of the outline in the point's slice (the mean
@@ -18,10 +18,11 @@ def cell_of(places: np.ndarray, rows: int = ROWS) -> np.ndarray:
 
     Args:
         places: (n, 3) slice, upwards and rightwards, in one unit; at least one point.
+        inner: (n,) whether a point lies on the inner outline, around a hole.
         rows: Parts of the slices; 1 for pictures.
 
     Returns:
-        (n,) ``row * HOURS + hour``.
+        (n,) ``(side * rows + row) * HOURS + hour``; the side is 0 for outer points, 1 for inner.
     """
     heights, slices = np.unique(places[:, 0], return_inverse=True)
     number = np.bincount(slices)
@@ -33,7 +34,7 @@ def cell_of(places: np.ndarray, rows: int = ROWS) -> np.ndarray:
     extent = heights[-1] - heights[0]
     share = (places[:, 0] - heights[0]) / extent if extent > 0 else np.full(len(places), 0.5)
     row = np.minimum(np.floor(np.round(share * rows, 9)).astype(int), rows - 1)
-    cells: np.ndarray = row * HOURS + hour
+    cells: np.ndarray = (inner * rows + row) * HOURS + hour
     return cells
 
 
@@ -46,8 +47,8 @@ def mean_by_cell(values: np.ndarray, cells: np.ndarray, rows: int = ROWS) -> np.
         rows: As in :func:`cell_of`.
 
     Returns:
-        (rows * HOURS,) means.
+        (2 * rows * HOURS,) means.
     """
-    number = np.bincount(cells, minlength=rows * HOURS)
-    total = np.bincount(cells, values, minlength=rows * HOURS)
+    number = np.bincount(cells, minlength=2 * rows * HOURS)
+    total = np.bincount(cells, values, minlength=2 * rows * HOURS)
     return np.divide(total, number, out=np.full(len(number), np.nan), where=number > 0)

@@ -8,7 +8,7 @@ import numpy as np
 from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.boundary_maps.cells import ROWS, cell_of, mean_by_cell
 from nnunetv2_fair.evaluation.boundary_maps.orientation import View
-from nnunetv2_fair.evaluation.boundary_maps.signed_errors import signed_errors
+from nnunetv2_fair.evaluation.boundary_maps.signed_errors import is_inner, signed_errors
 from nnunetv2_fair.evaluation.masks.label_maps import read_label_map
 from nnunetv2_fair.evaluation.measuring.one_case import CasePair
 from nnunetv2_fair.evaluation.metrics.regions import region_mask
@@ -41,8 +41,8 @@ class CaseErrors:
 
     Attributes:
         case: Case name.
-        cells: Label -> (rows * hours,) mean error in each cell, NaN where there is no outline; a
-            label that either mask lacks is not here.
+        cells: Label -> (2 * rows * hours,) mean error in each cell, of the outer outline and then
+            of the inner one, NaN where there is none; a label that either mask lacks is not here.
         problem: Why the case could not be read; empty if it could.
     """
 
@@ -70,5 +70,6 @@ def map_case(pair: CasePair, task: BoundaryTask) -> CaseErrors:
         errors = signed_errors(masks[0], masks[1], first.geometry.spacing)
         if errors is not None:
             places = task.view.coordinates(errors[0], first.geometry)
-            found[label] = mean_by_cell(errors[1], cell_of(places, task.rows), task.rows)
+            inner = is_inner(masks[0], errors[0], task.view.axis(first.geometry))
+            found[label] = mean_by_cell(errors[1], cell_of(places, inner, task.rows), task.rows)
     return CaseErrors(pair.case, found)

@@ -46,6 +46,10 @@ class View:
         up, right = (_end(direction) for direction in _SHOWN[self.slices])
         return up, right
 
+    def axis(self, geometry: ArrayGeometry) -> int | None:
+        """Return the axis of the array along which the slices lie; None for pictures."""
+        return _axes(geometry)[self.slices][0] if self.slices else None
+
     def coordinates(self, positions: np.ndarray, geometry: ArrayGeometry) -> np.ndarray:
         """Return where voxels lie, seen from this direction.
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.ndimage import binary_dilation, binary_fill_holes, generate_binary_structure
 
 from nnunetv2_fair.evaluation.metrics.nearest_points import nearest_distances
 from nnunetv2_fair.evaluation.metrics.surface_distances import Surfaces
@@ -34,3 +35,31 @@ def signed_errors(
     distances = nearest_distances(outline, other, spacing)
     inside = prediction[tuple(outline.T)]
     return outline, np.where(inside, distances, -distances)
+
+
+def is_inner(mask: np.ndarray, outline: np.ndarray, slices: int | None) -> np.ndarray:
+    """Return which points of an outline lie around a hole, such as the cavity in the heart muscle.
+
+    Outer and inner outline are kept apart: where a ring is moved to one side, one of them reaches
+    beyond the reference and the other stays inside, and their mean would be 0.
+
+    Args:
+        mask: Boolean mask.
+        outline: (n, dimensions) points of its outline.
+        slices: Axis of the slices, in each of which holes are looked for; None for pictures.
+    """
+    step = generate_binary_structure(mask.ndim, 1)
+    if slices is not None:
+        across = [slice(None)] * mask.ndim
+        for side in (0, 2):
+            across[slices] = slice(side, side + 1)
+            step[tuple(across)] = False
+    box = tuple(slice(low, high + 1) for low, high in zip(*_ends(outline), strict=True))
+    part = mask[box]
+    holes = binary_fill_holes(part, step) & ~part
+    near: np.ndarray = binary_dilation(holes, step)[tuple((outline - outline.min(axis=0)).T)]
+    return near
+
+
+def _ends(outline: np.ndarray) -> tuple[list[int], list[int]]:
+    return outline.min(axis=0).tolist(), outline.max(axis=0).tolist()

@@ -71,9 +71,11 @@ def place_words(place: Mapping[str, float]) -> str:
     """Return a place along an outline in words.
 
     Args:
-        place: ``hour`` 1 to 12; ``row`` from 1, of ``rows`` parts of the slices.
+        place: ``hour`` 1 to 12; ``row`` from 1, of ``rows`` parts of the slices; ``inner`` 1 if
+            it is on the inner outline.
     """
-    at = f"at {place['hour']:.0f} o'clock"
+    inner = "on the inner outline " if place["inner"] else ""
+    at = f"{inner}at {place['hour']:.0f} o'clock"
     if place["rows"] == 1:
         return at
     return f"{at} in part {place['row']:.0f} of {place['rows']:.0f} of the slices"
@@ -120,7 +122,8 @@ def _finding(found: BoundaryMap, difference: BoundaryDifference, level: float) -
         family_size=difference.family_size,
         numbers={
             "hour": float(hour or 12),
-            "row": float(row + 1),
-            "rows": float(len(difference.p_values)),
+            "row": float(row % found.rows + 1),
+            "rows": float(found.rows),
+            "inner": float(row // found.rows),
         },
     )

@@ -8,7 +8,8 @@ from nnunetv2_fair.evaluation.results.values import MetricInfo
 #: Name of what is mapped, as a metric of findings.
 BOUNDARY_ERROR = "boundary_error"
 
-#: One row per part of the slices, one column per clock hour; NaN where there is no outline.
+#: One row per part of the slices, one column per clock hour, NaN where there is no outline: first
+#: the rows of the outer outline, then those of the inner one where structures have holes.
 Grid = tuple[tuple[float, ...], ...]
 
 
@@ -54,6 +55,7 @@ class BoundaryMap:
         differences: Of each group from the reference group.
         slices: Where the first and the last row lie, such as ``("feet", "head")``; empty for
             pictures.
+        has_inner: Whether the grids have the rows of an inner outline.
         clock: Where 12 and 3 o'clock lie, such as ``("front", "left")`` of the patient, or
             ``("top of the image", "right of the image")``.
         n_without: Group -> cases of which either mask lacks the label, so that they have no error.
@@ -66,8 +68,15 @@ class BoundaryMap:
     n_patients: Mapping[str, int]
     differences: tuple[BoundaryDifference, ...]
     slices: tuple[str, ...]
+    has_inner: bool
     clock: tuple[str, str]
     n_without: Mapping[str, int]
+
+    @property
+    def rows(self) -> int:
+        """Number of parts that the slices are divided into."""
+        grid = next(iter(self.errors.values()))
+        return len(grid) // (2 if self.has_inner else 1)
 
     @property
     def metric(self) -> MetricInfo:
