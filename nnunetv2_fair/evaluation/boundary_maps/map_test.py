@@ -1,16 +1,18 @@
 """Whether the boundary errors of two groups differ anywhere: a permutation test over patients.
 
-The statistic of a cell is Welch's t; patients are exchanged between the groups, and the largest
-absolute t of all cells is kept (maxT), so that a cell's p-value is corrected for all cells and for
-how they hang together.
+The statistic of a cell is the p-value of Welch's t test; patients are exchanged between the groups,
+and the smallest p-value of all cells is kept (minP), so that a cell's p-value is corrected for all
+cells and for how they hang together. Where a small group varies more than a large one, t itself would
+be compared with exchanges that have more degrees of freedom, and reject too often.
 
-Source: Westfall and Young, Resampling-Based Multiple Testing, 1993 (maxT); Janssen, Statistics and
-Probability Letters 36, 1997 (permuting Welch's t where variances differ).
+Source: Westfall and Young, Resampling-Based Multiple Testing, 1993 (minP); Janssen, Statistics and
+Probability Letters 36, 1997 (permuting Welch's test where variances differ).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtr
 
 #: Exchanges of patients.
 N_PERMUTATIONS = 2000
@@ -69,45 +71,50 @@ def compare_maps(
     in_first = np.zeros((1, len(values)))
     in_first[0, : len(first)] = 1
     means, observed = sums.welch(in_first)
-    at_least = np.zeros(int(compared.sum()))
+    as_small = np.zeros(int(compared.sum()))
     chunk = max(1, _MOST_NUMBERS // (len(values) + 8 * values.shape[1]))
     for start in range(0, n_permutations, chunk):
         drawn = np.repeat(in_first, min(chunk, n_permutations - start), axis=0)
         _, exchanged = sums.welch(generator.permuted(drawn, axis=1))
-        largest = np.abs(exchanged).max(axis=1)
-        at_least += (largest[:, None] >= np.abs(observed) - 1e-12).sum(axis=0)
+        smallest = exchanged.min(axis=1)
+        as_small += (smallest[:, None] <= observed * (1 + 1e-9)).sum(axis=0)
     difference[compared] = means[0]
-    p_values[compared] = (at_least + 1) / (n_permutations + 1)
+    p_values[compared] = (as_small + 1) / (n_permutations + 1)
     return MapTest(difference, p_values)
 
 
 class _Sums:
-    """Sums over patients, from which Welch's t of any division into two groups follows."""
+    """Sums over patients, from which Welch's test of any division into two groups follows."""
 
     def __init__(self, values: np.ndarray, known: np.ndarray) -> None:
         self._parts = [known.astype(float), values, values**2]
         self._totals = [part.sum(axis=0) for part in self._parts]
 
     def welch(self, in_first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return differences of means and t, both (divisions, cells).
+        """Return differences of means and Welch's p-values, both (divisions, cells).
 
         Args:
             in_first: (divisions, patients) 1 for patients of the first group, else 0.
         """
         ours = [in_first @ part for part in self._parts]
         others = [total - own for total, own in zip(self._totals, ours, strict=True)]
-        (mean, error), (other_mean, other_error) = _moments(*ours), _moments(*others)
+        (mean, error, freedom), (other_mean, other_error, other_freedom) = (
+            _moments(*ours), _moments(*others)
+        )  # fmt: skip
         difference = mean - other_mean
-        spread = np.sqrt(error + other_error)
-        t = np.divide(difference, spread, out=np.zeros_like(difference), where=spread > 1e-12)
-        return difference, t
+        spread = error + other_error
+        varies = spread > 1e-24
+        t = np.divide(difference, np.sqrt(spread), out=np.zeros_like(difference), where=varies)
+        parts = error**2 / freedom + other_error**2 / other_freedom
+        degrees = np.divide(spread**2, parts, out=np.ones_like(spread), where=varies & (parts > 0))
+        return difference, 2 * stdtr(degrees, -np.abs(t))
 
 
 def _moments(
     number: np.ndarray, total: np.ndarray, squares: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean and its squared standard error; an error of 0 where there are fewer than two."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the mean, its squared standard error, and the degrees of freedom of that."""
     mean = np.divide(total, number, out=np.zeros_like(total), where=number > 0)
     spread = np.maximum(squares - number * mean**2, 0)
-    few = np.maximum(number - 1, 1) * np.maximum(number, 1)
-    return mean, spread / few
+    freedom = np.maximum(number - 1, 1)
+    return mean, spread / (freedom * np.maximum(number, 1)), freedom

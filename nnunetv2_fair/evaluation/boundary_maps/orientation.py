@@ -42,7 +42,7 @@ class View:
     def clock(self) -> tuple[str, str]:
         """Where 12 and 3 o'clock lie."""
         if not self.slices:
-            return "top of the image", "right of the image"
+            return "top", "right"
         up, right = (_end(direction) for direction in _SHOWN[self.slices])
         return up, right
 

@@ -25,7 +25,7 @@ from nnunetv2_fair.evaluation.results.values import MetricInfo
 #: What the findings of this kind compare.
 PLACE = "place_of_errors"
 
-_TEST = "maxT permutation test"
+_TEST = "minP permutation test"
 
 
 def boundaries(result: EvaluationResult) -> Iterator[Finding]:

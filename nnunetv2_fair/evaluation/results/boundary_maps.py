@@ -22,7 +22,7 @@ class BoundaryDifference:
         difference: Difference of the means of each cell, in the unit of distances; NaN where fewer
             than five patients of a group have an outline.
         p_values: Permutation p-value of each cell, corrected for all cells of this difference
-            (maxT); NaN as ``difference``.
+            (minP); NaN as ``difference``.
         p_value: The smallest of them: whether the two maps differ anywhere; NaN if nothing could
             be tested.
         corrected_p: Corrected by Holm's method over all differences of the attribute.
@@ -56,8 +56,8 @@ class BoundaryMap:
         slices: Where the first and the last row lie, such as ``("feet", "head")``; empty for
             pictures.
         has_inner: Whether the grids have the rows of an inner outline.
-        clock: Where 12 and 3 o'clock lie, such as ``("front", "left")`` of the patient, or
-            ``("top of the image", "right of the image")``.
+        clock: Where 12 and 3 o'clock lie: ``("front", "left")`` of the patient, say, or
+            ``("top", "right")`` of pictures.
         n_without: Group -> cases of which either mask lacks the label, so that they have no error.
     """
 

@@ -56,6 +56,6 @@ def test_slices_are_those_of_most_cases():
 def test_pictures_have_a_top_and_a_right():
     picture = ArrayGeometry((4, 6), (1, 1), "px", None)
     view = common_view([picture])
-    assert (view.ends, view.clock) == ((), ("top of the image", "right of the image"))
+    assert (view.ends, view.clock) == ((), ("top", "right"))
     places = view.coordinates(np.array([[0, 0], [3, 5]]), picture)
     assert places.tolist() == [[0, 0, 0], [0, -3, 5]]
