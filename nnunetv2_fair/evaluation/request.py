@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from nnunetv2_fair.errors import EvaluationError, UsageError
-from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
 from nnunetv2_fair.evaluation.boundary_maps.all_maps import with_boundary_maps
+from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
 from nnunetv2_fair.evaluation.discovery.search import with_discovery
 from nnunetv2_fair.evaluation.discovery.settings import DiscoverySettings
 from nnunetv2_fair.evaluation.failures.criteria import check_failures

@@ -150,6 +150,12 @@ ALLOWED: dict[str, set[str]] = {
     },
     "report/drawing": {"evaluation/findings", "evaluation/results"},
     "report/html": {"report/drawing", "evaluation/findings", "evaluation/results"},
+    "report/of_evaluation/boundaries": {
+        "report/drawing",
+        "report/html",
+        "evaluation/findings",
+        "evaluation/results",
+    },
     "report/of_evaluation/cases": {
         "report/drawing",
         "report/html",

@@ -160,9 +160,9 @@ def check_sources(args: argparse.Namespace) -> None:
         )
     if args.shareable and (args.discover or args.preset or args.boundary_maps):
         raise UsageError(
-            "--shareable writes neither discovered subgroups nor a paper's table nor boundary maps, "
-            "as small groups could be worked out from them. Leave out --discover, --preset and "
-            "--boundary-maps, or --shareable."
+            "--shareable writes neither discovered subgroups nor a paper's table nor boundary "
+            "maps, as small groups could be worked out from them. Leave out --discover, --preset "
+            "and --boundary-maps, or --shareable."
         )
 
 

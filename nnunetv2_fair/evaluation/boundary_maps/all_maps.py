@@ -12,7 +12,7 @@ from tqdm import tqdm
 from nnunetv2_fair.errors import EvaluationError, shorten_lines
 from nnunetv2_fair.evaluation.boundary_maps.cells import HOURS
 from nnunetv2_fair.evaluation.boundary_maps.map_test import MapTest, compare_maps
-from nnunetv2_fair.evaluation.boundary_maps.one_case import BoundaryTask, CaseErrors, map_case
+from nnunetv2_fair.evaluation.boundary_maps.one_case import BoundaryTask, map_case
 from nnunetv2_fair.evaluation.boundary_maps.orientation import View, common_view
 from nnunetv2_fair.evaluation.masks.label_maps import read_geometry
 from nnunetv2_fair.evaluation.measuring.one_case import CasePair

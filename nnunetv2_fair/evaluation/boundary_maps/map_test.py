@@ -2,8 +2,8 @@
 
 The statistic of a cell is the p-value of Welch's t test; patients are exchanged between the groups,
 and the smallest p-value of all cells is kept (minP), so that a cell's p-value is corrected for all
-cells and for how they hang together. Where a small group varies more than a large one, t itself would
-be compared with exchanges that have more degrees of freedom, and reject too often.
+cells and for how they hang together. Where a small group varies more than a large one, t itself
+would be compared with exchanges that have more degrees of freedom, and reject too often.
 
 Source: Westfall and Young, Resampling-Based Multiple Testing, 1993 (minP); Janssen, Statistics and
 Probability Letters 36, 1997 (permuting Welch's test where variances differ).

@@ -67,7 +67,9 @@ class View:
             return np.stack([np.zeros(len(positions)), up, right], axis=1)
         axes = _axes(geometry)
         up_name, right_name = _SHOWN[self.slices]
-        places = [_along(name, axes, positions, geometry) for name in (self.slices, up_name, right_name)]
+        places = [
+            _along(name, axes, positions, geometry) for name in (self.slices, up_name, right_name)
+        ]
         return np.stack(places, axis=1)
 
 

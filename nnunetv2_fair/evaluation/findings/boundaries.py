@@ -2,9 +2,8 @@
 
 A difference is ``shown`` if the permutation test over patients rejects after Holm's correction over
 all labels and pairs of groups of the attribute. The test itself is corrected for all places along
-the outline. Measured (benchmarks/boundary_maps.py) on
-equal means, 12 and 60 places, 5 to 200 patients in a group, equal and
-unequal spread: ``shown`` in 0.04 to 0.063 of results.
+the outline. Measured (``benchmarks/boundary_maps.py``) on equal means, 12 and 60 places, 5 to 200
+patients in a group, equal and unequal spread: ``shown`` in 0.040 to 0.063 of results.
 """
 
 import dataclasses

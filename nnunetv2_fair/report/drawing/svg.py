@@ -1,6 +1,7 @@
 """A drawing as an SVG that stands alone: title, light ground, colours and fonts of its own."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 from nnunetv2_fair.evaluation.findings.sentences import clean
@@ -61,6 +62,26 @@ def standalone(drawing: Drawing, title: str, note: str = "") -> str:
         y = top + drawing.height + 22 + row * 16
         _add(root, Words(_MARGIN, y, line, _NOTE, colour=SOFT))
     return ET.tostring(root, encoding="unicode") + "\n"
+
+
+def inline(drawing: Drawing, description: str) -> str:
+    """Return a drawing as SVG within a page: without ground, words in the colour of the page.
+
+    Args:
+        drawing: What to show.
+        description: The same in words; empty if the page tells it beside the drawing.
+    """
+    about = (
+        {"role": "img", "aria-label": clean(description)}
+        if description
+        else {"aria-hidden": "true"}
+    )
+    size = {"width": _number(drawing.width), "height": _number(drawing.height)}
+    box = f"0 0 {size['width']} {size['height']}"
+    root = ET.Element("svg", {"class": "drawing", **size, "viewBox": box, **about})
+    for shape in drawing.shapes:
+        _add(root, replace(shape, colour="currentColor") if isinstance(shape, Words) else shape)
+    return ET.tostring(root, encoding="unicode")
 
 
 def _add(parent: ET.Element, shape: Shape) -> None:

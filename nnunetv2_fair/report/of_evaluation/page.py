@@ -30,6 +30,8 @@ from nnunetv2_fair.report.html.downloads import Downloads, remove_others
 from nnunetv2_fair.report.html.settings import settings_section
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.of_evaluation.attribute import attribute_section
+from nnunetv2_fair.report.of_evaluation.boundaries.section import ANCHOR as BOUNDARIES
+from nnunetv2_fair.report.of_evaluation.boundaries.section import boundary_section
 from nnunetv2_fair.report.of_evaluation.cases.pictures import excluded_section, pictures_section
 from nnunetv2_fair.report.of_evaluation.cases.table import ANCHOR, case_table
 from nnunetv2_fair.report.of_evaluation.discovered import ANCHOR as DISCOVERY
@@ -127,6 +129,8 @@ def _rendered(result: EvaluationResult, pictures: Sequence[CasePicture]) -> tupl
     headlines = _headlines(result)
     navigation = [("summary", "Summary")]
     navigation += [(f"attribute-{i}", clean(a)) for i, a in enumerate(headlines)]
+    if result.boundary_maps:
+        navigation.append((BOUNDARIES, "Where errors lie"))
     if result.trainings:
         navigation.append((TRAININGS, "Trainings"))
     if result.discovery is not None:
@@ -146,6 +150,7 @@ def _rendered(result: EvaluationResult, pictures: Sequence[CasePicture]) -> tupl
         for i, a in enumerate(headlines)
     ]
     before += [
+        boundary_section(result, downloads),
         trainings_section(result, downloads),
         discovery_section(result, terms, downloads),
         paper_section(result.preset_tables, downloads),

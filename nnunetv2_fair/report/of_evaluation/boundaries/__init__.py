@@ -1,0 +1,1 @@
+"""The section of the page that shows where along the outlines errors lie."""
