@@ -66,10 +66,8 @@ class View:
             up, right = -positions[:, 0] * rows, positions[:, 1] * columns
             return np.stack([np.zeros(len(positions)), up, right], axis=1)
         axes = _axes(geometry)
-        up_name, right_name = _SHOWN[self.slices]
-        places = [
-            _along(name, axes, positions, geometry) for name in (self.slices, up_name, right_name)
-        ]
+        directions = (self.slices, *_SHOWN[self.slices])
+        places = [_along(name, axes, positions, geometry) for name in directions]
         return np.stack(places, axis=1)
 
 
@@ -86,7 +84,7 @@ def common_view(geometries: Iterable[ArrayGeometry]) -> View:
 
 
 def _slices(geometry: ArrayGeometry) -> str:
-    """Return along which direction the slices of a volume lie; that of the body if they are thin."""
+    """Return the direction of a volume's slices; that of the body if they are thin."""
     if geometry.dimensions != 3:
         return ""
     axes = _axes(geometry)

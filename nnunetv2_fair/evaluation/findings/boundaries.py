@@ -52,10 +52,11 @@ def headline(finding: Finding, metric: MetricInfo) -> Sentence:
     if finding.verdict == "not_shown":
         return ["No place along ", *outline, " could be shown where errors differ between ",
                 first, " and ", second, f" (smallest {test_words(finding)})."]  # fmt: skip
-    sides = [f"{_side(finding.values[name], metric.unit)}" for name in finding.between]
-    return ["Errors along ", *outline, " differ between ", first, " and ", second, ", most clearly ",
-            place_words(finding.numbers), f": the predicted outline lies on average {sides[0]} for ",
-            first, f" and {sides[1]} for ", second, f" ({test_words(finding)})."]  # fmt: skip
+    sides = [_side(finding.values[name], metric.unit) for name in finding.between]
+    place = place_words(finding.numbers)
+    return ["Errors along ", *outline, " differ between ", first, " and ", second,
+            f", most clearly {place}: the predicted outline lies on average {sides[0]} for ", first,
+            f" and {sides[1]} for ", second, f" ({test_words(finding)})."]  # fmt: skip
 
 
 def brief(finding: Finding, metric: MetricInfo) -> Sentence:
@@ -89,7 +90,7 @@ def _side(error: float, unit: str) -> str:
 
 
 def _finding(found: BoundaryMap, difference: BoundaryDifference, level: float) -> Finding:
-    """Return the finding, not yet in words, about the place where the groups differ most clearly."""
+    """Return the finding, not yet in words, on the place where groups differ most clearly."""
     about = Finding(
         kind="boundary",
         verdict="not_comparable",

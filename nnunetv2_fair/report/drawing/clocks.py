@@ -20,7 +20,7 @@ from nnunetv2_fair.report.drawing.shapes import (
 INSIDE, BEYOND = (0, 114, 178), (213, 94, 0)
 
 #: Side of the square that holds a face.
-FACE = 184.0
+FACE = 196.0
 _GAP, _CAPTION, _SCALE = 26.0, 40.0, 42.0
 _RADIUS, _HOLE = 64.0, 22.0
 _MOST_COLUMNS = 4
@@ -122,11 +122,9 @@ def _face(
 
 def _sector(x: float, y: float, inner: float, outer: float, hour: int, hours: int) -> str:
     """Return the path of a part of a ring around an hour; 0 is upwards, clockwise."""
-    start, end = ((hour + side) * 2 * math.pi / hours for side in (-0.5, 0.5))
-    (a, b), (c, d) = (
-        ((x + r * math.sin(angle), y - r * math.cos(angle)) for angle in (start, end))
-        for r in (inner, outer)
-    )
+    angles = [(hour + side) * 2 * math.pi / hours for side in (-0.5, 0.5)]
+    a, b = ((x + inner * math.sin(angle), y - inner * math.cos(angle)) for angle in angles)
+    c, d = ((x + outer * math.sin(angle), y - outer * math.cos(angle)) for angle in angles)
     return (
         f"M{a[0]:.2f} {a[1]:.2f}L{c[0]:.2f} {c[1]:.2f}"
         f"A{outer:.2f} {outer:.2f} 0 0 1 {d[0]:.2f} {d[1]:.2f}"

@@ -118,7 +118,7 @@ def test_flat_and_solid_masks_are_refused(tmp_path):
         solid = np.zeros((4, 40, 57), np.uint8)
         solid[1:3, 10:20, 10:20] = 1
         write_mask(folder / f"{dataset.cases[0]}.nii.gz", solid)
-    with pytest.raises(EvaluationError, match="has two dimensions, .* three. Evaluate them apart"):
+    with pytest.raises(EvaluationError, match=r"has two dimensions, .* three. Evaluate them apart"):
         evaluate(
             dataset.references, dataset.predictions, dataset.table, ["sex"],
             settings=QUICK, boundary_maps=True,

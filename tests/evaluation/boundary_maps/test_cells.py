@@ -37,7 +37,7 @@ def test_rows_run_from_the_first_slice_to_the_last():
 
 
 def test_every_slice_has_its_own_centre():
-    moved = _ring(1, range(12)) + [0, 40, -7]
+    moved = _ring(1, range(12)) + np.array([0, 40, -7])
     both = np.concatenate([_ring(0, range(12)), moved])
     assert (_cells(both, rows=2) % HOURS).tolist() == [*range(12), *range(12)]
 
