@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.all_findings import headline
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, clean, plain
 from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
 from nnunetv2_fair.evaluation.results.boundary_maps import BoundaryMap, Grid
@@ -45,7 +46,7 @@ class _Shown:
 
     attribute: str
     label: Sentence
-    claims: Sequence[str]
+    claims: Sequence[Sentence]
     figure: Html
     without: Sequence[tuple[str, int]]
     unfolded: bool
@@ -78,7 +79,7 @@ def _maps(result: EvaluationResult, level: float, downloads: Downloads) -> Itera
             yield _Shown(
                 attribute,
                 label_words(found.label),
-                [f.sentence for f in claims],
+                [headline(f, found.metric) for f in claims],
                 _figure(found, level, downloads),
                 [(name, n) for name, n in found.n_without.items() if n],
                 shown or (not told and number == 0),
