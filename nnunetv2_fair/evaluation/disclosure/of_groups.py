@@ -32,7 +32,7 @@ from nnunetv2_fair.evaluation.results.groups import (
     GroupTest,
     PairEffect,
 )
-from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, MetricInfo
+from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval, MetricInfo
 
 _FAIRNESS_GAP = "fairness_gap"
 _NO_VALUE = math.nan
@@ -343,8 +343,10 @@ def _ratio(gap: Gap, scores: np.ndarray, steps: np.ndarray, level: float) -> Gap
     if not (errors > 0).all():
         return _without_value(gap)
     value = float(gaps.skewed_error_ratio_along(scores))
-    step = ratio_step(value, errors, steps)
-    return _measured(gap, value, step, level)
+    found = _measured(gap, value, ratio_step(value, errors, steps), level)
+    # rounded ends may lie below 1, where no ratio of the largest to the smallest is
+    low, high = np.maximum([found.interval.low, found.interval.high], 1).tolist()
+    return replace(found, interval=Interval(low, high))
 
 
 def _measured(gap: Gap, value: float, step: float, level: float) -> Gap:

@@ -290,6 +290,16 @@ def test_nothing_is_hidden_where_all_groups_are_large():
         assert number == round(number, 3)
 
 
+@pytest.mark.parametrize("n", [24, 40, 80])
+def test_rounded_ratios_stay_at_one_or_above(n):
+    result = make(persons({("f",): n, ("m",): n, ("d",): n}, ("sex",)), ("sex",))
+    for comparison in shareable(result).comparisons:
+        for gap in comparison.gaps:
+            if gap.name in ("ser", "skew") and not math.isnan(gap.value):
+                assert not gap.interval.low < 1  # may be hidden
+                assert not gap.interval.high < gap.interval.low
+
+
 def test_groups_below_the_evaluations_own_limit_do_not_slip_in():
     people = persons({("f",): 30, ("m",): 25, ("d",): 4}, ("sex",))
     result = make(people, ("sex",), min_patients=2)
@@ -395,7 +405,7 @@ def test_every_field_was_thought_of():
     fields = {
         EvaluationResult: "name per_case metrics labels attributes comparisons exclusions notes "
         "definitions settings versions inputs_sha256 created discovery preset_tables shareable "
-        "group_parts findings trainings failures adjusted_gaps",
+        "group_parts findings trainings failures adjusted_gaps boundary_maps",
         Comparison: "attribute metric label overall groups left_out gaps test effects by_image",
         GroupStatistics: "n_cases n_patients n_undefined n_replaced mean median q1 q3 std "
         "mean_interval median_interval n_units shrunken_mean shrunken_interval worst_decile",
