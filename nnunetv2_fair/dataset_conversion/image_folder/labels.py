@@ -1,6 +1,6 @@
 """From the values that masks hold to the labels of a dataset."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from nnunetv2_fair.dataset_conversion.shared.pictures import MOST_VALUES, MaskRules, list_values
@@ -11,8 +11,8 @@ FOREGROUND = "foreground"
 
 def decide_labels(
     values: Mapping[Path, Sequence[int]], rules: MaskRules, labels: Mapping[str, int]
-) -> tuple[dict[str, int], list[str]]:
-    """Return the labels of the dataset, and what is wrong with the masks.
+) -> tuple[dict[str, int], list[str], str]:
+    """Return the labels of the dataset, what is wrong with the masks, and what mends it.
 
     Args:
         values: Different values of each mask file, as stored.
@@ -20,12 +20,14 @@ def decide_labels(
         labels: Value of each label name as the user gave them; empty: named after what is found.
 
     Returns:
-        Labels with ``background``, and problems in words that offer the exact flag.
+        Labels with ``background``; problems in words that offer the exact flag; and that flag,
+        empty where none helps.
     """
     given = {name: value for name, value in labels.items() if value != 0}
     plain = {path: set(v) - {0} for path, v in values.items() if rules.threshold_of(path) is None}
     mapped = dict(rules.label_map)
     problems: list[str] = []
+    option = ""
     if mapped:
         problems += _unmapped(plain, mapped)
         reached = set(mapped.values()) - {0}
@@ -42,6 +44,7 @@ def decide_labels(
         found = set().union(*plain.values()) if plain else set()
         allowed = set(given.values()) if given else set(range(1, len(found) + 1))
         problems += _strange(plain, allowed, given)
+        option = _map_option(found) if problems else ""
         reached = found
     if values and not problems and not any(set(v) - {0} for v in values.values()):
         problems.append(
@@ -51,7 +54,7 @@ def decide_labels(
     if not given:
         ordered = sorted(reached)
         given = {FOREGROUND if len(ordered) == 1 else f"label_{value}": value for value in ordered}
-    return {"background": 0, **given}, problems
+    return {"background": 0, **given}, problems, option
 
 
 def _unmapped(plain: Mapping[Path, set[int]], mapped: Mapping[int, int]) -> list[str]:
@@ -67,6 +70,14 @@ def _unmapped(plain: Mapping[Path, set[int]], mapped: Mapping[int, int]) -> list
     return problems
 
 
+def _map_option(values: Collection[int]) -> str:
+    """Return the option that numbers values from 1 on; empty if they are too many to be labels."""
+    if len(values) >= MOST_VALUES - 1 or len(values) > 16:
+        return ""
+    pairs = " ".join(f"{value}={i}" for i, value in enumerate(sorted(values), start=1))
+    return f"--label-map {pairs}"
+
+
 def _strange(
     plain: Mapping[Path, set[int]], allowed: set[int], given: Mapping[str, int]
 ) -> list[str]:
@@ -78,14 +89,14 @@ def _strange(
     others = f" (and {len(bad) - 1} other masks are alike)" if len(bad) > 1 else ""
     expected = list_values((0, *sorted(allowed)))
     named = f" as in --labels {' '.join(f'{n}={v}' for n, v in given.items())}" if given else ""
-    if len(everything) >= MOST_VALUES - 1 or len(everything) > 16:
+    option = _map_option(everything)
+    if not option:
         remedy = (
             "So many values mean blurred edges or an image among the masks. If the mask is one "
             "white object: --threshold 127"
         )
     else:
-        flags = " ".join(f"{value}={i}" for i, value in enumerate(everything, start=1))
-        remedy = f"Map the values: --label-map {flags}"
+        remedy = f"Map the values: {option}"
     return [
         f"{path.parent.name}/{path.name} holds the values {list_values((0, *sorted(found)))}"
         f"{others}; expected {expected}{named}. {remedy}"

@@ -160,14 +160,15 @@ def plan_image_folder(settings: ImageFolderSettings, processes: int = 1) -> Data
     facts = _survey(pairing, settings, ending, processes) if not found.problems else {}
     problems += [problem for key in facts for problem in facts[key].problems]
     readable = [p for p in pairing.pairs if p.key in facts and not facts[p.key].problems]
-    labels, label_problems = decide_labels(
+    labels, label_problems, label_option = decide_labels(
         {pair.mask: facts[pair.key].values for pair in readable}, settings.rules, settings.labels
     )
     problems += label_problems
     cases = {pair.key: safe_case_name(pair.key) for pair in pairing.pairs}
     problems += case_name_problems(cases)
     if problems:
-        advice = f"\n{metadata.advice}" if metadata.advice else ""
+        options = " ".join(filter(None, (label_option, metadata.options)))
+        advice = f"\nTo read the data so, add to the command: {options}" if options else ""
         raise ConversionError(
             f"{settings.folder} cannot be converted:\n{shorten_lines(problems, 30)}{advice}"
         )

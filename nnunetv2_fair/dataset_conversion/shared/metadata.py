@@ -47,7 +47,7 @@ class Metadata:
         has_synthetic: Whether there is a column that marks synthetic images.
         problems: What is wrong, in words.
         notes: What was decided automatically.
-        advice: What to add to the command so that the table can be read; empty if nothing helps.
+        options: What to add to the command so that the table can be read; empty if nothing helps.
     """
 
     path: Path
@@ -56,7 +56,7 @@ class Metadata:
     has_synthetic: bool
     problems: Sequence[str]
     notes: Sequence[str]
-    advice: str = ""
+    options: str = ""
 
     def groups_of(self, row: Row | None) -> dict[str, str]:
         """Return the group of each attribute of a row, for counts; ``unknown`` without a row."""
@@ -98,7 +98,7 @@ def read_metadata(path: Path, settings: TableSettings, images: Collection[str] =
         "synthetic" in people.roles,
         problems,
         people.notes,
-        people.remedy.sentence,
+        people.remedy.options,
     )
 
 

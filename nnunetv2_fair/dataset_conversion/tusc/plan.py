@@ -108,7 +108,7 @@ def plan_tusc(settings: TuscSettings) -> DatasetPlan:
     if not frames and not problems:
         problems.append(f"no clip of {frames_file.name} has a row in {table.name}")
     if problems:
-        raise _refusal(settings, problems, metadata.advice)
+        raise _refusal(settings, problems, metadata.options)
     log = ConversionLog("nnUNetv2_fair_convert_TUSC", _plain(settings))
     log.notes = [
         *metadata.notes,
@@ -190,8 +190,10 @@ def _read(
     return metadata, rows, contents, problems
 
 
-def _refusal(settings: TuscSettings, problems: Sequence[str], advice: str = "") -> ConversionError:
-    listed = "\n".join(text for text in (shorten_lines(problems, 30), advice) if text)
+def _refusal(settings: TuscSettings, problems: Sequence[str], options: str = "") -> ConversionError:
+    listed = shorten_lines(problems, 30)
+    if options:
+        listed += f"\nTo read the data so, add to the command: {options}"
     return ConversionError(f"{settings.folder} cannot be converted:\n{listed}")
 
 
