@@ -8,8 +8,9 @@ UNKNOWN_WORDS = frozenset(
         "?", "n/a", "#n/a", "#na", "<na>", "nan", "null", "(null)", "unknown", "unk",
         "not available", "not known", "not recorded", "not reported", "not specified",
         "unspecified", "unavailable", "not stated", "not given", "not provided", "not disclosed",
-        "prefer not to say", "prefer not to answer", "do not know", "don't know",
-        "unbekannt", "nicht bekannt", "keine angabe", "inconnu", "inconnue", "desconocido", "desconocida", "sconosciuto", "不明", "未知",
+        "prefer not to say", "prefer not to answer", "do not know", "don't know", "unbekannt",
+        "nicht bekannt", "keine angabe", "inconnu", "inconnue", "desconocido", "desconocida",
+        "sconosciuto", "不明", "未知",
     }
 )  # fmt: skip
 
