@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.cli.shared.evaluation_arguments import TABLE_FORMATS
+from nnunetv2_fair.cli.shared.written import tell_written
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.files.atomic import check_output_folder, filled_together
 from nnunetv2_fair.paths import COMPARISON_HTML, COMPARISON_JSON, PER_CASE_CSV
@@ -110,8 +111,7 @@ def _compare(args: argparse.Namespace) -> None:
         logger.info("\n%s", console_comparison(compared, attribute))
     for note in compared.notes:
         logger.info("Note: %s", note)
-    for name in outputs:
-        logger.info("Wrote %s", args.o / name)
+    tell_written(args.o, [args.o / name for name in outputs])
 
 
 def _latent_section(folder: Path) -> "Html":

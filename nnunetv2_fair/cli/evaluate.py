@@ -21,6 +21,7 @@ from nnunetv2_fair.cli.shared.table_arguments import (
     add_table_arguments,
     table_settings,
 )
+from nnunetv2_fair.cli.shared.written import tell_written
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, METRICS
 from nnunetv2_fair.tables.settings import TableSettings
@@ -171,7 +172,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     if paper is not None and folder is not None:
         written = (*written, *write_paper(paper, folder))
     remove_measured_cases(kept)
-    _tell(answered.result, written)
+    _tell(answered.result, args.o, written)
 
 
 def _request(
@@ -244,7 +245,7 @@ def _source(
     )
 
 
-def _tell(result: "EvaluationResult", written: Sequence[Path]) -> None:
+def _tell(result: "EvaluationResult", out: Path, written: Sequence[Path]) -> None:
     """Print tables, notes, and what was left out and written."""
     from nnunetv2_fair.evaluation.results.tables.of_trainings import trainings_table
     from nnunetv2_fair.evaluation.results.tables.printed_tables import tables_of
@@ -266,8 +267,7 @@ def _tell(result: "EvaluationResult", written: Sequence[Path]) -> None:
     for exclusion in result.exclusions:
         number = f" (cases: {len(exclusion.cases)})" if exclusion.cases else ""
         logger.info("Left out%s: %s", number, exclusion.reason)
-    for path in written:
-        logger.info("Wrote %s", path)
+    tell_written(out, written)
 
 
 def _shard(args: argparse.Namespace) -> tuple[int, int] | None:

@@ -46,6 +46,8 @@ class Disadvantage:
         if low >= 0 or high <= 0:
             near, far = sorted((abs(low), abs(high)))
             written = numbers.interval(Interval(near, far), self.unit)
+            if not self.certain and in_words(far, self.unit) == numbers.number(far, self.unit):
+                return written  # nothing but zeros
             return f"{written} {'worse' if low >= 0 else 'better'}"
         return f"{in_words(low, self.unit)} to {in_words(high, self.unit)}"
 
