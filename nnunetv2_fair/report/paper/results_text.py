@@ -29,6 +29,20 @@ from nnunetv2_fair.report.paper.empty_masks import empty_masks, masks_are_known
 from nnunetv2_fair.report.paper.words import Paragraph, joined, structure
 
 PARTICIPANTS, LEFT_OUT = "Patients and images", "Missing predictions, unknown groups, empty masks"
+TABLES = "Performance by group"
+
+#: Table -> what it gives.
+_CONTENT = {
+    "performance": "the performance in every group",
+    "differences": "all differences between groups with their tests",
+    "pairs": "every group against the reference group",
+    "measures": "measures of fairness",
+    "failures": "failure rates",
+    "adjusted": "adjusted differences",
+    "margins": "differences beyond a margin",
+    "subgroups": "the subgroups that stand out most",
+    "trainings": "the values of every training",
+}
 
 #: Kinds that are told before others.
 _FIRST = ("failure_rate", "size_explains")
@@ -44,6 +58,7 @@ def results(result: EvaluationResult, tables: Mapping[str, int]) -> list[Paragra
     made = [
         Paragraph(PARTICIPANTS, list(_participants(result, tables))),
         Paragraph(LEFT_OUT, list(_left_out(result, tables))),
+        Paragraph(TABLES, [_all_tables(tables)]),
     ]
     for attribute in result.attributes:
         made.append(
@@ -52,8 +67,6 @@ def results(result: EvaluationResult, tables: Mapping[str, int]) -> list[Paragra
     searched = [f for f in result.findings if f.kind == "subgroup"]
     if searched:
         told = [headline(f, result.metric(f.metric)) for f in searched]
-        if "subgroups" in tables:
-            told.append([f"Table {tables['subgroups']} lists the strongest subgroups."])
         made.append(Paragraph("Subgroups", told))
     return made
 
@@ -82,20 +95,29 @@ def _participants(result: EvaluationResult, tables: Mapping[str, int]) -> Iterat
         yield ["A patient with images in several groups counts in each of them."]
 
 
+def _all_tables(tables: Mapping[str, int]) -> Sentence:
+    parts = [
+        [f"Table {tables[name]} ({what})"] for name, what in _CONTENT.items() if name in tables
+    ]
+    return ["The results stand in ", *joined(parts), "."]
+
+
 def _left_out(result: EvaluationResult, tables: Mapping[str, int]) -> Iterator[Sentence]:
     for exclusion in result.exclusions:
         yield _exclusion(exclusion)
     if not result.exclusions and not result.shareable:
         yield ["No image was left out, and the group of every image is known."]
+    yield from _empty_masks(result)
+    if "left_out" in tables:
+        what = "the reasons" if result.shareable else "these numbers by group, where they are known"
+        yield [f"Table {tables['left_out']} lists {what}."]
     if number_of_trainings(result.settings) > 1:
         # values are replaced before the mean over trainings is taken
         yield ["Which masks are empty may differ between trainings and is not told here."]
-        return
-    if result.shareable:
+    elif result.shareable:
         yield from _hidden_values(result)
-        return
-    yield from _empty_masks(result)
-    yield from _undefined(result, tables)
+    else:
+        yield from _undefined(result, tables)
 
 
 def _exclusion(exclusion: Exclusion) -> Sentence:
@@ -178,7 +200,7 @@ def _attribute(
         yield _told(found, result.metric(found.metric))
     yield from _other_structures(result, attribute, tables)
     yield from _quiet_failures(result, attribute, tables)
-    yield from _adjusted(result, attribute, tables)
+    yield from _adjusted(result, attribute)
     left = too_small(headline_comparison(result, attribute))
     if left:
         yield left
@@ -271,9 +293,7 @@ def _quiet_failures(
         yield ["No segmentation of ", *names, " failed."]
 
 
-def _adjusted(
-    result: EvaluationResult, attribute: str, tables: Mapping[str, int]
-) -> Iterator[Sentence]:
+def _adjusted(result: EvaluationResult, attribute: str) -> Iterator[Sentence]:
     """Tell what adjusting for columns of the table changes, for what represents the result."""
     columns = tuple(result.settings.get("adjust", ()))
     metric = result.metrics[0]
@@ -293,5 +313,3 @@ def _adjusted(
             for number, limits in ((gap.value, gap.interval), (gap.crude, gap.crude_interval))
         )
         yield [*start, f" is {value}; as found it is {crude}."]
-    if "adjusted" in tables and columns:
-        yield [f"Table {tables['adjusted']} gives all adjusted differences."]

@@ -126,6 +126,9 @@ def test_citations_and_tables_are_numbered_in_order(design, hidden):
     tables = paper_tables(result)
     named = {int(n) for n in re.findall(r"Table (\d+)", text + checklist(result, tables))}
     assert named <= set(range(1, len(tables) + 1))
+    # the text refers to every table
+    told_of = re.findall(r"Table (\d+)", section(text, "Results"))
+    assert {int(n) for n in told_of} == set(range(1, len(tables) + 1))
 
 
 @pytest.mark.parametrize("design", DESIGNS)
@@ -173,7 +176,8 @@ def test_sections_and_files():
         "## Methods", "### Evaluation data", "### Segmentation metrics", "### Missing data",
         "### Statistical analysis", "### What is claimed", "### Further analyses", "### Software",
         "## Results", "### Patients and images",
-        "### Missing predictions, unknown groups, empty masks", "### Groups by sex",
+        "### Missing predictions, unknown groups, empty masks", "### Performance by group",
+        "### Groups by sex",
         "## Discussion", "### Limitations", "## References", "## Tables",
     ]  # fmt: skip
     stems = ["1_participants", "2_performance", "3_differences", "4_pairs", "5_measures",
