@@ -46,7 +46,8 @@ class DescribedDataset:
         table: Its rows of the dataset's cases.
         n_rows: Rows of the table.
         left_out: Cases of its rows that the dataset does not have.
-        respelt: Level that each spelling was read as, by attribute, where the user did not say.
+        respelt: Level that each cell content was read as, by attribute, where spellings were put
+            together that the user did not name.
         with_units: Attributes that are ages with a unit, where the user did not say.
         has_patients: Whether the table says who the cases are from; otherwise every case counts
             as its own patient.
@@ -100,7 +101,7 @@ def describe_dataset(
     except TableError as error:
         raise DemographicsError(str(error)) from error
     told = column_of_names(cells, settings or TableSettings(), cases)
-    settings = _with_spellings(cells, source, told)
+    settings, columns = _with_spellings(cells, source, told)
     read = table_of(cells, source, None, settings)
     named = read.named_like(set(cases))
     known = set(cases)
@@ -115,7 +116,11 @@ def describe_dataset(
         table=table,
         n_rows=len(cells.rows),
         left_out=left_out,
-        respelt=_beyond(settings.values, told.values),
+        respelt={
+            name: _levels_of(cells, columns[name], list(read.frame[name]))
+            for name in settings.values
+            if settings.values[name] != told.values.get(name)
+        },
         with_units=[name for name in settings.dicom_age if name not in told.dicom_age],
         has_patients=bool((table.frame[PATIENT] != table.frame.index).any()),
         varying=_varying(table),
@@ -164,8 +169,10 @@ def find_table(raw: Path, given: Path | None) -> Path:
     return raw / present[0]
 
 
-def _with_spellings(cells: tabular.Table, source: Path, settings: TableSettings) -> TableSettings:
-    """Return settings that put together spellings of a level, and read ages with a unit.
+def _with_spellings(
+    cells: tabular.Table, source: Path, settings: TableSettings
+) -> tuple[TableSettings, dict[str, str]]:
+    """Return settings that put spellings together and read ages with a unit, and the columns.
 
     A draft that is going to be checked may do so. Words that may mean unknown, and columns of
     other names, are left to the user, and so is everything beside them: one message says it all.
@@ -174,25 +181,22 @@ def _with_spellings(cells: tabular.Table, source: Path, settings: TableSettings)
         people = read_people(cells, source, settings)
     except TableError as error:
         raise DemographicsError(str(error)) from error
+    columns = {attribute.name: attribute.column for attribute in people.attributes}
     remedy = people.remedy
     if not (remedy.values or remedy.dicom_age) or remedy.unknown or remedy.columns:
-        return settings
+        return settings, columns
     values = {**settings.values}
     for name, mapping in remedy.values.items():
         values[name] = {**values.get(name, {}), **mapping}
     more = replace(settings, values=values, dicom_age=(*settings.dicom_age, *remedy.dicom_age))
-    return settings if read_people(cells, source, more).problems else more
+    return (settings if read_people(cells, source, more).problems else more), columns
 
 
-def _beyond(
-    values: Mapping[str, Mapping[str, str]], told: Mapping[str, Mapping[str, str]]
-) -> dict[str, dict[str, str]]:
-    """Return the levels of spellings that the user did not name, by attribute."""
-    new = {
-        name: {old: level for old, level in mapping.items() if old not in told.get(name, {})}
-        for name, mapping in values.items()
-    }
-    return {name: mapping for name, mapping in new.items() if mapping}
+def _levels_of(cells: tabular.Table, column: str, values: Sequence[str]) -> dict[str, str]:
+    """Return what each content of a column was read as; contents that mean unknown are left out."""
+    place = cells.header.index(column)
+    read = {row[place]: value for row, value in zip(cells.rows, values, strict=True)}
+    return {text: level for text, level in sorted(read.items()) if level != ""}
 
 
 def _refuse_to_replace(raw: Path, source: Path, *, overwrite: bool) -> None:

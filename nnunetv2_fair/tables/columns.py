@@ -30,7 +30,7 @@ _USUAL: Mapping[str, tuple[str, ...]] = {
     "patient": (
         "patient", "patient_id", "pat_id", "patient_nr", "patient_no", "patient_number", "pat_nr",
         "subject", "subject_id", "participant", "participant_id", "patienten_id",
-        "patientennummer", "patienten_nr",
+        "patientennummer", "patienten_nr", "mrn", "medical_record_number",
     ),
     "synthetic": ("synthetic",),
     "sampling_weight": ("sampling_weight",),

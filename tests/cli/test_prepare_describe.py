@@ -104,6 +104,18 @@ def test_a_draft_puts_spellings_together_and_says_so(raw: Path, capsys):
     assert set(table["Geschlecht"]) == {"w", "m", "Frau", "M", ""}
 
 
+def test_spellings_of_which_one_is_right_can_be_taken_apart_again(raw: Path, capsys):
+    rows = [f"case_{i:03d},{('White', 'white', 'Black')[i % 3]}" for i in range(N)]
+    (raw / "a.csv").write_text("\n".join(["case,race", *rows]))
+    code, out, _ = run(capsys, "--describe")
+    assert code == 0
+    line = next(line for line in out.splitlines() if "spellings of" in line)
+    assert "put together: 'White', 'white' as White. If" in line
+    assert main(shlex.split(line.split("not the same: ")[1])[1:]) == 0
+    table = pd.read_csv(raw / "demographics.csv")
+    assert dict(table["race"].value_counts()) == {"White": 10, "white": 10, "Black": 10}
+
+
 def test_what_to_check_can_be_pasted(raw: Path, capsys):
     rows = [["case", "smoker", "age"]]
     rows += [[f"case_{i:03d}", "011"[i % 3] if i else "2", str(40 + i)] for i in range(N)]

@@ -94,7 +94,9 @@ def _checks(found: "DescribedDataset", command: str) -> Iterator[str]:
         by_level: dict[str, list[str]] = {}
         for old, new in mapping.items():
             by_level.setdefault(new, []).append(f"'{old}'")
-        listed = "; ".join(f"{', '.join(old)} as {new}" for new, old in by_level.items())
+        listed = "; ".join(
+            f"{', '.join(old)} as {new}" for new, old in by_level.items() if old != [f"'{new}'"]
+        )
         same = TableSettings(values={name: {old: old for old in mapping}})
         yield (
             f"spellings of '{name}' were put together: {listed}. If they are not the same: "

@@ -93,16 +93,14 @@ def find_dataset(dataset: str, environment: Mapping[str, str]) -> Dataset:
         FairError: If it is missing, or its demographics or ``dataset.json`` are.
     """
     from nnunetv2_fair.subgroups.schema import read_schema
+    from nnunetv2_fair.subgroups.table import missing_file
 
     roots = {variable: Path(environment[variable]) for variable in FOLDERS}
     name = paths.dataset_name(dataset, roots[paths.RAW])
     raw, preprocessed = roots[paths.RAW] / name, roots[paths.PREPROCESSED] / name
-    for file in (paths.DEMOGRAPHICS_CSV, paths.DEMOGRAPHICS_JSON):
-        if not (raw / file).is_file():
-            raise DatasetError(
-                f"{raw} has no {file}, so it is not known who the cases are from. The converters "
-                "write it; docs/reference/files.md says how to write one."
-            )
+    advice = missing_file(raw)
+    if advice is not None:
+        raise DatasetError(advice)
     content = _json(raw / paths.DATASET_JSON)
     missing = [key for key in ("labels", "channel_names", "file_ending") if key not in content]
     if missing:

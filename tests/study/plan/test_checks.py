@@ -223,7 +223,7 @@ def test_missing_demographics(mistakes, raw):
     (line,) = mistakes()
     assert line.startswith("line 3: ")
     assert f"{raw} has no demographics.csv" in line
-    assert "docs/reference/files.md" in line
+    assert "nnUNetv2_fair_prepare -d 901 --describe" in line
 
 
 def test_a_damaged_dictionary_or_dataset(mistakes, raw):
