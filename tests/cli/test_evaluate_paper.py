@@ -51,7 +51,7 @@ def test_exact_numbers_are_private(dataset, capsys):
     assert "> PRIVATE: made of the private result" in text
     assert "x (3 patients)" in text
     assert "Of all images, 1 was left out: the table has no value of 'sex'" in text
-    assert f"Wrote {out / 'paper_exact'} with 20 files" in capsys.readouterr().out
+    assert f"Wrote {out / 'paper_exact'} with 26 files" in capsys.readouterr().out
     # such a folder is never shared
     arguments = dataset.arguments("out", *ASKED, "--shareable", "--overwrite")
     for name in ("per_case.csv", "summary.json", "report.html"):
