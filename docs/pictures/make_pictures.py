@@ -29,7 +29,7 @@ COLOURS = 128
 
 #: Name of a picture: page, elements from the first to the last one shown, and most height.
 TUTORIAL = {
-    "tutorial_summary": ("evaluation_baseline/report.html", "#summary", "#summary", 950),
+    "tutorial_summary": ("evaluation_baseline/report.html", "#summary", "#summary", 1130),
     "tutorial_groups": (
         "evaluation_baseline/report.html",
         "#attribute-0",
