@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.cli.shared.evaluation_arguments import TABLE_FORMATS
 from nnunetv2_fair.cli.shared.written import tell_written
-from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.errors import UsageError, counted
 from nnunetv2_fair.files.atomic import check_output_folder, filled_together
 from nnunetv2_fair.paths import COMPARISON_HTML, COMPARISON_JSON, PER_CASE_CSV
 
@@ -133,7 +133,8 @@ def _check(args: argparse.Namespace) -> None:
         )
     if args.names is not None and len(args.names) != count:
         raise UsageError(
-            f"--names has {len(args.names)} names for {count} evaluations: give one for each."
+            f"--names has {counted(len(args.names), 'name')} for {counted(count, 'evaluation')}: "
+            "give one for each."
         )
     if args.shareable and args.latent is not None:
         raise UsageError(

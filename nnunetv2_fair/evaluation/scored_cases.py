@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from nnunetv2_fair.errors import EvaluationError, UsageError, shorten
+from nnunetv2_fair.errors import EvaluationError, UsageError, counted, shorten
 from nnunetv2_fair.evaluation.metrics.registry import METRICS
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE, EmptyDistance
 from nnunetv2_fair.evaluation.scores_from_files import Scores
@@ -63,13 +63,13 @@ def check_infinite_distances(scores: Scores, per_case: pd.DataFrame, wanted: Emp
             continue
         if not metric.unit and wanted != "inf":
             raise EvaluationError(
-                f"{scores.source}: {metric.column} is infinite in {len(infinite)} cases "
+                f"{scores.source}: {metric.column} is infinite in {counted(len(infinite), 'case')} "
                 f"({shorten(infinite)}) and its unit is unknown. Name the column "
                 f"{metric.name}_mm or {metric.name}_px, or pass --empty-distance inf."
             )
         if wanted == "diagonal" and metric.unit and chosen[f"diagonal_{metric.unit}"].isna().any():
             raise EvaluationError(
-                f"{scores.source}: {metric.column} is infinite in {len(infinite)} cases "
+                f"{scores.source}: {metric.column} is infinite in {counted(len(infinite), 'case')} "
                 f"({shorten(infinite)}), and the image diagonals that would replace it are "
                 "not in the file. Pass --empty-distance inf or nan, or add a column "
                 f"diagonal_{metric.unit}."

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from nnunetv2_fair.errors import EvaluationError, UsageError, shorten, shorten_lines
+from nnunetv2_fair.errors import EvaluationError, UsageError, counted, shorten, shorten_lines
 from nnunetv2_fair.evaluation.masks.label_maps import mask_ending
 from nnunetv2_fair.evaluation.metrics.registry import METRICS
 from nnunetv2_fair.evaluation.results.tables.per_case import (
@@ -129,8 +129,8 @@ def read_scores_by_training(
     ]
     if unnamed:
         raise EvaluationError(
-            f"{path} names no training on {len(unnamed)} lines: {shorten(unnamed)}. Fill the "
-            f"column '{TRAINING}'."
+            f"{path} names no training on {counted(len(unnamed), 'line')}: {shorten(unnamed)}. "
+            f"Fill the column '{TRAINING}'."
         )
     return {
         str(name): _scores_of(path, rows.drop(columns=TRAINING), further or {})
@@ -190,7 +190,8 @@ def _scores_of(
     repeated = described["case"][described["case"].duplicated()].unique()
     if len(repeated):
         raise EvaluationError(
-            f"{path}: the rows of {len(repeated)} cases differ in what should be the same for all "
+            f"{path}: the rows of {counted(len(repeated), 'case')} differ in what should be the "
+            "same for all "
             f"labels of a case ({shorten(about[1:], 8)}): {shorten(repeated)}. Correct the rows, "
             "or name columns that are metrics with --score."
         )
@@ -224,8 +225,8 @@ def read_nnunet_summary(path: Path) -> Scores:
     doubled = frame[frame.duplicated(["case", "label"])]["case"].unique()
     if len(doubled):
         raise EvaluationError(
-            f"{path} has {len(doubled)} cases more than once: {shorten(doubled)}. Files in "
-            "different folders have the same name; evaluate one folder at a time."
+            f"{path} has {counted(len(doubled), 'case')} more than once: {shorten(doubled)}. "
+            "Files in different folders have the same name; evaluate one folder at a time."
         )
     infos = tuple(_info(name, name, "", path) for name in ("dice", "iou"))
     _check_ranges(path, frame, infos)
@@ -331,7 +332,7 @@ def _check_ranges(path: Path, frame: pd.DataFrame, infos: Sequence[MetricInfo]) 
         outside = frame["case"][(values < 0) | (values > info.highest)]
         if not len(outside):
             continue
-        rows = f"in {len(outside)} rows: {shorten(outside)}"
+        rows = f"in {counted(len(outside), 'row')}: {shorten(outside)}"
         problems.append(
             f"{info.column} is outside 0..1 {rows}; divide per cent by 100"
             if info.highest == 1

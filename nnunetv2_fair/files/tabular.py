@@ -314,7 +314,8 @@ def _refuse_formulas_without_value(path: Path, sheet: str) -> None:
         formulas.close()
     if found:
         raise TableError(
-            f"{path}: {len(found)} cells hold formulas without a stored value: {shorten(found)}. "
+            f"{path}: {counted(len(found), 'cell holds', 'cells hold')} formulas without a "
+            f"stored value: {shorten(found)}. "
             "Open the file in Excel or LibreOffice and save it again, or save it as CSV UTF-8."
         )
 

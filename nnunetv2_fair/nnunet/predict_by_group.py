@@ -13,7 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from nnunetv2_fair import registration
-from nnunetv2_fair.errors import DemographicsError, ModelError, UsageError, shorten
+from nnunetv2_fair.errors import DemographicsError, ModelError, UsageError, counted, shorten
 from nnunetv2_fair.files.atomic import check_output_folder, filled_together
 from nnunetv2_fair.nnunet.trained_models import (
     check_trained,
@@ -207,7 +207,8 @@ def _route(
         )
     if unknown and unknown_model is not None:
         routes[unknown_model] = [*routes.get(unknown_model, []), *unknown]
-        logger.info("%d cases of unknown group go to the model you named.", len(unknown))
+        told = counted(len(unknown), "case of unknown group goes", "cases of unknown group go")
+        logger.info("%s to the model you named.", told)
     return routes
 
 

@@ -10,6 +10,7 @@ from nnunetv2_fair.errors import (
     DatasetError,
     DemographicsError,
     ModelError,
+    counted,
     shorten,
     shorten_lines,
 )
@@ -115,8 +116,8 @@ def find_cases(folder: Path, ending: str, n_channels: int) -> dict[str, list[Pat
     if wrong:
         raise DatasetError(
             f"{folder}: the model takes the channels {', '.join(wanted)} of every case; "
-            f"{len(wrong)} cases have others. Add the missing files or remove the cases:\n"
-            f"{shorten_lines(wrong)}"
+            f"{counted(len(wrong), 'case has', 'cases have')} others. Add the missing files or "
+            f"remove the cases:\n{shorten_lines(wrong)}"
         )
     return {case: list(channels.values()) for case, channels in cases.items()}
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import pandas as pd
 
-from nnunetv2_fair.errors import DemographicsError, shorten
+from nnunetv2_fair.errors import DemographicsError, counted, shorten
 from nnunetv2_fair.subgroups.schema import INTERSECTION, Attribute
 from nnunetv2_fair.subgroups.table import DemographicsTable
 
@@ -152,7 +152,8 @@ def group_cases(
         found[case] = group
     if missing and unknown == "error":
         raise DemographicsError(
-            f"{table.source}: {len(missing)} cases have no value of '{text}': {shorten(missing)}. "
+            f"{table.source}: {counted(len(missing), 'case has', 'cases have')} no value of "
+            f"'{text}': {shorten(missing)}. "
             "Fill the cells, or allow unknown values (the default leaves such cases in no group)."
         )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunetv2_fair import paths
-from nnunetv2_fair.errors import DatasetError, DemographicsError, shorten
+from nnunetv2_fair.errors import DatasetError, DemographicsError, counted, shorten
 from nnunetv2_fair.files.atomic import filled_together
 from nnunetv2_fair.files.json_files import read_json, read_json_object
 from nnunetv2_fair.subgroups.groups import Grouping, group_cases
@@ -252,13 +252,15 @@ def check_folds(table: DemographicsTable, folds: Sequence[Fold], path: Path) -> 
         strangers = sorted({*fold["train"], *fold["val"]} - known)
         if strangers:
             raise DatasetError(
-                f"{path}, fold {number}: {len(strangers)} cases are not in the demographics "
+                f"{path}, fold {number}: {counted(len(strangers), 'case is', 'cases are')} not "
+                "in the demographics "
                 f"table: {shorten(strangers)}. Add their rows, or make new folds with --overwrite."
             )
         shared = {patients[c] for c in fold["train"]} & {patients[c] for c in fold["val"]}
         if shared:
             warnings.append(
-                f"fold {number} of {path} has {len(shared)} patients in both its training and its "
+                f"fold {number} of {path} has {counted(len(shared), 'patient')} in both its "
+                "training and its "
                 "validation part, so validation results are too good. Make folds by patient with "
                 "--overwrite"
             )

@@ -5,7 +5,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from nnunetv2_fair.errors import DemographicsError, shorten
+from nnunetv2_fair.errors import DemographicsError, counted, shorten
 from nnunetv2_fair.subgroups.groups import Grouping
 from nnunetv2_fair.subgroups.table import DemographicsTable
 
@@ -97,8 +97,8 @@ def missing_groups(grouping: Grouping, folds: Sequence[Fold], cases: Sequence[st
                     lacking.setdefault(name, []).append(number)
         words = "training" if part == "train" else "validation"
         sentences += [
-            f"group '{name}' of '{grouping.expression}' ({overall[name]} cases in all) is absent "
-            f"from the {words} part of fold {shorten(numbers, 10)}"
+            f"group '{name}' of '{grouping.expression}' ({counted(overall[name], 'case')} in "
+            f"all) is absent from the {words} part of fold {shorten(numbers, 10)}"
             for name, numbers in lacking.items()
         ]
     return sentences

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnunetv2_fair.errors import DemographicsError, TableError, shorten, shorten_lines
+from nnunetv2_fair.errors import DemographicsError, TableError, counted, shorten, shorten_lines
 from nnunetv2_fair.files import tabular
 from nnunetv2_fair.files.atomic import filled_together
 from nnunetv2_fair.files.fingerprints import text_hash
@@ -378,14 +378,14 @@ def check_against_cases(
     missing = sorted(wanted - present)
     if missing:
         problems.append(
-            f"{len(missing)} cases of {what} have no row: {shorten(missing)}. Add a row for each; "
-            "leave cells empty where a value is unknown"
+            f"no row for {counted(len(missing), 'case')} of {what}: {shorten(missing)}. Add a "
+            "row for each; leave cells empty where a value is unknown"
         )
     extra = sorted(present - wanted)
     if extra and not allow_extra:
         problems.append(
-            f"{len(extra)} rows name cases that {what} does not have: {shorten(extra)}. Remove "
-            "the rows or correct the case names"
+            f"{counted(len(extra), 'row names a case', 'rows name cases')} that {what} does not "
+            f"have: {shorten(extra)}. Remove the rows or correct the case names"
         )
     if problems:
         raise DemographicsError(

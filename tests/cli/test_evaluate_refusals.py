@@ -163,12 +163,12 @@ def test_confounders_that_overlap_are_adjusted_for(tmp_path, capsys, table):
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("dice", 1.5, "dice is outside 0..1 in 1 rows: c5; divide per cent by 100"),
-        ("dice", -0.2, "dice is outside 0..1 in 1 rows: c5"),
-        ("dice", np.inf, "dice is outside 0..1 in 1 rows: c5"),
-        ("nsd", 1.01, "nsd is outside 0..1 in 1 rows: c5"),
-        ("hd95_mm", -3, "hd95_mm is below 0 in 1 rows: c5; no HD95 is negative"),
-        ("hd95_mm", -np.inf, "hd95_mm is below 0 in 1 rows: c5; no HD95 is negative"),
+        ("dice", 1.5, "dice is outside 0..1 in 1 row: c5; divide per cent by 100"),
+        ("dice", -0.2, "dice is outside 0..1 in 1 row: c5"),
+        ("dice", np.inf, "dice is outside 0..1 in 1 row: c5"),
+        ("nsd", 1.01, "nsd is outside 0..1 in 1 row: c5"),
+        ("hd95_mm", -3, "hd95_mm is below 0 in 1 row: c5; no HD95 is negative"),
+        ("hd95_mm", -np.inf, "hd95_mm is below 0 in 1 row: c5; no HD95 is negative"),
         ("dice", "0,5", "line 7, case 'c5': dice is '0,5', expected a number"),
         ("dice", "low", "line 7, case 'c5': dice is 'low', expected a number"),
     ],

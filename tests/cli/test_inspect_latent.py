@@ -99,7 +99,7 @@ def test_missing_models_are_listed_with_their_commands(tiny_nnunet, tmp_path, ca
         (None, ["-tr", NAMES[0], NAMES[0]], 2, "-tr names a trainer twice"),
         ("labels", [], 1, "holds no image named <case>_0000.png"),
         ("channel", [], 1, "case_000: channels 0000, 0001"),
-        ("stranger", [], 1, "1 cases of"),
+        ("stranger", [], 1, "no row for 1 case of"),
         ("model", [], 1, "dataset.json does not exist. Copy it from"),
     ],
 )

@@ -54,7 +54,7 @@ def test_every_case_by_the_model_of_its_group(tiny_nnunet, models, tmp_path, cap
     for text in (printed.out, printed.err):
         assert "case_0" not in text
         assert "male" not in text
-    assert "1 cases of unknown group go to the model you named" in printed.out
+    assert "1 case of unknown group goes to the model you named" in printed.out
     assert "Predicted 6 cases with 2 models" in printed.out
     for file in ("dataset.json", "plans.json"):
         assert "case_0" not in (out / file).read_text()

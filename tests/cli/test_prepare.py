@@ -61,7 +61,7 @@ def test_existing_folds_that_leak_patients_are_reported(dataset, capsys):
     splits.write_text(json.dumps([{"train": ["case_000"], "val": ["case_001"]}]))
     code, out, _ = run(capsys, "-d", "901", "-a", "sex")
     assert code == 0
-    assert "1 patients in both its training and its validation part" in out
+    assert "1 patient in both its training and its validation part" in out
     splits.write_text(json.dumps([{"train": ["case_000"], "val": ["stranger"]}]))
     code, _, err = run(capsys, "-d", "901", "-a", "sex")
     assert code == 1
@@ -86,12 +86,12 @@ def drop_last_row(raw):
 @pytest.mark.parametrize(
     ("damage", "arguments", "code", "message"),
     [
-        (drop_last_row, [], 1, "have no row: case_029"),
+        (drop_last_row, [], 1, ": case_029"),
         (
             lambda raw: (raw / "imagesTr" / "case_003_0000.png").unlink(),
             [],
             1,
-            "rows name cases that",
+            "1 row names a case that",
         ),
         (lambda raw: (raw / "demographics.csv").unlink(), [], 1, "has no demographics.csv"),
         (

@@ -208,8 +208,8 @@ def test_cases_without_a_row_are_refused(raw: Path, capsys):
     path.write_text(path.read_text().replace("case_007", "case_o07"))
     code, _, err = run(capsys, "--describe")
     assert code == 1
-    assert "1 cases of" in err
-    assert "have no row: case_007" in err
+    assert "no row for 1 case of" in err
+    assert ": case_007" in err
     assert not (raw / "demographics.json").exists()
 
 

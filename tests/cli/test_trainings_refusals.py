@@ -133,10 +133,10 @@ def scores(tmp_path: Path, change: str) -> Path:
     [
         ("twice", "'run_1' and 'run_2' have the same values in all cases: one training is given"),
         ("cases", "have different cases: 1 only in the first (c3), 1 only in the second (c20)"),
-        ("sizes", "'run_1' and 'run_2' have different references in 1 cases: c3"),
-        ("groups", "'run_1' and 'run_2' have different values of 'sex' in 1 cases: c3"),
+        ("sizes", "'run_1' and 'run_2' have different references in 1 case: c3"),
+        ("groups", "'run_1' and 'run_2' have different values of 'sex' in 1 case: c3"),
         ("name", "Names of trainings become folders; these cannot: '../run_2'"),
-        ("empty", "names no training on 1 lines: 25. Fill the column 'training'"),
+        ("empty", "names no training on 1 line: 25. Fill the column 'training'"),
         ("alone", "Several trainings are needed to see how they vary, found 1: run_1"),
         ("column", "has no column 'training' that names the training of each row"),
     ],

@@ -173,7 +173,7 @@ def test_a_summary_in_per_cent_is_refused(tmp_path):
         ("case,dice\na,1\n\na,0.5\n", "case 'a' with label 'segmentation' already appears on line"),
         ("case,dice\na,high\n", "line 2, case 'a': dice is 'high', expected a number"),
         ("case,dice\na,89\nb,90\n", r"dice is outside 0\.\.1 in 2 rows: a, b; divide per cent"),
-        ("case,label,dice,sex\na,x,1,F\na,y,1,M\n", r"rows of 1 cases differ.*sex.*: a\. Correct"),
+        ("case,label,dice,sex\na,x,1,F\na,y,1,M\n", r"rows of 1 case differ.*sex.*: a\. Correct"),
         ("case,dice\n,1\n", "line 2: the case is empty"),
         ("case,dice\n", "there are no rows below the header"),
     ],
@@ -198,7 +198,7 @@ def test_refusals_of_the_evaluation(tmp_path):
 @pytest.mark.parametrize(
     ("column", "policy", "message"),
     [
-        ("hd95_mm", "diagonal", r"infinite in 1 cases \(a\), and the image diagonals"),
+        ("hd95_mm", "diagonal", r"infinite in 1 case \(a\), and the image diagonals"),
         ("hd95", "diagonal", "its unit is unknown. Name the column hd95_mm or hd95_px"),
         ("hd95", "nan", "its unit is unknown"),
     ],

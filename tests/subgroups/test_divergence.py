@@ -204,7 +204,7 @@ def test_labels_by_attribute(write_demographics):
     assert labels.describe(np.array([-1, 0])) == "age=<50"
     own = label_cases(table, attributes_with_groups(table), "own")
     assert own.codes[own.rows(["c"])].tolist() == [[2, 1]]
-    with pytest.raises(DemographicsError, match="1 cases have no value of 'sex': c"):
+    with pytest.raises(DemographicsError, match="1 case has no value of 'sex': c"):
         label_cases(table, attributes_with_groups(table), "error")
 
 

@@ -50,7 +50,7 @@ def test_unknown_policies(table):
     own = group_cases(table, "sex", unknown="own")
     assert own.names == ("female", "male", "unknown")
     assert own.index_of("d") == 2
-    with pytest.raises(DemographicsError, match="1 cases have no value of 'sex': d"):
+    with pytest.raises(DemographicsError, match="1 case has no value of 'sex': d"):
         group_cases(table, "sex", unknown="error")
 
 

@@ -123,7 +123,7 @@ def test_cases_that_the_table_does_not_know_are_refused(write_demographics, part
     table = table_of(write_demographics, people(6))
     fold = {"train": ["c0_0"], "val": ["c1_0"]}
     fold[part].append("stranger")
-    with pytest.raises(DatasetError, match=r"fold 0: 1 cases are not in .* table: stranger"):
+    with pytest.raises(DatasetError, match=r"fold 0: 1 case is not in .* table: stranger"):
         check_folds(table, [fold], Path("splits.json"))
 
 

@@ -84,7 +84,7 @@ def test_absent_groups_are_named(table):
     folds = [{"train": ["p1_0"], "val": ["p0_0"]}, {"train": ["p0_0"], "val": ["p1_0"]}]
     sentences = missing_groups(grouping, folds, ["p0_0", "p1_0"])
     assert (
-        "group 'female' of 'sex' (1 cases in all) is absent from the training part of fold 0"
+        "group 'female' of 'sex' (1 case in all) is absent from the training part of fold 0"
         in sentences
     )
     assert len(sentences) == 4

@@ -133,7 +133,7 @@ def test_table_and_images_must_agree(write_demographics):
     check_against_cases(table, ["a_1"], "fold 0", allow_extra=True)
     with pytest.raises(DemographicsError) as error:
         check_against_cases(table, ["a_1", "c_1"], "imagesTr")
-    assert "1 cases of imagesTr have no row: c_1" in str(error.value)
+    assert "no row for 1 case of imagesTr: c_1" in str(error.value)
     assert "2 rows name cases that imagesTr does not have: a_2, b_1" in str(error.value)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from nnunetv2_fair.errors import ConversionError, DemographicsError, UsageError, shorten
+from nnunetv2_fair.errors import ConversionError, DemographicsError, UsageError, counted, shorten
 from nnunetv2_fair.subgroups.table import read_delimited
 
 Part = Literal["train", "test"]
@@ -120,7 +120,7 @@ def read_lists(paths: Sequence[Path]) -> FileLists:
     both = sorted(set(lists.real["train"]) & set(lists.real["test"]))
     if both:
         lists.problems.append(
-            f"{found['train']} and {found['test']} share {len(both)} files: "
+            f"{found['train']} and {found['test']} share {counted(len(both), 'file')}: "
             f"{shorten(f'data_{n:05d}' for n in both)}; results on such a test part would be too "
             "good. Remove them from one list"
         )

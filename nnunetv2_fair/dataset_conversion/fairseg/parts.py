@@ -13,7 +13,7 @@ from nnunetv2_fair.dataset_conversion.fairseg.lists import (
     part_of_folders,
 )
 from nnunetv2_fair.dataset_conversion.shared.holdout import choose_test_patients
-from nnunetv2_fair.errors import shorten
+from nnunetv2_fair.errors import counted, shorten
 
 NOT_LISTED = "in no list"
 NOT_THERE = "named in a list or table, but not there"
@@ -105,7 +105,8 @@ def by_summary(
     if choice.left_out and unpaired == "error":
         listed = shorten(f"data_{n:05d}" for n in choice.left_out)
         choice.problems.append(
-            f"{len(choice.left_out)} files have no row in {summary.path}: {listed}. Add the rows, "
+            f"{counted(len(choice.left_out), 'file has', 'files have')} no row in "
+            f"{summary.path}: {listed}. Add the rows, "
             "leave such files out with --unpaired skip, or choose a test part with --test-ratio"
         )
     return choice
@@ -167,6 +168,7 @@ def by_chance(
 def _check_absent(choice: Choice, unpaired: Unpaired, what: str, hint: str) -> None:
     if choice.absent and unpaired == "error":
         choice.problems.append(
-            f"{what} {len(choice.absent)} files that are not there: {shorten(choice.absent)}."
+            f"{what} {counted(len(choice.absent), 'file that is', 'files that are')} not there: "
+            f"{shorten(choice.absent)}."
             f"{hint} Complete the download, or continue without them with --unpaired skip"
         )

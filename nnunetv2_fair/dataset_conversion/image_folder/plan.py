@@ -47,7 +47,7 @@ from nnunetv2_fair.dataset_conversion.writing.case_files import CaseJob, fingerp
 from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetDescription, DatasetPlan
 from nnunetv2_fair.dataset_conversion.writing.log import ConversionLog, Skipped
 from nnunetv2_fair.dataset_conversion.writing.safe_names import case_name_problems, safe_case_name
-from nnunetv2_fair.errors import ConversionError, UsageError, shorten, shorten_lines
+from nnunetv2_fair.errors import ConversionError, UsageError, counted, shorten, shorten_lines
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.subgroups.schema import CASE, PATIENT, SYNTHETIC
 from nnunetv2_fair.tables.case_names import guess_suffix
@@ -426,7 +426,7 @@ def _varying(pairs: list[Pair], metadata: Metadata) -> dict[str, str]:
         if varying:
             sentences[attribute.name] = (
                 f"'{attribute.name}' differs between images of the same patient for "
-                f"{len(varying)} patients: {shorten(sorted(varying))}"
+                f"{counted(len(varying), 'patient')}: {shorten(sorted(varying))}"
             )
     return sentences
 

@@ -34,7 +34,7 @@ from nnunetv2_fair.dataset_conversion.shared.holdout import choose_test_patients
 from nnunetv2_fair.dataset_conversion.writing.case_files import CaseJob, fingerprint
 from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetDescription, DatasetPlan
 from nnunetv2_fair.dataset_conversion.writing.log import ConversionLog, Skipped
-from nnunetv2_fair.errors import ConversionError, UsageError, shorten, shorten_lines
+from nnunetv2_fair.errors import ConversionError, UsageError, counted, shorten, shorten_lines
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.subgroups.schema import CASE, PATIENT
 from nnunetv2_fair.tables.settings import TableSettings, explained
@@ -265,8 +265,8 @@ def _unpaired_problems(
     if settings.unpaired == "skip" or not unpaired:
         return [] if cases else ["no patient has images, an expert mask and a row of the table"]
     return [
-        f"{len(patients)} patients, {reason}: {shorten(patients, 8)}. Complete the download, or "
-        "leave such patients out with --unpaired skip"
+        f"{counted(len(patients), 'patient')}, {reason}: {shorten(patients, 8)}. Complete the "
+        "download, or leave such patients out with --unpaired skip"
         for reason, patients in unpaired.items()
     ]
 
@@ -293,12 +293,18 @@ def _notes(
         notes.append(f"{download.strays} files that are not volumes were ignored")
     without = [p for p, case in cases.items() if case.automatic is None]
     if download.automatic and without:
-        notes.append(f"{len(without)} patients have no automatic mask: {shorten(without)}")
+        notes.append(
+            f"{counted(len(without), 'patient has', 'patients have')} no automatic mask: "
+            f"{shorten(without)}"
+        )
     if clinical.boxes:
         boxless = [p for p in cases if facts[p].box is None]
         cut = [p for p in cases if facts[p].outside]
         if boxless:
-            notes.append(f"{len(boxless)} patients have no breast box: {shorten(boxless)}")
+            notes.append(
+                f"{counted(len(boxless), 'patient has', 'patients have')} no breast box: "
+                f"{shorten(boxless)}"
+            )
         if cut:
             notes.append(
                 f"the breast box leaves out part of the expert mask in {len(cut)} of "

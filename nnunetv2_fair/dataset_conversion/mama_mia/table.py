@@ -21,7 +21,7 @@ from nnunetv2_fair.dataset_conversion.mama_mia.codes import (
     UnknownCodeError,
 )
 from nnunetv2_fair.dataset_conversion.writing.log import UNKNOWN
-from nnunetv2_fair.errors import ConversionError, DemographicsError, shorten
+from nnunetv2_fair.errors import ConversionError, DemographicsError, counted, shorten
 from nnunetv2_fair.subgroups.schema import Attribute, Bins, Schema
 from nnunetv2_fair.subgroups.table import read_delimited
 from nnunetv2_fair.tables.numbers import age_in_years
@@ -136,7 +136,8 @@ def read_clinical(
             known[name] = known[name] or value
         _read_box(cells.get("breast_coordinates"), patient, where, clinical)
     if differing and table is not None:
-        listed = ", ".join(f"{name} of {n} patients" for name, n in sorted(differing.items()))
+        each = sorted(differing.items())
+        listed = ", ".join(f"{name} of {counted(n, 'patient')}" for name, n in each)
         clinical.notes.append(
             f"{table.name} and the json files disagree: {listed}; the table's values are kept"
         )
@@ -204,7 +205,7 @@ def _read_table(path: Path, clinical: Clinical) -> None:
         if re.fullmatch(r"\d+(\.0*)?", phases):  # empty cells make decimals of the others
             clinical.n_phases[patient] = int(float(phases))
     if repeated:
-        clinical.notes.append(f"{path.name}: {repeated} rows are listed twice and were used once")
+        clinical.notes.append(f"{path.name}: {counted(repeated, 'row')} listed twice, used once")
 
 
 def _read_cells(cells: Mapping[str, Any], where: str, clinical: Clinical) -> dict[str, str]:
@@ -295,7 +296,7 @@ def read_official_parts(path: Path) -> dict[str, Literal["train", "test"]]:
                 parts[cell.upper()] = part
     if both:
         raise ConversionError(
-            f"{path}: {len(both)} patients are in both lists: {shorten(both)}. Remove them from "
-            "one of the two columns."
+            f"{path}: {counted(len(both), 'patient is', 'patients are')} in both lists: "
+            f"{shorten(both)}. Remove them from one of the two columns."
         )
     return parts

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nnunetv2_fair.errors import ConversionError
+from nnunetv2_fair.errors import ConversionError, counted
 
 
 def choose_test_patients(strata: Mapping[str, Sequence[str]], ratio: float, seed: int) -> set[str]:
@@ -41,7 +41,8 @@ def choose_test_patients(strata: Mapping[str, Sequence[str]], ratio: float, seed
     }
     if not chosen or len(chosen) == len(patients):
         raise ConversionError(
-            f"A test part of {ratio:g} cannot be taken from {len(patients)} patients: training "
+            f"A test part of {ratio:g} cannot be taken from {counted(len(patients), 'patient')}: "
+            "training "
             "and test part need at least one each. Choose another --test-ratio (0 for no test "
             "part)."
         )

@@ -28,7 +28,7 @@ from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetDescrip
 from nnunetv2_fair.dataset_conversion.writing.foreground_search import all_masks_empty
 from nnunetv2_fair.dataset_conversion.writing.log import ConversionLog, Skipped
 from nnunetv2_fair.dataset_conversion.writing.safe_names import case_name_problems, safe_case_name
-from nnunetv2_fair.errors import ConversionError, UsageError, shorten, shorten_lines
+from nnunetv2_fair.errors import ConversionError, UsageError, counted, shorten, shorten_lines
 from nnunetv2_fair.subgroups.schema import CASE, PATIENT, Schema
 from nnunetv2_fair.tables.settings import TableSettings, explained
 
@@ -227,8 +227,8 @@ def choose_frames(contents: Contents, every: int) -> tuple[list[_Frame], list[st
     notes = []
     if repeated:
         notes.append(
-            f"frame numbers repeat in {len(repeated)} clips ({shorten(repeated)}); their frames "
-            "are in the order of the file"
+            f"frame numbers repeat in {counted(len(repeated), 'clip')} ({shorten(repeated)}); "
+            "their frames are in the order of the file"
         )
     return sorted(chosen, key=lambda frame: frame.index), notes
 

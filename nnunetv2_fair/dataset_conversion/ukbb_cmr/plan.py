@@ -40,7 +40,7 @@ from nnunetv2_fair.dataset_conversion.ukbb_cmr.table import read_people
 from nnunetv2_fair.dataset_conversion.writing.case_files import CaseJob, fingerprint
 from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetDescription, DatasetPlan
 from nnunetv2_fair.dataset_conversion.writing.log import UNKNOWN, ConversionLog, Skipped
-from nnunetv2_fair.errors import ConversionError, shorten, shorten_lines
+from nnunetv2_fair.errors import ConversionError, counted, shorten, shorten_lines
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.subgroups.schema import CASE, PATIENT, Schema
 from nnunetv2_fair.tables.remedy import Remedy
@@ -200,7 +200,7 @@ def _row_problems(sources: Sequence[Source], people: People, settings: CmrSettin
     if not without_row or settings.unpaired == "skip":
         return []
     return [
-        f"{len(without_row)} participants have no row in {name}: "
+        f"{counted(len(without_row), 'participant has', 'participants have')} no row in {name}: "
         f"{shorten((source.where for source in without_row), 8)}. Add rows, or leave such "
         "participants out with --unpaired skip"
     ]

@@ -10,7 +10,7 @@ from nnunetv2_fair.dataset_conversion.writing.safe_names import (
     is_safe_dataset_name,
     repeated,
 )
-from nnunetv2_fair.errors import DemographicsError, shorten
+from nnunetv2_fair.errors import DemographicsError, counted, shorten
 from nnunetv2_fair.files.atomic import nearest_existing
 from nnunetv2_fair.paths import (
     DEMOGRAPHICS_CSV,
@@ -106,9 +106,15 @@ def _case_problems(plan: DatasetPlan) -> list[str]:
     if set(names) != rows:
         without, extra = sorted(set(names) - rows), sorted(rows - set(names))
         if without:
-            problems.append(f"{len(without)} cases have no demographics row: {shorten(without)}")
+            problems.append(
+                f"{counted(len(without), 'case has', 'cases have')} no demographics row: "
+                f"{shorten(without)}"
+            )
         if extra:
-            problems.append(f"{len(extra)} demographics rows have no case: {shorten(extra)}")
+            problems.append(
+                f"{counted(len(extra), 'demographics row has', 'demographics rows have')} no "
+                f"case: {shorten(extra)}"
+            )
     else:
         problems += _shared_patients(plan)
         try:
@@ -125,7 +131,8 @@ def _shared_patients(plan: DatasetPlan) -> list[str]:
     if not shared:
         return []
     return [
-        f"{len(shared)} patients have cases in both training and test part: {shorten(shared)}; "
+        f"{counted(len(shared), 'patient has', 'patients have')} cases in both training and test "
+        f"part: {shorten(shared)}; "
         "results on such a test part would be too good. Put all cases of a patient in one part"
     ]
 

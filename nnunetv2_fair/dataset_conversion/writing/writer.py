@@ -40,7 +40,7 @@ from nnunetv2_fair.dataset_conversion.writing.plan_problems import (
     gigabytes,
     plan_problems,
 )
-from nnunetv2_fair.errors import ConversionError, DemographicsError, shorten, shorten_lines
+from nnunetv2_fair.errors import ConversionError, DemographicsError, counted, shorten, shorten_lines
 from nnunetv2_fair.files.atomic import nearest_existing, publish_folder, write_text
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.paths import (
@@ -166,8 +166,8 @@ def _write_cases(
             done[order.job.case] = result
     if problems:
         raise ConversionError(
-            f"{description.folder_name} is not finished, {len(problems)} cases failed (the others "
-            f"are kept for the next run):\n{shorten_lines(sorted(problems))}"
+            f"{description.folder_name} is not finished, {counted(len(problems), 'case')} failed "
+            f"(the others are kept for the next run):\n{shorten_lines(sorted(problems))}"
         )
     return done
 
@@ -234,7 +234,10 @@ def _label_notes(plan: DatasetPlan, done: Mapping[str, CaseRecord]) -> list[str]
             notes.append(f"label '{name}' occurs in no training mask; it cannot be learnt")
     empty = sorted(case for case, record in done.items() if not any(record.values))
     if empty:
-        notes.append(f"{len(empty)} masks hold nothing but background: {shorten(empty)}")
+        notes.append(
+            f"{counted(len(empty), 'mask holds', 'masks hold')} nothing but background: "
+            f"{shorten(empty)}"
+        )
     return notes
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk  # noqa: N813  (the usual name)
 
-from nnunetv2_fair.errors import DamagedFileError, EvaluationError, shorten
+from nnunetv2_fair.errors import DamagedFileError, EvaluationError, counted, shorten
 from nnunetv2_fair.evaluation.masks.foreground import (
     Foreground,
     crop,
@@ -87,8 +87,8 @@ def find_masks(folder: Path, what: str, suffix: str = "") -> dict[str, Path]:
     if twice:
         listed = shorten(f"{case} ({', '.join(p.name for p in ps)})" for case, ps in twice.items())
         raise EvaluationError(
-            f"{folder} has more than one file for {len(twice)} case(s): {listed}. Remove all but "
-            "one of each."
+            f"{folder} has more than one file for {counted(len(twice), 'case')}: {listed}. "
+            "Remove all but one of each."
         )
     return {case: paths[0] for case, paths in sorted(found.items())}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from nnunetv2_fair.errors import EvaluationError, shorten
+from nnunetv2_fair.errors import EvaluationError, counted, shorten
 from nnunetv2_fair.evaluation.measuring.labels import LabelSet, labels_found
 from nnunetv2_fair.evaluation.measuring.one_case import CaseMeasures, CasePair, LabelMeasures
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
@@ -38,7 +38,8 @@ def labels_in(measured: Sequence[CaseMeasures], plan: EvaluationPlan) -> LabelSe
     if strange:
         values = sorted({value for found in strange.values() for value in found})
         raise EvaluationError(
-            f"{len(strange)} prediction(s) in {plan.prediction_folder} hold the label values "
+            f"{counted(len(strange), 'prediction')} in {plan.prediction_folder} with the label "
+            "values "
             f"{shorten(values)}, which no reference holds: {shorten(strange)} (the references hold "
             f"{shorten(sorted(labels.known), 12)}). If these values are right, pass the "
             "dataset.json that describes them with --dataset-json."

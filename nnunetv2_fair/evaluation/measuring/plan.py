@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from nnunetv2_fair.errors import EvaluationError, shorten, shorten_lines
+from nnunetv2_fair.errors import EvaluationError, counted, shorten, shorten_lines
 from nnunetv2_fair.evaluation.masks.geometry import geometry_difference
 from nnunetv2_fair.evaluation.masks.label_maps import (
     find_masks,
@@ -159,8 +159,9 @@ def _check_cases(
         )
     elif unlisted:
         problems.append(
-            f"{len(unlisted)} reference(s) in {reference_folder} have no row in {table.source}: "
-            f"{shorten(unlisted)}. Add a row for each; leave cells empty where a value is unknown"
+            f"{table.source} has no row for {counted(len(unlisted), 'reference')} in "
+            f"{reference_folder}: {shorten(unlisted)}. Add a row for each; leave cells "
+            "empty where a value is unknown"
         )
     missing = [case for case in references if case not in predictions]
     if len(missing) == len(references):

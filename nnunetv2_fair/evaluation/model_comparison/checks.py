@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from nnunetv2_fair.errors import EvaluationError, UsageError, shorten, shorten_lines
+from nnunetv2_fair.errors import EvaluationError, UsageError, counted, shorten, shorten_lines
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 
@@ -35,7 +35,8 @@ def model_names(results: Sequence[EvaluationResult], names: Sequence[str] | None
     chosen = [result.name for result in results] if names is None else list(names)
     if len(chosen) != len(results):
         raise UsageError(
-            f"--names has {len(chosen)} names for {len(results)} evaluations: give one for each."
+            f"--names has {counted(len(chosen), 'name')} for "
+            f"{counted(len(results), 'evaluation')}: give one for each."
         )
     if len(set(chosen)) != len(chosen):
         raise UsageError(
@@ -176,7 +177,7 @@ def _row_problems(
         )
         if differing:
             problems.append(
-                f"{pair}: the column '{column}' differs in {len(differing)} cases: "
+                f"{pair}: the column '{column}' differs in {counted(len(differing), 'case')}: "
                 f"{shorten(differing)}; were they evaluated with the same table?"
             )
     sizes = [
@@ -187,6 +188,7 @@ def _row_problems(
     differing = sorted({key[0] for key in left.index[~same]})
     if differing:
         problems.append(
-            f"{pair}: the references differ in {len(differing)} cases: {shorten(differing)}"
+            f"{pair}: the references differ in {counted(len(differing), 'case')}: "
+            f"{shorten(differing)}"
         )
     return problems

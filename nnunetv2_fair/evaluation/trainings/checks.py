@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nnunetv2_fair.errors import EvaluationError, UsageError, shorten, shorten_lines
+from nnunetv2_fair.errors import EvaluationError, UsageError, counted, shorten, shorten_lines
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE, evaluated_rows
 from nnunetv2_fair.evaluation.trainings.folders import model_of
@@ -112,7 +112,8 @@ def _different_rows(ours: EvaluationResult, theirs: EvaluationResult) -> Iterato
         differing = sorted({key[0] for key in left.index[(pair[0] != pair[1]).to_numpy(bool)]})
         if differing:
             what = "references" if column == "reference_voxels" else f"values of '{column}'"
-            yield f"have different {what} in {len(differing)} cases: {shorten(differing)}"
+            where = counted(len(differing), "case")
+            yield f"have different {what} in {where}: {shorten(differing)}"
 
 
 def _same_training(results: Mapping[str, EvaluationResult]) -> Iterator[str]:

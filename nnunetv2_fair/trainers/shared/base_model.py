@@ -13,7 +13,7 @@ from batchgenerators.utilities.file_and_folder_operations import load_json
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunetv2_fair.errors import TrainingError, shorten, shorten_lines
+from nnunetv2_fair.errors import TrainingError, counted, shorten, shorten_lines
 from nnunetv2_fair.trainers.shared.names import Option
 
 #: This environment variable names the base's checkpoint directly.
@@ -228,7 +228,7 @@ def _weights_that_do_not_fit(
         (weights.keys() - expected.keys(), "of the base unknown to this network"),
     ):
         if names:
-            found.append(f"{len(names)} weights {what}: {shorten(sorted(names), 3)}")
+            found.append(f"{counted(len(names), 'weight')} {what}: {shorten(sorted(names), 3)}")
     for name in sorted(expected.keys() & weights.keys()):
         if expected[name].shape != weights[name].shape:
             found.append(

@@ -396,7 +396,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "truncated": (truncate, r"data/data_00003\.npz cannot be read as npz \(\d+ bytes\).*download"),
     "broken inside": (
         break_inside,
-        r"1 cases failed.*case 'data_00003' \(data/data_00003\.npz\): it cannot be read",
+        r"1 case failed.*case 'data_00003' \(data/data_00003\.npz\): it cannot be read",
     ),
     "no npz": (
         lambda s: (s / "data/data_00002.npz").write_text("<html>"),
@@ -443,11 +443,11 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "summary without name": (summary("race,train\nWhite,1\n"), r"no column 'filename'.*race, tr"),
     "summary of others": (
         summary(HEAD + ROWS + "data_00099.npz,White,0\n"),
-        r"names 1 files that are not there: data_00099\.npz.*--unpaired skip",
+        r"names 1 file that is not there: data_00099\.npz.*--unpaired skip",
     ),
     "file without row": (
         summary(HEAD + ROWS),
-        r"1 files have no row in .*data_summary\.csv: data_00008.*--unpaired skip",
+        r"1 file has no row in .*data_summary\.csv: data_00008.*--unpaired skip",
     ),
     "two rows": (
         summary(HEAD + ROWS + "data_00001.npz,White,0\n"),
@@ -477,8 +477,8 @@ def test_bad_input_is_said_and_nothing_is_left(
 @pytest.mark.parametrize(
     ("train", "test", "message"),
     [
-        (["data_00001.npz", "data_00050.npz"], ["data_00002.npz"], r"1 files that are not there"),
-        (["data_00001.npz"], ["data_1.npz"], r"share 1 files: data_00001"),
+        (["data_00001.npz", "data_00050.npz"], ["data_00002.npz"], r"1 file that is not there"),
+        (["data_00001.npz"], ["data_1.npz"], r"share 1 file: data_00001"),
         (["data_00001.npz", "hello"], ["data_00002.npz"], r"train\.txt, line 2: 'hello': expected"),
         (["x/race/Black/data/000001.npz"], ["data_00002.npz"], r"names no original file"),
         (
@@ -517,8 +517,8 @@ def test_lists_are_checked_together_with_the_files(
     )
     assert convert(source, "--split-lists", lists) == 1
     error = capsys.readouterr().err
-    for piece in ("data_00003.npz cannot be read as npz", "gender is 4", "1 files that are not",
-                  "share 1 files", "line 2: 'hello'"):  # fmt: skip
+    for piece in ("data_00003.npz cannot be read as npz", "gender is 4", "1 file that is not",
+                  "share 1 file", "line 2: 'hello'"):  # fmt: skip
         assert piece in error
 
 

@@ -60,7 +60,7 @@ def test_a_patient_in_both_named_parts_is_refused(
 ) -> None:
     rows = [(f"p{i:02d}", f"P{i // 2}", "f", "test" if i == 5 else "train") for i in range(20)]
     write_csv(folder / "metadata.csv", ("image", "patient", "sex", "split"), rows)
-    assert "1 patients have cases in both training and test part: P2" in refused(
+    assert "1 patient has cases in both training and test part: P2" in refused(
         folder, raw, capsys, "--split-column", "split"
     )
 

@@ -121,7 +121,7 @@ def test_rows_of_one_case_must_agree_on_sex(
     write_csv(folder / "metadata.csv", ("case_id", "image", "Sex", "Age"), rows)
     assert convert(folder) == 1
     error = capsys.readouterr().err
-    assert "'sex' differs between images of the same patient for 1 patients: 101." in error
+    assert "'sex' differs between images of the same patient for 1 patient: 101." in error
     assert "Correct these rows" in error
     rows[1] = (*rows[1][:2], "F", 42)
     write_csv(folder / "metadata.csv", ("case_id", "image", "Sex", "Age"), rows)

@@ -59,12 +59,12 @@ def test_partial_downloads(
     download.write_splits(names[5:], names[:4])
     out = refused(download, raw, capsys)
     for text in (
-        "1 patients, no image: DUKE_001. Complete the download, or leave such patients out with "
+        "1 patient, no image: DUKE_001. Complete the download, or leave such patients out with "
         "--unpaired skip",
-        "1 patients, no expert mask: ISPY1_1002",
-        "1 patients, a phase that the table counts is not there: ISPY2_125003",
-        "1 patients, no row in the table: NACT_04",
-        "1 patients, in none of the official lists: DUKE_005",
+        "1 patient, no expert mask: ISPY1_1002",
+        "1 patient, a phase that the table counts is not there: ISPY2_125003",
+        "1 patient, no row in the table: NACT_04",
+        "1 patient, in none of the official lists: DUKE_005",
     ):
         assert text in out
     assert convert(download, "--unpaired", "skip") == 0

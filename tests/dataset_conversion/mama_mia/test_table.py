@@ -65,7 +65,7 @@ def test_json_fills_what_the_table_lacks(
     assert frame.loc[second, "age"] == "77"
     assert frame.loc[third, "age"] == "40.5"
     assert frame.loc[first, "breast_density"] == "a"
-    assert "json files disagree: age of 1 patients; the table's" in capsys.readouterr().out
+    assert "json files disagree: age of 1 patient; the table's" in capsys.readouterr().out
 
 
 def test_a_release_without_table_or_density(tmp_path: Path, raw: Path) -> None:
@@ -127,7 +127,7 @@ def test_rows_of_one_patient(
     download.rows |= {"again": same}
     download.write_table()
     assert convert(download, "--dry-run") == 0
-    assert "1 rows are listed twice and were used once" in capsys.readouterr().out
+    assert "1 row listed twice, used once" in capsys.readouterr().out
     download.rows |= {"differs": other, "empty": empty}
     download.write_table()
     out = refused(download, raw, capsys)
@@ -153,7 +153,7 @@ def test_lists(download: MiniDownload, raw: Path, capsys: pytest.CaptureFixture[
     names = list(download.patients)
     download.write_splits(names[:5], names[4:])
     out = refused(download, raw, capsys)
-    assert "train_test_splits.csv: 1 patients are in both lists: DUKE_005" in out
+    assert "train_test_splits.csv: 1 patient is in both lists: DUKE_005" in out
     path = download.folder / "train_test_splits.csv"
     path.write_text("train,test\nDUKE_001,NACT_04\n")
     out = refused(download, raw, capsys)
@@ -176,7 +176,7 @@ def test_unreadable_tables_are_listed_with_what_is_missing(
     for text in (
         "clinical_and_imaging_info.xlsx is not readable as XLSX",
         "has no train_test_splits.csv with the official parts",
-        "1 patients, no expert mask: ISPY1_1002",
+        "1 patient, no expert mask: ISPY1_1002",
     ):
         assert text in out
     assert "no row in the table" not in out  # nobody knows
@@ -205,7 +205,7 @@ def test_numbers_of_phases_that_a_csv_holds_as_decimals(
     download.table.unlink()
     download.image("DUKE_001", 2).unlink()  # the last of its three
     out = refused(download, raw, capsys)
-    assert "1 patients, a phase that the table counts is not there: DUKE_001" in out
+    assert "1 patient, a phase that the table counts is not there: DUKE_001" in out
 
 
 def test_boxes_without_numbers_are_none(
@@ -218,7 +218,7 @@ def test_boxes_without_numbers_are_none(
     )
     path.write_text(json.dumps(content))
     assert convert(download) == 0
-    assert "1 patients have no breast box: ISPY1_1002" in capsys.readouterr().out
+    assert "1 patient has no breast box: ISPY1_1002" in capsys.readouterr().out
     assert "ISPY1_1002" not in read_boxes(target_of(raw) / "breast_boxes.json")
 
 

@@ -209,8 +209,8 @@ def test_boxes_that_cut_the_tumour_are_counted(
     assert convert(download) == 0
     out = capsys.readouterr().out
     assert "leaves out part of the expert mask in 1 of 7 patients: DUKE_001" in out
-    assert "1 patients have no breast box: NACT_04" in out
-    assert "1 patients have no automatic mask: DUKE_005" in out
+    assert "1 patient has no breast box: NACT_04" in out
+    assert "1 patient has no automatic mask: DUKE_005" in out
     assert set(read_boxes(target_of(raw) / "breast_boxes.json")) == set(download.patients) - {
         "NACT_04"
     }

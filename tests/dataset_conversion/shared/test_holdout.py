@@ -50,9 +50,7 @@ def test_ratio_zero_means_no_test_part() -> None:
 
 
 def test_too_few_patients_are_refused() -> None:
-    with pytest.raises(
-        ConversionError, match=r"0\.2 cannot be taken from 1 patients.*--test-ratio"
-    ):
+    with pytest.raises(ConversionError, match=r"0\.2 cannot be taken from 1 patient.*--test-ratio"):
         choose_test_patients({"a": ("f",)}, 0.2, 0)
 
 

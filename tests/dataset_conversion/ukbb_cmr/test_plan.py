@@ -192,7 +192,7 @@ def test_participants_without_row_or_labels_are_counted_by_group(
         path.unlink()
     assert convert(root) == 1
     error = capsys.readouterr().err
-    assert "1 participants have no row in table.csv: entry 1 of images" in error
+    assert "1 participant has no row in table.csv: entry 1 of images" in error
     assert "--unpaired skip" in error
     assert "LC_ALL=C ls FOLDER" in error
     assert convert(root, "--unpaired", "skip") == 0
@@ -234,7 +234,7 @@ def test_all_problems_come_at_once(
     (raw / "Dataset045_Other").mkdir(parents=True)
     assert convert(root) == 1
     error = capfd.readouterr().err
-    for part in ("is damaged", "is a broken link", "1 participants have no row", "id 45 is taken"):
+    for part in ("is damaged", "is a broken link", "1 participant has no row", "id 45 is taken"):
         assert part in error
 
 

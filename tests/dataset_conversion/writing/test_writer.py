@@ -211,14 +211,14 @@ def test_empty_masks_and_absent_labels_are_noted(raw: Path) -> None:
     target = write_dataset(plan_of(jobs, description), raw)
     notes = " ".join(json_of(target / "conversion_log.json")["notes"])
     assert "label 'cyst' occurs in no training mask" in notes
-    assert "1 masks hold nothing but background: b" in notes
+    assert "1 mask holds nothing but background: b" in notes
 
 
 def test_an_interrupted_conversion_goes_on(raw: Path, tmp_path: Path) -> None:
     counter = tmp_path / "read"
     jobs = pictures(6, str(counter))
     broken = [*jobs[:3], job("c3", "train", Raises(OSError("disk gone"))), *jobs[4:]]
-    with pytest.raises(ConversionError, match=r"1 cases failed.*kept") as caught:
+    with pytest.raises(ConversionError, match=r"1 case failed.*kept") as caught:
         write_dataset(plan_of(broken), raw)
     assert "case 'c3' (c3.dcm): the original cannot be read: disk gone" in str(caught.value)
     assert not (raw / "Dataset007_Tiny").exists()
@@ -324,8 +324,8 @@ def test_all_problems_are_listed_at_once(raw: Path) -> None:
     assert "dataset id 0" in problems
     assert "occur more than once: A" in problems
     assert "no training case" in problems
-    assert "1 cases have no demographics row: a" in problems
-    assert "1 demographics rows have no case: zzz" in problems
+    assert "1 case has no demographics row: a" in problems
+    assert "1 demographics row has no case: zzz" in problems
 
 
 def test_bad_demographics_are_found_before_anything_is_written(raw: Path) -> None:
@@ -339,7 +339,7 @@ def test_bad_demographics_are_found_before_anything_is_written(raw: Path) -> Non
 def test_a_patient_in_both_parts_is_refused(raw: Path) -> None:
     plan = plan_of(pictures())
     plan.demographics.loc[2, "patient"] = "P0"
-    with pytest.raises(ConversionError, match=r"1 patients have cases in both.*: P0"):
+    with pytest.raises(ConversionError, match=r"1 patient has cases in both.*: P0"):
         write_dataset(plan, raw)
 
 

@@ -251,9 +251,9 @@ def test_everything_that_differs_is_named_at_once(dataset: Dataset, results):
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("patient", "someone", "the column 'patient' differs in 1 cases: case_00_0; .*same table"),
-        ("sex", "female", "the column 'sex' differs in 1 cases: case_00_0"),
-        ("reference_voxels", 3, "the references differ in 1 cases: case_00_0"),
+        ("patient", "someone", "the column 'patient' differs in 1 case: case_00_0; .*same table"),
+        ("sex", "female", "the column 'sex' differs in 1 case: case_00_0"),
+        ("reference_voxels", 3, "the references differ in 1 case: case_00_0"),
     ],
 )
 def test_other_tables_and_references_are_refused(results, column, value, message):

@@ -169,7 +169,7 @@ def test_three_groups_and_undefined_values(tmp_path):
          "'run_0' and 'run_2' have different labels: a against b"),
         (lambda t: t.assign(
             sex=t["sex"].where(~((t["training"] == "run_2") & (t["case"] == "c002")), "m")),
-         "have different values of 'sex' in 1 cases: c002"),
+         "have different values of 'sex' in 1 case: c002"),
     ],
 )  # fmt: skip
 def test_what_are_no_trainings_of_one_method(table, tmp_path, change, message):

@@ -127,7 +127,7 @@ def test_a_base_of_other_plans_and_classes_lists_every_difference(tiny_nnunet):
         "configuration: the base has 2d, this training 2d_trial",
         "labels: the base has {'background': 0, 'disc': 1, 'rim': 2}, this training",
         "architecture of the configuration: the plans have changed since the base",
-        "1 weights missing in the base: decoder.seg_layers.1.bias",
+        "1 weight missing in the base: decoder.seg_layers.1.bias",
         "decoder.seg_layers.0.bias: the base has shape (3,), this training (2,)",
         COMMAND,
     ):
