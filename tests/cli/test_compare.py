@@ -143,7 +143,7 @@ def test_one_evaluation_is_not_enough(data, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--names", "only"], ("--names has 1 names for 2",)),
+        (["--names", "only"], ("--names has 1 name for 2",)),
         (["--names", "same", "same"], ("same name", "--names")),
         (["--bootstrap", "-1"], ("--bootstrap -1", "0 or more")),
         (["--seed", "-2"], ("--seed -2",)),

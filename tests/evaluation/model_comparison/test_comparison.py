@@ -293,7 +293,7 @@ def test_no_common_case(results):
 def test_names(results):
     with pytest.raises(UsageError, match="two or more evaluations, got 1"):
         compare_models(results[:1])
-    with pytest.raises(UsageError, match="--names has 1 names for 2 evaluations"):
+    with pytest.raises(UsageError, match="--names has 1 name for 2 evaluations"):
         compare_models(results, ["one"])
     with pytest.raises(UsageError, match=r"same name \(a, a\).*--names baseline oversampling"):
         compare_models(results, ["a", "a"])
