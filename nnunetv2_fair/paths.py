@@ -6,7 +6,7 @@ torch, which commands such as ``nnUNetv2_fair_evaluate`` must not wait for.
 
 import os
 import re
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from nnunetv2_fair.errors import DatasetError, shorten
 
@@ -92,12 +92,6 @@ def dataset_name(dataset: str | int, folder: Path) -> str:
         )
     known = shorten(present, 8) if present else "none"
     raise DatasetError(f"No dataset '{text}' in {folder}. Datasets found there: {known}.")
-
-
-def dataset_in(path: str) -> str:
-    """Return the name of the nnU-Net dataset that a path is in; empty if it is in none."""
-    parts = PurePath(path).parts
-    return next((part for part in reversed(parts) if _DATASET_NAME.fullmatch(part)), "")
 
 
 def raw_dataset(dataset: str | int) -> Path:

@@ -85,7 +85,9 @@ def _compare(args: argparse.Namespace) -> None:
     from nnunetv2_fair.evaluation.results.tables.printed_tables import comparison_tables_of
     from nnunetv2_fair.evaluation.results.tables.text_table import files_of
     from nnunetv2_fair.evaluation.trainings.reading import read_models
-    from nnunetv2_fair.report.of_comparison.page import write_comparison
+    from nnunetv2_fair.report.html.document import put_files
+    from nnunetv2_fair.report.html.downloads import remove_others
+    from nnunetv2_fair.report.of_comparison.page import comparison_files
     from nnunetv2_fair.report.terminal.comparison import console_comparison
 
     latent = _latent_section(args.latent) if args.latent is not None else None
@@ -100,18 +102,20 @@ def _compare(args: argparse.Namespace) -> None:
     if args.shareable:
         compared = shareable_comparison(compared, results)
     extra = files_of(comparison_tables_of(compared), args.tables)
+    pages = comparison_files(compared, latent)
     outputs = (*_OUTPUTS, *extra)
-    with filled_together(args.o, outputs) as folder:
+    with filled_together(args.o, tuple(dict.fromkeys((*outputs, *pages)))) as folder:
         compared.write(folder)
-        write_comparison(compared, folder / COMPARISON_HTML, latent)
+        put_files(folder, pages)
         for name, text in extra.items():
             (folder / name).write_text(text, encoding="utf-8")
+    remove_others(args.o, pages)
 
     for attribute in compared.attributes:
         logger.info("\n%s", console_comparison(compared, attribute))
     for note in compared.notes:
         logger.info("Note: %s", note)
-    tell_written(args.o, [args.o / name for name in outputs])
+    tell_written(args.o, [args.o / name for name in dict.fromkeys((*outputs, *pages))])
 
 
 def _latent_section(folder: Path) -> "Html":

@@ -68,7 +68,8 @@ def run_compare(data: Path, out: Path, *more: str) -> int:
 def test_writes_numbers_page_and_table(data, tmp_path, capsys):
     out = tmp_path / "new" / "comparison"
     assert run_compare(data, out, "--names", "plain", "balanced") == 0
-    assert sorted(p.name for p in out.iterdir()) == ["comparison.html", "comparison.json"]
+    written = sorted(p.name for p in out.iterdir())
+    assert written == ["comparison.html", "comparison.json", "figures", "tables"]
     assert [p.name for p in out.parent.iterdir()] == ["comparison"]
     result = ModelComparison.read(out)
     assert result.models == ("plain", "balanced")
@@ -219,7 +220,9 @@ def test_shareable_pages_are_written_without_counts_of_few(data, tmp_path, capsy
     page = (out / "comparison.html").read_text(encoding="utf-8")
     check_page(page)
     assert ModelComparison.read(out).shareable
-    texts = [path.read_text(encoding="utf-8") for path in out.iterdir()]
+    files = [path for path in out.rglob("*") if path.is_file() and path.suffix != ".png"]
+    assert {path.suffix for path in files} >= {".svg", ".csv", ".html", ".json"}
+    texts = [path.read_text(encoding="utf-8") for path in files]
     for text in (*texts, printed):
         assert "case_" not in text
         assert str(data) not in text

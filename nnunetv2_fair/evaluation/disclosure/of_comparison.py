@@ -31,8 +31,8 @@ from nnunetv2_fair.evaluation.disclosure.samples import EVERYONE
 from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST, Suppression
 from nnunetv2_fair.evaluation.findings.wording import confidence
 from nnunetv2_fair.evaluation.results.comparison import (
-    DATASET,
     OVERALL_MEAN,
+    TRAINERS,
     Difference,
     ModelComparison,
     ModelDifferences,
@@ -43,7 +43,6 @@ from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.per_case import evaluated_rows, metric_values
 from nnunetv2_fair.evaluation.results.trainings import TRAININGS
 from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, MetricInfo
-from nnunetv2_fair.paths import dataset_in
 
 _NOTHING = Difference(math.nan, NO_INTERVAL)
 
@@ -147,19 +146,12 @@ def shareable_comparison(
         ),
         settings={
             key: compared.settings[key]
-            for key in ("common_cases", TRAININGS, *SETTINGS)
+            for key in ("common_cases", TRAININGS, TRAINERS, *SETTINGS)
             if key in compared.settings
-        }
-        | _dataset(compared),
+        },
         shareable=True,
     )
     return replace(told, findings=tuple(shareable_changes(compared, told, undecided)))
-
-
-def _dataset(compared: ModelComparison) -> dict[str, str]:
-    """Return the nnU-Net dataset's name; nothing of other folders, which may name people."""
-    name = dataset_in(str(compared.settings.get(DATASET, "")))
-    return {DATASET: name} if name else {}
 
 
 def _causes(

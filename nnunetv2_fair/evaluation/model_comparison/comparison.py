@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from pathlib import PurePath
 from typing import Any
 
 import pandas as pd
@@ -35,6 +34,7 @@ from nnunetv2_fair.evaluation.model_comparison.scores import scores_of
 from nnunetv2_fair.evaluation.model_comparison.simultaneous import Family, RandomWeights
 from nnunetv2_fair.evaluation.results.comparison import (
     DATASET,
+    TRAINERS,
     Difference,
     ModelComparison,
     PairedComparison,
@@ -45,7 +45,6 @@ from nnunetv2_fair.evaluation.results.tables.per_case import evaluated_rows
 from nnunetv2_fair.evaluation.results.trainings import TRAININGS, number_of_trainings
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings, definitions
 from nnunetv2_fair.files.versions import measuring_versions
-from nnunetv2_fair.paths import dataset_in
 
 
 def compare_models(
@@ -126,9 +125,12 @@ def _settings_to_tell(
     common_cases: bool,
 ) -> dict[str, Any]:
     given = results[0].settings
-    references = str(given.get("references") or given.get("scores") or "")
     return {
-        DATASET: dataset_in(references) or PurePath(references).stem,
+        DATASET: given.get("dataset", ""),
+        TRAINERS: {
+            model: result.settings.get("trainer", "")
+            for model, result in zip(models, results, strict=True)
+        },
         "models": {
             model: {
                 "predictions": result.settings.get("predictions", ""),

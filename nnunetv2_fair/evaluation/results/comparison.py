@@ -21,8 +21,9 @@ HIGHER_IS_FAIRER = frozenset({"es_std", "es_absolute"})
 #: The fairness measure that plots show: defined for any number of groups.
 PLOTTED_GAP = "delta"
 
-#: Setting: the nnU-Net dataset that the references are from.
+#: Settings: the dataset that the references are from; model -> its trainer. Empty if not known.
 DATASET = "dataset"
+TRAINERS = "trainers"
 
 #: What models are ranked by: keys of :attr:`PairedComparison.ranks`.
 OVERALL_MEAN = "overall_mean"

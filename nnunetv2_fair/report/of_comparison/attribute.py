@@ -14,12 +14,14 @@ from nnunetv2_fair.evaluation.results.comparison import (
 )
 from nnunetv2_fair.evaluation.results.findings import Finding
 from nnunetv2_fair.evaluation.results.values import NO_INTERVAL
+from nnunetv2_fair.report.html.downloads import Downloads
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.planes import NOTHING_TO_DRAW, ModelPoint, planes
 from nnunetv2_fair.report.html.row_plots import Whisker, forest_plot
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.html.titles import metric_heading
+from nnunetv2_fair.report.of_comparison.exported import group_changes
 from nnunetv2_fair.report.of_comparison.tables import (
     differences_table,
     labels_table,
@@ -29,7 +31,9 @@ from nnunetv2_fair.report.of_comparison.tables import (
 )
 
 
-def attribute_section(result: ModelComparison, attribute: str, anchor: str, terms: Terms) -> Html:
+def attribute_section(
+    result: ModelComparison, attribute: str, anchor: str, terms: Terms, downloads: Downloads
+) -> Html:
     """Return the section of one attribute.
 
     Args:
@@ -37,6 +41,7 @@ def attribute_section(result: ModelComparison, attribute: str, anchor: str, term
         attribute: Attribute expression that was compared.
         anchor: Id of the section.
         terms: Definitions to link to.
+        downloads: What readers can take along.
     """
     entry = result.headline_entry(attribute)
     metric = result.metric(entry.metric)
@@ -51,29 +56,41 @@ def attribute_section(result: ModelComparison, attribute: str, anchor: str, term
         if other != attribute
         for row in _change_rows(result, result.headline_entry(other))
     ]
+    level = numbers.percent(confidence(result.settings))
+    hint = (
+        f"Model minus baseline in the same patients, with simultaneous {level} intervals; a filled "
+        "marker where a change is shown, a ring where it is not. All attributes have the same axis."
+    )
+    unit_words = f"{left} change in {metric_heading(metric)} {right}"
     return render(
         "report/of_comparison/templates/attribute.html",
         anchor=anchor,
         attribute=attribute,
-        planes=_planes(result, entry),
+        planes=_planes(result, entry, downloads),
         nothing_to_draw=NOTHING_TO_DRAW,
-        scores=scores_table(result, entry, terms),
+        scores=scores_table(result, entry, terms, downloads),
         changes_title=title,
-        changes=forest_plot(
-            rows, f"{left} change in {metric_heading(metric)} {right}", title, along=elsewhere
+        changes=downloads.figure(
+            ("changes", "by", attribute),
+            f"{title} of {shortened(attribute)}",
+            forest_plot(rows, unit_words, title, along=elsewhere),
+            group_changes(result, entry),
+            hint,
         ),
-        level=numbers.percent(confidence(result.settings)),
-        differences=[differences_table(result, attribute, model, terms) for model in result.others],
+        hint=hint,
+        differences=[
+            differences_table(result, attribute, model, terms, downloads) for model in result.others
+        ],
         further=[
             table
             for measured in result.metrics
-            if (table := measures_table(result, attribute, measured, terms))
+            if (table := measures_table(result, attribute, measured, terms, downloads))
         ],
-        labels=labels_table(result, attribute, terms),
+        labels=labels_table(result, attribute, terms, downloads),
     )
 
 
-def _planes(result: ModelComparison, entry: PairedComparison) -> Html:
+def _planes(result: ModelComparison, entry: PairedComparison, downloads: Downloads) -> Html:
     """Return the planes; empty if no model has a gap."""
     points = _points(result, entry)
     if not any(math.isfinite(point.gap[0]) for point in points):
@@ -92,7 +109,15 @@ def _planes(result: ModelComparison, entry: PairedComparison) -> Html:
         for point in _points(result, result.headline_entry(other))
     ]
     metric = result.metric(entry.metric)
-    return planes(points, metric, result.baseline, hint, along=elsewhere)
+    return planes(
+        points,
+        metric,
+        result.baseline,
+        hint,
+        along=elsewhere,
+        downloads=downloads,
+        name=("by", entry.attribute),
+    )
 
 
 def _points(result: ModelComparison, entry: PairedComparison) -> list[ModelPoint]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.findings import numbers
-from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
+from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, shortened
 from nnunetv2_fair.evaluation.findings.wording import label_words
 from nnunetv2_fair.evaluation.results.comparison import (
     BETWEEN_GROUP_VARIANCE,
@@ -18,11 +18,13 @@ from nnunetv2_fair.evaluation.results.comparison import (
 )
 from nnunetv2_fair.evaluation.results.findings import Finding
 from nnunetv2_fair.evaluation.results.values import MetricInfo
+from nnunetv2_fair.report.html.downloads import Downloads
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.html.titles import metric_heading
 from nnunetv2_fair.report.of_comparison.changes import Words, in_words
+from nnunetv2_fair.report.of_comparison.exported import change_numbers
 
 #: At most this many groups are listed in a cell.
 _MOST = 6
@@ -72,11 +74,11 @@ class _OfMetric:
     rows: Sequence[Row]
 
 
-def matrix(result: ModelComparison, attribute: str, terms: Terms) -> Html:
+def matrix(result: ModelComparison, attribute: str, terms: Terms, downloads: Downloads) -> Html:
     """Return the table of all models by all metrics, for the headline label."""
     entry = result.headline_entry(attribute)
     beyond_chance = entry.gap_measure == BETWEEN_GROUP_VARIANCE
-    return render(
+    markup = render(
         "report/of_comparison/templates/matrix.html",
         attribute=attribute,
         label=label_words(entry.label),
@@ -86,6 +88,10 @@ def matrix(result: ModelComparison, attribute: str, terms: Terms) -> Html:
         gap_words="SD beyond chance" if beyond_chance else "difference of means",
         terms=terms,
     )
+    entries = [result.entry(attribute, metric.name, entry.label) for metric in result.metrics]
+    numbers_of = change_numbers(result, entries, result.others)
+    title = f"All models and metrics by {shortened(attribute)}"
+    return downloads.table(("all", "models", "by", attribute), title, markup, numbers_of)
 
 
 def _of_metric(result: ModelComparison, attribute: str, metric: MetricInfo) -> _OfMetric:

@@ -1,4 +1,4 @@
-"""The page that compares models on the same cases: one self-contained HTML file."""
+"""The page that compares models on the same cases: one HTML file that needs no other file."""
 
 from collections.abc import Mapping
 from pathlib import Path, PurePath
@@ -6,9 +6,10 @@ from typing import Any
 
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.sentences import clean, listed, shortened
-from nnunetv2_fair.evaluation.results.comparison import DATASET, ModelComparison
-from nnunetv2_fair.files.atomic import write_text
-from nnunetv2_fair.report.html.document import disclaimer, document
+from nnunetv2_fair.evaluation.results.comparison import DATASET, TRAINERS, ModelComparison
+from nnunetv2_fair.paths import COMPARISON_HTML
+from nnunetv2_fair.report.html.document import disclaimer, document, page_bytes, write_page
+from nnunetv2_fair.report.html.downloads import Downloads
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.settings import settings_section
 from nnunetv2_fair.report.html.terms import Terms
@@ -16,30 +17,46 @@ from nnunetv2_fair.report.of_comparison.attribute import attribute_section
 from nnunetv2_fair.report.of_comparison.summary import summary_section
 
 
-def write_comparison(result: ModelComparison, path: Path, latent: Html | None = None) -> None:
-    """Write the page of a comparison.
+def comparison_files(result: ModelComparison, latent: Html | None = None) -> dict[str, bytes]:
+    """Return the page of a comparison with its figures and tables: path -> content.
 
     Args:
         result: What the comparison found.
-        path: HTML file to write; its folder must exist. It appears whole or not at all.
         latent: Section on the latent space (:mod:`nnunetv2_fair.report.of_comparison.latent`).
+    """
+    text, downloads = _rendered(result, latent)
+    return {COMPARISON_HTML: page_bytes(text), **downloads.files()}
+
+
+def write_comparison(result: ModelComparison, path: Path, latent: Html | None = None) -> None:
+    """Write the page of a comparison, with its figures and tables beside it.
+
+    Args:
+        result: What the comparison found.
+        path: HTML file to write; its folder must exist. All appear together or none does.
+        latent: Section on the latent space.
 
     Raises:
-        OSError: If the file cannot be written.
+        OSError: If a file cannot be written.
     """
-    write_text(path, render_comparison(result, latent), errors="replace")
+    write_page(path, *_rendered(result, latent))
 
 
 def render_comparison(result: ModelComparison, latent: Html | None = None) -> str:
     """Return the page as HTML (see :func:`write_comparison`)."""
+    return _rendered(result, latent)[0]
+
+
+def _rendered(result: ModelComparison, latent: Html | None) -> tuple[str, Downloads]:
+    downloads = Downloads()
     terms = Terms(result.metrics, result.definitions)
     navigation = [("summary", "Summary")]
     navigation += [(f"attribute-{i}", clean(a)) for i, a in enumerate(result.attributes)]
     navigation += [("latent", "Latent space")] if latent else []
     navigation += [("definitions", "Definitions"), ("settings", "Settings")]
-    sections = [summary_section(result, terms)]
+    sections = [summary_section(result, terms, downloads)]
     sections += [
-        attribute_section(result, attribute, f"attribute-{i}", terms)
+        attribute_section(result, attribute, f"attribute-{i}", terms, downloads)
         for i, attribute in enumerate(result.attributes)
     ]
     sections += [latent] if latent else []
@@ -54,7 +71,7 @@ def render_comparison(result: ModelComparison, latent: Html | None = None) -> st
     facts.append(", ".join(metric.title for metric in result.metrics))
     if result.created:
         facts.append(f"created {clean(result.created)[:10]}")
-    return document(
+    text = document(
         title_of(result),
         "Fairness comparison",
         facts,
@@ -62,15 +79,23 @@ def render_comparison(result: ModelComparison, latent: Html | None = None) -> st
         sections,
         disclaimer("compared"),
     )
+    return text, downloads
 
 
 def title_of(result: ModelComparison) -> str:
     """Return what was compared: the dataset, the models, and by which attributes."""
     dataset = result.settings.get(DATASET, "")
     start = f"{shortened(str(dataset), 40)}: " if dataset else ""
-    others = "".join(listed(shortened(model, 40) for model in result.others))
+    others = "".join(listed(_named(result, model) for model in result.others))
     attributes = "".join(listed(shortened(name, 24) for name in result.attributes))
-    return f"{start}{others} against {shortened(result.baseline, 40)}, by {attributes}"
+    return f"{start}{others} against {_named(result, result.baseline)}, by {attributes}"
+
+
+def _named(result: ModelComparison, model: str) -> str:
+    """Return a model's name, with its trainer if the name is silent about it."""
+    trainer = str(result.settings.get(TRAINERS, {}).get(model, ""))
+    silent = trainer and trainer not in model
+    return f"{shortened(model, 40)} ({shortened(trainer, 40)})" if silent else shortened(model, 40)
 
 
 def _settings(result: ModelComparison) -> dict[str, Any]:

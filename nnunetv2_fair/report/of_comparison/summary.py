@@ -8,6 +8,7 @@ from nnunetv2_fair.evaluation.findings.gains_and_losses import Balance, answer, 
 from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison
 from nnunetv2_fair.evaluation.results.trainings import TRAININGS, subjects
+from nnunetv2_fair.report.html.downloads import Downloads
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
@@ -29,7 +30,7 @@ class _ByAttribute:
     matrix: Html
 
 
-def summary_section(result: ModelComparison, terms: Terms) -> Html:
+def summary_section(result: ModelComparison, terms: Terms, downloads: Downloads) -> Html:
     """Return the section with id ``summary``."""
     level = confidence(result.settings)
     return render(
@@ -41,7 +42,7 @@ def summary_section(result: ModelComparison, terms: Terms) -> Html:
             _ByAttribute(
                 attribute,
                 [_told(balance(result, attribute, model)) for model in result.others],
-                matrix(result, attribute, terms),
+                matrix(result, attribute, terms, downloads),
             )
             for attribute in result.attributes
         ],

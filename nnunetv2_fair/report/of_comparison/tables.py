@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.findings import numbers
-from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
+from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, shortened
 from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
 from nnunetv2_fair.evaluation.results.comparison import (
     BETWEEN_GROUP_VARIANCE,
@@ -19,11 +19,17 @@ from nnunetv2_fair.evaluation.results.comparison import (
 )
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.html.cells import WHY_HIDDEN
+from nnunetv2_fair.report.html.downloads import Downloads
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.html.titles import MEASURES, measure_title, metric_heading
 from nnunetv2_fair.report.of_comparison.changes import Words, in_words
+from nnunetv2_fair.report.of_comparison.exported import (
+    change_numbers,
+    measure_numbers,
+    score_numbers,
+)
 from nnunetv2_fair.report.of_comparison.matrix import who_changes
 
 _FAIRNESS_GAP = "fairness_gap"
@@ -79,10 +85,12 @@ class _Measure:
     cells: Sequence[_Measured | None]
 
 
-def scores_table(result: ModelComparison, entry: PairedComparison, terms: Terms) -> Html:
+def scores_table(
+    result: ModelComparison, entry: PairedComparison, terms: Terms, downloads: Downloads
+) -> Html:
     """Return the scores of every model: all groups, each group, and the gap."""
     metric = result.metric(entry.metric)
-    return render(
+    markup = render(
         "report/of_comparison/templates/scores.html",
         entry=entry,
         metric=metric,
@@ -98,6 +106,9 @@ def scores_table(result: ModelComparison, entry: PairedComparison, terms: Terms)
         patients=patients,
         terms=terms,
     )
+    title = f"Mean {metric_heading(metric)} of every model by {shortened(entry.attribute)}"
+    name = ("means", "by", entry.attribute)
+    return downloads.table(name, title, markup, score_numbers(result, entry))
 
 
 def patients(count: int | None) -> str:
@@ -105,7 +116,9 @@ def patients(count: int | None) -> str:
     return numbers.count(count, "patient") if count is not None else ""
 
 
-def differences_table(result: ModelComparison, attribute: str, model: str, terms: Terms) -> Html:
+def differences_table(
+    result: ModelComparison, attribute: str, model: str, terms: Terms, downloads: Downloads
+) -> Html:
     """Return everything that is decided about one model, for every metric."""
     label = result.headline_label
     entries = [result.entry(attribute, m.name, label) for m in result.metrics]
@@ -118,7 +131,7 @@ def differences_table(result: ModelComparison, attribute: str, model: str, terms
         rows.append(row((Data(group),), GROUP_MEAN, group))
     rows.append(row(("Worst group",), WORST_GROUP_MEAN, term="worst_group"))
     rows.append(row((measure_title(BETWEEN_GROUPS),), BETWEEN_GROUPS, term=BETWEEN_GROUPS))
-    return render(
+    markup = render(
         "report/of_comparison/templates/differences.html",
         model=model,
         baseline=result.baseline,
@@ -128,10 +141,13 @@ def differences_table(result: ModelComparison, attribute: str, model: str, terms
         rows=rows,
         terms=terms,
     )
+    title = f"Changes with {shortened(model)} by {shortened(attribute)}"
+    name = ("changes", "with", model, "by", attribute)
+    return downloads.table(name, title, markup, change_numbers(result, entries, [model]))
 
 
 def measures_table(
-    result: ModelComparison, attribute: str, metric: MetricInfo, terms: Terms
+    result: ModelComparison, attribute: str, metric: MetricInfo, terms: Terms, downloads: Downloads
 ) -> Html:
     """Return the measures that describe the gap, of every model; empty if there are none."""
     entry = result.entry(attribute, metric.name, result.headline_label)
@@ -146,7 +162,7 @@ def measures_table(
         measures.append(_Measure(measure_title(key), key, note, cells))
     if not measures:
         return Html("")
-    return render(
+    markup = render(
         "report/of_comparison/templates/measures.html",
         heading=metric_heading(metric),
         label=label_words(entry.label),
@@ -156,6 +172,9 @@ def measures_table(
         measures=measures,
         terms=terms,
     )
+    title = f"Measures of the gap in {metric_heading(metric)} by {shortened(attribute)}"
+    name = ("measures", metric.name, "by", attribute)
+    return downloads.table(name, title, markup, measure_numbers(result, entry))
 
 
 def _measured(
@@ -208,14 +227,16 @@ def _worse_group(
     return other if other_is_worse > 0 else reference
 
 
-def labels_table(result: ModelComparison, attribute: str, terms: Terms) -> Html:
+def labels_table(
+    result: ModelComparison, attribute: str, terms: Terms, downloads: Downloads
+) -> Html:
     """Return the changes of every label in the first metric; empty if there is only one."""
     if len(result.labels) < 2:
         return Html("")
     metric = result.metrics[0]
     entries = [result.entry(attribute, metric.name, label) for label in result.labels]
     quantities = (OVERALL_MEAN, WORST_GROUP_MEAN, BETWEEN_GROUPS)
-    return render(
+    markup = render(
         "report/of_comparison/templates/labels.html",
         heading=metric_heading(metric),
         labels=[
@@ -234,6 +255,9 @@ def labels_table(result: ModelComparison, attribute: str, terms: Terms) -> Html:
         gap=BETWEEN_GROUPS,
         terms=terms,
     )
+    title = f"Changes of the mean {metric_heading(metric)} by label and {shortened(attribute)}"
+    told = change_numbers(result, entries, result.others)
+    return downloads.table(("labels", "by", attribute), title, markup, told)
 
 
 def _decided(

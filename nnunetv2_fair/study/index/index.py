@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from nnunetv2_fair.errors import FairError
-from nnunetv2_fair.files.atomic import write_text
+from nnunetv2_fair.report.html.document import write_page
 from nnunetv2_fair.study.index.costs import costs_of, write_costs
 from nnunetv2_fair.study.index.page import render_index
 from nnunetv2_fair.study.index.progress import read_progress
@@ -27,7 +27,9 @@ logger = logging.getLogger(__name__)
 
 
 def write_index(folder: Path) -> Path:
-    """Write ``index.html``, ``provenance.json``, ``costs.csv`` and ``rankings.csv``.
+    """Write ``index.html`` with its figures and tables, and the tables of the study.
+
+    These are ``provenance.json``, ``costs.csv`` and ``rankings.csv``.
 
     Args:
         folder: The study's folder.
@@ -48,7 +50,7 @@ def write_index(folder: Path) -> Path:
     write_provenance(progress, folder)
     created = datetime.now(timezone.utc).isoformat(timespec="seconds")
     page = folder / INDEX_HTML
-    write_text(page, render_index(folder, progress, results, costs, created), errors="replace")
+    write_page(page, *render_index(folder, progress, results, costs, created))
     return page
 
 

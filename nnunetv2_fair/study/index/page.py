@@ -6,6 +6,7 @@ from pathlib import Path, PurePath
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.html.document import disclaimer, document
+from nnunetv2_fair.report.html.downloads import Downloads
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
@@ -25,8 +26,8 @@ def render_index(
     results: Sequence[OnTestSet],
     costs: Sequence[Cost],
     created: str,
-) -> str:
-    """Return the page as HTML.
+) -> tuple[str, Downloads]:
+    """Return the page as HTML, and its figures and tables.
 
     Args:
         folder: The study's folder, which will hold the page.
@@ -35,14 +36,16 @@ def render_index(
         costs: What each method has cost.
         created: ISO 8601 time.
     """
-    terms = _terms(results)
+    terms, downloads = _terms(results), Downloads()
     defined = any(on_test.shown for on_test in results)
     navigation = [("summary", "Summary")]
     navigation += [(f"test-{i}", ", ".join(title_of(r))) for i, r in enumerate(results)]
     navigation += [("costs", "Costs"), ("provenance", "Where it ran")]
     navigation += [("definitions", "Definitions")] if defined else []
     sections = [summary_section(folder, progress, results)]
-    sections += [section_of(folder, r, f"test-{i}", terms) for i, r in enumerate(results)]
+    sections += [
+        section_of(folder, r, f"test-{i}", terms, downloads) for i, r in enumerate(results)
+    ]
     sections += [
         costs_section(folder, costs, has_index=progress.index_state is not None),
         _provenance(folder, progress),
@@ -51,7 +54,7 @@ def render_index(
     counts = progress.count()
     facts = [numbers.count(len(progress.plan.steps), "step")]
     facts += [f"{counts[state]:,} {words}" for state, words in STATES.items() if counts.get(state)]
-    return document(
+    text = document(
         _title(progress, results),
         "Fairness study",
         [*facts, f"created {created[:10]}"],
@@ -59,6 +62,7 @@ def render_index(
         sections,
         disclaimer("evaluated"),
     )
+    return text, downloads
 
 
 def _title(progress: Progress, results: Sequence[OnTestSet]) -> str:

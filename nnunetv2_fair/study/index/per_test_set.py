@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
+from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, shortened
 from nnunetv2_fair.evaluation.results.comparison import OVERALL_MEAN, WORST_GROUP_MEAN
 from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval, MetricInfo
 from nnunetv2_fair.paths import COMPARISON_HTML, REPORT_HTML
+from nnunetv2_fair.report.html.downloads import Downloads
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.planes import NOTHING_TO_DRAW, ModelPoint, planes
 from nnunetv2_fair.report.html.templating import render
@@ -16,7 +17,7 @@ from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.study.index.links import link_to
 from nnunetv2_fair.study.index.progress import StepProgress
 from nnunetv2_fair.study.index.results import Evaluated, OnTestSet, Score, scores_of
-from nnunetv2_fair.study.index.scores_table import scores_table
+from nnunetv2_fair.study.index.scores_table import score_numbers, scores_table
 
 #: With more methods than this, arrows from the baseline become hard to follow.
 _MOST_ARROWS = 6
@@ -44,7 +45,9 @@ def title_of(on_test: OnTestSet) -> list[str]:
     return [p for p in (*parts, "" if on_test.plans == "nnUNetPlans" else on_test.plans) if p]
 
 
-def section_of(folder: Path, on_test: OnTestSet, anchor: str, terms: Terms) -> Html:
+def section_of(
+    folder: Path, on_test: OnTestSet, anchor: str, terms: Terms, downloads: Downloads
+) -> Html:
     """Return the section of one test set.
 
     Args:
@@ -52,6 +55,7 @@ def section_of(folder: Path, on_test: OnTestSet, anchor: str, terms: Terms) -> H
         on_test: All methods on the test set.
         anchor: Id of the section.
         terms: Definitions to link to.
+        downloads: What readers can take along.
     """
     title, *rest = title_of(on_test)
     return render(
@@ -63,7 +67,7 @@ def section_of(folder: Path, on_test: OnTestSet, anchor: str, terms: Terms) -> H
         comparison=link_to(folder, on_test.comparison_folder / COMPARISON_HTML),
         no_comparison=why_no_comparison(on_test),
         reports=[_report(folder, evaluated) for evaluated in on_test.evaluated],
-        attributes=_attributes(on_test, terms),
+        attributes=_attributes(on_test, terms, downloads),
         nothing_to_draw=NOTHING_TO_DRAW,
     )
 
@@ -92,7 +96,7 @@ def _why_missing(step: StepProgress) -> str:
     return step.state if step.state in ("failed", "running") else "not done yet"
 
 
-def _attributes(on_test: OnTestSet, terms: Terms) -> list[_Attribute]:
+def _attributes(on_test: OnTestSet, terms: Terms, downloads: Downloads) -> list[_Attribute]:
     """Return what is shown of every attribute; their planes share the axes."""
     if not on_test.shown:
         return []
@@ -100,7 +104,7 @@ def _attributes(on_test: OnTestSet, terms: Terms) -> list[_Attribute]:
     metric, label = first.metrics[0], on_test.headline_label
     scores = {a: _scores(on_test, a, label, metric) for a in first.attributes}
     points = {attribute: _points(found) for attribute, found in scores.items()}
-    compared = on_test.compared
+    compared, place = on_test.compared, title_of(on_test)
     hint = (
         "Right and up are better. Lines: the interval of each method on its own; the ranks come "
         "from the paired comparison, which can separate what overlaps here."
@@ -108,7 +112,12 @@ def _attributes(on_test: OnTestSet, terms: Terms) -> list[_Attribute]:
     return [
         _Attribute(
             attribute,
-            scores_table(found, first, attribute, label, terms, ranked=compared is not None),
+            downloads.table(
+                ("scores", "by", attribute, *place),
+                f"Scores and ranks by {shortened(attribute)}: {shortened(', '.join(place))}",
+                scores_table(found, first, attribute, label, terms, ranked=compared is not None),
+                score_numbers(found, metric),
+            ),
             planes(
                 points[attribute],
                 metric,
@@ -118,6 +127,8 @@ def _attributes(on_test: OnTestSet, terms: Terms) -> list[_Attribute]:
                 what="method",
                 most_arrows=_MOST_ARROWS,
                 along=[p for other in points if other != attribute for p in points[other]],
+                downloads=downloads,
+                name=("by", attribute, *place),
             ),
         )
         for attribute, found in scores.items()

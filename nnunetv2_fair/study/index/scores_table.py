@@ -15,6 +15,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
 )
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
+from nnunetv2_fair.report.drawing.numbers_table import Cell, Numbers, interval_columns, with_ends
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
@@ -94,6 +95,21 @@ def scores_table(
         further_rows=rows(_FURTHER),
         terms=terms,
     )
+
+
+def score_numbers(scores: Mapping[str, Mapping[str, Score]], metric: MetricInfo) -> Numbers:
+    """Return the values of all methods by the metric, in full precision: one per row."""
+    rows: list[tuple[Cell, ...]] = []
+    for method, by_measure in scores.items():
+        for measure, score in by_measure.items():
+            ranks = score.ranks
+            places = (None, None) if ranks is None else (ranks.first, ranks.last)
+            unit = numbers.measure_unit(measure, metric)
+            ends = with_ends(score.value, score.interval)
+            rows.append((method, metric.name, measure, score.group, unit, *ends, *places))
+    columns = ("method", "metric", "measure", "group", "unit", *interval_columns("value"),
+               "first_rank", "last_rank")  # fmt: skip
+    return Numbers(columns, tuple(rows))
 
 
 def _column(measure: str, metric: MetricInfo) -> _Column:
