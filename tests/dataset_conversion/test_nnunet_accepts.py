@@ -1,5 +1,6 @@
 """nnU-Net's own check of a dataset is the reference for what the writer makes."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from nnunetv2_fair.cli.convert_image_folder import main
 from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetDescription
 from nnunetv2_fair.dataset_conversion.writing.writer import write_dataset
 from tests.dataset_conversion.folders import environment, make_folder
+from tests.dataset_conversion.image_folder.test_volumes import people, per_case, two_folders
 from tests.dataset_conversion.writing.test_writer import Volume, job, plan_of
 
 pytestmark = pytest.mark.slow  # nnU-Net imports torch in this process and in its workers
@@ -29,6 +31,32 @@ def test_pictures(
     out = verify(raw / "Dataset042_Tiny", capfd)
     assert "NaturalImage2DIO" in out
     assert "verify_dataset_integrity Done" in out
+
+
+@pytest.mark.parametrize(
+    ("layout", "reader"),
+    [
+        (two_folders, "SimpleITKIO"),
+        (lambda folder: two_folders(folder, "{}.nii", "{}.nii"), "NibabelIO"),
+        (lambda folder: two_folders(folder, "{}.mhd", "{}_seg.nrrd"), "SimpleITKIO"),
+        (per_case, "SimpleITKIO"),
+    ],
+)
+def test_a_folder_of_volumes(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    layout: Callable[[Path], None],
+    reader: str,
+) -> None:
+    raw = environment(monkeypatch, tmp_path)
+    layout(tmp_path / "data")
+    people(tmp_path / "data")
+    assert main(["-i", str(tmp_path / "data"), "-d", "42", "-n", "Tiny", "-np", "1"]) == 0
+    out = verify(raw / "Dataset042_Tiny", capfd)
+    assert reader in out
+    assert "verify_dataset_integrity Done" in out
+    assert "Warning" not in out
 
 
 def test_volumes_with_regions(

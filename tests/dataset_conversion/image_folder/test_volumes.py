@@ -127,6 +127,15 @@ def test_types_that_are_rare_keep_their_numbers(tmp_path: Path, raw: Path, dtype
     assert mask.GetPixelID() == SimpleITK.sitkUInt8
 
 
+def test_masks_of_floats_become_integers(tmp_path: Path, raw: Path):
+    folder = two_folders(tmp_path / "data")
+    write(folder / "masks/v3.nii.gz", labels(3, 1, np.float32))
+    assert convert(folder) == 0
+    mask = SimpleITK.ReadImage(str(written(raw)["labels/v3.nii.gz"]))
+    assert mask.GetPixelID() == SimpleITK.sitkUInt8
+    np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(mask), labels(3))
+
+
 def flat(folder: Path) -> None:
     for i in range(N):
         for j in range(2):
@@ -207,6 +216,14 @@ def test_images_that_end_in_four_digits_and_have_masks_are_no_channels(tmp_path:
     )
     assert convert(folder) == 0
     assert "images/scan_0003_0000.nii.gz" in written(raw)
+
+
+def test_an_image_with_a_mask_of_its_own_is_no_channel_of_another(tmp_path: Path):
+    for folder in ("images", "masks"):
+        for name in ("scan", "scan_0001"):
+            write(tmp_path / folder / f"{name}.nii.gz", volume(0))
+    found = find_originals(tmp_path, ("images",), ("masks",), None)
+    assert {key: len(paths) for key, paths in found.images.items()} == {"scan": 1, "scan_0001": 1}
 
 
 def moved(folder: Path) -> None:
