@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from nnunetv2_fair.errors import EvaluationError, TableError, shorten
+from nnunetv2_fair.errors import EvaluationError, TableError, counted, shorten
 from nnunetv2_fair.evaluation.results.tables.safe_csv import csv_text, with_formulas
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.files.atomic import write_text
@@ -60,7 +60,8 @@ def read_per_case(
     """Read the table as it was written; groups are text even if they look like numbers.
 
     Raises:
-        EvaluationError: If it cannot be read, or holds text where numbers belong.
+        EvaluationError: If it cannot be read, or holds text or impossible values where numbers
+            belong.
     """
     text = ("case", "patient", "label", "flags", *attributes)
     try:
@@ -84,7 +85,21 @@ def read_per_case(
                 frame[column] = pd.to_numeric(frame[column].replace("", np.nan)).astype("Int64")
     except (TableError, ValueError, TypeError) as error:
         raise EvaluationError(f"{path} is damaged ({error}). Evaluate again.") from error
+    for metric in metrics:
+        _check_range(frame, metric, path)
     return frame
+
+
+def _check_range(frame: pd.DataFrame, metric: MetricInfo, path: Path) -> None:
+    """Raise if a metric has values that it cannot have."""
+    values = frame[metric.column]
+    outside = frame["case"][(values < metric.lowest) | (values > metric.highest)]
+    if len(outside):
+        raise EvaluationError(
+            f"{path} is damaged: {metric.column} is outside {metric.lowest:g} to "
+            f"{metric.highest:g} in {counted(len(outside), 'row')} ({shorten(outside)}). If "
+            "another program has changed the file, restore it; otherwise evaluate again."
+        )
 
 
 def evaluated_rows(per_case: pd.DataFrame) -> pd.DataFrame:
