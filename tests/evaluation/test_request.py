@@ -140,7 +140,7 @@ def test_scores_shards_and_shareable_results_need_no_command(dataset, tmp_path):
     assert repr(merged.result.comparisons) == repr(whole.result.comparisons)
     written = write_evaluation(merged.result, merged.pictures, tmp_path / "out", ["md"])
     assert {"per_case.csv", "summary.json", "report.html"} < {path.name for path in written}
-    assert all(path.is_file() for path in written)
+    assert all(path.exists() for path in written)
 
     scores = ScoresFile(tmp_path / "out" / "per_case.csv", "csv")
     again = answer(dataclasses.replace(request, source=scores))
@@ -155,6 +155,7 @@ def test_scores_shards_and_shareable_results_need_no_command(dataset, tmp_path):
     assert told.pictures == ()
     assert write_evaluation(told.result, told.pictures, tmp_path / "shared") == (
         tmp_path / "shared" / "summary.json", tmp_path / "shared" / "report.html",
+        tmp_path / "shared" / "figures", tmp_path / "shared" / "tables",
     )  # fmt: skip
 
 

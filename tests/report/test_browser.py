@@ -1,58 +1,43 @@
 """The pages in a real browser, opened from disk."""
 
+import base64
 import dataclasses
 import math
-import shutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
 from nnunetv2_fair.report.of_comparison.page import write_comparison
 from nnunetv2_fair.report.of_evaluation.page import write_report
 from tests.report import factories
+from tests.report.browser import (
+    LOOKS,
+    complaints,
+    open_page,
+    settled,
+    started,
+    stray_links,
+    unfold,
+    violations,
+)
 from tests.report.of_comparison.test_page import three_models
 from tests.report.of_evaluation.test_page import HOSTILE, SITUATIONS
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[webdriver.Chrome]:
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    assert found, (
-        "This test needs Chromium. Install it (Debian, Ubuntu: apt-get install chromium "
-        "chromium-driver; Fedora: dnf install chromium chromedriver; macOS: brew install --cask "
-        "chromium), or leave the slow tests out."
-    )
-    options = webdriver.ChromeOptions()
-    options.binary_location = found
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = shutil.which("chromedriver")  # absent: selenium fetches one
-    driven = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield driven
-    driven.quit()
-
-
-def open_page(browser: webdriver.Chrome, path: Path, width: int = 1280, height: int = 1000) -> None:
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False},
-    )
-    browser.get(path.as_uri())
-
-
-def complaints(browser: webdriver.Chrome) -> list[str]:
-    return [entry["message"] for entry in browser.get_log("browser")]
+    yield from started()
 
 
 def with_failures(result):
@@ -251,16 +236,6 @@ def test_worst_cases_of_a_group_are_one_click_away(report):
     assert report.execute_script("return document.activeElement.rowIndex") == 51
 
 
-def settled(browser) -> None:
-    """Wait until the page has not scrolled for 20 frames, or for 10 seconds."""
-    browser.execute_async_script(
-        "const done = arguments[0], until = Date.now() + 10000; let last = null, still = 0;"
-        "const look = () => { still = scrollY === last ? still + 1 : 0; last = scrollY;"
-        " if (still > 20 || Date.now() > until) done(); else requestAnimationFrame(look); };"
-        "look();"
-    )
-
-
 @pytest.mark.parametrize("scrolling", ["auto", "smooth"])
 @pytest.mark.parametrize("width", [1280, 400])
 def test_links_of_the_navigation_lead_to_their_sections(browser, width, scrolling, tmp_path):
@@ -361,5 +336,124 @@ def test_dark_and_printed_pages(browser, tmp_path):
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": []})
     for selector in ("nav", "#case-table .controls", "a.to-cases", "#case-table .buttons"):
         assert not browser.find_element(By.CSS_SELECTOR, selector).is_displayed(), selector
-    assert browser.find_element(By.CSS_SELECTOR, ".case-list tbody").is_displayed()
+    table = browser.find_element(By.CSS_SELECTOR, ".case-list tbody")
+    assert not table.is_displayed()  # the summary alone, unless everything is asked for
+    browser.execute_script("document.documentElement.classList.add('everything')")
+    assert table.is_displayed()
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+
+
+@pytest.mark.parametrize("kind", ["report", "shareable"])
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
+def test_axe_finds_nothing_and_links_land(browser, kind, width, scheme, tmp_path):
+    path = tmp_path / "report.html"
+    write(kind, path)
+    open_page(browser, path, width, scheme=scheme)
+    assert violations(browser) == []
+    assert stray_links(browser) == []
+    unfold(browser)
+    assert violations(browser) == []
+    assert stray_links(browser) == []
+    assert complaints(browser) == []
+
+
+@pytest.mark.parametrize("selector", ["td", "th", ".plot-value", ".plot-name", "dd", "p", "li"])
+def test_numbers_stay_inside_their_card(browser, selector, tmp_path):
+    path = tmp_path / "report.html"
+    write("report", path)
+    open_page(browser, path, 400)
+    outside = browser.execute_script(
+        "return [...document.querySelectorAll('.card ' + arguments[0])].filter((e) => {"
+        " const card = e.closest('.card').getBoundingClientRect();"
+        " const range = document.createRange(); range.selectNodeContents(e);"
+        " const own = range.getBoundingClientRect();"
+        " return own.width && own.right > card.right - 1 && !e.closest('.scroll'); })"
+        ".map((e) => e.textContent)",
+        selector,
+    )
+    assert outside == []
+
+
+def pages_of(browser) -> int:
+    """Print to PDF as the page asks to be printed; return the number of A4 pages."""
+    printed = browser.execute_cdp_cmd(
+        "Page.printToPDF", {"preferCSSPageSize": True, "printBackground": False}
+    )
+    return len(re.findall(rb"/Type\s*/Page\b", base64.b64decode(printed["data"])))
+
+
+@pytest.mark.parametrize("situation", ["full", "many labels", "one label", "three attributes"])
+def test_summary_prints_on_two_pages_and_everything_if_asked(browser, situation, tmp_path):
+    path = tmp_path / "report.html"
+    write_report(SITUATIONS[situation], [], path)
+    open_page(browser, path)
+    summary = pages_of(browser)
+    assert 1 <= summary <= 2
+    browser.execute_script("window.print = () => {}")
+    buttons = browser.find_elements(By.CSS_SELECTOR, "button.print")
+    assert [button.text for button in buttons] == ["Print the summary", "Print everything"]
+    press(browser, buttons[1], Keys.ENTER)
+    assert pages_of(browser) > summary
+
+
+def test_figures_and_tables_are_saved(browser, tmp_path):
+    path = tmp_path / "report.html"
+    write("report", path)
+    browser.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path / "got")}
+    )
+    for width, scheme in ((1280, "light"), (400, "dark")):
+        open_page(browser, path, width, scheme=scheme)
+        for name in ("dice_by_sex", "groups_sex", "mean_dice_by_sex_and_age"):
+            box = browser.find_element(By.CSS_SELECTOR, f".download[data-name='{name}']")
+            menu = box.find_element(By.CSS_SELECTOR, ":scope > .save")
+            press(browser, menu.find_element(By.TAG_NAME, "summary"), Keys.ENTER)
+            for button in menu.find_elements(By.TAG_NAME, "button"):
+                press(browser, button, Keys.ENTER)
+            files = [tmp_path / "got" / f"{name}.{ending}" for ending in ("svg", "png", "csv")]
+            WebDriverWait(browser, 20).until(lambda _, f=files: all(x.exists() for x in f))
+            svg, png, csv = files
+            root = ElementTree.fromstring(svg.read_text(encoding="utf-8"))
+            text = " ".join("".join(root.itertext()).split())
+            assert box.get_attribute("data-title").split(",")[0] in text
+            assert "female" in text
+            # on white, whatever the page looks like
+            colours = {e.get("fill") for e in root.iter("{http://www.w3.org/2000/svg}rect")}
+            assert "#ffffff" in colours
+            with Image.open(png) as picture:
+                assert picture.width >= 1800
+                assert picture.convert("RGB").getpixel((3, 3)) == (255, 255, 255)
+            on_disk = tmp_path / "tables" / f"{name}.csv"
+            assert csv.read_text(encoding="utf-8-sig") == on_disk.read_text(encoding="utf-8")
+            for file in files:
+                file.unlink()
+    assert complaints(browser) == []
+
+
+def test_reader_chooses_the_group_to_compare_with(report):
+    card = report.find_element(By.CSS_SELECTOR, "#attribute-2 select[data-shows]")
+    choice = Select(card)
+    assert choice.first_selected_option.text == "male, <50"
+    rows = "#attribute-2 tbody[data-choice]"
+
+    def shown():
+        found = report.find_elements(By.CSS_SELECTOR, rows)
+        return [body.text for body in found if body.is_displayed()]
+
+    (before,) = shown()
+    assert "Compared with male, <50" in before
+    choice.select_by_visible_text("male, 50-64")
+    (after,) = shown()
+    assert "Compared with male, 50-64" in after
+    assert "without an interval, a difference may be chance" in after
+
+
+def test_picture_is_enlarged_on_click(report):
+    button = report.find_element(By.CSS_SELECTOR, "button.enlarge")
+    press(report, button, Keys.ENTER)
+    dialog = report.find_element(By.ID, "enlarged")
+    assert dialog.is_displayed()
+    assert "secret_0031" in dialog.text
+    webdriver.ActionChains(report).send_keys(Keys.ESCAPE).perform()
+    assert not dialog.is_displayed()
+    assert report.switch_to.active_element == button

@@ -271,13 +271,15 @@ def _evidence(finding: Finding, metric: MetricInfo) -> str:
 
 
 def _largest_gap(finding: Finding, metric: MetricInfo) -> list[str]:
-    reference, other = finding.between
-    words = ["largest gap from ", Data(reference), ": "]
-    words.append(numbers.or_hidden(finding.value, metric.unit, signed=True))
-    words += [" (", Data(reference), f" {numbers.MINUS} ", Data(other), ")"]
+    """Return the gap that decides; the sign is turned so that it is not negative."""
+    one, other = finding.between
+    value, limits = finding.value, finding.interval
+    if value < 0:
+        value, limits = -value, limits.mirrored
+    words = ["largest gap between ", Data(one), " and ", Data(other), ": "]
+    words.append(numbers.or_hidden(value, metric.unit))
     together = finding.quantity == MEDIAN
-    limits = finding.interval
-    words.append(interval_words(metric, limits, finding.confidence, signed=True, together=together))
+    words.append(interval_words(metric, limits, finding.confidence, together=together))
     return [*words, f"; {test_words(finding)}"] if finding.test else words
 
 

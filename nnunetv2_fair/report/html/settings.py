@@ -1,7 +1,7 @@
 """The section that makes a result reproducible: settings and versions."""
 
 from collections.abc import Mapping
-from pathlib import PurePath
+from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from nnunetv2_fair.report.html.markup import Html
@@ -9,7 +9,22 @@ from nnunetv2_fair.report.html.templating import render
 
 #: Settings that are paths: a page shows their names only, because the folders above reveal people
 #: and projects; ``summary.json`` keeps them whole.
-_PATHS = frozenset({"references", "predictions", "demographics", "dataset_json"})
+_PATHS = frozenset({"references", "predictions", "demographics", "dataset_json", "scores"})
+
+#: Settings whose key needs words.
+_TITLES = {
+    "dataset_json": "dataset.json",
+    "min_patients": "fewest patients of a group",
+    "min_support": "smallest share of a subgroup",
+    "empty_distance": "distance where a mask is empty",
+    "bootstrap": "resamples",
+    "unit": "what is counted",
+    "allow_missing": "missing predictions allowed",
+    "regions": "label values",
+    "adjust": "adjusted for",
+    "discover": "search for subgroups",
+    "table_options": "options of the table",
+}
 
 
 def settings_section(
@@ -25,7 +40,7 @@ def settings_section(
     """
     rows = [("Created", created)] if created else []
     rows += [
-        (key.replace("_", " "), PurePath(value).name if key in _PATHS else _written(value))
+        (_title(key), PurePath(value).name if key in _PATHS else _written(value))
         for key, value in settings.items()
     ]
     if inputs_sha256:
@@ -40,8 +55,21 @@ def _written(value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
     if isinstance(value, (list, tuple)):
-        return ", ".join(str(entry) for entry in value)
+        # a name may hold a comma: that of an intersection does
+        between = " / " if any("," in str(entry) for entry in value) else ", "
+        return between.join(_written(entry) for entry in value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {entry}" for key, entry in value.items())
-    return str(value)
+        entries = [f"{_title(str(key))}: {_written(entry)}" for key, entry in value.items()]
+        return "; ".join(entries)
+    text = str(value)
+    for kind in (PurePosixPath, PureWindowsPath):
+        if kind(text).is_absolute():
+            return kind(text).name
+    return text
+
+
+def _title(key: str) -> str:
+    return _TITLES.get(key, key.replace("_", " "))

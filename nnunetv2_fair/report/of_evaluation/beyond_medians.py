@@ -73,6 +73,7 @@ def beyond_medians(
         "counted": "case" if result.settings.get("unit") == "case" else "patient",
         "level": numbers.percent(confidence(result.settings)),
         "terms": terms,
+        "attribute": attribute,
     }
     of, tables = shortened(attribute), []
     if failures:

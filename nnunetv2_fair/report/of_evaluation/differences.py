@@ -39,7 +39,10 @@ class Disadvantage:
 
     @property
     def interval_words(self) -> str:
-        """The interval in words: ``0.010 to 0.070 worse``; empty if there is none."""
+        """The interval in words: ``0.010 to 0.070``, or ``0.010 better to 0.070 worse``.
+
+        The side is told where it is not that of the value. Empty if there is no interval.
+        """
         low, high = self.interval.low, self.interval.high
         if math.isnan(low) or math.isnan(high):
             return ""
@@ -48,6 +51,8 @@ class Disadvantage:
             written = numbers.interval(Interval(near, far), self.unit)
             if not self.certain and in_words(far, self.unit) == numbers.number(far, self.unit):
                 return written  # nothing but zeros
+            if (self.value >= 0 and low >= 0) or (self.value <= 0 and high <= 0):
+                return written
             return f"{written} {'worse' if low >= 0 else 'better'}"
         return f"{in_words(low, self.unit)} to {in_words(high, self.unit)}"
 

@@ -145,6 +145,7 @@ def _matrix(
         level=shared["level"],
         heading=metric_heading,
         label=shared["label"],
+        attribute=shared["attribute"],
     )
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from nnunetv2_fair.evaluation.findings.sentences import Sentence, shortened
+from nnunetv2_fair.evaluation.findings.sentences import Sentence, plain, shortened
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.drawing.grid import GridCell, grid_drawing
 from nnunetv2_fair.report.html.axis import axis
@@ -109,6 +109,7 @@ def heat_grid(
         rows=list(zip(rows, cells, strict=True)),
         columns=columns,
         caption=caption,
+        about=plain(caption),
     )
     drawn = [[GridCell(_lines(cell), cell.share) for cell in row] for row in cells]
     names = [shortened(name) for name in rows], [shortened(name) for name in columns]

@@ -125,7 +125,7 @@ def _axis_title(metric: MetricInfo, pairs: Sequence[tuple[Comparison, tuple[str,
 
 def _rows(metric: MetricInfo, pairs: Sequence[tuple[Comparison, tuple[str, ...]]]) -> list[Whisker]:
     rows: list[Whisker] = []
-    before = None
+    before, one_pair = None, len({between for _, between in pairs}) == 1
     for comparison, (reference, other) in pairs:
         found = disadvantage(comparison, metric, reference, other)
         colours = {group: position for position, group in enumerate(comparison.groups)}
@@ -133,7 +133,9 @@ def _rows(metric: MetricInfo, pairs: Sequence[tuple[Comparison, tuple[str, ...]]
         rows.append(
             Whisker(
                 label_words(comparison.label) if comparison is not before else (),
-                [f"{shortened(other, 26)} against {shortened(reference, 26)}"],
+                []
+                if one_pair and rows
+                else [f"{shortened(other, 26)} against {shortened(reference, 26)}"],
                 f"{found.words}\n{limits}" if limits else found.words,
                 found.value if math.isfinite(found.value) else math.nan,
                 found.interval,
@@ -157,6 +159,7 @@ def _medians(
     markup = render(
         "report/of_evaluation/templates/label_medians.html",
         table=_Medians(metric, caption, groups, made),
+        attribute=attribute,
         label_words=label_words,
         why_undefined=why_undefined,
     )

@@ -19,6 +19,9 @@ from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.titles import metric_heading
 from nnunetv2_fair.report.of_evaluation.differences import disadvantage, worst_and_best
 
+#: Names of folders that say nothing about what is in them.
+_SILENT = frozenset({"predictions", "validation", "pred", "preds", "output", "results"})
+
 
 @dataclass(frozen=True)
 class _Row:
@@ -42,7 +45,8 @@ def title_of(result: EvaluationResult) -> str:
     told = result.settings
     model, dataset, trainer = result.name, told.get("dataset", ""), told.get("trainer", "")
     if trainer and trainer not in model:
-        model = f"{model} ({trainer})" if model else trainer
+        silent = not model or model.lower() in _SILENT
+        model = trainer if silent else f"{model} ({trainer})"
     return f"{dataset}: {model}" if dataset and dataset not in model else model
 
 

@@ -26,7 +26,7 @@ from nnunetv2_fair.report.html.document import (
     put_files,
     write_page,
 )
-from nnunetv2_fair.report.html.downloads import Downloads, remove_others
+from nnunetv2_fair.report.html.downloads import FIGURES, TABLES, Downloads, remove_others
 from nnunetv2_fair.report.html.settings import settings_section
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.of_evaluation.attribute import attribute_section
@@ -68,7 +68,7 @@ def write_evaluation(
         of_trainings: Name of a training -> its cases to show.
 
     Returns:
-        The files.
+        The files, and the folders of figures and tables.
 
     Raises:
         OSError: If they cannot be written.
@@ -95,7 +95,10 @@ def write_evaluation(
         start = f"{TRAININGS_FOLDER}/{name}/"
         kept = [path.removeprefix(start) for path in names if path.startswith(start)]
         remove_others(out / TRAININGS_FOLDER / name, kept)
-    return tuple(out / name for name in names)
+    beside = (FIGURES, TABLES)
+    told = [path for path in names if not {*Path(path).parts[:-1]} & {*beside}]
+    folders = [folder for folder in beside if any(p.startswith(f"{folder}/") for p in names)]
+    return tuple(out / path for path in (*told, *folders))
 
 
 def _pages(result: EvaluationResult, pictures: Sequence[CasePicture]) -> dict[str, bytes]:

@@ -15,6 +15,7 @@ from nnunetv2_fair.evaluation.findings.group_differences import too_small
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, plain
 from nnunetv2_fair.evaluation.findings.wording import VERDICTS, confidence, label_words
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.findings import Finding
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.trainings import subject
 from nnunetv2_fair.evaluation.results.values import NO_INTERVAL
@@ -48,6 +49,7 @@ class _Card:
     medians: Html
     n_groups: int
     briefs: Sequence[tuple[str, Sentence]]
+    same: Sequence[tuple[str, Sentence]]
     further: Sequence[Sentence]
     by_label: Sequence[tuple[Sentence, Sentence]]
     other_labels: int
@@ -96,7 +98,8 @@ def _card(
         result.metric(main.metric).title,
         _medians(result, comparison, headlines, downloads),
         len(comparison.groups),
-        [(m.title, brief(f, m)) for f in others for m in [result.metric(f.metric)]],
+        _briefs(result, [f for f in others if f.verdict != main.verdict]),
+        _briefs(result, [f for f in others if f.verdict == main.verdict]),
         [
             headline(f, result.metric(f.metric))
             for f in sorted(
@@ -107,6 +110,10 @@ def _card(
         *_by_label(result, attribute, comparison),
         too_small(comparison),
     )
+
+
+def _briefs(result: EvaluationResult, found: Sequence[Finding]) -> list[tuple[str, Sentence]]:
+    return [(m.title, brief(f, m)) for f in found for m in [result.metric(f.metric)]]
 
 
 def _by_label(

@@ -185,8 +185,8 @@ def test_three_groups():
     assert verdict == "shown"
     assert headline == (
         "Segmentation, averaged over all labels, differs between the groups of sex: median Dice "
-        "0.600 for c (worst) and 0.800 for a (best); largest gap from a: +0.200 (a \u2212 c), "
-        "simultaneous 95% interval +0.110 to +0.290; Kruskal-Wallis p = 0.002."
+        "0.600 for c (worst) and 0.800 for a (best); largest gap between a and c: 0.200, "
+        "simultaneous 95% interval 0.110 to 0.290; Kruskal-Wallis p = 0.002."
     )
     assert brief.startswith("worst for c, best for a")
     assert main_gap(found).between == ("a", "c")
@@ -272,4 +272,4 @@ def test_of_several_gaps_the_simultaneous_interval_decides_and_is_told():
     )
     verdict, headline, _ = said(dataclasses.replace(found, gaps=wide))
     assert verdict == "signs"
-    assert "+0.200 (a \u2212 c), simultaneous 95% interval \u22120.100 to +0.500" in headline
+    assert "between a and c: 0.200, simultaneous 95% interval \u22120.100 to 0.500" in headline
