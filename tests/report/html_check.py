@@ -6,6 +6,8 @@ import json
 from html.parser import HTMLParser
 from itertools import pairwise
 
+#: Tags that do not separate the words before and after them, when they are copied or read aloud.
+INLINE = {"a", "b", "bdi", "code", "small", "span", "strong"}
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
 
@@ -14,6 +16,8 @@ class Page(HTMLParser):
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
+        self.run_together: list[str] = []
+        self._before = ""
         self.open: list[str] = []
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.texts: list[str] = []
@@ -23,6 +27,7 @@ class Page(HTMLParser):
         assert self.open == []
 
     def handle_starttag(self, tag, attrs):
+        self._separate(tag)
         self.tags.append((tag, dict(attrs)))
         assert len(attrs) == len(dict(attrs)), f"<{tag}> has an attribute twice"
         if tag not in VOID:
@@ -33,6 +38,7 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag):
         assert self.open, f"</{tag}> closes nothing"
+        self._separate(tag)
         assert self.open.pop() == tag
 
     def handle_data(self, data):
@@ -40,6 +46,14 @@ class Page(HTMLParser):
             self.scripts.append((self.tags[-1][1], data))
         elif not self.open or self.open[-1] != "style":
             self.texts.append(data)
+            if self._before[-1:].isalnum() and data[:1].isalnum():
+                self.run_together.append(f"{self._before[-30:]}|{data[:30]}")
+            self._before = data
+
+    def _separate(self, tag: str) -> None:
+        """Forget the text before a tag that begins a line of its own or a cell."""
+        if tag not in INLINE:
+            self._before = ""
 
     @property
     def text(self) -> str:

@@ -56,6 +56,7 @@ def test_every_situation_gives_a_sound_page(situation):
     result = SITUATIONS[situation]
     text = render_report(result, [factories.picture()])
     page = check_page(text)
+    assert page.run_together == []
     assert "nan" not in re.sub(r"[A-Za-z]*nan[a-z]+", "", page.text)
     assert "debias" not in page.text.lower()
     for comparison in result.comparisons:

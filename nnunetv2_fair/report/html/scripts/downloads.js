@@ -53,9 +53,20 @@
     const shape = { x: place.left, y: place.top, width: place.width, height: place.height };
     const round = Math.min(parseFloat(style.borderTopLeftRadius) || 0, place.height / 2);
     const ring = /inset/.test(style.boxShadow);
-    if (colour(style.backgroundColor) || ring) {
-      made("rect", { ...shape, rx: round, fill: colour(style.backgroundColor)
-        ? style.backgroundColor : "none", stroke: ring ? "#dde1e7" : "none" }, root);
+    const ramp = style.backgroundImage.match(
+      /^linear-gradient\(90deg, (rgba?\(.*?\)), (rgba?\(.*?\))/);
+    if (ramp) {
+      const id = `ramp-${root.querySelectorAll("linearGradient").length}`;
+      const gradient = made("linearGradient", { id }, root);
+      made("stop", { offset: 0, "stop-color": ramp[1] }, gradient);
+      made("stop", { offset: 1, "stop-color": ramp[2] }, gradient);
+      made("rect", { ...shape, rx: round, fill: `url(#${id})`, stroke: "#dde1e7" }, root);
+      return;
+    }
+    const hatched = style.backgroundImage.startsWith("repeating") ? "#f1f2f5" : "";
+    const fill = hatched || (colour(style.backgroundColor) ? style.backgroundColor : "none");
+    if (fill !== "none" || ring) {
+      made("rect", { ...shape, rx: round, fill, stroke: ring ? "#dde1e7" : "none" }, root);
     }
     for (const [side, line] of [["Top", [place.left, place.top, place.right, place.top]],
       ["Bottom", [place.left, place.bottom, place.right, place.bottom]]]) {
@@ -82,7 +93,8 @@
       const line = made("text", { x: place.left.toFixed(1),
         y: (place.top + place.height / 2 + size * 0.35).toFixed(1), "font-size": size,
         "font-weight": style.fontWeight, fill: style.color,
-        textLength: place.width.toFixed(1), lengthAdjust: "spacingAndGlyphs" }, root);
+        textLength: place.width.toFixed(1), lengthAdjust: "spacingAndGlyphs",
+        "xml:space": "preserve" }, root);
       line.textContent = style.textTransform === "uppercase" ? part.toUpperCase() : part;
     };
     for (let at = 0; at < text.length; at++) {
@@ -141,7 +153,9 @@
     // a table may be wider than the frame
     const width = Math.max(WIDTH + 2 * MARGIN, body.scrollWidth + MARGIN);
     frame.style.width = width + "px";
-    const height = Math.ceil(body.getBoundingClientRect().height);
+    // not the height of the body, which fills the frame
+    const bottoms = [...body.children].map((child) => child.getBoundingClientRect().bottom);
+    const height = Math.ceil(Math.max(...bottoms) + MARGIN);
     const root = made("svg", { xmlns: SVG, width, height, viewBox: `0 0 ${width} ${height}`,
       "font-family": FONTS });
     made("title", {}, root).textContent = box.dataset.title;
