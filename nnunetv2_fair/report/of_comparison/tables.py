@@ -133,6 +133,7 @@ def differences_table(
     rows.append(row((measure_title(BETWEEN_GROUPS),), BETWEEN_GROUPS, term=BETWEEN_GROUPS))
     markup = render(
         "report/of_comparison/templates/differences.html",
+        attribute=attribute,
         model=model,
         baseline=result.baseline,
         label=label_words(label),
@@ -164,6 +165,7 @@ def measures_table(
         return Html("")
     markup = render(
         "report/of_comparison/templates/measures.html",
+        attribute=attribute,
         heading=metric_heading(metric),
         label=label_words(entry.label),
         level=numbers.percent(confidence(result.settings)),
@@ -238,6 +240,7 @@ def labels_table(
     quantities = (OVERALL_MEAN, WORST_GROUP_MEAN, BETWEEN_GROUPS)
     markup = render(
         "report/of_comparison/templates/labels.html",
+        attribute=attribute,
         heading=metric_heading(metric),
         labels=[
             (
