@@ -45,6 +45,7 @@ def started() -> Iterator[webdriver.Chrome]:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = shutil.which("chromedriver")  # absent: selenium fetches one
     driven = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    driven.set_script_timeout(120)  # axe-core takes its time on a busy machine
     yield driven
     driven.quit()
 
