@@ -343,7 +343,7 @@ def test_dark_and_printed_pages(browser, tmp_path):
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
 
 
-@pytest.mark.parametrize("kind", ["report", "shareable"])
+@pytest.mark.parametrize("kind", ["report", "shareable", "comparison"])
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_axe_finds_nothing_and_links_land(browser, kind, width, scheme, tmp_path):
     path = tmp_path / "report.html"

@@ -5,7 +5,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from nnunetv2_fair.study.index.index import write_index
-from tests.report.test_browser import browser, complaints, open_page
+from tests.report.browser import complaints, open_page, stray_links, unfold, violations
+from tests.report.test_browser import browser
 from tests.study.finished_study import FAIR, StudyFolder, make_masks, make_study
 
 __all__ = ["browser"]
@@ -54,3 +55,13 @@ def test_dark_and_printed_pages(browser, study):
     assert not browser.find_element(By.CSS_SELECTOR, "nav").is_displayed()
     assert browser.find_element(By.CSS_SELECTOR, "#costs table").is_displayed()
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (400, "dark")])
+def test_axe_finds_nothing_and_links_land(browser, study, width, scheme):
+    open_page(browser, study.root / "index.html", width, scheme=scheme)
+    assert violations(browser) == []
+    assert stray_links(browser) == []
+    unfold(browser)
+    assert violations(browser) == []
+    assert stray_links(browser) == []
