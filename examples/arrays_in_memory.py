@@ -15,7 +15,7 @@ SPACING_MM = (3.0, 0.8, 0.8)
 
 
 def main(folder: Path) -> None:
-    """Measure balls and what a model without a future makes of them."""
+    """Measure balls and what a model that shrinks them makes of them."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     grid = np.indices((12, 40, 44)) * np.reshape(SPACING_MM, (3, 1, 1, 1))

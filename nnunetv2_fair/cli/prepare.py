@@ -12,7 +12,7 @@ from nnunetv2_fair.cli.shared.table_arguments import (
     add_table_arguments,
     table_settings,
 )
-from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from nnunetv2_fair.subgroups.prepare import PreparedDataset
@@ -100,7 +100,7 @@ def _prepare(args: argparse.Namespace) -> None:
                 len(done.test), len(set(table.patients.values())))  # fmt: skip
     for name, count in unknown_counts(table).items():
         if count:
-            logger.info("  %s is unknown for %d cases", name, count)
+            logger.info("  %s is unknown for %s", name, counted(count, "case"))
     if done.kept:
         logger.info("%s exists and is kept (--overwrite replaces it).", done.splits_file)
     else:

@@ -68,6 +68,21 @@ def brief(finding: Finding, metric: MetricInfo) -> Sentence:
     return [f"errors differ by {size} {place} ({test_words(finding)})"]
 
 
+def places_shown(difference: BoundaryDifference, level: float) -> tuple[tuple[bool, ...], ...]:
+    """Return in which cells the difference of two groups is shown.
+
+    A cell's p-value is corrected for the cells of its own pair of groups. What Holm's method makes
+    of the pair's smallest p-value, it makes of all of them, so that a cell is not shown where the
+    pair is not.
+
+    Args:
+        difference: Of two boundary maps.
+        level: Confidence level.
+    """
+    for_the_family = difference.corrected_p / difference.p_value  # NaN without a test: nothing
+    return tuple(tuple(p * for_the_family < 1 - level for p in row) for row in difference.p_values)
+
+
 def place_words(place: Mapping[str, float]) -> str:
     """Return a place along an outline in words.
 

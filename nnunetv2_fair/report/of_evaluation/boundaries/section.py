@@ -3,9 +3,11 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.all_findings import headline
+from nnunetv2_fair.evaluation.findings.boundaries import places_shown
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, clean, plain
 from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
 from nnunetv2_fair.evaluation.results.boundary_maps import BoundaryMap, Grid
@@ -26,6 +28,9 @@ from nnunetv2_fair.report.of_evaluation.boundaries.exported import boundary_numb
 
 #: Id of the section.
 ANCHOR = "boundaries"
+
+#: One row of a grid, of errors or of whether something is shown there.
+_Row = TypeVar("_Row")
 
 #: Groups of one figure; further ones are in its table of numbers.
 _MOST_GROUPS = 8
@@ -119,17 +124,12 @@ def _faces(found: BoundaryMap, level: float) -> Iterator[ClockFace]:
             grid = _side(found, found.errors[name], inner)
             yield ClockFace(side + clean(name), grid, [[False] * len(row) for row in grid])
         for one in found.differences[: _MOST_GROUPS - 1]:
-            grid, p_values = (
-                _side(found, cells, inner) for cells in (one.difference, one.p_values)
-            )
-            # a single place counts where the pair as a whole is shown to differ
-            counts = one.corrected_p < 1 - level
-            marked = [[counts and p < 1 - level for p in row] for row in p_values]
             title = f"{side}{clean(one.between[0])} {numbers.MINUS} {clean(one.between[1])}"
-            yield ClockFace(title, grid, marked)
+            shown = _side(found, places_shown(one, level), inner)
+            yield ClockFace(title, _side(found, one.difference, inner), shown)
 
 
-def _side(found: BoundaryMap, grid: Grid, inner: bool) -> Grid:
+def _side(found: BoundaryMap, grid: Sequence[_Row], inner: bool) -> Sequence[_Row]:
     return grid[found.rows :] if inner else grid[: found.rows]
 
 
