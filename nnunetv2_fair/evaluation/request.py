@@ -16,6 +16,7 @@ from nnunetv2_fair.evaluation.discovery.search import with_discovery
 from nnunetv2_fair.evaluation.discovery.settings import DiscoverySettings
 from nnunetv2_fair.evaluation.failures.criteria import check_failures
 from nnunetv2_fair.evaluation.findings.all_findings import with_findings
+from nnunetv2_fair.evaluation.masks.label_maps import find_masks
 from nnunetv2_fair.evaluation.measuring import WORKER_MODULE
 from nnunetv2_fair.evaluation.measuring.all_cases import Part, case_task, measure_all
 from nnunetv2_fair.evaluation.measuring.case_pictures import image_folder, make_pictures
@@ -252,13 +253,12 @@ def _of_trainings(request: Request, kind: TrainingKind, part: Part | None) -> An
 
 
 def _of_scores(request: Request, source: ScoresFile, scores: Scores) -> Answer:
-    table = (
-        table_of_scores(scores, _without_roles(request.reading))
-        if source.demographics is None
-        else read_table(source.demographics, settings=request.reading).named_like(
-            set(scores.rows["case"])
-        )
-    )
+    if source.demographics is None:
+        table = table_of_scores(scores, _without_roles(request.reading))
+    else:
+        cases = set(scores.rows["case"])
+        read = read_table(source.demographics, settings=request.reading, cases=cases)
+        table = read.named_like(cases)
     if request.preset is not None:
         check_preset(request.preset, tuple(metric.name for metric in scores.metrics), table)
     logger.info("Evaluating the scores of %s", scores.source)
@@ -517,7 +517,9 @@ def _plan(request: Request, masks: Masks) -> EvaluationPlan:
     metrics = request.settings.metrics
     metrics_named(metrics)
     image_folder(masks.images, masks.references)
-    table = read_table(_table_path(masks), settings=request.reading)
+    path = _table_path(masks)
+    cases = find_masks(masks.references, "reference masks", masks.suffixes[0])
+    table = read_table(path, settings=request.reading, cases=cases)
     if request.preset is not None:
         check_preset(request.preset, metrics, table)
     plan = plan_evaluation(

@@ -15,6 +15,7 @@ import csv
 import datetime
 import logging
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -248,10 +249,16 @@ def _not_utf8(path: Path) -> TableError:
             except UnicodeDecodeError as error:
                 return TableError(
                     f"{path}, line {number}: byte 0x{line[error.start]:02x} is not UTF-8; the file "
-                    "was probably saved as Windows-1252. Save it as 'CSV UTF-8' in Excel, or run: "
-                    f"iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8.csv"
+                    "was probably saved as Windows-1252. Save it as 'CSV UTF-8' in Excel, or run "
+                    f"this, which keeps it under another name: {_to_utf8(path)}"
                 )
     return TableError(f"{path} changed while it was read. Run the same command again.")
+
+
+def _to_utf8(path: Path) -> str:
+    """Return a shell command that turns a Windows-1252 file into UTF-8, in its place."""
+    old, kept = shlex.quote(str(path)), shlex.quote(f"{path}.windows-1252")
+    return f"mv {old} {kept} && iconv -f WINDOWS-1252 -t UTF-8 {kept} > {old}"
 
 
 def _xlsx_rows(path: Path, sheet: str | None) -> Iterator[Row]:

@@ -26,7 +26,7 @@ from nnunetv2_fair.subgroups.table import (
     table_texts,
 )
 from nnunetv2_fair.tables.columns import column_of_names
-from nnunetv2_fair.tables.reading import read_people
+from nnunetv2_fair.tables.reading import read_people, without_repeated_rows
 from nnunetv2_fair.tables.settings import TableSettings
 
 #: Name that a ``demographics.csv`` gets which has to be written again.
@@ -117,7 +117,7 @@ def describe_dataset(
         n_rows=len(cells.rows),
         left_out=left_out,
         respelt={
-            name: _levels_of(cells, columns[name], list(read.frame[name]))
+            name: _levels_of(without_repeated_rows(cells), columns[name], list(read.frame[name]))
             for name in settings.values
             if settings.values[name] != told.values.get(name)
         },

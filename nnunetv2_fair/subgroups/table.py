@@ -33,6 +33,7 @@ from nnunetv2_fair.subgroups.table_checks import (
 )
 from nnunetv2_fair.tables.attribute_column import Described
 from nnunetv2_fair.tables.case_names import named_like
+from nnunetv2_fair.tables.columns import column_of_names
 from nnunetv2_fair.tables.reading import read_people
 from nnunetv2_fair.tables.settings import TableSettings
 
@@ -147,7 +148,10 @@ def read_delimited(path: Path, sheet: str | None = None) -> pd.DataFrame:
 
 
 def read_table(
-    path: Path, schema: Schema | None = None, settings: TableSettings = _AS_IT_IS
+    path: Path,
+    schema: Schema | None = None,
+    settings: TableSettings = _AS_IT_IS,
+    cases: Collection[str] = (),
 ) -> DemographicsTable:
     """Read and check a demographics table.
 
@@ -158,6 +162,7 @@ def read_table(
         schema: What the attributes mean; by default ``<name of the table>.json`` next to it,
             and where there is none, what the values suggest.
         settings: What columns and cells mean that are not as the dictionary has them.
+        cases: Names of the cases, which tell the column that holds them where no usual name does.
 
     Raises:
         DemographicsError: If the table is unreadable, a case is missing or repeated, a column
@@ -169,6 +174,7 @@ def read_table(
         table = tabular.read_table(path, settings.sheet)
     except TableError as error:
         raise DemographicsError(str(error)) from error
+    settings = column_of_names(table, settings, cases) if cases else settings
     if schema is None and (described := path.with_suffix(".json")).is_file():
         schema = read_schema(described)
     return table_of(table, path, schema, settings)

@@ -19,7 +19,7 @@ from nnunetv2_fair.tables.numbers import (
 from nnunetv2_fair.tables.remedy import Remedy, escaped, pair_of
 from nnunetv2_fair.tables.settings import TableSettings
 from nnunetv2_fair.tables.spellings import control_signs, folded, one_spelling
-from nnunetv2_fair.tables.words import perhaps_unknown, surely_unknown
+from nnunetv2_fair.tables.words import is_code_for_unknown, perhaps_unknown, surely_unknown
 
 #: Ages in years that nobody has to declare.
 _AGE_RANGE = (0, 120)
@@ -295,6 +295,8 @@ class _Reader:
             self._problem(
                 [value], f"{told}. If '{value}' always means unknown: --unknown {_token(value)}"
             )
+            if is_code_for_unknown(value):
+                self.remedy.add_unknown(value)
 
     def _report_units(self, values: Sequence[str]) -> None:
         self._problem(

@@ -30,7 +30,9 @@ _USUAL: Mapping[str, tuple[str, ...]] = {
     "patient": (
         "patient", "patient_id", "pat_id", "patient_nr", "patient_no", "patient_number", "pat_nr",
         "subject", "subject_id", "participant", "participant_id", "patienten_id",
-        "patientennummer", "patienten_nr", "mrn", "medical_record_number",
+        "patientennummer", "patienten_nr", "mrn", "medical_record_number", "n_patient",
+        "no_patient", "id_patient", "numéro_patient", "paziente", "id_paziente", "paciente",
+        "id_paciente",
     ),
     "synthetic": ("synthetic",),
     "sampling_weight": ("sampling_weight",),
@@ -41,7 +43,9 @@ _WHAT = {
     "patient": "says which patient it is",
 }
 #: What columns with the sex of people are called.
-_SEX_COLUMNS = ("sex", "gender", "geschlecht", "sexe", "patientsex", "patsex", "patientgender")
+_SEX_COLUMNS = (
+    "sex", "gender", "geschlecht", "sexe", "sexo", "sesso", "patientsex", "patsex", "patientgender",
+)  # fmt: skip
 #: Words that name a part of the data, and the part.
 PARTS = {
     **dict.fromkeys(("train", "training", "tr", "val", "valid", "validation"), "train"),
@@ -178,7 +182,10 @@ def is_age(name: str) -> bool:
         "gestational", "weeks", "months", "days", "group", "class", "category", "bin", "wochen",
         "monate", "tage", "gruppe", "klasse",
     }  # fmt: skip
-    return bool(words & {"age", "alter", "âge", "edad"}) and not words & other_units
+    return (
+        bool(words & {"age", "alter", "âge", "edad", "età", "idade", "leeftijd"})
+        and not words & other_units
+    )
 
 
 def is_numeric(name: str, known: Sequence[str], settings: TableSettings) -> bool:

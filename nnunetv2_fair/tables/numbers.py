@@ -10,12 +10,15 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORE
 _COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 _WITH_UNIT = re.compile(r"[+-]?\d+(?:[.,]\d+)?\s*([a-zµ%°][\w/%°²³.^]*)", re.IGNORECASE)
 _AGE = re.compile(
-    r"(\d+(?:[.,]\d+)?)\s*"
-    r"(y|yo|yr|yrs|years?|years? old|jahre?|j|ans|m|mo|mos|months?|w|wk|wks|weeks?|d|days?)\.?",
-    re.ASCII | re.IGNORECASE,
+    r"([0-9]+(?:[.,][0-9]+)?)\s*"
+    r"(y|yo|y/o|yrs?|years?|years? old|jahre?|j|jaar|ans?|años?|anos?|anni|anno|歳|岁"
+    r"|m|mos?|months?|monate?|mois|mes|meses|mese|mesi|w|wks?|weeks?|wochen?|d|days?)\.?",
+    re.IGNORECASE,
 )
 #: How many of a unit make a year, by the first letter of the unit.
-_PER_YEAR = {"y": 1.0, "j": 1.0, "a": 1.0, "m": 12.0, "w": 365.25 / 7, "d": 365.25}
+_PER_YEAR = {
+    **dict.fromkeys("yja歳岁", 1.0), "m": 12.0, "w": 365.25 / 7, "d": 365.25,
+}  # fmt: skip
 _DATE = re.compile(
     r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})|(19|20)\d{2}[01]\d[0-3]\d"
     r"|\d{1,2}[- ][a-z]{3,9}[- ]\d{2,4})([ T]\d{1,2}:\d{2}.*)?",

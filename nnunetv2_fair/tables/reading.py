@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nnunetv2_fair.errors import counted
 from nnunetv2_fair.files.tabular import Table
 from nnunetv2_fair.tables.attribute_column import AttributeColumn, Cells, Described, read_attribute
 from nnunetv2_fair.tables.columns import find_columns
@@ -66,6 +67,8 @@ def read_people(
             ``problems``.
         UsageError: If an option names an attribute that is not used.
     """
+    n_rows = len(table.rows)
+    table = without_repeated_rows(table)
     found = find_columns(table, path, settings, described)
     places = {name: i for i, name in enumerate(table.header)}
     roles = {role: [row[places[c]] for row in table.rows] for role, c in found.roles.items()}
@@ -78,6 +81,9 @@ def read_people(
 
     problems = [*found.problems, *row_problems(roles, settings.key, path.name, table.lines)]
     notes = list(found.notes)
+    if len(table.rows) < n_rows:
+        repeated = counted(n_rows - len(table.rows), "row")
+        notes.append(f"{repeated} left out that an earlier one repeats in every cell")
     remedy = Remedy(columns=dict(found.guessed))
     attributes = []
     for name, column in found.attributes.items():
@@ -97,6 +103,15 @@ def read_people(
     return PeopleTable(
         path, settings.key, table.lines, roles, columns, attributes, problems, notes, remedy
     )
+
+
+def without_repeated_rows(table: Table) -> Table:
+    """Return a table without rows of which an earlier one holds the same in every cell."""
+    first = {tuple(row): i for i, row in reversed(list(enumerate(table.rows)))}
+    kept = sorted(first.values())
+    if len(kept) == len(table.rows):
+        return table
+    return Table(table.header, [table.lines[i] for i in kept], [table.rows[i] for i in kept])
 
 
 def row_problems(

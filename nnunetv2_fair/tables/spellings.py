@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from nnunetv2_fair.tables.numbers import plain_number
-from nnunetv2_fair.tables.words import VOCABULARIES
+from nnunetv2_fair.tables.words import SEX_BY_LANGUAGE, VOCABULARIES
 
 #: Cyrillic and Greek letters that look like Latin ones, in lower case.
 _LOOK_ALIKES = str.maketrans("аеорсухіјѕԁһԛԝαικνορτυ", "aeopcyxijsdhqwaikvoptu")
@@ -47,7 +47,7 @@ def one_spelling(counts: Mapping[str, int], levels: Sequence[str] = ()) -> dict[
         yes and no, the full English word; else the one that most rows have.
     """
     keys = {level: folded(level) for level in (*counts, *levels)}
-    meanings = next((v for v in VOCABULARIES if _speaks(v, counts, keys)), {})
+    meanings = _meanings(counts, keys)
     meant = {level: meanings.get(key, key) for level, key in keys.items()}
     alike: dict[str, list[str]] = {}
     for level, key in meant.items():
@@ -63,6 +63,22 @@ def one_spelling(counts: Mapping[str, int], levels: Sequence[str] = ()) -> dict[
         usual = min(spellings, key=lambda s: (-counts.get(s, 0), len(s), not s.isascii(), s))
         right.update(dict.fromkeys(spellings, told or usual))
     return {old: new for old, new in right.items() if old in counts and old != new}
+
+
+def _meanings(counts: Mapping[str, int], keys: Mapping[str, str]) -> dict[str, str]:
+    """Return the level that each word of a column means; none for words of two meanings."""
+    speaking = [v for v in VOCABULARIES if _speaks(v, counts, keys)]
+    # letters of one language count only beside a word of it
+    speaking += [
+        v for v in SEX_BY_LANGUAGE if _speaks(v, counts, keys) and any(len(k) > 3 for k in counts)
+    ]
+    known = [sum(counts[level] for level in counts if keys[level] in v) for v in speaking]
+    best = [v for v, n in zip(speaking, known, strict=True) if n == max(known)]
+    meant: dict[str, set[str]] = {}
+    for vocabulary in best:
+        for word, level in vocabulary.items():
+            meant.setdefault(word, set()).add(level)
+    return {word: found.pop() for word, found in meant.items() if len(found) == 1}
 
 
 def _speaks(

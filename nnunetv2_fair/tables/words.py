@@ -1,5 +1,6 @@
 """Words whose meaning in a cell is known: for unknown, for sex, for yes and no."""
 
+import re
 from collections.abc import Mapping
 
 #: Words, in lower case, that can only mean unknown. They are read so, with a note.
@@ -9,8 +10,9 @@ UNKNOWN_WORDS = frozenset(
         "not available", "not known", "not recorded", "not reported", "not specified",
         "unspecified", "unavailable", "not stated", "not given", "not provided", "not disclosed",
         "prefer not to say", "prefer not to answer", "do not know", "don't know", "unbekannt",
-        "nicht bekannt", "keine angabe", "inconnu", "inconnue", "desconocido", "desconocida",
-        "sconosciuto", "不明", "未知",
+        "nicht bekannt", "keine angabe", "inconnu", "inconnue", "non renseigné", "non précisé",
+        "non disponible", "desconocido", "desconocida", "no consta", "no disponible", "sconosciuto",
+        "non disponibile", "non noto", "不明", "未知",
     }
 )  # fmt: skip
 
@@ -18,8 +20,8 @@ UNKNOWN_WORDS = frozenset(
 #: negative finding, a tooth that is missing. They are refused until somebody says which.
 DOUBTFUL_WORDS = frozenset(
     {
-        "-", "--", ".", "na", "n.a.", "k.a.", "k. a.", "none", "missing", "fehlt",
-        "not applicable", "not done", "tbd",
+        "-", "--", ".", "na", "n.a.", "k.a.", "k. a.", "none", "missing", "fehlt", "nr", "n.r.",
+        "nd", "n.d.", "not applicable", "not done", "tbd",
     }
 )  # fmt: skip
 
@@ -57,6 +59,7 @@ _SEX: Mapping[str, tuple[str, ...]] = {
         "homme",
         "masculin",
         "hombre",
+        "varón",
         "masculino",
         "uomo",
         "maschio",
@@ -71,6 +74,15 @@ _YES_NO: Mapping[str, tuple[str, ...]] = {
 VOCABULARIES: tuple[Mapping[str, str], ...] = tuple(
     {word: level for level, words in vocabulary.items() for word in words}
     for vocabulary in (_SEX, _YES_NO)
+)
+_FULL_WORDS = {word: level for word, level in VOCABULARIES[0].items() if len(word) > 3}
+#: Words for sex beside letters that mean something else in other languages: H is a man, and M may
+#: be a woman.
+SEX_BY_LANGUAGE: tuple[Mapping[str, str], ...] = (
+    {**_FULL_WORDS, "h": "male", "f": "female"},  # homme, femme
+    {**_FULL_WORDS, "h": "male", "m": "female"},  # hombre, mujer
+    {**_FULL_WORDS, "u": "male", "d": "female"},  # uomo, donna
+    {**_FULL_WORDS, "m": "male", "w": "female", "d": "diverse", "divers": "diverse"},
 )
 
 #: Spellings whose meaning is beyond doubt in a column that holds a person's sex.
@@ -91,3 +103,8 @@ def surely_unknown(text: str) -> bool:
 def perhaps_unknown(text: str) -> bool:
     """Return whether a cell's content may mean unknown, or something else."""
     return " ".join(text.split()).casefold() in DOUBTFUL_WORDS
+
+
+def is_code_for_unknown(number: str) -> bool:
+    """Return whether a number that is not plausible is one that people write for unknown."""
+    return re.fullmatch(r"-?99+(\.0)?|-[19](\.0)?", number, re.ASCII) is not None

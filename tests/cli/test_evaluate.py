@@ -83,6 +83,16 @@ def test_volumes_with_defaults(tmp_path: Path):
     assert "hd95_mm" in (tmp_path / "out" / "per_case.csv").read_text()
 
 
+def test_the_column_of_cases_is_found_by_what_it_holds(
+    dataset: Dataset, capsys: pytest.CaptureFixture[str]
+):
+    dataset.table.write_text(dataset.table.read_text().replace("case,", "Fall-Nr.,", 1))
+    assert main(dataset.arguments()) == 0
+    assert "column 'Fall-Nr.' is taken for the case: it holds the names of 12 of 12" in (
+        capsys.readouterr().out
+    )
+
+
 def test_overwrite(dataset: Dataset, capsys: pytest.CaptureFixture[str]):
     assert main(dataset.arguments()) == 0
     own = dataset.root / "out" / "notes.txt"

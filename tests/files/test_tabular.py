@@ -3,6 +3,7 @@ import csv
 import datetime
 import io
 import re
+import subprocess
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -120,7 +121,10 @@ def test_other_encodings_are_refused_with_the_line_however_far_behind(tmp_path: 
     path.write_bytes(b"case,site\n" + b"a,Paris\n" * 50_000 + "b,K\xf6ln\n".encode("cp1252"))
     with pytest.raises(TableError, match="line 50002: byte 0xf6 is not UTF-8") as error:
         read_table(path)
-    assert "iconv -f WINDOWS-1252 -t UTF-8 t.csv" in str(error.value)
+    command = str(error.value).rpartition("under another name: ")[2]
+    subprocess.run(["sh", "-c", command], check=True)
+    assert read_table(path).rows
+    assert (tmp_path / "t.csv.windows-1252").is_file()
 
 
 def test_sheets_tell_their_own_rows(tmp_path: Path):

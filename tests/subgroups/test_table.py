@@ -46,7 +46,7 @@ def test_repr_shows_no_person(write_demographics):
     [
         ("id,sex\na,male\n", ["no column 'case'", "Columns found: id, sex"]),
         ("case,age\na,34\n", ["no column 'sex'", "Columns found: case, age"]),
-        ("case,sex,age\na,male,3\na,male,3\n", ["line 3: case 'a' already appears on line 2"]),
+        ("case,sex,age\na,male,3\na,male,4\n", ["line 3: case 'a' already appears on line 2"]),
         ("case,sex,age\n,male,3\n", ["line 2: the case is empty"]),
         ("case,patient,sex,age\na,,male,3\n", ["case 'a': the patient is empty"]),
         ("case,synthetic,sex,age\na,yes,male,3\n", ["synthetic is 'yes', expected 0 or 1"]),

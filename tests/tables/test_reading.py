@@ -337,12 +337,68 @@ def test_a_wrong_column_of_the_user_is_not_offered_a_second_time():
     [
         ({"F": 9, "Female": 5, "M": 9, "X": 1}, {"F": "female", "Female": "female", "M": "male"}),
         ({"F": 9, "f": 5, "X": 3}, {"f": "F"}),  # letters need not be about sex
-        ({"w": 9, "Frau": 5, "m": 9, "d": 1}, {"w": "female", "Frau": "female", "m": "male"}),
+        ({"w": 9, "Frau": 5, "m": 9, "x": 1}, {"w": "female", "Frau": "female", "m": "male"}),
+        (
+            {"w": 9, "weiblich": 5, "m": 9, "d": 1, "divers": 1},
+            {"w": "female", "weiblich": "female", "m": "male", "d": "diverse", "divers": "diverse"},
+        ),
+        (
+            {"H": 9, "h": 2, "Homme": 3, "F": 9, "Femme": 1},
+            {"H": "male", "h": "male", "Homme": "male", "F": "female", "Femme": "female"},
+        ),
+        # M is a woman beside H and mujer, a man beside F, and nobody knows without either
+        (
+            {"H": 9, "Hombre": 3, "M": 9, "Mujer": 1},
+            {"H": "male", "Hombre": "male", "M": "female", "Mujer": "female"},
+        ),
+        (
+            {"Hombre": 3, "M": 9, "F": 4, "Mujer": 1},
+            {"Hombre": "male", "M": "male", "F": "female", "Mujer": "female"},
+        ),
+        (
+            {"Hombre": 3, "hombre": 1, "M": 9, "Mujer": 1},
+            {"Hombre": "male", "hombre": "male", "Mujer": "female"},
+        ),
+        (
+            {"donna": 3, "D": 9, "uomo": 1, "U": 2},
+            {"donna": "female", "D": "female", "uomo": "male", "U": "male"},
+        ),
+        ({"H": 3, "h": 9, "M": 2}, {"H": "h"}),  # letters alone may be high and medium
         ({"Ja": 2, "ja": 3, "nein": 1}, {"Ja": "yes", "ja": "yes", "nein": "no"}),
     ],
 )  # fmt: skip
 def test_words_of_a_vocabulary_lead_to_its_levels_beside_others(counts, mapping):
     assert one_spelling(counts) == mapping
+
+
+@pytest.mark.parametrize("age", ["54 ans", "54 años", "54 anni", "54 J.", "54 Jahre", "54歳"])
+def test_ages_with_a_unit_in_other_languages(age):
+    people = read({"Età": [age, "61", "40"]})
+    assert pasted(people).dicom_age == ("Età",)
+    assert values(read({"Età": [age, "61", "40"]}, dicom_age=("Età",)), "Età")[0] == "54"
+
+
+def test_digits_of_other_scripts_are_no_age():
+    people = read({"age": ["٥٤ years", "61", "40"]})
+    assert pasted(people).dicom_age == ()
+
+
+def test_a_code_for_unknown_outside_the_range_is_offered_and_a_typing_error_is_not():
+    people = read({"age": ["999", "210", "40"]})
+    assert len(people.problems) == 2
+    assert pasted(people).unknown == ("999",)
+
+
+def test_a_row_that_repeats_another_in_every_cell_is_left_out_with_a_note():
+    header = ["case", "sex"]
+    rows = [["a", "f"], ["b", "m"], ["a", "f"], ["b", "f"], ["a", "f"]]
+    people = read_people(Table(header, [2, 3, 4, 5, 6], rows), PEOPLE, TableSettings())
+    assert people.lines == [2, 3, 5]
+    assert people.cells == {"sex": ["f", "m", "f"]}
+    assert people.problems == [
+        "people.csv, line 5: case 'b' already appears on line 3; keep one of the two rows"
+    ]
+    assert "2 rows left out that an earlier one repeats in every cell" in people.notes
 
 
 def test_the_column_of_cases_is_found_by_what_it_holds(caplog):

@@ -89,6 +89,8 @@ def pair_up(
     used: set[str] = set()
     for key, files in images.items():
         image = files[0]
+        # in a folder per case the files of all cases are called alike
+        shown = image.name if image.name.startswith(PurePosixPath(key).name) else key
         row = rows.get(key)
         candidates = [key + suffix for suffix in mask_suffixes if key + suffix in masks]
         used.update(candidates)
@@ -99,9 +101,9 @@ def pair_up(
                 "the right ones end: --suffix-mask"
             )
         if row is None:
-            result.add_unpaired(NO_ROW, image.name, None)
+            result.add_unpaired(NO_ROW, shown, None)
         if not candidates:
-            result.add_unpaired(NO_MASK, image.name, row)
+            result.add_unpaired(NO_MASK, shown, row)
         if row is not None and candidates:
             patient = patients.get(key) or row.patient or key
             result.pairs.append(Pair(key, files, masks[candidates[0]], row, patient))

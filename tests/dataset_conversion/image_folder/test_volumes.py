@@ -368,6 +368,16 @@ def test_channels_told_by_words_are_offered(
     assert "If they are channels: --channels t1 t2" in refused(folder, raw, capsys)
 
 
+def test_a_folder_per_case_without_a_row_is_named_by_its_folder(
+    tmp_path: Path, raw: Path, capsys: pytest.CaptureFixture[str]
+):
+    folder = tmp_path / "data"
+    per_case_plain_names(folder)
+    people(folder)
+    (folder / "v1").rename(folder / "other")
+    assert "image without row in the table: other." in refused(folder, raw, capsys)
+
+
 def test_a_folder_per_case_without_a_mask_and_with_several(
     tmp_path: Path, raw: Path, capsys: pytest.CaptureFixture[str]
 ):
