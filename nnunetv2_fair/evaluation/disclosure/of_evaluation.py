@@ -98,8 +98,10 @@ def _notes(result: EvaluationResult) -> list[str]:
         "Values are rounded until they say nothing about fewer than five patients; what is "
         "claimed was decided before."
     ]
-    if result.discovery is not None or result.preset_tables:
-        made.append("Discovered subgroups and tables in the form of papers are not shared.")
+    if result.discovery is not None or result.preset_tables or result.boundary_maps:
+        made.append(
+            "Discovered subgroups, tables in the form of papers and boundary maps are not shared."
+        )
     if result.failures or result.adjusted_gaps:
         made.append("Failure rates and adjusted gaps are not shared.")
     if number_of_trainings(result.settings) > 1:

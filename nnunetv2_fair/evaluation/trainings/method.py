@@ -104,6 +104,7 @@ def method_of(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         discovery=None,
         preset_tables=(),
+        boundary_maps=(),
         trainings=tuple(each),
     )
     return with_findings(
@@ -248,10 +249,10 @@ def _notes(each: Sequence[EvaluationResult], kind: TrainingKind) -> list[str]:
         "value of a case is the mean over them, and intervals, tests and verdicts allow for what "
         f"another training would change. {_SHARED_DATA[kind]}"
     ]
-    if any(training.discovery is not None or training.preset_tables for training in each):
+    if any(t.discovery is not None or t.preset_tables or t.boundary_maps for t in each):
         notes.append(
-            "Subgroups that were searched for and tables in the form of papers are those of each "
-            "training, in the reports of the trainings."
+            "Subgroups that were searched for, tables in the form of papers and boundary maps are "
+            "those of each training, in the reports of the trainings."
         )
     return notes
 

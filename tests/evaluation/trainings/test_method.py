@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -9,11 +10,15 @@ import pytest
 import scipy.stats
 
 from nnunetv2_fair.errors import EvaluationError, UsageError
+from nnunetv2_fair.evaluation import evaluate
 from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.of_trainings import trainings_table
 from nnunetv2_fair.evaluation.results.trainings import number_of_trainings, subject
+from nnunetv2_fair.evaluation.run import EvaluationSettings
+from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.evaluation.trainings.method import method_of
+from tests.evaluation.factories import make_dataset
 from tests.evaluation.trainings.factories import evaluated, scores_of_trainings
 
 
@@ -104,6 +109,25 @@ def test_settings_notes_and_words(method):
     assert "3 trainings were evaluated (run_0, run_1, run_2)" in method.notes[0]
     assert not any("this trained model" in note for note in method.notes)
     assert any("this trained model" in note for note in method.trainings[0].notes)
+
+
+def test_boundary_maps_are_those_of_each_training(tmp_path):
+    dataset = make_dataset(tmp_path, n_patients=16)
+    second = tmp_path / "second"
+    shutil.copytree(dataset.predictions, second)
+    for path in sorted(second.glob("*.png"))[::2]:
+        shutil.copy(dataset.references / path.name, path)
+    method = evaluate(
+        dataset.references, [dataset.predictions, second], dataset.table, ["sex"],
+        settings=EvaluationSettings(
+            metrics=("dice",), statistics=StatisticsSettings(n_bootstrap=0)
+        ),
+        trainings="repeats", boundary_maps=True,
+    )  # fmt: skip
+    assert all(training.boundary_maps for training in method.trainings)
+    assert not method.boundary_maps
+    assert not [f for f in method.findings if f.kind == "boundary"]
+    assert any("boundary maps are those of each training" in note for note in method.notes)
 
 
 def test_files_hold_every_training(method, tmp_path):
