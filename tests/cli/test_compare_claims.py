@@ -61,7 +61,7 @@ def test_twelve_equal_models(commands: Commands):
         )
         corrected = f"corrected p = {one['corrected_p']:.3f}"
         assert f"simultaneous 95% interval {low} to {high}, {corrected}" in one["sentence"]
-        assert f"{value}{low} to {high}{corrected}" in found.page
+        assert f"no change shown{value} ({low} to {high}){corrected}" in found.page
         assert one["corrected_p"] >= max(one["p_value"], 0.1)
     said = "no change of the gap in Dice between the groups of sex is shown; no group is shown to"
     assert found.page.count(said) == found.console.count(said) == N_MODELS - 1
@@ -111,7 +111,9 @@ def test_a_model_that_is_better(commands: Commands):
         assert excludes_zero(one["interval"])
     (overall,) = (one for one in shown if one["quantity"] == "overall_mean")
     assert re.search(r"corrected p (= 0\.0|< 0\.001)", overall["sentence"])
-    claim = overall["sentence"].split(": ")[1].rstrip(".")
-    assert claim in found.page
+    low, high = (f"{end:.3f}" for end in overall["interval"].values())
+    corrected = overall["sentence"].rsplit("corrected ", 1)[1].rstrip(".)")
+    said = f"better by {overall['value']:.3f}{low} to {high}corrected {corrected}"
+    assert said in found.page
     for text in (found.page, found.console):
         assert re.search(r"gains 0\.\d+ \(\+?0\.\d+ to \+?0\.\d+\)", text)

@@ -104,7 +104,7 @@ def test_what_is_printed_is_the_interval_of_two_parts(commands: Commands):
     assert b - half - 0.05 * b < low_b < b - half
     assert high_b == pytest.approx(b + half, abs=0.005)
     for mean, ends in ((a, (low, high)), (b, (low_b, high_b))):
-        assert f"mean {mean:.3f} ({ends[0]:.3f} to {ends[1]:.3f})" in found.page
+        assert f"{mean:.3f} {ends[0]:.3f} to {ends[1]:.3f} worst tenth" in found.page
         assert f"{mean:.3f} [{ends[0]:.3f} to {ends[1]:.3f}]" in found.console
     assert "it is made from two parts: the share of failures" in found.page
 
@@ -116,7 +116,7 @@ def test_means_of_few_distances_without_a_failure_have_none(commands: Commands):
     found = commands.evaluate(rows, "-a", "group")
     assert all(math.isnan(low) for _, low, _ in means(found))
     for name, group in found.data["comparisons"][0]["groups"].items():
-        assert re.search(rf"{name}.*?mean {group['mean']:.2f}(?! \()", found.page)
+        assert f"{name}{group['mean']:.2f} worst tenth" in found.page
         assert re.search(
             rf" {name} 12 12 [\d.]+ \[[\d. to]+\] {group['mean']:.2f} [^\[]", found.console
         )

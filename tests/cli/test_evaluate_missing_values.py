@@ -48,8 +48,8 @@ def test_who_has_a_value_is_counted_everywhere(commands: Commands):
     assert words in found.console
     # beside every median and dot
     assert "Median Dice" in found.page
-    assert found.page.count("f22 of 100 patients") == 2
-    assert "m100 patients" in found.page
+    assert found.page.count("f 22 of 100 patients") == 2
+    assert "m 100 patients" in found.page
     assert "Dice: 78 cases of f undefined and left out." in found.page
     assert re.search(
         r"Dice cases patients .* f 100 22 of 100 0\.\d+ .* m 100 100 0\.", found.console
@@ -132,7 +132,7 @@ def test_no_value_in_some_images_of_a_patient(commands: Commands):
     )
     one = by_case.finding(kind="group_difference", quantity="median")
     assert one["n"] == {"f": 33, "m": 150}
-    assert "f33 of 200 cases" in by_case.page
+    assert "f 33 of 200 cases" in by_case.page
     assert re.search(r" f 33 of 200 100 0\.\d+ ", by_case.console)
 
 
@@ -157,7 +157,7 @@ def test_a_shared_page_does_not_tell_how_many_have_a_value(commands: Commands):
     """It hides that number, and does not pass off all patients as those with a value instead."""
     frame = table(np.random.default_rng(97))
     found = commands.evaluate(frame, "-a", "sex", "--shareable")
-    assert "f100 patients, perhaps some without a value" in found.page
+    assert "f 100 patients, perhaps some without a value" in found.page
     for text in (found.page, found.console):
         assert "22 of 100" not in text
         assert "With groups of 100" not in text
