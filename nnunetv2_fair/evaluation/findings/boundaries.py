@@ -99,7 +99,7 @@ def place_words(place: Mapping[str, float]) -> str:
 
 def _side(error: float, unit: str) -> str:
     size = numbers.with_unit(abs(error), unit)
-    if float(f"{error:.2f}") == 0:
+    if numbers.is_zero(error, unit):
         return "on that of the reference"
     return f"{size} {'beyond' if error > 0 else 'inside'} that of the reference"
 

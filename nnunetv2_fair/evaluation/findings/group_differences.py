@@ -286,7 +286,8 @@ def _largest_gap(finding: Finding, metric: MetricInfo) -> list[str]:
 def _no_proof(finding: Finding, metric: MetricInfo) -> Sentence:
     """Say what the data do not rule out, and what they were too few to show."""
     largest = finding.numbers["fitting_gap"]
-    if math.isnan(largest):
+    # "up to 0.000" would be no bound: where medians are ties, an interval may have no width
+    if math.isnan(largest) or numbers.is_zero(largest, metric.unit):
         return (" This does not prove that there is none.",)
     size = numbers.with_unit(largest, metric.unit)
     words: list[str] = [

@@ -30,11 +30,16 @@ def number(value: float, unit: str = "", *, signed: bool = False) -> str:
     if math.isnan(value):
         return UNDEFINED
     size = INFINITE if math.isinf(value) else f"{abs(value):.{decimals(value, unit)}f}"
-    if float(size.replace(INFINITE, "inf")) == 0:
+    if is_zero(value, unit):
         return size
     if value < 0:
         return MINUS + size
     return "+" + size if signed else size
+
+
+def is_zero(value: float, unit: str = "") -> bool:
+    """Return whether a value is written as zero, which it need not be; NaN is not."""
+    return round(abs(value), decimals(value, unit)) == 0
 
 
 def decimals(value: float, unit: str) -> int:
@@ -71,9 +76,8 @@ def interval(limits: Interval, unit: str = "", *, signed: bool = False) -> str:
 
 def _apart_from_zero(value: float, unit: str, *, signed: bool) -> str:
     """Write an end of an interval without zero with as many decimals as it takes to see that."""
-    text = number(value, unit, signed=signed)
-    if not math.isfinite(value) or float(text.strip(MINUS + "+")) != 0:
-        return text
+    if not is_zero(value, unit):
+        return number(value, unit, signed=signed)
     sign = MINUS if value < 0 else "+" if signed else ""
     return f"{sign}{abs(value):.{-math.floor(math.log10(abs(value)))}f}"
 

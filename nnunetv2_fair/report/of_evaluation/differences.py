@@ -49,7 +49,7 @@ class Disadvantage:
         if low >= 0 or high <= 0:
             near, far = sorted((abs(low), abs(high)))
             written = numbers.interval(Interval(near, far), self.unit)
-            if not self.certain and in_words(far, self.unit) == numbers.number(far, self.unit):
+            if not self.certain and numbers.is_zero(far, self.unit):
                 return written  # nothing but zeros
             if (self.value >= 0 and low >= 0) or (self.value <= 0 and high <= 0):
                 return written
@@ -65,7 +65,7 @@ class Disadvantage:
 def in_words(value: float, unit: str) -> str:
     """Return how much worse (positive) or better something is."""
     size = numbers.number(abs(value), unit)
-    if math.isnan(value) or not size.strip("0."):
+    if math.isnan(value) or numbers.is_zero(value, unit):
         return size
     return f"{size} {'worse' if value > 0 else 'better'}"
 

@@ -87,6 +87,12 @@ def test_gap_not_shown_claims_no_equality():
     assert brief.startswith("no difference shown (gap 0.011")
 
 
+def test_an_interval_without_width_bounds_nothing():
+    ties = comparison({"female": 1.0, "male": 1.0}, [(0.0, (0.0, 0.0002), PAIR)], 0.9)
+    _, headline, _ = said(ties)
+    assert headline.endswith("This does not prove that there is none.")
+
+
 @pytest.mark.parametrize(
     ("limits", "p", "reason"),
     [

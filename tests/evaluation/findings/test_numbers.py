@@ -75,3 +75,13 @@ def test_terminal_text_is_ascii(value, unit):
     if math.isfinite(value):
         tolerance = 0.0005 if not unit else 0.05
         assert float(text.split()[0]) == pytest.approx(value, abs=tolerance * 1.01)
+
+
+@given(st.floats(-20, 20) | st.floats(-0.01, 0.01), st.sampled_from(["", "mm", "px"]))
+def test_zero_is_what_is_written_as_zero(value, unit):
+    assert numbers.is_zero(value, unit) == (not numbers.number(value, unit).strip("0."))
+
+
+def test_undefined_and_infinite_values_are_not_zero():
+    assert not numbers.is_zero(math.nan)
+    assert not numbers.is_zero(math.inf, "mm")
