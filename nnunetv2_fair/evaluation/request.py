@@ -339,7 +339,6 @@ def evaluate(
     discover: DiscoverySettings | None = None,
     preset: str | None = None,
     trainings: TrainingKind | None = None,
-    margins: Mapping[str, float] | None = None,
     boundary_maps: bool = False,
 ) -> EvaluationResult:
     """Measure segmentations case by case and compare groups of patients.
@@ -355,8 +354,8 @@ def evaluate(
         demographics: Table with a row per case.
         attributes: Attribute expressions, such as ``("sex", "sex+age")``; the table's default
             one if empty.
-        settings: Metrics, tolerance, statistics, processes; by default those of the command, in
-            this process.
+        settings: Metrics, tolerance, statistics, failures, columns to adjust for, margins,
+            processes; by default those of the command, in this process.
         table: What the columns and cells of the table mean, and where numbers are cut, such as
             ``TableSettings(columns={"sex": "Gender"}, bins={"age": (50, 65)})``.
         reference_groups: Attribute expression -> group that fairness gaps are measured from.
@@ -368,8 +367,6 @@ def evaluate(
         preset: ``mama-mia``, ``lee``, ``apple`` or ``fairdiff``: adds the paper's tables, and
             its metrics if no settings are given.
         trainings: How the trainings of one method differ: ``repeats`` (random seeds) or ``folds``.
-        margins: Metric -> gap of means up to which groups count as equivalent, such as
-            ``{"dice": 0.03}``; by default those of the settings.
         boundary_maps: Map where along the outlines each group's errors lie.
 
     Returns:
@@ -407,7 +404,7 @@ def evaluate(
         processes=chosen.processes,
         failures=chosen.failures,
         adjust=chosen.adjust,
-        margins=chosen.margins if margins is None else margins,
+        margins=chosen.margins,
         discover=discover,
         preset=preset,
         trainings=trainings,

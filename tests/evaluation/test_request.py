@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nnunetv2_fair.cli.evaluate import main as command
-from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.errors import EvaluationError, UsageError
 from nnunetv2_fair.evaluation import evaluate, evaluate_csv
 from nnunetv2_fair.evaluation.discovery.settings import DiscoverySettings
 from nnunetv2_fair.evaluation.measuring.all_cases import Part
@@ -160,8 +160,12 @@ def test_scores_shards_and_shareable_results_need_no_command(dataset, tmp_path):
 
 
 def test_the_table_is_looked_for_beside_the_references(tmp_path):
+    request = Request(Masks(tmp_path / "labelsTs", tmp_path / "predictions"))
+    with pytest.raises(EvaluationError, match=r"labelsTs \(-gt\) does not exist"):
+        answer(request)
+    (tmp_path / "labelsTs").mkdir()
     with pytest.raises(UsageError, match=r"There is no .*demographics\.csv; pass the table"):
-        answer(Request(Masks(tmp_path / "labelsTs", tmp_path / "predictions")))
+        answer(request)
 
 
 def test_scores_as_a_function_are_those_of_the_command(dataset, tmp_path: Path):

@@ -66,5 +66,5 @@ def _column(cells: Sequence[Cell]) -> "pd.Series[Any]":
 def _written(cell: Cell) -> Cell:
     """Leave out what is undefined; limit text, which may be anything."""
     if isinstance(cell, float):
-        return None if math.isnan(cell) else float(cell)
+        return None if math.isnan(cell) else float(cell) + 0.0  # no negative zero
     return shortened(cell, _LONGEST) if isinstance(cell, str) else cell

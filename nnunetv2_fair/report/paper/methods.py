@@ -48,7 +48,7 @@ def methods(result: EvaluationResult) -> list[Paragraph]:
     ]
     further = [
         *_failures(result, design), *_margins(result, design), *_adjusted(result, design),
-        *_searched(result, design), *_trainings(design),
+        *_searched(result, design), *_mapped(result, design), *_trainings(design),
     ]  # fmt: skip
     if further:
         made.append(Paragraph(FURTHER, further))
@@ -387,6 +387,25 @@ def _searched(result: EvaluationResult, design: Design) -> Iterator[Sentence]:
             "second test decides"
         )
     yield [*words, "."]
+
+
+def _mapped(result: EvaluationResult, design: Design) -> Iterator[Sentence]:
+    if not result.boundary_maps:
+        return
+    parts = " and by the part of its slices" if result.boundary_maps[0].slices else ""
+    yield [
+        "Where errors lie along an outline was compared by the distance of each point of the "
+        "reference's outline to the nearest point of the predicted outline, positive where the "
+        "prediction reaches beyond the reference, negative where it stays inside, averaged by "
+        f"clock hour around the centre of each slice of the reference{parts}, then by "
+        f"{design.unit}. Every group was compared with the reference group by a permutation test, "
+        f"with {design.unit}s exchanged between the two, of the smallest of Welch's p-values of "
+        "all places (minP)",
+        cite("max_t"),
+        ", corrected by Holm's method over all structures and pairs of groups of an attribute",
+        cite("holm"),
+        ".",
+    ]
 
 
 def _trainings(design: Design) -> Iterator[Sentence]:

@@ -99,10 +99,11 @@ def test_png_has_the_words_and_the_size():
 def test_numbers_keep_their_precision_and_hide_nothing_else():
     numbers = Numbers(
         ("group", "patients", "median_hd95_mm"),
-        (("=1+1", 12, 1 / 3), ("b", None, math.nan), ("c", 3, math.inf)),
+        (("=1+1", 12, 1 / 3), ("b", None, math.nan), ("c", 3, math.inf), ("d", 3, -0.0)),
     )
     lines = numbers.csv().splitlines()
     assert lines[0] == "group,patients,median_hd95_mm"
     assert lines[1] == f"'=1+1,12,{1 / 3!r}"  # spreadsheets must not compute a name
     assert lines[2] == "b,,"
     assert lines[3] == "c,3,inf"
+    assert lines[4] == "d,3,0.0"

@@ -7,15 +7,19 @@ from collections import Counter
 
 import pytest
 
+from nnunetv2_fair.evaluation import evaluate
 from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
 from nnunetv2_fair.evaluation.findings.all_findings import brief, headline
 from nnunetv2_fair.evaluation.findings.sentences import plain
 from nnunetv2_fair.evaluation.findings.wording import VERDICTS
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.run import EvaluationSettings
+from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.report.paper.document import checklist, manuscript
 from nnunetv2_fair.report.paper.files import paper_files
 from nnunetv2_fair.report.paper.rounded import printable_numbers
 from nnunetv2_fair.report.paper.tables import paper_tables
+from tests.evaluation.factories import make_dataset
 from tests.report.factories import make_result
 from tests.report.paper.designs import DESIGNS, evaluated
 
@@ -52,6 +56,19 @@ def test_every_number_of_the_results_is_in_a_table(design, hidden):
     # counted from the findings, which another test checks
     text = re.sub(r"[Ii]n \d+ (further )?combinations?", "", text)
     assert set(_NUMBER.findall(text)) <= known
+
+
+def test_boundary_maps_are_described_where_they_are_told(tmp_path):
+    dataset = make_dataset(tmp_path, n_patients=16)
+    settings = EvaluationSettings(metrics=("dice",), statistics=StatisticsSettings(n_bootstrap=0))
+    result = evaluate(
+        dataset.references, dataset.predictions, dataset.table, ["sex"], settings=settings,
+        boundary_maps=True,
+    )  # fmt: skip
+    text = text_of(result)
+    assert "smallest of Welch's p-values of all places (minP)" in section(text, "Methods")
+    assert "along the outline of" in section(text, "Results")
+    assert "outline" not in section(text_of(shareable(result)), "Methods")
 
 
 @pytest.mark.parametrize(("design", "hidden"), EVERY)
