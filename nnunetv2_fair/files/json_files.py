@@ -33,7 +33,16 @@ def read_json(path: Path, error_type: type[FairError], remedy: str) -> Any:
 
 
 def read_json_object(path: Path, error_type: type[FairError], remedy: str) -> dict[str, Any]:
-    """Return the object that a JSON file holds; see :func:`read_json`."""
+    """Return the object that a JSON file holds.
+
+    Args:
+        path: As for :func:`read_json`, with all that follow.
+        error_type: As there.
+        remedy: As there.
+
+    Raises:
+        FairError: Of ``error_type``, as there, and if the file holds anything else.
+    """
     content = read_json(path, error_type, remedy)
     if not isinstance(content, dict):
         raise error_type(f"{path} holds {in_words(content)}; expected an object. {remedy}")

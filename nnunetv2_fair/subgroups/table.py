@@ -264,7 +264,11 @@ def prepare_command(name: str) -> str:
 
 
 def read_dataset_table(folder: Path) -> DemographicsTable:
-    """Read ``demographics.csv`` and ``demographics.json`` of a dataset folder."""
+    """Read ``demographics.csv`` and ``demographics.json`` of a dataset folder.
+
+    Raises:
+        DemographicsError: If one of them is missing or cannot be used.
+    """
     for name in (DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON):
         if not (folder / name).is_file():
             raise DemographicsError(f"{folder} has no {name}. Run: {prepare_command(folder.name)}")

@@ -167,7 +167,11 @@ def check_sources(args: argparse.Namespace) -> None:
 
 
 def score_columns(found: dict[str, str]) -> dict[str, Literal["higher", "lower"]]:
-    """Return the columns of ``--score``, checked."""
+    """Return the columns of ``--score``, checked.
+
+    Raises:
+        UsageError: If a column is said to be anything but ``higher`` or ``lower``.
+    """
     for column, better in found.items():
         if better not in ("higher", "lower"):
             raise UsageError(f"--score {column}={better}: expected higher or lower.")

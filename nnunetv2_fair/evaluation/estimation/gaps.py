@@ -24,6 +24,9 @@ def fairness_gap(reference: float, other: float) -> float:
         reference: Score of the reference group, usually its median; NaN gives NaN.
         other: Score of the other group.
 
+    Returns:
+        The difference, in the unit of the scores.
+
     Source: Lee et al. 2025 (medians of Dice).
     """
     return float(reference) - float(other)
@@ -38,6 +41,9 @@ def skewed_error_ratio(group_scores: Mapping[str, float]) -> float:
     Args:
         group_scores: Scores in 0..1, higher being better.
 
+    Returns:
+        The ratio, 1 or more, without unit; NaN if fewer than two groups have a score.
+
     Raises:
         EvaluationError: If a score is outside 0..1.
 
@@ -50,6 +56,12 @@ def skewed_error_ratio(group_scores: Mapping[str, float]) -> float:
 def max_min_gap(group_scores: Mapping[str, float]) -> float:
     """Return the best group's score minus the worst group's: 0 means equal scores.
 
+    Args:
+        group_scores: Score of each group, higher being better.
+
+    Returns:
+        The gap, 0 or more, in the unit of the scores; NaN if fewer than two groups have a score.
+
     Source: Xu et al. 2025 (APPLE's delta, on means).
     """
     scores = _known_scores(group_scores)
@@ -58,6 +70,12 @@ def max_min_gap(group_scores: Mapping[str, float]) -> float:
 
 def group_std(group_scores: Mapping[str, float]) -> float:
     """Return the sample standard deviation (ddof 1) over the groups: 0 means equal scores.
+
+    Args:
+        group_scores: Score of each group.
+
+    Returns:
+        The deviation, in the unit of the scores; NaN if fewer than two groups have a score.
 
     Source: Xu et al. 2025 (APPLE's std, on means; the printed values follow ddof 1).
     """

@@ -58,6 +58,9 @@ def surface_metrics(
         spacing_mm: Distance of neighbouring voxel centres along each axis of the arrays.
         tolerance_mm: Distance that still counts as agreement in ``nsd``.
 
+    Returns:
+        Distances in the unit of the spacing; what they are of empty masks says the class.
+
     Raises:
         EvaluationError: If the masks or the spacing do not fit together.
 

@@ -69,6 +69,9 @@ def compare_models(
         confidence: Coverage of the intervals; by default that of the baseline's evaluation.
         seed: Seed of the bootstrap.
 
+    Returns:
+        Scores of every model, differences from the baseline with intervals, and findings.
+
     Raises:
         UsageError: If there are fewer than two results or the names do not fit.
         EvaluationError: If the evaluations differ in anything but the predictions; all

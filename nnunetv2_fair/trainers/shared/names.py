@@ -51,7 +51,19 @@ class Option:
 def number_option(
     name: str, default: float, low: float, high: float, meaning: str, *, low_open: bool = False
 ) -> Option:
-    """Return an option whose value is a number from ``low`` to ``high``."""
+    """Return an option whose value is a number.
+
+    Args:
+        name: What stands before the number in a trainer's name, such as ``level``.
+        default: Value where the name does not say.
+        low: Smallest value.
+        high: Largest value; may be infinite.
+        meaning: What the option does, in a few words.
+        low_open: Whether ``low`` itself is refused.
+
+    Returns:
+        The option; its ``parse`` raises ``ValueError`` for all other texts.
+    """
 
     def parse(text: str) -> float:
         value = float(text)
@@ -64,7 +76,17 @@ def number_option(
 
 
 def choice_option(name: str, default: str, choices: tuple[str, ...], meaning: str) -> Option:
-    """Return an option whose value is one of a few words."""
+    """Return an option whose value is one of a few words.
+
+    Args:
+        name: What stands before the word in a trainer's name, such as ``scale``.
+        default: Value where the name does not say.
+        choices: The words.
+        meaning: What the option does, in a few words.
+
+    Returns:
+        The option; its ``parse`` raises ``ValueError`` for all other texts.
+    """
 
     def parse(text: str) -> str:
         if text not in choices:
