@@ -292,12 +292,21 @@ def _fairness_gap(gap: Gap, shown: Comparison, told: _Told) -> Gap:
     # the one of the two that decides must not be missing where the other is shown
     if math.isnan(simultaneous.low) and not math.isnan(gap.simultaneous.low):
         interval = NO_INTERVAL
+    value = _difference(shown.groups[first].median, shown.groups[second].median)
     return replace(
         gap,
-        value=_difference(shown.groups[first].median, shown.groups[second].median),
-        interval=interval,
-        simultaneous=simultaneous,
+        value=value,
+        interval=_holding(interval, value),
+        simultaneous=_holding(simultaneous, value),
     )
+
+
+def _holding(limits: Interval, value: float) -> Interval:
+    """Return a rounded interval that holds the rounded value, without making it reach zero."""
+    excludes_zero = limits.low * limits.high > 0
+    if math.isnan(value + limits.low) or (excludes_zero and value * limits.low <= 0):
+        return limits
+    return Interval(min(limits.low, value), max(limits.high, value))
 
 
 def _difference(first: float, second: float) -> float:

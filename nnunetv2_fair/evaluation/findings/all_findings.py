@@ -14,6 +14,7 @@ from nnunetv2_fair.evaluation.findings import (
     subgroups,
 )
 from nnunetv2_fair.evaluation.findings.sentences import Sentence
+from nnunetv2_fair.evaluation.findings.wording import VERDICTS
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.findings import Finding, Kind
@@ -42,6 +43,9 @@ _BRIEFS: Mapping[Kind, Callable[[Finding, MetricInfo], Sentence]] = {
     "equivalence": equivalence.brief,
     "boundary": boundaries.brief,
 }
+
+#: Kinds that say that something differs between the groups of an attribute.
+_DIFFERENCES: frozenset[Kind] = frozenset({"group_difference", "failure_rate", "boundary"})
 
 
 def with_findings(result: EvaluationResult) -> EvaluationResult:
@@ -102,6 +106,23 @@ def further_findings(result: EvaluationResult, attribute: str, label: str) -> li
         if found.claims or found.verdict == "excluded" or found.label == label:
             told.append(found)
     return told
+
+
+def verdict_words(result: EvaluationResult, main: Finding) -> str:
+    """Return the verdict of a main finding in words.
+
+    Where it shows no difference and something else about the attribute does, such as another
+    metric, a label, the means or failures, the words say what they are about and that there is
+    more: whoever reads them alone would take them for the whole answer.
+    """
+    words = VERDICTS[main.verdict]
+    more = any(
+        f.verdict == "shown" and f.attribute == main.attribute and f.kind in _DIFFERENCES
+        for f in result.findings
+    )
+    if main.verdict not in ("signs", "not_shown") or not more:
+        return words
+    return f"{words} in median {result.metric(main.metric).title}; more is shown below"
 
 
 def _is_main(finding: Finding) -> bool:

@@ -145,7 +145,8 @@ def _interval_and_test(finding: Finding) -> str:
     if not math.isnan(limits.low):
         ends = f"{_points(limits.low, unit=False)} to {_points(limits.high, unit=False)}"
         text = f", {numbers.percent(finding.confidence)} interval {ends}"
-    return f"{text}; {test_words(finding)}"
+    test = test_words(finding)
+    return f"{text}; {test}" if test else text
 
 
 def _largest_difference(finding: Finding) -> Sentence:

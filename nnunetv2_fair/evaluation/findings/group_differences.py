@@ -267,7 +267,8 @@ def _evidence(finding: Finding, metric: MetricInfo) -> str:
         value, limits = -value, limits.mirrored
     text = f"gap {numbers.or_hidden(value, metric.unit)}"
     text += interval_words(metric, limits, finding.confidence)
-    return f"{text}, {test_words(finding)}" if finding.test else text
+    test = test_words(finding)
+    return f"{text}, {test}" if test else text
 
 
 def _largest_gap(finding: Finding, metric: MetricInfo) -> list[str]:
@@ -280,7 +281,8 @@ def _largest_gap(finding: Finding, metric: MetricInfo) -> list[str]:
     words.append(numbers.or_hidden(value, metric.unit))
     together = finding.quantity == MEDIAN
     words.append(interval_words(metric, limits, finding.confidence, together=together))
-    return [*words, f"; {test_words(finding)}"] if finding.test else words
+    test = test_words(finding)
+    return [*words, f"; {test}"] if test else words
 
 
 def _no_proof(finding: Finding, metric: MetricInfo) -> Sentence:

@@ -81,8 +81,8 @@ def interval_words(
 
 
 def test_words(finding: Finding) -> str:
-    """Return the test with its p-values; empty if there is none."""
-    if not finding.test:
+    """Return the test with its p-values; empty if there is none, or if it is hidden."""
+    if not finding.test or math.isnan(finding.p_value):
         return ""
     text = f"{finding.test} {numbers.p_value(finding.p_value)}"
     if finding.family_size > 1 and not math.isnan(finding.corrected_p):

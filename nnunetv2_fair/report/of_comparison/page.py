@@ -1,6 +1,6 @@
 """The page that compares models on the same cases: one HTML file that needs no other file."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -64,10 +64,10 @@ def _rendered(result: ModelComparison, latent: Html | None) -> tuple[str, Downlo
         terms.section(),
         settings_section(_settings(result), result.versions, "", result.created),
     ]
-    first = result.entries[0] if result.entries else None
     facts = [numbers.count(len(result.models), "model")]
-    if first is not None:
-        facts += [numbers.count(first.n_cases, "case"), numbers.count(first.n_patients, "patient")]
+    if result.entries:
+        facts.append(numbers.count(_most(entry.n_cases for entry in result.entries), "case"))
+        facts.append(numbers.count(_most(entry.n_patients for entry in result.entries), "patient"))
     facts.append(", ".join(metric.title for metric in result.metrics))
     if result.created:
         facts.append(f"created {clean(result.created)[:10]}")
@@ -80,6 +80,11 @@ def _rendered(result: ModelComparison, latent: Html | None) -> tuple[str, Downlo
         disclaimer("compared"),
     )
     return text, downloads
+
+
+def _most(numbers_of: Iterable[int | None]) -> int | None:
+    """Return the largest number: cases of unknown group are missing from some attributes."""
+    return max((number for number in numbers_of if number is not None), default=None)
 
 
 def title_of(result: ModelComparison) -> str:

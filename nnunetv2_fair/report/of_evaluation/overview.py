@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.findings import numbers
-from nnunetv2_fair.evaluation.findings.all_findings import main_findings
+from nnunetv2_fair.evaluation.findings.all_findings import main_findings, verdict_words
 from nnunetv2_fair.evaluation.findings.sentences import clean
-from nnunetv2_fair.evaluation.findings.wording import VERDICTS, confidence, deciding_p
+from nnunetv2_fair.evaluation.findings.wording import confidence, deciding_p
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
@@ -97,7 +97,7 @@ def _row(result: EvaluationResult, comparison: Comparison, anchor: str) -> _Row:
         comparison.attribute,
         anchor,
         main.verdict.replace("_", "-"),
-        VERDICTS[main.verdict],
+        verdict_words(result, main),
         *shown,
         "" if math.isnan(p) else numbers.p_value(p),
     )

@@ -10,10 +10,11 @@ from nnunetv2_fair.evaluation.findings.all_findings import (
     further_findings,
     headline,
     main_findings,
+    verdict_words,
 )
 from nnunetv2_fair.evaluation.findings.group_differences import too_small
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, plain
-from nnunetv2_fair.evaluation.findings.wording import VERDICTS, confidence, label_words
+from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.findings import Finding
 from nnunetv2_fair.evaluation.results.groups import Comparison
@@ -93,7 +94,7 @@ def _card(
     return _Card(
         attribute,
         main.verdict.replace("_", "-"),
-        VERDICTS[main.verdict],
+        verdict_words(result, main),
         headline(main, result.metric(main.metric)),
         result.metric(main.metric).title,
         _medians(result, comparison, headlines, downloads),

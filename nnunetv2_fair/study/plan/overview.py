@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
+from nnunetv2_fair.errors import counted
 from nnunetv2_fair.study.plan.steps.commands import shown
 from nnunetv2_fair.study.plan.steps.resources import KINDS
 from nnunetv2_fair.study.step import Plan, Step
@@ -51,7 +52,7 @@ def overview(plan: Plan, folder: Path) -> str:
         for step in todo[:_MOST_SHOWN]:
             lines += [f"  {step.name}", *(f"    {shown(command)}" for command in step.commands)]
         if len(todo) > _MOST_SHOWN:
-            lines.append(f"  ... and {len(todo) - _MOST_SHOWN} more steps")
+            lines.append(f"  ... and {counted(len(todo) - _MOST_SHOWN, 'more step')}")
     return "\n".join(lines)
 
 

@@ -206,6 +206,12 @@ def _read_group(token: str) -> tuple[str, str]:
 def _read_option(method: str, token: str, options: Mapping[str, Option]) -> tuple[str, Any]:
     """Return name and value of the option that a token sets."""
     option = _option_of(token, options)
+    if option is None and re.search(r"\s", token):
+        raise _GrammarError(
+            f"an attribute in a trainer's name cannot hold spaces, as '{token}' does. Call it "
+            "otherwise in demographics.csv and demographics.json in nnUNet_raw, and run "
+            "nnUNetv2_fair_prepare again."
+        )
     if option is None:
         raise _GrammarError(f"'{token}' is not an option of {method}.{_meant(token, options)}")
     text = token.removeprefix(option.name)

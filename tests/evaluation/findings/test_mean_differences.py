@@ -5,11 +5,20 @@ import math
 
 import pytest
 
-from nnunetv2_fair.evaluation.findings.all_findings import further_findings, with_findings
+from nnunetv2_fair.evaluation.findings.all_findings import (
+    further_findings,
+    headline,
+    main_findings,
+    verdict_words,
+    with_findings,
+)
 from nnunetv2_fair.evaluation.findings.mean_differences import TEST
+from nnunetv2_fair.evaluation.findings.sentences import plain
 from nnunetv2_fair.evaluation.results.groups import Comparison, Gap, GroupTest
 from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.report.of_evaluation.page import render_report
 from tests.report import factories
+from tests.report.html_check import check_page
 
 
 def result(p, corrected, *, metric="dice", means=(0.70, 0.82), median_p=0.5):
@@ -87,3 +96,24 @@ def test_where_patients_cannot_be_exchanged_nothing_is_said_of_means():
 def test_without_permutations_nothing_is_said_of_means():
     found = result(math.nan, math.nan)
     assert [f.quantity for f in found.findings] == ["median"]
+
+
+@pytest.mark.parametrize(
+    ("corrected", "words"),
+    [
+        (0.016, "no difference shown in median Dice; more is shown below"),
+        (0.08, "no difference shown"),
+    ],
+)
+def test_the_verdict_on_medians_says_that_something_else_is_shown(corrected, words):
+    found = result(0.004, corrected)
+    (main,) = main_findings(found, "sex", "nodule")
+    assert verdict_words(found, main) == words
+    assert check_page(render_report(found, [])).text.count(words) == 2  # overview and card
+
+
+def test_a_hidden_p_value_is_left_out():
+    found = of_means(result(0.004, 0.016))
+    hidden = dataclasses.replace(found, p_value=math.nan, corrected_p=math.nan)
+    words = plain(headline(hidden, factories.DICE))
+    assert words.endswith("(gap 0.120, 95% interval 0.010 to 0.200).")

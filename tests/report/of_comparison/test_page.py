@@ -36,6 +36,15 @@ def test_page_is_sound_and_has_all_models_groups_and_measures():
     assert len(page.having("circle", "spot")) == 18
 
 
+def test_the_title_counts_the_patients_of_the_attribute_with_fewest_unknown():
+    result = three_models()
+    first, *others = result.entries
+    fewer = dataclasses.replace(first, n_cases=first.n_cases - 3, n_patients=first.n_patients - 2)
+    page = check_page(render_comparison(dataclasses.replace(result, entries=(fewer, *others))))
+    for number, word in ((first.n_cases, "cases"), (first.n_patients, "patients")):
+        assert f"{number} {word}" in page.text[:600]
+
+
 def test_the_summary_says_who_loses_first_and_how_often_such_words_are_wrong():
     result = three_models()
     page = check_page(render_comparison(result))

@@ -141,6 +141,12 @@ def test_wrong_groups(name, message):
     assert message in str(error.value)
 
 
+def test_an_attribute_with_spaces_is_named_as_the_cause():
+    with pytest.raises(TrainerNameError) as error:
+        parse_with_group("nnUNetTrainerAPPLE_body weight_5epochs")
+    assert "cannot hold spaces, as 'body weight' does. Call it otherwise in" in str(error.value)
+
+
 def test_the_grammar_of_one_group_is_explained():
     with pytest.raises(TrainerNameError) as error:
         parse_with_group("nnUNetTrainerInD_sex")

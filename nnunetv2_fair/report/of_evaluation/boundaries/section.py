@@ -69,6 +69,7 @@ def boundary_section(result: EvaluationResult, downloads: Downloads) -> Html:
         definition=first.metric.definition,
         clock=first.clock,
         slices=first.slices,
+        inner=any(found.has_inner for found in result.boundary_maps),
         level=numbers.percent(level),
         maps=list(_maps(result, level, downloads)),
     )

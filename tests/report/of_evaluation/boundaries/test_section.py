@@ -35,6 +35,7 @@ def test_every_label_has_its_faces(result):
     assert section.count('<div class="clock">') == 6 + 3  # the organ's inner outline has its own
     assert "inner outline: female" in section
     assert "12 o'clock: top, 3 o'clock: right" in words
+    assert "Outlines of holes, such as where another label lies inside, are inner outlines" in words
     for finding in result.findings:
         if finding.kind == "boundary":
             assert finding.sentence in words
