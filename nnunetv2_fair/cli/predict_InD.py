@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nnunetv2_fair.cli.shared.common import command_parser, require_nnunet, run
 from nnunetv2_fair.cli.shared.table_arguments import add_table_arguments, table_settings
+from nnunetv2_fair.errors import counted
 
 logger = logging.getLogger(__name__)
 
@@ -103,4 +104,5 @@ def _predict(args: argparse.Namespace) -> None:
         unknown_model=args.unknown_model,
         overwrite=args.overwrite,
     )
-    logger.info("Predicted %d cases with %d models: %s", done.n_cases, done.n_models, args.o)
+    logger.info("Predicted %s with %s: %s", counted(done.n_cases, "case"),
+                counted(done.n_models, "model"), args.o)  # fmt: skip

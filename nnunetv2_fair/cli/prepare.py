@@ -96,8 +96,9 @@ def _prepare(args: argparse.Namespace) -> None:
         reading=table_settings(args),
     )
     table = done.table
-    logger.info("%s: %d training and %d test cases of %d patients", done.name, len(done.train),
-                len(done.test), len(set(table.patients.values())))  # fmt: skip
+    patients = counted(len(set(table.patients.values())), "patient")
+    logger.info("%s: %d training and %s of %s", done.name, len(done.train),
+                counted(len(done.test), "test case"), patients)  # fmt: skip
     for name, count in unknown_counts(table).items():
         if count:
             logger.info("  %s is unknown for %s", name, counted(count, "case"))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nnunetv2_fair.cli.shared.table_arguments import table_settings
-from nnunetv2_fair.errors import shorten
+from nnunetv2_fair.errors import counted, shorten
 from nnunetv2_fair.paths import DEMOGRAPHICS_CSV
 from nnunetv2_fair.tables.numbers import plain_number
 from nnunetv2_fair.tables.remedy import options_of, pair_of
@@ -45,7 +45,7 @@ def describe(args: argparse.Namespace) -> None:
     patients = len(set(found.table.patients.values()))
     logger.info(
         "  patient: %s",
-        f"{patients} patients" if found.has_patients else "every case is its own patient",
+        counted(patients, "patient") if found.has_patients else "every case is its own patient",
     )
     for attribute in found.table.schema.attributes.values():
         logger.info("  %s", _how_read(found, attribute))
@@ -68,7 +68,7 @@ def _how_read(found: "DescribedDataset", attribute: "Attribute") -> str:
         unit = f" {attribute.unit}" if attribute.unit else ""
         text += f"numbers from {numbers[0]:g} to {numbers[-1]:g}{unit}, cut into {listed}"
     else:
-        text += f"{len(attribute.levels)} levels: {listed}"
+        text += f"{counted(len(attribute.levels), 'level')}: {listed}"
     unknown = len(values) - len(known)
     return f"{text}; unknown {unknown}" if unknown else text
 
