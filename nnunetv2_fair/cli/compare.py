@@ -153,7 +153,7 @@ def _check(args: argparse.Namespace) -> None:
             raise UsageError(
                 f"-o {args.o} is one of the evaluations; choose another folder for the comparison."
             )
-    check_output_folder(args.o, _OUTPUTS, overwrite=args.overwrite)
+    check_output_folder(args.o, (*_OUTPUTS, "its figures and tables"), overwrite=args.overwrite)
     private = sorted(p.name for found in (PER_CASE_CSV, "table_*") for p in args.o.glob(found))
     if args.shareable and private:
         raise UsageError(

@@ -100,6 +100,7 @@ def test_overwrite(dataset: Dataset, capsys: pytest.CaptureFixture[str]):
     before = (dataset.root / "out" / "summary.json").read_bytes()
     message = fails(capsys, dataset, code=2)
     assert "out exists and is not empty" in message
+    assert "report.html, its figures and tables in it" in message
     assert "--overwrite" in message
     assert (dataset.root / "out" / "summary.json").read_bytes() == before
     assert main(dataset.arguments("out", "--overwrite", "--name", "again")) == 0

@@ -71,7 +71,7 @@ def check_output(
             raise UsageError(
                 f"-o {out} is the folder of {option}; choose another one for the results."
             )
-    names = output_names(shareable=shareable)
+    names = (*output_names(shareable=shareable), "its figures and tables")
     check_output_folder(out, names, overwrite=overwrite, passed_over=MEASURED_CASES)
     telling = (PER_CASE_CSV, "table_*", MEASURED_CASES, TRAININGS_FOLDER, PAPER_EXACT_FOLDER)
     private = sorted(path.name for pattern in telling for path in out.glob(pattern))
