@@ -7,7 +7,7 @@ traceback and exit with ``exit_code``.
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class FairError(Exception):
@@ -87,7 +87,7 @@ def shorten_lines(problems: Iterable[object], limit: int = 20) -> str:
     """Return one problem per line, so that all kinds of problems are seen at once.
 
     A long list is grouped: problems that differ only in names and numbers are of one kind, of
-    which a few are shown and the others counted.
+    which a few are shown and the others counted and named.
 
     Args:
         problems: What to list, in the order to show.
@@ -102,7 +102,9 @@ def shorten_lines(problems: Iterable[object], limit: int = 20) -> str:
         shown = kind if len(kind) == examples + 1 else kind[:examples]
         lines += [f"  - {problem}" for problem in shown]
         if len(kind) > len(shown):
-            lines.append(f"    ... and {len(kind) - len(shown)} more of this kind")
+            more = f"    ... and {len(kind) - len(shown)} more of this kind"
+            names = _names(kind)[len(shown) :]
+            lines.append(f"{more}: {shorten(names, _NAMES)}" if names else more)
     others = sum(map(len, kinds[limit:]))
     if others:
         lines.append(f"  ... and {others} more")
@@ -113,6 +115,8 @@ def shorten_lines(problems: Iterable[object], limit: int = 20) -> str:
 _UNGROUPED = 8
 #: How many problems of a kind are shown.
 _EXAMPLES = 3
+#: How many of the others are named.
+_NAMES = 40
 #: What may differ between problems of one kind: what is quoted, names of files and of cases,
 #: and numbers.
 _VARYING = re.compile(r"""^[^\s:]+(?=:\s)|'[^']*'|"[^"]*"|\S*[\d/\\]\S*|\w\S*\.\w+""")
@@ -125,6 +129,15 @@ def _kinds(problems: list[str]) -> list[list[str]]:
         kind = re.sub(r"#(\s*,?\s*#)*", "#", _VARYING.sub("#", problem))
         kinds.setdefault(kind, []).append(problem)
     return list(kinds.values())
+
+
+def _names(kind: Sequence[str]) -> list[str]:
+    """Return what tells the problems of a kind apart: the first name or number that varies."""
+    varying = [_VARYING.findall(problem) for problem in kind]
+    for names in zip(*varying):  # noqa: B905  (problems that list several names are longer)
+        if len(set(names)) == len(kind):
+            return [re.split(r"[/\\]", name.strip("'\".,;:()"))[-1] for name in names]
+    return []
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:

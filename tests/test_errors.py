@@ -22,7 +22,9 @@ def test_a_rare_problem_is_seen_among_many_equal_ones():
         "  - scan_00: mask has the values 0, 1, 0; expected 0, 1\n"
         "  - scan_01: mask has the values 0, 1, 1; expected 0, 1\n"
         "  - scan_02: mask has the values 0, 1, 2; expected 0, 1\n"
-        "    ... and 37 more of this kind\n"
+        "    ... and 37 more of this kind: "
+        + ", ".join(f"scan_{i:02d}" for i in range(3, 40))
+        + "\n"
         "  - scan_99: the image is missing"
     )
 
@@ -43,14 +45,21 @@ def test_names_and_numbers_do_not_make_a_kind(text):
         text.format(n=i, x="ab"[i % 2] * (i + 1), list=", ".join(f"c{j}" for j in range(i + 1)))
         for i in range(12)
     ]
-    assert shorten_lines(problems).endswith("\n    ... and 9 more of this kind")
+    assert "\n    ... and 9 more of this kind" in shorten_lines(problems)
 
 
 def test_a_single_further_problem_is_shown_instead_of_counted():
     problems = [f"row {i}: no patient" for i in range(4)] + [f"column {i}: dates" for i in range(5)]
     lines = shorten_lines(problems).splitlines()
     assert len(lines) == 4 + 4
-    assert lines[-1] == "    ... and 2 more of this kind"
+    assert lines[-1] == "    ... and 2 more of this kind: 3, 4"
+
+
+def test_others_of_a_kind_are_named_by_what_tells_them_apart():
+    problems = [f"'Dice' of /data/ev/c{i}.nii.gz is {i % 2}; expected 5" for i in range(60)]
+    last = shorten_lines(problems).splitlines()[-1]
+    assert last.startswith("    ... and 57 more of this kind: c3.nii.gz, c4.nii.gz, ")
+    assert last.endswith("c42.nii.gz and 17 more")
 
 
 def test_many_kinds_are_shown_once_each_and_the_rest_counted():

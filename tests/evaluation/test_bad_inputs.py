@@ -1,6 +1,7 @@
 """Three hundred inputs that a script has spoiled: each gives a clear message, or right values."""
 
 import gzip
+import re
 import struct
 import time
 from collections import Counter
@@ -251,11 +252,10 @@ def test_a_folder_of_spoiled_files_names_every_one(
         bad = {
             case
             for line in lines
-            if line.startswith("  - ")
+            if line.startswith(("  - ", "    ... and "))
             for case in left
-            if f"/{case}.nii.gz" in line
+            if re.search(rf"[/ ']{case}(\.nii\.gz|'|,|$)", line)
         }
-        assert sum(line.startswith("  - ") for line in lines) >= len(bad)
         for case in bad:
             pair = left.pop(case)
             pair.reference.unlink()

@@ -250,7 +250,7 @@ def test_without_dataset_json_labels_are_those_of_the_references(tmp_path: Path)
     rewrite(dataset, "predictions", dataset.cases[1], lambda labels: labels * 3)
     with pytest.raises(
         EvaluationError,
-        match=r"1 prediction\(s\) .* hold the label values 3, 6, which no reference holds: "
+        match=r"1 prediction .* with the label values 3, 6, which no reference holds: "
         r"case_01_0.*--dataset-json",
     ):
         evaluate(dataset)
