@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nnunetv2_fair.errors import UsageError, did_you_mean
+from nnunetv2_fair.files.json_files import in_words, read_json_object
 from nnunetv2_fair.tables.remedy import split_pair, unescaped
 
 
@@ -81,21 +82,16 @@ def column_map(texts: Sequence[str]) -> dict[str, str]:
     Raises:
         UsageError: If they cannot be read.
     """
-    import json
-
     if len(texts) == 1 and "=" not in texts[0]:
         path = Path(texts[0])
-        try:
-            content = json.loads(path.read_text(encoding="utf-8-sig"))
-        except (OSError, ValueError) as error:
-            raise UsageError(
-                f"--columns {path}: expected pairs such as patient=PatID, or a JSON file with "
-                f'such pairs ({{"patient": "PatID"}}): {error}'
-            ) from error
-        if not isinstance(content, dict) or not all(isinstance(v, str) for v in content.values()):
-            raise UsageError(
-                f'--columns {path}: expected one object of texts, such as {{"patient": "PatID"}}.'
-            )
+        remedy = (
+            "--columns expects pairs such as patient=PatID, or a JSON file with such pairs: "
+            '{"patient": "PatID"}.'
+        )
+        content = read_json_object(path, UsageError, remedy)
+        for name, column in content.items():
+            if not isinstance(column, str):
+                raise UsageError(f"{path}: '{name}' is {in_words(column)}. {remedy}")
         return content
     return pairs(texts, "--columns", "patient=PatID")
 
