@@ -21,7 +21,7 @@ UNKNOWN_WORDS = frozenset(
 DOUBTFUL_WORDS = frozenset(
     {
         "-", "--", ".", "na", "n.a.", "k.a.", "k. a.", "none", "missing", "fehlt", "nr", "n.r.",
-        "nd", "n.d.", "not applicable", "not done", "tbd",
+        "nd", "n.d.", "n/d", "s/d", "not applicable", "not done", "tbd",
     }
 )  # fmt: skip
 
@@ -68,8 +68,8 @@ _SEX: Mapping[str, tuple[str, ...]] = {
     ),
 }
 _YES_NO: Mapping[str, tuple[str, ...]] = {
-    "yes": ("y", "yes", "ja", "oui", "sí", "true"),
-    "no": ("n", "no", "nein", "non", "false"),
+    "yes": ("y", "yes", "ja", "oui", "sí", "sì", "si", "sim", "true"),
+    "no": ("n", "no", "nein", "non", "não", "nee", "false"),
 }
 VOCABULARIES: tuple[Mapping[str, str], ...] = tuple(
     {word: level for level, words in vocabulary.items() for word in words}

@@ -251,6 +251,14 @@ def test_labels_that_dataset_json_does_not_know(
     assert "A mask of 0 and 255 has to be mapped to 0 and 1 first" in message
 
 
+def test_a_label_that_the_options_do_not_name(dataset: Dataset, capsys: pytest.CaptureFixture[str]):
+    for folder in (dataset.root, dataset.references, dataset.predictions):
+        (folder / "dataset.json").unlink(missing_ok=True)
+    message = fails(capsys, dataset, "--labels", "organ=1")
+    assert "label values 2, which --labels does not know (known: 0, 1). Add it, such as " in message
+    assert "--labels NAME=2" in message
+
+
 def test_dataset_json_given(dataset: Dataset, capsys: pytest.CaptureFixture[str]):
     folder = dataset.root / "elsewhere"
     folder.mkdir()

@@ -363,6 +363,8 @@ def test_a_wrong_column_of_the_user_is_not_offered_a_second_time():
             {"donna": 3, "D": 9, "uomo": 1, "U": 2},
             {"donna": "female", "D": "female", "uomo": "male", "U": "male"},
         ),
+        ({"Sí": 3, "si": 9, "NO": 2, "no": 1},
+         {"Sí": "yes", "si": "yes", "NO": "no"}),
         ({"H": 3, "h": 9, "M": 2}, {"H": "h"}),  # letters alone may be high and medium
         ({"Ja": 2, "ja": 3, "nein": 1}, {"Ja": "yes", "ja": "yes", "nein": "no"}),
     ],

@@ -278,6 +278,8 @@ def _largest_gap(finding: Finding, metric: MetricInfo) -> list[str]:
     if value < 0:
         value, limits = -value, limits.mirrored
     words = ["largest gap between ", Data(one), " and ", Data(other), ": "]
+    if {one, other} != {finding.who[0], finding.who[-1]}:  # worst and best are further apart
+        words = ["largest gap from the reference group ", Data(one), ", to ", Data(other), ": "]
     words.append(numbers.or_hidden(value, metric.unit))
     together = finding.quantity == MEDIAN
     words.append(interval_words(metric, limits, finding.confidence, together=together))

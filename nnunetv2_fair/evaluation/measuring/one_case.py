@@ -180,6 +180,8 @@ def unknown_labels(
         return None
     if unknown == [255]:
         hint = "A mask of 0 and 255 has to be mapped to 0 and 1 first"
+    elif source.startswith("-"):  # an option
+        hint = f"Add {'it' if len(unknown) == 1 else 'them'}, such as --labels NAME={unknown[0]}"
     else:
         hint = "Map the values, or pass the dataset.json that describes them with --dataset-json"
     return (

@@ -75,6 +75,7 @@ def discovery_section(result: EvaluationResult, terms: Terms, downloads: Downloa
         "report/of_evaluation/templates/discovered.html",
         anchor=ANCHOR,
         label=label_words(found.label),
+        counted="cases" if result.settings.get("unit") == "case" else "patients",
         min_support=numbers.percent(round(found.min_support, 4)),
         table=downloads.table(
             ("discovered", "subgroups"),

@@ -198,6 +198,14 @@ def test_three_groups():
     assert main_gap(found).between == ("a", "c")
 
 
+def test_where_the_reference_is_neither_best_nor_worst_the_gap_is_not_called_the_largest_of_all():
+    gaps = [(-0.10, (-0.18, -0.02), ("b", "a")), (0.11, (0.02, 0.19), ("b", "c"))]
+    found = comparison({**THREE, "c": 0.59}, gaps, 0.002, test="Kruskal-Wallis")
+    _, headline, brief = said(found)
+    for words in (headline, brief):
+        assert "largest gap from the reference group b, to c: 0.110" in words
+
+
 @pytest.mark.parametrize(
     ("p", "verdict", "start"),
     [

@@ -48,7 +48,8 @@ def test_subgroups_are_shown_with_what_makes_them():
     shown = page(discovery())
     for text in (
         "All combinations of the groups of 3 attributes (sex, age, site) with at least 5% of the "
-        "101 units were searched: 37 subgroups.",
+        "101 patients were searched: 37 subgroups.",
+        "A patient whose groups change between cases counts once for each combination.",
         "minus that of all, 0.823 (mean of all labels).",
         "Segmented worse than allsex: femaleage: >=651412 11.8%",
         "0.6100.213 worse0.181 worse\N{MINUS SIGN}5.26p < 0.001",
@@ -99,8 +100,8 @@ def test_what_was_found_here_is_confirmed_there():
     )  # fmt: skip
     shown = page(found)
     for text in (
-        "5% of the 101 units of one half of the patients were searched: 37 subgroups.",
-        "tested in the other half, 100 units that played no part in the search; means and "
+        "5% of the 101 patients of one half of the patients were searched: 37 subgroups.",
+        "tested in the other half, 100 patients that played no part in the search; means and "
         "divergences are from that half alone, where the mean of all is 0.830.",
         "is worse where sex is female and age is >=65: mean Dice 0.640 in 11 "
         "patients, 0.830 in all (difference \N{MINUS SIGN}0.190; p = 0.002, corrected for "

@@ -39,7 +39,8 @@ def tables_of(result: EvaluationResult) -> tuple[TextTable, ...]:
     if result.discovery is not None:
         claims = [claim.sentence for claim in result.findings if claim.kind == "subgroup"]
         metric = result.metric(result.discovery.metric)
-        found.append(_subgroups(result.discovery, metric, claims))
+        counted = "cases" if result.settings.get("unit") == "case" else "patients"
+        found.append(_subgroups(result.discovery, metric, claims, counted))
     return (*found, *result.preset_tables)
 
 
@@ -151,7 +152,9 @@ def _effects(result: EvaluationResult) -> TextTable:
     return TextTable("pairs", f"{result.name}: pairs of groups", columns, tuple(rows))
 
 
-def _subgroups(found: Discovery, info: MetricInfo, claims: Iterable[str]) -> TextTable:
+def _subgroups(
+    found: Discovery, info: MetricInfo, claims: Iterable[str], counted: str
+) -> TextTable:
     rows = [
         (
             group.name,
@@ -180,7 +183,7 @@ def _subgroups(found: Discovery, info: MetricInfo, claims: Iterable[str]) -> Tex
         tuple(rows),
         (
             f"{found.n_searched} subgroups with at least {found.min_support:.1%} of the "
-            f"{found.n_units} units were searched and {found.n_tests} tested; "
+            f"{found.n_units} {counted} were searched and {found.n_tests} tested; "
             f"{found.n_redundant} that stronger ones account for are left out.",
             *claims,
         ),
