@@ -19,7 +19,7 @@ _PURPOSES = {
     "nnUNetv2_fair_inspect_latent": "what a model's bottleneck knows about the groups",
     "nnUNetv2_fair_phantoms": "make images with a planted, known bias",
     "nnUNetv2_fair_predict_InD": "predict each case with the model of its group (nnUNetTrainerInD)",
-    "nnUNetv2_fair_prepare": "check demographics, write folds by patient",
+    "nnUNetv2_fair_prepare": "describe and check demographics, write folds",
     "nnUNetv2_fair_study": "methods x attributes x folds from one file, here or on Slurm",
     "nnUNetv2_fair_trial": "add a small configuration for trying out on a CPU",
 }

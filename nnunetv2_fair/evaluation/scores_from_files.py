@@ -2,6 +2,8 @@
 
 import logging
 import math
+import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,11 +152,18 @@ def _table(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
         )
     frame = frame.rename(columns={column: role for role, column in called.items()})
     if "case" not in frame:
+        # the scores of all rows may differ too
+        names = (c for c in frame if frame[c].is_unique and _are_names(frame[c]))
+        pair = next((shlex.quote(f"case={name}") for name in names), "case=<column>")
         raise EvaluationError(
             f"{path} has no column 'case' that names each case. Columns: "
-            f"{shorten(frame.columns, 20)}. Name the one that does: --columns case=<column>."
+            f"{shorten(frame.columns, 20)}. Name the one that does: --columns {pair}."
         )
     return frame
+
+
+def _are_names(cells: Iterable[str]) -> bool:
+    return all(plain_number(with_comma(cell) or cell) is None for cell in cells)
 
 
 def _has_several_rows(frame: pd.DataFrame) -> bool:
@@ -261,8 +270,9 @@ def _metric_columns(
             better = further[column]
             found[column] = MetricInfo(column, column, "", better, _source_text(column, path))
             continue
-        stem, _, unit = column.lower().rpartition("_")
-        name, unit = (stem, unit) if unit in _UNITS else (column.lower(), "")
+        plain = "_".join(re.findall(r"\w+", column.lower()))  # HD95 (mm): hd95_mm
+        stem, _, unit = plain.rpartition("_")
+        name, unit = (stem, unit) if unit in _UNITS else (plain, "")
         name = _ALIASES.get(name, name)
         if name in METRICS and column not in _ABOUT:
             found[column] = _info(name, column, unit, path)

@@ -313,9 +313,17 @@ def _absent(
     )
     names = "it" if len(guesses) == 1 else "them"
     end = f"Name {names}: --columns {pairs}"
+    typed = [n for n, guess in guesses.items() if guess is not None and closest(n, [guess])]
+    misspelt = [n for n in typed if n not in settings.roles and n not in settings.columns]
+    if misspelt and not described:
+        end += f". Or if you mean the column by its name: -a {_quoted(guesses, misspelt)}"
     if described:
         end += ". Or add the columns, or remove the attributes from the dictionary"
     return f"{', '.join(told)}. {_listed(table.header)}. {end}"
+
+
+def _quoted(guesses: Mapping[str, str | None], names: Iterable[str]) -> str:
+    return " ".join(shlex.quote(str(guesses[name])) for name in names)
 
 
 def _guess(table: Table, name: str, free: Sequence[str]) -> str | None:

@@ -167,7 +167,9 @@ def test_a_summary_in_per_cent_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("id,dice\na,1\n", "has no column 'case'.*Columns: id, dice"),
+        ("id,dice\na,1\n", "has no column 'case'.*Columns: id, dice.*--columns case=id"),
+        ("dice,scan id\n1,a\n", "--columns 'case=scan id'"),
+        ("dice,iou\n1,1\n", "--columns case=<column>"),
         ("case,score\na,1\n", r"no column that is known as a metric \(dice.*--score NAME=higher"),
         ("case,dice,dsc\na,1,1\n", "more than one column for dice"),
         ("case,dice\na,1\n\na,0.5\n", "case 'a' with label 'segmentation' already appears on line"),
@@ -251,3 +253,12 @@ def test_the_table_of_scores_has_all_columns(tmp_path):
     only = write(tmp_path / "t.csv", "case,dice,synthetic\na,0.9,0\n")
     with pytest.raises(UsageError, match="says nothing about the cases"):
         table_of_scores(read_scores_csv(only), TableSettings())
+
+
+def test_units_in_brackets_are_those_of_metrics(tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text("case,Dice,HD95 (mm),Volume Error\na,0.9,3,0.1\nb,0.8,4,0.2\n")
+    found = read_scores_csv(path)
+    assert [(m.name, m.unit) for m in found.metrics] == [
+        ("dice", ""), ("hd95", "mm"), ("volume_error", ""),
+    ]  # fmt: skip

@@ -326,6 +326,14 @@ def test_all_absent_columns_are_named_at_once_with_what_they_probably_are():
     assert people.problems == []
 
 
+def test_a_misspelt_attribute_may_be_meant_by_the_name_of_its_column():
+    table = Table(["case", "Klinik"], [2, 3], [["a", "Bonn"], ["b", "Trier"]])
+    people = read_people(table, PEOPLE, TableSettings(attributes=("Klink",)))
+    assert people.problems[0].endswith(
+        "Name it: --columns Klink=Klinik. Or if you mean the column by its name: -a Klinik"
+    )
+
+
 def test_a_wrong_column_of_the_user_is_not_offered_a_second_time():
     table = Table(["case", "Gender"], [2], [["a", "F"]])
     with pytest.raises(TableError, match=r"no column 'Sex' .* --columns sex=Gender\."):

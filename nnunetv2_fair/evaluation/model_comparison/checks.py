@@ -67,7 +67,8 @@ def common_cases_of(
     if without_cases:
         raise EvaluationError(
             f"Made with --shareable, so without the cases that a comparison needs: "
-            f"{shorten(without_cases)}. Compare the evaluations made without it."
+            f"{shorten(without_cases)}. Compare the evaluations made without it; "
+            "--shareable makes the comparison one that may be shown to others."
         )
     baseline, first = results[0], models[0]
     problems = []
