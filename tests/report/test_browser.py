@@ -457,3 +457,20 @@ def test_picture_is_enlarged_on_click(report):
     webdriver.ActionChains(report).send_keys(Keys.ESCAPE).perform()
     assert not dialog.is_displayed()
     assert report.switch_to.active_element == button
+
+
+def test_numbers_of_an_axis_do_not_run_together(browser, tmp_path):
+    path = tmp_path / "report.html"
+    write("report", path)
+    open_page(browser, path, 400)
+    overlaps = browser.execute_script("""
+      document.querySelectorAll('details').forEach(d => d.open = true);
+      const found = [];
+      document.querySelectorAll('.ticks').forEach(axis => {
+        const boxes = [...axis.children].map(s => s.getBoundingClientRect()).filter(b => b.width);
+        const meet = boxes.some((b, i) => i && b.left < boxes[i - 1].right);
+        if (meet) found.push(`${axis.innerText.replace(/\\s+/g, " ")} in ${axis.clientWidth}`);
+      });
+      return [found, document.querySelectorAll('.ticks').length];""")
+    assert not overlaps[0], overlaps
+    assert overlaps[1] > 2
