@@ -53,7 +53,11 @@ def test_dark_and_printed_pages(browser, study):
     assert sum(map(int, browser.execute_script(colour)[4:-1].split(", "))) < 150
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": []})
     assert not browser.find_element(By.CSS_SELECTOR, "nav").is_displayed()
-    assert browser.find_element(By.CSS_SELECTOR, "#costs table").is_displayed()
+    assert browser.find_element(By.ID, "summary").is_displayed()
+    costs = browser.find_element(By.CSS_SELECTOR, "#costs table")
+    assert not costs.is_displayed()
+    browser.execute_script("document.documentElement.classList.add('everything')")
+    assert costs.is_displayed()
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
 
 
