@@ -15,7 +15,6 @@ from nnunetv2_fair.report.html.downloads import Downloads
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
-from nnunetv2_fair.report.html.titles import metric_heading
 from nnunetv2_fair.report.of_evaluation.cases.table import case_filters
 from nnunetv2_fair.report.of_evaluation.differences import (
     MOST_IN_MATRIX,
@@ -54,7 +53,6 @@ def group_table(
         "groups": first.groups,
         "overall": first.overall,
         "terms": terms,
-        "heading": metric_heading,
         "why_undefined": why_undefined,
         "why_hidden": WHY_HIDDEN,
     }
@@ -143,7 +141,6 @@ def _matrix(
         rows=list(zip(names, cells, strict=True)),
         names=names,
         level=shared["level"],
-        heading=metric_heading,
         label=shared["label"],
         attribute=shared["attribute"],
     )
