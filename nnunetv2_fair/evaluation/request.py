@@ -5,7 +5,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal
 
@@ -379,7 +379,6 @@ def evaluate(
         >>> result = evaluate("labelsTs", "predictions", "demographics.csv", ["sex"])
         >>> result.comparison("sex", "dice", result.headline_label).gap("fairness_gap").value
     """
-    chosen = settings or EvaluationSettings()
     masks = Masks(
         Path(references),
         Path(predictions)
@@ -396,21 +395,12 @@ def evaluate(
         attributes,
         table or TableSettings(),
         reference_groups or {},
-        metrics=None if settings is None else settings.metrics,
-        tolerance=chosen.tolerance,
-        empty_distance=chosen.empty_distance,
-        statistics=chosen.statistics,
-        name=chosen.name,
-        processes=chosen.processes,
-        failures=chosen.failures,
-        adjust=chosen.adjust,
-        margins=chosen.margins,
         discover=discover,
         preset=preset,
         trainings=trainings,
         boundary_maps=boundary_maps,
     )
-    return answer(request).result
+    return answer(_with_settings(request, settings)).result
 
 
 def evaluate_csv(
@@ -452,7 +442,6 @@ def evaluate_csv(
     Raises:
         FairError: If something is wrong with the files; the message says how to correct it.
     """
-    chosen = settings or EvaluationSettings()
     request = Request(
         ScoresFile(
             Path(scores), "csv", better or {}, None if demographics is None else Path(demographics)
@@ -460,16 +449,17 @@ def evaluate_csv(
         attributes,
         table or TableSettings(),
         reference_groups or {},
-        empty_distance=chosen.empty_distance,
-        statistics=chosen.statistics,
-        name=chosen.name,
-        failures=chosen.failures,
-        adjust=chosen.adjust,
-        margins=chosen.margins,
         discover=discover,
         trainings=trainings,
     )
-    return answer(request).result
+    return answer(_with_settings(request, settings)).result
+
+
+def _with_settings(request: Request, settings: EvaluationSettings | None) -> Request:
+    """Return a request with settings of a caller in Python; None leaves the usual ones."""
+    if settings is None:
+        return request
+    return replace(request, **{f.name: getattr(settings, f.name) for f in fields(settings)})
 
 
 #: Columns of a file with scores that are no attributes.

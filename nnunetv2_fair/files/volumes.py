@@ -88,14 +88,7 @@ def read_header(path: Path) -> VolumeHeader:
         ConversionError: If the file is unreadable, has several values per voxel, or an invalid
             spacing.
     """
-    import SimpleITK
-
-    reader = SimpleITK.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise _unreadable(path, error) from error
+    reader = _header_reader(path)
     components = reader.GetNumberOfComponents()
     if components != 1:
         raise ConversionError(
@@ -168,12 +161,7 @@ def holds_integers(path: Path) -> bool:
     """
     import SimpleITK
 
-    reader = SimpleITK.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise _unreadable(path, error) from error
+    reader = _header_reader(path)
     return "integer" in SimpleITK.GetPixelIDValueAsString(reader.GetPixelID())
 
 
@@ -298,6 +286,23 @@ def _checked(path: Path) -> CheckedFile:
             "as zeros; replace them in the original, or leave the file out."
         )
     return checked
+
+
+def _header_reader(path: Path) -> "SimpleITK.ImageFileReader":
+    """Return SimpleITK's reader of a file, having read the header.
+
+    Raises:
+        ConversionError: If the header is unreadable.
+    """
+    import SimpleITK
+
+    reader = SimpleITK.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise _unreadable(path, error) from error
+    return reader
 
 
 def _unreadable(path: Path, error: Exception) -> ConversionError:

@@ -123,9 +123,8 @@ def _map(
             np.stack(list(found.values())) if found else np.empty((0, 2 * task.rows * HOURS)),
             index=list(found),
         )
-        people = members.set_index("case")[person] if person != "case" else None
-        keys = cells.index if people is None else people.loc[cells.index].to_numpy()
-        values[name] = cells.groupby(keys).mean()
+        people = members.set_index("case", drop=False)[person]
+        values[name] = cells.groupby(people.loc[cells.index].to_numpy()).mean()
         without[name] = len(members) - len(found)
     outer = task.rows * HOURS
     has_inner = any(cells.iloc[:, outer:].notna().to_numpy().any() for cells in values.values())
@@ -181,19 +180,14 @@ def _grid(cells: np.ndarray) -> Grid:
 
 def _corrected(maps: Sequence[BoundaryMap]) -> Iterator[BoundaryMap]:
     """Yield the maps with p-values corrected over all labels and pairs of each attribute."""
-    for found in maps:
-        family = [
-            difference
-            for other in maps
-            if other.attribute == found.attribute
-            for difference in other.differences
-        ]
-        corrected = dict(zip(map(id, family), holm([d.p_value for d in family]), strict=True))
-        size = sum(not np.isnan(d.p_value) for d in family)
-        yield dataclasses.replace(
-            found,
-            differences=tuple(
-                dataclasses.replace(d, corrected_p=corrected[id(d)], family_size=size)
+    for attribute in dict.fromkeys(found.attribute for found in maps):
+        ours = [found for found in maps if found.attribute == attribute]
+        p_values = [d.p_value for found in ours for d in found.differences]
+        size = sum(not np.isnan(p) for p in p_values)
+        corrected = iter(holm(p_values))
+        for found in ours:
+            differences = tuple(
+                dataclasses.replace(d, corrected_p=next(corrected), family_size=size)
                 for d in found.differences
-            ),
-        )
+            )
+            yield dataclasses.replace(found, differences=differences)
