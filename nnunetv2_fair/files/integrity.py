@@ -1,35 +1,34 @@
-"""Whether a NIfTI or MetaImage file is whole.
+"""Whether an image file is whole, of which files it consists, and their hash.
 
-SimpleITK reads some damaged files without an error. The missing part of a truncated NIfTI
+SimpleITK and Pillow read some damaged files without an error. The missing part of a truncated NIfTI
 file (and, in old versions, of a MetaImage) becomes zeros, which would pass for an empty part of
-a mask; so do NaN and infinite values in NIfTI files.
+a mask; so do NaN and infinite values in NIfTI files. Checksums of compressed voxels are not
+compared by either (NIfTI and GIPL excepted), so that a flipped bit becomes other labels.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from nnunetv2_fair.errors import DamagedFileError
-from nnunetv2_fair.files.fingerprints import file_hash
+from nnunetv2_fair.files.fingerprints import files_hash
 from nnunetv2_fair.files.nifti import NIFTI_ENDINGS, NiftiStream
+from nnunetv2_fair.files.png import fault_of_png
+from nnunetv2_fair.files.text_headers import check_voxels, voxels_of
+from nnunetv2_fair.files.tiff import fault_of_tiff
 
 #: Bytes checked at a time; a multiple of the size of every type.
 _BLOCK = 1 << 20
-#: MetaImage's voxel types -> bytes; longs differ between systems and are left to SimpleITK.
-_META_TYPES = {
-    "MET_CHAR": 1, "MET_UCHAR": 1, "MET_SHORT": 2, "MET_USHORT": 2, "MET_INT": 4, "MET_UINT": 4,
-    "MET_LONG_LONG": 8, "MET_ULONG_LONG": 8, "MET_FLOAT": 4, "MET_DOUBLE": 8,
-}  # fmt: skip
+TIFF_ENDINGS = (".tif", ".tiff")
 
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """A file whose bytes were all read.
+    """An image whose bytes were all read.
 
     Attributes:
-        sha256: Hash of the bytes, as 64 hex digits.
+        sha256: As :func:`image_hash`.
         not_finite: NaN and infinite voxels of a NIfTI file; 0 for every other file.
     """
 
@@ -37,20 +36,69 @@ class CheckedFile:
     not_finite: int
 
 
-def check_file(path: Path) -> CheckedFile:
-    """Read a file's bytes, in blocks, and check that nothing is missing.
+def files_of_image(path: Path) -> tuple[Path, ...]:
+    """Return the files that an image consists of: itself, then what it names or what lies beside.
+
+    That is the data of a MetaImage or NRRD header, the ``.img`` of a ``.hdr``, and nnU-Net's json
+    file with the spacing of a TIFF volume. Files that are absent are left out.
 
     Raises:
-        DamagedFileError: If a NIfTI or MetaImage file is truncated, or if a NIfTI file's compressed
-            data is damaged.
+        DamagedFileError: If the file names several files, or one outside its folder.
+        OSError: If the file cannot be read.
+    """
+    name = path.name.lower()
+    beside: tuple[Path, ...] = ()
+    if name.endswith(TIFF_ENDINGS):
+        beside = (path.with_suffix(".json"),)
+    elif name.endswith(".hdr"):
+        stem = path.name[: -len(".hdr")]
+        beside = tuple(path.with_name(f"{stem}{e}") for e in (".img", ".IMG", ".img.gz"))
+    elif (voxels := voxels_of(path)) is not None and voxels.file != path:
+        beside = (voxels.file,)
+    return (path, *(other for other in beside if other.is_file()))
+
+
+def image_hash(path: Path) -> str:
+    """Return the hash of the bytes of all files of an image, as 64 hex digits.
+
+    Raises:
+        DamagedFileError: As :func:`files_of_image`.
+        OSError: If a file cannot be read.
+    """
+    return files_hash(files_of_image(path))
+
+
+def check_file(path: Path) -> CheckedFile:
+    """Read all bytes of an image and check that nothing is missing or damaged, as far as it shows.
+
+    In voxels that are stored without compression, or by a method without checksums, a flipped bit
+    cannot be noticed.
+
+    Raises:
+        DamagedFileError: If an image is truncated, if compressed data is damaged, and as
+            :func:`files_of_image`.
         OSError: If the file cannot be read.
     """
     name = path.name.lower()
     if name.endswith(NIFTI_ENDINGS):
         return _check_nifti(path)
-    if name.endswith((".mha", ".mhd")):
-        _check_meta_image(path)
-    return CheckedFile(file_hash(path), 0)
+    voxels = voxels_of(path)
+    if voxels is not None:
+        check_voxels(path, voxels)
+    elif name.endswith((".png", *TIFF_ENDINGS)):
+        fault = fault_of_picture(path.read_bytes())
+        if fault:
+            raise DamagedFileError(f"{path} is damaged: {fault}. Copy or create the file again.")
+    return CheckedFile(image_hash(path), 0)
+
+
+def fault_of_picture(data: bytes) -> str | None:
+    """Return in words what is wrong with a PNG or TIFF file; None if nothing is.
+
+    Args:
+        data: All its bytes; those of other files are not looked at.
+    """
+    return fault_of_png(data) or fault_of_tiff(data)
 
 
 def _check_nifti(path: Path) -> CheckedFile:
@@ -62,32 +110,3 @@ def _check_nifti(path: Path) -> CheckedFile:
                 values = np.frombuffer(block[: len(block) // kind.itemsize * kind.itemsize], kind)
                 not_finite += int(np.count_nonzero(~np.isfinite(values)))
         return CheckedFile(stream.finish(), not_finite)
-
-
-def _check_meta_image(path: Path) -> None:
-    """Raise if a MetaImage holds fewer bytes of voxels than its header announces."""
-    header: dict[str, str] = {}
-    with path.open("rb") as file:
-        while "ElementDataFile" not in header and (line := file.readline(_BLOCK)):
-            key, _, value = line.decode("latin-1").partition("=")
-            header[key.strip()] = value.strip()
-        voxels_at = file.tell()
-    source = header.get("ElementDataFile", "")
-    data = path if source == "LOCAL" else path.parent / source
-    size = _META_TYPES.get(header.get("ElementType", ""))
-    if size is None or not data.is_file():
-        return  # size unknown: SimpleITK will decide
-    try:
-        if header.get("CompressedData", "").lower() == "true":
-            expected = int(header.get("CompressedDataSize", "0"))
-        else:
-            lengths = [int(length) for length in header.get("DimSize", "").split()]
-            expected = math.prod(lengths) * size * int(header.get("ElementNumberOfChannels", "1"))
-    except ValueError:
-        return
-    found = data.stat().st_size - (voxels_at if data == path else 0)
-    if found < expected:
-        raise DamagedFileError(
-            f"{data} is truncated: it holds {found} bytes of voxels, its header announces "
-            f"{expected}. Copy or create the file again."
-        )

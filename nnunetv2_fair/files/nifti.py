@@ -32,6 +32,8 @@ _TYPES = {
     2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4",
     1024: "i8", 1280: "u8",
 }  # fmt: skip
+#: Bytes that a file may hold behind its voxels.
+_MOST_BEHIND = 1 << 26
 _GZIP_BEGIN = b"\x1f\x8b"
 _GZIP = 16 + zlib_ng.MAX_WBITS
 
@@ -59,14 +61,16 @@ class NiftiHeader:
         dtype: Type of the voxels, byte order included; None if it is not a plain number.
         voxels_at: Position of the first voxel in the (uncompressed) file.
         file_length: Bytes that the (uncompressed) file must have.
+        begins_behind: Whether the first voxel is behind the header.
         is_plain: Whether the voxels are plain numbers to be used as stored: valid lengths and
-            position, and no scaling.
+            type, and no scaling.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype | None
     voxels_at: int
     file_length: int
+    begins_behind: bool
     is_plain: bool
 
 
@@ -122,10 +126,16 @@ class NiftiStream:
         """Read what is left, and return the SHA-256 of the file's own bytes as 64 hex digits.
 
         Raises:
-            DamagedFileError: If the file is truncated or its compressed data is damaged.
+            DamagedFileError: If the file is truncated or its compressed data is damaged, or if it
+                holds far more than its voxels.
         """
+        most = math.inf if self.header is None else self.header.file_length + _MOST_BEHIND
         while self._read(_BLOCK):
-            pass
+            if self._position > most:
+                raise DamagedFileError(
+                    f"{self._path} is damaged: it holds more than {_MOST_BEHIND >> 20} MiB behind "
+                    "its voxels. Copy or create the file again."
+                )
         if self._inflater is not None and not self._inflater.complete:
             raise DamagedFileError(
                 f"{self._path} is damaged: its compressed data ends early. Copy or create the "
@@ -176,6 +186,21 @@ class NiftiStream:
         return block
 
     def _read_header(self) -> NiftiHeader | None:
+        """Return the header, None if there is none.
+
+        Raises:
+            DamagedFileError: If voxels begin inside it: programs then read different ones.
+        """
+        header = self._header()
+        if header is not None and not header.begins_behind:
+            raise DamagedFileError(
+                f"{self._path} is damaged: its header says that voxels begin inside the header "
+                "(vox_offset). Copy or create the file again; if it was so from the beginning, "
+                "save it with nibabel: nibabel.save(nibabel.load(old), new)"
+            )
+        return header
+
+    def _header(self) -> NiftiHeader | None:
         start = self._read(_NIFTI1_HEADER)
         if len(start) < _NIFTI1_HEADER:
             return None
@@ -248,16 +273,15 @@ def _header(
     dtype = np.dtype(order + _TYPES[code]) if code in _TYPES else None
     unscaled = slope == 0 or (slope == 1 and intercept == 0)
     sane = 1 <= dims[0] <= 7 and all(length > 0 for length in lengths)
+    # readers go by the type, not by the bits that the header says it has
+    size = 8 * dtype.itemsize if dtype is not None else bits
     return NiftiHeader(
         shape=shape,
         dtype=dtype,
         voxels_at=voxels_at,
-        file_length=voxels_at + (math.prod(shape) * bits + 7) // 8,
-        is_plain=sane
-        and unscaled
-        and dtype is not None
-        and bits == 8 * dtype.itemsize
-        and voxels_at >= smallest_start,
+        file_length=voxels_at + (math.prod(shape) * size + 7) // 8,
+        begins_behind=voxels_at >= smallest_start,
+        is_plain=sane and unscaled and dtype is not None and bits == 8 * dtype.itemsize,
     )
 
 

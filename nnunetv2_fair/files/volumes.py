@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunetv2_fair.errors import ConversionError, DamagedFileError, FairError, shorten
-from nnunetv2_fair.files.integrity import CheckedFile, check_file
+from nnunetv2_fair.files.integrity import CheckedFile, check_file, files_of_image
 from nnunetv2_fair.files.nifti import plain_voxels
 
 if TYPE_CHECKING:
@@ -85,8 +85,8 @@ def read_header(path: Path) -> VolumeHeader:
     """Read size and geometry of a volume without its voxels.
 
     Raises:
-        ConversionError: If the file is unreadable, has several values per voxel, or an invalid
-            spacing.
+        ConversionError: If the file is unreadable, names data outside its folder, has several
+            values per voxel, or an invalid spacing.
     """
     reader = _header_reader(path)
     components = reader.GetNumberOfComponents()
@@ -259,6 +259,22 @@ def geometry_of(image: "SimpleITK.Image") -> ImageGeometry:
     return ImageGeometry(
         tuple(image.GetSpacing()), tuple(image.GetOrigin()), tuple(image.GetDirection())
     )
+
+
+def _header_reader(path: Path) -> "SimpleITK.ImageFileReader":
+    """Return SimpleITK's reader of a file whose header it has read."""
+    import SimpleITK
+
+    reader = SimpleITK.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        files_of_image(path)  # before ITK opens whatever a header names
+        reader.ReadImageInformation()
+    except DamagedFileError as error:
+        raise ConversionError(str(error)) from error
+    except (RuntimeError, OSError) as error:
+        raise _unreadable(path, error) from error
+    return reader
 
 
 def _holds(path: Path, pixels: NDArray[Any]) -> bool:

@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+import math
 import struct
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import SimpleITK as sitk  # noqa: N813
 
 from nnunetv2_fair.errors import DamagedFileError
 from nnunetv2_fair.evaluation.masks.label_maps import _read_plain_nifti, read_label_map
+from nnunetv2_fair.files.integrity import check_file
 from nnunetv2_fair.files.nifti import NiftiStream, plain_voxels
 
 VOLUME = (np.arange(5 * 8 * 11).reshape(5, 8, 11) % 7 == 0).astype(np.uint8) * 3
@@ -127,7 +129,7 @@ def test_headers_that_make_no_sense_are_no_fast_files(tmp_path: Path):
     path = tmp_path / "case.nii"
     for position, form, value in (
         (40, "<h", 0), (40, "<h", 9), (42, "<h", -3), (72, "<h", 3), (70, "<h", 1),
-        (108, "<f", float("nan")), (108, "<f", -1e30), (112, "<f", float("nan")), (0, "<i", 7),
+        (112, "<f", float("nan")), (0, "<i", 7),
     ):  # fmt: skip
         data = bytearray(nifti1(VOLUME))
         struct.pack_into(form, data, position, value)
@@ -135,6 +137,40 @@ def test_headers_that_make_no_sense_are_no_fast_files(tmp_path: Path):
         with NiftiStream(path) as stream:
             assert stream.header is None or not stream.header.is_plain
             assert len(list(stream.voxel_blocks(100))) >= 0
+
+
+@pytest.mark.parametrize("at", [0, 1, 348, 351, -1, math.nan, math.inf])
+def test_voxels_inside_the_header_are_refused(tmp_path: Path, at: float):
+    # SimpleITK would begin at 348, nibabel at 352: labels shifted by four voxels
+    data = bytearray(nifti1(VOLUME))
+    struct.pack_into("<f", data, 108, at)
+    path = tmp_path / "case.nii"
+    path.write_bytes(data)
+    with pytest.raises(DamagedFileError, match=r"begin inside the header \(vox_offset\)"):
+        check_file(path)
+
+
+@pytest.mark.parametrize(("code", "bits"), [(4, 8), (512, 8), (16, 1)])
+def test_length_follows_the_type_not_the_bits(tmp_path: Path, code: int, bits: int):
+    # SimpleITK goes by the type, and fills what is missing with zeros
+    data = bytearray(nifti1(VOLUME.astype(np.uint8)))
+    struct.pack_into("<2h", data, 70, code, bits)
+    path = tmp_path / "case.nii"
+    path.write_bytes(data)
+    with pytest.raises(DamagedFileError, match="is truncated"):
+        check_file(path)
+
+
+def test_endless_data_behind_the_voxels_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("nnunetv2_fair.files.nifti._MOST_BEHIND", 1 << 20)
+    path = tmp_path / "case.nii.gz"
+    path.write_bytes(gzip.compress(nifti1(VOLUME) + bytes(1 << 19)))
+    check_file(path)
+    path.write_bytes(gzip.compress(nifti1(VOLUME) + bytes(1 << 23)))
+    with pytest.raises(DamagedFileError, match="more than 1 MiB behind its voxels"):
+        check_file(path)
 
 
 def test_huge_lengths_cost_no_memory(tmp_path: Path):

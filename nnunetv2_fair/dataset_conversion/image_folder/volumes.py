@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from nnunetv2_fair.dataset_conversion.shared.pictures import MOST_VALUES, MaskRules, PairFacts
 from nnunetv2_fair.dataset_conversion.writing.case_files import VOLUME_ENDINGS, CaseData
 from nnunetv2_fair.errors import ConversionError
-from nnunetv2_fair.files.fingerprints import files_hash
+from nnunetv2_fair.files.fingerprints import hash_of
+from nnunetv2_fair.files.integrity import files_of_image, image_hash
 from nnunetv2_fair.files.nifti import quiet_itk
 from nnunetv2_fair.files.volumes import (
     OriginalFile,
@@ -125,7 +126,11 @@ def _survey(case: VolumeCase) -> PairFacts:
             problems.append(str(error))
     if problems:
         return PairFacts(problems=tuple(dict.fromkeys(problems)))
-    return PairFacts(grid.shape, n_bytes, values, files_hash(files), copies=tuple(copies))
+    return PairFacts(grid.shape, n_bytes, values, _content(files), copies=tuple(copies))
+
+
+def _content(files: Sequence[Path]) -> str:
+    return hash_of(*(bytes.fromhex(image_hash(path)) for path in files))
 
 
 def _misplaced(grid: VolumeHeader, other: VolumeHeader, difference: str) -> str:
@@ -161,7 +166,9 @@ def _read_whole(
     )
     # to the last bit: nnU-Net refuses channels whose spacings differ at all
     same_grid = header.geometry == grid.geometry
-    copied = path.name.lower().endswith(case.ending) and same_grid and not changed
+    # a header copied alone would name data that the dataset lacks
+    alone = files_of_image(path) == (path,)
+    copied = path.name.lower().endswith(case.ending) and same_grid and alone and not changed
     if not (copied and path.name.lower().endswith((".nii.gz", ".nii"))):
         _check_numbers(path)
     if copied:

@@ -3,6 +3,7 @@
 Runs in worker processes, so it imports neither pandas nor SimpleITK.
 """
 
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from PIL import Image, ImageOps
 from nnunetv2_fair.dataset_conversion.writing.case_files import CaseData
 from nnunetv2_fair.errors import ConversionError, shorten
 from nnunetv2_fair.files.fingerprints import files_hash
+from nnunetv2_fair.files.integrity import fault_of_picture
 from nnunetv2_fair.files.volumes import OriginalFile
 
 #: Endings (lower case) of files that are taken for pictures.
@@ -276,13 +278,16 @@ def _is_grey(pixels: NDArray[Any]) -> bool:
 
 def _load(path: Path) -> Image.Image:
     try:
-        with Image.open(path) as picture:
+        data = path.read_bytes()
+        if fault := fault_of_picture(data):
+            raise ValueError(fault)
+        with Image.open(io.BytesIO(data)) as picture:
             frames = getattr(picture, "n_frames", 1)
             # Pillow keeps only the upper 8 of 16 bits per colour, silently
             deep = picture.mode in ("RGB", "RGBA", "LA") and ";16" in str(picture.tile)
             picture.load()
             upright = ImageOps.exif_transpose(picture)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, TypeError, ValueError, Image.DecompressionBombError) as error:
         size = path.stat().st_size if path.is_file() else 0
         raise ConversionError(
             f"{_short(path)} cannot be read as a picture ({size} bytes): {error}. It is damaged or "

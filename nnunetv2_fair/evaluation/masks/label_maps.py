@@ -25,13 +25,12 @@ from nnunetv2_fair.evaluation.masks.picture_files import (
     read_picture_geometry,
     unreadable,
 )
-from nnunetv2_fair.files.integrity import check_file
+from nnunetv2_fair.files.integrity import TIFF_ENDINGS, check_file, files_of_image
 from nnunetv2_fair.files.nifti import NIFTI_ENDINGS, NiftiStream
 
 #: Formats without a physical grid: the spacing in such files is print resolution at best.
 PICTURE_ENDINGS = (".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg", ".gif")
 VOLUME_ENDINGS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr", ".gipl", ".gipl.gz")
-_TIFF_ENDINGS = (".tif", ".tiff")
 
 
 def mask_ending(path: Path) -> str | None:
@@ -100,7 +99,7 @@ def has_physical_spacing(path: Path) -> bool:
 
 def _sidecar(path: Path) -> Path | None:
     """Return nnU-Net's json file with the spacing of a TIFF volume, if there is one."""
-    if path.name.lower().endswith(_TIFF_ENDINGS):
+    if path.name.lower().endswith(TIFF_ENDINGS):
         beside = path.with_suffix(".json")
         return beside if beside.is_file() else None
     return None
@@ -110,11 +109,17 @@ def read_geometry(path: Path) -> ArrayGeometry:
     """Read the grid of a label map without its voxels.
 
     Raises:
-        EvaluationError: If the file is unreadable, has several values per voxel, or more than
-            three dimensions.
+        EvaluationError: If the file is unreadable, names data outside its folder, has several
+            values per voxel, or more than three dimensions.
     """
     if path.name.lower().endswith(PILLOW_ENDINGS):
         return read_picture_geometry(path)
+    try:
+        files_of_image(path)  # before ITK opens whatever a header names
+    except DamagedFileError as error:
+        raise EvaluationError(str(error)) from error
+    except OSError as error:
+        raise unreadable(path, error) from error
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
@@ -169,7 +174,7 @@ class LabelMap:
     Attributes:
         foreground: What is not background: integers, axes of length 1 left out.
         geometry: Its grid.
-        sha256: Hash of the file's bytes.
+        sha256: Hash of the bytes of all files of the image.
     """
 
     foreground: Foreground

@@ -13,6 +13,7 @@ from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.masks.foreground import Foreground, crop
 from nnunetv2_fair.evaluation.masks.geometry import ArrayGeometry
 from nnunetv2_fair.files.fingerprints import hash_of
+from nnunetv2_fair.files.integrity import fault_of_picture
 
 PILLOW_ENDINGS = (".png", ".bmp", ".gif", ".jpg", ".jpeg")
 #: Pillow's modes with one number per pixel: bits, bytes, palette indices, 16 and 32 bits.
@@ -21,7 +22,7 @@ _LABEL_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 _BYTE_MODES = ("1", "L", "P")
 #: Those in which grey pictures are exported too: then all channels are equal.
 _PERHAPS_GREY = ("LA", "PA", "RGB", "RGBA", "RGBX")
-_ERRORS = (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError)
+_ERRORS = (OSError, SyntaxError, TypeError, ValueError, PIL.Image.DecompressionBombError)
 
 
 def pixel_geometry(shape: tuple[int, ...]) -> ArrayGeometry:
@@ -49,11 +50,13 @@ def read_picture(path: Path) -> tuple[Foreground, ArrayGeometry, str]:
         What is not zero, the picture's grid, and the SHA-256 of the file's bytes as 64 hex digits.
 
     Raises:
-        EvaluationError: If the file is unreadable or has several values per pixel.
+        EvaluationError: If the file is unreadable or damaged, or has several values per pixel.
         OSError: If the file cannot be opened.
     """
     data = path.read_bytes()
     try:
+        if fault := fault_of_picture(data):
+            raise ValueError(fault)
         with PIL.Image.open(io.BytesIO(data)) as picture:
             labels = _one_channel(picture, path)
             return _foreground(labels), _geometry(labels, path), hash_of(data)

@@ -11,7 +11,7 @@ import pandas as pd
 import SimpleITK as sitk  # noqa: N813
 from tqdm import tqdm
 
-from nnunetv2_fair.errors import EvaluationError
+from nnunetv2_fair.errors import DamagedFileError, EvaluationError
 from nnunetv2_fair.evaluation.masks.foreground import crop
 from nnunetv2_fair.evaluation.masks.label_maps import mask_ending, read_label_map
 from nnunetv2_fair.evaluation.measuring.one_case import CasePair
@@ -26,6 +26,7 @@ from nnunetv2_fair.evaluation.results.tables.per_case import (
     evaluated_rows,
 )
 from nnunetv2_fair.evaluation.results.values import MetricInfo
+from nnunetv2_fair.files.integrity import check_file
 from nnunetv2_fair.files.nifti import quiet_itk
 
 logger = logging.getLogger(__name__)
@@ -263,8 +264,9 @@ def _image(case: str, folder: Path, shape: tuple[int, ...]) -> np.ndarray | None
         logger.warning("%s has no image %s_0000: its picture shows the masks alone", folder, case)
         return None
     try:
+        check_file(candidates[0])
         image = sitk.ReadImage(str(candidates[0]))
-    except RuntimeError:
+    except (DamagedFileError, OSError, RuntimeError):
         logger.warning("%s cannot be read: its picture shows the masks alone", candidates[0])
         return None
     array = sitk.GetArrayFromImage(image)

@@ -77,7 +77,7 @@ class CaseMeasures:
         reference_values: Label values that occur in the reference, without 0.
         prediction_values: As ``reference_values``.
         diagonal: Image diagonal, in the unit of the spacing.
-        sha256: Hashes of both files' bytes.
+        sha256: Hashes of both masks' bytes, of all their files.
         problems: What is wrong with the case, one sentence each.
     """
 

@@ -15,13 +15,15 @@ from types import TracebackType
 from typing import Any, TextIO
 
 import nnunetv2_fair
+from nnunetv2_fair.errors import DamagedFileError
 from nnunetv2_fair.evaluation.measuring.one_case import (
     CaseMeasures,
     CasePair,
     CaseTask,
     LabelMeasures,
 )
-from nnunetv2_fair.files.fingerprints import file_hash, files_hash, text_hash
+from nnunetv2_fair.files.fingerprints import files_hash, text_hash
+from nnunetv2_fair.files.integrity import image_hash
 from nnunetv2_fair.paths import MEASURED_CASES
 
 logger = logging.getLogger(__name__)
@@ -32,8 +34,12 @@ _MEASURING = (
     "evaluation/metrics/*.py",
     "evaluation/measuring/one_case.py",
     "files/fingerprints.py",
+    "files/inflating.py",
     "files/integrity.py",
     "files/nifti.py",
+    "files/png.py",
+    "files/text_headers.py",
+    "files/tiff.py",
 )
 _SHARD = re.compile(r"measured_cases_(\d+)_of_(\d+)\.jsonl")
 
@@ -82,8 +88,8 @@ class CaseStore:
             return None
         files = [path for path in (pair.reference, pair.prediction) if path is not None]
         try:
-            return found.get(tuple(map(file_hash, files)))
-        except OSError:
+            return found.get(tuple(map(image_hash, files)))
+        except (DamagedFileError, OSError):
             return None  # measuring it says what is wrong
 
     def add(self, measured: CaseMeasures) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nnunetv2_fair.errors import EvaluationError, UsageError, shorten, shorten_lines
 from nnunetv2_fair.evaluation.masks.label_maps import find_masks
-from nnunetv2_fair.files.fingerprints import file_hash
+from nnunetv2_fair.files.integrity import image_hash
 from nnunetv2_fair.paths import PLANS_JSON
 
 #: Folder of a trained model as nnU-Net names it: trainer, plans, configuration.
@@ -115,7 +115,7 @@ def _same_files(masks: Mapping[str, Mapping[str, Path]]) -> Iterator[str]:
             continue
         by_content: dict[tuple[str, ...], str] = {}
         for name in alike:
-            content = tuple(file_hash(path) for path in masks[name].values())
+            content = tuple(image_hash(path) for path in masks[name].values())
             twice = by_content.setdefault(content, name)
             if twice != name:
                 yield (

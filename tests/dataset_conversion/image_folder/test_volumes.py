@@ -434,3 +434,26 @@ def test_pictures_may_have_channels_too(tmp_path: Path):
     )
     assert [p.name for p in found.images["a"]] == ["a_0000.png", "a_0001.png"]
     assert list(found.channels) == ["x", "y"]
+
+
+@pytest.mark.parametrize(("ending", "data"), [(".mhd", ".raw"), (".nhdr", ".raw")])
+def test_conversion_again_after_the_data_of_a_header_has_changed(
+    tmp_path: Path, raw: Path, ending: str, data: str
+) -> None:
+    folder = two_folders(tmp_path / "in", "{}" + ending, "{}" + ending)
+    assert convert(folder, "--labels", "lesion=1") == 0
+    path = folder / "masks" / f"v2{data}"
+    path.write_bytes(path.read_bytes()[::-1])
+    assert convert(folder, "--labels", "lesion=1", "--overwrite") == 0
+    found = SimpleITK.ReadImage(str(written(raw)["labels/v2.nii.gz"]))
+    assert SimpleITK.GetArrayFromImage(found).tobytes() == labels(2).tobytes()[::-1]
+
+
+def test_a_header_that_leads_elsewhere_is_refused(
+    tmp_path: Path, raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = two_folders(tmp_path / "in", "{}.mhd", "{}.mhd")
+    header = folder / "images" / "v3.mhd"
+    header.write_text(header.read_text().replace("v3.raw", "../masks/v3.raw"))
+    message = refused(folder, raw, capsys)
+    assert "v3.mhd takes its voxels from outside its folder ('../masks/v3.raw'" in message

@@ -144,6 +144,19 @@ def test_damaged_bytes_are_noticed(tmp_path: Path) -> None:
         read_picture(path)
 
 
+def test_no_flipped_bit_of_a_png_gives_other_labels(tmp_path: Path) -> None:
+    path = tmp_path / "mask.png"
+    labels = mask_of(24, 32)
+    Image.fromarray(labels).save(path)
+    whole = path.read_bytes()
+    for at in range(8, len(whole)):
+        flipped = bytearray(whole)
+        flipped[at] ^= 1 << at % 8
+        path.write_bytes(flipped)
+        with pytest.raises(ConversionError, match=r"mask\.png cannot be read as a picture"):
+            read_mask(path)
+
+
 def test_colour_where_grey_was_promised_is_refused() -> None:
     with pytest.raises(ConversionError, match=r"x/a\.png is in colour.*--color rgb.*--color to-g"):
         to_color(COLOR, "grey", Path("x/a.png"))

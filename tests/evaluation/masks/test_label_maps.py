@@ -40,7 +40,9 @@ def test_volumes_keep_labels_and_spacing(tmp_path: Path, ending: str):
     assert found.geometry.unit == "mm"
     expected = math.sqrt((5 * 2.5) ** 2 + (8 * 0.75) ** 2 + (11 * 0.5) ** 2)
     assert found.geometry.diagonal == pytest.approx(expected)
-    assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    files = (path, path.with_suffix(".raw")) if ending == ".mhd" else (path,)
+    whole = b"".join(file.read_bytes() for file in files)
+    assert found.sha256 == hashlib.sha256(whole).hexdigest()
 
 
 @pytest.mark.parametrize("ending", [".png", ".bmp", ".tif", ".tiff", ".PNG"])
@@ -288,3 +290,28 @@ def test_folders_are_named_where_no_mask_is(tmp_path: Path):
         (tmp_path / f"case_{i}/liver.nii.gz").touch()
     with pytest.raises(EvaluationError, match=r"found 3 folders \(case_0/liver.nii.gz\), expected"):
         find_masks(tmp_path, "predicted masks")
+
+
+@pytest.mark.parametrize("ending", [".png", ".tif"])
+def test_no_flipped_bit_of_a_picture_gives_other_labels(tmp_path: Path, ending: str):
+    rows, columns = np.mgrid[:61, :83]
+    labels = ((rows - 30) ** 2 + (columns - 40) ** 2 < 400).astype(np.uint8) * 2
+    path = tmp_path / f"case{ending}"
+    options = {"compression": "tiff_deflate"} if ending == ".tif" else {}
+    Image.fromarray(labels).save(path, **options)
+    whole = path.read_bytes()
+    # a header of TIFF has no checksum: only its pixels are protected
+    first, last = (8, whole.index(b"IEND") + 8) if ending == ".png" else (8, len(whole) - 140)
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(200):
+        flipped = bytearray(whole)
+        flipped[rng.integers(first, last)] ^= 1 << rng.integers(8)
+        path.write_bytes(flipped)
+        try:
+            found = read_label_map(path).labels
+        except EvaluationError as error:
+            refused += "cannot be read" in str(error)
+        else:
+            assert np.array_equal(found, labels)
+    assert refused > 150

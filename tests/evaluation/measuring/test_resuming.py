@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813
 
 import nnunetv2_fair
 from nnunetv2_fair.evaluation.measuring import WORKER_MODULE
@@ -55,6 +56,36 @@ def code_that_measures() -> list[Path]:
             found.add(path)
             waiting += imported_by(path)
     return sorted(path.relative_to(ROOT) for path in found if path.name != "errors.py")
+
+
+@pytest.mark.parametrize("name", ["case.mhd", "case.nhdr", "case.tif"])
+def test_a_case_counts_only_with_all_its_files(tmp_path: Path, name: str):
+    mask = np.zeros((4, 12, 14), np.uint8)
+    mask[1:3, 2:8, 3:9] = 1
+    for folder in ("gt", "pred"):
+        (tmp_path / folder).mkdir()
+        sitk.WriteImage(sitk.GetImageFromArray(mask), str(tmp_path / folder / name))
+        if name == "case.tif":
+            (tmp_path / folder / "case.json").write_text('{"spacing": [1, 1, 1]}')
+    pair = CasePair("case", tmp_path / "gt" / name, tmp_path / "pred" / name)
+    with CaseStore(tmp_path / "out", TASK) as store:
+        store.add(measure_case(pair, TASK))
+    assert CaseStore(tmp_path / "out", TASK).find(pair) is not None
+    other = next(p for p in (tmp_path / "pred").iterdir() if p.name != name)
+    data = bytearray(other.read_bytes())
+    data[-4] ^= 1  # spacing of the last axis, or a voxel
+    other.write_bytes(data)
+    assert CaseStore(tmp_path / "out", TASK).find(pair) is None
+
+
+def test_a_header_that_leads_elsewhere_is_not_followed(tmp_path: Path):
+    pair = CasePair("case", tmp_path / "gt.mhd", tmp_path / "pred.mhd")
+    for path in (pair.reference, pair.prediction):
+        sitk.WriteImage(sitk.GetImageFromArray(np.ones((4, 5, 6), np.uint8)), str(path))
+    with CaseStore(tmp_path, TASK) as store:
+        store.add(measure_case(pair, TASK))
+    pair.reference.write_text("ElementDataFile = /etc/hostname\n")
+    assert CaseStore(tmp_path, TASK).find(pair) is None
 
 
 @pytest.mark.parametrize("path", code_that_measures(), ids=str)
