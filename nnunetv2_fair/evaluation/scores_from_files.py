@@ -244,12 +244,15 @@ def read_nnunet_summary(path: Path) -> Scores:
 
 def _nnunet_record(entry: Mapping[str, Any], label: str, values: Mapping[str, Any]) -> dict:
     name = Path(str(entry["prediction_file"])).name
-    in_reference, in_prediction = int(values["n_ref"]), int(values["n_pred"])
+    numbers = [values[name] for name in ("Dice", "IoU", "n_ref", "n_pred")]
+    if any(isinstance(n, bool) or not isinstance(n, int | float) for n in numbers):
+        raise TypeError("a number is written as text")
+    dice, iou, in_reference, in_prediction = map(float, numbers)
     return {
         "case": name.removesuffix(mask_ending(Path(name)) or ""),
         "label": label,
-        "dice": float(values["Dice"]),
-        "iou": float(values["IoU"]),
+        "dice": dice,
+        "iou": iou,
         "reference_voxels": in_reference,
         "prediction_voxels": in_prediction,
     }
@@ -335,6 +338,22 @@ def _row_problems(frame: pd.DataFrame, numbers: Iterable[str]) -> list[str]:
 
 def _check_ranges(path: Path, frame: pd.DataFrame, infos: Sequence[MetricInfo]) -> None:
     problems = []
+    for column in ("reference_voxels", "prediction_voxels"):
+        if column not in frame:
+            continue
+        counts = frame[column]
+        odd = frame["case"][(counts < 0) | (counts % 1 > 0) | (counts == math.inf)]
+        if len(odd):
+            problems.append(
+                f"{column} is no count of voxels in {counted(len(odd), 'row')}: {shorten(odd)}; "
+                "expected whole numbers from 0, or empty cells"
+            )
+    for column in _DIAGONALS:
+        if column in frame and len(odd := frame["case"][(frame[column] <= 0)]):
+            problems.append(
+                f"{column} is no length in {counted(len(odd), 'row')}: {shorten(odd)}; expected "
+                "numbers above 0, or empty cells"
+            )
     for info in infos:
         if info.name not in METRICS:
             continue

@@ -16,10 +16,11 @@ def read_json(path: Path, error_type: type[FairError], remedy: str) -> Any:
         remedy: Last sentence of the message, with its full stop.
 
     Raises:
-        FairError: Of ``error_type``, if the file is missing, unreadable, or not JSON.
+        FairError: Of ``error_type``, if the file is missing, unreadable, or not JSON, or if an
+            object has two entries of one name (Python would keep the last without a word).
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_object)
     except FileNotFoundError as error:
         raise error_type(f"{path} does not exist. {remedy}") from error
     except OSError as error:
@@ -28,6 +29,12 @@ def read_json(path: Path, error_type: type[FairError], remedy: str) -> Any:
         raise error_type(f"{path} is not JSON: it is not text in UTF-8. {remedy}") from error
     except json.JSONDecodeError as error:
         raise error_type(f"{path} is not JSON: {_place(error)}. {remedy}") from error
+    except _TwiceError as error:
+        raise error_type(
+            f"{path} has two entries '{error}' in one object. Keep one of them. {remedy}"
+        ) from error
+    except ValueError as error:  # a number of thousands of digits
+        raise error_type(f"{path} is not JSON: {error}. {remedy}") from error
     except RecursionError as error:
         raise error_type(f"{path} is not JSON: it is nested too deeply. {remedy}") from error
 
@@ -55,6 +62,18 @@ def in_words(value: Any) -> str:
         return json.dumps(value)
     names: dict[type, str] = {dict: "an object", list: "a list", str: "a text"}
     return names.get(type(value), "a number")
+
+
+class _TwiceError(Exception):
+    """An object has two entries of this name."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _TwiceError(next(name for name in names if names.count(name) > 1))
+    return found
 
 
 def _place(error: json.JSONDecodeError) -> str:

@@ -16,6 +16,7 @@ import datetime
 import logging
 import re
 import shlex
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,6 +49,11 @@ _OTHER_TABLES = {
     ".pdf": "a PDF",
     ".docx": "a Word document",
 }
+#: Bytes that a workbook may inflate to whatever its size, and how many times its size beyond that.
+_INFLATED = 1 << 27
+_MOST_TIMES = 100
+#: Cells of a sheet, with empty ones in front of the last of each row: memory for half a gigabyte.
+_MOST_CELLS = 50_000_000
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 _ZIP = b"PK\x03\x04"
 _BYTE_ORDER_MARKS = (
@@ -269,7 +275,7 @@ def _xlsx_rows(path: Path, sheet: str | None) -> Iterator[Row]:
         if not book.worksheets:
             raise TableError(f"{path} has no sheet with cells.")
         chosen: Any = book[sheet] if sheet is not None else book.worksheets[0]
-        rows, blank = [], False
+        rows, blank, n_cells = [], False, 0
         # other programs state a wrong extent, and cells beyond it would not be seen
         chosen.reset_dimensions()
         try:
@@ -280,8 +286,17 @@ def _xlsx_rows(path: Path, sheet: str | None) -> Iterator[Row]:
                 blank = blank or any(cell.value is None and hasattr(cell, "row") for cell in cells)
                 if texts:
                     rows.append(Row(number, texts))
+                n_cells += len(texts)
+                if n_cells > _MOST_CELLS:
+                    break
         except Exception as error:  # damaged xml, bad dates
             raise TableError(f"{path} is not readable as XLSX: {error}.") from error
+        if n_cells > _MOST_CELLS:
+            raise TableError(
+                f"{path} has more than {_MOST_CELLS:,} cells up to column {len(texts)} of row "
+                f"{number}. Delete the columns and rows that hold nothing of the table, or save "
+                "it as CSV UTF-8."
+            )
         title = chosen.title
     finally:
         book.close()
@@ -296,10 +311,26 @@ def _xlsx_rows(path: Path, sheet: str | None) -> Iterator[Row]:
 def _open_workbook(path: Path, *, values: bool) -> "Workbook":
     import openpyxl  # costs a quarter of a second that CSV users should not pay
 
+    _refuse_bombs(path)
     try:
         return openpyxl.load_workbook(path, read_only=True, data_only=values)
     except Exception as error:  # openpyxl also passes on errors of zip and xml
         raise TableError(f"{path} is not readable as XLSX: {error}.") from error
+
+
+def _refuse_bombs(path: Path) -> None:
+    """Raise if a small workbook would fill the memory: spreadsheets compress 5 to 30 times."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise TableError(f"{path} is not readable as XLSX: {error}.") from error
+    inflated = sum(part.file_size for part in parts)
+    if inflated > max(_INFLATED, _MOST_TIMES * path.stat().st_size):
+        raise TableError(
+            f"{path} holds {inflated >> 20} MiB in {path.stat().st_size >> 10} KiB, which no table "
+            "does. Open it and save the table again, or save it as CSV UTF-8."
+        )
 
 
 def _refuse_formulas_without_value(path: Path, sheet: str) -> None:

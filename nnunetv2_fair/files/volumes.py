@@ -150,6 +150,12 @@ def read_labels(path: Path) -> NDArray[Any]:
             f"{path} holds values that are not label numbers, such as {examples}: these look like "
             "probabilities or an interpolated mask. Download or export the mask again."
         )
+    largest = np.abs(whole).max(initial=0)
+    if largest > np.iinfo(np.int32).max:
+        raise ConversionError(
+            f"{path} holds values up to {largest:.4g}; expected small whole label numbers. Export "
+            "the mask again."
+        )
     return whole.astype(np.int32)
 
 

@@ -165,6 +165,27 @@ def test_a_summary_in_per_cent_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("new", "message"),
+    [
+        ('"Dice": "0_7"', "is not of nnU-Net"),
+        ('"Dice": true', "is not of nnU-Net"),
+        ('"Dice": -0.1', "dice is outside 0..1 in 1 row: case_4"),
+        ('"Dice": Infinity', "dice is outside 0..1 in 1 row: case_4"),
+        ('"Dice": 0.7, "Dice": 0.9', "two entries 'Dice'"),
+        ('"Dice": 0.7, "n_ref": -9', "two entries 'n_ref'"),
+    ],
+)
+def test_impossible_numbers_of_a_summary_are_refused(tmp_path, new, message):
+    path = summary(tmp_path)
+    path.write_text(path.read_text().replace('"Dice": 0.7,', f"{new},"))
+    with pytest.raises(EvaluationError, match=message):
+        read_nnunet_summary(path)
+    path.write_text(path.read_text().replace(f"{new},", '"Dice": 0.7,').replace(": 9", ": -9"))
+    with pytest.raises(EvaluationError, match="reference_voxels is no count of voxels in"):
+        read_nnunet_summary(path)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("id,dice\na,1\n", "has no column 'case'.*Columns: id, dice.*--columns case=id"),
@@ -177,6 +198,10 @@ def test_a_summary_in_per_cent_is_refused(tmp_path):
         ("case,dice\na,89\nb,90\n", r"dice is outside 0\.\.1 in 2 rows: a, b; divide per cent"),
         ("case,label,dice,sex\na,x,1,F\na,y,1,M\n", r"rows of 1 case differ.*sex.*: a\. Correct"),
         ("case,dice\n,1\n", "line 2: the case is empty"),
+        ("case,dice\na,0_5\n", "line 2, case 'a': dice is '0_5', expected a number"),
+        ("case,dice,reference_voxels\na,1,-3\n", "reference_voxels is no count .*1 row: a"),
+        ("case,dice,prediction_voxels\na,1,2.5\n", "prediction_voxels is no count .*1 row: a"),
+        ("case,hd95_mm,diagonal_mm\na,1,-9\n", "diagonal_mm is no length in 1 row: a"),
         ("case,dice\n", "there are no rows below the header"),
     ],
 )

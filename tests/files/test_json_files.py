@@ -53,3 +53,16 @@ def test_an_object_with_a_byte_order_mark(tmp_path):
     path = tmp_path / "dataset.json"
     path.write_text('{"a": [1]}', encoding="utf-8-sig")
     assert read_json_object(path, DatasetError, "") == {"a": [1]}
+
+
+@pytest.mark.parametrize("text", ['{"a": 1, "b": 2, "a": 3}', '[{"b": {"a": 1, "a": 1}}]'])
+def test_two_entries_of_one_name(tmp_path, text):
+    path = tmp_path / "dataset.json"
+    path.write_text(text)
+    assert message(path) == "has two entries 'a' in one object. Keep one of them."
+
+
+def test_a_number_of_thousands_of_digits(tmp_path):
+    path = tmp_path / "dataset.json"
+    path.write_text("[" + "9" * 5000 + "]")
+    assert message(path).startswith("is not JSON: Exceeds the limit")

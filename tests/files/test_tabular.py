@@ -248,3 +248,52 @@ def test_other_files_are_called_what_they_are(
 def test_a_text_has_no_sheets(tmp_path: Path):
     with pytest.raises(TableError, match=r"no sheets; --sheet 'x' applies to XLSX"):
         read_table(write(tmp_path, "a,b\n1,2\n"), "x")
+
+
+def workbook_with(path: Path, *cells: tuple[int, int, str]) -> Path:
+    book = openpyxl.Workbook()
+    for row, column, text in ((1, 1, "case"), (1, 2, "sex"), (2, 1, "a"), (2, 2, "f"), *cells):
+        book.active.cell(row, column, text)
+    book.save(path)
+    return path
+
+
+def with_sheet(path: Path, old: bytes, new: bytes) -> None:
+    """Replace a part of the only sheet of a workbook."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    assert old in parts["xl/worksheets/sheet1.xml"]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content.replace(old, new) if "sheet1" in name else content)
+
+
+def test_a_workbook_that_inflates_without_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = workbook_with(tmp_path / "t.xlsx", (3, 1, "ZZZ"))
+    monkeypatch.setattr("nnunetv2_fair.files.tabular._INFLATED", 1 << 20)
+    assert read_table(path).header == ["case", "sex"]
+    with_sheet(path, b"ZZZ", b"A" * (20 << 20))
+    with pytest.raises(TableError, match=r"t\.xlsx holds 20 MiB in \d+ KiB, which no table does"):
+        read_table(path)
+
+
+def test_entities_that_stand_for_each_other_are_refused(tmp_path: Path):
+    path = workbook_with(tmp_path / "t.xlsx", (3, 1, "ZZZ"))
+    entities = b"".join(
+        b'<!ENTITY e%d "%s">' % (i, b"&e%d;" % (i - 1) * 15 if i else b"a" * 20) for i in range(10)
+    )
+    with_sheet(path, b"<worksheet", b"<!DOCTYPE l [" + entities + b"]><worksheet")
+    with_sheet(path, b"ZZZ", b"&e9;")
+    with pytest.raises(TableError, match="is not readable as XLSX"):
+        read_table(path)
+
+
+def test_a_cell_far_away_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = workbook_with(tmp_path / "t.xlsx", (1_048_576, 16_384, " "))
+    assert read_table(path).rows == [["a", "f"]]
+    path = workbook_with(tmp_path / "t.xlsx", (3, 900, "x"), (4, 900, "y"))
+    monkeypatch.setattr("nnunetv2_fair.files.tabular._MOST_CELLS", 1000)
+    with pytest.raises(TableError, match=r"more than 1,000 cells up to column 900 of row 4"):
+        read_table(path)

@@ -190,6 +190,14 @@ def test_labels_may_be_whole_floats(tmp_path: Path) -> None:
         read_labels(write(tmp_path / "a.nii.gz", array))
 
 
+@pytest.mark.parametrize("value", [2.0**32 + 1, 2.0**31, -(2.0**40)])
+def test_floats_beyond_integers_are_no_labels(tmp_path: Path, value: float):
+    array = np.zeros((3, 4, 5))
+    array[1, 1, 1] = value
+    with pytest.raises(ConversionError, match="expected small whole label numbers"):
+        read_labels(write(tmp_path / "a.nii.gz", array))
+
+
 def test_what_is_no_volume_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.nii.gz").write_text("not an image")
     with pytest.raises(ConversionError, match=r"text\.nii\.gz cannot be read as a volume"):

@@ -7,6 +7,8 @@ Source: the README, the training code and the issues of Harvard-Ophthalmology-AI
 ``MaskImageGen/packing.py`` and ``data_convert.py`` of wenyi-li/FairDiff.
 """
 
+import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -35,7 +37,16 @@ ATTRIBUTE_KEYS: Mapping[str, tuple[str, ...]] = {
     "maritalstatus": ("maritalstatus", "marriagestatus"),
 }
 _PATIENT_KEY = "pid"
-_UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
+_UNREADABLE = (
+    OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error,
+    NotImplementedError,  # a compression that Python does not know
+    RuntimeError,  # encrypted
+    tokenize.TokenError,  # numpy's, of a damaged header
+)  # fmt: skip
+#: Bytes of a picture and of a single value, which may be text; their headers may announce any
+#: number, and a small file may inflate to that.
+_LARGEST_PICTURE = 1 << 28
+_LARGEST_VALUE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -132,7 +143,10 @@ def survey_npz(question: NpzQuestion) -> NpzFacts:
 
 def _survey(archive: zipfile.ZipFile, question: NpzQuestion) -> NpzFacts:
     path = question.path
-    present = [name.removesuffix(".npy") for name in archive.namelist()]
+    present = []
+    for name in archive.namelist():
+        archive.open(name).close()  # compares the name with the one beside the data
+        present.append(name.removesuffix(".npy"))
     problems: list[str] = []
     image_key = _first(question.image_keys, present, "image", path, problems)
     mask_key = _first(question.mask_keys, present, "mask", path, problems)
@@ -143,6 +157,12 @@ def _survey(archive: zipfile.ZipFile, question: NpzQuestion) -> NpzFacts:
                 shape, dtype = _header(member)
             if dtype.hasobject:
                 problems.append(_pickled(path, key))
+            elif math.prod(shape) * dtype.itemsize > _LARGEST_PICTURE:
+                problems.append(
+                    f"{short(path)}: '{key}' has shape {shape}, more than "
+                    f"{_LARGEST_PICTURE >> 20} MiB; expected one picture. Download the file again, "
+                    "or leave it out"
+                )
             shapes.append(plane_of(shape))
     if len(shapes) == 2 and shapes[0] != shapes[1] and not problems:
         problems.append(
@@ -202,11 +222,13 @@ def _single(
     if dtype.hasobject:
         problems.append(_pickled(path, key))
         return None
-    if int(np.prod(shape)) != 1:
-        problems.append(f"{short(path)}: '{key}' has shape {shape}, expected a single value")
+    if math.prod(shape) != 1 or dtype.itemsize > _LARGEST_VALUE:
+        long = "" if dtype.itemsize <= _LARGEST_VALUE else f" of {dtype.itemsize} bytes each"
+        problems.append(f"{short(path)}: '{key}' has shape {shape}{long}, expected a single value")
         return None
     with archive.open(f"{key}.npy") as member:
         value = np.lib.format.read_array(member, allow_pickle=False).reshape(-1)[0].item()
+        member.read(1)  # at the end of a member its checksum is compared
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 

@@ -4,7 +4,6 @@ Source: ``notebooks/display_clinical_data.ipynb`` of LidiaGarrucho/MAMA-MIA (tab
 sample submission (json keys).
 """
 
-import json
 import re
 import shlex
 from collections import Counter
@@ -22,6 +21,7 @@ from nnunetv2_fair.dataset_conversion.mama_mia.codes import (
 )
 from nnunetv2_fair.dataset_conversion.writing.log import UNKNOWN
 from nnunetv2_fair.errors import ConversionError, DemographicsError, counted, shorten
+from nnunetv2_fair.files.json_files import read_json_object
 from nnunetv2_fair.subgroups.schema import Attribute, Bins, Schema
 from nnunetv2_fair.subgroups.table import read_delimited
 from nnunetv2_fair.tables.numbers import age_in_years
@@ -119,13 +119,11 @@ def read_clinical(
     differing: Counter[str] = Counter()
     for patient, path in infos.items():
         try:
-            content = json.loads(path.read_text(encoding="utf-8-sig"))
-            sections = [content, *(v for v in content.values() if isinstance(v, Mapping))]
-        except (OSError, ValueError, AttributeError) as error:
-            clinical.problems.append(
-                f"{path.parent.name}/{path.name} is not a JSON object: {error}. Download it again"
-            )
+            content = read_json_object(path, ConversionError, "Download it again")
+        except ConversionError as error:
+            clinical.problems.append(str(error))
             continue
+        sections = [content, *(v for v in content.values() if isinstance(v, Mapping))]
         where = f"{path.parent.name}/{path.name}"
         cells = {str(k).strip().lower(): v for section in sections for k, v in section.items()}
         found = _read_cells(cells, where, clinical)

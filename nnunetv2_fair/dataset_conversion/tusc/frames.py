@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from nnunetv2_fair.dataset_conversion.shared.pictures import resize_linear, resize_nearest, to_color
 from nnunetv2_fair.dataset_conversion.writing.case_files import CaseData
 from nnunetv2_fair.errors import ConversionError, shorten
+from nnunetv2_fair.tables.numbers import plain_number
 
 IMAGE, MASK, CLIP, FRAME = "image", "mask", "annot_id", "frame_num"
 
@@ -54,10 +56,13 @@ class FrameCase:
         file = _open(self.path, self.path.stat().st_mtime_ns, self.cache_bytes)
         try:
             image, mask = file[IMAGE][self.index], file[MASK][self.index]
+            absent = not image.any() and not _is_written(file[IMAGE], self.index)
         except (OSError, KeyError, RuntimeError) as error:
             raise ConversionError(
                 f"the frame cannot be read: {error}. Download the file again"
             ) from error
+        if absent:
+            raise ConversionError("the frame was never written. Download the file again")
         pixels, labels = _grey(image, self.path), _nodule(mask)
         if self.size is not None:
             pixels, labels = resize_linear(pixels, self.size), resize_nearest(labels, self.size)
@@ -104,6 +109,7 @@ def read_contents(path: Path) -> Contents:
 
 def _contents(file: h5py.File, path: Path) -> Contents:
     present = sorted(file)
+    _refuse_references(file, path)
     missing = [key for key in (IMAGE, MASK, CLIP) if not isinstance(file.get(key), h5py.Dataset)]
     if missing:
         raise ConversionError(
@@ -129,6 +135,7 @@ def _contents(file: h5py.File, path: Path) -> Contents:
         )
     if image.dtype != np.uint8:
         raise ConversionError(f"{path}: '{IMAGE}' is {image.dtype}, expected uint8 grey levels.")
+    _refuse_unwritten((image, mask), path)
     notes = []
     parsed = None if numbers is None else _frame_numbers(numbers, path)
     if parsed is None:
@@ -141,6 +148,50 @@ def _contents(file: h5py.File, path: Path) -> Contents:
         )
     cache = min(max(needed, _SMALLEST_CACHE), _CACHE_LIMIT)
     return Contents(clips, parsed, (int(image.shape[1]), int(image.shape[2])), cache, notes)
+
+
+def _refuse_references(file: h5py.File, path: Path) -> None:
+    """Raise if an array is in another file: that could be any file of this machine."""
+    for key in (IMAGE, MASK, CLIP, FRAME):
+        link = file.get(key, getlink=True)
+        if link is None:
+            continue
+        where = ""
+        if not isinstance(link, h5py.HardLink):
+            where = "is a link to another place"
+        elif isinstance(array := file[key], h5py.Dataset):
+            if array.is_virtual:
+                where = "is put together from other files (a virtual dataset)"
+            elif array.external:
+                where = "is stored in other files (external storage)"
+        if where:
+            raise ConversionError(
+                f"{path}: '{key}' {where}, which is not read. Use the original file, or copy it "
+                "with the arrays inside: h5repack or h5py.Dataset[()]."
+            )
+
+
+def _refuse_unwritten(arrays: Sequence[h5py.Dataset], path: Path) -> None:
+    """Raise if an array was never written: HDF5 reads it as black, without an error."""
+    missing = [array.name[1:] for array in arrays if not array.id.get_storage_size()]
+    if missing:
+        raise ConversionError(
+            f"{path}: {shorten(map(repr, missing))} was never written: all frames would be black. "
+            "Download the file again."
+        )
+
+
+def _is_written(array: h5py.Dataset, index: int) -> bool:
+    """Return whether the file holds a frame; asked only of black ones."""
+    if array.chunks is None:
+        return True
+    beginnings = [range(0, length, step) for length, step in
+                  zip(array.shape[1:], array.chunks[1:], strict=True)]  # fmt: skip
+    first = index // array.chunks[0] * array.chunks[0]
+    return any(
+        array.id.get_chunk_info_by_coord((first, *place)).byte_offset is not None
+        for place in product(*beginnings)
+    )
 
 
 def _bytes_beside(array: h5py.Dataset) -> int:
@@ -180,12 +231,12 @@ def normal_id(value: Any) -> str:
 def _frame_numbers(values: NDArray[Any], path: Path) -> list[float]:
     numbers = []
     for position, value in enumerate(values.tolist()):
-        try:
-            numbers.append(float(normal_id(value)))
-        except ValueError as error:
+        number = plain_number(normal_id(value))
+        if number is None:
             raise ConversionError(
                 f"{path}: '{FRAME}' of frame {position} is {value!r}, expected a number."
-            ) from error
+            )
+        numbers.append(number)
     return numbers
 
 
@@ -204,9 +255,8 @@ def _nodule(mask: NDArray[Any]) -> NDArray[np.uint8]:
             raise ConversionError("the mask is in colour, expected one number per pixel.")
         mask = mask[..., 0]
     labels = mask != 0
-    high = int(mask.max())
-    even = not high or np.count_nonzero(mask == high) == np.count_nonzero(labels)
-    if high not in (0, 1, 255) or not even:
+    # counted, not compared with the maximum: -1, a half and not-a-number are no nodule
+    if np.count_nonzero(labels) not in {np.count_nonzero(mask == high) for high in (1, 255)}:
         raise ConversionError(
             f"the mask holds {shorten(np.unique(mask).tolist(), 8)}; expected 0 and 255, or 0 and "
             "1. Values between mean blurred edges: use the original file."

@@ -1,6 +1,5 @@
 """Finding and reading label maps."""
 
-import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from nnunetv2_fair.evaluation.masks.picture_files import (
     unreadable,
 )
 from nnunetv2_fair.files.integrity import TIFF_ENDINGS, check_file, files_of_image
+from nnunetv2_fair.files.json_files import read_json_object
 from nnunetv2_fair.files.nifti import NIFTI_ENDINGS, NiftiStream
 
 #: Formats without a physical grid: the spacing in such files is print resolution at best.
@@ -152,13 +152,14 @@ def read_geometry(path: Path) -> ArrayGeometry:
 
 
 def _sidecar_spacing(path: Path, size: tuple[int, ...], kept: list[int]) -> tuple[float, ...]:
+    expected = 'Expected {"spacing": [z, y, x]} in millimetres, of the TIFF next to it.'
     try:
-        spacing = [float(s) for s in json.loads(path.read_text(encoding="utf-8"))["spacing"]]
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise EvaluationError(
-            f"{path} does not hold the spacing of the TIFF next to it ({error!r}); expected "
-            '{"spacing": [z, y, x]} in millimetres.'
-        ) from error
+        spacing = [
+            float(length) if isinstance(length, int | float) else math.nan
+            for length in read_json_object(path, EvaluationError, expected)["spacing"]
+        ]
+    except (KeyError, TypeError, OverflowError) as error:
+        raise EvaluationError(f"{path} holds no spacing ({error!r}). {expected}") from error
     if len(spacing) != len(size) or not all(math.isfinite(s) and s > 0 for s in spacing):
         raise EvaluationError(
             f"{path} has the spacing {spacing}; expected {len(size)} positive numbers (mm), one "

@@ -36,6 +36,7 @@ _MEASURING = (
     "files/fingerprints.py",
     "files/inflating.py",
     "files/integrity.py",
+    "files/json_files.py",
     "files/nifti.py",
     "files/png.py",
     "files/text_headers.py",

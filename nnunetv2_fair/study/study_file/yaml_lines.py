@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 #: Where a value is: keys of mappings and positions in lists, from the outside in.
 Place = tuple[str | int, ...]
 
+#: More entries than this are no study: a few aliases (*...) of aliases stand for millions.
+_MOST_ENTRIES = 100_000
+
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?")
@@ -110,7 +113,7 @@ def read_yaml(path: Path) -> Document:
     """Read one YAML file.
 
     Raises:
-        StudyError: If it is missing, not UTF-8, or not YAML.
+        StudyError: If it is missing, not UTF-8, or not YAML, nested too deeply, or far too long.
     """
     yaml = import_yaml()
     try:
@@ -123,6 +126,8 @@ def read_yaml(path: Path) -> Document:
         ) from error
     except UnicodeDecodeError as error:
         raise StudyError(f"{path} is not UTF-8: {error.reason}. Save it as UTF-8.") from error
+    except RecursionError as error:
+        raise _too_deep(path) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark is not None else ""
@@ -134,18 +139,38 @@ def read_yaml(path: Path) -> Document:
     if root is None:
         return Document(path, None, {}, ())
     reader = _Reader(yaml)
-    data = reader.value(root, (), ())
+    try:
+        data = reader.value(root, (), ())
+    except RecursionError as error:
+        raise _too_deep(path) from error
+    except _TooLongError as error:
+        raise StudyError(
+            f"{path} holds more than {_MOST_ENTRIES} entries, counting each alias (*...) as what "
+            "it stands for. Write the study out, without aliases of aliases."
+        ) from error
     return Document(path, data, reader.lines, tuple(reader.problems))
+
+
+def _too_deep(path: Path) -> StudyError:
+    return StudyError(f"{path} is nested too deeply to be a study. Write it with fewer levels.")
+
+
+class _TooLongError(Exception):
+    """A document has more entries than any study."""
 
 
 class _Reader:
     def __init__(self, yaml: Any) -> None:
         self.lines: dict[Place, int] = {}
         self.problems: list[Problem] = []
+        self._entries = 0
         self._scalar = yaml.ScalarNode
         self._sequence = yaml.SequenceNode
 
     def value(self, node: "Node", place: Place, around: tuple[int, ...]) -> Any:
+        self._entries += 1
+        if self._entries > _MOST_ENTRIES:
+            raise _TooLongError
         line = node.start_mark.line + 1
         self.lines.setdefault(place, line)
         if isinstance(node, self._scalar):

@@ -353,6 +353,42 @@ def race(source: Path, *codes: float) -> None:
         edit(source, number, race=code)
 
 
+def stored(source: Path, number: int) -> Path:
+    """Write a file again without compression, so that its bytes can be changed one by one."""
+    path = source / "data" / f"data_{number:05d}.npz"
+    with np.load(path) as found:
+        content = dict(found)
+    np.savez(path, **content)
+    return path
+
+
+def renamed(source: Path, number: int, old: bytes, new: bytes) -> None:
+    path = stored(source, number)
+    content = path.read_bytes()
+    at = content.rindex(old)  # in the list of members at the end
+    path.write_bytes(content[:at] + new + content[at + len(old) :])
+
+
+def changed_value(source: Path, number: int) -> None:
+    path = stored(source, number)
+    content = bytearray(path.read_bytes())
+    begin = content.index(b"race.npy")
+    at = content.index(b"\n", content.index(b"NUMPY", begin)) + 1
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+def encrypted(source: Path, number: int) -> None:
+    path = stored(source, number)
+    content = bytearray(path.read_bytes())
+    for begin, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = content.find(begin)
+        while at >= 0:
+            content[at + flags] |= 1
+            at = content.find(begin, at + 1)
+    path.write_bytes(content)
+
+
 def truncate(source: Path) -> None:
     path = source / "data" / "data_00003.npz"
     path.write_bytes(path.read_bytes()[:-200])
@@ -438,6 +474,21 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
         r"gender is 4, expected 0 female, 1 male or -1 \(unknown\): data_00005",
     ),
     "array for a code": (lambda s: edit(s, 5, age=[1, 2]), r"'age' has shape \(2,\), expected a"),
+    "endless text": (
+        lambda s: edit(s, 5, race=np.zeros(1, "S99999999")),
+        r"'race' has shape \(1,\) of 99999999 bytes each, expected a single value",
+    ),
+    "huge picture": (
+        lambda s: edit(s, 5, slo_fundus=np.zeros((20_000, 20_000), np.uint8)),
+        r"'slo_fundus' has shape \(20000, 20000\), more than 256 MiB; expected one picture",
+    ),
+    "name beside the data": (
+        lambda s: renamed(s, 5, b"race", b"rbce"), r"data_00005\.npz cannot be read as npz.*differ"
+    ),
+    "checksum of a value": (
+        lambda s: changed_value(s, 5), r"data_00005\.npz cannot be read as npz.*CRC-32"
+    ),
+    "encrypted": (lambda s: encrypted(s, 5), r"data_00005\.npz cannot be read as npz.*encrypted"),
     "old": (lambda s: edit(s, 5, age=140), r"data_00005: '140' is outside the plausible range"),
     "same number": (same_number, r"data_000004.npz have the same number; keep one"),
     "summary without name": (summary("race,train\nWhite,1\n"), r"no column 'filename'.*race, tr"),

@@ -194,7 +194,7 @@ def test_boxes_with_exchanged_axes_are_noticed(
     out = refused(download, raw, capsys)
     assert "DUKE_001: its breast box ends at (26, 18, 8), the image has 9 x 20 x 26 voxels" in out
     assert "With x and z exchanged it would fit: x must count along the first axis" in out
-    assert "patient_info_files/nact_04.json is not a JSON object" in out
+    assert "patient_info_files/nact_04.json is not JSON" in out
     assert "ispy1_1002.json: breast_coordinates: y_min is None, expected an index" in out
 
 

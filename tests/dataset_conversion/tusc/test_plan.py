@@ -223,9 +223,12 @@ def test_memory_does_not_grow_with_the_file(
         for name in ("image", "mask"):
             file.create_dataset(name, (len(ids), rows, columns), np.uint8, **options)
         file["mask"][0, 300:400, 500:600] = 255
+        for clip in range(12):  # the frames that are converted
+            for index in range(clip * n // 12, (clip + 1) * n // 12, 500):
+                file["image"][index, 0, 0] = 1
         file["annot_id"] = np.array([b"%d_" % clip for clip in ids])[:, None]
         file["frame_num"] = numbers
-    assert (source / "dataset.hdf5").stat().st_size < 3 * 2**20
+    assert (source / "dataset.hdf5").stat().st_size < 32 * 2**20
     assert len(ids) * rows * columns * 2 > 29e9
     command = [sys.executable, "-c", _MEASURE, "-i", str(source), "-d", "44", "-np", "1",
                "--every", "500"]  # fmt: skip
@@ -235,6 +238,27 @@ def test_memory_does_not_grow_with_the_file(
     assert len(files_of(raw / NAME)) == 36
     peak_kib = int(done.stderr.rsplit("PEAK ", 1)[1])
     assert peak_kib < 0.5 * 2**20
+
+
+def elsewhere(path: Path, images: Any, how: str) -> None:
+    """Add images that are not in the file itself."""
+    other = path.parent.parent / "other.hdf5"
+    with h5py.File(other, "w") as file:
+        file["image"] = images
+    raw = path.parent.parent / "other.raw"
+    raw.write_bytes(images.tobytes())
+    with h5py.File(path, "a") as file:
+        if how == "external link":
+            file["image"] = h5py.ExternalLink(str(other), "/image")
+        elif how == "soft link":
+            file["hidden"] = h5py.ExternalLink(str(other), "/image")
+            file["image"] = h5py.SoftLink("/hidden")
+        elif how == "external storage":
+            file.create_dataset("image", images.shape, np.uint8, external=str(raw))
+        else:
+            layout = h5py.VirtualLayout(images.shape, np.uint8)
+            layout[:] = h5py.VirtualSource(str(other), "image", images.shape)
+            file.create_virtual_dataset("image", layout)
 
 
 def damaged(tmp_path: Path, name: str) -> tuple[Path, str]:
@@ -279,6 +303,30 @@ def damaged(tmp_path: Path, name: str) -> tuple[Path, str]:
         masks[0, 5, 5] = 77
         download.write(source, mask=masks)
         return source, r"clip001_frame000.*frame 0\): the mask holds 0, 77, 255; expected 0 and 255"
+    if name in ("-1", "0.5", "nan"):
+        masks = np.where(download.arrays()["mask"] == 255, float(name), 0)
+        download.write(source, mask=masks.astype(np.int8 if name == "-1" else np.float32))
+        return source, rf"the mask holds .*{re.escape(name)}.*; expected 0 and 255"
+    if name == "underscore":
+        download.write(source, frame_num=np.array([b"5_4"] * 91))
+        return source, "'frame_num' of frame 0 is b'5_4', expected a number"
+    if name in ("external link", "soft link", "external storage", "virtual"):
+        images = download.arrays()["image"]
+        download.write(source, image=None)
+        elsewhere(file, images, name)
+        return source, r"dataset\.hdf5: 'image' is .*, which is not read\. Use the original file"
+    if name == "never written":
+        download.write(source, image=None)
+        with h5py.File(file, "a") as target:
+            target.create_dataset("image", (91, 40, 52), np.uint8, chunks=(1, 40, 52))
+        return source, "'image' was never written: all frames would be black"
+    if name == "frame never written":
+        images = download.arrays()["image"]
+        download.write(source, image=None)
+        with h5py.File(file, "a") as target:
+            target.create_dataset("image", (91, 40, 52), np.uint8, chunks=(1, 40, 52))
+            target["image"][1:] = images[1:]
+        return source, r"clip001_frame000.*: the frame was never written"
     if name == "no row":
         Download(without_row=(2, 5)).write(source)
         return source, r"clip without a row in the table: 2, 5\. .*--unpaired skip"
@@ -310,7 +358,9 @@ def damaged(tmp_path: Path, name: str) -> tuple[Path, str]:
 
 
 DAMAGES = ["wrong folder", "no folder", "truncated", "other file", "other keys", "lengths", "sizes",
-           "type", "frame numbers", "empty masks", "blurred masks", "no row", "no frames",
+           "type", "frame numbers", "-1", "0.5", "nan", "underscore", "external link", "soft link",
+           "external storage", "virtual", "never written", "frame never written",
+           "empty masks", "blurred masks", "no row", "no frames",
            "two rows", "columns", "sex code", "age"]  # fmt: skip
 
 

@@ -67,8 +67,16 @@ def test_tiff_volume_with_nnunets_spacing_file(tmp_path: Path):
     with pytest.raises(EvaluationError, match=r"case\.json has the spacing .* expected 3 positive"):
         read_geometry(path)
     (tmp_path / "case.json").write_text("{}")
-    with pytest.raises(EvaluationError, match=r'expected \{"spacing": \[z, y, x\]\}'):
+    with pytest.raises(EvaluationError, match=r'Expected \{"spacing": \[z, y, x\]\}'):
         read_geometry(path)
+    for text, message in (
+        ('{"spacing": [1, 1, 1], "spacing": [2, 2, 2]}', "two entries 'spacing'"),
+        ('{"spacing": [1, 1, "5_4"]}', "expected 3 positive"),
+        ("[" * 100_000, "nested too deeply"),
+    ):
+        (tmp_path / "case.json").write_text(text)
+        with pytest.raises(EvaluationError, match=message):
+            read_geometry(path)
 
 
 def test_volume_of_one_slice_is_a_plane(tmp_path: Path):

@@ -145,3 +145,17 @@ def test_what_is_left_still_knows_its_line(tmp_path):
     assert left.without({()}).data == {}
     assert document.data == {"a": [1, {"b": 2, "c": 3}, 4], "d": 5}
     assert document.value("a", 1, "c") == 3
+
+
+def test_aliases_of_aliases_are_not_written_out(tmp_path):
+    text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+        f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 9)
+    )
+    with pytest.raises(StudyError, match="more than 100000 entries, counting each alias"):
+        read(tmp_path, text)
+
+
+@pytest.mark.parametrize("text", ["[" * 5000 + "]" * 5000, "{a: " * 2000 + "1" + "}" * 2000])
+def test_what_is_nested_too_deeply(tmp_path, text):
+    with pytest.raises(StudyError, match=r"study\.yaml is nested too deeply"):
+        read(tmp_path, text)

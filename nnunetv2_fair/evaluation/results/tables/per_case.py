@@ -79,7 +79,7 @@ def read_per_case(
         units = {metric.unit for metric in metrics if metric.unit}
         for column in (*(metric.column for metric in metrics), *(f"diagonal_{u}" for u in units)):
             if column in frame:
-                frame[column] = frame[column].replace("", np.nan).astype(float)
+                frame[column] = [_number(cell) for cell in frame[column]]
         for column in ("reference_voxels", "prediction_voxels"):
             if column in frame:
                 frame[column] = pd.to_numeric(frame[column].replace("", np.nan)).astype("Int64")
@@ -88,6 +88,17 @@ def read_per_case(
     for metric in metrics:
         _check_range(frame, metric, path)
     return frame
+
+
+def _number(cell: str) -> float:
+    """Return the number of a cell as this package writes it; empty is NaN.
+
+    Raises:
+        ValueError: If it is none; ``float`` would also accept ``5_4`` and digits of all scripts.
+    """
+    if "_" in cell or not cell.isascii():
+        raise ValueError(f"{cell!r} is no number")
+    return float(cell or "nan")
 
 
 def _check_range(frame: pd.DataFrame, metric: MetricInfo, path: Path) -> None:

@@ -28,3 +28,9 @@ def test_limits_and_missing_values_are_read(tmp_path):
     frame = read_per_case(table(tmp_path, ""), ["sex"], [DICE, OWN])
     assert frame["dice"].isna().tolist() == [False, True]
     assert frame["own"].tolist() == [2, -7]
+
+
+@pytest.mark.parametrize("dice", ["0_5", "\u0661", "x"])
+def test_what_is_no_number(tmp_path, dice):
+    with pytest.raises(EvaluationError, match="is damaged"):
+        read_per_case(table(tmp_path, dice), ["sex"], [DICE, OWN])
