@@ -1,15 +1,16 @@
 """Reading a table of people: roles, attributes, and all that is wrong with them at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nnunetv2_fair.errors import counted
+from nnunetv2_fair.errors import counted, shorten
 from nnunetv2_fair.files.tabular import Table
 from nnunetv2_fair.tables.attribute_column import AttributeColumn, Cells, Described, read_attribute
 from nnunetv2_fair.tables.columns import find_columns
 from nnunetv2_fair.tables.remedy import Remedy
 from nnunetv2_fair.tables.settings import TableSettings
+from nnunetv2_fair.tables.spellings import as_seen, control_signs
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,29 @@ def row_problems(
             problems.append(
                 f"{where}: sampling_weight is '{weight}', expected a whole number from 1 on"
             )
+    for role in dict.fromkeys((key, "patient")):
+        problems += _alike_names(role, roles.get(role, ()), file, lines)
     return problems
+
+
+def _alike_names(role: str, names: Sequence[str], file: str, lines: Sequence[int]) -> Iterator[str]:
+    """Yield names of which nobody sees that they differ: one patient would count as two."""
+    if all(name.isascii() and name.isprintable() for name in names):
+        return
+    first: dict[str, tuple[str, int]] = {}
+    for name, line in dict(zip(reversed(names), reversed(lines), strict=True)).items():
+        if signs := control_signs(name):
+            yield (
+                f"{file}, line {line}: the {role} holds {shorten(dict.fromkeys(signs))}, which is "
+                "no letter; remove it"
+            )
+        other, at = first.setdefault(as_seen(name), (name, line))
+        if other != name and not (other.isascii() and name.isascii()):
+            one, two = sorted((at, line))
+            yield (
+                f"{file}, lines {one} and {two}: {role} {name!a} and {other!a} look the "
+                "same and differ in signs; write both in one way"
+            )
 
 
 def _where(path: Path, line: int, key: str, name: str) -> str:

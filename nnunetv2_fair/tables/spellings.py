@@ -19,10 +19,16 @@ def folded(text: str) -> str:
     """
     if plain_number(text) is not None:
         return str(Decimal(text).normalize() + 0)
-    seen = "".join(sign for sign in unicodedata.normalize("NFKC", text) if not _invisible(sign))
-    lower = seen.casefold().translate(_LOOK_ALIKES)
-    words = lower.replace("_", " ").replace("-", " ").split()
-    return " ".join(words) or seen
+    words = as_seen(text).replace("_", " ").replace("-", " ").split()
+    return " ".join(words) or _visible(text)
+
+
+def as_seen(text: str) -> str:
+    """Return a text without what nobody sees, in lower case.
+
+    That are Unicode forms, invisible signs, and letters of other scripts that look Latin.
+    """
+    return _visible(text).casefold().translate(_LOOK_ALIKES)
 
 
 def control_signs(text: str) -> list[str]:
@@ -95,5 +101,6 @@ def _speaks(
     return plain and 2 * sum(counts[level] for level in known) > sum(counts.values())
 
 
-def _invisible(sign: str) -> bool:
-    return unicodedata.category(sign) == "Cf"
+def _visible(text: str) -> str:
+    signs = unicodedata.normalize("NFKC", text)
+    return "".join(sign for sign in signs if unicodedata.category(sign) != "Cf")

@@ -11,7 +11,7 @@ from nnunetv2_fair.errors import FairError, TableError
 from nnunetv2_fair.files.tabular import Table
 from nnunetv2_fair.tables.attribute_column import Described
 from nnunetv2_fair.tables.columns import column_of_names
-from nnunetv2_fair.tables.reading import PeopleTable, read_people
+from nnunetv2_fair.tables.reading import PeopleTable, read_people, row_problems
 from nnunetv2_fair.tables.remedy import options_of
 from nnunetv2_fair.tables.settings import TableSettings
 from nnunetv2_fair.tables.spellings import one_spelling
@@ -237,6 +237,35 @@ def test_control_characters_are_named_not_shown():
     assert "control characters (U+0000, U+001B)" in problem
     assert "\0" not in problem
     assert "\x1b" not in problem
+
+
+@pytest.mark.parametrize("other", ["p\u200b1", "\uff501", "\u04401", "p1\u00ad", "P\u200d1"])
+def test_patients_of_which_nobody_sees_that_they_differ(other: str):
+    # as two patients they would be in training and test part at once
+    roles = {"case": ["a", "b", "c"], "patient": ["p1", "q\u00e91", other]}
+    (problem,) = row_problems(roles, "case", "t.csv", [2, 3, 5])
+    assert "t.csv, lines 2 and 5: patient" in problem
+    assert "look the same and differ in signs" in problem
+    assert problem.isascii()
+
+
+def test_names_that_people_can_tell_apart():
+    for names in (
+        ["p1", "P1", "p-1", "p_1"],
+        ["\u00e91", "e1", "\u00e9-1", "\u00e9_1"],
+        ["\u00e91"] * 3,
+    ):
+        roles = {"case": ["a", "b", "c", "d"][: len(names)], "patient": names}
+        assert row_problems(roles, "case", "t.csv", range(2, 2 + len(names))) == []
+
+
+def test_control_characters_in_names():
+    roles = {"case": ["a", "b\0"], "patient": ["p\x1b[1m", "q"]}
+    problems = row_problems(roles, "case", "t.csv", [2, 3])
+    assert [p.split(": ", 1)[1] for p in problems] == [
+        "the case holds U+0000, which is no letter; remove it",
+        "the patient holds U+001B, which is no letter; remove it",
+    ]
 
 
 def test_groups_of_one_are_noted():
