@@ -19,7 +19,12 @@ from nnunetv2_fair.tables.numbers import (
 from nnunetv2_fair.tables.remedy import Remedy, escaped, pair_of
 from nnunetv2_fair.tables.settings import TableSettings
 from nnunetv2_fair.tables.spellings import control_signs, folded, one_spelling
-from nnunetv2_fair.tables.words import is_code_for_unknown, perhaps_unknown, surely_unknown
+from nnunetv2_fair.tables.words import (
+    is_code_for_unknown,
+    is_spreadsheet_error,
+    perhaps_unknown,
+    surely_unknown,
+)
 
 #: Ages in years that nobody has to declare.
 _AGE_RANGE = (0, 120)
@@ -144,7 +149,14 @@ class _Reader:
             else is_numeric(self.name, known, self.settings)
         )
         signs = [v for v in dict.fromkeys(known) if control_signs(v)]
-        if signs:
+        failed = [v for v in dict.fromkeys(known) if is_spreadsheet_error(v)]
+        if failed:
+            self._problem(
+                failed,
+                f"'{self.name}' holds errors of formulas ({shorten(failed)}); correct the formulas "
+                "in the spreadsheet",
+            )
+        elif signs:
             listed = shorten(dict.fromkeys(s for v in signs for s in control_signs(v)))
             self._problem(signs, f"'{self.name}' holds control characters ({listed}); remove them")
         elif self.found.numeric and self.name in self.settings.bins and not like_numbers(known):

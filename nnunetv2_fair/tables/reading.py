@@ -11,6 +11,7 @@ from nnunetv2_fair.tables.columns import find_columns
 from nnunetv2_fair.tables.remedy import Remedy
 from nnunetv2_fair.tables.settings import TableSettings
 from nnunetv2_fair.tables.spellings import as_seen, control_signs
+from nnunetv2_fair.tables.words import is_spreadsheet_error
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,12 @@ def row_problems(
     for i, (line, name) in enumerate(zip(lines, roles[key], strict=True)):
         if name == "":
             problems.append(f"{file}, line {line}: the {key} is empty")
+            continue
+        if is_spreadsheet_error(name) or (patients and is_spreadsheet_error(patients[i])):
+            problems.append(
+                f"{file}, line {line}: the {key} or the patient is an error of a formula; correct "
+                "it in the spreadsheet"
+            )
             continue
         where = f"{file}, line {line}, {key} '{name}'"
         if name in seen:

@@ -105,6 +105,14 @@ def perhaps_unknown(text: str) -> bool:
     return " ".join(text.split()).casefold() in DOUBTFUL_WORDS
 
 
+def is_spreadsheet_error(text: str) -> bool:
+    """Return whether a cell is what a spreadsheet shows where a formula failed, in any language.
+
+    Such as ``#REF!``, ``#DIV/0!``, ``#WERT!``, ``#NV``, and ``Err:502`` of LibreOffice.
+    """
+    return re.fullmatch(r"#\S+[!?]|#N/?[AVD]|Err:\d{3}", text, re.IGNORECASE) is not None
+
+
 def is_code_for_unknown(number: str) -> bool:
     """Return whether a number that is not plausible is one that people write for unknown."""
     return re.fullmatch(r"-?99+(\.0)?|-[19](\.0)?", number, re.ASCII) is not None

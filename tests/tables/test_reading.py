@@ -268,6 +268,21 @@ def test_control_characters_in_names():
     ]
 
 
+@pytest.mark.parametrize(
+    "error", ["#REF!", "#DIV/0!", "#NAME?", "#WERT!", "#NV", "#\u00a1VALOR!", "Err:502", "#SPILL!"]
+)
+def test_errors_of_formulas_are_no_groups(error: str):
+    (problem,) = read({"sex": ["f", "m", error]}).problems
+    assert f"'sex' holds errors of formulas ({error}); correct the formulas" in problem
+    people = read({"age": ["40", "50", error]}, attributes=("age",))
+    assert any("errors of formulas" in problem for problem in people.problems)
+    assert read({"sex": ["f", "m", error]}, unknown=(error,)).problems == []
+    roles = {"case": ["a", "b"], "patient": ["p", error]}
+    (problem,) = row_problems(roles, "case", "t.csv", [2, 3])
+    assert problem.startswith("t.csv, line 3: the case or the patient is an error of a formula")
+    assert read({"sex": ["#1", "#2", "#2"]}).problems == []
+
+
 def test_groups_of_one_are_noted():
     people = read({"remark": [f"word {i}" for i in range(20)]}, attributes=("remark",))
     assert people.notes == [
