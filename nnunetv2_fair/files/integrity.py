@@ -21,6 +21,15 @@ from nnunetv2_fair.files.tiff import fault_of_tiff
 #: Bytes checked at a time; a multiple of the size of every type.
 _BLOCK = 1 << 20
 TIFF_ENDINGS = (".tif", ".tiff")
+#: ITK's reader of each ending. Left to itself, ITK goes by the content: HDF5 files called .nii
+#: could then name other files, and pictures called .nrrd would not be checked as pictures.
+_ITK_READERS = {
+    ".nii": "NiftiImageIO", ".nii.gz": "NiftiImageIO", ".hdr": "NiftiImageIO",
+    ".mha": "MetaImageIO", ".mhd": "MetaImageIO", ".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO",
+    ".gipl": "GiplImageIO", ".gipl.gz": "GiplImageIO", ".tif": "TIFFImageIO",
+    ".tiff": "TIFFImageIO", ".png": "PNGImageIO", ".bmp": "BMPImageIO", ".jpg": "JPEGImageIO",
+    ".jpeg": "JPEGImageIO",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,12 @@ class CheckedFile:
 
     sha256: str
     not_finite: int
+
+
+def itk_reader(path: Path) -> str:
+    """Return the name of the reader that ITK has for files of this ending; empty for others."""
+    name = path.name.lower()
+    return next((reader for end, reader in _ITK_READERS.items() if name.endswith(end)), "")
 
 
 def files_of_image(path: Path) -> tuple[Path, ...]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunetv2_fair.errors import ConversionError, DamagedFileError, FairError, shorten
-from nnunetv2_fair.files.integrity import CheckedFile, check_file, files_of_image
+from nnunetv2_fair.files.integrity import CheckedFile, check_file, files_of_image, itk_reader
 from nnunetv2_fair.files.nifti import plain_voxels
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def read_image(path: Path) -> "SimpleITK.Image":
 
     _checked(path)
     try:
-        return SimpleITK.ReadImage(str(path))
+        return SimpleITK.ReadImage(str(path), imageIO=itk_reader(path))
     except RuntimeError as error:
         raise _unreadable(path, error) from error
 
@@ -273,6 +273,7 @@ def _header_reader(path: Path) -> "SimpleITK.ImageFileReader":
 
     reader = SimpleITK.ImageFileReader()
     reader.SetFileName(str(path))
+    reader.SetImageIO(itk_reader(path))
     try:
         files_of_image(path)  # before ITK opens whatever a header names
         reader.ReadImageInformation()

@@ -145,3 +145,19 @@ def test_files_of_tiff_volumes_and_pairs(tmp_path: Path):
     assert [p.name for p in files_of_image(tmp_path / "a.tif")] == ["a.tif", "a.json"]
     assert [p.name for p in files_of_image(tmp_path / "b.hdr")] == ["b.hdr", "b.img"]
     assert [p.name for p in files_of_image(tmp_path / "c.tif")] == ["c.tif"]
+
+
+@pytest.mark.parametrize("content", [".hdf5", ".tif", ".png", ".nii"])
+@pytest.mark.parametrize("ending", [".nrrd", ".nhdr", ".gipl", ".tif", ".nii.gz"])
+def test_files_are_read_as_what_their_names_say(tmp_path: Path, content: str, ending: str):
+    # HDF5 can name other files
+    image = sitk.GetImageFromArray(LABELS)
+    sitk.WriteImage(image[:, :, 0] if content == ".png" else image, str(tmp_path / f"a{content}"))
+    path = (tmp_path / f"a{content}").rename(tmp_path / f"case{ending}")
+    if (content, ending) in ((".nii", ".nii.gz"), (".tif", ".tif")):
+        assert np.array_equal(read_label_map(path).labels, LABELS)
+        return
+    with quiet_itk(), pytest.raises(EvaluationError, match=rf"case\{ending} cannot be read"):
+        read_label_map(path)
+    with quiet_itk(), pytest.raises(ConversionError, match=rf"case\{ending} cannot be read"):
+        read_labels(path)

@@ -24,7 +24,7 @@ from nnunetv2_fair.evaluation.masks.picture_files import (
     read_picture_geometry,
     unreadable,
 )
-from nnunetv2_fair.files.integrity import TIFF_ENDINGS, check_file, files_of_image
+from nnunetv2_fair.files.integrity import TIFF_ENDINGS, check_file, files_of_image, itk_reader
 from nnunetv2_fair.files.json_files import read_json_object
 from nnunetv2_fair.files.nifti import NIFTI_ENDINGS, NiftiStream
 
@@ -122,6 +122,7 @@ def read_geometry(path: Path) -> ArrayGeometry:
         raise unreadable(path, error) from error
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
+    reader.SetImageIO(itk_reader(path))
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
@@ -212,7 +213,7 @@ def read_label_map(path: Path) -> LabelMap:
         raise _not_finite(path, checked.not_finite)
     geometry = read_geometry(path)
     try:
-        labels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+        labels = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO=itk_reader(path)))
     except (RuntimeError, ValueError) as error:
         raise unreadable(path, error) from error
     whole = _as_integers(labels, path).reshape(geometry.shape)

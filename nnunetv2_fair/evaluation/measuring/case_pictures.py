@@ -26,7 +26,7 @@ from nnunetv2_fair.evaluation.results.tables.per_case import (
     evaluated_rows,
 )
 from nnunetv2_fair.evaluation.results.values import MetricInfo
-from nnunetv2_fair.files.integrity import check_file
+from nnunetv2_fair.files.integrity import check_file, itk_reader
 from nnunetv2_fair.files.nifti import quiet_itk
 
 logger = logging.getLogger(__name__)
@@ -265,7 +265,7 @@ def _image(case: str, folder: Path, shape: tuple[int, ...]) -> np.ndarray | None
         return None
     try:
         check_file(candidates[0])
-        image = sitk.ReadImage(str(candidates[0]))
+        image = sitk.ReadImage(str(candidates[0]), imageIO=itk_reader(candidates[0]))
     except (DamagedFileError, OSError, RuntimeError):
         logger.warning("%s cannot be read: its picture shows the masks alone", candidates[0])
         return None
