@@ -13,10 +13,10 @@ import numpy as np
 
 from nnunetv2_fair.errors import DamagedFileError
 from nnunetv2_fair.files.fingerprints import files_hash
+from nnunetv2_fair.files.formats.png import fault_of_png
+from nnunetv2_fair.files.formats.text_headers import check_voxels, voxels_of
+from nnunetv2_fair.files.formats.tiff import fault_of_tiff
 from nnunetv2_fair.files.nifti import NIFTI_ENDINGS, NiftiStream
-from nnunetv2_fair.files.png import fault_of_png
-from nnunetv2_fair.files.text_headers import check_voxels, voxels_of
-from nnunetv2_fair.files.tiff import fault_of_tiff
 
 #: Bytes checked at a time; a multiple of the size of every type.
 _BLOCK = 1 << 20

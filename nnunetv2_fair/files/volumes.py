@@ -268,7 +268,11 @@ def geometry_of(image: "SimpleITK.Image") -> ImageGeometry:
 
 
 def _header_reader(path: Path) -> "SimpleITK.ImageFileReader":
-    """Return SimpleITK's reader of a file whose header it has read."""
+    """Return SimpleITK's reader of a file whose header it has read.
+
+    Raises:
+        ConversionError: If the header is unreadable, or names data outside its folder.
+    """
     import SimpleITK
 
     reader = SimpleITK.ImageFileReader()
@@ -309,23 +313,6 @@ def _checked(path: Path) -> CheckedFile:
             "as zeros; replace them in the original, or leave the file out."
         )
     return checked
-
-
-def _header_reader(path: Path) -> "SimpleITK.ImageFileReader":
-    """Return SimpleITK's reader of a file, having read the header.
-
-    Raises:
-        ConversionError: If the header is unreadable.
-    """
-    import SimpleITK
-
-    reader = SimpleITK.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise _unreadable(path, error) from error
-    return reader
 
 
 def _unreadable(path: Path, error: Exception) -> ConversionError:

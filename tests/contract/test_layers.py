@@ -22,6 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "paths": set(),
     "registration": set(),
     "files": set(),
+    "files/formats": set(),
     "tables": set(),
     "subgroups": {"tables"},
     "losses": set(),

@@ -34,13 +34,10 @@ _MEASURING = (
     "evaluation/metrics/*.py",
     "evaluation/measuring/one_case.py",
     "files/fingerprints.py",
-    "files/inflating.py",
+    "files/formats/*.py",
     "files/integrity.py",
     "files/json_files.py",
     "files/nifti.py",
-    "files/png.py",
-    "files/text_headers.py",
-    "files/tiff.py",
 )
 _SHARD = re.compile(r"measured_cases_(\d+)_of_(\d+)\.jsonl")
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from nnunetv2_fair.files.png import SIGNATURE, fault_of_png
+from nnunetv2_fair.files.formats.png import SIGNATURE, fault_of_png
 
 ROWS, COLUMNS = np.mgrid[:13, :21]
 LABELS = ((ROWS - 6) ** 2 + (COLUMNS - 9) ** 2 < 25).astype(np.uint8) * 2

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from nnunetv2_fair.errors import DamagedFileError
-from nnunetv2_fair.files.inflating import fault_of_compressed
+from nnunetv2_fair.files.formats.inflating import fault_of_compressed
 
 META_IMAGE_ENDINGS = (".mha", ".mhd")
 NRRD_ENDINGS = (".nrrd", ".nhdr")

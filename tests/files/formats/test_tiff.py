@@ -6,7 +6,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from nnunetv2_fair.files.tiff import fault_of_tiff
+from nnunetv2_fair.files.formats.tiff import fault_of_tiff
 
 ROWS, COLUMNS = np.mgrid[:61, :83]
 LABELS = ((ROWS - 30) ** 2 + (COLUMNS - 40) ** 2 < 400).astype(np.uint8) * 2

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from zlib_ng import zlib_ng
 
-from nnunetv2_fair.files.inflating import fault_of_compressed
+from nnunetv2_fair.files.formats.inflating import fault_of_compressed
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 #: Colour type -> numbers per pixel.

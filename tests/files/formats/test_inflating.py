@@ -3,7 +3,7 @@ import zlib
 
 import pytest
 
-from nnunetv2_fair.files.inflating import fault_of_compressed
+from nnunetv2_fair.files.formats.inflating import fault_of_compressed
 
 PLAIN = bytes(range(256)) * 50
 

@@ -6,9 +6,9 @@ import SimpleITK as sitk  # noqa: N813
 
 from nnunetv2_fair.errors import ConversionError, DamagedFileError, EvaluationError
 from nnunetv2_fair.evaluation.masks.label_maps import read_geometry, read_label_map
+from nnunetv2_fair.files.formats.text_headers import voxels_of
 from nnunetv2_fair.files.integrity import check_file, files_of_image, image_hash
 from nnunetv2_fair.files.nifti import quiet_itk
-from nnunetv2_fair.files.text_headers import voxels_of
 from nnunetv2_fair.files.volumes import read_header, read_labels
 
 SHAPE = (4, 11, 13)
