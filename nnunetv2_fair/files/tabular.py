@@ -64,6 +64,9 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_IS_TEXT = re.compile(r'="[^"]*"')
+# a format that shows leading zeros, with or without a text in front: 00000, "P"000
+_PADDED = re.compile(r'((?:"[^"]*"|\\.|[-_ /])*)(0+)')
 # apostrophes in front of what would be a formula are doubled too: otherwise reading would remove
 # one that belongs to the name
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
@@ -130,7 +133,7 @@ def read_table(
         path: File to read.
         sheet: As in :func:`read_rows`.
         delimiter: As in :func:`read_rows`.
-        strip: Remove white space around cells.
+        strip: Remove white space around cells, and ``="001"`` around ``001``.
 
     Raises:
         TableError: As :func:`read_rows`, and if the file is empty or has duplicate columns or rows
@@ -141,7 +144,7 @@ def read_table(
     first = next(rows, None)
     if first is None:
         raise TableError(f"{path} is empty: expected a header line and one row per case.")
-    header = [name.strip() for name in first.cells] if strip else first.cells
+    header = [_content(name) for name in first.cells] if strip else first.cells
     repeated = sorted(name for name, count in Counter(header).items() if count > 1 and name)
     if repeated:
         raise TableError(
@@ -156,8 +159,17 @@ def read_table(
                 f"{len(header)} ({shorten(header, 12)}). Quote cells that contain the delimiter."
             )
         table.lines.append(line)
-        table.rows.append([cell.strip() for cell in cells] if strip else cells)
+        table.rows.append([_content(cell) for cell in cells] if strip else cells)
     return table
+
+
+def _content(cell: str) -> str:
+    """Return a cell without white space around it, and without ``="001"`` around ``001``.
+
+    Programs write that so that Excel keeps the zeros.
+    """
+    text = cell.strip()
+    return text[2:-1] if text.startswith('="') and _IS_TEXT.fullmatch(text) else text
 
 
 def is_xlsx(path: Path) -> bool:
@@ -367,8 +379,10 @@ def _cell_text(cell: Any) -> str:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         # 1 in the format 00000 is shown as 00001, the name of a case or patient
-        form = str(cell.number_format)
-        return str(value).zfill(len(form)) if value >= 0 and not form.strip("0") else str(value)
+        form = _PADDED.fullmatch(str(cell.number_format))
+        if form is None or value < 0:
+            return str(value)
+        return re.sub(r'["\\]', "", form[1]) + str(value).zfill(len(form[2]))
     if isinstance(value, datetime.datetime) and value.time() == datetime.time():
         return value.date().isoformat()
     return str(value)

@@ -15,13 +15,15 @@
 """
 
 import math
+import reprlib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-from nnunetv2_fair.errors import DemographicsError, did_you_mean, shorten
+from nnunetv2_fair.errors import DemographicsError, closest, did_you_mean, shorten
 from nnunetv2_fair.files.json_files import read_json
 from nnunetv2_fair.tables.numbers import plain_number
 
@@ -293,6 +295,9 @@ class Schema:
             str(name): _attribute_from_dict(str(name), entry)
             for name, entry in content["attributes"].items()
         }
+        misspelt = next((key for key in content if closest(key, ["default"])), "default")
+        if misspelt != "default" and "default" not in content:
+            raise DemographicsError(f'There is no key "{misspelt}". Did you mean "default"?')
         default = content.get("default")
         if default is not None and not isinstance(default, str):
             raise DemographicsError(
@@ -315,50 +320,87 @@ def _attribute_from_dict(name: str, entry: Any) -> Attribute:
             f"Attribute '{name}' has unknown keys: {shorten(unknown)}. "
             f"Known keys: {', '.join(sorted(_ATTRIBUTE_KEYS))}."
         )
-    bins = None
-    if entry.get("bins") is not None:
-        raw = entry["bins"]
-        try:
-            if isinstance(raw["labels"], str):
-                raise TypeError(raw["labels"])
-            edges = [
-                (-math.inf if i == 0 else math.inf) if edge is None else float(edge)
-                for i, edge in enumerate(raw["edges"])
-            ]
-            labels = tuple(str(label) for label in raw["labels"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise DemographicsError(
-                f"Attribute '{name}': bins need \"edges\" (numbers; null at an open end) and "
-                f'"labels", got {raw}.'
-            ) from error
-        bins = Bins(tuple(edges), labels, raw.get("closed", "left"))
+    bins = None if entry.get("bins") is None else _bins_from_dict(name, entry["bins"])
     levels = entry.get("levels", [])
-    simple = (str, int, float)
-    if not isinstance(levels, list) or not all(isinstance(level, simple) for level in levels):
+    if not isinstance(levels, list) or not all(map(_is_simple, levels)):
         raise _wrong(name, "levels", "a list of texts", levels)
     names = [_text(level) for level in levels]
     if len(set(names)) != len(names):
         raise DemographicsError(f"Attribute '{name}', \"levels\": {shorten(names, 12)} repeat.")
+    bare = [level for level in names if level != level.strip() or not level]
+    if bare:
+        raise DemographicsError(
+            f"Attribute '{name}', \"levels\": {bare[0]!r} cannot be a level; cells are read "
+            "without white space around them, and an empty cell is unknown."
+        )
     reference = entry.get("reference")
-    if reference is not None and not isinstance(reference, simple):
+    if reference is not None and not _is_simple(reference):
         raise _wrong(name, "reference", "a group", reference)
+    for key in ("meaning", "unit"):
+        if not isinstance(entry.get(key, ""), str):
+            raise _wrong(name, key, "a text", entry[key])
+    low, high = (_number_or_none(name, entry, key) for key in ("minimum", "maximum"))
+    if low is not None and high is not None and low > high:
+        raise DemographicsError(
+            f'Attribute \'{name}\': its "minimum" {low} is above its "maximum" {high}.'
+        )
     return Attribute(
         name=name,
         type=entry["type"],
-        meaning=str(entry.get("meaning", "")),
-        unit=str(entry.get("unit", "")),
+        meaning=entry.get("meaning", ""),
+        unit=entry.get("unit", ""),
         levels=tuple(names),
         bins=bins,
-        minimum=_number_or_none(name, entry, "minimum"),
-        maximum=_number_or_none(name, entry, "maximum"),
+        minimum=low,
+        maximum=high,
         reference=None if reference is None else _text(reference),
     )
 
 
+def _bins_from_dict(name: str, entry: Any) -> Bins:
+    edges, labels = (
+        (entry.get("edges"), entry.get("labels")) if isinstance(entry, Mapping) else (None, None)
+    )
+    if not (
+        isinstance(edges, list)
+        and isinstance(labels, list)
+        and all(edge is None or _is_number(edge) for edge in edges)
+        and all(map(_is_simple, labels))
+    ):
+        raise DemographicsError(
+            f"Attribute '{name}': bins need \"edges\" (numbers; null at an open end) and "
+            f'"labels" (texts), got {reprlib.repr(entry)}.'
+        )
+    unknown = sorted(set(entry) - {"edges", "labels", "closed"})
+    if unknown:
+        raise DemographicsError(
+            f"Attribute '{name}': its bins have unknown keys: {shorten(unknown)}. "
+            "Known keys: closed, edges, labels."
+        )
+    ends = [
+        (-math.inf if i == 0 else math.inf) if edge is None else float(edge)
+        for i, edge in enumerate(edges)
+    ]
+    try:
+        return Bins(tuple(ends), tuple(map(_text, labels)), entry.get("closed", "left"))
+    except DemographicsError as error:
+        raise DemographicsError(f"Attribute '{name}': {error}") from error
+
+
+def _is_number(value: Any) -> bool:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    # JSON has whole numbers of any length, and Python reads its NaN
+    return abs(value) <= sys.float_info.max
+
+
+def _is_simple(value: Any) -> bool:
+    return isinstance(value, str) or _is_number(value)
+
+
 def _number_or_none(name: str, entry: Mapping[str, Any], key: str) -> float | None:
     value = entry.get(key)
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if value is None or (number and math.isfinite(value)):
+    if value is None or _is_number(value):
         return value
     raise _wrong(name, key, "a number", value)
 
@@ -377,6 +419,8 @@ def _kind(value: Any) -> str:
         return f"the text '{value}'"
     if isinstance(value, list):
         return f"a list {value}" if len(value) < 6 else f"a list of {len(value)}"
+    if isinstance(value, int) and len(str(value)) > 30:
+        return "a number of too many digits"
     return "another object" if isinstance(value, Mapping) else repr(value)
 
 

@@ -9,6 +9,7 @@ from nnunetv2_fair.errors import counted, shorten
 from nnunetv2_fair.tables.columns import MOST_LEVELS, is_age, is_numeric
 from nnunetv2_fair.tables.numbers import (
     age_in_years,
+    ascii_number,
     commas_are_decimal,
     is_date,
     like_numbers,
@@ -21,6 +22,7 @@ from nnunetv2_fair.tables.settings import TableSettings
 from nnunetv2_fair.tables.spellings import control_signs, folded, one_spelling
 from nnunetv2_fair.tables.words import (
     is_code_for_unknown,
+    is_sex,
     is_spreadsheet_error,
     perhaps_unknown,
     surely_unknown,
@@ -191,7 +193,7 @@ class _Reader:
         ]
         if words:
             counts = Counter(self.cells.texts)
-            listed = shorten(f"'{word}' in {counted(counts[word], 'row')}" for word in words)
+            listed = shorten(f"{_shown(word)} in {counted(counts[word], 'row')}" for word in words)
             self.found.notes.append(
                 f"'{self.name}' is {listed}: read as unknown. If that is a group: --values "
                 f"{shlex.quote(self.name)} {_pair(words[0], words[0])}, with a pair for every "
@@ -224,7 +226,7 @@ class _Reader:
             if kind is not None:
                 kinds.setdefault(kind, []).append(value)
         report = {
-            "age": self._report_ages, "comma": self._report_commas, "word": self._report_words,
+            "age": self._report_ages, "digits": self._report_digits, "comma": self._report_commas, "word": self._report_words,
             "date": self._report_dates, "range": self._report_range, "unit": self._report_units,
             "text": self._report_texts,
         }  # fmt: skip
@@ -251,6 +253,8 @@ class _Reader:
                 return "date"
             if age_in_years(value) is not None:
                 return "age"
+            if ascii_number(value) is not None:
+                return "digits"
             return "unit" if unit_of(value) is not None else "text"
         if self.described is not None:
             return "range" if self.described.problem_with(value) else None
@@ -269,6 +273,16 @@ class _Reader:
             f"--dicom-age {shlex.quote(self.name)}",
         )
         self.remedy.add_dicom_age(self.name)
+
+    def _report_digits(self, values: Sequence[str]) -> None:
+        plain = {value: str(ascii_number(value)) for value in values}
+        self._problem(
+            values,
+            f"{self._no_number(values)}; write it in the digits 0 to 9, with a plain minus and "
+            f"without gaps: {plain[values[0]]}",
+        )
+        if is_age(self.name):
+            self.remedy.map_levels(self.name, plain)
 
     def _report_commas(self, values: Sequence[str]) -> None:
         self._problem(
@@ -361,11 +375,16 @@ class _Reader:
             )
 
     def _is_doubtful(self, level: str, counts: Mapping[str, int]) -> bool:
-        if level == "-" and "+" in counts:  # a negative and a positive finding
+        # a negative finding beside positive ones
+        if not any(sign.isalnum() for sign in level) and any("+" in other for other in counts):
             return False
         if level.casefold() == "none" and self.name in self.settings.none_is_level:
             return False
-        return perhaps_unknown(level)
+        if is_sex(self.name) and (level.casefold() in ("u", "9") or is_code_for_unknown(level)):
+            return True
+        others = [other for other in counts if other != level]
+        words = others and not any(sign.isdecimal() for other in others for sign in other)
+        return perhaps_unknown(level) or bool(words and is_code_for_unknown(level))
 
     def _report_spellings(self, counts: Mapping[str, int]) -> None:
         right = one_spelling(counts)

@@ -17,9 +17,9 @@ from nnunetv2_fair.errors import (
 )
 from nnunetv2_fair.files.tabular import Table
 from nnunetv2_fair.tables.case_names import named_like
-from nnunetv2_fair.tables.numbers import is_date, like_numbers, plain_number
+from nnunetv2_fair.tables.numbers import ascii_number, is_date, like_numbers, plain_number
 from nnunetv2_fair.tables.settings import TableSettings
-from nnunetv2_fair.tables.words import surely_unknown
+from nnunetv2_fair.tables.words import is_sex, surely_unknown
 
 logger = logging.getLogger(__name__)
 
@@ -42,10 +42,6 @@ _WHAT = {
     "image": "says which image a row describes",
     "patient": "says which patient it is",
 }
-#: What columns with the sex of people are called.
-_SEX_COLUMNS = (
-    "sex", "gender", "geschlecht", "sexe", "sexo", "sesso", "patientsex", "patsex", "patientgender",
-)  # fmt: skip
 #: Words that name a part of the data, and the part.
 PARTS = {
     **dict.fromkeys(("train", "training", "tr", "val", "valid", "validation"), "train"),
@@ -205,7 +201,10 @@ def is_numeric(name: str, known: Sequence[str], settings: TableSettings) -> bool
         return False
     if told:
         return True
-    if is_age(name) and any(plain_number(text) is not None for text in known):
+    # ages that are no numbers, a person each, are no groups either
+    if is_age(name) and (
+        any(ascii_number(text) is not None for text in known) or len(set(known)) > MOST_LEVELS
+    ):
         return True
     like = like_numbers(known)
     # a few numbers may be codes
@@ -338,7 +337,7 @@ def _guess(table: Table, name: str, free: Sequence[str]) -> str | None:
         columns = {c: [row[table.header.index(c)] for row in table.rows] for c in free}
         return next((c for c, texts in columns.items() if len(set(texts)) == len(texts) > 1), None)
     for column in free:
-        if name.casefold() in _SEX_COLUMNS and bare_name(column) in _SEX_COLUMNS:
+        if is_sex(name) and is_sex(column):
             return column
         if is_age(name) and is_age(column):
             return column
@@ -388,9 +387,18 @@ def _why_not(
         )
     if 2 * sum(map(is_date, known)) > len(known):
         return "it holds dates, which form no groups"
+    if _are_row_numbers(known):
+        return f"it numbers the rows; if it is more than that: -a {shlex.quote(column)}"
     if is_numeric(name, known, settings) or _has_few_levels(known):
         return None
     return f"{len(set(known))} different values; take it with -a {shlex.quote(column)}"
+
+
+def _are_row_numbers(known: Sequence[str]) -> bool:
+    """Return whether cells count from 0 or 1, as pandas and R number rows."""
+    if len(known) <= MOST_CODES or known[0] not in ("0", "1"):
+        return False
+    return list(known) == [str(i) for i in range(int(known[0]), int(known[0]) + len(known))]
 
 
 def _has_few_levels(known: Sequence[str]) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -32,6 +33,26 @@ def plain_number(text: str) -> float | None:
         return None
     number = float(text)
     return number if math.isfinite(number) else None
+
+
+def ascii_number(text: str) -> str | None:
+    """Return a number in the digits 0 to 9; None if a text is none.
+
+    Args:
+        text: Such as full-width or Arabic digits, with a typographic minus, or with gaps in front
+            of every three digits.
+    """
+    plain = re.sub(r"(?<=\d)[\u00a0\u202f\u2009](?=\d{3}(?!\d))", "", text.replace("\u2212", "-"))
+    digits = "".join(
+        str(unicodedata.digit(sign)) if sign.isdecimal() else sign
+        for sign in unicodedata.normalize("NFKC", plain)
+    )
+    return digits if plain_number(digits) is not None else None
+
+
+def is_shortened(text: str) -> bool:
+    """Return whether a text is a whole number as a spreadsheet shows it: ``1.23E+11``."""
+    return re.fullmatch(r"\d([.,]\d+)?E\+\d{2}", text, re.ASCII) is not None
 
 
 def with_comma(text: str) -> str | None:
@@ -76,7 +97,7 @@ def is_date(text: str) -> bool:
 def like_numbers(texts: Sequence[str]) -> list[str]:
     """Return those of some texts that are numbers, though perhaps written wrongly.
 
-    These are numbers, numbers with a comma, and numbers with the unit that most have: ``45 kg``.
+    These are numbers, numbers in other digits, with a comma, and numbers with the unit that most have: ``45 kg``.
     ``1a``, ``1b``, ``2a`` and ``2b`` are no numbers.
     """
     units = Counter(unit for text in texts if (unit := unit_of(text)) is not None)
@@ -84,7 +105,7 @@ def like_numbers(texts: Sequence[str]) -> list[str]:
     return [
         text
         for text in texts
-        if plain_number(text) is not None
+        if ascii_number(text) is not None
         or _COMMA.fullmatch(text) is not None
         or (usual is not None and unit_of(text) == usual)
     ]

@@ -8,6 +8,7 @@ from nnunetv2_fair.errors import counted, shorten
 from nnunetv2_fair.files.tabular import Table
 from nnunetv2_fair.tables.attribute_column import AttributeColumn, Cells, Described, read_attribute
 from nnunetv2_fair.tables.columns import find_columns
+from nnunetv2_fair.tables.numbers import is_shortened
 from nnunetv2_fair.tables.remedy import Remedy
 from nnunetv2_fair.tables.settings import TableSettings
 from nnunetv2_fair.tables.spellings import as_seen, control_signs
@@ -162,6 +163,13 @@ def row_problems(
         if weight != "" and not (weight.isascii() and weight.isdecimal() and int(weight) > 0):
             problems.append(
                 f"{where}: sampling_weight is '{weight}', expected a whole number from 1 on"
+            )
+        shortened = [n for n in (name, patients[i] if patients else "") if is_shortened(n)]
+        if shortened:
+            problems.append(
+                f"{where}: '{shortened[0]}' is what a spreadsheet makes of a long number, and "
+                "others may have become the same. Format the column as text, enter the numbers "
+                "again and save the table"
             )
     for role in dict.fromkeys((key, "patient")):
         problems += _alike_names(role, roles.get(role, ()), file, lines)

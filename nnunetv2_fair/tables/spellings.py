@@ -1,5 +1,6 @@
 """Which levels of a column are one level in several spellings."""
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -9,17 +10,23 @@ from nnunetv2_fair.tables.words import SEX_BY_LANGUAGE, VOCABULARIES
 
 #: Cyrillic and Greek letters that look like Latin ones, in lower case.
 _LOOK_ALIKES = str.maketrans("аеорсухіјѕԁһԛԝαικνορτυ", "aeopcyxijsdhqwaikvoptu")
+#: Typographic dashes and quotation marks, and the plain ones.
+_PLAIN_SIGNS = str.maketrans("‐‑‒–—−‘’ʼ´`“”„", "------" + 5 * "'" + 3 * '"')
+_ZEROS_BEHIND_COMMA = re.compile(r"([+-]?\d+),0{1,2}", re.ASCII)
 
 
 def folded(text: str) -> str:
     """Return a text as it reads: the same for all spellings of a level.
 
     Capitals, Unicode forms, invisible signs, letters of other scripts that look Latin, the kind
-    of gap between words, and the form of numbers (``1``, ``1.0``, ``01``) make no difference.
+    of gap between words, typographic dashes and quotation marks, gaps around ``/`` and ``&``, and
+    the form of numbers (``1``, ``1.0``, ``1,0``, ``01``) make no difference.
     """
-    if plain_number(text) is not None:
-        return str(Decimal(text).normalize() + 0)
-    words = as_seen(text).replace("_", " ").replace("-", " ").split()
+    number = _ZEROS_BEHIND_COMMA.sub(r"\1", text)
+    if plain_number(number) is not None:
+        return str(Decimal(number).normalize() + 0)
+    plain = re.sub(r"\s*([/&])\s*", r"\1", as_seen(text).translate(_PLAIN_SIGNS))
+    words = plain.replace("_", " ").replace("-", " ").split()
     return " ".join(words) or _visible(text)
 
 
@@ -32,11 +39,15 @@ def as_seen(text: str) -> str:
 
 
 def control_signs(text: str) -> list[str]:
-    """Return the control characters of a text as ``U+0000``; line ends and tabs are none."""
+    """Return the control characters of a text as ``U+0000``, and those that turn its direction.
+
+    Line ends and tabs are none.
+    """
     return [
         f"U+{ord(sign):04X}"
         for sign in text
-        if unicodedata.category(sign) == "Cc" and sign not in "\t\r\n"
+        if (unicodedata.category(sign) == "Cc" and sign not in "\t\r\n")
+        or sign in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
     ]
 
 
@@ -75,8 +86,11 @@ def _meanings(counts: Mapping[str, int], keys: Mapping[str, str]) -> dict[str, s
     """Return the level that each word of a column means; none for words of two meanings."""
     speaking = [v for v in VOCABULARIES if _speaks(v, counts, keys)]
     # letters of one language count only beside a word of it
+    words = set(keys.values())
     speaking += [
-        v for v in SEX_BY_LANGUAGE if _speaks(v, counts, keys) and any(len(k) > 3 for k in counts)
+        language.vocabulary
+        for language in SEX_BY_LANGUAGE
+        if language.words & words and _speaks(language.vocabulary, counts, keys)
     ]
     known = [sum(counts[level] for level in counts if keys[level] in v) for v in speaking]
     best = [v for v, n in zip(speaking, known, strict=True) if n == max(known)]

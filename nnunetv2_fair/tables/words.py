@@ -1,12 +1,18 @@
 """Words whose meaning in a cell is known: for unknown, for sex, for yes and no."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+from nnunetv2_fair.errors import bare_name
 
 #: Words, in lower case, that can only mean unknown. They are read so, with a note.
 UNKNOWN_WORDS = frozenset(
     {
-        "?", "n/a", "#n/a", "#na", "<na>", "nan", "null", "(null)", "unknown", "unk",
+        "n/a", "#n/a", "#na", "<na>", "nan", "nat", "null", "(null)", "unknown", "unk",
+        "unk.", "unkn", "unkn.", "(blank)", "no data", "no information", "no answer",
         "not available", "not known", "not recorded", "not reported", "not specified",
         "unspecified", "unavailable", "not stated", "not given", "not provided", "not disclosed",
         "prefer not to say", "prefer not to answer", "do not know", "don't know", "unbekannt",
@@ -20,8 +26,10 @@ UNKNOWN_WORDS = frozenset(
 #: negative finding, a tooth that is missing. They are refused until somebody says which.
 DOUBTFUL_WORDS = frozenset(
     {
-        "-", "--", ".", "na", "n.a.", "k.a.", "k. a.", "none", "missing", "fehlt", "nr", "n.r.",
+        "na", "n.a.", "n. a.", "k.a.", "k. a.", "none", "missing", "fehlt", "nr", "n.r.",
         "nd", "n.d.", "n/d", "s/d", "not applicable", "not done", "tbd",
+        "nil", "empty", "blank", "undefined", "undetermined", "not determined", "refused",
+        "declined", "ukn", "xxx",
     }
 )  # fmt: skip
 
@@ -76,15 +84,44 @@ VOCABULARIES: tuple[Mapping[str, str], ...] = tuple(
     for vocabulary in (_SEX, _YES_NO)
 )
 _FULL_WORDS = {word: level for word, level in VOCABULARIES[0].items() if len(word) > 3}
-#: Words for sex beside letters that mean something else in other languages: H is a man, and M may
-#: be a woman.
-SEX_BY_LANGUAGE: tuple[Mapping[str, str], ...] = (
-    {**_FULL_WORDS, "h": "male", "f": "female"},  # homme, femme
-    {**_FULL_WORDS, "h": "male", "m": "female"},  # hombre, mujer
-    {**_FULL_WORDS, "u": "male", "d": "female"},  # uomo, donna
-    {**_FULL_WORDS, "m": "male", "w": "female", "d": "diverse", "divers": "diverse"},
+
+
+class _Language(NamedTuple):
+    """Letters for sex in a language, which mean something else in others.
+
+    Attributes:
+        words: Some of its words; the letters mean what they mean only beside one of them.
+        vocabulary: Level by letter, and by full word of any language.
+    """
+
+    words: frozenset[str]
+    vocabulary: Mapping[str, str]
+
+
+#: H is a man, and M may be a woman; U is unknown in English.
+SEX_BY_LANGUAGE: tuple[_Language, ...] = (
+    _Language(
+        frozenset({"homme", "femme", "masculin", "féminin"}),
+        {**_FULL_WORDS, "h": "male", "f": "female"},
+    ),
+    _Language(
+        frozenset({"hombre", "mujer", "masculino", "femenino", "varón"}),
+        {**_FULL_WORDS, "h": "male", "m": "female"},
+    ),
+    _Language(
+        frozenset({"uomo", "donna", "maschio", "femmina"}),
+        {**_FULL_WORDS, "u": "male", "d": "female"},
+    ),
+    _Language(
+        frozenset({"mann", "frau", "männlich", "weiblich", "männl.", "weibl.", "divers"}),
+        {**_FULL_WORDS, "m": "male", "w": "female", "d": "diverse", "divers": "diverse"},
+    ),
 )
 
+#: What columns with the sex of people are called.
+_SEX_COLUMNS = (
+    "sex", "gender", "geschlecht", "sexe", "sexo", "sesso", "patientsex", "patsex", "patientgender",
+)  # fmt: skip
 #: Spellings whose meaning is beyond doubt in a column that holds a person's sex.
 SEX_LEVELS: Mapping[str, str] = {
     spelling: level
@@ -95,14 +132,38 @@ SEX_LEVELS: Mapping[str, str] = {
 }
 
 
+@lru_cache(maxsize=1 << 16)  # a table has half a million cells, and few different ones
 def surely_unknown(text: str) -> bool:
     """Return whether a cell's content can only mean unknown."""
-    return text == "" or " ".join(text.split()).casefold() in UNKNOWN_WORDS
+    plain = _plain(text)
+    if plain in ("", "?"):
+        return True
+    plain = plain.replace("_", " ")
+    parts = re.split(r"\s*/\s*|\s*,\s*|\s+or\s+", plain)
+    return UNKNOWN_WORDS.issuperset([plain]) or UNKNOWN_WORDS.issuperset(parts)
 
 
 def perhaps_unknown(text: str) -> bool:
-    """Return whether a cell's content may mean unknown, or something else."""
-    return " ".join(text.split()).casefold() in DOUBTFUL_WORDS
+    """Return whether a cell's content may mean unknown, or something else.
+
+    So may signs alone: dashes, dots, a stroke; not those with a plus, which are findings.
+    """
+    plain = _plain(text)
+    return plain.replace("_", " ") in DOUBTFUL_WORDS or not any(
+        s.isalnum() or s in "+<>=" for s in plain
+    )
+
+
+def _plain(text: str) -> str:
+    """Return a text in lower case, without Unicode forms, invisible signs and long gaps."""
+    signs = unicodedata.normalize("NFKC", text).replace("\u2215", "/")
+    seen = "".join(sign for sign in signs if unicodedata.category(sign) != "Cf")
+    return " ".join(seen.split()).casefold()
+
+
+def is_sex(name: str) -> bool:
+    """Return whether a column of that name holds the sex of people."""
+    return name.casefold() in _SEX_COLUMNS or bare_name(name) in _SEX_COLUMNS
 
 
 def is_spreadsheet_error(text: str) -> bool:

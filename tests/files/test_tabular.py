@@ -194,6 +194,34 @@ def test_zeros_that_only_the_format_shows_are_kept(tmp_path: Path):
     assert read_table(tmp_path / "t.xlsx").rows == [["00007", "1960-05-03", "70"]]
 
 
+@pytest.mark.parametrize(
+    ("form", "shown"),
+    [("00000", "00007"), ('"P"000', "P007"), ("\\P000", "P007"), ('"A-"00', "A-07"), ("0", "7"),
+     ("0.00", "7"), ("0%", "7"), ("#,##0", "7"), ("General", "7")],
+)  # fmt: skip
+def test_formats_of_numbers_show_names(tmp_path: Path, form: str, shown: str):
+    book = openpyxl.Workbook()
+    book.active.append(["case"])
+    book.active.append([7])
+    book.active["A2"].number_format = form
+    book.save(tmp_path / "t.xlsx")
+    assert read_table(tmp_path / "t.xlsx").rows == [[shown]]
+
+
+def test_texts_in_the_form_that_keeps_their_zeros(tmp_path: Path):
+    path = tmp_path / "t.csv"
+    path.write_text('"=""case""",sex\n="001",f\n"=""002""",m\n=1+1,="a"&"b"\n')
+    table = read_table(path)
+    assert table.header == ["case", "sex"]
+    assert table.rows == [["001", "f"], ["002", "m"], ["=1+1", '="a"&"b"']]
+    # names of our own files come back as they are
+    path.write_text(f"case\n{protected('=')}\n")
+    cells = io.StringIO()
+    csv.writer(cells).writerows([["case"], [protected('="001"')]])
+    path.write_text(cells.getvalue())
+    assert unprotected(read_table(path).rows[0][0]) == '="001"'
+
+
 def test_formulas_that_nobody_computed_are_refused(tmp_path: Path):
     path = tmp_path / "t.xlsx"
     workbook(path, [["case", "age"], ["a", "=20+20"], ["b", "=20+21"]])

@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -122,6 +123,24 @@ def _described(**entry):
         (_described(type="categorical", levels=["a", "a"]), "repeat"),
         (_described(type="categorical", levels=["a"], reference=["a"]), "expected a group"),
         (_described(type="numeric", bins={"edges": [0, 1], "labels": "a"}), "bins need"),
+        (_described(type="numeric", bins={"edges": ["x", 1], "labels": ["a"]}), "bins need"),
+        (_described(type="numeric", bins={"edges": [math.nan, 1], "labels": ["a"]}), "bins need"),
+        (_described(type="numeric", bins={"edges": [0, 1], "labels": [None]}), "bins need"),
+        (
+            _described(type="numeric", bins={"edges": [0, 1], "labels": ["a"], "close": "right"}),
+            r"'x': its bins have unknown keys: close\. Known keys: closed, edges, labels",
+        ),
+        (
+            _described(type="numeric", bins={"edges": [1, 0], "labels": ["a"]}),
+            "attribute 'x': bin edges must ascend",
+        ),
+        (_described(type="numeric", minimum=10**400), "found a number of too many digits"),
+        (_described(type="numeric", minimum=9, maximum=1), '"minimum" 9 is above its "maximum" 1'),
+        (_described(type="categorical", levels=["a", ""]), "'' cannot be a level"),
+        (_described(type="categorical", levels=["a "]), "'a ' cannot be a level"),
+        (_described(type="categorical", levels=[True, False]), "expected a list of texts"),
+        (_described(type="categorical", meaning=["a"]), r"\"meaning\": expected a text, found a l"),
+        ({"attributes": {}, "defualt": "x"}, 'no key "defualt". Did you mean "default"'),
     ],
 )
 def test_dictionaries_written_by_hand_are_answered_in_words(content, message):

@@ -14,7 +14,7 @@ from nnunetv2_fair.tables.columns import column_of_names
 from nnunetv2_fair.tables.reading import PeopleTable, read_people, row_problems
 from nnunetv2_fair.tables.remedy import options_of
 from nnunetv2_fair.tables.settings import TableSettings
-from nnunetv2_fair.tables.spellings import one_spelling
+from nnunetv2_fair.tables.spellings import folded, one_spelling
 
 PEOPLE = Path("people.csv")
 
@@ -73,19 +73,33 @@ def test_one_line_of_options_mends_a_messy_table():
 @pytest.mark.parametrize(
     "word",
     ["unknown", "Unknown", "UNK", "N/A", "n/a", "NaN", "?", "null", "#N/A", "Not  available",
-     "not reported", "not specified", "unspecified"],
+     "not reported", "not specified", "unspecified", "NaT", "No data", "(blank)", "unk.",
+     "not_reported", "n\u2060/a", "\uff4e\uff0f\uff41", "n\u2215a", "Unknown/Not Reported",
+     "unknown or not reported"],
 )  # fmt: skip
 def test_what_can_only_mean_unknown_is_unknown_with_a_note(word: str):
     people = read({"sex": ["f", "m", word], "age": ["40", "50", word]})
     assert people.problems == []
     assert values(people, "sex") == ["f", "m", ""]
     assert values(people, "age") == ["40", "50", ""]
-    assert any(f"'sex' is '{word}' in 1 row: read as unknown" in note for note in people.notes)
+    shown = word if folded(word) == word.casefold() or word.isascii() else ascii(word)[1:-1]
+    assert any(f"'sex' is '{shown}' in 1 row: read as unknown" in note for note in people.notes)
     group = read({"sex": ["f", "m", word]}, values={"sex": {"f": "f", "m": "m", word: "other"}})
     assert values(group, "sex") == ["f", "m", "other"]
 
 
-@pytest.mark.parametrize("word", ["NA", "na", "none", "None", "-", "--", ".", "missing"])
+def test_invisible_signs_alone_are_an_empty_cell_with_a_note():
+    people = read({"sex": ["f", "m", "\u200b"], "age": ["40", "50", "\ufeff"]})
+    assert (people.problems, values(people, "sex")) == ([], ["f", "m", ""])
+    assert values(people, "age") == ["40", "50", ""]
+    assert "'sex' is '\\u200b' in 1 row: read as unknown" in people.notes[0]
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["NA", "na", "none", "None", "-", "--", ".", "missing", "\u2013", "\u2014", "\u2026", "...",
+     "/", "*", "_", "??", "''", "----", "undetermined", "refused", "n. a.", "\uff0d", "Nil"],
+)  # fmt: skip
 def test_what_may_mean_something_else_is_refused(word: str):
     columns = {"sex": ["f", "m", word], "age": ["40", "50", word]}
     people = read(columns)
@@ -101,12 +115,51 @@ def test_what_may_mean_something_else_is_refused(word: str):
 
 def test_a_negative_finding_is_a_level_and_so_is_none_where_it_is_one():
     assert read({"her2": ["+", "-", "-"]}).problems == []
+    assert read({"grade": ["+", "++", "\u2212", "(-)"]}).problems == []
     assert read({"foci": ["none", "two"]}, none_is_level=("foci",)).problems == []
+
+
+@pytest.mark.parametrize(
+    ("name", "codes", "code"),
+    [
+        ("sex", ["female", "male"], "99"),
+        ("sex", ["female", "male"], "U"),
+        ("sex", ["1", "2"], "9"),
+        ("Gender", ["1", "2"], "-9"),
+        ("PatientSex", ["M", "F"], "u"),
+        ("smoker", ["never", "former"], "-1"),
+        ("site", ["Bonn", "Trier"], "999"),
+    ],
+)
+def test_codes_for_unknown_among_levels_are_refused(name: str, codes: list[str], code: str):
+    columns = {name: [*codes, code] * 3}
+    people = read(columns, attributes=(name,))
+    (problem,) = people.problems
+    assert f"'{name}' is '{code}', which may mean unknown. If it does: --unknown {code}" in problem
+    assert values(read_again(columns, people, attributes=(name,)), name) == [*codes, ""] * 3
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [{"site": ["1", "2", "9"]}, {"site": ["1", "2", "99"]}, {"stage": ["T1", "T2", "99"]},
+     {"group": ["U", "V"]}, {"sex": ["M", "F", "O"]}],
+)  # fmt: skip
+def test_codes_that_may_be_levels_stay_so(columns: dict[str, list[str]]):
+    people = read(columns)
+    assert people.problems == []
+    assert people.cells == columns
 
 
 @pytest.mark.parametrize(
     ("spellings", "right"),
     [
+        (["1", "1,0", "2", "1"], {"1", "2"}),
+        (["A-B", "A\u2013B", "A-B"], {"A-B"}),
+        (["O'Neill", "O\u2019Neill", "O'Neill"], {"O'Neill"}),
+        (["A/B", "A / B", "A/B"], {"A/B"}),
+        (["St. Mary", "St.\u00a0Mary", "St. Mary"], {"St. Mary"}),
+        (["\uff21", "A", "A"], {"A"}),
+        (["two\nlines", "two lines", "two lines"], {"two lines"}),
         (["Male", "male", "male"], {"male"}),
         (["M\u00fcnchen", "Mu\u0308nchen"], {"M\u00fcnchen"}),
         (["1", "1.0", "2"], {"1", "2"}),
@@ -165,6 +218,48 @@ def test_ages_with_units(cell: str, years: str):
 def test_what_only_looks_like_a_number_is_none(cell: str):
     (problem,) = read({"age": ["40", "50", cell]}).problems
     assert f"'{cell}' is not a number, but 'age' is numeric" in problem
+
+
+@pytest.mark.parametrize(
+    ("cell", "number"),
+    [("\u0664\u0665", "45"), ("\uff14\uff15", "45"), ("\uff14\uff15\uff0e5", "45.5"),
+     ("1\u00a0045", "1045"), ("1\u202f045.5", "1045.5"), ("\u22121.5", "-1.5")],
+)  # fmt: skip
+def test_numbers_in_other_digits_are_refused_with_the_number(cell: str, number: str):
+    columns = {"age": ["40", "50", cell]}
+    people = read(columns, ranges={"age": (-10, 2000)})
+    (problem,) = people.problems
+    assert f"'{cell}' is not a number, but 'age' is numeric; write it in the digits" in problem
+    assert problem.endswith(f": {number}")
+    again = read_again(columns, people, ranges={"age": (-10, 2000)})
+    assert (again.problems, values(again, "age")) == ([], ["40", "50", number])
+
+
+def test_a_whole_column_of_other_digits_is_numbers():
+    (problem,) = read({"age": ["\uff14\uff15", "\uff15\uff10"] * 3}).problems
+    assert "write it in the digits 0 to 9" in problem
+    many = read({"dose": [f"\uff11{i}" for i in range(12)]}, attributes=("dose",))
+    assert "write it in the digits 0 to 9" in many.problems[0]
+    assert many.remedy.options == ""  # --values makes levels of what is not known to be numeric
+
+
+def test_ages_of_a_person_each_are_no_groups():
+    people = read({"age": [f"P{20 + i}Y" for i in range(13)]}, attributes=("age",))
+    assert "'P20Y' is not a number, but 'age' is numeric" in people.problems[0]
+    assert read({"age": ["40-49", "50-59", ">59"] * 5}).problems == []
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_column_that_numbers_the_rows_is_left_out_unless_asked_for(first: int):
+    columns = {"Unnamed: 0": [str(i + first) for i in range(12)], "sex": ["f", "m"] * 6}
+    people = read(columns)
+    assert list(people.cells) == ["sex"]
+    note = "column 'Unnamed: 0' is not used: it numbers the rows; if it is more than that: -a 'U"
+    assert any(note in told for told in people.notes)
+    asked = read(columns, attributes=("Unnamed: 0",))
+    assert list(asked.cells) == ["Unnamed: 0"]
+    shuffled = [str(i) for i in (1, 3, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12)]
+    assert "score" in read({**columns, "score": shuffled}).cells
 
 
 @pytest.mark.parametrize("cell", ["-4", "999"])
@@ -257,6 +352,23 @@ def test_names_that_people_can_tell_apart():
     ):
         roles = {"case": ["a", "b", "c", "d"][: len(names)], "patient": names}
         assert row_problems(roles, "case", "t.csv", range(2, 2 + len(names))) == []
+
+
+@pytest.mark.parametrize("sign", ["\u202e", "\u2066", "\u202a"])
+def test_signs_that_turn_the_direction_of_a_text_are_control_characters(sign: str):
+    (problem,) = read({"site": [f"A{sign}B", "C", "D"]}).problems
+    assert f"control characters (U+{ord(sign):04X})" in problem
+    roles = {"case": ["a", "b"], "patient": [f"p{sign}1", "q"]}
+    (problem,) = row_problems(roles, "case", "t.csv", [2, 3])
+    assert f"the patient holds U+{ord(sign):04X}" in problem
+
+
+@pytest.mark.parametrize("name", ["1.23E+11", "4E+15", "1,23457E+11"])
+def test_numbers_that_a_spreadsheet_has_shortened_name_nobody(name: str):
+    roles = {"case": ["a", "b"], "patient": ["p", name]}
+    (problem,) = row_problems(roles, "case", "t.csv", [2, 3])
+    assert f"'{name}' is what a spreadsheet makes of a long number" in problem
+    assert row_problems({"patient": ["E+11", "1E5", "12E+11"]}, "patient", "t", [2, 3, 4]) == []
 
 
 def test_control_characters_in_names():
@@ -417,6 +529,9 @@ def test_a_wrong_column_of_the_user_is_not_offered_a_second_time():
         ),
         ({"Sí": 3, "si": 9, "NO": 2, "no": 1},
          {"Sí": "yes", "si": "yes", "NO": "no"}),
+        # letters of a language beside words of that language alone: U is unknown, D diverse
+        ({"female": 3, "male": 9, "U": 2}, {}),
+        ({"Female": 3, "F": 1, "M": 9, "D": 2}, {"Female": "female", "F": "female", "M": "male"}),
         ({"H": 3, "h": 9, "M": 2}, {"H": "h"}),  # letters alone may be high and medium
         ({"Ja": 2, "ja": 3, "nein": 1}, {"Ja": "yes", "ja": "yes", "nein": "no"}),
     ],
