@@ -226,9 +226,9 @@ class _Reader:
             if kind is not None:
                 kinds.setdefault(kind, []).append(value)
         report = {
-            "age": self._report_ages, "digits": self._report_digits, "comma": self._report_commas, "word": self._report_words,
-            "date": self._report_dates, "range": self._report_range, "unit": self._report_units,
-            "text": self._report_texts,
+            "age": self._report_ages, "digits": self._report_digits, "comma": self._report_commas,
+            "word": self._report_words, "date": self._report_dates, "range": self._report_range,
+            "unit": self._report_units, "text": self._report_texts,
         }  # fmt: skip
         for kind, values in kinds.items():
             report[kind](values)

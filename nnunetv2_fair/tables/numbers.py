@@ -97,8 +97,8 @@ def is_date(text: str) -> bool:
 def like_numbers(texts: Sequence[str]) -> list[str]:
     """Return those of some texts that are numbers, though perhaps written wrongly.
 
-    These are numbers, numbers in other digits, with a comma, and numbers with the unit that most have: ``45 kg``.
-    ``1a``, ``1b``, ``2a`` and ``2b`` are no numbers.
+    These are numbers, numbers in other digits, with a comma, and with the unit that most have:
+    ``45 kg``. ``1a``, ``1b``, ``2a`` and ``2b`` are no numbers.
     """
     units = Counter(unit for text in texts if (unit := unit_of(text)) is not None)
     usual = units.most_common(1)[0][0] if units else None
