@@ -12,9 +12,9 @@ from nnunetv2_fair.tables.words import SEX_BY_LANGUAGE, VOCABULARIES
 _LOOK_ALIKES = str.maketrans("аеорсухіјѕԁһԛԝαικνορτυ", "aeopcyxijsdhqwaikvoptu")
 #: Typographic dashes and quotation marks, and the plain ones.
 _PLAIN_SIGNS = str.maketrans(
-    {sign: "-" for sign in "\u2010\u2011\u2012\u2013\u2014\u2212"}
-    | {sign: "'" for sign in "\u2018\u2019\u02bc\u00b4`"}
-    | {sign: '"' for sign in "\u201c\u201d\u201e"}
+    dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-")
+    | dict.fromkeys("\u2018\u2019\u02bc\u00b4`", "'")
+    | dict.fromkeys("\u201c\u201d\u201e", '"')
 )
 _ZEROS_BEHIND_COMMA = re.compile(r"([+-]?\d+),0{1,2}", re.ASCII)
 
