@@ -12,9 +12,12 @@ from nnunetv2_fair.tables.words import SEX_BY_LANGUAGE, VOCABULARIES
 _LOOK_ALIKES = str.maketrans("аеорсухіјѕԁһԛԝαικνορτυ", "aeopcyxijsdhqwaikvoptu")
 #: Typographic dashes and quotation marks, and the plain ones.
 _PLAIN_SIGNS = str.maketrans(
-    dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-")
-    | dict.fromkeys("\u2018\u2019\u02bc\u00b4`", "'")
-    | dict.fromkeys("\u201c\u201d\u201e", '"')
+    dict.fromkeys("\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{FIGURE DASH}\N{EN DASH}\N{EM DASH}", "-")
+    | dict.fromkeys("\N{MINUS SIGN}", "-")
+    | dict.fromkeys("\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}`", "'")
+    | dict.fromkeys("\N{MODIFIER LETTER APOSTROPHE}\N{ACUTE ACCENT}", "'")
+    | dict.fromkeys("\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}", '"')
+    | dict.fromkeys("\N{DOUBLE LOW-9 QUOTATION MARK}", '"')
 )
 _ZEROS_BEHIND_COMMA = re.compile(r"([+-]?\d+),0{1,2}", re.ASCII)
 
