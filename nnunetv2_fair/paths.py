@@ -39,6 +39,11 @@ RESULTS = "nnUNet_results"
 _DATASET_NAME = re.compile(r"Dataset(\d{3})_\S+")
 
 
+def last_name(path: str) -> str:
+    """Return the name of a file from a path as some machine wrote it, Windows included."""
+    return re.split(r"[/\\]", path)[-1]
+
+
 def environment_folder(variable: str) -> Path:
     """Return the folder that one of nnU-Net's environment variables points to.
 

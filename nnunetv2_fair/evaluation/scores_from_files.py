@@ -24,6 +24,7 @@ from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.files.fingerprints import file_hash
 from nnunetv2_fair.files.json_files import read_json_object
 from nnunetv2_fair.files.tabular import unprotected
+from nnunetv2_fair.paths import last_name
 from nnunetv2_fair.subgroups.table import read_delimited
 from nnunetv2_fair.subgroups.table_checks import lines_of
 from nnunetv2_fair.tables.columns import column_called
@@ -243,7 +244,7 @@ def read_nnunet_summary(path: Path) -> Scores:
 
 
 def _nnunet_record(entry: Mapping[str, Any], label: str, values: Mapping[str, Any]) -> dict:
-    name = Path(str(entry["prediction_file"])).name
+    name = last_name(str(entry["prediction_file"]))
     numbers = [values[name] for name in ("Dice", "IoU", "n_ref", "n_pred")]
     if any(isinstance(n, bool) or not isinstance(n, int | float) for n in numbers):
         raise TypeError("a number is written as text")

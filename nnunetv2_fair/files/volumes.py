@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunetv2_fair.errors import ConversionError, DamagedFileError, FairError, shorten
+from nnunetv2_fair.errors import ConversionError, DamagedFileError, FairError
 from nnunetv2_fair.files.integrity import CheckedFile, check_file, files_of_image, itk_reader
+from nnunetv2_fair.files.labels import whole_labels
 from nnunetv2_fair.files.nifti import plain_voxels
 
 if TYPE_CHECKING:
@@ -140,23 +141,10 @@ def read_labels(path: Path) -> NDArray[Any]:
         import SimpleITK
 
         labels = SimpleITK.GetArrayFromImage(read_image(path))
-    if labels.dtype.kind in "iu":
-        return labels
-    whole = np.rint(labels)
-    broken = np.unique(labels[whole != labels])
-    if broken.size:
-        examples = shorten((f"{value:.4g}" for value in broken), 3)
-        raise ConversionError(
-            f"{path} holds values that are not label numbers, such as {examples}: these look like "
-            "probabilities or an interpolated mask. Download or export the mask again."
-        )
-    largest = np.abs(whole).max(initial=0)
-    if largest > np.iinfo(np.int32).max:
-        raise ConversionError(
-            f"{path} holds values up to {largest:.4g}; expected small whole label numbers. Export "
-            "the mask again."
-        )
-    return whole.astype(np.int32)
+    whole, fault = whole_labels(labels)
+    if fault:
+        raise ConversionError(f"{path} holds {fault}. Download or export the mask again.")
+    return whole
 
 
 def holds_integers(path: Path) -> bool:

@@ -5,16 +5,17 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from nnunetv2_fair.errors import shorten
+from nnunetv2_fair.paths import last_name
 
 _ENDING = re.compile(
-    r"(_\d{4})?\.(nii(\.gz)?|mha|mhd|nrrd|nhdr|gipl(\.gz)?|png|bmp|tiff?|jpe?g|gif|dcm)",
+    r"(_\d{4})?\.(nii(\.gz)?|mha|mhd|(seg\.)?nrrd|nhdr|gipl(\.gz)?|png|bmp|tiff?|jpe?g|gif|dcm)",
     re.IGNORECASE,
 )
 
 
 def without_ending(name: str) -> str:
     """Return ``case`` for ``folder/case_0000.nii.gz`` and ``case.png``."""
-    name = re.split(r"[/\\]", name)[-1]
+    name = last_name(name)
     match = _ENDING.search(name)
     return name[: match.start()] if match and match.end() == len(name) else name
 

@@ -150,6 +150,12 @@ def test_nnunets_summary(tmp_path):
         table_of_scores(scores, TableSettings())
 
 
+def test_a_summary_that_windows_wrote(tmp_path):
+    path = summary(tmp_path)
+    path.write_text(path.read_text().replace("/pred/", "D:\\\\pred\\\\"))
+    assert "case_4" in set(read_nnunet_summary(path).rows["case"])
+
+
 @pytest.mark.parametrize("text", ["[]", "{}", "{", '{"metric_per_case": [{"metrics": {"1": {}}}]}'])
 def test_other_json_is_refused(tmp_path, text):
     path = write(tmp_path / "summary.json", text)

@@ -8,6 +8,7 @@ from nnunetv2_fair.tables.case_names import named_like, without_ending
     [
         ("a.png", "a"), ("a_0000.nii.gz", "a"), ("images/a.NII.GZ", "a"), ("x\\a.jpg", "a"),
         ("a.v2", "a.v2"), ("a_0000", "a_0000"), ("a.b.png", "a.b"), ("a", "a"),
+        ("a.seg.nrrd", "a"), ("D:\\x\\a.nrrd", "a"),
     ],
 )  # fmt: skip
 def test_endings(name: str, case: str):

@@ -16,6 +16,7 @@ from nnunetv2_fair.dataset_conversion.writing.case_files import CaseData
 from nnunetv2_fair.errors import ConversionError, shorten
 from nnunetv2_fair.files.fingerprints import files_hash
 from nnunetv2_fair.files.integrity import fault_of_picture
+from nnunetv2_fair.files.labels import label_channel
 from nnunetv2_fair.files.volumes import OriginalFile
 
 #: Endings (lower case) of files that are taken for pictures.
@@ -190,24 +191,18 @@ def read_mask(path: Path) -> NDArray[Any]:
     Of a picture with a palette the indices count. RGB is accepted if all channels are equal.
 
     Raises:
-        ConversionError: If the file is damaged or has several pages, colours, or values that are
-            not integers from 0 to 65535.
+        ConversionError: If the file is damaged or has several pages, colours, transparent pixels
+            that hold labels, or values that are not integers from 0 to 65535.
     """
-    picture = _load(path)
+    picture, fault = label_channel(_load(path))
     if picture.mode == "1":
         return np.asarray(picture).astype(np.uint8)
-    if picture.mode in ("LA", "PA"):
-        picture = picture.convert(picture.mode[0])
-    elif picture.mode in ("CMYK", "YCbCr", "RGBA", "RGBX"):
-        picture = picture.convert("RGB")
     pixels = np.asarray(picture)
-    if pixels.ndim == 3:
-        if not _is_grey(pixels):
-            raise ConversionError(
-                f"{_short(path)} is a colour picture; expected one number per pixel that says "
-                "which label it is. Export the mask as a grey or indexed PNG"
-            )
-        pixels = pixels[..., 0]
+    if fault or pixels.ndim != 2:
+        raise ConversionError(
+            f"{_short(path)} has {fault or f'colours (mode {picture.mode})'}; expected one number "
+            "per pixel that says which label it is. Export the mask as a grey or indexed PNG"
+        )
     return _unsigned(pixels, path)
 
 

@@ -17,7 +17,8 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -235,10 +236,24 @@ def _label_notes(plan: DatasetPlan, done: Mapping[str, CaseRecord]) -> list[str]
     empty = sorted(case for case, record in done.items() if not any(record.values))
     if empty:
         notes.append(
-            f"{counted(len(empty), 'mask holds', 'masks hold')} nothing but background: "
-            f"{shorten(empty)}"
+            f"{counted(len(empty), 'mask is', 'masks are')} empty (nothing but background): "
+            f"{shorten(empty)}. {_by_group(plan, empty)}".rstrip()
         )
     return notes
+
+
+def _by_group(plan: DatasetPlan, cases: Sequence[str]) -> str:
+    """Return how many of each group's cases these are: masks that failed may all be of one."""
+    rows = plan.demographics.set_index(CASE)
+    texts = []
+    for attribute in plan.schema.attributes.values():
+        if not attribute.groups:
+            continue
+        groups = {case: attribute.group_of(v) for case, v in rows[attribute.name].items()}
+        of_all, of_these = Counter(groups.values()), Counter(groups[case] for case in cases)
+        shares = ", ".join(f"{g} {of_these[g]} of {of_all[g]}" for g in attribute.groups)
+        texts.append(f"By {attribute.name}: {shares}.")
+    return " ".join(texts)
 
 
 def _verify_complete(plan: DatasetPlan, dataset: Path, done: Mapping[str, CaseRecord]) -> None:

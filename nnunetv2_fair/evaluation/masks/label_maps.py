@@ -1,6 +1,7 @@
 """Finding and reading label maps."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,13 +25,18 @@ from nnunetv2_fair.evaluation.masks.picture_files import (
     read_picture_geometry,
     unreadable,
 )
+from nnunetv2_fair.files.formats.text_headers import NRRD_ENDINGS
+from nnunetv2_fair.files.formats.tiff import planes_of_tiff
 from nnunetv2_fair.files.integrity import TIFF_ENDINGS, check_file, files_of_image, itk_reader
 from nnunetv2_fair.files.json_files import read_json_object
+from nnunetv2_fair.files.labels import whole_labels
 from nnunetv2_fair.files.nifti import NIFTI_ENDINGS, NiftiStream
 
 #: Formats without a physical grid: the spacing in such files is print resolution at best.
 PICTURE_ENDINGS = (".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg", ".gif")
 VOLUME_ENDINGS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr", ".gipl", ".gipl.gz")
+#: What 3D Slicer puts between the name and the ending of a segmentation.
+_SLICER_WORD = ".seg"
 
 
 def mask_ending(path: Path) -> str | None:
@@ -47,7 +53,8 @@ def find_masks(folder: Path, what: str, suffix: str = "") -> dict[str, Path]:
     Other files (nnU-Net's json files, tables, hidden files) are skipped.
 
     Args:
-        folder: Folder with one file per case, ``<case><suffix><ending>``.
+        folder: Folder with one file per case, ``<case><suffix><ending>``. Without a suffix,
+            Slicer's ``<case>.seg.nrrd`` is the case, too.
         what: What it should hold, for messages.
         suffix: What all names of masks have behind the case; other files are skipped.
 
@@ -65,6 +72,8 @@ def find_masks(folder: Path, what: str, suffix: str = "") -> dict[str, Path]:
         if path.name.startswith(".") or not path.is_file():
             continue
         name = path.name[: -len(ending)] if ending is not None else ""
+        if not suffix and (ending or "").lower() in NRRD_ENDINGS:
+            name = name.removesuffix(_SLICER_WORD) or name
         if not name or not name.endswith(suffix) or name == suffix:
             others.append(path.name)
         else:
@@ -87,9 +96,16 @@ def find_masks(folder: Path, what: str, suffix: str = "") -> dict[str, Path]:
         listed = shorten(f"{case} ({', '.join(p.name for p in ps)})" for case, ps in twice.items())
         raise EvaluationError(
             f"{folder} has more than one file for {counted(len(twice), 'case')}: {listed}. "
-            "Remove all but one of each."
+            f"Remove all but one of each{_slicer_hint(twice)}."
         )
     return {case: paths[0] for case, paths in sorted(found.items())}
+
+
+def _slicer_hint(twice: Mapping[str, Sequence[Path]]) -> str:
+    """Return what to do where images and Slicer's segmentations share a folder."""
+    if any(path.name.lower().endswith(".seg.nrrd") for paths in twice.values() for path in paths):
+        return ", or take the segmentations alone: --suffix-gt .seg or --suffix-pred .seg"
+    return ""
 
 
 def has_physical_spacing(path: Path) -> bool:
@@ -114,6 +130,8 @@ def read_geometry(path: Path) -> ArrayGeometry:
     """
     if path.name.lower().endswith(PILLOW_ENDINGS):
         return read_picture_geometry(path)
+    if (slices := _slices(path)) is not None:
+        return _sidecar_geometry(path, slices.shape)
     try:
         files_of_image(path)  # before ITK opens whatever a header names
     except DamagedFileError as error:
@@ -128,17 +146,16 @@ def read_geometry(path: Path) -> ArrayGeometry:
     except RuntimeError as error:
         raise unreadable(path, error) from error
     if reader.GetNumberOfComponents() != 1:
-        raise colourful(path, f"{reader.GetNumberOfComponents()} values per pixel")
+        raise _of_several_values(path, reader.GetNumberOfComponents())
     size = tuple(int(length) for length in reader.GetSize())[::-1]
-    kept = [axis for axis, length in enumerate(size) if length > 1] or [len(size) - 1]
+    kept = _kept_axes(size)
     if len(kept) > 3:
         raise EvaluationError(f"{path} has {len(kept)} dimensions {size}; expected 2 or 3.")
     shape = tuple(size[axis] for axis in kept)
     if not has_physical_spacing(path):
         return pixel_geometry(shape)
-    sidecar = _sidecar(path)
-    if sidecar is not None:
-        return ArrayGeometry(shape, _sidecar_spacing(sidecar, size, kept), "mm", None)
+    if _sidecar(path) is not None:
+        return _sidecar_geometry(path, size)
     spacing = tuple(float(s) for s in reader.GetSpacing())[::-1]
     if not all(math.isfinite(s) and s > 0 for s in spacing):
         raise EvaluationError(
@@ -152,21 +169,49 @@ def read_geometry(path: Path) -> ArrayGeometry:
     return ArrayGeometry(shape, tuple(spacing[axis] for axis in kept), "mm", placement)
 
 
-def _sidecar_spacing(path: Path, size: tuple[int, ...], kept: list[int]) -> tuple[float, ...]:
+def _kept_axes(size: tuple[int, ...]) -> list[int]:
+    return [axis for axis, length in enumerate(size) if length > 1] or [len(size) - 1]
+
+
+def _slices(path: Path) -> np.ndarray | None:
+    """Return a volume of three or four slices as nnU-Net writes it into a TIFF; None for others.
+
+    Its writer (tifffile) takes slices for the planes of a colour picture then. The json file
+    beside it says that they are none.
+    """
+    return None if _sidecar(path) is None else planes_of_tiff(path.read_bytes())
+
+
+def _of_several_values(path: Path, number: int) -> EvaluationError:
+    message = colourful(path, f"{number} values per pixel")
+    if path.name.lower().endswith(TIFF_ENDINGS) and planes_of_tiff(path.read_bytes()) is not None:
+        return EvaluationError(
+            f"{message} If these are the slices of a volume, write their spacing into "
+            f'{path.with_suffix(".json").name} beside it: {{"spacing": [z, y, x]}} in millimetres.'
+        )
+    return message
+
+
+def _sidecar_geometry(path: Path, size: tuple[int, ...]) -> ArrayGeometry:
+    sidecar = path.with_suffix(".json")
     expected = 'Expected {"spacing": [z, y, x]} in millimetres, of the TIFF next to it.'
     try:
         spacing = [
             float(length) if isinstance(length, int | float) else math.nan
-            for length in read_json_object(path, EvaluationError, expected)["spacing"]
+            for length in read_json_object(sidecar, EvaluationError, expected)["spacing"]
         ]
     except (KeyError, TypeError, OverflowError) as error:
-        raise EvaluationError(f"{path} holds no spacing ({error!r}). {expected}") from error
+        raise EvaluationError(f"{sidecar} holds no spacing ({error!r}). {expected}") from error
+    if len(size) == 2 and len(spacing) == 3:  # a volume of one slice
+        size = (1, *size)
     if len(spacing) != len(size) or not all(math.isfinite(s) and s > 0 for s in spacing):
         raise EvaluationError(
-            f"{path} has the spacing {spacing}; expected {len(size)} positive numbers (mm), one "
+            f"{sidecar} has the spacing {spacing}; expected {len(size)} positive numbers (mm), one "
             f"per axis of the TIFF next to it ({' x '.join(map(str, size))})."
         )
-    return tuple(spacing[axis] for axis in kept)
+    kept = _kept_axes(size)
+    shape = tuple(size[axis] for axis in kept)
+    return ArrayGeometry(shape, tuple(spacing[axis] for axis in kept), "mm", None)
 
 
 @dataclass(frozen=True)
@@ -212,10 +257,12 @@ def read_label_map(path: Path) -> LabelMap:
     if checked.not_finite:  # SimpleITK would make zeros of them
         raise _not_finite(path, checked.not_finite)
     geometry = read_geometry(path)
-    try:
-        labels = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO=itk_reader(path)))
-    except (RuntimeError, ValueError) as error:
-        raise unreadable(path, error) from error
+    labels = _slices(path)
+    if labels is None:
+        try:
+            labels = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO=itk_reader(path)))
+        except (RuntimeError, ValueError) as error:
+            raise unreadable(path, error) from error
     whole = _as_integers(labels, path).reshape(geometry.shape)
     return LabelMap(crop(whole), geometry, checked.sha256)
 
@@ -245,29 +292,13 @@ def _of_integers(found: Foreground, path: Path) -> Foreground:
 
 
 def _as_integers(labels: np.ndarray, path: Path) -> np.ndarray:
-    if labels.dtype.kind in "iu":
-        return labels
-    if labels.dtype == np.bool_:
-        return labels.astype(np.uint8)
-    finite = np.isfinite(labels)
-    if not finite.all():
-        raise _not_finite(path, int((~finite).sum()))
-    whole = np.rint(labels)
-    broken = labels[whole != labels]
-    if broken.size:
-        examples = shorten((f"{value:.4g}" for value in np.unique(broken)[:4]), 3)
+    whole, fault = whole_labels(labels)
+    if fault:
         raise EvaluationError(
-            f"{path} holds values that are not label numbers, such as {examples}: these look like "
-            "probabilities or an interpolated mask. Pass label maps (interpolate masks with "
-            "nearest neighbour)."
+            f"{path} holds {fault}. Export the label map again; interpolate masks with nearest "
+            "neighbour."
         )
-    largest = np.abs(whole).max(initial=0)
-    if largest > np.iinfo(np.int32).max:
-        raise EvaluationError(
-            f"{path} holds values up to {largest:.4g}; expected small whole label numbers. Export "
-            "the label map again."
-        )
-    return whole.astype(np.int32)
+    return whole
 
 
 def _not_finite(path: Path, count: int) -> EvaluationError:

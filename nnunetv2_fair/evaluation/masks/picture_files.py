@@ -14,14 +14,13 @@ from nnunetv2_fair.evaluation.masks.foreground import Foreground, crop
 from nnunetv2_fair.evaluation.masks.geometry import ArrayGeometry
 from nnunetv2_fair.files.fingerprints import hash_of
 from nnunetv2_fair.files.integrity import fault_of_picture
+from nnunetv2_fair.files.labels import label_channel
 
 PILLOW_ENDINGS = (".png", ".bmp", ".gif", ".jpg", ".jpeg")
 #: Pillow's modes with one number per pixel: bits, bytes, palette indices, 16 and 32 bits.
 _LABEL_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 #: Those with a byte per pixel in memory: some versions of Pillow misplace the box of 16 bits.
 _BYTE_MODES = ("1", "L", "P")
-#: Those in which grey pictures are exported too: then all channels are equal.
-_PERHAPS_GREY = ("LA", "PA", "RGB", "RGBA", "RGBX")
 _ERRORS = (OSError, SyntaxError, TypeError, ValueError, PIL.Image.DecompressionBombError)
 
 
@@ -76,16 +75,12 @@ def _one_channel(picture: PIL.Image.Image, path: Path) -> PIL.Image.Image:
     """Return a picture without transparency and without channels that repeat the first.
 
     Raises:
-        EvaluationError: If it has colours.
+        EvaluationError: If it has colours, or transparent pixels that hold labels.
     """
-    if picture.mode not in _PERHAPS_GREY or ";16" in str(getattr(picture, "tile", "")):
-        return picture
-    if picture.mode in ("LA", "PA"):
-        return picture.getchannel(0)
-    red, *others = (picture.getchannel(i) for i in range(3))
-    if any(red.tobytes() != other.tobytes() for other in others):
-        raise colourful(path, f"colours (mode {picture.mode})")
-    return red
+    channel, fault = label_channel(picture)
+    if fault:
+        raise colourful(path, fault)
+    return channel
 
 
 def _geometry(picture: PIL.Image.Image, path: Path) -> ArrayGeometry:

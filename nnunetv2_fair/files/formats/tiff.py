@@ -8,13 +8,20 @@ Source: Adobe, TIFF revision 6.0; libtiff, BigTIFF.
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from zlib_ng import zlib_ng
 
 from nnunetv2_fair.files.formats.inflating import fault_of_compressed
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES = 256, 257, 258, 259, 277
 _STRIPS, _ROWS_PER_STRIP, _STRIP_BYTES, _PLANAR = 273, 278, 279, 284
+_PREDICTOR, _SAMPLE_FORMAT = 317, 339
 _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES = 322, 323, 324, 325
 _STORED, _DEFLATE, _PACKBITS = 1, (8, 32946), 32773
 #: Types of whole numbers -> struct's.
@@ -60,10 +67,71 @@ def fault_of_tiff(data: bytes) -> str | None:
     return None
 
 
+def planes_of_tiff(data: bytes) -> NDArray[Any] | None:
+    """Return the planes of a file whose one page keeps whole numbers of three or more planes apart.
+
+    Colour pictures are rarely stored so; tifffile stores volumes of three or four slices so.
+
+    Args:
+        data: All its bytes.
+
+    Returns:
+        The numbers (planes, rows, columns); None if the file is damaged, of another form, or
+        compressed by other methods than Deflate.
+    """
+    order = {b"II": "<", b"MM": ">"}.get(data[:2])
+    if order is None:
+        return None
+    try:
+        pages = list(islice(_pages(data, order), 2))
+        if len(pages) != 1:
+            return None
+        tags = pages[0]
+        _check_page(data, tags, 1)
+    except _FaultError:
+        return None
+    planes, bits = _first(tags, _SAMPLES, 1), set(tags.get(_BITS, ()))
+    kind = {1: "u", 2: "i"}.get(_first(tags, _SAMPLE_FORMAT, 1))
+    compression = _first(tags, _COMPRESSION, _STORED)
+    if (
+        planes < 3
+        or _first(tags, _PLANAR, 1) != 2
+        or kind is None
+        or bits not in ({8}, {16}, {32})
+        or compression not in (_STORED, *_DEFLATE)
+        or _first(tags, _PREDICTOR, 1) != 1
+        or _TILES in tags
+        or _STRIP_BYTES not in tags
+    ):
+        return None
+    width, height = _first(tags, _WIDTH, 0), _first(tags, _HEIGHT, 0)
+    pieces = [
+        data[start : start + count]
+        for start, count in zip(tags[_STRIPS], tags[_STRIP_BYTES], strict=True)
+    ]
+    if compression in _DEFLATE:  # _check_page has seen how long they become
+        pieces = [bytes(zlib_ng.decompress(piece)) for piece in pieces]
+    dtype = np.dtype(f"{order}{kind}{bits.pop() // 8}")
+    of_plane = len(pieces) // planes
+    # the last strip of a plane may be filled up
+    wholes = [
+        b"".join(pieces[i * of_plane : (i + 1) * of_plane])[: width * height * dtype.itemsize]
+        for i in range(planes)
+    ]
+    values = np.frombuffer(b"".join(wholes), dtype).reshape(planes, height, width)
+    return values.astype(dtype.newbyteorder("="))
+
+
 def _check(data: bytes, order: str) -> None:
+    for number, tags in enumerate(_pages(data, order), 1):
+        _check_page(data, tags, number)
+
+
+def _pages(data: bytes, order: str) -> Iterator[Mapping[int, tuple[int, ...]]]:
+    """Yield the tags of each page; none of another format that begins alike."""
     (version,) = _Form(order, "H", "I").read("H", data, 2)
     if version not in (42, 43):
-        return  # another format that begins alike; the reader will say so
+        return  # the reader will say so
     form = _Form(order, "H", "I") if version == 42 else _Form(order, "Q", "Q")
     (at,) = form.read(form.position, data, 4 if version == 42 else 8)
     seen: set[int] = set()
@@ -72,7 +140,7 @@ def _check(data: bytes, order: str) -> None:
             raise _FaultError("its pages follow each other in a circle")
         seen.add(at)
         tags, at = _page(data, form, at)
-        _check_page(data, tags, len(seen))
+        yield tags
     if not seen:
         raise _FaultError("it has no page")
 

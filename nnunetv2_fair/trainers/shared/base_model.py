@@ -14,6 +14,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_fair.errors import TrainingError, counted, shorten, shorten_lines
+from nnunetv2_fair.paths import last_name
 from nnunetv2_fair.trainers.shared.names import Option
 
 #: This environment variable names the base's checkpoint directly.
@@ -279,4 +280,4 @@ def _validated_cases(summary: Path, trainer: nnUNetTrainer) -> set[str] | None:
     if not cases:
         return None
     ending = trainer.dataset_json["file_ending"]
-    return {Path(case["prediction_file"]).name.removesuffix(ending) for case in cases}
+    return {last_name(case["prediction_file"]).removesuffix(ending) for case in cases}

@@ -90,7 +90,7 @@ def test_a_grey_mask_stored_as_rgb_is_accepted_a_coloured_one_is_not(tmp_path: P
     save(tmp_path / "grey.png", np.dstack([mask_of(1)] * 3))
     assert np.array_equal(read_mask(tmp_path / "grey.png"), mask_of(1))
     save(tmp_path / "red.png", np.dstack([mask_of(1), 0 * mask_of(1), 0 * mask_of(1)]))
-    with pytest.raises(ConversionError, match=r"red\.png is a colour picture.*indexed PNG"):
+    with pytest.raises(ConversionError, match=r"red\.png has colours \(mode RGB\).*indexed PNG"):
         read_mask(tmp_path / "red.png")
 
 

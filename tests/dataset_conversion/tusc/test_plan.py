@@ -165,7 +165,7 @@ def test_a_frame_without_nodule_stays_empty(source: Path, raw: Path) -> None:
     Download().write(source, mask=masks)
     assert convert(source, "--test-ratio", "0") == 0
     assert not pixels_of(raw / NAME / "labelsTr/clip002_frame000.png").any()
-    assert "1 mask holds nothing but background: clip002_frame000" in " ".join(
+    assert "1 mask is empty (nothing but background): clip002_frame000" in " ".join(
         json_of(raw / NAME / "conversion_log.json")["notes"]
     )
 

@@ -6,6 +6,7 @@ import shutil
 import struct
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
@@ -24,6 +25,7 @@ from nnunetv2_fair.evaluation.masks.label_maps import (
 )
 from nnunetv2_fair.evaluation.masks.picture_files import read_picture, read_picture_geometry
 from nnunetv2_fair.evaluation.measuring.one_case import CasePair, CaseTask, measure_case
+from nnunetv2_fair.files.volumes import read_labels
 from tests.evaluation.factories import write_mask
 
 VOLUME = (np.arange(5 * 8 * 11).reshape(5, 8, 11) % 7 == 0).astype(np.uint8) * 3
@@ -323,3 +325,74 @@ def test_no_flipped_bit_of_a_picture_gives_other_labels(tmp_path: Path, ending: 
         else:
             assert np.array_equal(found, labels)
     assert refused > 150
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
+@pytest.mark.filterwarnings("ignore:.*stored as RGB:DeprecationWarning")
+def test_tiff_volumes_of_any_number_of_slices(tmp_path: Path, n: int):
+    volume = VOLUME[np.arange(n) % len(VOLUME)]
+    path = tmp_path / "case.tif"
+    tifffile.imwrite(path, data=volume, compression="zlib")  # as nnU-Net writes them
+    path.with_suffix(".json").write_text(json.dumps({"spacing": [2.5, 0.75, 0.5]}))
+    found = read_label_map(path)
+    assert np.array_equal(found.labels, volume.squeeze())
+    assert found.geometry == read_geometry(path)
+    assert found.geometry.spacing == ((2.5, 0.75, 0.5) if n > 1 else (0.75, 0.5))
+
+
+@pytest.mark.filterwarnings("ignore:.*stored as RGB:DeprecationWarning")
+def test_three_slices_without_a_spacing_file_are_refused_with_what_to_do(tmp_path: Path):
+    path = tmp_path / "case.tif"
+    tifffile.imwrite(path, data=VOLUME[:3])
+    expected = r"slices of a volume, write their spacing into case.json beside it: \{.spacing.: \[z"
+    with pytest.raises(EvaluationError, match=expected):
+        read_label_map(path)
+    path.with_suffix(".json").write_text(json.dumps({"spacing": [1, 1]}))
+    with pytest.raises(EvaluationError, match=r"expected 3 positive numbers.*\(3 x 8 x 11\)"):
+        read_label_map(path)
+    picture = tmp_path / "colour.tif"
+    tifffile.imwrite(picture, data=np.dstack([PLANE, PLANE, PLANE + 1]), photometric="rgb")
+    with pytest.raises(EvaluationError, match=r"3 values per pixel.*of label numbers\.$"):
+        read_label_map(picture)
+
+
+@pytest.mark.parametrize(("slope", "zero"), [(1 / 255, 0), (0.1, -1024), (2.0, 0)])
+def test_labels_stored_with_scale_and_intercept(tmp_path: Path, slope: float, zero: float):
+    path = tmp_path / "case.nii.gz"
+    expected = np.where(VOLUME > 0, 2, 0)
+    stored = np.rint((expected.T - zero) / slope).astype(np.int16)
+    image = nibabel.Nifti1Image(stored, np.eye(4))
+    image.header.set_slope_inter(slope, zero)
+    nibabel.save(image, path)
+    assert np.array_equal(read_label_map(path).labels, expected)
+    assert np.array_equal(read_labels(path), expected)
+
+
+def test_segmentations_of_slicer_are_named_like_their_cases(tmp_path: Path):
+    for name in ("a.seg.nrrd", "b.SEG.nrrd", "c.nrrd", ".seg.nrrd", "d.seg.nii.gz"):
+        (tmp_path / name).touch()
+    found = find_masks(tmp_path, "predicted masks")
+    assert list(found) == ["a", "b.SEG", "c", "d.seg"]
+    assert list(find_masks(tmp_path, "predicted masks", ".seg")) == ["a", "d"]
+    (tmp_path / "a.nrrd").touch()
+    with pytest.raises(EvaluationError, match=r"a \(a.nrrd, a.seg.nrrd\). Remove all but one of "
+                       r"each, or take the segmentations alone: --suffix-gt .seg"):  # fmt: skip
+        find_masks(tmp_path, "predicted masks")
+
+
+def test_sheared_axes_are_named_and_the_remedy_works(tmp_path: Path):
+    sheared = np.array([[1, 0.01, 0, 0], [0, 1, 0.002, 0], [0, 0, 2, 0], [0, 0, 0, 1.0]])
+    path = tmp_path / "case.nii.gz"
+    image = nibabel.Nifti1Image(VOLUME.T, None)
+    image.set_sform(sheared, 1)
+    nibabel.save(image, path)
+    with pytest.raises(EvaluationError, match="axes in its header that are not perpen") as caught:
+        read_label_map(path)
+    remedy = str(caught.value).split("with nibabel: ")[1].rstrip(".")
+    image = nibabel.Nifti1Image(VOLUME.T, None)
+    image.set_sform(sheared, 1)
+    exec(remedy, {"image": image})  # what the message says
+    nibabel.save(image, path)
+    found = read_label_map(path)
+    assert np.array_equal(found.labels, VOLUME)
+    assert found.geometry.spacing == pytest.approx((2, 1, 1), abs=1e-3)

@@ -6,7 +6,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from nnunetv2_fair.files.formats.tiff import fault_of_tiff
+from nnunetv2_fair.files.formats.tiff import fault_of_tiff, planes_of_tiff
 
 ROWS, COLUMNS = np.mgrid[:61, :83]
 LABELS = ((ROWS - 30) ** 2 + (COLUMNS - 40) ** 2 < 400).astype(np.uint8) * 2
@@ -106,3 +106,37 @@ def test_damage_never_raises():
         for at in rng.integers(0, len(data), 3):
             damaged[at] = rng.integers(256)
         fault_of_tiff(bytes(damaged))
+
+
+@pytest.mark.parametrize("n", [3, 4])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("options", [{}, {"rowsperstrip": 7}, {"byteorder": ">"}])
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint16, np.uint32])
+def test_slices_stored_as_the_planes_of_a_colour_picture_are_read(n, compression, options, kind):
+    volume = np.stack([(LABELS + i).astype(kind) for i in range(n)])
+    data = tiff(volume, photometric="rgb", planarconfig="separate", compression=compression,
+                **options)  # fmt: skip
+    found = planes_of_tiff(data)
+    assert found.dtype == kind
+    assert np.array_equal(found, volume)
+    assert planes_of_tiff(data[: len(data) // 2]) is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"photometric": "minisblack"},
+        {"photometric": "rgb", "planarconfig": "separate", "compression": "lzw"},
+        {"photometric": "rgb", "planarconfig": "separate", "tile": (16, 16)},
+        {"photometric": "rgb", "planarconfig": "separate", "compression": "zlib", "predictor": 2},
+    ],
+)
+def test_other_forms_have_no_planes(options):
+    assert planes_of_tiff(tiff(np.stack([LABELS] * 3), **options)) is None
+    assert planes_of_tiff(b"no TIFF") is None
+    assert planes_of_tiff(b"II*\0") is None
+
+
+def test_a_colour_picture_has_no_planes():
+    picture = np.dstack([LABELS] * 3)
+    assert planes_of_tiff(tiff(picture, photometric="rgb")) is None

@@ -192,8 +192,8 @@ def test_numbers_of_either_numpy_are_read(tmp_path, module):
     assert read_base(path).epochs == 3
 
 
-def summary_of(cases):
-    return {"metric_per_case": [{"prediction_file": f"/there/{case}.png"} for case in cases]}
+def summary_of(cases, folder="/there/"):
+    return {"metric_per_case": [{"prediction_file": f"{folder}{case}.png"} for case in cases]}
 
 
 def test_leakage_is_found_in_the_cases_that_the_base_validated_on(tiny_nnunet):
@@ -201,8 +201,9 @@ def test_leakage_is_found_in_the_cases_that_the_base_validated_on(tiny_nnunet):
     validation.mkdir()
     splits = json.loads((tiny_nnunet["preprocessed"] / "splits_final.json").read_text())
     held_out = splits[0]["val"]
-    (validation / "summary.json").write_text(json.dumps(summary_of(held_out)))
-    assert "WARNING" not in log_of(started())
+    for folder in ("/there/", "D:\\there\\"):
+        (validation / "summary.json").write_text(json.dumps(summary_of(held_out, folder)))
+        assert "WARNING" not in log_of(started())
     (validation / "summary.json").write_text(json.dumps(summary_of(held_out[2:])))
     expected = f"WARNING: the base has probably been trained on 2 of the {len(held_out)} validation"
     assert expected in log_of(started())
