@@ -37,6 +37,7 @@ _MEASURING = (
     "files/formats/*.py",
     "files/integrity.py",
     "files/json_files.py",
+    "files/labels.py",
     "files/nifti.py",
 )
 _SHARD = re.compile(r"measured_cases_(\d+)_of_(\d+)\.jsonl")
