@@ -8,6 +8,7 @@ traceback and exit with ``exit_code``.
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 
 class FairError(Exception):
@@ -44,6 +45,22 @@ class DatasetError(FairError):
 
 class ConversionError(FairError):
     """Original data cannot be turned into an nnU-Net dataset."""
+
+
+class InUseError(FairError):
+    """Another process works in a folder or on a file.
+
+    Attributes:
+        path: File of the lock.
+        holder: Who holds it, in words.
+    """
+
+    def __init__(self, path: Path, holder: str) -> None:
+        super().__init__(
+            f"{path.parent} is in use by {holder}. Wait until it is done, or stop it there; then "
+            "run the command again."
+        )
+        self.path, self.holder = path, holder
 
 
 class DamagedFileError(FairError):

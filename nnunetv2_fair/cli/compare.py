@@ -10,7 +10,7 @@ from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.cli.shared.evaluation_arguments import TABLE_FORMATS
 from nnunetv2_fair.cli.shared.written import tell_written
 from nnunetv2_fair.errors import UsageError, counted
-from nnunetv2_fair.files.atomic import check_output_folder, filled_together
+from nnunetv2_fair.files.outputs import one_unit, output_folder
 from nnunetv2_fair.paths import COMPARISON_HTML, COMPARISON_JSON, PER_CASE_CSV
 
 if TYPE_CHECKING:
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_COMMAND = "nnUNetv2_fair_compare"
 _OUTPUTS = (COMPARISON_JSON, COMPARISON_HTML)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(
-        "nnUNetv2_fair_compare",
+        _COMMAND,
         "Compare models that segmented the same cases: paired differences of scores and of "
         "fairness measures, with intervals. Reads output folders of nnUNetv2_fair_evaluate and "
         "writes comparison.json and comparison.html.",
@@ -79,14 +80,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _compare(args: argparse.Namespace) -> None:
     _check(args)
+    names = (*_OUTPUTS, "its figures and tables")
+    with output_folder(args.o, _COMMAND, names, overwrite=args.overwrite):
+        _refuse_private(args)
+        _compare_into(args)
 
+
+def _compare_into(args: argparse.Namespace) -> None:
+    """Compare and write, in a folder that nobody else uses."""
     from nnunetv2_fair.evaluation.disclosure.of_comparison import shareable_comparison
     from nnunetv2_fair.evaluation.model_comparison.comparison import compare_models
     from nnunetv2_fair.evaluation.results.tables.printed_tables import comparison_tables_of
     from nnunetv2_fair.evaluation.results.tables.text_table import files_of
     from nnunetv2_fair.evaluation.trainings.reading import read_models
     from nnunetv2_fair.report.html.document import put_files
-    from nnunetv2_fair.report.html.downloads import remove_others
     from nnunetv2_fair.report.of_comparison.page import comparison_files
     from nnunetv2_fair.report.terminal.comparison import console_comparison
 
@@ -104,12 +111,11 @@ def _compare(args: argparse.Namespace) -> None:
     extra = files_of(comparison_tables_of(compared), args.tables)
     pages = comparison_files(compared, latent)
     outputs = (*_OUTPUTS, *extra)
-    with filled_together(args.o, tuple(dict.fromkeys((*outputs, *pages)))) as folder:
-        compared.write(folder)
+    with one_unit(args.o, _COMMAND) as folder:
+        compared.put(folder)
         put_files(folder, pages)
         for name, text in extra.items():
             (folder / name).write_text(text, encoding="utf-8")
-    remove_others(args.o, pages)
 
     for attribute in compared.attributes:
         logger.info("\n%s", console_comparison(compared, attribute))
@@ -153,7 +159,9 @@ def _check(args: argparse.Namespace) -> None:
             raise UsageError(
                 f"-o {args.o} is one of the evaluations; choose another folder for the comparison."
             )
-    check_output_folder(args.o, (*_OUTPUTS, "its figures and tables"), overwrite=args.overwrite)
+
+
+def _refuse_private(args: argparse.Namespace) -> None:
     private = sorted(p.name for found in (PER_CASE_CSV, "table_*") for p in args.o.glob(found))
     if args.shareable and private:
         raise UsageError(

@@ -5,6 +5,7 @@ import logging
 import math
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -133,7 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> None:
-    from nnunetv2_fair.evaluation.results.output_folder import check_output, measured_folder
+    from nnunetv2_fair.evaluation.results.output_folder import evaluation_folder
 
     table = table_settings(args)
     references = pairs(args.reference, "--reference", "sex=male")
@@ -143,15 +144,23 @@ def _evaluate(args: argparse.Namespace) -> None:
     shard = _shard(args)
     predictions = args.pred or ()
     inputs = [("-gt", args.gt), *(("-pred", folder) for folder in predictions)]
-    check_output(args.o, inputs, shareable=args.shareable, overwrite=args.overwrite)
+    with evaluation_folder(
+        args.o, inputs, shareable=args.shareable, overwrite=args.overwrite, shard=shard is not None
+    ):
+        _evaluate_into(args, _request(args, table, references, columns), shard)
 
+
+def _evaluate_into(
+    args: argparse.Namespace, request: "Request", shard: tuple[int, int] | None
+) -> None:
+    """Measure and write, in a folder that nobody else uses."""
     from nnunetv2_fair.evaluation.measuring.all_cases import Part
     from nnunetv2_fair.evaluation.measuring.resuming import remove_measured_cases
     from nnunetv2_fair.evaluation.request import answer, measure_shard
+    from nnunetv2_fair.evaluation.results.output_folder import measured_folder
     from nnunetv2_fair.report.of_evaluation.page import write_evaluation
-    from nnunetv2_fair.report.paper.files import folder_of, remove_earlier_papers, write_paper
+    from nnunetv2_fair.report.paper.files import folder_of, paper_files
 
-    request = _request(args, table, references, columns)
     kept = measured_folder(args.o, shareable=args.shareable)
     part = Part(kept, shard, args.merge)
     if shard is not None:
@@ -164,14 +173,17 @@ def _evaluate(args: argparse.Namespace) -> None:
     answered = answer(request, part)
     # before anything is written, as small groups may leave nothing to publish
     paper = _for_paper(args.paper, answered.result)
+    texts = {} if paper is None else paper_files(paper)
+    folder = "" if paper is None else folder_of(paper)
     written = write_evaluation(
-        answered.result, answered.pictures, args.o, args.tables, answered.of_trainings
+        answered.result,
+        answered.pictures,
+        args.o,
+        args.tables,
+        answered.of_trainings,
+        {f"{folder}/{name}": text for name, text in texts.items()},
+        partial(remove_measured_cases, kept),
     )
-    folder = None if paper is None else folder_of(paper, args.o)
-    remove_earlier_papers(args.o, folder)
-    if paper is not None and folder is not None:
-        written = (*written, *write_paper(paper, folder))
-    remove_measured_cases(kept)
     _tell(answered.result, args.o, written)
 
 

@@ -12,7 +12,7 @@ from nnunetv2_fair.cli.shared.table_arguments import (
     table_settings,
 )
 from nnunetv2_fair.errors import UsageError
-from nnunetv2_fair.files.atomic import check_output_folder
+from nnunetv2_fair.files.outputs import output_folder
 from nnunetv2_fair.paths import LATENT_JSON
 
 logger = logging.getLogger(__name__)
@@ -84,22 +84,25 @@ def _inspect(args: argparse.Namespace) -> None:
     _check(args)
 
     from nnunetv2_fair.inspection.analysis import LatentSettings
+    from nnunetv2_fair.inspection.result import COMMAND
     from nnunetv2_fair.inspection.run import ModelChoice, inspect_models
 
     models = ModelChoice(args.d, tuple(args.tr), args.c, args.p, args.f, args.chk)
     settings = LatentSettings(
         args.folds, args.min_patients, args.bootstrap, args.confidence, args.seed
     )
-    result, written = inspect_models(
-        models,
-        args.o,
-        settings,
-        images=args.i,
-        attributes=args.a,
-        demographics=args.demographics,
-        reading=table_settings(args),
-        device=args.device,
-    )
+    names = (LATENT_JSON, "its pictures")
+    with output_folder(args.o, COMMAND, names, overwrite=args.overwrite):
+        result, written = inspect_models(
+            models,
+            args.o,
+            settings,
+            images=args.i,
+            attributes=args.a,
+            demographics=args.demographics,
+            reading=table_settings(args),
+            device=args.device,
+        )
 
     from nnunetv2_fair.report.terminal.latent import console_latent
 
@@ -122,4 +125,3 @@ def _check(args: argparse.Namespace) -> None:
     ):
         if not ok:
             raise UsageError(f"{option} {value}: expected {expected}.")
-    check_output_folder(args.o, [LATENT_JSON, "its pictures"], overwrite=args.overwrite)

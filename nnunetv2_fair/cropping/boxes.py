@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunetv2_fair.errors import ConversionError, shorten, shorten_lines
-from nnunetv2_fair.files.atomic import check_output_folder, filled_together
 from nnunetv2_fair.files.json_files import read_json_object
 from nnunetv2_fair.files.nifti import quiet_itk
+from nnunetv2_fair.files.outputs import one_unit, output_folder
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.files.volumes import (
     ImageGeometry,
@@ -35,6 +35,7 @@ from nnunetv2_fair.files.volumes import (
 #: File of a dataset's folder that holds the boxes of its cases.
 BREAST_BOXES_JSON = "breast_boxes.json"
 
+_COMMAND = "nnUNetv2_fair_apply_breast_box"
 _AXES = ("slices", "rows", "columns")
 _NOTE = (
     "Index ranges [first, end) along the axes of the array (slices, rows, columns), which is "
@@ -272,10 +273,9 @@ def apply_boxes(
             f"predicted: {shorten(without)}. To copy these as they are: --keep-without-box"
         )
     names = [source.name for source in predictions.values()]
-    check_output_folder(out, names, overwrite=overwrite)
-    with filled_together(out, names) as temporary:
+    with output_folder(out, _COMMAND, names, overwrite=overwrite), one_unit(out, _COMMAND) as unit:
         orders = [
-            MaskingOrder(source, temporary / source.name, *boxes.get(case, (None, ())))
+            MaskingOrder(source, unit / source.name, *boxes.get(case, (None, ())))
             for case, source in predictions.items()
         ]
         found = [result for _, result in map_unordered(apply_box, orders, processes, "masking")]

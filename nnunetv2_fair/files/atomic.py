@@ -1,4 +1,7 @@
-"""The one way to write files: a file, or several together, appears whole or not at all."""
+"""The one way to write files: a file, or several together, appears whole or not at all.
+
+Output folders of commands are one unit: see :mod:`nnunetv2_fair.files.outputs`.
+"""
 
 import errno
 import os
@@ -6,10 +9,9 @@ import shutil
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from fnmatch import fnmatch
 from pathlib import Path
 
-from nnunetv2_fair.errors import EvaluationError, UsageError, shorten
+from nnunetv2_fair.files.locks import folder_locked
 
 #: Prefix of the names of unfinished files and folders.
 UNFINISHED = ".unfinished-"
@@ -95,48 +97,12 @@ def nearest_existing(folder: Path) -> Path:
     return next(f for f in (folder.absolute(), *folder.absolute().parents) if f.exists())
 
 
-def check_output_folder(
-    out: Path, names: Sequence[str], *, overwrite: bool, passed_over: str = ""
-) -> None:
-    """Refuse an output folder that cannot be used, before anything is computed.
-
-    Args:
-        out: Folder that ``-o`` names; it need not exist.
-        names: Files that will be written into it.
-        overwrite: Whether files in it may be replaced.
-        passed_over: Pattern of names to ignore: files that an interrupted run has left.
-
-    Raises:
-        UsageError: If it is a file or a broken link, or not empty without ``overwrite``.
-        EvaluationError: If it cannot be written.
-    """
-    if os.path.lexists(out) and not out.is_dir():
-        what = "is a link that leads nowhere" if out.is_symlink() else "is a file"
-        raise UsageError(f"-o {out} {what}; choose a folder.")
-    ignored = (passed_over, f"{UNFINISHED}*")
-    inside = [path.name for path in out.iterdir()] if out.is_dir() else []
-    if not overwrite and any(
-        not any(fnmatch(name, pattern) for pattern in ignored) for name in inside
-    ):
-        raise UsageError(
-            f"{out} exists and is not empty. Choose another -o, or pass --overwrite to replace "
-            f"{shorten(names)} in it."
-        )
-    existing = nearest_existing(out)
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise EvaluationError(
-            f"{out} cannot be written: {existing} is not a folder with write permission. Choose "
-            "another -o or change its permissions."
-        )
-
-
 @contextmanager
 def filled_together(out: Path, names: Sequence[str] | None = None) -> Iterator[Path]:
     """Yield a temporary folder whose files are moved into ``out`` if nothing fails.
 
-    The temporary folder lies inside ``out``, so that ``out`` may be a drive's root or a folder
-    whose parent is read-only. If the block fails, the files of ``out`` are as before, and an
-    ``out`` that this created is removed. So is what a killed run left in ``out``.
+    If the block fails, the files of ``out`` are as before. For the whole output of a command
+    there is :func:`nnunetv2_fair.files.outputs.one_unit`.
 
     Args:
         out: Output folder; created if need be.
@@ -145,20 +111,95 @@ def filled_together(out: Path, names: Sequence[str] | None = None) -> Iterator[P
     Raises:
         OSError: If a file cannot be written, or one of ``names`` is a folder in ``out``.
     """
-    made = _make(out)
-    temporary = out / _unfinished_name("")
+    with temporary_folder(out) as temporary:
+        yield temporary
+        moved = files_in(temporary) if names is None else names
+        make_ready(temporary, out, moved)
+        move_together(temporary, out, moved)
+
+
+@contextmanager
+def temporary_folder(out: Path) -> Iterator[Path]:
+    """Yield a temporary folder inside ``out``, which is removed at the end.
+
+    So ``out`` may be a drive's root or a folder whose parent is read-only. What a killed run left
+    is removed, and so is an ``out`` that this created if it is still empty.
+
+    Args:
+        out: The folder; created if need be.
+    """
+    with existing(out):
+        temporary = out / _unfinished_name("")
+        try:
+            temporary.mkdir(0o700)
+            with folder_locked(temporary):
+                _remove_abandoned(out)
+                yield temporary
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def existing(folder: Path) -> Iterator[None]:
+    """Create a folder if need be, and remove what this created at the end if it is empty."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        temporary.mkdir(0o700)
-        with _held(temporary):
-            _remove_abandoned(out)
-            yield temporary
-            _move(temporary, out, names)
-            made = []
+        yield
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        for folder in made:
+        for made in missing:
             with suppress(OSError):
-                folder.rmdir()
+                made.rmdir()
+
+
+def files_in(folder: Path) -> list[str]:
+    """Return all files in a folder and in those within it, as sorted relative paths."""
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    )
+
+
+def make_ready(source: Path, target: Path, names: Sequence[str]) -> None:
+    """Check that files can be moved, and write them to the disk, before the first one is moved.
+
+    Args:
+        source: Folder that they are in.
+        target: Folder that they are to be moved into.
+        names: Relative paths of the files.
+
+    Raises:
+        OSError: If one is missing or cannot be written to the disk, or a folder is in its way or a
+            link, which may lead elsewhere, in the way to it.
+    """
+    for name in names:
+        if (target / name).is_dir() and not (target / name).is_symlink():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target / name))
+        for folder in Path(name).parents[:-1]:
+            if (target / folder).is_symlink():
+                raise NotADirectoryError(errno.ENOTDIR, "It is a link", str(target / folder))
+        if stat.S_ISREG((source / name).lstat().st_mode):
+            _flush(source / name)
+
+
+def move_together(source: Path, target: Path, names: Sequence[str]) -> None:
+    """Move files that :func:`make_ready` has checked, on one drive (arguments as there)."""
+    for name in names:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).replace(target / name)
+    for folder in {(target / name).parent for name in names}:
+        flush_folder(folder)
+
+
+def flush_folder(folder: Path) -> None:
+    """Write the names in a folder to the disk, where the drive can do so."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def publish_folder(unfinished: Path, target: Path) -> None:
@@ -199,59 +240,13 @@ def _flush(path: Path) -> None:
                 raise
 
 
-def _make(folder: Path) -> list[Path]:
-    """Create a folder; return it and those above it that did not exist, innermost first."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    return missing
-
-
-def _move(source: Path, target: Path, names: Sequence[str] | None) -> None:
-    """Move files, having checked and flushed all of them first."""
-    moved = sorted(path.name for path in source.iterdir()) if names is None else names
-    for name in moved:
-        if (target / name).is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target / name))
-        if stat.S_ISREG((source / name).lstat().st_mode):
-            _flush(source / name)
-    for name in moved:
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        (source / name).replace(target / name)
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Lock a folder while the block runs; the lock ends with the process, however that ends."""
-    lock = _locked(folder)
-    try:
-        yield
-    finally:
-        if lock is not None:
-            os.close(lock)
-
-
-def _locked(folder: Path) -> int | None:
-    """Lock a folder; None if another process holds it or the drive has no such locks."""
-    try:
-        import fcntl
-
-        descriptor = os.open(folder, os.O_RDONLY)
-    except (ImportError, OSError):
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
 def _remove_abandoned(out: Path) -> None:
     """Remove temporary folders that no process holds: they may reveal individual patients."""
     for path in out.glob(f"{UNFINISHED}*"):
-        if path.is_dir() and not path.is_symlink() and (lock := _locked(path)) is not None:
-            shutil.rmtree(path, ignore_errors=True)
-            os.close(lock)
+        if path.is_dir() and not path.is_symlink():
+            with folder_locked(path) as abandoned:
+                if abandoned:
+                    shutil.rmtree(path, ignore_errors=True)
 
 
 def _remove_tree(path: Path) -> None:

@@ -8,9 +8,12 @@ from typing import Any
 from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.results.json_file import JsonFormat
 from nnunetv2_fair.evaluation.results.values import Interval
+from nnunetv2_fair.files.outputs import read_as_one
 from nnunetv2_fair.paths import LATENT_JSON
 
-_FILE = JsonFormat(1, "nnUNetv2_fair_inspect_latent", "Inspect again")
+#: Command that makes such results.
+COMMAND = "nnUNetv2_fair_inspect_latent"
+_FILE = JsonFormat(1, COMMAND, "Inspect again")
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class LatentResult:
     created: str = ""
 
     def write(self, folder: Path) -> None:
-        """Write ``latent.json``; it appears whole or not at all."""
+        """Write ``latent.json`` into a folder; it appears whole or not at all."""
         _FILE.write(self, folder / LATENT_JSON)
 
     @classmethod
@@ -93,9 +96,17 @@ class LatentResult:
         """Read what :meth:`write` wrote.
 
         Raises:
-            EvaluationError: If the file is missing, damaged or of another format, or a picture
-                that it names is missing.
+            EvaluationError: If the file is missing, damaged or of another format, a picture
+                that it names is missing, or the files are not of one run.
         """
+        with read_as_one(folder, _FILE.again) as names:
+            names.append(LATENT_JSON)
+            result = cls._read(folder)
+            names.extend(entry.picture for entry in result.attributes)
+        return result
+
+    @classmethod
+    def _read(cls, folder: Path) -> "LatentResult":
         path = folder / LATENT_JSON
         result = _FILE.read(cls, path)
         for entry in result.attributes:

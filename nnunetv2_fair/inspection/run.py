@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nnunetv2_fair import registration
-from nnunetv2_fair.files.atomic import filled_together
+from nnunetv2_fair.files.outputs import one_unit
 from nnunetv2_fair.inspection.analysis import LatentSettings, analyse, plan_attribute
-from nnunetv2_fair.inspection.result import LatentResult
+from nnunetv2_fair.inspection.result import COMMAND, LatentResult
 from nnunetv2_fair.nnunet.trained_models import (
     check_trained,
     find_cases,
@@ -108,7 +108,7 @@ def inspect_models(
     }
     result = replace(result, settings={**where, **result.settings})
     names = [LATENT_JSON, *pictures]
-    with filled_together(out, names) as folder:
+    with one_unit(out, COMMAND) as folder:
         for name, picture in pictures.items():
             (folder / name).write_bytes(picture)
         result.write(folder)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from nnunetv2_fair import registration
 from nnunetv2_fair.errors import DemographicsError, ModelError, UsageError, counted, shorten
-from nnunetv2_fair.files.atomic import check_output_folder, filled_together
+from nnunetv2_fair.files.outputs import one_unit, output_folder
 from nnunetv2_fair.nnunet.trained_models import (
     check_trained,
     find_cases,
@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 _AS_IT_IS = TableSettings()
 
 _METHOD = "nnUNetTrainerInD"
+_COMMAND = "nnUNetv2_fair_predict_InD"
+#: Folder of links to images while nnU-Net predicts.
+_LINKS = ".images"
 _PREDICT = (
     "from nnunetv2.inference.predict_from_raw_data import predict_entry_point; "
     "predict_entry_point()"
@@ -124,7 +127,21 @@ def predict_by_group(
     """
     if out.resolve() == images.resolve():
         raise UsageError(f"-o {out} is the folder of the images; choose another one.")
-    check_output_folder(out, ["masks of the same name"], overwrite=overwrite)
+    with output_folder(out, _COMMAND, ["masks of the same name"], overwrite=overwrite) as lock:
+        return _predict(dataset, images, out, settings, demographics, reading, unknown_model, lock)
+
+
+def _predict(
+    dataset: str,
+    images: Path,
+    out: Path,
+    settings: PredictionSettings,
+    demographics: Path | None,
+    reading: TableSettings,
+    unknown_model: str | None,
+    lock: int | None,
+) -> Predicted:
+    """Predict into a folder that nobody else uses; nnU-Net holds it, too, while it predicts."""
     table = read_table_for(dataset, demographics, reading)
     attribute, rest = _split_name(settings.trainer, table.schema)
     grouping = group_cases(table, attribute)
@@ -146,13 +163,16 @@ def predict_by_group(
     check_trained([folders[name] for name in routes], settings.folds, settings.checkpoint)
 
     registration.register()
-    with filled_together(out) as predictions, tempfile.TemporaryDirectory() as links:
+    with one_unit(out, _COMMAND) as predictions:
+        links = predictions / _LINKS
+        links.mkdir()
         with tqdm(total=len(cases), desc="Predicting", unit="case") as progress:
             for number, (name, routed) in enumerate(routes.items()):
-                shown = Path(links) / f"images_{number}"
+                shown = links / str(number)
                 _link([file for case in routed for file in cases[case]], shown)
                 command = _command(dataset, trainers[name], settings, shown, predictions)
-                _run_nnunet(command, predictions, ending, progress)
+                _run_nnunet(command, predictions, ending, progress, lock)
+        shutil.rmtree(links)
         _check_complete(predictions, ending, cases)
         (predictions / _ARGUMENTS).unlink(missing_ok=True)
     return Predicted(len(cases), len(routes))
@@ -241,12 +261,15 @@ def _command(
     return [str(part) for part in command]
 
 
-def _run_nnunet(command: list[str], predictions: Path, ending: str, progress: tqdm) -> None:
+def _run_nnunet(
+    command: list[str], predictions: Path, ending: str, progress: tqdm, lock: int | None = None
+) -> None:
     """Run ``nnUNetv2_predict``, showing progress but not its output, which names cases by model."""
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as words:
         process = subprocess.Popen(
-            command, stdout=words, stderr=subprocess.STDOUT, env=dict(os.environ)
-        )
+            command, stdout=words, stderr=subprocess.STDOUT, env=dict(os.environ),
+            pass_fds=() if lock is None else (lock,),
+        )  # fmt: skip
         try:
             running = True
             while running:

@@ -9,10 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nnunetv2_fair.errors import EvaluationError, UsageError
 from nnunetv2_fair.files.atomic import (
     UNFINISHED,
-    check_output_folder,
     filled_together,
     nearest_existing,
     publish_folder,
@@ -113,13 +111,6 @@ def test_a_full_disk_names_the_file(tmp_path):
     assert error.value.filename == str(tmp_path / "a.json")
 
 
-def test_an_output_folder_that_is_a_broken_link(tmp_path):
-    out = tmp_path / "out"
-    out.symlink_to(tmp_path / "nowhere")
-    with pytest.raises(UsageError, match="out is a link that leads nowhere; choose a folder"):
-        check_output_folder(out, ["a.json"], overwrite=True)
-
-
 @pytest.mark.parametrize(
     ("code", "raises"), [(errno.EINVAL, False), (errno.EIO, True), (errno.ENOSPC, True)]
 )
@@ -205,7 +196,6 @@ def test_what_a_killed_run_left_is_removed_and_what_another_run_holds_is_not(tmp
     )
     subprocess.run([sys.executable, "-c", code], check=False)
     (left,) = tmp_path.iterdir()
-    check_output_folder(tmp_path, ("a",), overwrite=False)
     with filled_together(tmp_path, ("a",)) as first:
         assert not left.exists()
         (first / "a").write_text("1")
@@ -213,19 +203,6 @@ def test_what_a_killed_run_left_is_removed_and_what_another_run_holds_is_not(tmp
             (second / "b").write_text("2")
         assert first.exists()
     assert names(tmp_path) == ["a", "b"]
-
-
-def test_output_folders_are_refused_early(tmp_path: Path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="is a file"):
-        check_output_folder(tmp_path / "file", ("a",), overwrite=True)
-    with pytest.raises(UsageError, match="not empty"):
-        check_output_folder(tmp_path, ("a",), overwrite=False)
-    check_output_folder(tmp_path, ("a",), overwrite=False, passed_over="fi*")
-    check_output_folder(tmp_path, ("a",), overwrite=True)
-    check_output_folder(tmp_path / "new" / "out", ("a",), overwrite=False)
-    with pytest.raises(EvaluationError, match="cannot be written"):
-        check_output_folder(tmp_path / "file" / "out", ("a",), overwrite=False)
 
 
 def test_a_folder_is_published_and_the_old_one_goes(tmp_path: Path):

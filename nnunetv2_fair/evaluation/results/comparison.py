@@ -11,6 +11,7 @@ from nnunetv2_fair.evaluation.results.findings import Finding
 from nnunetv2_fair.evaluation.results.json_file import JsonFormat
 from nnunetv2_fair.evaluation.results.tables.per_case import representative
 from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval, MetricInfo
+from nnunetv2_fair.files.outputs import one_unit, read_as_one
 from nnunetv2_fair.paths import COMPARISON_JSON
 
 _FILE = JsonFormat(4, "nnUNetv2_fair_compare", "Compare again")
@@ -282,7 +283,17 @@ class ModelComparison:
         return representative(self.labels)
 
     def write(self, folder: Path) -> None:
-        """Write ``comparison.json``; it appears whole or not at all."""
+        """Write ``comparison.json`` and a manifest, both or none.
+
+        Raises:
+            UsageError: If another process works in the folder.
+            OSError: If they cannot be written.
+        """
+        with one_unit(folder, _FILE.command) as unit:
+            self.put(unit)
+
+    def put(self, folder: Path) -> None:
+        """Write ``comparison.json`` into a temporary folder, without a manifest."""
         _FILE.write(self, folder / COMPARISON_JSON)
 
     @classmethod
@@ -290,6 +301,9 @@ class ModelComparison:
         """Read what :meth:`write` wrote.
 
         Raises:
-            EvaluationError: If the file is missing, damaged or of another format.
+            EvaluationError: If the file is missing, damaged or of another format, or is not the
+                one that was written.
         """
-        return _FILE.read(cls, folder / COMPARISON_JSON)
+        with read_as_one(folder, _FILE.again) as names:
+            names.append(COMPARISON_JSON)
+            return _FILE.read(cls, folder / COMPARISON_JSON)

@@ -20,6 +20,7 @@ from nnunetv2_fair.evaluation.results.failures import FailureComparison
 from nnunetv2_fair.evaluation.results.findings import Finding, Kind
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.json_file import JsonFormat, require
+from nnunetv2_fair.evaluation.results.output_folder import EVALUATE
 from nnunetv2_fair.evaluation.results.tables.per_case import (
     no_cases,
     read_per_case,
@@ -29,16 +30,18 @@ from nnunetv2_fair.evaluation.results.tables.per_case import (
 from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
 from nnunetv2_fair.evaluation.results.trainings import TRAININGS
 from nnunetv2_fair.evaluation.results.values import MetricInfo
+from nnunetv2_fair.files.outputs import one_unit, read_as_one, write_manifest
 from nnunetv2_fair.paths import PER_CASE_CSV, SUMMARY_JSON, TRAININGS_FOLDER
 from nnunetv2_fair.subgroups.schema import INTERSECTION
 
 if TYPE_CHECKING:
     from fairlearn.metrics import MetricFrame
 
+_AGAIN = "Evaluate again"
 _SUMMARY = JsonFormat(
     3,
-    "nnUNetv2_fair_evaluate",
-    "Evaluate again (--from-csv with the folder's per_case.csv saves measuring)",
+    EVALUATE,
+    f"{_AGAIN} (--from-csv with the folder's per_case.csv saves measuring)",
     left_out=("per_case", "trainings"),
 )
 
@@ -193,15 +196,26 @@ class EvaluationResult:
         return to_metric_frame(self.per_case, self.metrics, self.labels, attribute, label, policy)
 
     def write(self, folder: Path) -> None:
-        """Write ``per_case.csv`` and ``summary.json``; each appears whole or not at all.
+        """Write ``per_case.csv``, ``summary.json`` and a manifest, all together or none.
 
         A shareable result has no ``per_case.csv``. Of several trainings, the evaluation of each is
         written to ``trainings/NAME``.
+
+        Raises:
+            UsageError: If another process works in the folder.
+            OSError: If they cannot be written.
         """
+        with one_unit(folder, _SUMMARY.command) as unit:
+            self.put(unit)
+            for training in self.trainings:
+                write_manifest(unit / TRAININGS_FOLDER / training.name, _SUMMARY.command)
+
+    def put(self, folder: Path) -> None:
+        """Write the files of :meth:`write` into a temporary folder, without a manifest."""
         for training in self.trainings:
             inside = folder / TRAININGS_FOLDER / training.name
             inside.mkdir(parents=True, exist_ok=True)
-            training.write(inside)
+            training.put(inside)
         if not self.shareable:
             write_per_case(folder / PER_CASE_CSV, self.per_case)
         _SUMMARY.write(self, folder / SUMMARY_JSON)
@@ -216,13 +230,17 @@ class EvaluationResult:
                 callers that only need the summary hold no individual patients in memory.
 
         Raises:
-            EvaluationError: If a file is missing, damaged or of another format.
+            EvaluationError: If a file is missing, damaged or of another format, or the files are
+                not of one run.
         """
-        read = _SUMMARY.read(cls, folder / SUMMARY_JSON, per_case=pd.DataFrame(), trainings=())
-        per_case = no_cases(read.attributes, read.metrics)
-        if with_cases and not read.shareable:
-            require(folder / PER_CASE_CSV, _SUMMARY.command)
-            per_case = read_per_case(folder / PER_CASE_CSV, read.attributes, read.metrics)
+        with read_as_one(folder, _AGAIN) as names_read:
+            read = _SUMMARY.read(cls, folder / SUMMARY_JSON, per_case=pd.DataFrame(), trainings=())
+            names_read.append(SUMMARY_JSON)
+            per_case = no_cases(read.attributes, read.metrics)
+            if with_cases and not read.shareable:
+                require(folder / PER_CASE_CSV, _SUMMARY.command)
+                per_case = read_per_case(folder / PER_CASE_CSV, read.attributes, read.metrics)
+                names_read.append(PER_CASE_CSV)
         names = () if read.shareable else read.settings.get(TRAININGS, {}).get("names", ())
         trainings = tuple(
             cls.read(folder / TRAININGS_FOLDER / name, with_cases=with_cases) for name in names

@@ -1,6 +1,6 @@
 """The report of one evaluation: one HTML file that needs no other file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from nnunetv2_fair.evaluation.findings import numbers
@@ -9,15 +9,15 @@ from nnunetv2_fair.evaluation.results.case_picture import CasePicture
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.output_folder import (
+    EVALUATE,
     names_of_trainings,
     output_names,
-    remove_other_trainings,
 )
 from nnunetv2_fair.evaluation.results.tables.of_trainings import trainings_table
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 from nnunetv2_fair.evaluation.results.tables.printed_tables import tables_of
 from nnunetv2_fair.evaluation.results.tables.text_table import files_of
-from nnunetv2_fair.files.atomic import filled_together
+from nnunetv2_fair.files.outputs import one_unit, write_manifest
 from nnunetv2_fair.paths import REPORT_HTML, TRAININGS_FOLDER
 from nnunetv2_fair.report.html.document import (
     disclaimer,
@@ -26,7 +26,7 @@ from nnunetv2_fair.report.html.document import (
     put_files,
     write_page,
 )
-from nnunetv2_fair.report.html.downloads import FIGURES, TABLES, Downloads, remove_others
+from nnunetv2_fair.report.html.downloads import FIGURES, TABLES, Downloads
 from nnunetv2_fair.report.html.settings import settings_section
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.of_evaluation.attribute import attribute_section
@@ -55,8 +55,12 @@ def write_evaluation(
     out: Path,
     formats: Sequence[str] = (),
     of_trainings: Mapping[str, Sequence[CasePicture]] | None = None,
+    further: Mapping[str, str] | None = None,
+    once_moved: Callable[[], None] | None = None,
 ) -> tuple[Path, ...]:
-    """Write all files of an evaluation; all appear together or none does.
+    """Write all files of an evaluation and a manifest; all appear together or none does.
+
+    They replace all that an earlier evaluation wrote into the folder.
 
     Of a method each training is written to ``trainings/NAME`` as an evaluation of its own.
 
@@ -66,11 +70,14 @@ def write_evaluation(
         out: Output folder; it need not exist.
         formats: Formats to write every table in as well: ``csv``, ``md`` or ``tex``.
         of_trainings: Name of a training -> its cases to show.
+        further: More files of text in the folder: path -> content.
+        once_moved: Called when the files are in place, to remove what was kept for continuing.
 
     Returns:
         The files, and the folders of figures and tables.
 
     Raises:
+        UsageError: If another process works in the folder.
         OSError: If they cannot be written.
     """
     of_all = [trainings_table(result, result.labels)] if result.trainings else []
@@ -82,19 +89,14 @@ def write_evaluation(
         inside = f"{TRAININGS_FOLDER}/{training.name}"
         pages |= {f"{inside}/{name}": made for name, made in _pages(training, shown).items()}
     always = output_names(shareable=result.shareable), names_of_trainings(trainings)
-    names = tuple(dict.fromkeys((*always[0], *tables, *always[1], *pages)))
-    with filled_together(out, names) as folder:
-        result.write(folder)
+    texts = {**tables, **(further or {})}
+    names = tuple(dict.fromkeys((*always[0], *tables, *always[1], *pages, *texts)))
+    with one_unit(out, EVALUATE, once_moved=once_moved) as folder:
+        result.put(folder)
         put_files(folder, pages)
-        for name, text in tables.items():
-            (folder / name).write_text(text, encoding="utf-8")
-    remove_others(out, names)
-    if not result.shareable:
-        remove_other_trainings(out, trainings)
-    for name in trainings:
-        start = f"{TRAININGS_FOLDER}/{name}/"
-        kept = [path.removeprefix(start) for path in names if path.startswith(start)]
-        remove_others(out / TRAININGS_FOLDER / name, kept)
+        put_files(folder, {name: text.encode("utf-8", "replace") for name, text in texts.items()})
+        for name in trainings:  # each is an evaluation of its own
+            write_manifest(folder / TRAININGS_FOLDER / name, EVALUATE)
     beside = (FIGURES, TABLES)
     told = [path for path in names if not {*Path(path).parts[:-1]} & {*beside}]
     folders = [folder for folder in beside if any(p.startswith(f"{folder}/") for p in names)]

@@ -83,7 +83,7 @@ def execute(folder: Path, name: str, *, run: str = "", devices: Sequence[str] = 
             "Run nnUNetv2_fair_study again."
         )
     step = plan.steps[name]
-    with only_one(folder / RUNNING / f"{name}.lock"):
+    with only_one(folder / RUNNING / f"{name}.lock") as lock:
         if (folder / step.record).exists():
             return 0
         lost = _note_lost(folder, step)
@@ -122,7 +122,7 @@ def execute(folder: Path, name: str, *, run: str = "", devices: Sequence[str] = 
             if devices:
                 gpus = held.enter_context(reserved_gpus(folder, devices, step.resources.gpus))
                 environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
-            return _attempt(folder, plan, step, attempt, environment, output)
+            return _attempt(folder, plan, step, attempt, environment, output, lock)
 
 
 def _attempt(
@@ -132,8 +132,13 @@ def _attempt(
     attempt: Attempt,
     environment: Mapping[str, str],
     log: IO[bytes],
+    lock: int | None,
 ) -> int:
-    """Run the commands one after the other; write the attempt, and the record if all went well."""
+    """Run the commands one after the other; write the attempt, and the record if all went well.
+
+    The commands inherit the lock: if this process is killed alone, they go on, and no second copy
+    starts beside them.
+    """
     names = machine.gpu_names(environment) if step.resources.gpus else []
     attempt = replace(
         attempt, fingerprint=step.fingerprint, gpu="; ".join(dict.fromkeys(names)),
@@ -146,7 +151,7 @@ def _attempt(
     how = ", resumed from the checkpoint" if attempt.continued else ""
     log.write(f"\n=== {attempt.started}, {attempt.host}{job}{how}\n".encode())
     with Stopper() as stopper:
-        code = _run_commands(folder, plan, step, attempt, environment, log, stopper, watch)
+        code = _run_commands(folder, plan, step, attempt, environment, log, stopper, watch, lock)
     watch.sample(0.0)
     missing = [path for path in step.outputs if not (folder / path).exists()]
     if code:
@@ -175,6 +180,7 @@ def _run_commands(
     log: IO[bytes],
     stopper: Stopper,
     watch: _Watch,
+    lock: int | None,
 ) -> int:
     """Return the exit code of the first command that failed, minus the signal, or 0."""
     last = len(step.commands)
@@ -182,7 +188,9 @@ def _run_commands(
         if attempt.continued and number == last:
             command = (*command, *step.resume)
         log.write(f"$ {shown(command)}\n".encode())
-        code = run_command(wrapped(plan, command), folder, environment, log, stopper, watch.sample)
+        code = run_command(
+            wrapped(plan, command), folder, environment, log, stopper, watch.sample, lock
+        )
         if stopper.received and (code or number < last):
             return -stopper.received
         if code:

@@ -1,15 +1,15 @@
 """GPUs of one machine, shared by the jobs that run there without Slurm.
 
-Reservations are flocks, as in :mod:`nnunetv2_fair.study.run.run_locks`.
+Reservations are locks, as in :mod:`nnunetv2_fair.files.locks`.
 """
 
-import fcntl
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
+from nnunetv2_fair.errors import InUseError
+from nnunetv2_fair.files.locks import locked
 from nnunetv2_fair.study.step import STATE
 
 _GPU_LOCKS = f"{STATE}/gpus"
@@ -33,17 +33,9 @@ def reserved_gpus(folder: Path, devices: Sequence[str], number: int) -> Iterator
         while len(got) < number:
             for device in devices:
                 if len(got) < number and device not in got:
-                    file = held.enter_context((folder / _GPU_LOCKS / f"{device}.lock").open("a"))
-                    if _try_lock(file):
+                    with suppress(InUseError):
+                        held.enter_context(locked(folder / _GPU_LOCKS / f"{device}.lock"))
                         got.append(device)
             if len(got) < number:
                 time.sleep(_POLL_SECONDS)
         yield got
-
-
-def _try_lock(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

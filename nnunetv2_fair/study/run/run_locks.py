@@ -1,18 +1,14 @@
 """Which process may run what at a time: the study's lock, and a lock per step.
 
-All are flocks: they end with the process that holds them, however it ends. Children that inherit
-the descriptor hold them too; Snakemake does.
+See :mod:`nnunetv2_fair.files.locks`. Snakemake inherits the study's lock.
 """
 
-import errno
-import fcntl
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nnunetv2_fair.errors import StudyError
+from nnunetv2_fair.errors import InUseError, StudyError
+from nnunetv2_fair.files.locks import locked
 from nnunetv2_fair.study.step import STATE
 
 _RUN_LOCK = f"{STATE}/run.lock"
@@ -30,37 +26,32 @@ def running_alone(folder: Path) -> Iterator[int]:
     """
     path = folder / _RUN_LOCK
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            raise StudyError(
-                f"{folder} is already being run, by {file.read().strip() or 'another process'}. "
-                "Wait for it to end or stop it there, or give this study its own folder."
-            ) from error
-        except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
-                raise
-            raise StudyError(
-                f"{folder} is on a drive without file locks ({error.strerror}), so that two runs "
-                "could not be kept apart. Keep the study's folder on another drive."
-            ) from error
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
-        yield file.fileno()
+    try:
+        with locked(path) as descriptor:
+            if descriptor is None:
+                raise StudyError(
+                    f"{folder} is on a drive without file locks, so that two runs could not be "
+                    "kept apart. Keep the study's folder on another drive."
+                )
+            yield descriptor
+    except InUseError as error:
+        if error.path != path:
+            raise
+        raise StudyError(
+            f"{folder} is already being run, by {error.holder}. Wait for it to end or stop it "
+            "there, or give this study its own folder."
+        ) from error
 
 
 @contextmanager
-def only_one(path: Path) -> Iterator[None]:
-    """Wait until nobody else holds the file's lock, and hold it."""
+def only_one(path: Path) -> Iterator[int | None]:
+    """Wait until nobody else holds the file's lock, and hold it.
+
+    A few network drives have no locks: Slurm and the study's own lock must suffice there.
+
+    Yields:
+        Its descriptor, for what must not run twice; None without locks.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError:
-            # a few network drives have no locks: Slurm and the study's own lock must suffice
-            yield
-            return
-        yield
+    with locked(path, wait=True) as descriptor:
+        yield descriptor
