@@ -215,15 +215,19 @@ def _run_nnunet(command: list[str], environment: dict[str, str], log: Path) -> N
             stderr=subprocess.STDOUT, text=True, errors="replace",
         ) as process,
     ):  # fmt: skip
-        n_predicted = 0
-        for line in process.stdout or ():
-            kept.write(line)
-            text = _TIMESTAMP.sub("", line.rstrip())
-            if _NEWS.search(text):
-                logger.info("    %s", text)
-            elif text.lower().startswith("predicting "):
-                n_predicted += 1
-                if n_predicted % _CASES_SHOWN == 0:
-                    logger.info("    %d cases predicted", n_predicted)
+        try:
+            n_predicted = 0
+            for line in process.stdout or ():
+                kept.write(line)
+                text = _TIMESTAMP.sub("", line.rstrip())
+                if _NEWS.search(text):
+                    logger.info("    %s", text)
+                elif text.lower().startswith("predicting "):
+                    n_predicted += 1
+                    if n_predicted % _CASES_SHOWN == 0:
+                        logger.info("    %d cases predicted", n_predicted)
+        except BaseException:
+            process.terminate()  # otherwise the end of this block would wait for all of it
+            raise
     if process.returncode:
         raise FairError(f"{command[0]} failed. Its output is in {log}.")

@@ -241,6 +241,8 @@ def _ending(code: int | None) -> str:
 def _work(connection: Connection, function: Callable[[Any], Any]) -> None:
     """Work on item after item; the main function of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl+C and ends us
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # so it does when the terminal is closed
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:

@@ -3,10 +3,12 @@
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -268,7 +270,7 @@ def _run_nnunet(
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as words:
         process = subprocess.Popen(
             command, stdout=words, stderr=subprocess.STDOUT, env=dict(os.environ),
-            pass_fds=() if lock is None else (lock,),
+            pass_fds=() if lock is None else (lock,), start_new_session=True,
         )  # fmt: skip
         try:
             running = True
@@ -282,7 +284,10 @@ def _run_nnunet(
                 if done > progress.n:
                     progress.update(done - progress.n)
         finally:
-            process.kill()
+            # its workers would otherwise outlive it
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
         if process.returncode:
             words.seek(0)
             last = "".join(words.readlines()[-_LAST_LINES:])

@@ -4,9 +4,11 @@ import argparse
 import errno
 import importlib.util
 import logging
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
+from nnunetv2_fair.cli.shared.stopping import Stopped, stopped_by_signals
 from nnunetv2_fair.errors import FairError, InstallationError
 
 #: What the evaluator-only installation leaves out, by the name it is imported by.
@@ -70,34 +72,48 @@ def run(
         argv: Arguments; those of the process if None.
 
     Returns:
-        0 on success, 1 on bad data, 2 on bad usage, 130 when interrupted.
+        0 on success, 1 on bad data, 2 on bad usage, 128 and the signal when one ended the command
+        (130: Ctrl-C).
     """
     args = parser.parse_args(argv)
     # other libraries stay at warnings: their news is not what the user asked for
     logging.basicConfig(format="%(message)s", stream=sys.stdout, force=True)
     logging.getLogger("nnunetv2_fair").setLevel(logging.INFO)
+    with stopped_by_signals() as outermost:
+        try:
+            return _ending(action, args, parser.prog)
+        except KeyboardInterrupt as error:
+            if not outermost:  # a command within another, which says so
+                raise
+            number = error.number if isinstance(error, Stopped) else signal.SIGINT
+            how = "interrupted" if number == signal.SIGINT else f"ended by {error}"
+            sys.stderr.write(f"\n{parser.prog}: {how}; run the command again to continue.\n")
+            return 128 + number
+
+
+def _ending(
+    action: Callable[[argparse.Namespace], None], args: argparse.Namespace, prog: str
+) -> int:
+    """Act, and turn an expected error into one message; return the exit code."""
     try:
         action(args)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in _FULL_INSTALLATION:
             raise
-        sys.stderr.write(f"{parser.prog}: {_needs_full_installation(missing)}\n")
+        sys.stderr.write(f"{prog}: {_needs_full_installation(missing)}\n")
         return InstallationError.exit_code
     except FairError as error:
-        sys.stderr.write(f"{parser.prog}: {error}\n")
+        sys.stderr.write(f"{prog}: {error}\n")
         return error.exit_code
     except OSError as error:
-        sys.stderr.write(f"{parser.prog}: {_in_words(error)}\n")
+        sys.stderr.write(f"{prog}: {_in_words(error)}\n")
         return 1
     except RuntimeError as error:
         if "Symlink loop" not in str(error):  # Python before 3.13 raises it for links
             raise
-        sys.stderr.write(f"{parser.prog}: {error}: a link leads back to itself. Replace it.\n")
+        sys.stderr.write(f"{prog}: {error}: a link leads back to itself. Replace it.\n")
         return 1
-    except KeyboardInterrupt:
-        sys.stderr.write(f"\n{parser.prog}: interrupted; run the command again to continue.\n")
-        return 130
     return 0
 
 
