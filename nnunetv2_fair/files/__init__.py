@@ -1,4 +1,4 @@
-"""Ground level: writing atomically, reading tables, NIfTI, hashes, versions, processes.
+"""Ground level: writing atomically, output folders, locks, reading tables, NIfTI, hashes, versions, processes.
 
 Imports only errors and paths; no pandas.
 """

@@ -189,10 +189,24 @@ def move_together(source: Path, target: Path, names: Sequence[str]) -> None:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).replace(target / name)
     for folder in {(target / name).parent for name in names}:
-        flush_folder(folder)
+        _flush_folder(folder)
 
 
-def flush_folder(folder: Path) -> None:
+def publish_file(unfinished: Path, target: Path) -> None:
+    """Give a finished file its name, in the same folder, and write that to the disk.
+
+    Args:
+        unfinished: The finished file.
+        target: Its name from now on.
+
+    Raises:
+        OSError: If it cannot be renamed.
+    """
+    unfinished.replace(target)
+    _flush_folder(target.parent)
+
+
+def _flush_folder(folder: Path) -> None:
     """Write the names in a folder to the disk, where the drive can do so."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

@@ -24,10 +24,10 @@ from nnunetv2_fair.files.atomic import (
     UNFINISHED,
     existing,
     files_in,
-    flush_folder,
     make_ready,
     move_together,
     nearest_existing,
+    publish_file,
     temporary_folder,
     write_text,
 )
@@ -126,8 +126,7 @@ def one_unit(
         if once_moved is not None:
             once_moved()
         shutil.rmtree(temporary, ignore_errors=True)
-        (out / _JOURNAL).replace(out / MANIFEST)
-        flush_folder(out)
+        publish_file(out / _JOURNAL, out / MANIFEST)
 
 
 def write_manifest(folder: Path, command: str, path: Path | None = None) -> None:

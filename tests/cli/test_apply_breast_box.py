@@ -50,6 +50,7 @@ def test_only_the_box_is_left(
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         "NACT_04.nii.gz",
         "NACT_08.nii.gz",
+        "manifest.json",
     ]
 
 

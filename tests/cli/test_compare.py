@@ -69,7 +69,9 @@ def test_writes_numbers_page_and_table(data, tmp_path, capsys):
     out = tmp_path / "new" / "comparison"
     assert run_compare(data, out, "--names", "plain", "balanced") == 0
     written = sorted(p.name for p in out.iterdir())
-    assert written == ["comparison.html", "comparison.json", "figures", "tables"]
+    assert written == [
+        "comparison.html", "comparison.json", "figures", "manifest.json", "tables",
+    ]  # fmt: skip
     assert [p.name for p in out.parent.iterdir()] == ["comparison"]
     result = ModelComparison.read(out)
     assert result.models == ("plain", "balanced")

@@ -53,7 +53,7 @@ def test_writes_everything_and_shows_the_table(
     assert main(arguments) == 0
     out = dataset.root / "deep" / "out"
     assert sorted(p.name for p in out.iterdir()) == [
-        "figures", "per_case.csv", "report.html", "summary.json", "tables",
+        "figures", "manifest.json", "per_case.csv", "report.html", "summary.json", "tables",
     ]  # fmt: skip
     assert [p.name for p in out.parent.iterdir()] == ["out"]
     frame = pd.read_csv(out / "per_case.csv")
@@ -396,7 +396,7 @@ def test_interrupted_run_goes_on(dataset: Dataset, capsys: pytest.CaptureFixture
     out, whole = dataset.root / "out", dataset.root / "whole"
     assert (out / "per_case.csv").read_bytes() == (whole / "per_case.csv").read_bytes()
     assert sorted(path.name for path in out.iterdir()) == [
-        "figures", "per_case.csv", "report.html", "summary.json", "tables",
+        "figures", "manifest.json", "per_case.csv", "report.html", "summary.json", "tables",
     ]  # fmt: skip
 
 

@@ -23,7 +23,7 @@ def dataset(tmp_path: Path) -> Dataset:
     return made
 
 
-SHARED = ["figures", "report.html", "summary.json", "tables"]
+SHARED = ["figures", "manifest.json", "report.html", "summary.json", "tables"]
 
 
 def test_writes_only_what_may_be_shared(dataset, capsys):

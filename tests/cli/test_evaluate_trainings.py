@@ -42,7 +42,7 @@ def files_in(folder: Path) -> set[str]:
     return {p.as_posix() for p in files if p.parent.name not in ("figures", "tables")}
 
 
-NORMAL = {"per_case.csv", "summary.json", "report.html"}
+NORMAL = {"manifest.json", "per_case.csv", "summary.json", "report.html"}
 
 
 def test_every_training_is_an_evaluation_of_its_own(dataset, tmp_path, caplog):
@@ -114,7 +114,7 @@ def test_shareable_folder_has_no_trainings(dataset, tmp_path, capsys):
     runs = ["-pred", str(dataset.root / "runs"), "--trainings", "repeats"]
     out = tmp_path / "shared"
     assert main([*arguments(dataset, out), *runs, "--shareable"]) == 0
-    assert files_in(out) == {"summary.json", "report.html"}
+    assert files_in(out) == {"manifest.json", "summary.json", "report.html"}
     for name in ("summary.json", "report.html"):
         text = (out / name).read_text()
         assert "the method (3 trainings)" in text

@@ -29,7 +29,7 @@ def test_numbers_pictures_and_the_section_of_a_comparison(tiny_nnunet, tmp_path,
     out = tmp_path / "latent"
     assert inspect(tiny_nnunet, out, "-a", "sex", "sex+age", "--min-patients", "2") == 0
     assert sorted(p.name for p in out.iterdir()) == [
-        "latent.json", "tsne_1_sex.png", "tsne_2_sex+age.png",
+        "latent.json", "manifest.json", "tsne_1_sex.png", "tsne_2_sex+age.png",
     ]  # fmt: skip
     text = (out / "latent.json").read_text()
     found = json.loads(text)

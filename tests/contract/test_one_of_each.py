@@ -18,6 +18,7 @@ ONLY_IN: dict[str, str] = {
     "os.rename": "files/atomic.py",
     "os.renames": "files/atomic.py",
     "shutil.move": "files/atomic.py",
+    "fcntl": "files/locks.py",
     "concurrent.futures": "files/pool.py",
     "multiprocessing.Process": "files/pool.py",
     "multiprocessing.Pool": "files/pool.py",

@@ -113,7 +113,7 @@ def small_groups(result: EvaluationResult) -> list[tuple[str, str]]:
 def published(result: EvaluationResult, folder) -> dict:
     """Write the shareable result and return what its readers get."""
     shareable(result).write(folder)
-    assert [path.name for path in folder.iterdir()] == ["summary.json"]
+    assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "summary.json"]
     return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
 
 

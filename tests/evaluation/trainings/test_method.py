@@ -149,7 +149,7 @@ def test_shareable_result_says_how_many_and_no_more(method, tmp_path):
     assert told.settings["trainings"] == {"kind": "repeats", "number": 3}
     assert any("the method (3 trainings)" in note for note in told.notes)
     told.write(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", "summary.json"]
     assert "run_1" not in (tmp_path / "summary.json").read_text()
     assert EvaluationResult.read(tmp_path).trainings == ()
 
