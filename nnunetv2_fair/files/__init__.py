@@ -1,4 +1,4 @@
-"""Ground level: writing atomically, output folders, locks, reading tables, NIfTI, hashes, versions, processes.
+"""Ground level: files and output folders written, locks, tables, NIfTI, hashes, processes.
 
 Imports only errors and paths; no pandas.
 """

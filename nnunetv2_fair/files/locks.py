@@ -21,6 +21,8 @@ try:
 except ImportError:  # Windows has none
     fcntl = None  # type: ignore[assignment]
 
+#: File of the lock of a folder that a command works in.
+LOCK = ".in_use.lock"
 #: Errors of drives that have no such locks.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 #: How often a lock is taken again whose file its last holder has just removed.

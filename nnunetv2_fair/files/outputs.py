@@ -32,14 +32,12 @@ from nnunetv2_fair.files.atomic import (
     write_text,
 )
 from nnunetv2_fair.files.fingerprints import file_hash
-from nnunetv2_fair.files.locks import holder, locked
+from nnunetv2_fair.files.locks import LOCK, holder, locked
 
 logger = logging.getLogger(__name__)
 
 #: Which files belong together, with their hashes.
 MANIFEST = "manifest.json"
-#: Who works in a folder.
-LOCK = ".in_use.lock"
 _JOURNAL = f"{UNFINISHED}{MANIFEST}"
 _FORMAT = 1
 
@@ -85,7 +83,7 @@ def output_folder(
         EvaluationError: If it cannot be written.
     """
     _check_place(out)
-    _check_writable(out)
+    check_writable(out)
     ours = (LOCK, f"{UNFINISHED}*", passed_over)
     with existing(out), ExitStack() as stack:
         descriptor = stack.enter_context(_held(out, shared=shared))
@@ -228,7 +226,12 @@ def _check_place(out: Path) -> None:
         raise UsageError(f"-o {out} {what}; choose a folder.")
 
 
-def _check_writable(out: Path) -> None:
+def check_writable(out: Path) -> None:
+    """Refuse a folder in which no files can be made; it need not exist.
+
+    Raises:
+        EvaluationError: If its nearest existing parent is no folder with write permission.
+    """
     place = nearest_existing(out)
     if not place.is_dir() or not access(place, W_OK | X_OK):
         raise EvaluationError(

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from nnunetv2_fair import paths
 from nnunetv2_fair.errors import DatasetError, DemographicsError, counted, shorten
-from nnunetv2_fair.files.atomic import filled_together
+from nnunetv2_fair.files.atomic import existing, filled_together
 from nnunetv2_fair.files.json_files import read_json, read_json_object
+from nnunetv2_fair.files.locks import LOCK, locked
 from nnunetv2_fair.subgroups.groups import Grouping, group_cases
 from nnunetv2_fair.subgroups.schema import read_schema
 from nnunetv2_fair.subgroups.splits import Fold, make_folds, missing_groups
@@ -99,30 +100,37 @@ def prepare_dataset(
     check_against_cases(table, [*train, *test], str(raw))
     grouping = group_cases(table, attribute or stratification(table, train, n_folds))
     folder = paths.preprocessed_dataset(raw.name)
-    splits_file = folder / paths.SPLITS_JSON
-    kept = splits_file.exists() and not overwrite
-    if kept:
-        folds = read_folds(splits_file)
-        warnings = [*check_folds(table, folds, splits_file), *_uncovered(folds, train, splits_file)]
-    else:
-        folds = make_folds(table, grouping, train, n_folds, seed)
-        warnings = []
-    warnings += missing_groups(grouping, folds, train)
+    # two at once would leave the folds of one beside the table of the other
+    with existing(folder), locked(folder / LOCK, wait=True):
+        splits_file = folder / paths.SPLITS_JSON
+        kept = splits_file.exists() and not overwrite
+        if kept:
+            folds = read_folds(splits_file)
+            warnings = [
+                *check_folds(table, folds, splits_file),
+                *_uncovered(folds, train, splits_file),
+            ]
+        else:
+            folds = make_folds(table, grouping, train, n_folds, seed)
+            warnings = []
+        warnings += missing_groups(grouping, folds, train)
 
-    copied = [paths.DEMOGRAPHICS_CSV, paths.DEMOGRAPHICS_JSON]
-    changed = reading != _AS_IT_IS or table is not as_it_is
-    texts = table_texts(table.frame.reset_index(), table.schema) if changed else {}
-    written = copied if kept else [*copied, paths.SPLITS_JSON]
-    with filled_together(folder, written) as temporary:
-        for name in copied:
-            if changed:
-                (temporary / name).write_text(texts[name], encoding="utf-8", newline="")
-            else:
-                shutil.copyfile(raw / name, temporary / name)
-        if not kept:
-            text = json.dumps(folds, indent=1) + "\n"
-            (temporary / paths.SPLITS_JSON).write_text(text, encoding="utf-8")
-    return PreparedDataset(raw.name, folder, table, grouping, train, test, folds, kept, warnings)
+        copied = [paths.DEMOGRAPHICS_CSV, paths.DEMOGRAPHICS_JSON]
+        changed = reading != _AS_IT_IS or table is not as_it_is
+        texts = table_texts(table.frame.reset_index(), table.schema) if changed else {}
+        written = copied if kept else [*copied, paths.SPLITS_JSON]
+        with filled_together(folder, written) as temporary:
+            for name in copied:
+                if changed:
+                    (temporary / name).write_text(texts[name], encoding="utf-8", newline="")
+                else:
+                    shutil.copyfile(raw / name, temporary / name)
+            if not kept:
+                text = json.dumps(folds, indent=1) + "\n"
+                (temporary / paths.SPLITS_JSON).write_text(text, encoding="utf-8")
+        return PreparedDataset(
+            raw.name, folder, table, grouping, train, test, folds, kept, warnings
+        )
 
 
 def _read_raw_table(raw: Path, reading: TableSettings) -> DemographicsTable:

@@ -10,8 +10,8 @@ import pytest
 
 import nnunetv2_fair
 from nnunetv2_fair.errors import EvaluationError, UsageError
+from nnunetv2_fair.files.locks import LOCK
 from nnunetv2_fair.files.outputs import (
-    LOCK,
     MANIFEST,
     one_unit,
     output_folder,

@@ -31,7 +31,7 @@ def test_models_that_no_case_needs_may_be_missing(tiny_nnunet, models, tmp_path,
     shutil.rmtree(models["nnUNetTrainerInD_sex=female_1epoch"])
     commands = []
 
-    def note(command, predictions, ending, progress):
+    def note(command, predictions, ending, progress, lock):
         commands.append(command)
         shutil.copytree(tiny_nnunet["raw"] / "labelsTs", predictions, dirs_exist_ok=True)
 
@@ -56,7 +56,7 @@ def test_nnunets_last_words_are_shown_when_it_fails(tmp_path):
 
 
 def test_a_case_that_nnunet_left_out_is_named(tiny_nnunet, models, tmp_path, monkeypatch):
-    def leave_one_out(command, predictions, ending, progress):
+    def leave_one_out(command, predictions, ending, progress, lock):
         shutil.copytree(tiny_nnunet["raw"] / "labelsTs", predictions, dirs_exist_ok=True)
         (predictions / "case_025.png").unlink()
 

@@ -43,6 +43,7 @@ from nnunetv2_fair.dataset_conversion.writing.plan_problems import (
 )
 from nnunetv2_fair.errors import ConversionError, DemographicsError, counted, shorten, shorten_lines
 from nnunetv2_fair.files.atomic import nearest_existing, publish_folder, write_text
+from nnunetv2_fair.files.locks import LOCK, locked
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.paths import (
     DATASET_JSON,
@@ -85,24 +86,24 @@ def write_dataset(
         ConversionError: If anything prevents writing (all of it is listed, and nothing is
             written), or if a case cannot be read or written (finished cases are kept for the
             next run).
+        InUseError: If another process is writing this dataset.
     """
-    problems = plan_problems(plan, raw, overwrite=overwrite)
-    if problems:
-        raise ConversionError(
-            f"{plan.description.folder_name} was not written:\n{shorten_lines(problems)}"
-        )
+    _check(plan, raw, overwrite=overwrite)
     target = raw / plan.description.folder_name
     work = raw / f".{target.name}.partial"
     dataset, records = work / "dataset", work / "records"
     try:
         for folder in (dataset, records):
             folder.mkdir(parents=True, exist_ok=True)
-        _remove_strangers(plan, dataset, records)
-        done = _write_cases(plan, dataset, records, processes)
-        _write_descriptions(plan, dataset, done)
-        _verify_complete(plan, dataset, done)
-        publish_folder(dataset, target)
-        shutil.rmtree(work, ignore_errors=True)
+        # two conversions at once would publish a mixture of both
+        with locked(work / LOCK):
+            _check(plan, raw, overwrite=overwrite)  # another may have just finished
+            _remove_strangers(plan, dataset, records)
+            done = _write_cases(plan, dataset, records, processes)
+            _write_descriptions(plan, dataset, done)
+            _verify_complete(plan, dataset, done)
+            publish_folder(dataset, target)
+            shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
         raise ConversionError(
             f"{error.filename or work}: {error.strerror or error}. {target.name} is not finished; "
@@ -112,6 +113,14 @@ def write_dataset(
         ) from error
     _warn_of_old_preprocessing(target.name)
     return target
+
+
+def _check(plan: DatasetPlan, raw: Path, *, overwrite: bool) -> None:
+    problems = plan_problems(plan, raw, overwrite=overwrite)
+    if problems:
+        raise ConversionError(
+            f"{plan.description.folder_name} was not written:\n{shorten_lines(problems)}"
+        )
 
 
 def _remove_strangers(plan: DatasetPlan, dataset: Path, records: Path) -> None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nnunetv2_fair.errors import UsageError
-from nnunetv2_fair.files.outputs import output_folder, refuse_unfinished
+from nnunetv2_fair.files.outputs import check_writable, output_folder, refuse_unfinished
 from nnunetv2_fair.paths import (
     MEASURED_CASES,
     PAPER_EXACT_FOLDER,
@@ -70,6 +70,9 @@ def evaluation_folder(
                 f"-o {out} is the folder of {option}; choose another one for the results."
             )
         refuse_unfinished(folder)
+    if shareable and any(folder is not None for _, folder in inputs):
+        # it lies beside -o, which a drive's root has no place for
+        check_writable(measured_folder(out, shareable=True))
     names = (*output_names(shareable=shareable), "its figures and tables")
     with output_folder(
         out, EVALUATE, names, overwrite=overwrite, passed_over=MEASURED_CASES, shared=shard

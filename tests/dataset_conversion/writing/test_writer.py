@@ -24,7 +24,8 @@ from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetDescrip
 from nnunetv2_fair.dataset_conversion.writing.log import ConversionLog, Skipped
 from nnunetv2_fair.dataset_conversion.writing.plan_problems import plan_problems
 from nnunetv2_fair.dataset_conversion.writing.writer import write_dataset
-from nnunetv2_fair.errors import ConversionError
+from nnunetv2_fair.errors import ConversionError, InUseError
+from nnunetv2_fair.files.locks import LOCK, locked
 from nnunetv2_fair.subgroups.schema import Attribute, Schema
 from nnunetv2_fair.subgroups.table import read_dataset_table
 from tests.dataset_conversion.folders import environment, image_of, json_of, mask_of, pixels_of
@@ -258,6 +259,16 @@ def test_nothing_half_or_stale_is_taken_for_done(raw: Path, tmp_path: Path, dama
     assert tree(target) == tree(write_dataset(plan_of(fresh), tmp_path / "fresh"))
 
 
+def test_two_conversions_of_one_dataset_do_not_mix(raw: Path) -> None:
+    work = raw / ".Dataset007_Tiny.partial"
+    work.mkdir(parents=True)
+    with locked(work / LOCK), pytest.raises(InUseError, match=r"in use by process .* Wait until"):
+        write_dataset(plan_of(pictures()), raw)
+    assert not list((work / "records").iterdir())
+    write_dataset(plan_of(pictures()), raw)
+    assert [path.name for path in raw.iterdir()] == ["Dataset007_Tiny"]
+
+
 def test_an_existing_dataset_is_refused_and_replaced_only_on_request(raw: Path) -> None:
     write_dataset(plan_of(pictures(6)), raw)
     before = tree(raw)
@@ -410,7 +421,8 @@ _WRITE = """
 import sys
 from pathlib import Path
 from tests.dataset_conversion.writing.test_writer import pictures, plan_of, write_dataset
-from nnunetv2_fair.errors import ConversionError
+from nnunetv2_fair.errors import ConversionError, InUseError
+from nnunetv2_fair.files.locks import LOCK, locked
 try:
     write_dataset(plan_of(pictures()), Path(sys.argv[1]))
 except ConversionError as error:

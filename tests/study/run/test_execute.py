@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,21 @@ def test_a_command_that_will_not_end_is_killed(tmp_path):
     job.terminate()
     assert job.wait(20) == 128 + signal.SIGTERM
     assert [a.exit_code for a in attempts_of(tmp_path, step)] == [-signal.SIGTERM]
+
+
+def test_no_second_copy_starts_beside_a_command_whose_wrapper_was_killed(tmp_path):
+    step = stub("a", "echo $$ >> pids; touch begun; sleep 1.5; touch made")
+    write_plan(tmp_path, step)
+    job = start(tmp_path, step, "--run=r")
+    wait_for(tmp_path / "begun")
+    job.kill()
+    job.wait(20)
+    begun = time.monotonic()
+    execute(tmp_path, step.name, run="r2")
+    assert time.monotonic() - begun > 1  # it has waited for the first copy, then run its own
+    assert len((tmp_path / "pids").read_text().split()) == 2
+    lost, second = record_of(tmp_path, step).attempts
+    assert (lost.exit_code, second.exit_code) == (-signal.SIGKILL, 0)
 
 
 def test_killed_without_warning_is_noted_by_the_next(tmp_path):
