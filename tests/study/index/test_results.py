@@ -1,5 +1,4 @@
 import dataclasses
-import json
 import logging
 import math
 import shutil
@@ -177,10 +176,9 @@ def test_groups_without_a_worst_one(tmp_path):
 
 def test_comparison_of_other_evaluations_is_not_shown(study):
     (on_test,) = read(study)
-    path = study.root / on_test.evaluated[1].folder / "summary.json"
-    content = json.loads(path.read_text(encoding="utf-8"))
-    content["created"] = "2027-01-01T00:00:00+00:00"
-    path.write_text(json.dumps(content), encoding="utf-8")
+    folder = study.root / on_test.evaluated[1].folder
+    result = EvaluationResult.read(folder)
+    dataclasses.replace(result, created="2027-01-01T00:00:00+00:00").write(folder)
     (on_test,) = read(study)
     assert on_test.compared is None
     assert on_test.problem == f"it was made from other evaluations of {FAIR}"
