@@ -118,9 +118,10 @@ def outcome(out):
 
 def test_an_interrupted_run_does_not_let_another_command_overwrite(tmp_path):
     (tmp_path / JOURNAL).write_text(
-        json.dumps({"format": 1, "command": "prog", "files": {"a.csv": "0"}})
+        json.dumps({"format": 1, "command": "prog", "files": {"a.csv": "0", "c.csv": "0"}})
     )
-    (tmp_path / "a.csv").write_text("half")
+    for name in ("a.csv", "c.csv"):
+        (tmp_path / name).write_text("half")
     with pytest.raises(UsageError, match="exists and is not empty"):
         run(tmp_path, command="other")
     (tmp_path / "mine.txt").write_text("mine")
@@ -129,6 +130,7 @@ def test_an_interrupted_run_does_not_let_another_command_overwrite(tmp_path):
     (tmp_path / "mine.txt").unlink()
     run(tmp_path)
     assert read(tmp_path)["a.csv"] == "new"
+    assert names(tmp_path) == ["a.csv", "b.json", MANIFEST, "tables"]
 
 
 def test_a_failure_leaves_the_folder_as_it_was(tmp_path):
