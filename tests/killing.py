@@ -78,25 +78,24 @@ def killed_everywhere(
     work: Callable[[], int | None],
     again: Callable[[], None],
     calls: tuple[str, ...] = CHANGES,
-    *,
-    few: bool = False,
+    most: int | None = None,
 ) -> int:
-    """Kill something at each change in turn, and call ``again`` after each kill.
+    """Kill something at its changes in turn, and call ``again`` after each kill.
 
     Args:
         prepare: Makes the folder as it is before, and returns it.
         work: What to kill.
         again: Checks what is left.
         calls: Functions of ``os`` that count.
-        few: Kill only at the first two, the one in the middle and the last two.
+        most: Kill at so many only: the last, and others at equal distances before it.
 
     Returns:
         How many changes there are.
     """
     code, changes = run_killed(work, prepare(), 0, calls)
     assert code == 0
-    chosen = sorted({1, 2, changes // 2, changes - 1, changes})
-    for at in chosen if few else range(1, changes + 1):
+    kills = min(most or changes, changes)
+    for at in sorted(changes - changes * number // kills for number in range(kills)):
         code, _ = run_killed(work, prepare(), at, calls)
         assert code == -signal.SIGKILL, f"change {at}: exit code {code}"
         again()

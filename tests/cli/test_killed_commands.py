@@ -32,15 +32,15 @@ def dataset(tmp_path: Path) -> Dataset:
     return make_dataset(tmp_path / "data", n_patients=4, cases_per_patient=1)
 
 
-@pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize(
-    ("calls", "few"),
+    ("overwrite", "calls", "most"),
     [
-        pytest.param(("replace",), True, id="few-renames"),
-        pytest.param(CHANGES, False, id="all-changes", marks=pytest.mark.slow),
+        pytest.param(True, ("replace",), 2, id="two-renames"),
+        pytest.param(False, CHANGES, 12, id="changes", marks=pytest.mark.slow),
+        pytest.param(True, CHANGES, 12, id="changes-again", marks=pytest.mark.slow),
     ],
 )
-def test_evaluate(dataset, calls, few, overwrite):
+def test_evaluate(dataset, overwrite, calls, most):
     out = dataset.root / "out"
     earlier = dataset.root / "earlier"
     more = ("--overwrite",) if overwrite else ()
@@ -69,7 +69,7 @@ def test_evaluate(dataset, calls, few, overwrite):
     prepare()
     assert evaluate.main(command) == 0
     expected = same(out)
-    kills = killed_everywhere(prepare, lambda: evaluate.main(command), again, calls, few=few)
+    kills = killed_everywhere(prepare, lambda: evaluate.main(command), again, calls, most)
     assert kills >= 10
     assert names >= {"refused"}
     assert names <= {"refused", "nothing", "old", dataset.predictions.name}
@@ -103,10 +103,7 @@ def test_compare(dataset):
 
     assert compare.main(command) == 0
     expected = same(root / "out")
-    assert (
-        killed_everywhere(prepare, lambda: compare.main(command), again, ("replace",), few=True)
-        >= 5
-    )
+    assert killed_everywhere(prepare, lambda: compare.main(command), again, ("replace",), 1) >= 5
 
 
 def test_a_comparison_refuses_an_evaluation_of_two_runs(dataset, capsys):
