@@ -59,7 +59,8 @@ def write_checkpoint(path: Path, write: Callable[[str], None], ours: FairnessChe
         write(str(temporary))
         content = torch.load(temporary, map_location="cpu", weights_only=False)
         content[KEY] = {**vars(ours), "state": dict(ours.state)}
-        torch.save(content, temporary)
+        with temporary.open("wb") as file:  # given a path, torch writes its name into the file
+            torch.save(content, file)
 
 
 def read_checkpoint(checkpoint: dict | str) -> FairnessCheckpoint | None:

@@ -34,6 +34,8 @@ def act(args):
 def outer(args):
     run(act, command_parser("inner", "d", "e"), [])
 
+# tests that run in the background ignore it, and so would this
+signal.signal(signal.SIGINT, signal.default_int_handler)
 {before}
 sys.exit(run({action}, command_parser("prog", "d", "e"), []))
 """
