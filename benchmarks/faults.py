@@ -1,7 +1,8 @@
-"""What is left when the disk fails or the process is killed, and whether the same command mends it.
+"""What is left when the disk fails or a command is killed, and whether running it again mends it.
 
-At each of the first and the last file-system calls that a command makes in its output (a file opened for
-writing, written, flushed, renamed, removed; a folder made or removed) one thing goes wrong:
+At each of the first and the last file-system calls that a command makes in its output (a file
+opened for writing, written, flushed, renamed, removed; a folder made, removed) one thing goes
+wrong:
 
 - ``kill``: the process is killed (SIGKILL) right before the call;
 - ``full``: from this call on, all that needs space fails with ENOSPC;
@@ -287,7 +288,8 @@ class Disturber:
                 if re.fullmatch(command.history, path.relative_to(folder).as_posix()):
                     continue
                 if path.is_symlink() or path.is_file():
-                    data = os.readlink(path).encode() if path.is_symlink() else path.read_bytes()
+                    link = path.is_symlink()
+                    data = str(path.readlink()).encode() if link else path.read_bytes()
                     found[name] = re.sub(command.differs.encode(), b"", data, flags=re.DOTALL)
                 elif not any(path.iterdir()):
                     found[f"{name}/"] = b""
@@ -408,8 +410,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     entries = disturb(
-        preloaded(), args.commands, args.kinds, args.calls, args.last, seed=args.seed, results=args.results,
-        most=args.most, minutes=args.minutes,
+        preloaded(), args.commands, args.kinds, args.calls, args.last,
+        seed=args.seed, results=args.results, most=args.most, minutes=args.minutes,
     )  # fmt: skip
     for name in args.commands:
         ours = [entry for entry in entries if entry["command"] == name]
