@@ -3,6 +3,7 @@
 import sys
 
 from nnunetv2_fair import __version__
+from nnunetv2_fair.console.streams import lasting_streams
 
 _PURPOSES = {
     "nnUNetv2_fair_apply_breast_box": "set predictions outside the breast box to background",
@@ -31,7 +32,8 @@ def main() -> int:
     lines = [f"nnunetv2_fair {__version__}", "", "Commands (each has --help):"]
     lines += [f"  {name:<{width}}  {purpose}" for name, purpose in sorted(_PURPOSES.items())]
     lines += ["", "Trainers: nnUNetv2_train DATASET CONFIG FOLD -tr nnUNetTrainerOversampling"]
-    sys.stdout.write("\n".join(lines) + "\n")
+    with lasting_streams():  # a reader such as head may leave early
+        sys.stdout.write("\n".join(lines) + "\n")
     return 0
 
 

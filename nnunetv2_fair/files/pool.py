@@ -18,6 +18,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 from tqdm import tqdm
 
 from nnunetv2_fair.errors import ConversionError, WorkerError
+from nnunetv2_fair.files.at_work import AtWorkError, file_at_work, paths_in
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -34,6 +35,13 @@ _GRACE_SECONDS = 5.0
 # safe, a process without threads imports what a worker needs, and every worker is forked from it.
 _FORKSERVER = sys.platform == "linux"
 _CONTEXT: Any = multiprocessing.get_context("forkserver" if _FORKSERVER else "spawn")
+
+#: Signals that a process gets for a mistake of its own.
+_CRASHES = {
+    getattr(signal, name)
+    for name in ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE")
+    if hasattr(signal, name)
+}
 
 #: A worker's messages: it is ready, has a result, or the function has raised.
 _READY, _RESULT, _ERROR = "ready", "result", "error"
@@ -75,14 +83,14 @@ def map_unordered(
         processes: How many processes; with 1, or few items, the work is done in this one.
         what: Shown next to the progress bar; no bar if empty.
         unit: What an item is, for the progress bar.
-        lost: Receives an item whose process was killed, and how it ended; returns what
-            the result is, or raises. All other items are still processed. By default
-            ConversionError is raised.
+        lost: Receives an item whose process died, and how and what to do, as the end of a
+            sentence that begins with the process; returns what the result is, or raises. All
+            other items are still processed. By default ConversionError is raised.
         fewest_per_process: With fewer items per process than this, fewer processes are used.
 
     Raises:
         WorkerError: If processes cannot be started.
-        ConversionError: If a process was killed and ``lost`` is not given.
+        ConversionError: If a process died and ``lost`` is not given.
         Exception: Anything that ``function`` raises; items not yet begun are then dropped.
     """
     processes = min(processes, -(-len(items) // fewest_per_process))
@@ -100,9 +108,10 @@ def map_unordered(
 
 
 def _killed(processes: int, item: object, ending: str) -> NoReturn:
+    files = " and ".join(map(str, paths_in(item)))
     raise ConversionError(
-        f"One of the {processes} processes was killed, probably for lack of memory. Run the "
-        "same command again with a smaller -np (such as -np 1); it resumes where it stopped."
+        f"One of the {processes} processes{files and f' (it worked on {files})'} {ending}. The "
+        "same command resumes where it stopped."
     )
 
 
@@ -190,8 +199,8 @@ class _Worker(Generic[_Item, _Result]):
             return []
         item = self._given.popleft()
         if kind == _ERROR:
-            error, trace = content
-            raise error from _InWorkerError(trace)
+            error, trace, path = content
+            raise error from AtWorkError(trace, path)
         return [(item, content)]
 
     def bury(self) -> tuple[str, list[_Item], list[_Item]]:
@@ -205,8 +214,8 @@ class _Worker(Generic[_Item, _Result]):
         ending = _ending(self._process.exitcode)
         if not self._started:
             raise WorkerError(
-                f"A worker process ended before it could start ({ending}). Run again with "
-                "-np 1. (A script of your own must call this below: if __name__ == '__main__'.)"
+                f"A worker process {ending}. It had not even begun. (A script of your own must "
+                "call this below: if __name__ == '__main__'.)"
             )
         given = list(self._given)
         return ending, given[:1], given[1:]
@@ -225,17 +234,23 @@ class _Worker(Generic[_Item, _Result]):
             self._process.join()
 
 
-class _InWorkerError(Exception):
-    """Where in a worker process the function failed."""
-
-    def __str__(self) -> str:
-        return f"\n{self.args[0]}"
-
-
 def _ending(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"signal {signal.Signals(-code).name}"
-    return f"exit code {code}"
+    """Return how a process ended, why that may be, and what to do: the end of a sentence."""
+    if code is None or code >= 0:
+        how = f"exit code {code}"
+    elif -code in signal.valid_signals():
+        how = f"signal {signal.Signals(-code).name}"
+    else:
+        how = f"signal {-code}"
+    if code is not None and -code in _CRASHES:
+        return (
+            f"crashed ({how}) in a library that reads or computes. Most likely a file is damaged: "
+            "replace it, or leave it out"
+        )
+    return (
+        f"was ended from outside ({how}), most likely for lack of memory. Run the command again "
+        "with fewer processes, for example -np 1"
+    )
 
 
 def _work(connection: Connection, function: Callable[[Any], Any]) -> None:
@@ -257,12 +272,12 @@ def _answer(function: Callable[[Any], Any], data: bytes) -> Any:
     try:
         return ForkingPickler.dumps((_RESULT, function(ForkingPickler.loads(data))))
     except Exception as error:  # of any kind: it is raised again in the parent
-        trace = traceback.format_exc()
+        trace, path = traceback.format_exc(), file_at_work(error.__traceback__)
         try:
-            answer = ForkingPickler.dumps((_ERROR, (error, trace)))
+            answer = ForkingPickler.dumps((_ERROR, (error, trace, path)))
             ForkingPickler.loads(answer)
         except Exception:  # some errors can be pickled but not unpickled
-            answer = ForkingPickler.dumps((_ERROR, (RuntimeError(repr(error)), trace)))
+            answer = ForkingPickler.dumps((_ERROR, (RuntimeError(repr(error)), trace, path)))
         return answer
 
 

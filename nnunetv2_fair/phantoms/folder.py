@@ -141,10 +141,7 @@ def _write_images(
 
 
 def _lost(chunk: Sequence[Drawing], ending: str) -> NoReturn:
-    raise DatasetError(
-        f"A process that rendered phantoms was killed ({ending}), most likely for lack "
-        "of memory. Run the command again with fewer processes, for example -np 1."
-    )
+    raise DatasetError(f"A process that rendered phantoms {ending}.")
 
 
 def _description(spec: PhantomSpec, drawings: Sequence[Drawing]) -> dict[str, Any]:

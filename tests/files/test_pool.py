@@ -49,8 +49,26 @@ def test_nothing_to_do() -> None:
 
 
 def test_a_killed_process_is_explained() -> None:
-    with pytest.raises(ConversionError, match=r"killed, probably for lack of memory.*-np 1"):
+    with pytest.raises(
+        ConversionError,
+        match=r"exit code 9\), most likely for lack of memory.*-np 1\. The same command resumes",
+    ):
         list(map_unordered(_die, range(20), 2, "test"))
+
+
+def _crash(path: Path) -> int:
+    os.kill(os.getpid(), signal.SIGSEGV)
+    return 0
+
+
+def test_a_crash_is_no_lack_of_memory(tmp_path: Path) -> None:
+    files = [tmp_path / str(i) for i in range(20)]
+    with pytest.raises(
+        ConversionError,
+        match=r"One of the 2 processes \(it worked on .*\d\) crashed \(signal SIGSEGV\) in a "
+        r"library .* a file is damaged: replace it, or leave it out\. The same command",
+    ):
+        list(map_unordered(_crash, files, 2, "test"))
 
 
 def test_errors_of_the_function_arrive() -> None:
@@ -122,9 +140,15 @@ def _unlike(number: int) -> str:
     return str(number)
 
 
+KILLED = (
+    "was ended from outside (signal SIGKILL), most likely for lack of memory. Run the command "
+    "again with fewer processes, for example -np 1"
+)
+
+
 def test_a_killed_process_costs_only_its_item() -> None:
     found = dict(map_unordered(_unlike, range(20), 2, lost=lambda item, how: f"{item} {how}"))
-    assert found == {i: str(i) for i in range(20)} | {3: "3 signal SIGKILL"}
+    assert found == {i: str(i) for i in range(20)} | {3: f"3 {KILLED}"}
 
 
 class _StubbornError(Exception):

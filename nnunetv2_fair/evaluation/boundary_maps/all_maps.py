@@ -92,11 +92,7 @@ def _errors(
 
 
 def _lost(pair: CasePair, ending: str) -> NoReturn:
-    raise EvaluationError(
-        f"case '{pair.case}': the process that followed its outline was ended from outside "
-        f"({ending}), most likely for lack of memory. Run the command again with fewer processes, "
-        "for example -np 1."
-    )
+    raise EvaluationError(f"case '{pair.case}': the process that followed its outline {ending}.")
 
 
 def _map(

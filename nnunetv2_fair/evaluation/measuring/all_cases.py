@@ -102,9 +102,8 @@ def measure_cases(
 def _lost(pair: CasePair, ending: str) -> CaseMeasures:
     files = " and ".join(str(f) for f in (pair.reference, pair.prediction) if f is not None)
     problem = (
-        f"case '{pair.case}': the process that measured {files} was ended from outside "
-        f"({ending}), most likely for lack of memory. Run the command again with fewer "
-        "processes, for example -np 1; cases already measured are not measured again"
+        f"case '{pair.case}': the process that measured {files} {ending}; cases already measured "
+        "are not measured again"
     )
     return CaseMeasures(pair.case, problems=(problem,))
 

@@ -226,7 +226,4 @@ def _measure_all(pairs: Sequence[CasePair], processes: int) -> list[ChallengeMea
 
 
 def _lost(pair: CasePair, ending: str) -> NoReturn:
-    raise EvaluationError(
-        f"case '{pair.case}': the process that scored it was ended from outside ({ending}), most "
-        "likely for lack of memory. Run the command again with fewer processes, for example -np 1."
-    )
+    raise EvaluationError(f"case '{pair.case}': the process that scored it {ending}.")

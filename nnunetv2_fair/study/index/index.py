@@ -7,12 +7,11 @@ individual patients.
 
 import argparse
 import logging
-import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from nnunetv2_fair.errors import FairError
+from nnunetv2_fair.console.command import run_command
 from nnunetv2_fair.report.html.document import write_page
 from nnunetv2_fair.study.index.costs import costs_of, write_costs
 from nnunetv2_fair.study.index.page import render_index
@@ -66,19 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         allow_abbrev=False,
     )
     parser.add_argument("folder", type=Path, help="the study's folder, which holds .study")
-    args = parser.parse_args(argv)
-    logging.basicConfig(format="%(message)s", stream=sys.stdout)
-    logging.getLogger("nnunetv2_fair").setLevel(logging.INFO)
-    try:
-        logger.info("Wrote %s", write_index(args.folder))
-    except FairError as error:
-        sys.stderr.write(f"{parser.prog}: {error}\n")
-        return error.exit_code
-    except OSError as error:
-        where = f" {error.filename}" if error.filename else ""
-        sys.stderr.write(
-            f"{parser.prog}:{where}: {error.strerror or error}. Check that the folder is writable "
-            "and has space left, then run the command again.\n"
-        )
-        return 1
-    return 0
+
+    def write() -> None:
+        logger.info("Wrote %s", write_index(parser.parse_args(argv).folder))
+
+    return run_command(parser.prog, argv, write)

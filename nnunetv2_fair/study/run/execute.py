@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO
 
+from nnunetv2_fair.console.last_resort import last_words
 from nnunetv2_fair.errors import FairError, StudyError
 from nnunetv2_fair.study.plan.steps.commands import shown
 from nnunetv2_fair.study.record import Attempt, Record
@@ -267,6 +268,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return execute(args.folder.resolve(), args.step, run=args.run, devices=devices)
     except (FairError, OSError, subprocess.SubprocessError) as error:
         sys.stderr.write(f"{args.step}: {error}\n")
+        return 1
+    except Exception as error:  # of any kind: nobody can use a traceback
+        sys.stderr.write(last_words(parser.prog, sys.argv[1:] if argv is None else argv, error))
         return 1
 
 

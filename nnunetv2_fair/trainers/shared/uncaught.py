@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
+from nnunetv2_fair.console.printable import printable
 from nnunetv2_fair.errors import FairError
 
 
@@ -33,4 +34,4 @@ class _Hook:
             self._earlier(kind, error, traceback)
             return
         sys.stdout.flush()  # where both go into one file, the message stays the last
-        sys.stderr.write(f"\n{Path(sys.argv[0]).name}: {error}\n")
+        sys.stderr.write(printable(f"\n{Path(sys.argv[0]).name}: {error}\n"))
