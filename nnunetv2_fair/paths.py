@@ -13,6 +13,8 @@ from nnunetv2_fair.errors import DatasetError, shorten
 DEMOGRAPHICS_CSV = "demographics.csv"
 DEMOGRAPHICS_JSON = "demographics.json"
 DATASET_JSON = "dataset.json"
+#: In a preprocessed dataset: what its copy of the demographics was made of.
+PREPARED_JSON = "demographics_prepared.json"
 SPLITS_JSON = "splits_final.json"
 PLANS_JSON = "plans.json"
 PER_CASE_CSV = "per_case.csv"

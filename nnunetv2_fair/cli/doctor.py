@@ -11,10 +11,14 @@ import sysconfig
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nnunetv2_fair import paths, registration
 from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.errors import FairError, counted
+
+if TYPE_CHECKING:
+    from nnunetv2_fair.subgroups.table import DemographicsTable
 
 logger = logging.getLogger(__name__)
 
@@ -197,6 +201,21 @@ def _check_tables() -> list[str]:
                     table.parent.name, len(found.cases), ", ".join(found.schema.attributes),
                     found.schema.default,
                 )  # fmt: skip
+                if variable == paths.PREPROCESSED:
+                    _check_folds(table.parent, found)
             except FairError as error:
                 problems.append(str(error))
     return problems
+
+
+def _check_folds(folder: Path, table: "DemographicsTable") -> None:
+    """Show what trainings would say about a dataset's folds; raise what they would refuse."""
+    from nnunetv2_fair.subgroups.folds import checked_folds
+    from nnunetv2_fair.subgroups.prepare import cases_of
+
+    raw = Path(os.environ.get(paths.RAW, ""), folder.name)
+    known = (raw / paths.DATASET_JSON).is_file()
+    folds, warnings = checked_folds(folder, table, cases_of(raw)[0] if known else table.cases)
+    logger.info("%-14s %s: %d", "folds", folder.name, len(folds))
+    for sentence in warnings:
+        logger.warning("WARNING: %s.", sentence)

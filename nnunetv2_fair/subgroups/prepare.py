@@ -3,16 +3,17 @@
 import json
 import shutil
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from nnunetv2_fair import paths
-from nnunetv2_fair.errors import DatasetError, DemographicsError, counted, shorten
+from nnunetv2_fair.errors import DatasetError, DemographicsError, shorten
 from nnunetv2_fair.files.atomic import existing, filled_together
-from nnunetv2_fair.files.json_files import read_json, read_json_object
+from nnunetv2_fair.files.json_files import read_json_object
 from nnunetv2_fair.files.locks import LOCK, locked
+from nnunetv2_fair.subgroups.folds import check_folds, read_folds
 from nnunetv2_fair.subgroups.groups import Grouping, group_cases
+from nnunetv2_fair.subgroups.origin import origin_text
 from nnunetv2_fair.subgroups.schema import read_schema
 from nnunetv2_fair.subgroups.splits import Fold, make_folds, missing_groups
 from nnunetv2_fair.subgroups.table import (
@@ -106,10 +107,7 @@ def prepare_dataset(
         kept = splits_file.exists() and not overwrite
         if kept:
             folds = read_folds(splits_file)
-            warnings = [
-                *check_folds(table, folds, splits_file),
-                *_uncovered(folds, train, splits_file),
-            ]
+            warnings = check_folds(folds, table, train, splits_file)
         else:
             folds = make_folds(table, grouping, train, n_folds, seed)
             warnings = []
@@ -118,7 +116,7 @@ def prepare_dataset(
         copied = [paths.DEMOGRAPHICS_CSV, paths.DEMOGRAPHICS_JSON]
         changed = reading != _AS_IT_IS or table is not as_it_is
         texts = table_texts(table.frame.reset_index(), table.schema) if changed else {}
-        written = copied if kept else [*copied, paths.SPLITS_JSON]
+        written = [*copied, paths.PREPARED_JSON, *([] if kept else [paths.SPLITS_JSON])]
         with filled_together(folder, written) as temporary:
             for name in copied:
                 if changed:
@@ -128,6 +126,7 @@ def prepare_dataset(
             if not kept:
                 text = json.dumps(folds, indent=1) + "\n"
                 (temporary / paths.SPLITS_JSON).write_text(text, encoding="utf-8")
+            (temporary / paths.PREPARED_JSON).write_text(origin_text(raw), encoding="utf-8")
         return PreparedDataset(
             raw.name, folder, table, grouping, train, test, folds, kept, warnings
         )
@@ -205,71 +204,3 @@ def stratification(table: DemographicsTable, cases: Sequence[str], n_folds: int)
         if members and n_patients >= _PATIENTS_PER_FOLD * n_folds * len(members):
             chosen.append(name)
     return "+".join(chosen)
-
-
-def read_folds(path: Path) -> list[Fold]:
-    """Read an existing splits file.
-
-    Args:
-        path: nnU-Net's ``splits_final.json``.
-
-    Raises:
-        DatasetError: If it is not a list of ``{"train": [...], "val": [...]}``.
-    """
-    remedy = "Remove it, or run again with --overwrite to make new folds."
-    folds = read_json(path, DatasetError, remedy)
-    found: list[Fold] = []
-    with suppress(KeyError, TypeError):
-        found = [{"train": [*fold["train"]], "val": [*fold["val"]]} for fold in folds]
-    if not found:
-        raise DatasetError(
-            f'{path} holds no folds; expected a list of {{"train": [...], "val": [...]}}. {remedy}'
-        )
-    return found
-
-
-def _uncovered(folds: Sequence[Fold], train: Sequence[str], path: Path) -> list[str]:
-    """Return a sentence about training cases that no fold of an existing file has."""
-    covered = {case for fold in folds for case in (*fold["train"], *fold["val"])}
-    left = sorted(set(train) - covered)
-    if not left:
-        return []
-    return [
-        f"{len(left)} of {len(train)} training cases are in no fold of {path}, so nothing is ever "
-        f"trained or validated on them: {shorten(left)}. Make folds of all cases with --overwrite"
-    ]
-
-
-def check_folds(table: DemographicsTable, folds: Sequence[Fold], path: Path) -> list[str]:
-    """Compare existing folds with the table.
-
-    Args:
-        table: Demographics of all cases.
-        folds: The folds.
-        path: Their file, for messages.
-
-    Returns:
-        A sentence for each fold with patients in both of its parts.
-
-    Raises:
-        DatasetError: If a fold names cases that are not in the table.
-    """
-    known, patients = set(table.cases), table.patients
-    warnings = []
-    for number, fold in enumerate(folds):
-        strangers = sorted({*fold["train"], *fold["val"]} - known)
-        if strangers:
-            raise DatasetError(
-                f"{path}, fold {number}: {counted(len(strangers), 'case is', 'cases are')} not "
-                "in the demographics "
-                f"table: {shorten(strangers)}. Add their rows, or make new folds with --overwrite."
-            )
-        shared = {patients[c] for c in fold["train"]} & {patients[c] for c in fold["val"]}
-        if shared:
-            warnings.append(
-                f"fold {number} of {path} has {counted(len(shared), 'patient')} in both its "
-                "training and its "
-                "validation part, so validation results are too good. Make folds by patient with "
-                "--overwrite"
-            )
-    return warnings

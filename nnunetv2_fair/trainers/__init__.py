@@ -1,10 +1,15 @@
 """nnU-Net trainers that assess and mitigate unfairness; names are experiments.
 
 ``nnUNetTrainerOversampling_sex_5epochs`` and all other names of the grammar in
-:mod:`nnunetv2_fair.trainers.shared.names` are attributes of this module, built on demand.
+:mod:`nnunetv2_fair.trainers.shared.names` are attributes of this module, built on demand. So is
+nnU-Net's own trainer of any number of epochs: what methods are compared with must be trained for
+as long as they are.
 """
 
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
 from nnunetv2_fair.trainers.base import SubgroupTrainer
+from nnunetv2_fair.trainers.baseline import baseline
 from nnunetv2_fair.trainers.nnUNetTrainerADV import nnUNetTrainerADV
 from nnunetv2_fair.trainers.nnUNetTrainerAPPLE import nnUNetTrainerAPPLE
 from nnunetv2_fair.trainers.nnUNetTrainerFairMedSeg import nnUNetTrainerFairMedSeg
@@ -42,7 +47,11 @@ METHODS: dict[str, type[SubgroupTrainer]] = {
 __all__ = ["METHODS", "SubgroupTrainer", *METHODS]
 
 
-def __getattr__(name: str) -> type[SubgroupTrainer]:
+def __getattr__(name: str) -> type[nnUNetTrainer]:
+    plain = baseline(name, __name__)
+    if plain is not None:
+        globals()[name] = plain
+        return plain
     experiment = parse_name(
         name,
         {key: cls.known_options() for key, cls in METHODS.items()},

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 import torch.distributed as dist
+from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
 
@@ -16,9 +17,11 @@ from nnunetv2_fair.errors import DemographicsError, TrainingError, shorten
 from nnunetv2_fair.losses.monitor import GroupMonitor, MonitoredLoss
 from nnunetv2_fair.losses.per_sample import TargetFormat
 from nnunetv2_fair.networks.devices import require_device
-from nnunetv2_fair.paths import SUBGROUP_LOG_CSV, SUBGROUP_LOG_PNG
+from nnunetv2_fair.paths import SPLITS_JSON, SUBGROUP_LOG_CSV, SUBGROUP_LOG_PNG
 from nnunetv2_fair.sampling.loader import replace_sampler
+from nnunetv2_fair.subgroups.folds import checked_folds, read_folds, require_fold
 from nnunetv2_fair.subgroups.groups import Grouping, group_cases
+from nnunetv2_fair.subgroups.origin import changed_since
 from nnunetv2_fair.subgroups.table import (
     DemographicsTable,
     check_against_cases,
@@ -35,6 +38,7 @@ from nnunetv2_fair.trainers.shared.checkpoint import (
 from nnunetv2_fair.trainers.shared.introduction import GroupSize, introduction, sizes_in_words
 from nnunetv2_fair.trainers.shared.names import Option, choice_option, meant_option
 from nnunetv2_fair.trainers.shared.subgroup_log import SubgroupLog
+from nnunetv2_fair.trainers.shared.traces import removing_traces
 
 
 class SubgroupTrainer(nnUNetTrainer):
@@ -196,17 +200,49 @@ class SubgroupTrainer(nnUNetTrainer):
 
     def on_train_start(self) -> None:
         """Begin as nnU-Net does: everything is checked before its workers start."""
-        require_device(self.device.type)
-        self.grouping  # noqa: B018 - a wrong table or name is refused before the network is built
+        with removing_traces(self):
+            require_device(self.device.type)
+            self._check()
+            if not self.was_initialized:
+                self.initialize()
+            if not self._continued:
+                self.load_starting_weights()
+            super().on_train_start()
+        self._introduce()
+
+    def _check(self) -> None:
+        """Refuse a wrong name, table or file of folds, before the network is built."""
+        self.grouping  # noqa: B018
         if self._saved_fairness is not None:
             name = type(self).__name__
             check_same_table(self._saved_fairness, self.table_hash, self.table.source, name)
-        if not self.was_initialized:
-            self.initialize()
-        if not self._continued:
-            self.load_starting_weights()
-        super().on_train_start()
-        self._introduce()
+        folder = Path(self.preprocessed_dataset_folder_base)
+        images = self.preprocessed_dataset_folder
+        if not Path(images).is_dir():
+            raise TrainingError(
+                f"{images} does not exist: the images of this configuration have not been "
+                f"preprocessed. Run: nnUNetv2_preprocess -d {folder.name} -c "
+                f"{self.configuration_name} -plans_name {self.plans_manager.plans_name}"
+            )
+        if self.fold == "all":
+            warnings = changed_since(folder)
+        else:
+            cases = infer_dataset_class(images).get_identifiers(images)
+            folds, warnings = checked_folds(folder, self.table, cases)
+            require_fold(folds, self.fold, folder / SPLITS_JSON)
+        for sentence in warnings:
+            self._show(f"WARNING: {sentence}.")  # not into the log: it names cases
+
+    def do_split(self) -> tuple[list[str], list[str]]:
+        """Return nnU-Net's cases of the fold; validation alone needs them, too.
+
+        Raises:
+            DatasetError: If there is no such fold, for which nnU-Net would draw cases itself.
+        """
+        path = Path(self.preprocessed_dataset_folder_base, SPLITS_JSON)
+        if self.fold != "all" and path.exists():
+            require_fold(read_folds(path), self.fold, path)
+        return super().do_split()
 
     def get_tr_and_val_datasets(self) -> tuple[Any, Any]:
         """Return nnU-Net's datasets of the fold; workers that read them have not started yet."""

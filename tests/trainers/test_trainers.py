@@ -17,7 +17,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
 from nnunetv2_fair import registration, trainers
-from nnunetv2_fair.errors import DemographicsError, TrainerNameError, TrainingError
+from nnunetv2_fair.errors import DatasetError, DemographicsError, TrainerNameError, TrainingError
 from nnunetv2_fair.trainers import SubgroupTrainer, nnUNetTrainerOversampling
 from tests.nnunet_dataset import build, write_raw_volumes
 
@@ -302,7 +302,7 @@ def test_the_screen_tells_sizes_and_the_log_does_not(tiny_nnunet, capsys):
 def test_a_case_without_row_is_refused(tiny_nnunet):
     path = tiny_nnunet["preprocessed"] / "demographics.csv"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:20]))
-    with pytest.raises(DemographicsError, match=r"no row for \d+ cases of fold 0"):
+    with pytest.raises(DatasetError, match=r"fold 0: 5 cases are not in the demographics table"):
         make_trainer("nnUNetTrainerOversampling").on_train_start()
 
 

@@ -92,6 +92,7 @@ def find_dataset(dataset: str, environment: Mapping[str, str]) -> Dataset:
     Raises:
         FairError: If it is missing, or its demographics or ``dataset.json`` are.
     """
+    from nnunetv2_fair.subgroups.folds import read_folds
     from nnunetv2_fair.subgroups.schema import read_schema
     from nnunetv2_fair.subgroups.table import missing_file
 
@@ -117,7 +118,7 @@ def find_dataset(dataset: str, environment: Mapping[str, str]) -> Dataset:
         copied=_table_fingerprint(preprocessed)
         if (preprocessed / paths.DEMOGRAPHICS_CSV).is_file()
         else None,
-        n_folds=len(_json(splits)) if splits.is_file() else None,
+        n_folds=len(read_folds(splits)) if splits.exists() else None,
         images=digest(
             [
                 file_fingerprint(raw / paths.DATASET_JSON),

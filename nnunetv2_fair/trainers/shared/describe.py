@@ -96,24 +96,42 @@ def _foreign(name: str) -> dict[str, Any]:
     try:
         recursive_find_trainer_class_by_name(name)
     except (RuntimeError, AssertionError, TrainerNameError):
-        meant = closest_name(name, trainers.METHODS) or closest(name, _known())
-        hint = f" Did you mean '{meant}'?" if meant else ""
-        return {
-            "error": f"there is no trainer '{name}', neither of ours nor of nnU-Net nor in "
-            f"nnUNet_extTrainer.{hint}"
-        }
+        return {"error": no_such_trainer(name)}
     return {"error": "", "ours": False, "attribute": None, "base": None, "per_group": None}
 
 
-def _known() -> list[str]:
+def no_such_trainer(name: str) -> str:
+    """Return a message about a name that no trainer has, with the one that may have been meant.
+
+    Args:
+        name: For which nnU-Net has searched everywhere.
+    """
+    meant = closest_name(name, trainers.METHODS) or _closest_of_theirs(name)
+    hint = (
+        f"Did you mean '{meant}'?"
+        if meant
+        else f"Names of ours begin with {shorten(trainers.METHODS, len(trainers.METHODS))}."
+    )
+    return (
+        f"there is no trainer '{name}', neither of nnunetv2_fair nor of nnU-Net nor in a folder "
+        f"of nnUNet_extTrainer. {hint}"
+    )
+
+
+def _closest_of_theirs(name: str) -> str | None:
+    """Return the trainer of nnU-Net that may have been meant, by what distinguishes its name."""
+    begin = nnUNetTrainer.__name__.removesuffix("r")  # a letter more lets short names be similar
     theirs = {
-        name
+        key.removeprefix(begin)
         for module in list(sys.modules.values())
         if getattr(module, "__name__", "").startswith("nnunetv2.training.nnUNetTrainer")
-        for name, value in vars(module).items()
+        for key, value in vars(module).items()
         if inspect.isclass(value) and issubclass(value, nnUNetTrainer)
     }
-    return sorted({*trainers.METHODS, *theirs})
+    if not name.startswith(begin):
+        return closest(name, [nnUNetTrainer.__name__])
+    found = closest(name.removeprefix(begin), sorted(theirs - {"r"}))
+    return None if found is None else begin + found
 
 
 def describe_all(names: Iterable[str], attributes: Collection[str]) -> dict[str, dict[str, Any]]:

@@ -67,9 +67,11 @@ TRAINERS = "  - nnUNetTrainer\n  - nnUNetTrainerOversampling_{attribute}\n"
         (TRAINERS, "  - nnUNetTrainerAPPLE_sex\n",
          ["line 9: nnUNetTrainerAPPLE_sex builds on a model of nnUNetTrainer, which is neither in "
           "this study nor trained", "fold_0/checkpoint_final.pth", "Add '- nnUNetTrainer' to"]),
+        (TRAINERS, "  - nnUNetTrainerAPPLE_sex_base-7years\n",
+         ["line 9: base of nnUNetTrainerAPPLE_sex_base-7years: there is no trainer "
+          "'nnUNetTrainer_7years'"]),
         (TRAINERS, "  - nnUNetTrainerAPPLE_sex_base-7epochs\n",
-         ["line 9: base of nnUNetTrainerAPPLE_sex_base-7epochs: there is no trainer "
-          "'nnUNetTrainer_7epochs'"]),
+         ["builds on a model of nnUNetTrainer_7epochs, which is neither in this study"]),
         (TRAINERS, "  - nnUNetTrainer\n  - nnUNetTrainerAPPLE_sex_baseAPPLE-sex\n",
          ["line 10: ", "nnUNetTrainerAPPLE cannot be the base of another"]),
         (TRAINERS, "  - nnUNetTrainer\n  - nnUNetTrainerInD_colour\n",

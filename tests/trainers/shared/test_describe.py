@@ -16,6 +16,7 @@ def registered():
     ("name", "facts"),
     [
         ("nnUNetTrainer_5epochs", {"ours": False, "base": None, "per_group": None}),
+        ("nnUNetTrainer_300epochs", {"ours": False, "base": None, "per_group": None}),
         ("nnUNetTrainerGroupDRO", {"ours": True, "attribute": None, "base": None}),
         ("nnUNetTrainerADV_sex+age_lambda2", {"ours": True, "attribute": "sex+age", "base": None}),
         ("nnUNetTrainerAPPLE_sex_beta0.1", {"attribute": "sex", "base": "nnUNetTrainer"}),
@@ -54,6 +55,10 @@ def test_what_names_mean(name, facts):
             ["nnUNetTrainerAPPLE cannot be the base of another"],
         ),
         ("print", ["there is no trainer 'print'"]),
+        ("nnUNetTrainr", ["Did you mean 'nnUNetTrainer'?"]),
+        ("nnUNetTrainerDiceLos", ["Did you mean 'nnUNetTrainerDiceLoss'?"]),
+        ("nnUNetTrainer_5epoch", ["Did you mean 'nnUNetTrainer_5epochs'?"]),
+        ("nnUNetTrainerNobodyKnows", ["Names of ours begin with nnUNetTrainerOversampling, "]),
     ],
 )
 def test_names_that_mean_nothing(name, words):

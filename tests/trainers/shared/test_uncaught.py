@@ -10,8 +10,9 @@ import sys
 from nnunetv2_fair.errors import TrainingError
 from nnunetv2_fair.trainers.shared.uncaught import print_our_errors_without_traceback
 sys.argv[0] = "/somewhere/nnUNetv2_train"
-print_our_errors_without_traceback()
-print_our_errors_without_traceback()
+explain = lambda error: "explained" if "secret" in str(error) else ""
+print_our_errors_without_traceback(explain)
+print_our_errors_without_traceback(explain)
 print("so far so good")
 """
 
@@ -35,3 +36,8 @@ def test_others_keep_their_traceback(raised):
     text = output_of(f"raise {raised}")
     assert "Traceback" in text
     assert "theirs" in text
+
+
+def test_what_can_be_explained_is_one_message_too():
+    text = output_of("raise RuntimeError('a secret')")
+    assert text == "so far so good\n\nnnUNetv2_train: explained\n"
