@@ -154,22 +154,42 @@ def read_boxes(path: Path) -> dict[str, tuple[BreastBox, tuple[int, int, int]]]:
     """Read ``breast_boxes.json``: the box of each case, and its array's shape.
 
     Raises:
-        ConversionError: If the file is missing or not as :func:`boxes_text` writes it.
+        ConversionError: If the file is missing or not as :func:`boxes_text` writes it, or if a
+            box is empty.
     """
     expected = (
         "nnUNetv2_fair_convert_MAMA_MIA writes it where the download has patient_info_files; name "
         "another file with --boxes."
     )
     content = read_json_object(path, ConversionError, expected)
-    try:
-        result = {}
-        for case, entry in content["cases"].items():
-            (a, b), (c, d), (e, f) = (map(int, entry[name]) for name in _AXES)
-            z, y, x = map(int, entry["shape"])
-            result[str(case)] = (BreastBox((a, c, e), (b, d, f)), (z, y, x))
-        return result
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConversionError(f"{path} is not a file of breast boxes. {expected}") from error
+    cases = content.get("cases")
+    if not isinstance(cases, dict):
+        raise ConversionError(f"{path} is not a file of breast boxes. {expected}")
+    result = {}
+    for case, entry in cases.items():
+        try:
+            (a, b), (c, d), (e, f) = (map(_index, entry[name]) for name in _AXES)
+            z, y, x = map(_index, entry["shape"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConversionError(
+                f"{path}, case '{case}': expected 'shape' with three whole numbers, and "
+                f"{', '.join(map(repr, _AXES))} with a first index and an end each. {expected}"
+            ) from error
+        box, shape = BreastBox((a, c, e), (b, d, f)), (z, y, x)
+        if not all(start < end for start, end in zip(box.start, box.end, strict=True)):
+            raise ConversionError(
+                f"{path}, case '{case}': the box from {box.start} to {box.end} is empty, so that "
+                f"nothing of the prediction would be left. {expected}"
+            )
+        result[case] = (box, shape)
+    return result
+
+
+def _index(value: object) -> int:
+    """Return a whole number from 0 on; ``int`` would also take 2.7, True and the signs of "12"."""
+    if type(value) is not int or value < 0:
+        raise ValueError(value)
+    return value
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
 """Which dataset was evaluated and which trainer made the predictions, as far as files tell."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
+from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.trainings.folders import model_of
+from nnunetv2_fair.files.json_files import read_json_object
 from nnunetv2_fair.paths import DATASET_JSON, PLANS_JSON
 
 _DATASET = re.compile(r"Dataset\d{3}_\S+")
@@ -59,8 +59,7 @@ def _told(places: Iterable[Path]) -> Iterator[str]:
 def _value(path: Path, key: str) -> str:
     """Return a text of a JSON file; empty if there is none."""
     try:
-        found: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        value = read_json_object(path, EvaluationError, "").get(key)
+    except EvaluationError:
         return ""
-    value = found.get(key) if isinstance(found, dict) else None
     return value if isinstance(value, str) else ""

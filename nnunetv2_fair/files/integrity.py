@@ -6,6 +6,7 @@ a mask; so do NaN and infinite values in NIfTI files. Checksums of compressed vo
 compared by either (NIfTI and GIPL excepted), so that a flipped bit becomes other labels.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,6 +115,15 @@ def fault_of_picture(data: bytes) -> str | None:
         data: All its bytes; those of other files are not looked at.
     """
     return fault_of_png(data) or fault_of_tiff(data)
+
+
+def reason_in_words(error: Exception) -> str:
+    """Return why a reader of images failed: the last line of what it says, without addresses."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = lines[-1].split("sitk::ERROR: ")[-1] if lines else "no reason given"
+    if "cannot identify image file" in reason:  # Pillow shows an object of Python
+        return "this is no picture of a known type"
+    return re.sub(r"\(0x[0-9a-f]+\)", "", reason).removeprefix("ITK ERROR: ")
 
 
 def _check_nifti(path: Path) -> CheckedFile:

@@ -19,7 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunetv2_fair.errors import ConversionError, DamagedFileError, FairError
-from nnunetv2_fair.files.integrity import CheckedFile, check_file, files_of_image, itk_reader
+from nnunetv2_fair.files.integrity import (
+    CheckedFile,
+    check_file,
+    files_of_image,
+    itk_reader,
+    reason_in_words,
+)
 from nnunetv2_fair.files.labels import whole_labels
 from nnunetv2_fair.files.nifti import plain_voxels
 
@@ -304,8 +310,7 @@ def _checked(path: Path) -> CheckedFile:
 
 
 def _unreadable(path: Path, error: Exception) -> ConversionError:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    reason = lines[-1].split("sitk::ERROR: ")[-1] if lines else "no reason given"
+    reason = reason_in_words(error)
     if "orthonormal" in reason:
         return ConversionError(
             f"{path} has axes in its header that are not perpendicular, which SimpleITK does not "

@@ -119,7 +119,7 @@ def test_boxes_survive_their_file(tmp_path: Path) -> None:
 def test_other_files_are_no_boxes(tmp_path: Path, text: str) -> None:
     path = tmp_path / "boxes.json"
     path.write_text(text)
-    with pytest.raises(ConversionError, match=r"boxes\.json (is not|holds).*--boxes"):
+    with pytest.raises(ConversionError, match=r"boxes\.json(, case| is not| holds).*--boxes"):
         read_boxes(path)
     with pytest.raises(ConversionError, match=r"absent\.json does not exist.*--boxes"):
         read_boxes(tmp_path / "absent.json")
@@ -189,3 +189,29 @@ def test_boxes_are_applied_from_python_to_all_predictions_or_none(tmp_path: Path
     assert (out / "b.nii.gz").read_bytes() == predictions["b"].read_bytes()
     with pytest.raises(UsageError, match="--overwrite"):
         apply_boxes(predictions, boxes, out, keep_without_box=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"slices": [1, float("inf")]}, "case 'a': expected 'shape' with three whole numbers, and"),
+        ({"rows": ["1", "9"]}, "'slices', 'rows', 'columns' with a first index and an end each"),
+        ({"columns": "29"}, "case 'a': expected"),
+        ({"columns": [2.7, 9]}, "case 'a': expected"),
+        ({"columns": [False, True]}, "case 'a': expected"),
+        ({"shape": [6, 20]}, "case 'a': expected"),
+        ({"rows": [9, 9]}, r"the box from \(1, 9, 2\) to \(5, 9, 9\) is empty, so that nothing"),
+        ({"rows": [-3, 9]}, "case 'a': expected"),
+    ],
+)
+def test_odd_numbers_in_a_file_of_boxes(tmp_path: Path, change: dict[str, object], message: str):
+    entry = {"shape": [6, 20, 22], "slices": [1, 5], "rows": [2, 15], "columns": [2, 9]}
+    path = tmp_path / "boxes.json"
+    path.write_text(json.dumps({"cases": {"a": entry}}))
+    assert read_boxes(path)["a"][0] == BreastBox((1, 2, 2), (5, 15, 9))
+    path.write_text(json.dumps({"cases": {"a": {**entry, **change}}}))
+    with pytest.raises(ConversionError, match=message):
+        read_boxes(path)
+    path.write_text(json.dumps({"cases": [entry]}))
+    with pytest.raises(ConversionError, match="is not a file of breast boxes"):
+        read_boxes(path)

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from nnunetv2_fair.dataset_conversion.writing.case_files import CaseData
 from nnunetv2_fair.errors import ConversionError, shorten
 from nnunetv2_fair.files.fingerprints import files_hash
-from nnunetv2_fair.files.integrity import fault_of_picture
+from nnunetv2_fair.files.integrity import fault_of_picture, reason_in_words
 from nnunetv2_fair.files.labels import label_channel
 from nnunetv2_fair.files.volumes import OriginalFile
 
@@ -285,8 +285,8 @@ def _load(path: Path) -> Image.Image:
     except (OSError, SyntaxError, TypeError, ValueError, Image.DecompressionBombError) as error:
         size = path.stat().st_size if path.is_file() else 0
         raise ConversionError(
-            f"{_short(path)} cannot be read as a picture ({size} bytes): {error}. It is damaged or "
-            "not of the type its name says; copy or export it again"
+            f"{_short(path)} cannot be read as a picture ({size} bytes): {reason_in_words(error)}. "
+            "It is damaged or not of the type its name says; copy or export it again"
         ) from error
     if frames > 1:
         raise ConversionError(

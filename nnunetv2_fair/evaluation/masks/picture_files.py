@@ -13,7 +13,7 @@ from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.masks.foreground import Foreground, crop
 from nnunetv2_fair.evaluation.masks.geometry import ArrayGeometry
 from nnunetv2_fair.files.fingerprints import hash_of
-from nnunetv2_fair.files.integrity import fault_of_picture
+from nnunetv2_fair.files.integrity import fault_of_picture, reason_in_words
 from nnunetv2_fair.files.labels import label_channel
 
 PILLOW_ENDINGS = (".png", ".bmp", ".gif", ".jpg", ".jpeg")
@@ -99,8 +99,7 @@ def colourful(path: Path, found: str) -> EvaluationError:
 
 def unreadable(path: Path, error: Exception) -> EvaluationError:
     """Say that a file is not an image, with the reader's reason."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    reason = lines[-1].split("sitk::ERROR: ")[-1] if lines else "no reason given"
+    reason = reason_in_words(error)
     if "orthonormal" in reason:
         return EvaluationError(
             f"{path} has axes in its header that are not perpendicular, which SimpleITK does not "

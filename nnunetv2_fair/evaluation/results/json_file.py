@@ -12,6 +12,7 @@ import numpy as np
 
 from nnunetv2_fair.errors import EvaluationError, shorten
 from nnunetv2_fair.files.atomic import write_text
+from nnunetv2_fair.files.json_files import read_json_object
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -66,12 +67,7 @@ class JsonFormat:
             EvaluationError: If the file is missing, damaged or of another format.
         """
         require(path, self.command)
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise self._damaged(path, f"it is not JSON ({error})") from error
-        if not isinstance(content, dict):
-            raise self._damaged(path, f"found {_shown(content)}, expected an object with fields")
+        content = read_json_object(path, EvaluationError, f"{self.again}.")
         if content.get("format") != self.number:
             raise EvaluationError(
                 f"{path} has format {content.get('format')!r}, expected {self.number}. "

@@ -1,6 +1,5 @@
 """Where the predictions of each training of a method are, checked before anything is measured."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from nnunetv2_fair.errors import EvaluationError, UsageError, shorten, shorten_lines
 from nnunetv2_fair.evaluation.masks.label_maps import find_masks
 from nnunetv2_fair.files.integrity import image_hash
+from nnunetv2_fair.files.json_files import read_json_object
 from nnunetv2_fair.paths import PLANS_JSON
 
 #: Folder of a trained model as nnU-Net names it: trainer, plans, configuration.
@@ -147,7 +147,7 @@ def model_of(folder: Path) -> str:
 
 def _plans(folder: Path) -> str:
     try:
-        content = json.loads((folder / PLANS_JSON).read_text(encoding="utf-8"))
+        content = read_json_object(folder / PLANS_JSON, EvaluationError, "")
         return str(content.get("plans_name", ""))
-    except (OSError, ValueError, AttributeError):
+    except EvaluationError:
         return ""  # not nnU-Net's predictions, so nothing is known

@@ -136,8 +136,9 @@ def test_of_many_damaged_fields_three_are_listed(old: Path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[]", "is damaged: found a list of 0, expected an object with fields"),
-        ("{", "is damaged: it is not JSON (Expecting property name"),
+        ("[]", "holds a list; expected an object. Evaluate again"),
+        ("{", "is not JSON: it ends in the middle of line 1, as if cut off. Evaluate again"),
+        ("[" * 100_000, "is not JSON: it is nested too deeply. Evaluate again"),
         ("{}", "has format None, expected 3"),
     ],
 )
