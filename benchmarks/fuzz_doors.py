@@ -295,15 +295,15 @@ def wrong_counts(found: list[dict[str, str]], case: str, first: Path, second: Pa
 # ---------------------------------------------------------------------------------- tables
 
 
-def _score_file(root: Path) -> Path:
-    path = root / "scores.csv"
-    rows = people(dice=True)
-    with path.open("w", newline="") as stream:
-        csv.writer(stream).writerows([row[0], *row[4:]] for row in rows)
-    return path
-
-
 _FAST = ("--bootstrap", 0)
+
+
+def _scored(root: Path, people_file: Path) -> list[Any]:
+    """Return the arguments that evaluate scores of the people of a table."""
+    path = root / "scores.csv"
+    with path.open("w", newline="") as stream:
+        csv.writer(stream).writerows([row[0], *row[4:]] for row in people(dice=True))
+    return ["--from-csv", path, "--demographics", people_file, "-a", "sex", "age", *_FAST]
 
 
 def _table(rng: np.random.Generator, root: Path) -> Job:
@@ -313,8 +313,7 @@ def _table(rng: np.random.Generator, root: Path) -> Job:
     path = root / "people.csv"
     path.write_bytes(data)
     out = root / "out"
-    arguments = ["--from-csv", _score_file(root), "--demographics", path, "-a", "sex", "age", *_FAST,
-                 "-o", out]  # fmt: skip
+    arguments = [*_scored(root, path), "-o", out]
     return Job(
         f"{how}; {form}",
         arguments,
@@ -358,8 +357,7 @@ def _workbook(rng: np.random.Generator, root: Path) -> Job:
         path.write_bytes(data)
         how += f", {damage}"
     out = root / "out"
-    arguments = ["--from-csv", _score_file(root), "--demographics", path, "-a", "sex", "age", *_FAST,
-                 "-o", out]  # fmt: skip
+    arguments = [*_scored(root, path), "-o", out]
     return Job(how, arguments, lambda _: wrong_groups(per_case(out), xlsx_rows(path)))
 
 
@@ -402,8 +400,7 @@ def _dictionary(rng: np.random.Generator, root: Path) -> Job:
                 problems.append(f"{entry['case']}: age {row[3]} is in {entry['age']!r}")
         return problems
 
-    arguments = ["--from-csv", _score_file(root), "--demographics", root / "people.csv", "-a", "sex",
-                 "age", *_FAST, "-o", out]  # fmt: skip
+    arguments = [*_scored(root, root / "people.csv"), "-o", out]
     return Job(how, arguments, check)
 
 
@@ -663,7 +660,8 @@ def _dataset_json(rng: np.random.Generator, root: Path) -> Job:
     def check(_: str) -> list[str]:
         labels = json.loads(path.read_text(encoding="utf-8"))["labels"]
         problems = []
-        for entry in per_case(out):
+        rows = [entry for entry in per_case(out) if entry["label"] != "average"]
+        for entry in rows:
             named = labels.get(entry["label"].removeprefix("'"))
             if named is None:
                 problems.append(f"label {entry['label']!r} is not in the file")
@@ -674,7 +672,7 @@ def _dataset_json(rng: np.random.Generator, root: Path) -> Job:
             if int(entry["reference_voxels"]) != expected:
                 problems.append(f"{entry['label']}: {entry['reference_voxels']} and {expected}")
         wanted = {name for name in labels if name not in ("background", "ignore")}
-        named_ones = {entry["label"].removeprefix("'") for entry in per_case(out)}
+        named_ones = {entry["label"].removeprefix("'") for entry in rows}
         return problems + [f"{name!r} is left out" for name in sorted(wanted - named_ones)]
 
     arguments = ["-gt", root / "gt", "-pred", root / "pred", "--demographics", root / "people.csv",
