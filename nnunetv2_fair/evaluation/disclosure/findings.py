@@ -50,8 +50,18 @@ def shareable_findings(result: EvaluationResult, told: EvaluationResult) -> Iter
         about = {*found.who, *found.values, *found.n}
         if any(is_gone(comparison, name) for name in about):
             continue
-        kept = show(found, comparison)
+        kept = _without_contradiction(show(found, comparison))
         yield with_sentence(kept, headline(kept, told.metric(kept.metric)))
+
+
+def _without_contradiction(found: Finding) -> Finding:
+    """Return a finding without a difference of zero where one is claimed, and without its test."""
+    nothing = found.claims and found.value == 0
+    return dataclasses.replace(
+        found,
+        value=math.nan if nothing else found.value,
+        test="" if math.isnan(found.p_value) else found.test,
+    )
 
 
 def _group_difference(found: Finding, told: Comparison) -> Finding:
@@ -132,6 +142,7 @@ def shareable_changes(
             continue
         kept = show(found, told.entry(*where))
         if kept is not None:
+            kept = _without_contradiction(kept)
             yield with_sentence(kept, headline(kept, told.metric(kept.metric)))
 
 
@@ -153,10 +164,14 @@ def _rank(found: Finding, told: PairedComparison) -> Finding | None:
 def _change(found: Finding, told: PairedComparison) -> Finding:
     """Return a finding with the numbers that may be shown; the others are NaN."""
     change = _difference(found, told.differences[found.model])
+    values = {model: _value(found, told.per_model[model]) for model in found.values}
+    # each is rounded by itself, and may then differ the other way
+    if change.value * (values[found.model] - values[found.baseline]) < 0:
+        values = dict.fromkeys(values, math.nan)
     return dataclasses.replace(
         found,
         value=change.value,
-        values={model: _value(found, told.per_model[model]) for model in found.values},
+        values=values,
         interval=change.simultaneous,
         p_value=math.nan if change.p_value is None else change.p_value,
         corrected_p=math.nan if change.corrected_p is None else change.corrected_p,

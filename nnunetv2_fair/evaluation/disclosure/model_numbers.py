@@ -10,8 +10,12 @@ import pandas as pd
 from nnunetv2_fair.evaluation.disclosure.group_profiles import Cell
 from nnunetv2_fair.evaluation.disclosure.precision import (
     Sample,
+    beside,
+    holding,
     limits_to_step,
+    rounded_in_order,
     shown_p,
+    step_for,
     to_step,
 )
 from nnunetv2_fair.evaluation.disclosure.samples import samples_of
@@ -119,17 +123,36 @@ class ModelNumbers:
 
     def mean(self, model: str, group: str, mean: float) -> float:
         """Return a mean as it is shown."""
-        sample = self.values.models[model].get(group)
-        if sample is None:
-            return math.nan
-        shown = to_step(mean, sample.mean_step)
-        bounded = min(max(shown, self.metric.lowest), self.metric.highest)
-        return shown if math.isnan(shown) else bounded
+        return self.means(model, {group: mean})[group]
 
-    def limits(self, model: str, group: str, limits: Interval) -> Interval:
-        """Return an interval of a mean as it is shown."""
+    def means(self, model: str, means: Mapping[str, float]) -> dict[str, float]:
+        """Return the means of groups as they are shown: rounded, in their order."""
+        samples = self.values.models[model]
+
+        def step(group: str, least: float) -> float:
+            sample = samples.get(group)
+            return math.nan if sample is None else step_for(max(least, sample.mean_step))
+
+        shown = rounded_in_order(means, step)
+        return {group: self._possible(mean) for group, mean in shown.items()}
+
+    def limits(self, model: str, group: str, limits: Interval, mean: float) -> Interval:
+        """Return an interval of a mean as it is shown.
+
+        Args:
+            model: The model.
+            group: The group.
+            limits: The interval.
+            mean: The mean as it is shown.
+        """
         step = _end_step([self.values.models[model].get(group)])
-        return limits_to_step(limits, step, step)
+        shown = holding(limits_to_step(limits, step, step), mean)
+        return Interval(self._possible(shown.low), self._possible(shown.high))
+
+    def _possible(self, value: float) -> float:
+        """Return a value that rounding has not driven out of what the metric can be."""
+        bounded = min(max(value, self.metric.lowest), self.metric.highest)
+        return value if math.isnan(value) else bounded
 
     def gaps(
         self, model: str, found: Mapping[str, tuple[float, Interval]], shown: ModelScores
@@ -147,7 +170,12 @@ class ModelNumbers:
         }
         step = _end_step([self.values.models[model].get(group) for group in self.compared])
         return {
-            measure: (round(float(made[measure]), 6), limits_to_step(found[measure][1], step, step))
+            measure: (
+                round(float(made[measure]), 6),
+                holding(
+                    limits_to_step(found[measure][1], step, step), round(float(made[measure]), 6)
+                ),
+            )
             for measure in _MEASURES
             if measure in found and not math.isnan(made[measure])
         }
@@ -198,12 +226,14 @@ class ModelNumbers:
         )
 
     def _shown(self, found: Difference, step: float, end_step: float) -> Difference:
+        rounded = to_step(found.value, step)
+        interval = limits_to_step(found.interval, end_step, end_step)
+        simultaneous = limits_to_step(found.simultaneous, end_step, end_step)
+        # the simultaneous one decides
+        value, simultaneous = beside(rounded, simultaneous, found.simultaneous)
+        _, interval = beside(rounded, interval, found.interval)
         return Difference(
-            to_step(found.value, step),
-            limits_to_step(found.interval, end_step, end_step),
-            self._p(found.p_value),
-            self._p(found.corrected_p),
-            limits_to_step(found.simultaneous, end_step, end_step),
+            value, interval, self._p(found.p_value), self._p(found.corrected_p), simultaneous
         )
 
     def _p(self, p_value: float | None) -> float | None:

@@ -141,8 +141,9 @@ def shareable_comparison(
             *_causes(compared, shown, patterns.counts),
             f"This is a shareable comparison: of groups with fewer than {FEWEST} patients it shows "
             "neither counts nor means, nor those of some other groups from which they could be "
-            "worked out. Values are rounded until they say nothing about fewer than five patients; "
-            "what is claimed was decided before.",
+            "worked out. Values are rounded until they say nothing about fewer than five patients, "
+            "ends of intervals outward; zeros at the end of a number do not say how exact it is. "
+            "What is claimed was decided before.",
         ),
         settings={
             key: compared.settings[key]
@@ -281,19 +282,21 @@ def _counts(counts: Mapping[str, int | None], told: _Shown) -> dict[str, int | N
 
 
 def _scores(model: str, scores: ModelScores, told: _Shown, numbers: ModelNumbers) -> ModelScores:
-    means = {
-        group: numbers.mean(model, group, mean) if group in told.groups else math.nan
-        for group, mean in scores.group_means.items()
-    }
+    shown_means = numbers.means(
+        model, {group: mean for group, mean in scores.group_means.items() if group in told.groups}
+    )
+    means = {group: shown_means.get(group, math.nan) for group in scores.group_means}
     overall = numbers.mean(model, EVERYONE, scores.overall_mean) if told.total else math.nan
     shown = ModelScores(
         overall_mean=overall,
-        overall_interval=numbers.limits(model, EVERYONE, scores.overall_interval)
+        overall_interval=numbers.limits(model, EVERYONE, scores.overall_interval, overall)
         if told.total
         else NO_INTERVAL,
         group_means=means,
         group_intervals={
-            group: numbers.limits(model, group, limits) if group in told.groups else NO_INTERVAL
+            group: numbers.limits(model, group, limits, means[group])
+            if group in told.groups
+            else NO_INTERVAL
             for group, limits in scores.group_intervals.items()
         },
         worst_group=scores.worst_group if told.means else "",

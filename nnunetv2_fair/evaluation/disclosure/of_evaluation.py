@@ -95,7 +95,8 @@ def _notes(result: EvaluationResult) -> list[str]:
         f"worked out, of groups with fewer than {FEWEST_FOR_MORE} only counts and means, with "
         f"fewer than {FEWEST_FOR_MEDIAN} no medians, and with fewer than {FEWEST_FOR_QUARTILES} "
         "no quartiles. "
-        "Values are rounded until they say nothing about fewer than five patients; what is "
+        "Values are rounded until they say nothing about fewer than five patients, ends of "
+        "intervals outward; zeros at the end of a number do not say how exact it is. What is "
         "claimed was decided before."
     ]
     if result.discovery is not None or result.preset_tables or result.boundary_maps:

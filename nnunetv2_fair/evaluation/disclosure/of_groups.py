@@ -12,13 +12,18 @@ import numpy as np
 
 from nnunetv2_fair.evaluation.disclosure.precision import (
     Sample,
+    beside,
     difference_limits,
     dominance_step,
+    holding,
     limits_to_step,
     quantile_limits,
     ratio_step,
+    rounded_in_order,
     shown_p,
     significant,
+    significant_up,
+    step_for,
     to_step,
 )
 from nnunetv2_fair.evaluation.disclosure.redaction import CLOSED, SMALL, reasons
@@ -125,14 +130,11 @@ def shown_comparison(
     if pattern is None:
         return _without_groups(comparison, SMALL, _NOTHING)
     told = _told(comparison, pattern, values)
-    overall = _statistics(comparison.overall, metric, told, EVERYONE)
+    overall = _all_statistics({EVERYONE: comparison.overall}, metric, told)[EVERYONE]
     if comparison.attribute in pattern.closed:
         known = pattern.tells_total_of(comparison.attribute)
         return _without_groups(comparison, CLOSED, overall if known else _NOTHING)
-    groups = {
-        name: _NOTHING if name in told.gone else _statistics(group, metric, told, name)
-        for name, group in comparison.groups.items()
-    }
+    groups = _all_statistics(comparison.groups, metric, told)
     shown = replace(
         comparison,
         overall=overall,
@@ -188,47 +190,105 @@ def _without_groups(comparison: Comparison, reason: str, total: GroupStatistics)
     )
 
 
-def _statistics(
-    group: GroupStatistics, metric: MetricInfo, told: _Told, name: str
-) -> GroupStatistics:
-    sample = told.sample(name)
-    if name == EVERYONE:
-        tell_counts, tell_means = told.total_counted, told.total
-    else:
-        tell_counts, tell_means = name in told.counted, name not in told.partly
-    tell_means = tell_means and sample.tells_mean
-    # a hidden patient far from all others would show in it
-    tell_spread = tell_means and not sample.is_small and name not in told.blended
-    step = sample.mean_step if tell_means else _NO_VALUE
-    end_step = sample.end_step if tell_spread else _NO_VALUE
-    median, q1, q3, worst = (
-        _possible(to_step(value, sample.quantile_step(value)), metric)
-        for value in (group.median, group.q1, group.q3, group.worst_decile)
+def _all_statistics(
+    groups: Mapping[str, GroupStatistics], metric: MetricInfo, told: _Told
+) -> dict[str, GroupStatistics]:
+    """Return what may be shown of each group; medians and means keep their order."""
+    shown = {name: group for name, group in groups.items() if name not in told.gone}
+    medians = rounded_in_order(
+        {name: group.median for name, group in shown.items()},
+        lambda name, least: _median_step(shown[name], told, name, least),
     )
+    means = rounded_in_order(
+        {name: group.mean for name, group in shown.items()},
+        lambda name, least: (
+            step_for(max(least, told.sample(name).mean_step))
+            if _tells_mean(told, name)
+            else _NO_VALUE
+        ),
+    )
+    return {
+        name: _statistics(group, metric, told, name, medians[name], means[name])
+        if name in shown
+        else _NOTHING
+        for name, group in groups.items()
+    }
+
+
+def _tells_mean(told: _Told, name: str) -> bool:
+    tells = told.total if name == EVERYONE else name not in told.partly
+    return tells and told.sample(name).tells_mean
+
+
+def _median_step(group: GroupStatistics, told: _Told, name: str, least: float) -> float:
+    sample = told.sample(name)
     if name in told.secret and sample.tells_shares and not sample.is_few_valued:
-        median = _NO_VALUE
+        return _NO_VALUE
     if name == EVERYONE and name in told.blended:
-        median = _NO_VALUE
+        return _NO_VALUE
+    return sample.quantile_step(group.median, least)
+
+
+def _statistics(
+    group: GroupStatistics,
+    metric: MetricInfo,
+    told: _Told,
+    name: str,
+    median: float,
+    mean: float,
+) -> GroupStatistics:
+    """Return what may be shown of one group.
+
+    Args:
+        group: As it was computed.
+        metric: Its metric.
+        told: What may be shown.
+        name: The group.
+        median: Its median as it is shown.
+        mean: Its mean as it is shown.
+    """
+    sample = told.sample(name)
+    tell_counts = told.total_counted if name == EVERYONE else name in told.counted
+    # a hidden patient far from all others would show in it
+    tell_spread = _tells_mean(told, name) and not sample.is_small and name not in told.blended
+    end_step = sample.end_step if tell_spread else _NO_VALUE
+    q1, q3, worst = (
+        to_step(value, sample.quantile_step(value))
+        for value in (group.q1, group.q3, group.worst_decile)
+    )
     tell_others = sample.tells_quartiles and not sample.tells_shares and name not in told.blended
-    both = tell_others and not (math.isnan(q1) or math.isnan(q3))
+    both = tell_others and q1 <= median <= q3 and (q1 < q3 or group.q1 == group.q3)
+    inner = q1 if metric.better == "higher" else q3
+    beyond = worst <= inner if metric.better == "higher" else worst >= inner
+    median_limits = quantile_limits(
+        group.median_interval, sample, _median_step(group, told, name, 0.0)
+    )
     return GroupStatistics(
         n_cases=group.n_cases if tell_counts else None,
         n_patients=group.n_patients if tell_counts else None,
         n_undefined=0 if told.complete else None,
         n_replaced=0 if told.complete else None,
-        mean=_possible(to_step(group.mean, step), metric),
-        median=median,
-        q1=q1 if both else _NO_VALUE,
-        q3=q3 if both else _NO_VALUE,
+        mean=_possible(mean, metric),
+        median=_possible(median, metric),
+        q1=_possible(q1, metric) if both else _NO_VALUE,
+        q3=_possible(q3, metric) if both else _NO_VALUE,
         std=to_step(group.std, sample.spread_step if tell_spread else _NO_VALUE),
-        mean_interval=limits_to_step(group.mean_interval, end_step, end_step),
-        median_interval=quantile_limits(group.median_interval, sample)
+        mean_interval=_possible_limits(
+            holding(limits_to_step(group.mean_interval, end_step, end_step), mean), metric
+        ),
+        median_interval=_possible_limits(holding(median_limits, median), metric)
         if tell_others
         else NO_INTERVAL,
         # beside the number of patients it would tell how many have no value
         n_units=group.n_units if tell_counts and told.complete else None,
-        worst_decile=worst if tell_others else _NO_VALUE,
+        worst_decile=_possible(worst, metric)
+        if tell_others and (beyond or not both)
+        else _NO_VALUE,
     )
+
+
+def _possible_limits(limits: Interval, metric: MetricInfo) -> Interval:
+    return Interval(_possible(limits.low, metric), _possible(limits.high, metric))
 
 
 def _possible(value: float, metric: MetricInfo) -> float:
@@ -253,14 +313,18 @@ def _test(test: GroupTest | None, told: _Told) -> GroupTest | None:
 def _effect(effect: PairEffect, told: _Told) -> PairEffect:
     first, second = (told.sample(group) for group in effect.between)
     step = dominance_step(first.n_patients, second.n_patients)
+    delta = to_step(effect.cliffs_delta, step)
+    limits = holding(limits_to_step(effect.interval, 2 * step, 2 * step), delta)
     enough = first.tells_quartiles and second.tells_quartiles
     return replace(
         effect,
-        cliffs_delta=to_step(effect.cliffs_delta, step),
-        interval=limits_to_step(effect.interval, 2 * step, 2 * step),
+        cliffs_delta=min(max(delta, -1.0), 1.0),
+        interval=Interval(max(limits.low, -1.0), min(limits.high, 1.0))
+        if not math.isnan(limits.low)
+        else NO_INTERVAL,
         # they would tell the spread of a small group
-        detectable_gap=significant(effect.detectable_gap) if enough else _NO_VALUE,
-        detectable_gap_half=significant(effect.detectable_gap_half) if enough else _NO_VALUE,
+        detectable_gap=significant_up(effect.detectable_gap) if enough else _NO_VALUE,
+        detectable_gap_half=significant_up(effect.detectable_gap_half) if enough else _NO_VALUE,
         mean_difference=_NO_VALUE,
         mean_difference_interval=NO_INTERVAL,
         mean_difference_together=NO_INTERVAL,
@@ -277,7 +341,7 @@ def _gaps(comparison: Comparison, shown: Comparison, told: _Told) -> Iterator[Ga
             found = _ratio(gap, *_of_medians(gap, comparison, shown, told), told.level)
         else:
             found = _of_means(gap, shown, told)
-        if not math.isnan(found.value):
+        if not (math.isnan(found.value) and math.isnan(found.interval.low)):
             yield found
 
 
@@ -289,24 +353,15 @@ def _fairness_gap(gap: Gap, shown: Comparison, told: _Told) -> Gap:
         difference_limits(limits, told.sample(first), told.sample(second))
         for limits in (gap.interval, gap.simultaneous)
     )
-    # the one of the two that decides must not be missing where the other is shown
-    if math.isnan(simultaneous.low) and not math.isnan(gap.simultaneous.low):
-        interval = NO_INTERVAL
     value = _difference(shown.groups[first].median, shown.groups[second].median)
-    return replace(
-        gap,
-        value=value,
-        interval=_holding(interval, value),
-        simultaneous=_holding(simultaneous, value),
-    )
-
-
-def _holding(limits: Interval, value: float) -> Interval:
-    """Return a rounded interval that holds the rounded value, without making it reach zero."""
-    excludes_zero = limits.low * limits.high > 0
-    if math.isnan(value + limits.low) or (excludes_zero and value * limits.low <= 0):
-        return limits
-    return Interval(min(limits.low, value), max(limits.high, value))
+    decides = math.isnan(gap.simultaneous.low)
+    found, interval = beside(value, interval, gap.interval)
+    if not decides:
+        found, simultaneous = beside(value, simultaneous, gap.simultaneous)
+    # the one of the two that decides must not be missing where the other is shown
+    if not decides and math.isnan(simultaneous.low):
+        interval = NO_INTERVAL
+    return replace(gap, value=found, interval=interval, simultaneous=simultaneous)
 
 
 def _difference(first: float, second: float) -> float:
@@ -362,7 +417,7 @@ def _measured(gap: Gap, value: float, step: float, level: float) -> Gap:
     return replace(
         gap,
         value=round(value, 6),
-        interval=limits_to_step(gap.interval, step, step),
+        interval=holding(limits_to_step(gap.interval, step, step), value),
         by_chance=significant(gap.by_chance),
         p_value=shown_p(gap.p_value, level),
         corrected_p=shown_p(gap.corrected_p, level),

@@ -12,6 +12,9 @@ average of few of them has few explanations. So
   is rounded at least to its standard error, and until at least five patients' values would be
   rounded to the same number; where that takes a step of more than 1.5 standard deviations it is
   hidden;
+- ends of intervals are rounded outward, so that what is shown holds the interval, and numbers of
+  several groups so coarsely that they keep their order: rounded numbers must not contradict what
+  is claimed of them;
 - a mean is rounded to half its standard error, which is less than what chance does to it anyway,
   the ends of its interval to all of it, and a standard deviation to half its own error;
 - a mean of few different values (such as detection, 0 or 1), or of values of which fewer than five
@@ -22,7 +25,7 @@ average of few of them has few explanations. So
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -52,6 +55,18 @@ _OF_MEDIAN = 1.25
 # values are far from all others if the gap between them takes up this share of the range
 _FAR = 0.75
 _SAME = 9  # decimals to which values are the same
+_ALMOST = 1e-6  # share of a step by which a multiple of it may be missed
+
+#: Values in steps -> whole numbers of steps.
+_Rounding = Callable[[np.ndarray], np.ndarray]
+
+
+def _down(steps: np.ndarray) -> np.ndarray:
+    return np.asarray(np.floor(steps + _ALMOST))
+
+
+def _up(steps: np.ndarray) -> np.ndarray:
+    return np.asarray(np.ceil(steps - _ALMOST))
 
 
 @dataclass(frozen=True)
@@ -152,11 +167,15 @@ class Sample:
         """Step that the standard deviation is rounded to."""
         return step_for(self.spread / math.sqrt(2 * max(1, self.n_patients - 1)) / 2)
 
-    def quantile_step(self, value: float) -> float:
+    def quantile_step(
+        self, value: float, least: float = 0.0, rounding: _Rounding = np.round
+    ) -> float:
         """Return the step that one of the patients' values is rounded to.
 
         Args:
             value: Such as a median; infinity allowed.
+            least: The step is not smaller.
+            rounding: How it is rounded.
 
         Returns:
             Step, at least the standard error of a median, at which five patients' values become
@@ -167,9 +186,10 @@ class Sample:
             return math.nan
         if math.isinf(value):
             return FINEST if self._n_different(self.values == value) >= FEWEST else math.nan
-        for step in _steps_between(_OF_MEDIAN * self.error, _COARSEST * self.spread):
+        finest = max(least, _OF_MEDIAN * self.error)
+        for step in _steps_between(finest, _COARSEST * self.spread):
             with np.errstate(invalid="ignore"):
-                near = np.round(self.values / step) == round(value / step)
+                near = rounding(self.values / step) == rounding(np.array(value / step))
             if self._n_different(near) >= FEWEST:
                 return step
         return math.nan
@@ -221,21 +241,74 @@ def to_step(value: float, step: float) -> float:
 
 
 def limits_to_step(limits: Interval, low_step: float, high_step: float) -> Interval:
-    """Round both ends, or hide both."""
-    found = Interval(to_step(limits.low, low_step), to_step(limits.high, high_step))
-    return NO_INTERVAL if math.isnan(found.low) or math.isnan(found.high) else found
+    """Round both ends outward, or hide both."""
+    low = _outward(limits.low, low_step, _down)
+    high = _outward(limits.high, high_step, _up)
+    return NO_INTERVAL if math.isnan(low) or math.isnan(high) else Interval(low, high)
 
 
-def quantile_limits(limits: Interval, sample: Sample) -> Interval:
-    """Round the ends of an interval of a median, or hide both."""
+def _outward(value: float, step: float, rounding: _Rounding) -> float:
+    if math.isnan(step) or not math.isfinite(value):
+        return math.nan if math.isnan(step) else float(value)
+    return round(float(rounding(np.array(value / step))) * step, 6) + 0.0  # no minus zero
+
+
+def rounded_in_order(
+    values: Mapping[str, float], step_of: Callable[[str, float], float]
+) -> dict[str, float]:
+    """Round values of several groups so that none that is larger than another looks smaller.
+
+    Nor do equal ones look different. Where each rounded to its own step would do so, the finer one
+    is rounded more coarsely.
+
+    Args:
+        values: Group -> its value.
+        step_of: Group, and the smallest step allowed -> step; NaN if its value is hidden.
+
+    Returns:
+        Group -> its rounded value; NaN where hidden.
+    """
+    steps = {group: step_of(group, 0.0) for group in values}
+    ascending = sorted(
+        (group for group in values if not math.isnan(values[group])), key=lambda g: values[g]
+    )
+    while True:
+        shown = {group: to_step(values[group], steps[group]) for group in values}
+        wrong = next(
+            (
+                (low, high)
+                for place, high in enumerate(ascending)
+                for low in ascending[:place]
+                if shown[low] > shown[high]
+                or (values[low] == values[high] and shown[low] < shown[high])
+            ),
+            None,
+        )
+        if wrong is None:
+            return shown
+        finer, coarser = sorted(wrong, key=lambda group: steps[group])
+        steps[finer] = step_of(finer, steps[coarser])
+
+
+def quantile_limits(limits: Interval, sample: Sample, least: float = 0.0) -> Interval:
+    """Round the ends of an interval of a median outward, or hide both.
+
+    Args:
+        limits: The interval.
+        sample: The values.
+        least: Smallest step allowed: that of the median, which is then inside.
+    """
     if sample.tells_shares or not sample.tells_quartiles:
         return NO_INTERVAL
-    ends = (limits.low, limits.high)
-    return limits_to_step(limits, *(sample.quantile_step(end) for end in ends))
+    return limits_to_step(
+        limits,
+        sample.quantile_step(limits.low, least, _down),
+        sample.quantile_step(limits.high, least, _up),
+    )
 
 
 def difference_limits(limits: Interval, first: Sample, second: Sample) -> Interval:
-    """Round the ends of an interval of a difference of medians, or hide both.
+    """Round the ends of an interval of a difference of medians outward, or hide both.
 
     Such an end is the difference between two patients: at least five patients of either group must
     differ from one of the other group by what is shown.
@@ -247,27 +320,60 @@ def difference_limits(limits: Interval, first: Sample, second: Sample) -> Interv
     """
     if first.tells_shares or second.tells_shares:
         return NO_INTERVAL
-    low, high = (_difference_step(end, first, second) for end in (limits.low, limits.high))
+    low = _difference_step(limits.low, first, second, _down)
+    high = _difference_step(limits.high, first, second, _up)
     return limits_to_step(limits, low, high)
 
 
-def _difference_step(value: float, first: Sample, second: Sample) -> float:
+def _difference_step(value: float, first: Sample, second: Sample, rounding: _Rounding) -> float:
     if not (first.tells_median and second.tells_median and math.isfinite(value)):
         return math.nan
     ours, theirs = np.sort(first.values), np.sort(second.values)
     finest = _OF_MEDIAN * math.hypot(first.error, second.error)
+    below = 0 if rounding is _down else 1
     for step in _steps_between(finest, _COARSEST * max(first.spread, second.spread)):
-        shown = round(value / step) * step
-        low, high = shown - step / 2, shown + step / 2
+        shown = float(rounding(np.array(value / step))) * step
+        low, high = shown - below * step, shown + (1 - below) * step
         one, other = first.n_within(theirs, low, high), second.n_within(ours, -high, -low)
         if min(one, other) >= FEWEST:
             return step
     return math.nan
 
 
+def beside(value: float, shown: Interval, true: Interval) -> tuple[float, Interval]:
+    """Return a rounded value and its rounded interval so that they contradict neither each other.
+
+    An interval that does not reach zero must not look as if it did, nor its value as if it were
+    zero: such a number is hidden.
+
+    Args:
+        value: The rounded value.
+        shown: Its rounded interval.
+        true: The interval before rounding.
+    """
+    if not (true.low > 0 or true.high < 0):
+        return value, holding(shown, value)
+    if not (shown.low > 0 or shown.high < 0):
+        return (math.nan if value == 0 else value), NO_INTERVAL
+    wide = holding(shown, value)
+    return (value, wide) if wide.low > 0 or wide.high < 0 else (math.nan, shown)
+
+
+def holding(limits: Interval, value: float) -> Interval:
+    """Return a rounded interval, widened where it does not hold its rounded value."""
+    if math.isnan(value) or math.isnan(limits.low):
+        return limits
+    return Interval(min(limits.low, value), max(limits.high, value))
+
+
 def significant(value: float) -> float:
     """Round to a third of itself: what is made of standard deviations must not refine them."""
     return to_step(value, step_for(abs(value) / 3)) if math.isfinite(value) else math.nan
+
+
+def significant_up(value: float) -> float:
+    """Round up to a third of itself: a gap that would be shown at least as often as is said."""
+    return _outward(value, step_for(abs(value) / 3), _up) if math.isfinite(value) else math.nan
 
 
 def ratio_step(ratio: float, errors: np.ndarray, error_steps: np.ndarray) -> float:

@@ -110,7 +110,8 @@ def brief(finding: Finding, metric: MetricInfo) -> Sentence:
         return ("cannot be compared",)
     worst, best = Data(finding.who[0]), Data(finding.who[-1])
     if len(finding.who) == 2:
-        evidence = f" ({_evidence(finding, metric)})"
+        evidence = _evidence(finding, metric)
+        evidence = f" ({evidence})" if evidence else ""
         if finding.verdict == "shown":
             return ["worse for ", worst, evidence]
         if finding.verdict == "signs":
@@ -213,19 +214,31 @@ def _not_comparable(finding: Finding, metric: MetricInfo) -> Sentence:
 
 def _two_groups(finding: Finding, metric: MetricInfo) -> Sentence:
     worse, better = (Data(name) for name in finding.who)
-    low, high = (numbers.or_hidden(finding.values[name], metric.unit) for name in finding.who)
-    values = f"{finding.quantity} {metric.title} {low} against {high}"
-    evidence = _evidence(finding, metric)
     subject = segmentation(finding.label)
+    evidence = [f" ({words})" for words in [_evidence(finding, metric)] if words]
+    values = [*_two_values(finding, metric), *evidence]
     if finding.verdict == "shown":
         start = [subject[0].capitalize(), *subject[1:], " is worse for ", worse, " than for "]
-        return [*start, better, f": {values} ({evidence})."]
+        return [*start, better, ": ", *values, "."]
     if finding.verdict == "signs":
         start = ["There are signs that ", *subject, " is worse for ", worse, " than for ", better]
-        return [*start, f": {values} ({evidence}). {finding.reason}"]
+        return [*start, ": ", *values, f". {finding.reason}"]
     start = ["No difference in ", *subject, " between ", worse, " and ", better]
-    start += [f" could be shown: {values} ({evidence}).", *_missing(finding)]
+    start += [" could be shown: ", *values, ".", *_missing(finding)]
     return [*start, *_no_proof(finding, metric)]
+
+
+def _two_values(finding: Finding, metric: MetricInfo) -> list[str]:
+    """Return the values of two groups, or which are hidden."""
+    shown = [(n, finding.values[n]) for n in finding.who if not math.isnan(finding.values[n])]
+    name = f"{finding.quantity} {metric.title}"
+    if not shown:
+        return [f"{name} {numbers.HIDDEN} of both"]
+    words = [numbers.with_unit(value, metric.unit) for _, value in shown]
+    if len(shown) == 2:
+        return [f"{name} {words[0]} against {words[1]}"]
+    hidden = next(n for n in finding.who if n != shown[0][0])
+    return [f"{name} {words[0]} for ", Data(shown[0][0]), f", {numbers.HIDDEN} for ", Data(hidden)]
 
 
 def _many_groups(finding: Finding, metric: MetricInfo) -> Sentence:
@@ -243,6 +256,14 @@ def _many_groups(finding: Finding, metric: MetricInfo) -> Sentence:
         *_largest_gap(finding, metric),
         ".",
     ]
+    if any(math.isnan(finding.values[name]) for name in (worst, best)):
+        lowest, highest = (
+            numbers.or_hidden(finding.values[name], metric.unit) for name in (worst, best)
+        )
+        values = [
+            "worst for ", Data(worst), f" ({finding.quantity} {metric.title} {lowest}), best for ",
+            Data(best), f" ({highest}); ", *_largest_gap(finding, metric), ".",
+        ]  # fmt: skip
     subject, attribute = segmentation(finding.label), Data(finding.attribute)
     if finding.verdict == "shown":
         start = [subject[0].capitalize(), *subject[1:], " differs between the groups of "]
@@ -261,22 +282,27 @@ def _missing(finding: Finding) -> list[str]:
 
 
 def _evidence(finding: Finding, metric: MetricInfo) -> str:
-    """Return gap and test of two groups; the sign is turned so that the gap is not negative."""
-    value, limits = finding.value, finding.interval
-    if value < 0:
-        value, limits = -value, limits.mirrored
+    """Return gap and test of two groups; empty if both are hidden."""
+    value, limits = _not_negative(finding)
+    test = test_words(finding)
+    if math.isnan(value) and math.isnan(limits.low):
+        return test
     text = f"gap {numbers.or_hidden(value, metric.unit)}"
     text += interval_words(metric, limits, finding.confidence)
-    test = test_words(finding)
     return f"{text}, {test}" if test else text
+
+
+def _not_negative(finding: Finding) -> tuple[float, Interval]:
+    """Return gap and interval with the sign turned so that the gap is not negative."""
+    value, limits = finding.value, finding.interval
+    hidden_negative = math.isnan(value) and limits.high < 0
+    return (-value, limits.mirrored) if value < 0 or hidden_negative else (value, limits)
 
 
 def _largest_gap(finding: Finding, metric: MetricInfo) -> list[str]:
     """Return the gap that decides; the sign is turned so that it is not negative."""
     one, other = finding.between
-    value, limits = finding.value, finding.interval
-    if value < 0:
-        value, limits = -value, limits.mirrored
+    value, limits = _not_negative(finding)
     words = ["largest gap between ", Data(one), " and ", Data(other), ": "]
     if {one, other} != {finding.who[0], finding.who[-1]}:  # worst and best are further apart
         words = ["largest gap from the reference group ", Data(one), ", to ", Data(other), ": "]

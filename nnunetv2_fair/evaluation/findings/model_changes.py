@@ -241,10 +241,13 @@ def _numbers(finding: Finding, metric: MetricInfo) -> list[str]:
     if finding.verdict == "not_comparable":
         return []
     after, before = finding.values[finding.model], finding.values[finding.baseline]
-    if math.isnan(finding.value) or math.isnan(after) or math.isnan(before):
+    if math.isnan(finding.value):
         return [f": numbers {numbers.HIDDEN}"]
+    hidden = math.isnan(after) or math.isnan(before)
     corrected = f"corrected {numbers.p_value(finding.corrected_p)}"
     if finding.quantity == BETWEEN_GROUP_VARIANCE:
+        if hidden:
+            return [f": numbers {numbers.HIDDEN}"]
         # variances are hard to read; their roots have the unit of the metric
         new, old = (
             numbers.with_unit(math.sqrt(max(0.0, value)), metric.unit) for value in (after, before)
@@ -253,6 +256,8 @@ def _numbers(finding: Finding, metric: MetricInfo) -> list[str]:
     new, old = (numbers.with_unit(value, metric.unit) for value in (after, before))
     change = numbers.with_unit(finding.value, metric.unit, signed=True)
     text = f": {new} instead of {old} (change {change}"
+    if hidden:
+        text = f" ({change}"
     limits = numbers.interval(finding.interval, metric.unit, signed=True)
     if limits != numbers.UNDEFINED:
         text += f", simultaneous {numbers.percent(finding.confidence)} interval {limits}"

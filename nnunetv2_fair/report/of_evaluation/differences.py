@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.group_differences import deciding_interval, fairness_gaps
+from nnunetv2_fair.evaluation.results.findings import Finding
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval, MetricInfo
 from nnunetv2_fair.report.drawing.numbers_table import Cell, Numbers
@@ -118,15 +119,16 @@ def usual_reference(comparison: Comparison) -> str:
     return next((gap.between[0] for gap in fairness_gaps(comparison) if gap.between), "")
 
 
-def worst_and_best(comparison: Comparison, metric: MetricInfo) -> tuple[str, str] | None:
-    """Return the compared groups with the worst and the best median; None if there are not two."""
-    names = compared_groups(comparison)
-    if len(names) < 2:
-        return None
-    ordered = sorted(
-        names, key=lambda n: comparison.groups[n].median, reverse=metric.better == "lower"
-    )
-    return ordered[0], ordered[-1]
+def worst_and_best(comparison: Comparison, found: Finding) -> tuple[str, str] | None:
+    """Return the compared groups with the worst and the best median; None if there are not two.
+
+    Args:
+        comparison: The comparison.
+        found: What it shows of medians: the order of groups, also of medians that look alike.
+    """
+    with_median = compared_groups(comparison)
+    ordered = [name for name in found.who if name in with_median]
+    return (ordered[0], ordered[-1]) if len(ordered) > 1 else None
 
 
 def all_pairs(made: Sequence[tuple[MetricInfo, Comparison]]) -> Numbers:

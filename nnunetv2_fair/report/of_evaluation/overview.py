@@ -84,7 +84,7 @@ def overview(
 def _row(result: EvaluationResult, comparison: Comparison, anchor: str) -> _Row:
     metric = result.metric(comparison.metric)
     main = main_findings(result, comparison.attribute, comparison.label)[0]
-    ends = worst_and_best(comparison, metric)
+    ends = worst_and_best(comparison, main)
     shown = ("", "", "", "", "", "")
     if ends is not None:
         worst, best = ends
@@ -108,7 +108,7 @@ def _numbers(result: EvaluationResult, headlines: Mapping[str, Comparison]) -> N
     for attribute, comparison in headlines.items():
         metric = result.metric(comparison.metric)
         main = main_findings(result, attribute, comparison.label)[0]
-        ends = worst_and_best(comparison, metric)
+        ends = worst_and_best(comparison, main)
         cells: list[Cell] = [None] * 7
         if ends is not None:
             worst, best = ends

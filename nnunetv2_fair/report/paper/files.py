@@ -8,7 +8,6 @@ from nnunetv2_fair.evaluation.results.tables.text_table import FORMATS, files_of
 from nnunetv2_fair.files.outputs import one_unit
 from nnunetv2_fair.paths import PAPER_EXACT_FOLDER, PAPER_FOLDER
 from nnunetv2_fair.report.paper.document import checklist, manuscript, numbered
-from nnunetv2_fair.report.paper.rounded import printable_numbers
 from nnunetv2_fair.report.paper.tables import paper_tables
 
 MANUSCRIPT_MD = "manuscript.md"
@@ -21,11 +20,10 @@ def paper_files(result: EvaluationResult) -> dict[str, str]:
     Args:
         result: The evaluation; a shareable one for a text that may be published.
     """
-    shown = printable_numbers(result)
-    tables = paper_tables(shown)
+    tables = paper_tables(result)
     return {
-        MANUSCRIPT_MD: manuscript(shown, tables),
-        CHECKLIST_MD: checklist(shown, tables),
+        MANUSCRIPT_MD: manuscript(result, tables),
+        CHECKLIST_MD: checklist(result, tables),
         **files_of(list(numbered(tables)), list(FORMATS)),
     }
 

@@ -428,7 +428,8 @@ def _rounding(design: Design) -> Iterator[Sentence]:
         "fewer than five patients, nor numbers from which they could be worked out, and every "
         "number is rounded until it says nothing about fewer than five patients. What is claimed "
         "was decided before rounding; a number that rounding would make misleading is left out. "
-        "An end of an interval that is rounded to zero need not be zero."
+        "Ends of intervals are rounded outward; zeros at the end of a number do not say how exact "
+        "it is."
     ]
     left = []
     if design.failures:

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
-from nnunetv2_fair.evaluation.disclosure.of_groups import _holding
 from nnunetv2_fair.evaluation.findings.all_findings import with_findings
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
 from nnunetv2_fair.evaluation.results.groups import (
@@ -21,7 +20,7 @@ from nnunetv2_fair.evaluation.results.groups import (
     GroupTest,
     PairEffect,
 )
-from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval, MetricInfo
+from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary, compare_all
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.report.of_evaluation.page import render_report
@@ -464,12 +463,3 @@ def test_a_rounded_gap_lies_in_its_rounded_interval():
                     assert limits.low <= gap.value <= limits.high
                     checked += 1
     assert checked
-
-
-def test_an_interval_holds_a_value_without_reaching_zero():
-    assert _holding(Interval(0.2, 0.28), 0.19) == Interval(0.19, 0.28)
-    assert _holding(Interval(-0.28, -0.2), -0.3) == Interval(-0.3, -0.2)
-    assert _holding(Interval(0.1, 0.2), 0.0) == Interval(0.1, 0.2)
-    assert _holding(Interval(-0.1, 0.2), 0.25) == Interval(-0.1, 0.25)
-    assert _holding(NO_INTERVAL, 0.1) is NO_INTERVAL
-    assert _holding(Interval(0.1, 0.2), math.nan) == Interval(0.1, 0.2)

@@ -9,12 +9,15 @@ from hypothesis import strategies as st
 
 from nnunetv2_fair.evaluation.disclosure.precision import (
     Sample,
+    beside,
     difference_limits,
     limits_to_step,
     quantile_limits,
     ratio_step,
+    rounded_in_order,
     shown_p,
     significant,
+    significant_up,
     step_for,
     to_step,
 )
@@ -62,7 +65,7 @@ def test_medians_are_shown_from_twenty_patients_on_and_quartiles_from_forty():
     assert not sample(np.linspace(0.7, 0.8, 39)).tells_quartiles
     limits = Interval(0.7, 0.7001)
     assert repr(quantile_limits(limits, sample(np.linspace(0.7, 0.7001, 39)))) == repr(NO_INTERVAL)
-    assert quantile_limits(limits, sample(np.linspace(0.7, 0.7001, 40))) == Interval(0.7, 0.7)
+    assert quantile_limits(limits, sample(np.linspace(0.7, 0.7001, 40))) == Interval(0.7, 0.701)
 
 
 def test_a_median_is_not_shown_more_exactly_than_chance_allows():
@@ -121,6 +124,58 @@ def test_both_ends_are_hidden_if_one_is():
     assert quantile_limits(Interval(0.8, 0.81), drawn).low == pytest.approx(0.8, abs=0.01)
 
 
+@given(st.floats(-5, 5), st.floats(0, 5), st.sampled_from([0.001, 0.02, 0.5, 1.0]))
+def test_a_rounded_interval_holds_the_interval(low, width, step):
+    true = Interval(low, low + width)
+    shown = limits_to_step(true, step, step)
+    slack = 2e-6 * step + 1e-6
+    assert shown.low <= true.low + slack
+    assert shown.high >= true.high - slack
+    assert shown.high - shown.low <= width + 2 * step + slack
+    assert math.copysign(1, shown.high) == 1 or shown.high < 0  # no minus zero
+
+
+def test_multiples_of_the_step_stay_as_they_are():
+    assert limits_to_step(Interval(0.3, 0.7), 0.1, 0.1) == Interval(0.3, 0.7)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.sampled_from([0.001, 0.002, 0.05, 0.2])), max_size=6))
+def test_groups_keep_their_order(drawn):
+    values = {str(place): value for place, (value, _) in enumerate(drawn)}
+    own = {str(place): step for place, (_, step) in enumerate(drawn)}
+    shown = rounded_in_order(values, lambda name, least: step_for(max(least, own[name])))
+    for one in values:
+        assert abs(shown[one] - values[one]) <= max(own.values()) / 2 + 1e-6
+        for other in values:
+            assert values[one] >= values[other] or shown[one] <= shown[other]
+
+
+def test_a_finer_number_is_rounded_as_the_coarser_where_it_would_contradict_it():
+    steps = {"few": 0.1, "many": 0.01, "more": 0.01}
+    values = {"few": 0.84, "many": 0.82, "more": 0.71}
+    shown = rounded_in_order(values, lambda name, least: max(least, steps[name]))
+    assert shown == {"few": 0.8, "many": 0.8, "more": 0.71}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown", "true", "told"),
+    [
+        pytest.param(0.02, (0.01, 0.03), (0.011, 0.028), (0.02, (0.01, 0.03)), id="agree"),
+        pytest.param(0.19, (0.2, 0.3), (0.21, 0.28), (0.19, (0.19, 0.3)), id="widened"),
+        pytest.param(0.0, (0.1, 0.2), (0.12, 0.2), (math.nan, (0.1, 0.2)), id="zero-outside"),
+        pytest.param(0.1, (0.0, 0.2), (0.02, 0.2), (0.1, None), id="only-looks-like-zero"),
+        pytest.param(0.0, (0.0, 0.2), (0.02, 0.2), (math.nan, None), id="both"),
+        pytest.param(0.25, (-0.1, 0.2), (-0.1, 0.2), (0.25, (-0.1, 0.25)), id="across-zero"),
+        pytest.param(0.1, (math.nan,) * 2, (0.01, 0.2), (0.1, None), id="hidden"),
+        pytest.param(-0.3, (-0.28, -0.2), (-0.27, -0.2), (-0.3, (-0.3, -0.2)), id="negative"),
+    ],
+)
+def test_a_value_and_its_interval_do_not_contradict_each_other(value, shown, true, told):
+    found, limits = beside(value, Interval(*shown), Interval(*true))
+    assert repr(found) == repr(told[0])
+    assert repr(limits) == repr(NO_INTERVAL if told[1] is None else Interval(*told[1]))
+
+
 def test_the_end_of_a_gap_is_not_one_patients_value():
     """The other group is so tight that the end of the gap is a patient's distance from it."""
     tight = sample(np.linspace(0.9, 0.9001, 40))
@@ -142,6 +197,9 @@ def test_ratios_and_effects_are_as_coarse_as_what_they_are_made_of():
     assert significant(0.0734) == 0.05
     assert significant(0.0004) == 0.0
     assert math.isnan(significant(math.nan))
+    assert significant_up(0.0734) == 0.1
+    assert significant_up(0.21) == 0.3
+    assert math.isnan(significant_up(math.nan))
 
 
 def test_p_values_are_rounded_but_never_across_the_level():

@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from nnunetv2_fair.evaluation.findings.all_findings import main_findings
 from nnunetv2_fair.evaluation.results.values import Interval
 from nnunetv2_fair.report.of_evaluation.differences import (
     Disadvantage,
@@ -40,7 +41,8 @@ def test_longer_distances_are_worse():
 
 
 def test_every_pair_is_its_mirror_and_only_computed_intervals_are_told():
-    comparison = factories.full().comparison("sex+age", "dice", "average")
+    result = factories.full()
+    comparison = result.comparison("sex+age", "dice", "average")
     reference = usual_reference(comparison)
     names = [name for name in comparison.groups if name not in comparison.left_out]
     for one in names:
@@ -59,7 +61,8 @@ def test_every_pair_is_its_mirror_and_only_computed_intervals_are_told():
                     (-found.interval.high, -found.interval.low)
                 )
     assert len(all_pairs([(factories.DICE, comparison)]).rows) == len(names) * (len(names) - 1)
-    worst, best = worst_and_best(comparison, factories.DICE)
+    (main,) = main_findings(result, comparison.attribute, comparison.label)[:1]
+    worst, best = worst_and_best(comparison, main)
     assert comparison.groups[worst].median == min(comparison.groups[n].median for n in names)
     assert comparison.groups[best].median == max(comparison.groups[n].median for n in names)
 

@@ -17,7 +17,6 @@ from nnunetv2_fair.evaluation.run import EvaluationSettings
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.report.paper.document import checklist, manuscript
 from nnunetv2_fair.report.paper.files import paper_files
-from nnunetv2_fair.report.paper.rounded import printable_numbers
 from nnunetv2_fair.report.paper.tables import paper_tables
 from tests.evaluation.factories import make_dataset
 from tests.report.factories import make_result
@@ -31,7 +30,7 @@ _NUMBER = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
 @functools.cache
 def told(design: str, hidden: bool) -> EvaluationResult:
     result = evaluated(design)
-    return printable_numbers(shareable(result) if hidden else result)
+    return shareable(result) if hidden else result
 
 
 def text_of(result: EvaluationResult) -> str:
