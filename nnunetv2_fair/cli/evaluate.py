@@ -109,6 +109,11 @@ def _parser() -> argparse.ArgumentParser:
         help="write only what may be shown to others: no cases, no pictures, and nothing of groups "
         "with fewer than five patients or from which they could be worked out",
     )  # fmt: skip
+    parser.add_argument(
+        "--against", nargs="+", type=Path, default=[], metavar="EARLIER",
+        help="with --shareable or --paper: refuse what would reveal something beside these earlier "
+        "shareable reports on some of the same patients (folders, or their summary.json)",
+    )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier evaluation")
     parser.add_argument(
         "--shard", metavar="I/N",
@@ -154,6 +159,7 @@ def _evaluate_into(
     args: argparse.Namespace, request: "Request", shard: tuple[int, int] | None
 ) -> None:
     """Measure and write, in a folder that nobody else uses."""
+    from nnunetv2_fair.evaluation.disclosure.differencing import read_earlier
     from nnunetv2_fair.evaluation.measuring.all_cases import Part
     from nnunetv2_fair.evaluation.measuring.resuming import remove_measured_cases
     from nnunetv2_fair.evaluation.request import answer, measure_shard
@@ -161,6 +167,8 @@ def _evaluate_into(
     from nnunetv2_fair.report.of_evaluation.page import write_evaluation
     from nnunetv2_fair.report.paper.files import folder_of, paper_files
 
+    for earlier in args.against:  # before anything is measured
+        read_earlier(earlier)
     kept = measured_folder(args.o, shareable=args.shareable)
     part = Part(kept, shard, args.merge)
     if shard is not None:
@@ -172,7 +180,7 @@ def _evaluate_into(
         return
     answered = answer(request, part)
     # before anything is written, as small groups may leave nothing to publish
-    paper = _for_paper(args.paper, answered.result)
+    paper = _for_paper(args.paper, answered.result, args.against)
     texts = {} if paper is None else paper_files(paper)
     folder = "" if paper is None else folder_of(paper)
     written = write_evaluation(
@@ -218,6 +226,7 @@ def _request(
         else None,
         preset=args.preset,
         shareable=args.shareable,
+        against=tuple(args.against),
         pictures=True,
         trainings=args.trainings,
         failures=parse_failures(args.failure) if args.failure else None,
@@ -227,13 +236,16 @@ def _request(
     )
 
 
-def _for_paper(paper: str | None, result: "EvaluationResult") -> "EvaluationResult | None":
+def _for_paper(
+    paper: str | None, result: "EvaluationResult", against: Sequence[Path]
+) -> "EvaluationResult | None":
     """Return the result that a manuscript is made of; None if none is asked for."""
-    from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
+    from nnunetv2_fair.evaluation.disclosure.differencing import shareable_beside
 
     if paper is None:
         return None
-    return result if paper == "exact" else shareable(result)
+    # what is shareable already was checked
+    return result if paper == "exact" or result.shareable else shareable_beside(result, against)
 
 
 def _source(

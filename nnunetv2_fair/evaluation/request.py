@@ -11,7 +11,7 @@ from typing import Literal
 
 from nnunetv2_fair.errors import EvaluationError, UsageError
 from nnunetv2_fair.evaluation.boundary_maps.all_maps import with_boundary_maps
-from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
+from nnunetv2_fair.evaluation.disclosure.differencing import shareable_beside
 from nnunetv2_fair.evaluation.discovery.search import with_discovery
 from nnunetv2_fair.evaluation.discovery.settings import DiscoverySettings
 from nnunetv2_fair.evaluation.failures.criteria import check_failures
@@ -118,6 +118,8 @@ class Request:
         discover: How to search for divergent subgroups; None: no search.
         preset: Paper whose tables are added; None: no tables.
         shareable: Keep only what may be shown to others.
+        against: Earlier shareable reports (folders or ``summary.json`` files) beside which a
+            shareable result must reveal nothing.
         pictures: Draw the worst cases; never of scores, nor of what is to be shared.
         trainings: How the trainings of one method differ that the source holds; None if it is of
             one trained model.
@@ -140,6 +142,7 @@ class Request:
     discover: DiscoverySettings | None = None
     preset: str | None = None
     shareable: bool = False
+    against: tuple[Path, ...] = ()
     pictures: bool = False
     trainings: TrainingKind | None = None
     failures: tuple[FailureCriterion, ...] | None = None
@@ -248,7 +251,7 @@ def _of_trainings(request: Request, kind: TrainingKind, part: Part | None) -> An
     results = {name: found.result for name, found in answers.items()}
     method = method_of(results, kind, request.name or _name_of(request.source))
     if request.shareable:
-        return Answer(shareable(method))
+        return Answer(shareable_beside(method, request.against))
     return Answer(method, (), {name: found.pictures for name, found in answers.items()})
 
 
@@ -291,7 +294,7 @@ def _finished(
     if request.preset is not None:
         result = with_preset(result, request.preset, plan, request.processes)
     if request.shareable:
-        return Answer(shareable(result))
+        return Answer(shareable_beside(result, request.against))
     if plan is None or not isinstance(request.source, Masks) or not request.pictures:
         return Answer(result)
     images = image_folder(request.source.images, request.source.references)

@@ -28,6 +28,7 @@ from nnunetv2_fair.evaluation.origin import name_of_scores, origin
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
 from nnunetv2_fair.evaluation.results.failures import FailureCriterion
 from nnunetv2_fair.evaluation.results.tables.per_case import EmptyDistance, evaluated_rows
+from nnunetv2_fair.evaluation.results.tables.public_notes import MISSING_PREDICTION
 from nnunetv2_fair.evaluation.results.trainings import ONE_TRAINING
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.evaluation.run_notes import (
@@ -372,7 +373,7 @@ def _metric_info(
 
 def _exclusions(found: _Cases) -> tuple[Exclusion, ...]:
     missing = Exclusion(
-        "The prediction is missing, so the case is excluded from all statistics.",
+        MISSING_PREDICTION,
         found.missing,
         found.missing_by_group,
     )

@@ -8,6 +8,7 @@ import pandas as pd
 from nnunetv2_fair.errors import counted
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
 from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.tables import public_notes
 from nnunetv2_fair.evaluation.results.tables.per_case import (
     AVERAGE,
     BOTH_EMPTY,
@@ -41,11 +42,9 @@ def notes_on_masks(
         empty_distance: What an infinite distance counts as.
     """
     if plan.unit == "px":
-        yield "The masks are pictures without a physical spacing, so distances are in pixels (px)."
+        yield public_notes.PIXELS
     if plan.labels is None:
-        yield (
-            "No dataset.json was found, so the labels are the values that occur in the references."
-        )
+        yield public_notes.LABELS_FOUND
     labels = per_case[per_case["label"] != AVERAGE]
     yield from _on_empty_masks(labels, any(info.unit for info in infos), empty_distance)
 
@@ -97,13 +96,7 @@ def notes_on_units(
     if patients == cases:
         return
     if unit == "case":
-        # no numbers, so that it is told in shareable results too
-        yield (
-            "Statistics are by case (--unit case) although patients have several cases. Images of "
-            "one patient resemble each other, so intervals are too narrow, p-values too small, and "
-            "differences are shown where there are none. Evaluate by patient before "
-            "you report a difference."
-        )
+        yield public_notes.BY_CASE
         yield f"{cases} cases come from {patients} patients."
         return
     yield f"{cases} cases come from {patients} patients; statistics are by patient, not by case."
@@ -112,12 +105,7 @@ def notes_on_units(
         if found.by_image:
             by_image.setdefault(found.attribute, {})[titles[found.metric]] = None
     if by_image:
-        listed = "; ".join(f"'{name}' in {', '.join(of)}" for name, of in by_image.items())
-        yield (
-            f"{listed}: patients of one group have more images than those of another, which makes "
-            "their means less spread out and not comparable. Medians, quartiles, Cliff's delta and "
-            "tests are those of images, each weighted by 1 over the images of its patient."
-        )
+        yield public_notes.by_image({name: list(of) for name, of in by_image.items()})
 
 
 def _on_empty_masks(

@@ -158,6 +158,11 @@ def check_sources(args: argparse.Namespace) -> None:
             "--paper exact writes exact numbers of small groups, which --shareable hides. Pass "
             "--paper alone, or leave out --shareable."
         )
+    if args.against and not args.shareable and args.paper != "shareable":
+        raise UsageError(
+            "--against compares what is shared with earlier reports: pass --shareable or --paper "
+            "too, or leave out --against."
+        )
     if args.shareable and (args.discover or args.preset or args.boundary_maps):
         raise UsageError(
             "--shareable writes neither discovered subgroups nor a paper's table nor boundary "

@@ -24,8 +24,8 @@ from nnunetv2_fair.evaluation.disclosure.redaction import (
     SETTINGS,
     SMALL,
     fewest_to_compare,
-    note_filter,
     reasons,
+    shareable_notes,
 )
 from nnunetv2_fair.evaluation.disclosure.samples import EVERYONE
 from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST, Suppression
@@ -132,12 +132,11 @@ def shareable_comparison(
         for label in compared.labels
         for entry in entries_of(baseline.metric(metric.name), label)
     }
-    may_stay = [note_filter(result) for result in results]
     told = replace(
         compared,
         entries=tuple(shown[e.attribute, e.metric, e.label] for e in compared.entries),
         notes=(
-            *(note for note in compared.notes if all(stays(note) for stays in may_stay)),
+            *shareable_notes(compared.notes, compared.attributes),
             *_causes(compared, shown, patterns.counts),
             f"This is a shareable comparison: of groups with fewer than {FEWEST} patients it shows "
             "neither counts nor means, nor those of some other groups from which they could be "

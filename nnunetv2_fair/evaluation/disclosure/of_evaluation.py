@@ -21,7 +21,8 @@ from nnunetv2_fair.evaluation.disclosure.precision import (
 from nnunetv2_fair.evaluation.disclosure.redaction import (
     SETTINGS,
     fewest_to_compare,
-    note_filter,
+    note_on_images,
+    shareable_notes,
 )
 from nnunetv2_fair.evaluation.disclosure.samples import samples_of
 from nnunetv2_fair.evaluation.disclosure.sums import blended_cells, secret_means
@@ -55,18 +56,24 @@ def shareable(result: EvaluationResult) -> EvaluationResult:
     headline = rows[rows["label"] == result.headline_label].reset_index(drop=True)
     n_patients = patients_enough_to_share(headline)
     patterns = Patterns(result, headline)
-    may_stay = note_filter(result)
+    comparisons = _comparisons(result, rows, patterns)
+    attributes = result.attributes
     told = EvaluationResult(
         name=result.name,
         per_case=no_cases(result.attributes, result.metrics),
         metrics=result.metrics,
         labels=result.labels,
         attributes=result.attributes,
-        comparisons=_comparisons(result, rows, patterns),
+        comparisons=comparisons,
         exclusions=tuple(
-            Exclusion(e.reason, (), {}) for e in result.exclusions if may_stay(e.reason)
+            Exclusion(reason, (), {})
+            for reason in shareable_notes((e.reason for e in result.exclusions), attributes)
         ),
-        notes=(*filter(may_stay, result.notes), *_notes(result)),
+        notes=(
+            *shareable_notes(result.notes, attributes),
+            *note_on_images(comparisons, {m.name: m.title for m in result.metrics}),
+            *_notes(result),
+        ),
         definitions=dict(result.definitions),
         settings={
             **{key: result.settings[key] for key in SETTINGS if key in result.settings},
@@ -97,7 +104,9 @@ def _notes(result: EvaluationResult) -> list[str]:
         "no quartiles. "
         "Values are rounded until they say nothing about fewer than five patients, ends of "
         "intervals outward; zeros at the end of a number do not say how exact it is. What is "
-        "claimed was decided before."
+        "claimed was decided before. Another report on some of the same patients, by other groups "
+        "or of nearly the same cohort, can be subtracted from this one: share only one, or check "
+        "the later one with --against."
     ]
     if result.discovery is not None or result.preset_tables or result.boundary_maps:
         made.append(

@@ -1,10 +1,11 @@
 """How values and sentences are shown, where they may be shown."""
 
-from collections.abc import Callable, Collection, Iterable
-from pathlib import PurePath
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.tables.public_notes import by_image, public_notes
 
 #: Settings that reveal nothing about files or people.
 SETTINGS = (
@@ -19,23 +20,29 @@ SMALL = f"fewer than {FEWEST} patients"
 CLOSED = f"hidden, because it would reveal groups with fewer than {FEWEST} patients"
 
 
-def note_filter(result: EvaluationResult) -> Callable[[str], bool]:
-    """Return whether a sentence may be shown: it has no number, and names no case or patient.
+def shareable_notes(notes: Iterable[str], attributes: Sequence[str]) -> tuple[str, ...]:
+    """Return the notes, or reasons, that may be shown: those known to tell nothing about people.
 
-    Notes on how the table was read quote its cells: they begin with the name of its file, or hold
-    the options.
+    Args:
+        notes: Sentences.
+        attributes: Attribute expressions of the result.
     """
-    frame = result.per_case
-    options = str(result.settings.get("table_options") or "")
-    on_table = f"{PurePath(str(result.settings.get('demographics', ''))).name}: "
-    names = {str(name) for column in ("case", "patient") for name in frame[column].unique()}
+    known = public_notes(attributes)
+    return tuple(note for note in notes if note in known)
 
-    def may_be_told(sentence: str) -> bool:
-        if any(character.isdigit() for character in sentence) or sentence.startswith(on_table):
-            return False
-        return not any(name and name in sentence for name in (*names, options))
 
-    return may_be_told
+def note_on_images(shown: Iterable[Comparison], titles: Mapping[str, str]) -> tuple[str, ...]:
+    """Return where images are compared instead of patients, as far as that is shown; or nothing.
+
+    Args:
+        shown: Comparisons as they are shown.
+        titles: Metric -> its title.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for comparison in shown:
+        if comparison.by_image:
+            found.setdefault(comparison.attribute, {})[titles[comparison.metric]] = None
+    return (by_image({name: list(of) for name, of in found.items()}),) if found else ()
 
 
 def fewest_to_compare(result: EvaluationResult) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.tables.public_notes import TRAINED_MODELS
 from nnunetv2_fair.evaluation.results.trainings import number_of_trainings
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 
@@ -19,11 +20,7 @@ def notes_on_trainings(results: Sequence[EvaluationResult], models: Sequence[str
     numbers = [number_of_trainings(result.settings) for result in results]
     single = [model for model, number in zip(models, numbers, strict=True) if number == 1]
     if len(single) == len(models):
-        yield (
-            "All of this is about these trained models: two trainings of one method, with another "
-            "random seed or fold, can differ as much as two methods do. Evaluate several trainings "
-            "of each (--trainings) to compare methods."
-        )
+        yield TRAINED_MODELS
         return
     several = [
         f"{model} ({number})" for model, number in zip(models, numbers, strict=True) if number > 1

@@ -6,6 +6,7 @@ from nnunetv2_fair.errors import EvaluationError, UsageError, shorten
 from nnunetv2_fair.evaluation.metrics.registry import METRICS
 from nnunetv2_fair.evaluation.results.evaluation import Exclusion
 from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.tables.public_notes import few_groups, unknown_group
 from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary
 from nnunetv2_fair.evaluation.statistics.group_comparison import reference_index
 from nnunetv2_fair.subgroups.groups import Grouping, group_cases
@@ -105,8 +106,7 @@ def unknown_exclusions(groupings: Sequence[Grouping], cases: Sequence[str]) -> I
         unknown = tuple(grouping.unknown(cases))
         if unknown:
             yield Exclusion(
-                f"The table has no value of '{grouping.expression}' for the case, so it is "
-                "excluded from the groups and the overall value of this attribute.",
+                unknown_group(grouping.expression),
                 unknown,
                 {grouping.expression: {UNKNOWN: len(unknown)}},
             )
@@ -132,10 +132,7 @@ def group_notes(
             listed = shorten((f"'{name}' ({reason})" for name, reason in small.items()), 3)
             yield f"'{vocabulary.expression}': too small to compare: {listed}."
         if len(here.groups) - len(here.left_out) < 2:
-            yield (
-                f"'{vocabulary.expression}': fewer than two groups are large enough, so no "
-                "fairness measure can be computed."
-            )
+            yield few_groups(vocabulary.expression)
         yield from _other_references(vocabulary, ours, titles)
 
 

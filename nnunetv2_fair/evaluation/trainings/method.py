@@ -22,6 +22,7 @@ from nnunetv2_fair.evaluation.results.tables.per_case import (
     EmptyDistance,
     metric_values,
 )
+from nnunetv2_fair.evaluation.results.tables.public_notes import OF_EACH_TRAINING
 from nnunetv2_fair.evaluation.results.trainings import ONE_TRAINING, TRAININGS, TrainingKind
 from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary, compare_all
 from nnunetv2_fair.evaluation.statistics.averages import labels_to_compare
@@ -250,10 +251,7 @@ def _notes(each: Sequence[EvaluationResult], kind: TrainingKind) -> list[str]:
         f"another training would change. {_SHARED_DATA[kind]}"
     ]
     if any(t.discovery is not None or t.preset_tables or t.boundary_maps for t in each):
-        notes.append(
-            "Subgroups that were searched for, tables in the form of papers and boundary maps are "
-            "those of each training, in the reports of the trainings."
-        )
+        notes.append(OF_EACH_TRAINING)
     return notes
 
 

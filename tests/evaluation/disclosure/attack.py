@@ -98,6 +98,55 @@ def told_patients(
     return [int(patient) for patient in left]
 
 
+def nearby_twins(
+    table: Table,
+    publish: Publish,
+    random: np.random.Generator,
+    patients: Sequence[int],
+    tries: int,
+    until: int = 0,
+) -> list[int]:
+    """Return the patients of whom no twin is found close to the true values.
+
+    For groups that are too large for annealing to settle: whoever of the patient's group has the
+    patient's value moves by a level or two, others of the group the other way, so that the sum
+    stays, and nobody else moves. Every table of values that is tried is published.
+
+    Args:
+        table: The patients.
+        publish: Values -> everything that is published of them.
+        random: Source of randomness.
+        patients: Positions of the patients.
+        tries: How many tables of values are tried per patient.
+        until: So few patients left are few enough.
+    """
+    published = publish(table.values)
+    true = np.searchsorted(table.levels, table.values)
+    top = len(table.levels) - 1
+    left = np.array(sorted(patients), dtype=int)
+    for patient in list(left):
+        if patient not in left or len(left) <= until:
+            continue
+        group = np.flatnonzero(table.groups == table.groups[patient])
+        holders = group[true[group] == true[patient]]
+        others = np.setdiff1d(group, holders)
+        for _ in range(tries):
+            moved = true.copy()
+            ways = random.choice([-1, 1]) * random.choice([1, 1, 2], size=len(holders))
+            moved[holders] += np.where(random.random(len(holders)) < 0.5, -ways, ways)
+            owed = float((table.levels[np.clip(moved, 0, top)] - table.values).sum())
+            for other in random.permutation(others)[: random.integers(0, 2 * len(holders) + 2)]:
+                way = -1 if owed > 0 else 1
+                moved[other] += way * random.integers(1, 3)
+                owed = float((table.levels[np.clip(moved, 0, top)] - table.values).sum())
+            moved = np.clip(moved, 0, top)
+            if (moved[group] == true[patient]).any() or publish(table.levels[moved]) != published:
+                continue
+            left = left[~_freed(table, table.levels[moved][None], left, 0)[0]]
+            break
+    return [int(patient) for patient in left]
+
+
 def _freed(table: Table, twins: np.ndarray, patients: np.ndarray, within: int) -> np.ndarray:
     """Return (tables, patients) whether nobody of the patient's group has the patient's value."""
     places = np.searchsorted(table.levels, twins)

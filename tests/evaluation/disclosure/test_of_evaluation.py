@@ -20,6 +20,7 @@ from nnunetv2_fair.evaluation.results.groups import (
     GroupTest,
     PairEffect,
 )
+from nnunetv2_fair.evaluation.results.tables import public_notes
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary, compare_all
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
@@ -85,7 +86,7 @@ def make(
         attributes=tuple(expressions),
         comparisons=compare_all(frame, METRICS, all_labels, vocabularies, "diagonal", how),
         exclusions=(Exclusion("The prediction is missing.", ("case_900x",), {"sex": {"f": 1}}),),
-        notes=("Distances are in pixels.", "3 cases are odd.", "See what Jane has."),
+        notes=(public_notes.PIXELS, "3 cases are odd.", "See what Jane has."),
         settings={
             "predictions": "/home/jane/predictions", "min_patients": min_patients,
             "empty_distance": "diagonal", "confidence": 0.95, "groups": names,
@@ -380,7 +381,7 @@ def test_nothing_about_single_persons_is_left(tmp_path):
     text += render_report(told, [])
     for secret in ("Jane", "case_9", "case_0", "/home", "3 cases are odd", "0" * 64):
         assert secret not in text
-    assert "Distances are in pixels." in text
+    assert public_notes.PIXELS in text
     assert "The prediction is missing." in text
 
 

@@ -1,0 +1,172 @@
+"""What is claimed of models where numbers are hidden tells neither counts nor values of few."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nnunetv2_fair.evaluation.disclosure.of_comparison import shareable_comparison
+from nnunetv2_fair.evaluation.model_comparison.comparison import compare_models
+from nnunetv2_fair.evaluation.results.comparison import ModelComparison
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.json_file import to_json
+from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary, compare_all
+from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
+from tests.evaluation.disclosure.test_attack import DICE, slow
+
+HOW = StatisticsSettings(n_bootstrap=2)
+ATTRIBUTES = {"sex": ("f", "m", "x"), "age": ("old", "young")}
+TRIES = 60
+
+
+class Publisher:
+    """Publishes comparisons of two models on the same patients.
+
+    Args:
+        people: The patients, who may move between groups later.
+        values: (2, patients).
+    """
+
+    def __init__(self, people: pd.DataFrame, values: np.ndarray) -> None:
+        self.groups = {
+            a: tuple(g for g in of if (people[a] == g).any()) for a, of in ATTRIBUTES.items()
+        }
+        # a comparison of models takes only the names of groups from it, so it is made once
+        self._made = compare_all(
+            self._frame(people, values[0]), (DICE,), ["organ"],
+            [GroupVocabulary(a, names, None) for a, names in self.groups.items()], "diagonal", HOW,
+        )  # fmt: skip
+
+    @staticmethod
+    def _frame(people: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
+        n = len(values)
+        return pd.DataFrame(
+            {
+                "case": [f"case_{i:03d}x" for i in range(n)],
+                "patient": [f"Jane Doe {i:03d}" for i in range(n)],
+                **{attribute: people[attribute] for attribute in ATTRIBUTES},
+                "label": "organ", "dice": values, "diagonal_px": 99.0, "reference_voxels": 9,
+                "prediction_voxels": 8, "flags": "",
+            }
+        )  # fmt: skip
+
+    def shown(self, people: pd.DataFrame, values: np.ndarray) -> ModelComparison:
+        """Return what is published."""
+        results = [
+            EvaluationResult(
+                name=name, per_case=self._frame(people, row), metrics=(DICE,), labels=("organ",),
+                attributes=tuple(ATTRIBUTES), comparisons=self._made,
+                settings={"min_patients": 5, "confidence": 0.95, "empty_distance": "diagonal"},
+                group_parts={a: {g: (g,) for g in names} for a, names in self.groups.items()},
+            )
+            for name, row in zip(("a", "b"), values, strict=True)
+        ]  # fmt: skip
+        return shareable_comparison(compare_models(results, n_bootstrap=200), results)
+
+    def __call__(self, people: pd.DataFrame, values: np.ndarray) -> str:
+        """Return everything that is published."""
+        return json.dumps({**to_json(self.shown(people, values)), "created": ""}, sort_keys=True)
+
+
+def drawn(seed: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.random.Generator]:
+    """Draw patients, one to four of whom are of unknown sex, or of a sex that few have.
+
+    Returns:
+        The people, the values of two models, and who is in the hidden group.
+    """
+    random = np.random.default_rng([17, seed])
+    n_few = int(random.integers(1, 5))
+    sizes = [int(n) for n in random.integers(10, 40, size=2)]
+    few = ["", "x"][seed % 2]
+    people = pd.DataFrame({"sex": np.repeat(["f", "m", few], [*sizes, n_few])})
+    n = len(people)
+    people["age"] = np.where(random.random(n) < 0.5, "old", "young")
+    before = random.beta(12, 4, n)
+    # so that the models' differences are close to being shown, or not
+    noise = 0.03
+    effect = random.uniform(-4, 4, size=2) * noise / np.sqrt(sizes)
+    moved = np.select([people["sex"] == "f", people["sex"] == "m"], effect, random.normal() * noise)
+    after = np.clip(before + moved + noise * random.normal(size=n), 0, 1)
+    values = np.stack([before, after]).round(4)
+    return people, values, np.flatnonzero(people["sex"] == few), random
+
+
+def counts_without_twin(
+    people: pd.DataFrame, values: np.ndarray, hidden: np.ndarray, random: np.random.Generator
+) -> list[int]:
+    """Return how many patients the hidden group cannot have, as far as twins were found.
+
+    Twins are the same patients, with nearly the same values, some of whom are of another sex.
+    """
+    publish = Publisher(people, values)
+    published, few = publish(people, values), people["sex"].iloc[hidden[0]]
+    entry = publish.shown(people, values).entries[0]
+    # a count that is told stays
+    partners = [g for g in ("f", "m") if entry.group_patients[g] is None]
+    missing = []
+    for count in range(1, 5):
+        for _ in range(TRIES * bool(partners)):
+            other = people.copy()
+            if count < len(hidden):
+                leaving = random.choice(hidden, len(hidden) - count, replace=False)
+                other.loc[leaving, "sex"] = random.choice(partners, size=len(leaving))
+            elif count > len(hidden):
+                outside = np.flatnonzero(people["sex"].isin(partners))
+                other.loc[random.choice(outside, count - len(hidden), replace=False), "sex"] = few
+            # resampling draws others where counts are others, which may be rounded otherwise
+            blur = random.choice([0, 0.0005, 0.002]) * random.normal(size=values.shape)
+            if publish(other, np.clip(values + blur, 0, 1).round(4)) == published:
+                break
+        else:
+            missing.append(count)
+    return missing
+
+
+def patients_without_twin(
+    people: pd.DataFrame, values: np.ndarray, hidden: np.ndarray, random: np.random.Generator
+) -> list[int]:
+    """Return the hidden patients of whom no twin changes otherwise.
+
+    In a twin nobody hidden changes by nearly as much (a fifth of the standard deviation) as the
+    patient.
+    """
+    publish = Publisher(people, values)
+    published = publish(people, values)
+    change = values[1] - values[0]
+    fifth = change.std() / 5
+    left = list(hidden)
+    for attempt in range(TRIES):
+        if not left:
+            break
+        twin = values.copy()
+        apart = random.choice([-1, 1], size=len(hidden)) * fifth * random.uniform(1.05, 3)
+        if attempt % 3:
+            apart[:] = apart[0]
+        twin[1, hidden] += apart
+        for age in ("old", "young"):
+            inside = (people["age"] == age).to_numpy()
+            owed = apart[inside[hidden]].sum()
+            others = np.setdiff1d(np.flatnonzero(inside), hidden)
+            if len(others) and owed:
+                some = random.permutation(others)[: random.integers(1, len(others) + 1)]
+                twin[1, some] -= owed / len(some)
+        twin = np.clip(twin, 0, 1).round(4)
+        moved = twin[1] - twin[0]
+        freed = [p for p in left if (np.abs(moved[hidden] - change[p]) > fifth).all()]
+        if freed and publish(people, twin) == published:
+            left = [p for p in left if p not in freed]
+    return [int(p) for p in left]
+
+
+SEEDS = [*range(4), *(slow(seed) for seed in range(4, 200))]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_verdicts_do_not_tell_how_many_are_hidden(seed):
+    assert counts_without_twin(*drawn(seed)) == []
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_verdicts_do_not_tell_how_hidden_patients_change(seed):
+    assert patients_without_twin(*drawn(seed)) == []
