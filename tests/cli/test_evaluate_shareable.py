@@ -56,6 +56,32 @@ def test_writes_only_what_may_be_shared(dataset, capsys):
     assert EvaluationResult.read(out).shareable
 
 
+def test_an_earlier_report_on_the_same_patients_is_allowed_for(dataset, capsys):
+    shared = str(dataset.root / "shared")
+    first = ["-a", "age", "--bins", "age=60"]
+    assert main(dataset.arguments("shared", *first, "--shareable")) == 0
+    against = ["--against", shared]
+    # all groups of the earlier report, and more
+    assert (
+        main(dataset.arguments("again", "-a", "age", "sex", *first[2:], "--shareable", *against))
+        == 0
+    )
+    page = (dataset.root / "again" / "report.html").read_text(encoding="utf-8")
+    assert "Compared with earlier shareable reports" in page
+    assert "can be subtracted from this one" in page
+    capsys.readouterr()
+    other = ["-a", "age", "--bins", "age=55", *against]
+    for how in ("--shareable", "--paper"):
+        assert main(dataset.arguments("other", *other, how)) == 1
+        told = capsys.readouterr().err
+        assert f"Beside {shared}, this report would reveal something about fewer than 5" in told
+        assert "'age' has other groups there" in told
+        assert not (dataset.root / "other" / "report.html").exists()
+    assert main(dataset.arguments("private", "-a", "sex", *against)) == 2
+    assert "pass --shareable or --paper too" in capsys.readouterr().err
+    assert main(dataset.arguments("exact", "-a", "sex", "--paper", "exact", *against)) == 2
+
+
 def test_tables_hide_what_the_page_hides(dataset):
     more = ["-a", "sex", "--shareable", "--tables", "csv", "md", "tex"]
     assert main(dataset.arguments("shared", *more)) == 0

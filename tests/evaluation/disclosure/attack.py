@@ -98,7 +98,7 @@ def told_patients(
     return [int(patient) for patient in left]
 
 
-def nearby_twins(
+def drifting_twins(
     table: Table,
     publish: Publish,
     random: np.random.Generator,
@@ -106,11 +106,11 @@ def nearby_twins(
     tries: int,
     until: int = 0,
 ) -> list[int]:
-    """Return the patients of whom no twin is found close to the true values.
+    """Return the patients of whom no twin is found by drifting away from the true values.
 
-    For groups that are too large for annealing to settle: whoever of the patient's group has the
-    patient's value moves by a level or two, others of the group the other way, so that the sum
-    stays, and nobody else moves. Every table of values that is tried is published.
+    For groups that are too large for annealing: one patient's value moves by a level or two,
+    another's the other way, and where the same is published, the next step goes on from there.
+    Steps that take a value away from whoever still has it are preferred, and nobody comes to it.
 
     Args:
         table: The patients.
@@ -123,28 +123,30 @@ def nearby_twins(
     published = publish(table.values)
     true = np.searchsorted(table.levels, table.values)
     top = len(table.levels) - 1
-    left = np.array(sorted(patients), dtype=int)
-    for patient in list(left):
-        if patient not in left or len(left) <= until:
-            continue
+    left = set(patients)
+    current = true.copy()
+    for patient in sorted(patients):
         group = np.flatnonzero(table.groups == table.groups[patient])
-        holders = group[true[group] == true[patient]]
-        others = np.setdiff1d(group, holders)
-        for _ in range(tries):
-            moved = true.copy()
-            ways = random.choice([-1, 1]) * random.choice([1, 1, 2], size=len(holders))
-            moved[holders] += np.where(random.random(len(holders)) < 0.5, -ways, ways)
-            owed = float((table.levels[np.clip(moved, 0, top)] - table.values).sum())
-            for other in random.permutation(others)[: random.integers(0, 2 * len(holders) + 2)]:
-                way = -1 if owed > 0 else 1
-                moved[other] += way * random.integers(1, 3)
-                owed = float((table.levels[np.clip(moved, 0, top)] - table.values).sum())
-            moved = np.clip(moved, 0, top)
-            if (moved[group] == true[patient]).any() or publish(table.levels[moved]) != published:
+        for attempt in range(tries):
+            if patient not in left or len(left) <= until:
+                break
+            if attempt == tries // 2:
+                current = true.copy()
+            holders = group[current[group] == true[patient]]
+            first = random.choice(holders if len(holders) and random.random() < 0.7 else group)
+            second = random.choice(group)
+            moved = current.copy()
+            way = random.choice([-2, -1, 1, 2], p=[0.1, 0.4, 0.4, 0.1])
+            moved[first] += way
+            moved[second] -= way * (random.random() < 0.8)
+            came = (moved == true[patient]) & (current != true[patient])
+            if moved.min() < 0 or moved.max() > top or came[group].any():
                 continue
-            left = left[~_freed(table, table.levels[moved][None], left, 0)[0]]
-            break
-    return [int(patient) for patient in left]
+            if publish(table.levels[moved]) == published:
+                current = moved
+                freed = _freed(table, table.levels[current][None], np.array(sorted(left)), 0)[0]
+                left -= set(np.array(sorted(left))[freed].tolist())
+    return sorted(left)
 
 
 def _freed(table: Table, twins: np.ndarray, patients: np.ndarray, within: int) -> np.ndarray:

@@ -1,12 +1,19 @@
-"""What is claimed of models where numbers are hidden tells neither counts nor values of few."""
+"""Several attributes tell together neither counts nor values of few; nor do verdicts on models.
+
+What is claimed of models is told also where its numbers are hidden.
+"""
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from nnunetv2_fair.evaluation.disclosure.of_comparison import shareable_comparison
+from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
+from nnunetv2_fair.evaluation.findings.all_findings import with_findings
 from nnunetv2_fair.evaluation.model_comparison.comparison import compare_models
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
@@ -49,6 +56,23 @@ class Publisher:
                 "label": "organ", "dice": values, "diagonal_px": 99.0, "reference_voxels": 9,
                 "prediction_voxels": 8, "flags": "",
             }
+        )  # fmt: skip
+
+    def evaluated(self, people: pd.DataFrame, values: np.ndarray) -> EvaluationResult:
+        """Return the private evaluation of one model."""
+        frame = self._frame(people, values)
+        vocabularies = [GroupVocabulary(a, names, None) for a, names in self.groups.items()]
+        return with_findings(
+            EvaluationResult(
+                name="a", per_case=frame, metrics=(DICE,), labels=("organ",),
+                attributes=tuple(ATTRIBUTES),
+                comparisons=compare_all(
+                    frame, (DICE,), ["organ"], vocabularies, "diagonal",
+                    StatisticsSettings(n_bootstrap=200),
+                ),
+                settings={"min_patients": 5, "confidence": 0.95, "empty_distance": "diagonal"},
+                group_parts={a: {g: (g,) for g in names} for a, names in self.groups.items()},
+            )
         )  # fmt: skip
 
     def shown(self, people: pd.DataFrame, values: np.ndarray) -> ModelComparison:
@@ -115,7 +139,10 @@ def counts_without_twin(
                 outside = np.flatnonzero(people["sex"].isin(partners))
                 other.loc[random.choice(outside, count - len(hidden), replace=False), "sex"] = few
             # resampling draws others where counts are others, which may be rounded otherwise
-            blur = random.choice([0, 0.0005, 0.002]) * random.normal(size=values.shape)
+            blur = random.normal(size=values.shape)
+            for sex in ("f", "m"):
+                blur[:, (other["sex"] == sex).to_numpy()] += random.normal(size=(2, 1))
+            blur *= random.choice([0, 0.0003, 0.001])
             if publish(other, np.clip(values + blur, 0, 1).round(4)) == published:
                 break
         else:
@@ -126,7 +153,7 @@ def counts_without_twin(
 def patients_without_twin(
     people: pd.DataFrame, values: np.ndarray, hidden: np.ndarray, random: np.random.Generator
 ) -> list[int]:
-    """Return the hidden patients of whom no twin changes otherwise.
+    """Return the hidden patients of whom no twin changes otherwise by the second model.
 
     In a twin nobody hidden changes by nearly as much (a fifth of the standard deviation) as the
     patient.
@@ -134,28 +161,84 @@ def patients_without_twin(
     publish = Publisher(people, values)
     published = publish(people, values)
     change = values[1] - values[0]
-    fifth = change.std() / 5
     left = list(hidden)
-    for attempt in range(TRIES):
+    for twin in others_like(people, values, hidden, random, change.std() / 5):
+        moved = twin[1] - twin[0]
+        freed = [p for p in left if (np.abs(moved[hidden] - change[p]) > change.std() / 5).all()]
+        if freed and publish(people, twin) == published:
+            left = [p for p in left if p not in freed]
         if not left:
             break
+    return [int(p) for p in left]
+
+
+def others_like(
+    people: pd.DataFrame,
+    values: np.ndarray,
+    hidden: np.ndarray,
+    random: np.random.Generator,
+    fifth: float,
+) -> Iterator[np.ndarray]:
+    """Yield values with others of the hidden patients, whose groups of age keep their means.
+
+    Args:
+        people: The patients.
+        values: (models, patients) values; only those of the last model are changed.
+        hidden: Positions of the hidden patients.
+        random: Source of randomness.
+        fifth: By how much they move at least.
+    """
+    for attempt in range(TRIES):
         twin = values.copy()
         apart = random.choice([-1, 1], size=len(hidden)) * fifth * random.uniform(1.05, 3)
         if attempt % 3:
             apart[:] = apart[0]
-        twin[1, hidden] += apart
+        twin[-1, hidden] += apart
         for age in ("old", "young"):
             inside = (people["age"] == age).to_numpy()
             owed = apart[inside[hidden]].sum()
             others = np.setdiff1d(np.flatnonzero(inside), hidden)
             if len(others) and owed:
                 some = random.permutation(others)[: random.integers(1, len(others) + 1)]
-                twin[1, some] -= owed / len(some)
-        twin = np.clip(twin, 0, 1).round(4)
-        moved = twin[1] - twin[0]
-        freed = [p for p in left if (np.abs(moved[hidden] - change[p]) > fifth).all()]
-        if freed and publish(people, twin) == published:
-            left = [p for p in left if p not in freed]
+                twin[-1, some] -= owed / len(some)
+        yield np.clip(twin, 0, 1).round(4)
+
+
+def values_without_twin(
+    people: pd.DataFrame, values: np.ndarray, hidden: np.ndarray, random: np.random.Generator
+) -> list[int]:
+    """Return the hidden patients whose values no twin has otherwise, in an evaluation.
+
+    The totals of the two attributes differ by the patients of unknown sex, and groups of age
+    contain hidden patients.
+    """
+    made = Publisher(people, values)
+
+    def publish(of_one: np.ndarray) -> str:
+        told = to_json(replace(shareable(made.evaluated(people, of_one)), per_case=None))
+        return json.dumps({**told, "created": ""}, sort_keys=True)
+
+    own = values[1]
+    published, left, fifth = publish(own), list(hidden), own.std() / 5
+    for way in random.permutation([-1, 1, -1, 1]):
+        # small steps, each of which leaves everything as it is
+        current = own.copy()
+        for _ in range(TRIES):
+            mover = random.choice(hidden)
+            by = way * fifth * random.uniform(0.2, 0.8)
+            alike = (people["age"] == people["age"].iloc[mover]).to_numpy()
+            others = random.permutation(np.setdiff1d(np.flatnonzero(alike), hidden))
+            tried = current.copy()
+            tried[mover] += by
+            some = others[: random.integers(1, 5)]
+            tried[some] -= by / max(1, len(some))
+            tried = np.clip(tried, 0, 1).round(4)
+            if publish(tried) != published:
+                continue
+            current = tried
+            left = [p for p in left if not (np.abs(current[hidden] - own[p]) > fifth).all()]
+            if not left:
+                return []
     return [int(p) for p in left]
 
 
@@ -170,3 +253,8 @@ def test_verdicts_do_not_tell_how_many_are_hidden(seed):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_verdicts_do_not_tell_how_hidden_patients_change(seed):
     assert patients_without_twin(*drawn(seed)) == []
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_totals_of_several_attributes_do_not_tell_values_of_hidden_patients(seed):
+    assert values_without_twin(*drawn(seed)) == []
