@@ -148,6 +148,24 @@ def test_patients_values_could_be_others(seed):
     assert len(left) <= len(table.held_by_few()) / 4
 
 
+def table_of_larger_groups(seed: int) -> tuple[MetricInfo, attack.Table, np.random.Generator]:
+    random = np.random.default_rng([13, seed])
+    metric, levels = KINDS[list(KINDS)[seed % len(KINDS)]]
+    sizes = [int(n) for n in random.integers(10, 51, size=random.integers(2, 4))]
+    return metric, attack.drawn(levels, sizes, random), random
+
+
+@pytest.mark.parametrize("seed", [3, *(slow(seed) for seed in (0, 5, 6, 7, 8, 9))])
+def test_values_of_larger_groups_could_be_others(seed):
+    """Of most a twin is found in small steps; where none is, nothing is proved either way."""
+    metric, table, random = table_of_larger_groups(seed)
+    held = table.held_by_few()
+    left = attack.drifting_twins(
+        table, Publisher(metric, table), random, held, 300, until=len(held) // 4
+    )
+    assert len(left) <= len(held) / 4
+
+
 def table_with_hidden(seed: int) -> tuple[MetricInfo, attack.Table, np.random.Generator]:
     """Draw two or three groups, and one of one to four patients, of which nothing is shown."""
     random = np.random.default_rng([7, seed])

@@ -24,7 +24,7 @@ from tests.evaluation.disclosure.test_attack import DICE, slow
 
 HOW = StatisticsSettings(n_bootstrap=2)
 ATTRIBUTES = {"sex": ("f", "m", "x"), "age": ("old", "young")}
-TRIES = 60
+TRIES = 150
 
 
 class Publisher:
@@ -220,7 +220,7 @@ def values_without_twin(
 
     own = values[1]
     published, left, fifth = publish(own), list(hidden), own.std() / 5
-    for way in random.permutation([-1, 1, -1, 1]):
+    for way in random.permutation([-1, 1] * 6):
         # small steps, each of which leaves everything as it is
         current = own.copy()
         for _ in range(TRIES):
@@ -242,7 +242,7 @@ def values_without_twin(
     return [int(p) for p in left]
 
 
-SEEDS = [*range(4), *(slow(seed) for seed in range(4, 200))]
+SEEDS = [2, *(slow(seed) for seed in range(200) if seed != 2)]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
