@@ -85,7 +85,10 @@ def make(
         labels=tuple(all_labels),
         attributes=tuple(expressions),
         comparisons=compare_all(frame, METRICS, all_labels, vocabularies, "diagonal", how),
-        exclusions=(Exclusion("The prediction is missing.", ("case_900x",), {"sex": {"f": 1}}),),
+        exclusions=(
+            Exclusion(public_notes.MISSING_PREDICTION, ("case_900x",), {"sex": {"f": 1}}),
+            Exclusion("The mask of Jane is odd.", ("case_901x",), {"sex": {"f": 1}}),
+        ),
         notes=(public_notes.PIXELS, "3 cases are odd.", "See what Jane has."),
         settings={
             "predictions": "/home/jane/predictions", "min_patients": min_patients,
@@ -379,10 +382,10 @@ def test_nothing_about_single_persons_is_left(tmp_path):
     told.write(tmp_path)
     text = (tmp_path / "summary.json").read_text(encoding="utf-8")
     text += render_report(told, [])
-    for secret in ("Jane", "case_9", "case_0", "/home", "3 cases are odd", "0" * 64):
+    for secret in ("Jane", "case_9", "case_0", "/home", "3 cases are odd", "is odd", "0" * 64):
         assert secret not in text
     assert public_notes.PIXELS in text
-    assert "The prediction is missing." in text
+    assert public_notes.MISSING_PREDICTION in text
 
 
 def test_the_page_tells_no_more_than_the_summary(tmp_path):
