@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from nnunetv2_fair.evaluation.estimation.intervals import Sources, expanded_interval
 from nnunetv2_fair.evaluation.estimation.resampling import bootstrap
+from nnunetv2_fair.evaluation.estimation.streams import Streams
 from nnunetv2_fair.evaluation.estimation.units import Units
 from nnunetv2_fair.evaluation.results.values import Interval
 
@@ -83,7 +84,7 @@ class ProbeScores:
     ) -> None:
         units = Units.from_cases(correct.astype(float), patients, groups, n_groups)
         self._values = np.nanmean(units.values, axis=1).mean(axis=1)
-        drawn = bootstrap(units, n_replicates, np.random.default_rng(seed))
+        drawn = bootstrap(units, n_replicates, Streams(seed, [str(g) for g in range(n_groups)]))
         self._replicates = drawn.means
         self._sizes = (~np.isnan(units.values[0])).sum(axis=0)
         self._confidence = confidence

@@ -18,6 +18,7 @@ from nnunetv2_fair.evaluation.estimation.intervals import (
     spread_interval,
 )
 from nnunetv2_fair.evaluation.estimation.replicates import Replicates
+from nnunetv2_fair.evaluation.estimation.streams import Streams
 from nnunetv2_fair.evaluation.estimation.two_part import Cases, Parts, parts_of
 from nnunetv2_fair.evaluation.estimation.units import Units
 from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval, Scale
@@ -118,25 +119,26 @@ class FailureAware:
         cases: Cases,
         scale: Scale,
         n_draws: int,
-        generator: np.random.Generator,
+        streams: Streams,
         confidence: float,
     ) -> "FailureAware | None":
         """Draw from what the cases show; None if there is no finite mean or nothing to draw."""
         values = cases.values
         if not values.size or not np.isfinite(values).all() or not n_draws:
             return None
-        return cls.of(parts_of(cases, scale), n_draws, generator, confidence)
+        return cls.of(parts_of(cases, scale), n_draws, streams, confidence)
 
     @classmethod
-    def of(
-        cls, parts: Parts, n_draws: int, generator: np.random.Generator, confidence: float
-    ) -> "FailureAware":
+    def of(cls, parts: Parts, n_draws: int, streams: Streams, confidence: float) -> "FailureAware":
         """Draw from every group's parts."""
+        sources = [streams.of([group]) for group in range(len(parts.groups))]
+        groups = list(zip(parts.groups, sources, strict=True))
+        of_all = streams.of([])
         return cls(
-            np.stack([part.leaning(n_draws, generator) for part in parts.groups], axis=-1),
-            parts.overall.leaning(n_draws, generator),
-            tuple(part.interval(n_draws, generator, confidence) for part in parts.groups),
-            parts.overall.interval(n_draws, generator, confidence),
+            np.stack([part.leaning(n_draws, source) for part, source in groups], axis=-1),
+            parts.overall.leaning(n_draws, of_all),
+            tuple(part.interval(n_draws, source, confidence) for part, source in groups),
+            parts.overall.interval(n_draws, of_all, confidence),
         )
 
 

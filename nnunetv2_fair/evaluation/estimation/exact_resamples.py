@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nnunetv2_fair.evaluation.estimation.replicates import Replicates
+from nnunetv2_fair.evaluation.estimation.streams import Stratum
 from nnunetv2_fair.evaluation.estimation.units import Units
 
 _ROUNDING = 1e-9
@@ -22,7 +23,7 @@ class ExactResamples:
 
     Args:
         units: What is resampled.
-        strata: Positions of the units of each stratum.
+        strata: What is drawn together.
         groups: Groups that are made of these strata alone.
         everything: Whether all units are in these strata.
         pairs: Groups whose Cliff's delta is wanted; None where other strata are needed too.
@@ -31,7 +32,7 @@ class ExactResamples:
     def __init__(
         self,
         units: Units,
-        strata: Sequence[np.ndarray],
+        strata: Sequence[Stratum],
         groups: Sequence[int],
         everything: bool,
         pairs: Sequence[tuple[int, int] | None],
@@ -39,8 +40,8 @@ class ExactResamples:
         """Sort the values of every group once."""
         self._units, self._pairs = units, pairs
         # groups of one stratum need not be sorted again
-        self._strata = [_ascending(units, stratum) for stratum in strata]
-        self.few = np.concatenate(self._strata) if strata else np.empty(0, dtype=int)
+        self._strata = [Stratum(_ascending(units, of), generator) for of, generator in strata]
+        self.few = np.concatenate([of for of, _ in self._strata] or [np.empty(0, dtype=int)])
         self._place = np.full(len(units.counts), -1)
         self._place[self.few] = np.arange(len(self.few))
         self._of: list[int | None] = [*groups, None] if everything else list(groups)
@@ -57,11 +58,11 @@ class ExactResamples:
             return len(self.few)
         return int((self._place[self._units.images.units] >= 0).sum())
 
-    def counts(self, generator: np.random.Generator, size: int) -> np.ndarray:
+    def counts(self, size: int) -> np.ndarray:
         """Draw resamples: (size, units) how often each of :attr:`few` is drawn."""
         made = np.empty((size, len(self.few)), dtype=np.int16)
         start = 0
-        for stratum in self._strata:
+        for stratum, generator in self._strata:
             n = len(stratum)
             drawn = generator.integers(0, n, size=(size, n))
             drawn += np.arange(size)[:, None] * n

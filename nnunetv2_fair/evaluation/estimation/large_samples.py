@@ -11,13 +11,19 @@ Fuller, Quantile estimation with a complex survey design, Annals of Statistics 1
 Hall, The bootstrap and Edgeworth expansion, 1992, section 2.5 (skewness).
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from nnunetv2_fair.evaluation.estimation.replicates import Replicates
+from nnunetv2_fair.evaluation.estimation.streams import Stratum
 from nnunetv2_fair.evaluation.estimation.units import Units
+
+
+#: What is left of a variance of 1 that the statistics before it explain, to be taken for none.
+_SINGULAR = 1e-10
 
 
 @dataclass(frozen=True)
@@ -30,9 +36,11 @@ class LinearParts:
         pairs: All pairs of groups whose Cliff's delta is wanted.
         wanted: Positions of the pairs that have such a group.
         parts: (units, statistics) what a unit adds if it is drawn once more: to the mean and to
-            the share below the median of each group and of all units, for every model, and to
-            Cliff's delta of the wanted pairs.
+            the share below the median of each group, for every model, to Cliff's delta of the
+            wanted pairs, and to mean and share of all units.
         deltas: Cliff's delta of the wanted pairs.
+        strata: Those of many units.
+        sums: (resamples, statistics) what the strata of many units add to every resample.
     """
 
     units: Units
@@ -41,20 +49,30 @@ class LinearParts:
     wanted: list[int]
     parts: np.ndarray
     deltas: list[float]
+    strata: Sequence[Stratum]
+    sums: np.ndarray
 
     @classmethod
-    def of(cls, units: Units, groups: list[int], pairs: Sequence[tuple[int, int]]) -> "LinearParts":
-        """Work out what every unit adds.
+    def of(
+        cls,
+        units: Units,
+        groups: list[int],
+        pairs: Sequence[tuple[int, int]],
+        strata: Sequence[Stratum],
+        n_replicates: int,
+    ) -> "LinearParts":
+        """Work out what every unit adds, and draw the sums.
 
         Args:
             units: What is resampled.
             groups: Groups with a stratum of many units.
             pairs: All pairs of groups whose Cliff's delta is wanted.
+            strata: Those of many units.
+            n_replicates: Number of resamples.
         """
         columns = []
-        for model in range(len(units.values)):
-            for group in (*groups, None):
-                columns += [_of_mean(units, group, model), _below_median(units, group, model)]
+        for group, model in _each(units, groups):
+            columns += [_of_mean(units, group, model), _below_median(units, group, model)]
         wanted = [k for k, pair in enumerate(pairs) if set(pair) & set(groups)]
         deltas = []
         for k in wanted:
@@ -63,52 +81,39 @@ class LinearParts:
             theirs, _ = _placements(units, second, first)
             deltas.append(net)
             columns.append(ours - theirs)
-        return cls(units, groups, pairs, wanted, np.stack(columns, axis=1), deltas)
+        # last, as they depend on all groups: see _normal_sums
+        for group, model in _each(units, [None]):
+            columns += [_of_mean(units, group, model), _below_median(units, group, model)]
+        parts = np.stack(columns, axis=1)
+        sums = np.zeros((n_replicates, parts.shape[1]))
+        for stratum, generator in strata:
+            sums += _normal_sums(generator, parts[stratum], n_replicates)
+        return cls(units, groups, pairs, wanted, parts, deltas, strata, sums)
 
-    def draw(
-        self,
-        generator: np.random.Generator,
-        counts: np.ndarray,
-        few: np.ndarray,
-        strata: Sequence[np.ndarray],
-        made: Replicates,
-        part: slice,
-    ) -> None:
+    def write(self, counts: np.ndarray, few: np.ndarray, made: Replicates, part: slice) -> None:
         """Write the statistics of some resamples.
 
         Args:
-            generator: Source of randomness.
             counts: (resamples, few) how often each of the units that are drawn one by one was.
             few: These units.
-            strata: Units of each stratum that is not.
             made: Where the statistics of all resamples are.
             part: Which of the resamples.
         """
-        away = (counts - 1) @ self.parts[few]
-        for stratum in strata:
-            away += _normal_sums(generator, self.parts[stratum], len(counts))
-        column = 0
-        for model in range(len(self.units.values)):
-            for group in (*self.groups, None):
-                mean = self._mean(generator, counts, few, strata, (group, model))
-                mean = mean + away[:, column]
-                median = self._at(group, model, 0.5 - away[:, column + 1])
-                if group is None:
-                    made.overall_mean[part, model], made.overall_median[part, model] = mean, median
-                else:
-                    made.means[part, model, group] = mean
-                    made.medians[part, model, group] = median
-                column += 2
+        away = self.sums[part] + (counts - 1) @ self.parts[few]
+        columns = iter(away.T)
+        for group, model in _each(self.units, self.groups):
+            made.means[part, model, group] = self._mean(counts, few, (group, model)) + next(columns)
+            made.medians[part, model, group] = self._at(group, model, 0.5 - next(columns))
         for k, delta in zip(self.wanted, self.deltas, strict=True):
-            made.dominance[part, k] = np.clip(delta + away[:, column], -1, 1)
-            column += 1
+            made.dominance[part, k] = np.clip(delta + next(columns), -1, 1)
+        for _, model in _each(self.units, [None]):
+            made.overall_mean[part, model] = self._mean(counts, few, (None, model)) + next(columns)
+            made.overall_median[part, model] = self._at(None, model, 0.5 - next(columns))
 
     def _mean(
         self,
-        generator: np.random.Generator,
         counts: np.ndarray,
         few: np.ndarray,
-        strata: Sequence[np.ndarray],
         which: tuple[int | None, int],
     ) -> np.ndarray:
         """Return the mean of the finite values; infinite if a resample has an infinite one."""
@@ -117,7 +122,7 @@ class LinearParts:
         start = np.full(len(counts), np.nanmean(np.where(infinite, 0.0, values)))
         for sign in np.unique(values[infinite]):
             hits = (counts * (values[few] == sign)).sum(axis=1)
-            for stratum in strata:
+            for stratum, generator in self.strata:
                 # the number of times that a few of many are drawn
                 hits = hits + generator.poisson((values[stratum] == sign).sum(), len(counts))
             with np.errstate(invalid="ignore"):
@@ -169,13 +174,30 @@ def _placements(units: Units, group: int, other: int) -> tuple[np.ndarray, float
 
 
 def _normal_sums(generator: np.random.Generator, parts: np.ndarray, n: int) -> np.ndarray:
-    """Draw sums over resamples of (times drawn - 1) x part: (n, statistics)."""
+    """Draw sums over resamples of (times drawn - 1) x part: (n, statistics).
+
+    A statistic's sums depend on those before it, but not on those after it.
+    """
     away = parts - parts.mean(axis=0)
     covariance = away.T @ away
     scale = np.sqrt(np.diag(covariance))
     safe = np.where(scale > 0, scale, 1.0)
-    spread, directions = np.linalg.eigh(covariance / np.outer(safe, safe))
-    root = directions * np.sqrt(np.maximum(spread, 0.0))
-    normal = generator.standard_normal((n, len(scale))) @ root.T
+    root = _triangular_root(covariance / np.outer(safe, safe))
+    normal = (root @ generator.standard_normal((len(scale), n))).T
     skewness = (away**3).sum(axis=0) / safe**3
     return np.asarray(scale * (normal + skewness / 6 * (normal**2 - 1)))
+
+
+def _triangular_root(covariance: np.ndarray) -> np.ndarray:
+    """Return the lower triangular L of L L' = covariance, which may be singular (Cholesky)."""
+    root = np.zeros_like(covariance)
+    for k in range(len(covariance)):
+        rest = covariance[k:, k] - root[k:, :k] @ root[k, :k]
+        if rest[0] > _SINGULAR:
+            root[k:, k] = rest / np.sqrt(rest[0])
+    return root
+
+
+def _each(units: Units, groups: Sequence[int | None]) -> Iterator[tuple[int | None, int]]:
+    """Yield every group with every model."""
+    return itertools.product(groups, range(len(units.values)))

@@ -16,6 +16,7 @@ import numpy as np
 from nnunetv2_fair.evaluation.estimation.exact_resamples import ExactResamples
 from nnunetv2_fair.evaluation.estimation.large_samples import LinearParts
 from nnunetv2_fair.evaluation.estimation.replicates import Replicates
+from nnunetv2_fair.evaluation.estimation.streams import Stratum, Streams
 from nnunetv2_fair.evaluation.estimation.units import Units
 
 #: Numbers drawn at once, so that memory does not grow with the number of patients.
@@ -28,7 +29,7 @@ _LARGE = 1000
 def bootstrap(
     units: Units,
     n_replicates: int,
-    generator: np.random.Generator,
+    streams: Streams,
     pairs: Sequence[tuple[int, int]] = (),
 ) -> Replicates:
     """Resample units with replacement; all models get the same units in every resample.
@@ -36,7 +37,7 @@ def bootstrap(
     Args:
         units: What to resample.
         n_replicates: Number of resamples; 0 gives empty arrays.
-        generator: Source of randomness.
+        streams: Sources of randomness: one per stratum.
         pairs: Groups, none of them without units, to compute Cliff's delta of.
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 6 and 13.
@@ -53,12 +54,15 @@ def bootstrap(
         return made
     member = units.counts > 0
     patterns, stratum_of = np.unique(member, axis=0, return_inverse=True)
-    strata = [np.flatnonzero(stratum_of.ravel() == index) for index in range(len(patterns))]
-    small = [stratum for stratum in strata if len(stratum) <= _LARGE]
-    large = [stratum for stratum in strata if len(stratum) > _LARGE]
+    strata = [
+        Stratum(np.flatnonzero(stratum_of.ravel() == index), streams.of(np.flatnonzero(pattern)))
+        for index, pattern in enumerate(patterns)
+    ]
+    small = [stratum for stratum in strata if len(stratum.units) <= _LARGE]
+    large = [stratum for stratum in strata if len(stratum.units) > _LARGE]
     in_large = np.zeros(n_groups, dtype=bool)
     for stratum in large:
-        in_large |= member[stratum[0]]
+        in_large |= member[stratum.units[0]]
     exact = ExactResamples(
         units,
         small,
@@ -66,12 +70,13 @@ def bootstrap(
         everything=not large,
         pairs=[None if in_large[list(pair)].any() else pair for pair in pairs],
     )
-    linear = LinearParts.of(units, np.flatnonzero(in_large).tolist(), pairs) if large else None
+    groups = np.flatnonzero(in_large).tolist()
+    linear = LinearParts.of(units, groups, pairs, large, n_replicates) if large else None
     for part in _chunks(n_replicates, max(exact.n_drawn, 1)):
-        counts = exact.counts(generator, part.stop - part.start)
+        counts = exact.counts(part.stop - part.start)
         exact.write(counts, made, part)
         if linear is not None:
-            linear.draw(generator, counts, exact.few, large, made, part)
+            linear.write(counts, exact.few, made, part)
     return made
 
 

@@ -144,7 +144,7 @@ def pair_models(
     row_names, rows = np.unique(unit_of.astype(str), return_inverse=True)
     units = Units.from_cases(values[:, chosen], unit_of, groups, len(names), enough)
     replicates = bootstrap(
-        units, settings.n_bootstrap, settings.generator(attribute, metric.name, label)
+        units, settings.n_bootstrap, settings.streams(names, attribute, metric.name, label)
     )
     estimates = [
         Estimates.of(
@@ -160,7 +160,7 @@ def pair_models(
                 Cases(values[model, chosen], found[model][1][chosen], rows, groups, len(names)),
                 metric.scale,
                 settings.n_bootstrap,
-                settings.generator(attribute, metric.name, label, "failures"),
+                settings.streams(names, attribute, metric.name, label, "failures"),
                 settings.confidence,
             ),
         )

@@ -1,7 +1,6 @@
 """Statistics per group, fairness measures with intervals, and tests of no difference."""
 
 import math
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from nnunetv2_fair.evaluation.estimation.estimates import (
 )
 from nnunetv2_fair.evaluation.estimation.resampling import bootstrap
 from nnunetv2_fair.evaluation.estimation.shrinkage import shrunken_means
+from nnunetv2_fair.evaluation.estimation.streams import Streams, seeded
 from nnunetv2_fair.evaluation.estimation.two_part import Cases
 from nnunetv2_fair.evaluation.estimation.units import Units
 from nnunetv2_fair.evaluation.results.groups import (
@@ -86,7 +86,16 @@ class StatisticsSettings:
 
     def generator(self, *what: str) -> np.random.Generator:
         """Return the random numbers of one comparison; they do not depend on other comparisons."""
-        return np.random.default_rng([self.seed, zlib.crc32("|".join(what).encode())])
+        return seeded(self.seed, *what)
+
+    def streams(self, names: Sequence[str], *what: str) -> Streams:
+        """Return the random numbers of one comparison, by group.
+
+        Args:
+            names: Names of all groups.
+            what: Names of the comparison.
+        """
+        return Streams(self.seed, names, what)
 
 
 def compare_groups(
@@ -132,7 +141,7 @@ def compare_groups(
         if measured_from is not None and other != measured_from
     ]
     replicates = bootstrap(
-        units, settings.n_bootstrap, settings.generator(attribute, metric, label), pairs
+        units, settings.n_bootstrap, settings.streams(names, attribute, metric, label), pairs
     )
     estimates = Estimates.of(
         units,
@@ -147,7 +156,7 @@ def compare_groups(
             _cases(observations, defined, settings.unit),
             scale,
             settings.n_bootstrap,
-            settings.generator(attribute, metric, label, "failures"),
+            settings.streams(names, attribute, metric, label, "failures"),
             settings.confidence,
         ),
     )
