@@ -21,7 +21,6 @@ from nnunetv2_fair.evaluation.estimation.replicates import Replicates
 from nnunetv2_fair.evaluation.estimation.streams import Stratum
 from nnunetv2_fair.evaluation.estimation.units import Units
 
-
 #: What is left of a variance of 1 that the statistics before it explain, to be taken for none.
 _SINGULAR = 1e-10
 
