@@ -89,15 +89,8 @@ class Publisher:
         return shareable_comparison(compare_models(results, n_bootstrap=200), results)
 
     def __call__(self, people: pd.DataFrame, values: np.ndarray) -> str:
-        """Return everything that is published, but ends of intervals made of resamples.
-
-        How these are drawn depends on the numbers of patients of all groups, so that the end of a
-        group's interval may be rounded otherwise for twins that are alike in all else.
-        """
+        """Return everything that is published."""
         told = {**to_json(self.shown(people, values)), "created": ""}
-        for entry in told["entries"]:
-            for scores in entry["per_model"].values():
-                del scores["group_intervals"], scores["overall_interval"]
         return json.dumps(told, sort_keys=True)
 
 
@@ -146,7 +139,7 @@ def counts_without_twin(
             elif count > len(hidden):
                 outside = np.flatnonzero(people["sex"].isin(partners))
                 other.loc[random.choice(outside, count - len(hidden), replace=False), "sex"] = few
-            # resampling draws others where counts are others, which may be rounded otherwise
+            # tests and verdicts weigh the patients together: others may be rounded otherwise
             blur = random.normal(size=values.shape)
             for sex in ("f", "m"):
                 blur[:, (other["sex"] == sex).to_numpy()] += random.normal(size=(2, 1))
