@@ -226,8 +226,11 @@ def values_without_twin(
         current = own.copy()
         for _ in range(TRIES):
             mover = random.choice(hidden)
-            by = way * fifth * random.uniform(0.2, 0.8)
-            alike = (people["age"] == people["age"].iloc[mover]).to_numpy()
+            by = way * fifth * random.uniform(0.3, 1.1)
+            # of one sex: where the other's mean is told, it stays as it is
+            alike = (people["age"] == people["age"].iloc[mover]) & (
+                people["sex"] == random.choice(["f", "m"])
+            )
             others = random.permutation(np.setdiff1d(np.flatnonzero(alike), hidden))
             tried = current.copy()
             tried[mover] += by
