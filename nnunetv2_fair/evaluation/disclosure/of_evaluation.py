@@ -80,6 +80,8 @@ def shareable(result: EvaluationResult) -> EvaluationResult:
             "cases": len(headline),
             "patients": n_patients,
             **_trainings(result),
+            # that they were made and are hidden
+            **({"boundary_maps": True} if result.boundary_maps else {}),
         },
         versions=dict(result.versions),
         created=result.created,

@@ -34,6 +34,7 @@ class Design:
         margins: Metric -> margin of equivalence.
         adjusted_for: Columns of the table that gaps are adjusted for.
         searched: Whether subgroups were searched for.
+        mapped: Whether it was mapped where along the outline errors lie.
     """
 
     images: int
@@ -54,6 +55,7 @@ class Design:
     margins: Mapping[str, float]
     adjusted_for: Sequence[str]
     searched: bool
+    mapped: bool
 
     @property
     def several(self) -> bool:
@@ -100,6 +102,7 @@ def design_of(result: EvaluationResult) -> Design:
         margins=settings.get("margins", {}),
         adjusted_for=settings.get("adjust", ()),
         searched=result.discovery is not None or "discover" in settings,
+        mapped=bool(result.boundary_maps) or "boundary_maps" in settings,
     )
 
 

@@ -440,6 +440,8 @@ def _rounding(design: Design) -> Iterator[Sentence]:
         left.append(["equivalence within margins"])
     if design.searched:
         left.append(["the search for subgroups"])
+    if design.mapped:
+        left.append(["maps of where along the outline errors lie"])
     if left:
         yield ["For the same reason the results of these analyses are not reported: ",
                *joined(left), "."]  # fmt: skip
