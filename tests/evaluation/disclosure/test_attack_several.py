@@ -131,7 +131,7 @@ def counts_without_twin(
     partners = [g for g in ("f", "m") if entry.group_patients[g] is None]
     missing = []
     for count in range(1, 5):
-        for _ in range(TRIES * bool(partners)):
+        for attempt in range(TRIES * bool(partners)):
             other = people.copy()
             if count < len(hidden):
                 leaving = random.choice(hidden, len(hidden) - count, replace=False)
@@ -139,11 +139,11 @@ def counts_without_twin(
             elif count > len(hidden):
                 outside = np.flatnonzero(people["sex"].isin(partners))
                 other.loc[random.choice(outside, count - len(hidden), replace=False), "sex"] = few
-            # tests and verdicts weigh the patients together: others may be rounded otherwise
-            blur = random.normal(size=values.shape)
-            for sex in ("f", "m"):
-                blur[:, (other["sex"] == sex).to_numpy()] += random.normal(size=(2, 1))
-            blur *= random.choice([0, 0.0003, 0.001])
+            blur = np.zeros(values.shape)
+            if attempt > TRIES // 10:  # a number at the edge of its rounding
+                for sex in ("f", "m"):
+                    blur[:, (other["sex"] == sex).to_numpy()] = random.normal(size=(2, 1))
+                blur = (blur + random.normal(size=values.shape)) * random.choice([0.0003, 0.001])
             if publish(other, np.clip(values + blur, 0, 1).round(4)) == published:
                 break
         else:
