@@ -149,17 +149,25 @@ def _evaluate(args: argparse.Namespace) -> None:
     shard = _shard(args)
     predictions = args.pred or ()
     inputs = [("-gt", args.gt), *(("-pred", folder) for folder in predictions)]
+    _check_earlier(args.against)
     with evaluation_folder(
         args.o, inputs, shareable=args.shareable, overwrite=args.overwrite, shard=shard is not None
     ):
         _evaluate_into(args, _request(args, table, references, columns), shard)
 
 
+def _check_earlier(against: Sequence[Path]) -> None:
+    """Refuse earlier reports that cannot be compared, before anything is measured."""
+    from nnunetv2_fair.evaluation.disclosure.differencing import read_earlier
+
+    for earlier in against:
+        read_earlier(earlier)
+
+
 def _evaluate_into(
     args: argparse.Namespace, request: "Request", shard: tuple[int, int] | None
 ) -> None:
     """Measure and write, in a folder that nobody else uses."""
-    from nnunetv2_fair.evaluation.disclosure.differencing import read_earlier
     from nnunetv2_fair.evaluation.measuring.all_cases import Part
     from nnunetv2_fair.evaluation.measuring.resuming import remove_measured_cases
     from nnunetv2_fair.evaluation.request import answer, measure_shard
@@ -167,8 +175,6 @@ def _evaluate_into(
     from nnunetv2_fair.report.of_evaluation.page import write_evaluation
     from nnunetv2_fair.report.paper.files import folder_of, paper_files
 
-    for earlier in args.against:  # before anything is measured
-        read_earlier(earlier)
     kept = measured_folder(args.o, shareable=args.shareable)
     part = Part(kept, shard, args.merge)
     if shard is not None:
