@@ -1,5 +1,6 @@
 """A tiny dataset that real nnU-Net has planned and preprocessed, made once per test run."""
 
+import copy
 import json
 import os
 import subprocess
@@ -13,6 +14,8 @@ from PIL import Image
 from tests.conftest import SEX_AND_AGE
 
 NAME = "Dataset901_Tiny"
+#: A word of the dictionary that appears nowhere else.
+CANARY = "canarymeaning"
 N_TRAIN, N_TEST = 24, 6
 
 
@@ -42,7 +45,9 @@ def write_raw(raw: Path) -> None:
     }
     (folder / "dataset.json").write_text(json.dumps(content))
     (folder / "demographics.csv").write_text("\n".join(rows) + "\n")
-    (folder / "demographics.json").write_text(json.dumps(SEX_AND_AGE))
+    described = copy.deepcopy(SEX_AND_AGE)
+    described["attributes"]["sex"]["meaning"] = CANARY
+    (folder / "demographics.json").write_text(json.dumps(described))
 
 
 def write_raw_volumes(raw: Path) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from nnunetv2_fair.cli.shared.evaluation_arguments import TABLE_FORMATS
 from nnunetv2_fair.cli.shared.written import tell_written
 from nnunetv2_fair.errors import UsageError, counted
 from nnunetv2_fair.files.outputs import one_unit, output_folder
+from nnunetv2_fair.files.privacy import meant_to_be_shared
 from nnunetv2_fair.paths import COMPARISON_HTML, COMPARISON_JSON, PER_CASE_CSV
 
 if TYPE_CHECKING:
@@ -111,7 +113,8 @@ def _compare_into(args: argparse.Namespace) -> None:
     extra = files_of(comparison_tables_of(compared), args.tables)
     pages = comparison_files(compared, latent)
     outputs = (*_OUTPUTS, *extra)
-    with one_unit(args.o, _COMMAND) as folder:
+    mode = meant_to_be_shared() if args.shareable else nullcontext()
+    with mode, one_unit(args.o, _COMMAND) as folder:
         compared.put(folder)
         put_files(folder, pages)
         for name, text in extra.items():

@@ -5,6 +5,7 @@ import logging
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -25,6 +26,7 @@ from nnunetv2_fair.cli.shared.table_arguments import (
 from nnunetv2_fair.cli.shared.written import tell_written
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, METRICS
+from nnunetv2_fair.files.privacy import meant_to_be_shared
 from nnunetv2_fair.tables.settings import TableSettings
 
 if TYPE_CHECKING:
@@ -189,15 +191,16 @@ def _evaluate_into(
     paper = _for_paper(args.paper, answered.result, args.against)
     texts = {} if paper is None else paper_files(paper)
     folder = "" if paper is None else folder_of(paper)
-    written = write_evaluation(
-        answered.result,
-        answered.pictures,
-        args.o,
-        args.tables,
-        answered.of_trainings,
-        {f"{folder}/{name}": text for name, text in texts.items()},
-        partial(remove_measured_cases, kept),
-    )
+    with meant_to_be_shared() if args.shareable else nullcontext():
+        written = write_evaluation(
+            answered.result,
+            answered.pictures,
+            args.o,
+            args.tables,
+            answered.of_trainings,
+            {f"{folder}/{name}": text for name, text in texts.items()},
+            partial(remove_measured_cases, kept),
+        )
     _tell(answered.result, args.o, written)
 
 

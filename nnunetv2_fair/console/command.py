@@ -11,6 +11,7 @@ from nnunetv2_fair.console.printable import PrintableFormatter, printable
 from nnunetv2_fair.console.stopping import Stopped, stopped_by_signals
 from nnunetv2_fair.console.streams import lasting_streams
 from nnunetv2_fair.errors import FairError, InstallationError
+from nnunetv2_fair.files.privacy import as_private_as_sources
 
 #: What the evaluator-only installation leaves out, by the name it is imported by.
 _FULL_INSTALLATION = {
@@ -55,7 +56,7 @@ def run_command(prog: str, argv: Sequence[str] | None, work: Callable[[], None])
     Raises:
         SystemExit: If ``work`` raises it, as a parser of arguments does.
     """
-    with lasting_streams(), stopped_by_signals() as outermost:
+    with lasting_streams(), as_private_as_sources(), stopped_by_signals() as outermost:
         handler = logging.StreamHandler(sys.stdout)
         handler.setFormatter(PrintableFormatter("%(message)s"))
         # other libraries stay at warnings: their news is not what the user asked for

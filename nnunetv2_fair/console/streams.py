@@ -72,7 +72,7 @@ class _Lasting:
             self._lost(error)
 
     def _lost(self, error: Exception) -> None:
-        """Write into nothing from now on; also what the stream still holds back."""
+        """Write into nothing from now on; so does Python when it flushes the stream at the end."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         with suppress(AttributeError, OSError, ValueError):
             os.dup2(nowhere, self._stream.fileno())

@@ -26,7 +26,8 @@ def replacing(path: Path, *, durable: bool = True, private: bool = False) -> Ite
     """Yield a temporary path, which replaces ``path`` if nothing fails.
 
     The temporary file is in the same folder, exists, is empty, and has the same ending. Nobody
-    can guess its name and put a link there. It is removed if anything fails.
+    can guess its name and put a link there, or read it who could not read the file that it
+    replaces. It is removed if anything fails.
 
     Args:
         path: File to write; an existing one stays until the new one is complete.
@@ -41,6 +42,7 @@ def replacing(path: Path, *, durable: bool = True, private: bool = False) -> Ite
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
     try:
         os.close(os.open(temporary, flags, 0o600 if private else 0o666))
+        _as_private_as(path, temporary)
         try:
             yield temporary
             if durable:
@@ -180,6 +182,7 @@ def make_ready(source: Path, target: Path, names: Sequence[str]) -> None:
             if (target / folder).is_symlink():
                 raise NotADirectoryError(errno.ENOTDIR, "It is a link", str(target / folder))
         if stat.S_ISREG((source / name).lstat().st_mode):
+            _as_private_as(target / name, source / name)
             _flush(source / name)
 
 
@@ -229,6 +232,7 @@ def publish_folder(unfinished: Path, target: Path) -> None:
     old = target.with_name(f".{target.name}.replaced")
     replaced = os.path.lexists(target)
     if replaced:
+        _as_private_as(target, unfinished)
         _remove_tree(old)
         target.rename(old)
     try:
@@ -239,6 +243,15 @@ def publish_folder(unfinished: Path, target: Path) -> None:
         raise
     with suppress(OSError):
         _remove_tree(old)
+
+
+def _as_private_as(old: Path, new: Path) -> None:
+    """Take from a new file or folder what the one that it replaces withholds from others."""
+    with suppress(FileNotFoundError):
+        allowed = stat.S_IMODE(old.stat().st_mode) | stat.S_IRWXU
+        mode = stat.S_IMODE(new.stat().st_mode)
+        if mode & ~allowed:
+            new.chmod(mode & allowed)
 
 
 def _unfinished_name(ending: str) -> str:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nnunetv2_fair.errors import TableError, counted, shorten
+from nnunetv2_fair.files.privacy import note_source
 
 if TYPE_CHECKING:
     from openpyxl.workbook import Workbook
@@ -116,6 +117,7 @@ def read_rows(path: Path, sheet: str | None = None, *, delimiter: str = "") -> I
     """
     if not path.is_file():
         raise TableError(f"{path} does not exist or is not a file.")
+    note_source(path)
     begin = _begin_of(path)
     if is_xlsx(path):
         return _xlsx_rows(path, sheet)

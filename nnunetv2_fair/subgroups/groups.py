@@ -73,11 +73,11 @@ class Grouping:
         reference: Group that signed gaps are measured from: the dictionary's choice, or None.
     """
 
+    # not in repr(): models are shared, and what is written beside them
     expression: str
-    groups: tuple[Group, ...]
-    # not in repr(): nnU-Net writes the repr of a trainer's attributes into its results folder
+    groups: tuple[Group, ...] = field(repr=False)
     group_of: Mapping[str, str | None] = field(repr=False)
-    reference: str | None = None
+    reference: str | None = field(default=None, repr=False)
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -59,9 +59,9 @@ class DemographicsTable:
             cells.
     """
 
-    # not in repr(), so that no log ever shows individual patients
+    # not in repr(), so that no log ever shows individual patients, or what was recorded of them
     frame: pd.DataFrame = field(repr=False)
-    schema: Schema
+    schema: Schema = field(repr=False)
     source: Path
     lines: Sequence[int] = field(default=(), repr=False)
     reading: TableSettings = field(default=_AS_IT_IS, repr=False)

@@ -86,6 +86,8 @@ class SubgroupTrainer(nnUNetTrainer):
         device: torch.device = torch.device("cuda"),  # noqa: B008 - nnU-Net's exact signature
     ) -> None:
         super().__init__(plans, configuration, fold, dataset_json, device)
+        self._nnunets_own = frozenset([*vars(self), *dir(nnUNetTrainer)])
+        self._describing = False
         if self.epochs is not None:
             self.num_epochs = self.epochs
         self.monitor = GroupMonitor()
@@ -353,6 +355,24 @@ class SubgroupTrainer(nnUNetTrainer):
         # foreground labels and regions have this order in the network's output
         ignored = {"background", "ignore"}
         return [name for name in self.dataset_json["labels"] if name not in ignored]
+
+    def _save_debug_information(self) -> None:
+        """Write nnU-Net's ``debug.json``, which is exported with the model.
+
+        nnU-Net writes ``str()`` of every attribute. Ours tell about groups and cases, and stay out.
+        """
+        self._describing = True
+        try:
+            super()._save_debug_information()
+        finally:
+            self._describing = False
+
+    def __dir__(self) -> Iterable[str]:
+        """Return all attributes; while nnU-Net describes the trainer, only those it knows."""
+        names = super().__dir__()
+        if not vars(self).get("_describing", False):
+            return names
+        return [name for name in names if name in self._nnunets_own]
 
     def _log(self, message: str) -> None:
         self.print_to_log_file(message, add_timestamp=False)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from multiprocessing import active_children
 from pathlib import Path
@@ -54,6 +55,24 @@ def test_a_killed_process_is_explained() -> None:
         match=r"exit code 9\), most likely for lack of memory.*-np 1\. The same command resumes",
     ):
         list(map_unordered(_die, range(20), 2, "test"))
+
+
+def _shown(word: str) -> list[str]:
+    """Return what a list of processes shows of any process that holds a word."""
+    shown = []
+    for process in Path("/proc").glob("[0-9]*"):
+        for what in ("cmdline", "environ"):
+            with suppress(OSError):  # it has ended, or is somebody else's
+                content = (process / what).read_bytes()
+                if word.encode() in content:
+                    shown.append(f"{process.name} {what}")
+    return shown
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="processes are seen in /proc")
+def test_no_list_of_processes_shows_what_workers_are_given() -> None:
+    found = map_unordered(_shown, [f"canaryitem{i}" for i in range(20)], 2, "test")
+    assert [shown for _, shown in found if shown] == []
 
 
 def _crash(path: Path) -> int:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nnunetv2_fair.files.atomic import write_text
-from nnunetv2_fair.files.tabular import read_table
+from nnunetv2_fair.files.tabular import protected, read_table, unprotected
 from nnunetv2_fair.losses.monitor import EpochSummary
 
 
@@ -101,10 +101,11 @@ class SubgroupLog:
         history = pd.DataFrame(table.rows, columns=table.header, dtype=object)
         for column in history.columns.drop("group"):
             history[column] = pd.to_numeric(history[column].replace("", math.nan))
-        return history
+        return history.assign(group=history["group"].map(unprotected))
 
     def _write(self, history: pd.DataFrame) -> None:
-        text = history.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        safe = history.assign(group=history["group"].map(protected))  # people open it with Excel
+        text = safe.to_csv(index=False, float_format="%.6g", lineterminator="\n")
         write_text(self._table, text)
 
     def _draw(self, history: pd.DataFrame) -> None:

@@ -1,0 +1,43 @@
+"""Words that must not appear, searched in every byte of what was written."""
+
+import gzip
+import io
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+
+def contents(data: bytes, name: str) -> Iterator[tuple[str, bytes]]:
+    """Yield some bytes and everything that is packed in them, however deep, with its name."""
+    yield name, data
+    if data.startswith(b"PK") and zipfile.is_zipfile(io.BytesIO(data)):  # also .npz and .pth
+        with zipfile.ZipFile(io.BytesIO(data)) as members:
+            for member in members.infolist():
+                yield f"{name}/{member.filename}", member.filename.encode()
+                yield from contents(members.read(member), f"{name}/{member.filename}")
+    elif data.startswith(b"\x1f\x8b"):
+        yield from contents(gzip.decompress(data), f"{name}/inflated")
+    elif data.startswith(b"\x89PNG"):
+        at = 8
+        while at < len(data):
+            size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+            if kind in (b"zTXt", b"iTXt"):
+                packed = data[at + 8 : at + 8 + size].split(b"\0", 2)[-1]
+                yield f"{name}/{kind.decode()}", zlib.decompressobj().decompress(packed[-size:])
+            at += size + 12
+
+
+def sightings(root: Path, words: Iterable[str]) -> set[tuple[str, str]]:
+    """Return where each word is found in a file, or in all files of a folder and their names."""
+    words = list(words)
+    files = [root] if root.is_file() else [path for path in root.rglob("*") if path.is_file()]
+    found = set()
+    for file in files:
+        inside = file.name if file == root else file.relative_to(root).as_posix()
+        packed = [(inside, inside.encode()), *contents(file.read_bytes(), inside)]
+        for name, data in packed:
+            for word in words:
+                if any(word.encode(code) in data for code in ("utf-8", "utf-16-le")):
+                    found.add((name, word))
+    return found
