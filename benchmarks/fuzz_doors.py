@@ -6,6 +6,7 @@ import gzip
 import importlib
 import io
 import json
+import logging
 import math
 import re
 import shutil
@@ -66,6 +67,7 @@ class Door:
 
 def import_everything() -> None:
     """Import once what commands import when they run, so that forks need not."""
+    logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # the other reader's remarks
     for name in (
         "nnunetv2_fair.evaluation.request", "nnunetv2_fair.report.of_evaluation.page",
         "nnunetv2_fair.report.of_comparison.page", "nnunetv2_fair.evaluation.model_comparison",

@@ -211,6 +211,12 @@ class NiftiStream:
             if length == _NIFTI2_HEADER:
                 start += self._read(_NIFTI2_HEADER - len(start))
                 return _nifti2(start, order) if len(start) == _NIFTI2_HEADER else None
+        if start[344:347] in (b"n+1", b"ni1"):  # SimpleITK would read it, complete or not
+            (length,) = struct.unpack_from("<i", start)
+            raise DamagedFileError(
+                f"{self._path} is damaged: its header says that it has {length} bytes, expected "
+                f"{_NIFTI1_HEADER} or {_NIFTI2_HEADER}. Copy or create the file again."
+            )
         return None
 
 

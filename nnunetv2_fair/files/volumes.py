@@ -103,6 +103,12 @@ def read_header(path: Path) -> VolumeHeader:
             "overlapping segments are not read: save each component as a file of its own (a "
             "channel), or segments as one label map."
         )
+    shape = tuple(int(n) for n in reader.GetSize())[::-1]
+    if not shape or not all(shape):
+        raise ConversionError(
+            f"{path} is damaged: its header announces {' x '.join(map(str, shape)) or 'no'} "
+            "voxels. Download or copy the file again."
+        )
     geometry = ImageGeometry(
         tuple(float(v) for v in reader.GetSpacing()),
         tuple(float(v) for v in reader.GetOrigin()),
@@ -113,7 +119,7 @@ def read_header(path: Path) -> VolumeHeader:
             f"{path} has the spacing {geometry.spacing_mm} in its header; expected positive "
             "millimetres. Correct the header."
         )
-    return VolumeHeader(path, tuple(int(n) for n in reader.GetSize())[::-1], geometry)
+    return VolumeHeader(path, shape, geometry)
 
 
 def read_image(path: Path) -> "SimpleITK.Image":

@@ -129,7 +129,7 @@ def test_headers_that_make_no_sense_are_no_fast_files(tmp_path: Path):
     path = tmp_path / "case.nii"
     for position, form, value in (
         (40, "<h", 0), (40, "<h", 9), (42, "<h", -3), (72, "<h", 3), (70, "<h", 1),
-        (112, "<f", float("nan")), (0, "<i", 7),
+        (112, "<f", float("nan")),
     ):  # fmt: skip
         data = bytearray(nifti1(VOLUME))
         struct.pack_into(form, data, position, value)
@@ -182,3 +182,12 @@ def test_huge_lengths_cost_no_memory(tmp_path: Path):
         assert sum(map(len, stream.voxel_blocks(32767**2))) == VOLUME.size
         with pytest.raises(DamagedFileError, match="its header announces 35181150962015"):
             stream.finish()
+
+
+def test_a_header_of_no_known_length_is_refused(tmp_path: Path):
+    content = bytearray(nifti1(VOLUME))
+    struct.pack_into("<i", content, 0, -1)
+    path = tmp_path / "case.nii"
+    path.write_bytes(content)
+    with pytest.raises(DamagedFileError, match="says that it has -1 bytes, expected 348 or 540"):
+        check_file(path)

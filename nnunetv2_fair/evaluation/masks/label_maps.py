@@ -149,6 +149,11 @@ def read_geometry(path: Path) -> ArrayGeometry:
         raise _of_several_values(path, reader.GetNumberOfComponents())
     size = tuple(int(length) for length in reader.GetSize())[::-1]
     kept = _kept_axes(size)
+    if not size or not all(size):
+        raise EvaluationError(
+            f"{path} is damaged: its header announces {' x '.join(map(str, size)) or 'no'} voxels. "
+            "Copy or create the file again."
+        )
     if len(kept) > 3:
         raise EvaluationError(f"{path} has {len(kept)} dimensions {size}; expected 2 or 3.")
     shape = tuple(size[axis] for axis in kept)
@@ -170,7 +175,7 @@ def read_geometry(path: Path) -> ArrayGeometry:
 
 
 def _kept_axes(size: tuple[int, ...]) -> list[int]:
-    return [axis for axis, length in enumerate(size) if length > 1] or [len(size) - 1]
+    return [axis for axis, length in enumerate(size) if length > 1] or [max(0, len(size) - 1)]
 
 
 def _slices(path: Path) -> np.ndarray | None:

@@ -13,7 +13,7 @@ import SimpleITK as sitk  # noqa: N813
 import tifffile
 from PIL import Image
 
-from nnunetv2_fair.errors import EvaluationError
+from nnunetv2_fair.errors import ConversionError, EvaluationError
 from nnunetv2_fair.evaluation.masks.foreground import crop
 from nnunetv2_fair.evaluation.masks.geometry import geometry_difference
 from nnunetv2_fair.evaluation.masks.label_maps import (
@@ -25,7 +25,7 @@ from nnunetv2_fair.evaluation.masks.label_maps import (
 )
 from nnunetv2_fair.evaluation.masks.picture_files import read_picture, read_picture_geometry
 from nnunetv2_fair.evaluation.measuring.one_case import CasePair, CaseTask, measure_case
-from nnunetv2_fair.files.volumes import read_labels
+from nnunetv2_fair.files.volumes import read_header, read_labels
 from tests.evaluation.factories import write_mask
 
 VOLUME = (np.arange(5 * 8 * 11).reshape(5, 8, 11) % 7 == 0).astype(np.uint8) * 3
@@ -396,3 +396,13 @@ def test_sheared_axes_are_named_and_the_remedy_works(tmp_path: Path):
     found = read_label_map(path)
     assert np.array_equal(found.labels, VOLUME)
     assert found.geometry.spacing == pytest.approx((2, 1, 1), abs=1e-3)
+
+
+def test_headers_without_axes_are_refused(tmp_path: Path):
+    path = write_mask(tmp_path / "case.mhd", VOLUME)
+    header = path.read_text()
+    path.write_text(header.replace("NDims = 3", "NDims = 0"))
+    with pytest.raises(EvaluationError, match="its header announces no voxels"):
+        read_label_map(path)
+    with pytest.raises(ConversionError, match="its header announces no voxels"):
+        read_header(path)
