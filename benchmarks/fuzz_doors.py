@@ -586,6 +586,18 @@ def _odd_labels(rng: np.random.Generator, labels: np.ndarray, ending: str) -> tu
         (lambda: labels * 0, "empty"), (lambda: labels * 127, "0, 127, 254"),
         (lambda: np.roll(labels, 3, -1), "moved"), (lambda: labels[..., :-1], "smaller"),
     ]  # fmt: skip
+    if ending == ".png":
+        opaque = np.full_like(labels, 255)
+        left = np.where(np.arange(labels.shape[1]) < 9, 0, 255).astype(np.uint8) * (opaque > 0)
+        options += [
+            (lambda: np.dstack([labels, opaque]), "grey with alpha"),
+            (lambda: np.dstack([labels] * 3 + [np.where(labels, 255, 0).astype(np.uint8)]), "RGBA"),
+            (lambda: np.dstack([labels, left]), "erased in part"),
+            (lambda: np.dstack([labels * 0, labels * 120]), "alpha alone"),
+            (lambda: np.dstack([labels] * 3), "three channels"),
+            (lambda: np.dstack([labels, labels, labels * 2]), "colours"),
+            (lambda: labels.astype(np.uint16) * 300, "16 bits"),
+        ]
     if ending not in (".png", ".bmp", ".gif", ".tif"):
         options += [
             (lambda: labels * np.float32(0.5), "halves"),
@@ -652,7 +664,10 @@ def _dataset_json(rng: np.random.Generator, root: Path) -> Job:
     for name in ("gt", "pred"):
         (root / name).mkdir()
         for i in range(4):
-            data = encoded(_mask(i, int(name == "pred"), True), ".png", True)[".png"]
+            labels = _mask(i, int(name == "pred"), True)
+            if name == "pred" and "ignore" in content["labels"]:
+                labels[labels == 2] = 1
+            data = encoded(labels, ".png", True)[".png"]
             (root / name / f"c{i:02d}.png").write_bytes(data)
     rows = ["case,patient,sex", *(f"c{i:02d},p{i},{'fm'[i % 2]}" for i in range(4))]
     (root / "people.csv").write_text("\n".join(rows) + "\n")
