@@ -94,6 +94,18 @@ def write_text(
     write_bytes(path, text.encode("utf-8", errors), durable=durable, private=private)
 
 
+def set_aside(path: Path) -> Path:
+    """Give a damaged file a name that no program looks for, and return it.
+
+    Args:
+        path: Such as ``checkpoint_latest.pth``, which becomes ``checkpoint_latest.pth.damaged``.
+
+    Raises:
+        OSError: If it cannot be renamed.
+    """
+    return path.replace(path.with_name(f"{path.name}.damaged"))
+
+
 def nearest_existing(folder: Path) -> Path:
     """Return the folder as an absolute path, or its nearest parent that exists."""
     return next(f for f in (folder.absolute(), *folder.absolute().parents) if f.exists())

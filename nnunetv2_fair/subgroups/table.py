@@ -358,14 +358,19 @@ def table_texts(frame: pd.DataFrame, schema: Schema) -> dict[str, str]:
 def table_hash(table: DemographicsTable) -> str:
     """Return a SHA-256, as 64 hex digits, of what a table and its dictionary say about groups.
 
-    The order of rows, line ends, quotes and words for people make no difference: programs change
-    them when they save a table.
+    The order of rows, line ends, quotes, words for people, and how a number is written (45 or
+    45.0) make no difference: programs change them when they save a table.
     """
-    texts = table_texts(table.frame.sort_index().reset_index(), table.schema)
+    frame = table.frame.sort_index().reset_index()
+    for attribute in table.schema.attributes.values():
+        if attribute.type == "numeric":
+            cells = frame[attribute.name]
+            frame[attribute.name] = [f"{float(cell):.15g}" if cell else "" for cell in cells]
+    texts = table_texts(frame, table.schema)
     described = json.loads(texts[DEMOGRAPHICS_JSON])
-    for attribute in described["attributes"].values():
-        del attribute["meaning"]
-        attribute.pop("unit", None)
+    for entry in described["attributes"].values():
+        del entry["meaning"]
+        entry.pop("unit", None)
     return text_hash(json.dumps(described, sort_keys=True) + texts[DEMOGRAPHICS_CSV])
 
 

@@ -33,10 +33,12 @@ from nnunetv2_fair.trainers.shared.checkpoint import (
     check_same_table,
     fingerprint,
     read_checkpoint,
+    whole_checkpoint,
     write_checkpoint,
 )
 from nnunetv2_fair.trainers.shared.introduction import GroupSize, introduction, sizes_in_words
 from nnunetv2_fair.trainers.shared.names import Option, choice_option, meant_option
+from nnunetv2_fair.trainers.shared.starting_weights import StartingWeights
 from nnunetv2_fair.trainers.shared.subgroup_log import SubgroupLog
 from nnunetv2_fair.trainers.shared.traces import removing_traces
 
@@ -85,12 +87,15 @@ class SubgroupTrainer(nnUNetTrainer):
         dataset_json: dict,
         device: torch.device = torch.device("cuda"),  # noqa: B008 - nnU-Net's exact signature
     ) -> None:
+        # nnU-Net takes it out of the plans, and keeps it nowhere
+        self._is_to_continue = bool(plans.get("continue_training"))
         super().__init__(plans, configuration, fold, dataset_json, device)
         self._nnunets_own = frozenset([*vars(self), *dir(nnUNetTrainer)])
         self._describing = False
         if self.epochs is not None:
             self.num_epochs = self.epochs
         self.monitor = GroupMonitor()
+        self._weights = StartingWeights()
         self._continued = False
         self._saved_fairness: FairnessCheckpoint | None = None
 
@@ -200,9 +205,20 @@ class SubgroupTrainer(nnUNetTrainer):
         Not called in a training that is continued.
         """
 
+    @property
+    def base_trainer(self) -> str | None:
+        """Name of the trainer whose model this one starts from; None if it starts from nothing."""
+        return None
+
+    def initialize(self) -> None:
+        """Build the network as nnU-Net does; weights that the base would replace are refused."""
+        super().initialize()
+        if self.base_trainer is not None:
+            self._weights.guard(self)
+
     def on_train_start(self) -> None:
         """Begin as nnU-Net does: everything is checked before its workers start."""
-        with removing_traces(self):
+        with removing_traces(self), self._weights.expected():
             require_device(self.device.type)
             self._check()
             if not self.was_initialized:
@@ -349,7 +365,9 @@ class SubgroupTrainer(nnUNetTrainer):
             self._label_names(),
         )
         if self.local_rank == 0:
-            self._subgroup_log.forget_from(self.current_epoch)
+            damage = self._subgroup_log.forget_from(self.current_epoch)
+            if damage:
+                self._log(f"WARNING: {damage}.")
 
     def _label_names(self) -> list[str]:
         # foreground labels and regions have this order in the network's output
@@ -432,9 +450,20 @@ class SubgroupTrainer(nnUNetTrainer):
     def load_checkpoint(self, filename_or_checkpoint: dict | str) -> None:
         """Load nnU-Net's checkpoint; the adaptive state follows when training begins.
 
-        Validation alone needs neither the state nor the table.
+        Validation alone needs neither the state nor the table. A training that is to be continued
+        goes on from an earlier checkpoint if the latest is damaged.
+
+        Raises:
+            TrainingError: If it is damaged, and so are all earlier ones.
         """
-        super().load_checkpoint(filename_or_checkpoint)
+        if not isinstance(filename_or_checkpoint, dict):
+            wanted = Path(filename_or_checkpoint)
+            chosen, damaged = whole_checkpoint(wanted, fall_back=self._is_to_continue)
+            for sentence in damaged:
+                self._log(f"WARNING: {sentence}. The training goes on from {chosen.name}.")
+            filename_or_checkpoint = str(chosen)
+        with self._weights.expected():
+            super().load_checkpoint(filename_or_checkpoint)
         self._continued = True
         self._saved_fairness = read_checkpoint(filename_or_checkpoint)
 

@@ -134,9 +134,14 @@ class nnUNetTrainerAPPLE(SubgroupTrainer):
         """The discriminator; exists once training begins."""
         return self.loss.adversary
 
+    @property
+    def base_trainer(self) -> str:
+        """The base's trainer."""
+        return str(self.option("base"))
+
     def load_starting_weights(self) -> None:
         """Load the base, which stays as it is."""
-        for line in load_base(self, self._perturbed.base, self.option("base")):
+        for line in load_base(self, self._perturbed.base, self.base_trainer):
             self._log(line)
 
     def _build_loss(self) -> nn.Module:

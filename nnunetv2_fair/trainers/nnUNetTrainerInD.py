@@ -106,9 +106,14 @@ class nnUNetTrainerInD(SubgroupTrainer):
             )
         return own, val
 
+    @property
+    def base_trainer(self) -> str | None:
+        """The base's trainer, if the base is fine-tuned."""
+        return None if self.option("start") == "scratch" else self.option("base")
+
     def load_starting_weights(self) -> None:
         """Load the base's weights, to be fine-tuned."""
-        if self.option("start") == "scratch":
+        if self.base_trainer is None:
             return
-        for line in load_base(self, unwrapped(self.network), self.option("base")):
+        for line in load_base(self, unwrapped(self.network), self.base_trainer):
             self._log(line)

@@ -156,6 +156,7 @@ def test_hash_changes_with_table_and_dictionary(tmp_path, write_demographics):
     header, *rows = GOOD.splitlines()
     assert hashed("\r\n".join([header, *reversed(rows)])) == first
     assert hashed(GOOD.replace(",", ";")) == first
+    assert hashed(GOOD.replace("34", "34.0").replace("70", "70.00")) == first
     dictionary = tmp_path / "demographics.json"
     for changes, same in ((("meaning", "another"), True), (("maximum", 119), False)):
         write_demographics(GOOD)

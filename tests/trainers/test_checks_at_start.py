@@ -3,18 +3,19 @@
 import json
 import pickle
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from nnunetv2.run.run_training import maybe_load_checkpoint
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
 from nnunetv2_fair import trainers
 from nnunetv2_fair.cli import doctor, prepare
 from nnunetv2_fair.errors import DatasetError, DemographicsError, TrainingError
+from tests.trainers.seeding import write_base
 from tests.trainers.test_trainers import make_trainer, registered  # noqa: F401
 
 NAME = "nnUNetTrainerOversampling_sex_1epochs"
@@ -161,6 +162,44 @@ def test_what_lay_in_the_folder_of_a_refused_training_stays(folders):
     assert sorted(kept.parent.iterdir()) == sorted([kept, Path(trainer.log_file)])
 
 
+@pytest.mark.parametrize(
+    "name", ["nnUNetTrainerInD_sex=female_1epoch", "nnUNetTrainerAPPLE_sex_1epochs"]
+)
+def test_pretrained_weights_where_the_base_gives_them(folders, name):
+    base = write_base()
+    trainer = make_trainer(name)
+    with pytest.raises(TrainingError) as caught:
+        maybe_load_checkpoint(trainer, False, False, str(base))
+    assert str(caught.value) == (
+        f"{name} starts from the weights of a trained model, that of nnUNetTrainer, so "
+        "-pretrained_weights would have no effect. Leave it out. To start from that file instead, "
+        "name it as the base: export nnUNet_fair_base_checkpoint=FILE"
+    )
+    assert not Path(trainer.output_folder).exists()
+    # without them the training starts, and goes on
+    trainer = make_trainer(name)
+    maybe_load_checkpoint(trainer, False, False, None)
+    trainer.on_train_start()
+    trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_latest.pth"))
+    again = make_trainer(name, continue_training=True)
+    maybe_load_checkpoint(again, True, False, None)
+    again.on_train_start()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["nnUNetTrainerInD_sex=female_startscratch_1epoch", "nnUNetTrainerOversampling_sex_1epochs"],
+)
+def test_pretrained_weights_elsewhere_are_taken(folders, name):
+    base = write_base()
+    weights = torch.load(base, weights_only=False)["network_weights"]
+    trainer = make_trainer(name)
+    maybe_load_checkpoint(trainer, False, False, str(base))
+    trainer.on_train_start()
+    key = next(iter(weights))
+    assert torch.equal(trainer.network.state_dict()[key], weights[key])
+
+
 def test_nnunets_own_trainer_for_any_number_of_epochs(tiny_nnunet):
     found = recursive_find_trainer_class_by_name("nnUNetTrainer_300epochs")
     assert found.__mro__[2] is nnUNetTrainer
@@ -180,15 +219,13 @@ def test_nnunets_own_trainer_for_any_number_of_epochs(tiny_nnunet):
             recursive_find_trainer_class_by_name(name)
 
 
-def test_a_name_that_no_trainer_has_ends_in_a_sentence(tiny_nnunet):
+def test_a_name_that_no_trainer_has_ends_in_a_sentence(capsys):
     name = "nnUNetTrainerXylophone"
-    code = "from nnunetv2.run.run_training import run_training_entry as main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "901", "2d_trial", "0", "-tr", name, "-device", "cpu"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    last = done.stderr.strip().splitlines()[-1]
-    assert f"there is no trainer '{name}', neither of nnunetv2_fair nor of nnU-Net" in last
-    assert "Names of ours begin with nnUNetTrainerOversampling, " in last
+    with pytest.raises(RuntimeError) as caught:
+        recursive_find_trainer_class_by_name(name)
+    # what the interpreter calls, had nnU-Net's command not been called from a test
+    sys.excepthook(caught.type, caught.value, caught.tb)
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    assert f"there is no trainer '{name}', neither of nnunetv2_fair nor of nnU-Net" in said
+    assert "Names of ours begin with nnUNetTrainerOversampling, " in said

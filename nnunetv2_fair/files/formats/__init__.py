@@ -1,4 +1,4 @@
-"""Formats of images, byte by byte: where the voxels are, and whether they are whole.
+"""Formats of images and archives, byte by byte: where the voxels are, and whether files are whole.
 
 Imports only errors and paths.
 """

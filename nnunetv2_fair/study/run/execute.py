@@ -34,7 +34,7 @@ from nnunetv2_fair.study.run.attempts import (
 )
 from nnunetv2_fair.study.run.gpu_reservations import reserved_gpus
 from nnunetv2_fair.study.run.process import Stopper, run_command
-from nnunetv2_fair.study.run.resuming import how_far
+from nnunetv2_fair.study.run.resuming import how_far, set_aside_damaged
 from nnunetv2_fair.study.run.retries import SHELL_OFFSET, has_failed, was_interrupted
 from nnunetv2_fair.study.run.run_locks import only_one
 from nnunetv2_fair.study.step import Plan, Step, read_plan
@@ -105,6 +105,8 @@ def execute(folder: Path, name: str, *, run: str = "", devices: Sequence[str] = 
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab", buffering=0) as output, ExitStack() as held:
             environment = {**os.environ, **plan.environment}
+            for line in set_aside_damaged(folder, step):
+                output.write(f"\n=== {attempt.started}: {line}\n".encode())
             try:
                 begun = how_far(folder, step, earlier, environment)
             except StudyError as error:

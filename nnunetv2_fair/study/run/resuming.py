@@ -6,11 +6,40 @@ from pathlib import Path
 from typing import Literal
 
 from nnunetv2_fair.errors import StudyError
+from nnunetv2_fair.files.atomic import set_aside
+from nnunetv2_fair.files.formats.archives import damage_of
 from nnunetv2_fair.study.plan.environment import ALLOW_CHANGED_TABLE
 from nnunetv2_fair.study.record import Attempt
 from nnunetv2_fair.study.step import Step
 
 Begun = Literal["not", "unfinished", "by us, finished", "by others, finished"]
+
+
+def set_aside_damaged(folder: Path, step: Step) -> list[str]:
+    """Rename checkpoints that a step cannot be resumed from, so that an earlier one is taken.
+
+    nnU-Net writes them in place: a job that is killed meanwhile leaves half of one.
+
+    Args:
+        folder: The study's folder.
+        step: The step.
+
+    Returns:
+        A line for the log for each.
+    """
+    found = []
+    for name in dict.fromkeys((step.finished, *step.checkpoints) if step.resume else ()):
+        path = folder / name
+        if path.suffix != ".pth" or not path.is_file():
+            continue
+        damage = damage_of(path)
+        if damage:
+            aside = set_aside(path)
+            found.append(
+                f"{path} {damage}: it is now called {aside.name}, and the step goes on "
+                "from an earlier checkpoint, or begins again if there is none"
+            )
+    return found
 
 
 def how_far(

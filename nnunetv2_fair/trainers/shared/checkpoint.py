@@ -12,9 +12,13 @@ import torch
 from nnunetv2_fair.errors import TrainingError
 from nnunetv2_fair.files.atomic import replacing
 from nnunetv2_fair.files.fingerprints import text_hash
+from nnunetv2_fair.files.formats.archives import damage_of
 
 #: Our key in nnU-Net's checkpoint.
 KEY = "nnunetv2_fair"
+
+#: Names of a training's checkpoints, in the order in which nnU-Net continues from them.
+_IN_ORDER = ("checkpoint_final.pth", "checkpoint_latest.pth", "checkpoint_best.pth")
 
 #: Set to 1, this environment variable lets a training continue with a changed table.
 ALLOW_CHANGED_TABLE = "nnUNet_fair_allow_changed_table"
@@ -63,6 +67,35 @@ def write_checkpoint(path: Path, write: Callable[[str], None], ours: FairnessChe
             torch.save(content, file)
 
 
+def whole_checkpoint(path: Path, *, fall_back: bool) -> tuple[Path, list[str]]:
+    """Return a checkpoint that can be loaded, and sentences about those that cannot.
+
+    Args:
+        path: The one that is wanted.
+        fall_back: Whether an earlier one of the same training may be taken if it is damaged.
+
+    Raises:
+        TrainingError: If there is none.
+        OSError: If a file cannot be read.
+    """
+    others = _IN_ORDER[_IN_ORDER.index(path.name) + 1 :] if path.name in _IN_ORDER else ()
+    found = [path, *(path.with_name(name) for name in others if path.with_name(name).exists())]
+    told: list[str] = []
+    for candidate in found if fall_back else found[:1]:
+        damage = damage_of(candidate)
+        if not damage:
+            return candidate, told
+        told.append(f"{candidate} {damage}")
+    if fall_back:
+        remedy = (
+            "No checkpoint of this training is whole: copy one back from where the results are "
+            "kept, or train from scratch without --c."
+        )
+    else:
+        remedy = "Copy it back, or go on training with --c, which takes an earlier checkpoint."
+    raise TrainingError(f"{'; '.join(told)}. {remedy}")
+
+
 def read_checkpoint(checkpoint: dict | str) -> FairnessCheckpoint | None:
     """Return what a checkpoint says about groups; None if it is not one of our trainers.
 
@@ -97,8 +130,8 @@ def check_same_table(saved: FairnessCheckpoint, now: str, source: Path, trainer:
         return
     raise TrainingError(
         f"{source} or its dictionary has changed since the checkpoint of {trainer} was written "
-        f"(SHA-256 {now[:12]}..., in the checkpoint {saved.table[:12]}...). Half of the training "
-        "would have used other groups than the rest. Put the previous table back, or train "
+        f"(SHA-256 {now[:12]}..., in the checkpoint {saved.table[:12]}...). A part of the training "
+        "may then have used other groups than the rest. Put the previous table back, or train "
         "from scratch without --c. To continue with the changed table anyway, set "
         f"{ALLOW_CHANGED_TABLE}=1."
     )

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from nnunetv2_fair.errors import TableError
 from nnunetv2_fair.files.atomic import write_text
 from nnunetv2_fair.files.tabular import protected, read_table, unprotected
 from nnunetv2_fair.losses.monitor import EpochSummary
@@ -57,12 +58,21 @@ class SubgroupLog:
         """
         return self._visible[part][group]
 
-    def forget_from(self, epoch: int) -> None:
-        """Drop rows of this and later epochs, which a resumed training repeats."""
+    def forget_from(self, epoch: int) -> str:
+        """Drop rows of this and later epochs, which a resumed training repeats.
+
+        Returns:
+            A sentence without a full stop if the table cannot be read, so that all its rows are
+            lost; else an empty text.
+        """
         if not self._table.is_file():
-            return
+            return ""
         kept = self._read()
+        if kept is None:
+            self._table.unlink()
+            return f"{self._table} is damaged: what it said about earlier epochs is lost"
         self._write(kept[kept["epoch"] < epoch])
+        return ""
 
     def add(self, epoch: int, summary: EpochSummary) -> list[str]:
         """Write one epoch into table and plot.
@@ -86,8 +96,8 @@ class SubgroupLog:
                 }
             )
         new = pd.DataFrame(rows)
-        old = [self._read()] if self._table.is_file() else []
-        history = pd.concat([*old, new], ignore_index=True) if old and len(old[0]) else new
+        old = self._read() if self._table.is_file() else None
+        history = new if old is None or old.empty else pd.concat([old, new], ignore_index=True)
         self._write(history)
         self._draw(history)
         return [
@@ -96,11 +106,17 @@ class SubgroupLog:
             for key, title in (("train_loss", "train_loss"), ("pseudo_dice", "Pseudo dice"))
         ]
 
-    def _read(self) -> pd.DataFrame:
-        table = read_table(self._table, delimiter=",", strip=False)
-        history = pd.DataFrame(table.rows, columns=table.header, dtype=object)
-        for column in history.columns.drop("group"):
-            history[column] = pd.to_numeric(history[column].replace("", math.nan))
+    def _read(self) -> pd.DataFrame | None:
+        """Return the rows so far; None if the table is not one that this has written."""
+        try:
+            table = read_table(self._table, delimiter=",", strip=False)
+            history = pd.DataFrame(table.rows, columns=table.header, dtype=object)
+            for column in history.columns.drop("group"):
+                history[column] = pd.to_numeric(history[column].replace("", math.nan))
+        except (TableError, KeyError, ValueError):
+            return None
+        if not {"epoch", "train_loss", "pseudo_dice"} <= set(history):
+            return None
         return history.assign(group=history["group"].map(unprotected))
 
     def _write(self, history: pd.DataFrame) -> None:

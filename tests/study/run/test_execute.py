@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -288,6 +289,29 @@ def test_validation_that_was_cut_off_is_done_again(tmp_path):
     append_attempt(tmp_path, step, Attempt("2026", 1.0, -15, "h", fingerprint=step.fingerprint))
     assert execute(tmp_path, step.name) == 0
     assert [a.continued for a in record_of(tmp_path, step).attempts] == [False, True]
+
+
+@pytest.mark.parametrize("damaged", ["final", "latest"])
+def test_damaged_checkpoints_are_set_aside(tmp_path, damaged):
+    step = training(tmp_path)
+    paths = {name: tmp_path / f"{name}.pth" for name in ("final", "latest", "best")}
+    step = type(step)(**vars(step) | {
+        "finished": str(paths["final"]),
+        "checkpoints": (str(paths["latest"]), str(paths["best"])),
+    })  # fmt: skip
+    write_plan(tmp_path, step)
+    with zipfile.ZipFile(paths["best"], "w") as archive:
+        archive.writestr("weights", "1")
+    paths[damaged].write_bytes(paths["best"].read_bytes()[:-20])
+    assert execute(tmp_path, step.name) == 0
+    assert record_of(tmp_path, step).attempts[0].continued
+    assert not paths[damaged].exists()
+    assert (tmp_path / f"{damaged}.pth.damaged").exists()
+    assert paths["best"].exists()
+    expected = (
+        f"{paths[damaged]} is cut off or otherwise damaged: it is now called {damaged}.pth.da"
+    )
+    assert expected in log_of(tmp_path, step)
 
 
 def test_a_lost_record_is_written_again(tmp_path):

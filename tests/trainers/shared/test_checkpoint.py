@@ -142,3 +142,70 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path):
 
 def test_repr_shows_no_state():
     assert "0.75" not in repr(OURS)
+
+
+def halve(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.fixture
+def fold(tiny_nnunet, one_of_two_epochs):
+    """Folder of a training with all three checkpoints, of one epoch each."""
+    folder = (
+        tiny_nnunet["results"] / "Dataset901_Tiny" / f"{NAME}__nnUNetPlans__2d_trial" / "fold_0"
+    )
+    folder.mkdir(parents=True)
+    for name in ("final", "latest", "best"):
+        shutil.copy(one_of_two_epochs, folder / f"checkpoint_{name}.pth")
+    return folder
+
+
+def to_continue(expected, continuing=True):
+    """Do what nnU-Net does with ``--c``."""
+    trainer = make_trainer(NAME, continue_training=continuing, iterations=2)
+    trainer.load_checkpoint(str(expected))
+    return trainer
+
+
+@pytest.mark.parametrize(
+    ("damaged", "taken"), [(["latest"], "best"), (["final", "latest"], "best")]
+)
+def test_a_damaged_checkpoint_falls_back_to_an_earlier_one(
+    tiny_nnunet, stateful, fold, damaged, taken
+):
+    for name in damaged:
+        halve(fold / f"checkpoint_{name}.pth")
+    trainer = to_continue(fold / f"checkpoint_{damaged[0]}.pth")
+    trainer.run_training()
+    assert trainer.steps == 4
+    for name in damaged:
+        warning = f"WARNING: {fold / f'checkpoint_{name}.pth'} is cut off or otherwise damaged. The"
+        assert f"{warning} training goes on from checkpoint_{taken}.pth." in log_text(tiny_nnunet)
+    assert (fold / "checkpoint_final.pth").stat().st_size > 5000
+
+
+def test_without_a_whole_checkpoint_the_remedy_is_named(tiny_nnunet, fold):
+    for name in ("latest", "best"):
+        (fold / f"checkpoint_{name}.pth").write_bytes(b"")
+    with pytest.raises(TrainingError) as caught:
+        to_continue(fold / "checkpoint_latest.pth")
+    assert str(caught.value) == (
+        f"{fold / 'checkpoint_latest.pth'} is empty; {fold / 'checkpoint_best.pth'} is empty. No "
+        "checkpoint of this training is whole: copy one back from where the results are kept, or "
+        "train from scratch without --c."
+    )
+
+
+def test_validation_alone_takes_no_other_checkpoint(tiny_nnunet, fold):
+    halve(fold / "checkpoint_final.pth")
+    with pytest.raises(TrainingError, match="Copy it back, or go on training with --c, which"):
+        to_continue(fold / "checkpoint_final.pth", continuing=False)
+
+
+@pytest.mark.parametrize("content", ["", "epoch,group\n0,f\n"])
+def test_a_damaged_log_of_the_groups_is_begun_again(tiny_nnunet, stateful, fold, content):
+    (fold / "subgroup_log.csv").write_text(content)
+    to_continue(fold / "checkpoint_latest.pth").run_training()
+    assert "subgroup_log.csv is damaged: what it said about earlier" in log_text(tiny_nnunet)
+    rows = (fold / "subgroup_log.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["epoch", "1", "1"]
