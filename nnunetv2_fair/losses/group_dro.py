@@ -2,13 +2,43 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
+import torch.distributed as dist
 from torch import nn
 
-from nnunetv2_fair.losses.distributed import sum_over_ranks
+from nnunetv2_fair.losses.distributed import joined_over_ranks, sum_over_ranks
 from nnunetv2_fair.losses.weighted import GroupLoss
+
+#: How the groups' losses become one: see :class:`GroupDRO`.
+Objective = Literal["online", "hardmax", "mean"]
+
+
+def tail_shares(losses: torch.Tensor, slots: torch.Tensor, tail: float) -> torch.Tensor:
+    """Return how much of each sample is in the tail of its group: the worst ``tail`` share.
+
+    The mean of a group's losses, weighted by these shares, is their conditional value at risk:
+    the mean of the largest ``tail n_g`` losses, where the last one counts in part.
+
+    Args:
+        losses: ``(B,)``.
+        slots: ``(B,)`` int, group of every sample.
+        tail: Above 0, at most 1.
+
+    Returns:
+        ``(B,)``, 0 to 1; in each group they sum to ``tail n_g``.
+
+    Source: Rockafellar and Uryasev, "Conditional value-at-risk for general loss distributions",
+    Journal of Banking and Finance 2002, proposition 8.
+    """
+    worst_first = losses.argsort(descending=True)
+    order = worst_first[slots[worst_first].argsort(stable=True)]
+    counts = torch.bincount(slots, minlength=1)
+    starts = counts.cumsum(0) - counts
+    rank = torch.empty_like(order)
+    rank[order] = torch.arange(len(order), device=order.device) - starts[slots[order]]
+    return (tail * counts[slots].to(losses.dtype) - rank).clamp(0, 1)
 
 
 class GroupDRO(nn.Module):
@@ -27,13 +57,18 @@ class GroupDRO(nn.Module):
 
     ``q`` starts uniform over the groups that have training cases and is 0 for the others.
 
+    With a ``tail`` below 1, ``l_g`` is the mean of the largest ``tail n_g`` losses of group g in
+    the batch instead of all ``n_g`` (see :func:`tail_shares`).
+
     Args:
         n_groups: Number of groups.
         step_size: The paper's eta_q.
         size_adjustment: The paper's C, in units of the loss.
         group_sizes: ``(G,)`` training cases of each group; needed for the adjustment.
-        hard_max: Lee et al.'s formula instead: ``loss = max_g l_g`` (chosen by ``a_g``) over the
-            groups in the batch; ``q`` stays as it is.
+        objective: ``online``: as above. ``hardmax``: Lee et al.'s formula, ``max_g l_g`` (chosen
+            by ``a_g``) over the groups in the batch. ``mean``: their public code, the plain mean
+            of ``l_g`` over the groups in the batch. The last two leave ``q`` as it is.
+        tail: Share of each group's samples in the batch that counts, above 0 and at most 1.
         distributed: Whether the batch is spread over processes; ``q`` is then the same in all of
             them.
         device: Where ``q`` is stored.
@@ -52,7 +87,8 @@ class GroupDRO(nn.Module):
         size_adjustment: float = 0.0,
         group_sizes: Sequence[int] | None = None,
         *,
-        hard_max: bool = False,
+        objective: Objective = "online",
+        tail: float = 1.0,
         distributed: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -62,7 +98,8 @@ class GroupDRO(nn.Module):
         if group_sizes is not None and (len(group_sizes) != n_groups or not any(group_sizes)):
             raise ValueError(f"Sizes {list(group_sizes)} do not fit {n_groups} groups.")
         self.step_size = step_size
-        self.hard_max = hard_max
+        self.objective = objective
+        self.tail = tail
         self.distributed = distributed
         # thousands of small updates add up, so float64, which MPS does not support
         dtype = torch.float32 if torch.device(device).type == "mps" else torch.float64
@@ -97,9 +134,11 @@ class GroupDRO(nn.Module):
         known, unknown = group_losses[:-1], group_losses[-1]
         present = counts[:-1] > 0
         adjusted = known.detach() + self.adjustments
-        if self.hard_max:
+        if self.objective == "hardmax":
             worst = adjusted.masked_fill(~present, -math.inf).argmax()
             robust = known.gather(0, worst[None])[0]
+        elif self.objective == "mean":
+            robust = known.sum() / present.sum().clamp_min(1)  # 0 for absent groups
         else:
             if training:
                 self._update(adjusted, present)
@@ -127,6 +166,8 @@ class GroupDRO(nn.Module):
         n_slots = len(self.q) + 1
         slots = torch.where(groups < 0, n_slots - 1, groups)
         counted = (weights.sum(1, keepdim=True) > 0).to(terms)
+        if self.tail < 1:
+            weights = weights * self._in_tail(terms.detach().sum(1), slots, counted[:, 0])
         columns = torch.cat([terms * weights, weights, counted], 1)
         sums = columns.new_zeros((n_slots, columns.shape[1])).index_add(0, slots, columns)
         sums = sum_over_ranks(sums, self.distributed)
@@ -134,6 +175,22 @@ class GroupDRO(nn.Module):
         totals, divisors = sums[:, :n_terms], sums[:, n_terms:-1].detach()
         means = totals / torch.where(divisors > 0, divisors, 1)
         return means.sum(1), sums[:, -1].detach()
+
+    @torch.no_grad()
+    def _in_tail(
+        self, losses: torch.Tensor, slots: torch.Tensor, counted: torch.Tensor
+    ) -> torch.Tensor:
+        """Return ``(B, 1)`` shares; samples of unknown group, or of size 0, have no tail."""
+        unknown = len(self.q)
+        # samples that do not count must not take places in the tail
+        placed = torch.where(counted > 0, slots, unknown)
+        rows = torch.stack([losses, placed.to(losses)], 1)
+        everyone = joined_over_ranks(rows, self.distributed)
+        shares = tail_shares(everyone[:, 0], everyone[:, 1].long(), self.tail)
+        if self.distributed:
+            ranks = torch.full((len(rows),), dist.get_rank(), device=rows.device)
+            shares = shares[joined_over_ranks(ranks.to(rows)) == dist.get_rank()]
+        return torch.where(placed == unknown, 1.0, shares)[:, None].to(losses)
 
     @torch.no_grad()
     def _update(self, adjusted: torch.Tensor, present: torch.Tensor) -> None:

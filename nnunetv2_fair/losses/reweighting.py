@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 
 import numpy as np
+import torch
+
+from nnunetv2_fair.losses.distributed import sum_over_ranks
 
 #: Epsilon of Eq. 1.
 _EPSILON = 1e-6
 
 
-def paper_weights(sizes: Sequence[int]) -> np.ndarray:
+def paper_weights(sizes: Sequence[float]) -> np.ndarray:
     """Return the paper's normalised weights.
 
     Eq. 1: ``w_g = n / (n_g + 1e-6)`` with n cases in all groups; Eq. 2: divided by their sum.
@@ -27,7 +30,7 @@ def paper_weights(sizes: Sequence[int]) -> np.ndarray:
 
 
 def group_weights(
-    sizes: Sequence[int],
+    sizes: Sequence[float],
     shares: Sequence[float] | None = None,
     *,
     cap: float | None = None,
@@ -72,3 +75,36 @@ def group_weights(
     if raw:
         scaled = scaled / scaled.sum()
     return np.append(scaled, drawn @ scaled)
+
+
+def batch_weights(
+    groups: torch.Tensor, n_groups: int, *, raw: bool = False, distributed: bool = False
+) -> torch.Tensor:
+    """Return the weight of each group's samples if only the batch's samples are counted.
+
+    Eqs. 1 and 2 with the counts of the batch, as the paper's public code applies them. A group's
+    samples then have the same total weight in every batch that holds it.
+
+    Args:
+        groups: ``(B,)`` int, -1 for unknown; on the training device.
+        n_groups: Number of groups G.
+        raw: True: weights sum to 1 over the groups in the batch; False: the mean over its
+            samples is 1.
+        distributed: Whether other processes hold further parts of the batch.
+
+    Returns:
+        ``(G + 1,)`` float32 weights; 0 for groups that are not in the batch; the last, for
+        samples of unknown group, is the mean weight (1 if no sample has a known group).
+    """
+    slots = torch.where(groups < 0, n_groups, groups)
+    ones = torch.ones(len(groups), device=groups.device)
+    counts = torch.zeros(n_groups + 1, device=groups.device).index_add(0, slots, ones)
+    counts = sum_over_ranks(counts, distributed)[:-1]
+    inverse = torch.where(counts > 0, counts.sum() / (counts + _EPSILON), 0.0)
+    weights = inverse / inverse.sum().clamp_min(_EPSILON)
+    mean = (counts * weights).sum() / counts.sum().clamp_min(1)
+    anyone = counts.sum() > 0
+    if not raw:
+        weights = torch.where(anyone, weights / mean.clamp_min(_EPSILON), weights)
+        mean = torch.ones_like(mean)
+    return torch.cat([weights, torch.where(anyone, mean, 1.0)[None]])

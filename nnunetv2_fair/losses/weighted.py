@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from nnunetv2_fair.losses.nnunet_form import LossForm
+from nnunetv2_fair.losses.reweighting import batch_weights
 
 
 class GroupLoss(nn.Module, ABC):
@@ -25,6 +26,7 @@ class GroupLoss(nn.Module, ABC):
         self.plain = plain
         self.form = LossForm.of(plain)
         self._groups: torch.Tensor | None = None
+        self._raw_batch_weights: bool | None = None
         self.set_group_weights(torch.ones(1))
 
     def set_group_weights(self, weights: torch.Tensor) -> None:
@@ -35,6 +37,14 @@ class GroupLoss(nn.Module, ABC):
         """
         # not part of the state: weights follow from the table
         self.register_buffer("group_weights", weights, persistent=False)
+
+    def count_batches(self, *, raw: bool) -> None:
+        """Take weights from the groups' counts in each batch instead of the weights set.
+
+        Args:
+            raw: See :func:`nnunetv2_fair.losses.reweighting.batch_weights`.
+        """
+        self._raw_batch_weights = raw
 
     @property
     def n_groups(self) -> int:
@@ -69,8 +79,16 @@ class GroupLoss(nn.Module, ABC):
 
     def weights_of(self, groups: torch.Tensor) -> torch.Tensor:
         """Return the weights of samples, ``(B,)``, from their groups."""
+        weights = self.group_weights
+        if self._raw_batch_weights is not None:
+            weights = batch_weights(
+                groups,
+                self.n_groups,
+                raw=self._raw_batch_weights,
+                distributed=self.form.distributed,
+            )
         # -1 selects the last entry, that of unknown samples
-        return self.group_weights[groups]
+        return weights[groups]
 
 
 class SampleWeightedLoss(GroupLoss):
@@ -102,6 +120,32 @@ class SampleWeightedLoss(GroupLoss):
                 dice = form.dice(form.over_batch(dice_sums.weighted(weights)))
             else:
                 dice = form.dice(dice_sums) * weights[:, None]
+            terms = form.weight_ce * cross_entropy - form.weight_dice * dice.mean()
+            total = total + level_weight * terms
+        return total
+
+
+class DiceWeightedLoss(GroupLoss):
+    """nnU-Net's loss, every sample's Dice with its weight; the cross-entropy is not told apart.
+
+    With weights ``w_i`` of the batch's samples::
+
+        (mean of w_i) cross-entropy - mean over samples of w_i Dice_i
+
+    The public code of Lee et al. computes this: it multiplies the samples' cross-entropies, a
+    row, by their weights, a column, and averages the table that results. Dice is that of each
+    sample, whatever nnU-Net's plans say. Where all weights are 1, this is nnU-Net's loss without
+    ``batch_dice``.
+    """
+
+    def training_loss(self, output: Any, target: Any, groups: torch.Tensor) -> torch.Tensor:
+        """Return the weighted loss (see :meth:`GroupLoss.training_loss`)."""
+        form, weights = self.form, self.weights_of(groups)
+        total: Any = 0
+        for level_weight, level_output, level_target in form.levels(output, target):
+            sums, sizes = form.cross_entropy(level_output, level_target)
+            cross_entropy = weights.mean() * sums.sum() / sizes.sum().clamp_min(1)
+            dice = form.dice(form.dice_sums(level_output, level_target)) * weights[:, None]
             terms = form.weight_ce * cross_entropy - form.weight_dice * dice.mean()
             total = total + level_weight * terms
         return total

@@ -70,5 +70,6 @@ def __getattr__(name: str) -> type[nnUNetTrainer]:
     if method.takes_group:
         namespace["group"] = experiment.group
     variant = type(name, (method,), namespace)
+    variant.check_options()
     globals()[name] = variant
     return variant

@@ -108,9 +108,18 @@ class SubgroupTrainer(nnUNetTrainer):
             for option in vars(base).get("OPTIONS", ())
         }
 
-    def option(self, name: str) -> Any:
+    @classmethod
+    def option(cls, name: str) -> Any:
         """Return the value of an option: the name's, else the default."""
-        return self.chosen_options.get(name, self.known_options()[name].default)
+        return cls.chosen_options.get(name, cls.known_options()[name].default)
+
+    @classmethod
+    def check_options(cls) -> None:
+        """Refuse options of the name that exclude each other; called when the name is read.
+
+        Raises:
+            TrainerNameError: If there are any.
+        """
 
     @cached_property
     def table(self) -> DemographicsTable:

@@ -33,8 +33,17 @@ class nnUNetTrainerGroupDRO(SubgroupTrainer):
         choice_option(
             "objective",
             "online",
-            ("online", "hardmax"),
-            "online: weights q; hardmax: only the worst group of the batch",
+            ("online", "hardmax", "mean"),
+            "online: weights q; hardmax: only the worst group of the batch; mean: every group of "
+            "the batch equally",
+        ),
+        number_option(
+            "tail",
+            1.0,
+            0.0,
+            1.0,
+            "share of each group's samples in a batch, the worst ones, that its loss is made of",
+            low_open=True,
         ),
     )
 
@@ -45,10 +54,14 @@ class nnUNetTrainerGroupDRO(SubgroupTrainer):
 
     def changes(self) -> list[str]:
         """Return what the groups' weights follow."""
-        if self.option("objective") == "hardmax":
-            clause = "only the group with the largest loss in a batch counts"
-        else:
-            clause = f"groups with larger losses count more and more (step {self.option('step'):g})"
+        clause = {
+            "online": "groups with larger losses count more and more (step "
+            f"{self.option('step'):g})",
+            "hardmax": "only the group with the largest loss in a batch counts",
+            "mean": "all groups in a batch count equally",
+        }[self.option("objective")]
+        if self.option("tail") < 1:
+            clause += f", each by the worst {self.option('tail'):.0%} of its samples"
         return [f"{clause}; training leaves the Dice loss out", *super().changes()]
 
     def adapt_loss(self, loss: nn.Module) -> nn.Module:
@@ -63,7 +76,8 @@ class nnUNetTrainerGroupDRO(SubgroupTrainer):
             self.option("step"),
             self.option("adjust"),
             list(grouping.counts(cases).values()),
-            hard_max=self.option("objective") == "hardmax",
+            objective=self.option("objective"),
+            tail=self.option("tail"),
             distributed=self.is_ddp,
             device=self.device,
         )

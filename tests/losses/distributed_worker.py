@@ -29,7 +29,7 @@ FORMS = {
         for regions, ignore, batch_dice, deep in itertools.product([False, True], repeat=4)
     )
 }
-METHODS = ("plain", "weighted", "dro", "hardmax", "febs", "divergence")
+METHODS = ("plain", "weighted", "dro", "hardmax", "tail", "febs", "divergence")
 #: Weights of the six places, and the groups of the six cases that validation sees.
 PLACE_WEIGHTS = torch.tensor([0.1, 0.0, 0.4, 0.2, 2.0, 0.05])
 CODES = np.array([[0, 0], [0, 1], [1, 0], [1, 1], [0, -1], [1, 0]])
@@ -50,7 +50,13 @@ def build(method: str, form: Form, ddp: bool) -> nn.Module:
     else:
         loss = GroupDROLoss(plain)
         loss.dro = GroupDRO(
-            N_GROUPS, 0.3, 1.0, [3, 40, 7, 5], hard_max=method == "hardmax", distributed=ddp
+            N_GROUPS,
+            0.3,
+            1.0,
+            [3, 40, 7, 5],
+            objective="hardmax" if method == "hardmax" else "online",
+            tail=0.6 if method == "tail" else 1.0,
+            distributed=ddp,
         )
     loss.set_group_weights(weights)
     return loss
@@ -100,7 +106,9 @@ def train(method: str, form: Form, part: list[int], ddp: bool) -> dict[str, torc
 
 def parts_of(method: str) -> list[list[int]]:
     """Return the places of each process; nnU-Net's plain cross-entropy needs equal parts."""
-    return [[0, 1, 2, 3], [4, 5]] if method in ("dro", "hardmax") else [[0, 1, 2], [3, 4, 5]]
+    return (
+        [[0, 1, 2, 3], [4, 5]] if method in ("dro", "hardmax", "tail") else [[0, 1, 2], [3, 4, 5]]
+    )
 
 
 def main(rank: int, folder: Path) -> None:

@@ -39,7 +39,7 @@ def test_both_ranks_train_as_one_process(ranks, method, form):
     one = train(method, FORMS[form], list(range(6)), ddp=False)
     if method == "divergence":
         assert torch.equal(first["weights"], second["weights"]), "equal to the bit"
-    if method in ("dro", "hardmax"):
+    if method in ("dro", "hardmax", "tail"):
         assert torch.equal(first["q"], second["q"]), "q must be equal to the bit"
         torch.testing.assert_close(first["q"], one["q"], atol=1e-7, rtol=1e-6)
         assert torch.equal(first["values"], second["values"])

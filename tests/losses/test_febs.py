@@ -17,8 +17,8 @@ from tests.losses.nnunet_losses import (
 )
 
 
-def scaled(plain, n_groups, groups, gamma):
-    loss = FEBSLoss(plain, gamma)
+def scaled(plain, n_groups, groups, gamma, direction="code"):
+    loss = FEBSLoss(plain, gamma, direction)
     loss.set_group_weights(torch.ones(n_groups + 1))
 
     def call(output, target):
@@ -61,8 +61,10 @@ def soft_dice(p, y, batch):
 
 
 @every_form
-@pytest.mark.parametrize("gamma", [0.5, 1.0, 3.0])
-def test_the_formula(form, gamma):
+@pytest.mark.parametrize(
+    ("gamma", "direction"), [(0.5, "code"), (1.0, "code"), (3.0, "code"), (2.0, "paper")]
+)
+def test_the_formula(form, gamma, direction):
     output, target = form.batch()
     groups = [2, 0, 2, -1]
     expected = 0.0
@@ -79,8 +81,10 @@ def test_the_formula(form, gamma):
             g: 1 - float(soft_dice(p[members], y[members], batch=True).mean())
             for g, members in ((0, [1]), (2, [0, 2]))
         }
+        best, worst = min(losses.values()), max(losses.values())
         scale = {
-            g: math.tanh((min(losses.values()) / loss) ** gamma) / math.tanh(1)
+            g: math.tanh((best / loss if direction == "code" else loss / worst) ** gamma)
+            / math.tanh(1)
             for g, loss in losses.items()
         }
         assert max(scale.values()) == pytest.approx(1)
@@ -93,17 +97,41 @@ def test_the_formula(form, gamma):
         dice = float(soft_dice(p, y, form.batch_dice).mean())
         expected += weight * 0.5 * (cross_entropy - dice)
     assert min(scales) < 0.999, "the groups must differ"
-    value = scaled(plain, 3, groups, gamma)(output, target)
+    value = scaled(plain, 3, groups, gamma, direction)(output, target)
     assert value.item() == pytest.approx(expected, abs=2e-6)
 
 
-def test_an_absent_group_changes_nothing():
+@pytest.mark.parametrize("direction", ["code", "paper"])
+def test_an_absent_group_changes_nothing(direction):
     form = Form()
     output, target = form.batch()
-    few = scaled(form.loss(), 2, [0, 1, 0, 1], 1.0)(output, target)
-    many = scaled(form.loss(), 9, [0, 8, 0, 8], 1.0)(output, target)
+    few = scaled(form.loss(), 2, [0, 1, 0, 1], 1.0, direction)(output, target)
+    many = scaled(form.loss(), 9, [0, 8, 0, 8], 1.0, direction)(output, target)
     assert torch.equal(few, many)
     assert not torch.isclose(few, 0.5 * form.loss()(output, target), atol=1e-4)
+
+
+def dice_gradients(direction, gamma=2.0):
+    """Return the size of the Dice loss's gradient for a poor and a good sample."""
+    form = Form(deep=False, batch_dice=False)
+    _, target = form.batch(2)
+    one_hot = torch.nn.functional.one_hot(target[:, 0].long(), 3).movedim(-1, 1).float()
+    sure = torch.tensor([0.5, 3.0]).reshape(2, *[1] * (one_hot.ndim - 1))
+    output = (sure * one_hot).requires_grad_()
+    plain = form.loss()
+    plain.weight_ce = 0
+    _, (gradient,) = value_and_gradients(scaled(plain, 2, [0, 1], gamma, direction), output, target)
+    return gradient.flatten(1).abs().sum(1)
+
+
+def test_the_published_direction_lowers_the_gradient_of_the_worse_group_and_the_papers_raises_it():
+    plain, code, paper = (
+        dice_gradients(*arguments) for arguments in (("code", 0.0), ("code",), ("paper",))
+    )
+    assert code[0] < 0.6 * plain[0]
+    assert code[1] == pytest.approx(float(plain[1]))
+    assert paper[0] == pytest.approx(float(plain[0]))
+    assert paper[1] < 0.6 * plain[1]
 
 
 @pytest.mark.parametrize("form", [f for f in FORMS if not f.deep and len(f.shape) == 2], ids=str)

@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from nnunetv2_fair.losses.group_dro import GroupDRO, GroupDROLoss
+from nnunetv2_fair.losses.group_dro import GroupDRO, GroupDROLoss, tail_shares
 from tests.losses.nnunet_losses import (
     FORMS,
     Form,
@@ -97,7 +99,7 @@ def test_the_size_adjustment_favours_small_groups():
 
 
 def test_hard_max_is_the_papers_formula():
-    dro = GroupDRO(3, 0.5, hard_max=True)
+    dro = GroupDRO(3, 0.5, objective="hardmax")
     losses = torch.tensor([1.0, 2.0, 4.0, 1.0], requires_grad=True)
     value = dro(losses, torch.tensor([0, 0, 2, 2]))
     assert value.item() == pytest.approx(2.5)
@@ -106,9 +108,48 @@ def test_hard_max_is_the_papers_formula():
     assert dro.q.tolist() == pytest.approx([1 / 3] * 3)
 
 
-@pytest.mark.parametrize("hard_max", [False, True])
-def test_only_unknown_samples_train_plainly(hard_max):
-    dro = GroupDRO(2, 0.5, hard_max=hard_max)
+def test_mean_is_the_mean_of_the_groups_in_the_batch():
+    dro = GroupDRO(3, 0.5, objective="mean")
+    losses = torch.tensor([1.0, 2.0, 6.0, 5.0], requires_grad=True)
+    value = dro(losses, torch.tensor([0, 0, 0, 2]))
+    assert value.item() == pytest.approx((3.0 + 5.0) / 2)
+    value.backward()
+    assert losses.grad.tolist() == pytest.approx([1 / 6, 1 / 6, 1 / 6, 1 / 2])
+    assert dro.q.tolist() == pytest.approx([1 / 3] * 3)
+
+
+@given(
+    losses=st.lists(st.floats(-5, 50), min_size=1, max_size=12),
+    seed=st.integers(0, 99),
+    tail=st.floats(0.01, 1.0),
+)
+def test_a_groups_tail_is_its_conditional_value_at_risk(losses, seed, tail):
+    groups = np.random.default_rng(seed).integers(0, 3, len(losses))
+    values = torch.tensor(losses, dtype=torch.float64)
+    shares = tail_shares(values, torch.tensor(groups), tail).numpy()
+    for group in set(groups):
+        own = np.array(losses)[groups == group]
+        found = shares[groups == group] @ own / shares[groups == group].sum()
+        # Rockafellar and Uryasev: the smallest t + mean(max(loss - t, 0)) / tail, at a loss
+        expected = min(t + np.maximum(own - t, 0).mean() / tail for t in own)
+        assert found == pytest.approx(expected, abs=1e-9, rel=1e-9)
+
+
+def test_the_tail_of_a_group_ignores_other_groups_and_samples_that_do_not_count():
+    dro = GroupDRO(2, 0.0, objective="mean", tail=0.5)
+    losses = torch.tensor([1.0, 3.0, 9.0, 2.0, 4.0, 7.0], requires_grad=True)
+    sizes = torch.tensor([1.0, 1.0, 0.0, 1.0, 1.0, 1.0])
+    value = dro(losses, torch.tensor([0, 0, 0, 1, 1, -1]), sizes=sizes)
+    # group 0: the worse of 1 and 3; group 1: of 2 and 4; 7 is of unknown group
+    assert value.item() == pytest.approx(4 / 5 * (3 + 4) / 2 + 1 / 5 * 7)
+    value.backward()
+    assert losses.grad.tolist() == pytest.approx([0, 0.4, 0, 0, 0.4, 0.2])
+
+
+@pytest.mark.parametrize("tail", [1.0, 0.4])
+@pytest.mark.parametrize("objective", ["online", "hardmax", "mean"])
+def test_only_unknown_samples_train_plainly(objective, tail):
+    dro = GroupDRO(2, 0.5, objective=objective, tail=tail)
     losses = torch.tensor([1.0, 3.0], requires_grad=True)
     value = dro(losses, torch.tensor([-1, -1]))
     value.backward()
@@ -163,12 +204,12 @@ def without_dice(form):
 
 
 @every_form
-@pytest.mark.parametrize("hard_max", [False, True])
-def test_one_group_gives_nnunets_cross_entropy(form, hard_max):
+@pytest.mark.parametrize("objective", ["online", "hardmax", "mean"])
+def test_one_group_gives_nnunets_cross_entropy(form, objective):
     output, target = form.batch()
     theirs = value_and_gradients(without_dice(form), output, target)
     assert any(gradient.abs().max() > 1e-4 for gradient in theirs[1])
-    call, loss = robust(form.loss(), 1, [0, 0, 0, 0], hard_max=hard_max)
+    call, loss = robust(form.loss(), 1, [0, 0, 0, 0], objective=objective)
     assert_same(value_and_gradients(call, output, target), theirs)
     assert loss.dro.q.tolist() == [1]
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnunetv2_fair.losses.reweighting import group_weights, paper_weights
+from nnunetv2_fair.losses.reweighting import batch_weights, group_weights, paper_weights
 
 #: Training cases of the CMR paper: Black and White.
 CMR = (15, 4221)
@@ -77,3 +78,14 @@ def test_what_holds_for_all_sizes(sizes, cap, raw):
     # groups below the cap keep the paper's ratios
     products = (weights[:-1] * counted)[below]
     assert products == pytest.approx(np.full(len(products), products[:1].sum()), rel=1e-6)
+
+
+@given(st.lists(st.integers(-1, 3), min_size=1, max_size=12), st.booleans())
+def test_weights_of_a_batch_are_those_of_a_training_set_that_is_the_batch(groups, raw):
+    counts = [groups.count(g) for g in range(4)]
+    weights = batch_weights(torch.tensor(groups), 4, raw=raw).numpy()
+    if any(counts):
+        assert weights == pytest.approx(group_weights(counts, raw=raw), rel=1e-5)
+    else:
+        assert weights[-1] == 1
+        assert not weights[:-1].any()

@@ -102,13 +102,70 @@ def test_weights_follow_from_the_folds_training_cases(tiny_nnunet):
     step(trainer)
 
 
-def test_in_balanced_batches_the_mean_weight_is_one(tiny_nnunet):
+def test_balanced_batches_are_not_corrected_again(tiny_nnunet):
     trainer = started("nnUNetTrainerOversamplingReweighting_sex")
+    assert trainer.adapted_loss.group_weights.tolist() == pytest.approx([1, 1, 1])
+    assert "WARNING: countstrain" not in log_of(tiny_nnunet)
+    step(trainer)
+
+
+def test_weights_add_what_the_sampling_leaves(tiny_nnunet):
+    trainer = started("nnUNetTrainerOversamplingReweighting_sex_level0.5")
+    cases = list(trainer.dataloader_train.data_loader.indices)
+    shares = trainer.drawing_shares(cases)[:2]
+    weights = trainer.adapted_loss.group_weights.numpy()[:2]
+    assert shares[0] < shares[1]
+    assert shares * weights == pytest.approx([shares.sum() / 2] * 2, rel=1e-5)
+
+
+def test_the_literal_pair_corrects_twice_and_warns(tiny_nnunet):
+    trainer = started("nnUNetTrainerOversamplingReweighting_sex_countstrain")
+    assert "WARNING: countstrain corrects for the sizes of groups twice" in log_of(tiny_nnunet)
     counts = training_counts(trainer)
     weights = trainer.adapted_loss.group_weights.tolist()
     assert (weights[0] + weights[1]) / 2 == pytest.approx(1, rel=1e-6)
     assert weights[0] / weights[1] == pytest.approx(counts["male"] / counts["female"], rel=1e-6)
     assert trainer.dataloader_train.data_loader.get_indices.__class__.__name__ == "BalancedSampler"
+    step(trainer)
+
+
+def test_weights_from_each_batch_as_the_public_code_has_them(tiny_nnunet):
+    trainer = started("nnUNetTrainerReweighting_sex_countsbatch_scaleraw")
+    loss = trainer.adapted_loss
+    batch = next(trainer.dataloader_train)
+    groups = trainer._groups_of(batch["keys"])
+    present = sorted(set(groups.tolist()) - {-1})
+    with torch.no_grad():
+        output = trainer.network(batch["data"])
+        loss.set_batch(groups, training=True)
+        value = float(loss(output, batch["target"]))
+        # its table of products, sample by sample; all voxels count, so means of means will do
+        total = torch.bincount(groups[groups >= 0])
+        inverse = {g: len(groups[groups >= 0]) / (float(total[g]) + 1e-6) for g in present}
+        share = {g: w / sum(inverse.values()) for g, w in inverse.items()}
+        known = groups[groups >= 0].tolist()
+        mean = sum(share[g] for g in known) / len(known)
+        weights = torch.tensor([share.get(g, mean) for g in groups.tolist()])
+        expected = 0.0
+        for factor, logits, labels in zip(
+            loss.form.level_weights, output, batch["target"], strict=False
+        ):
+            row = torch.nn.functional.cross_entropy(logits, labels[:, 0].long(), reduction="none")
+            row = row.flatten(1).mean(1)
+            p, y = torch.softmax(logits, 1)[:, 1], (labels[:, 0] == 1).float()
+            dice = (2 * (p * y).sum((1, 2)) + 1e-5) / (p.sum((1, 2)) + y.sum((1, 2)) + 1e-5)
+            table = row[None] * weights[:, None] - (dice * weights)[:, None]
+            expected += factor * float(table.mean())
+    assert value == pytest.approx(expected, rel=1e-5)
+
+
+def test_group_means_of_each_batch_as_the_public_code_has_them(tiny_nnunet):
+    trainer = started(
+        "nnUNetTrainerReweightingGroupDRO_sex_objectivemean_countsbatch_scaleraw_tail0.5"
+    )
+    assert (trainer.adapted_loss.dro.objective, trainer.adapted_loss.dro.tail) == ("mean", 0.5)
+    weights = trainer.adapted_loss.weights_of(torch.tensor([0, 1, 1, 1]))
+    assert weights.tolist() == pytest.approx([3 / 4, 1 / 4, 1 / 4, 1 / 4], rel=1e-5)
     step(trainer)
 
 
@@ -127,7 +184,7 @@ def test_the_pairs_are_made_of_the_same_parts(tiny_nnunet):
     sizes = list(training_counts(both).values())
     assert loss.dro.adjustments.tolist() == pytest.approx([2 / n**0.5 for n in sizes])
     drawn = started("nnUNetTrainerOversamplingGroupDRO_sex_level0.5_objectivehardmax")
-    assert drawn.adapted_loss.dro.hard_max
+    assert drawn.adapted_loss.dro.objective == "hardmax"
     assert set(drawn.adapted_loss.group_weights.tolist()) == {1}
     sampler = drawn.dataloader_train.data_loader.get_indices
     assert type(sampler).__name__ == "BalancedSampler"
@@ -214,7 +271,13 @@ def test_a_group_only_in_validation(tiny_nnunet, method):
             "nnUNetTrainerGroupDRO_step0.1_gamma1",
             "'gamma1' is not an option of nnUNetTrainerGroupDRO",
         ),
-        ("nnUNetTrainerGroupDRO_objectivesoft", "expected one of online, hardmax"),
+        ("nnUNetTrainerGroupDRO_objectivesoft", "expected one of online, hardmax, mean"),
+        (
+            "nnUNetTrainerReweighting_sex_cap5_countsbatch",
+            "'countsbatch' takes others from each batch. Leave one of the two out.",
+        ),
+        ("nnUNetTrainerGroupDRO_tail0", "expected a number above 0 to 1"),
+        ("nnUNetTrainerFEBS_directionup", "expected one of code, paper"),
         ("nnUNetTrainerFEBS_gamma11", "expected a number from 0 to 10"),
         ("nnUNetTrainerReweightingGroupDRO_level0.5", "'level0.5' is not an option"),
     ],
