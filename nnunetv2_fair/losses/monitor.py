@@ -19,10 +19,28 @@ class EpochSummary:
         train_loss: ``(G,)`` mean per-sample loss; NaN if the group was not drawn.
         pseudo_dice: ``(G, K)`` Dice over the pooled validation patches of the group; NaN if
             neither reference nor prediction holds the label.
+        counts: ``(G, 3, K)`` voxels of these patches: true positive, false positive, false
+            negative; K is 0 where nothing was validated.
     """
 
     train_loss: np.ndarray
     pseudo_dice: np.ndarray
+    counts: np.ndarray
+
+
+def dice_of_counts(counts: np.ndarray) -> np.ndarray:
+    """Return the Dice of pooled voxels.
+
+    Args:
+        counts: ``(..., 3, K)`` true positive, false positive, false negative.
+
+    Returns:
+        ``(..., K)``, 0 to 1; NaN if neither reference nor prediction holds the label.
+    """
+    tp, fp, fn = np.moveaxis(counts, -2, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        dice: np.ndarray = 2 * tp / (2 * tp + fp + fn)
+    return dice
 
 
 @runtime_checkable
@@ -97,12 +115,10 @@ class GroupMonitor:
         counts = torch.zeros((self._n_groups + 1, 3, 0), dtype=self._dtype, device=self._device)
         if self._counts is not None:
             counts = all_reduce(self._counts)
-        tp, fp, fn = np.moveaxis(counts[:-1].cpu().numpy(), 1, 0)
+        pooled = counts[:-1].cpu().numpy()
         with np.errstate(divide="ignore", invalid="ignore"):
-            summary = EpochSummary(
-                train_loss=loss[:, 0] / loss[:, 1],
-                pseudo_dice=2 * tp / (2 * tp + fp + fn),
-            )
+            train_loss = loss[:, 0] / loss[:, 1]
+        summary = EpochSummary(train_loss, dice_of_counts(pooled), pooled)
         self._reset()
         return summary
 

@@ -69,7 +69,7 @@ def __getattr__(name: str) -> type[nnUNetTrainer]:
     }
     if method.takes_group:
         namespace["group"] = experiment.group
-    variant = type(name, (method,), namespace)
+    variant: type[SubgroupTrainer] = type(name, (method,), namespace)
     variant.check_options()
     globals()[name] = variant
     return variant

@@ -19,13 +19,12 @@ from nnunetv2_fair.trainers.base import SubgroupTrainer
 from nnunetv2_fair.trainers.shared.adversary import Adversary, CollapseWatch
 from nnunetv2_fair.trainers.shared.apple_loss import AppleLoss
 from nnunetv2_fair.trainers.shared.base_model import base_option, load_base
-from nnunetv2_fair.trainers.shared.names import Option, choice_option, number_option
-
-
-def _steps(text: str) -> int:
-    if not 1 <= int(text) <= 100:
-        raise ValueError(text)
-    return int(text)
+from nnunetv2_fair.trainers.shared.names import (
+    Option,
+    choice_option,
+    number_option,
+    whole_number_option,
+)
 
 
 class nnUNetTrainerAPPLE(SubgroupTrainer):
@@ -50,10 +49,7 @@ class nnUNetTrainerAPPLE(SubgroupTrainer):
             "fair", "paper", ("paper", "confusion"),
             "paper: maximise the discriminator's loss; confusion: make it unsure",
         ),
-        Option(
-            "dsteps", 1, _steps, "a whole number from 1 to 100",
-            "discriminator steps for each generator step", numeric=True,
-        ),
+        whole_number_option("dsteps", 1, 1, 100, "discriminator steps for each generator step"),
         choice_option(
             "levels", "bottleneck", ("bottleneck", "all"),
             "what is perturbed: the bottleneck, or every skip too",

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from nnunetv2_fair.errors import TrainerNameError
 from nnunetv2_fair.losses.divergence import DivergenceWeightedLoss
-from nnunetv2_fair.losses.monitor import GroupMonitor
+from nnunetv2_fair.losses.monitor import GroupMonitor, dice_of_counts
 from nnunetv2_fair.subgroups.divergence import (
     CaseLabels,
     Divergences,
@@ -20,7 +21,13 @@ from nnunetv2_fair.subgroups.divergence import (
     label_cases,
 )
 from nnunetv2_fair.trainers.base import SubgroupTrainer
-from nnunetv2_fair.trainers.shared.names import Option, choice_option, number_option
+from nnunetv2_fair.trainers.shared.names import (
+    Option,
+    choice_option,
+    number_option,
+    whole_number_option,
+)
+from nnunetv2_fair.trainers.shared.whole_validation import whole_case_counts
 
 
 @dataclass
@@ -30,15 +37,14 @@ class _Weighting:
     Attributes:
         labels: Groups of all cases of the table.
         train_rows: Rows of the training cases in ``labels``.
-        subgroups: ``(S, A)`` codes of the subgroups of the last search, None before the first.
-        divergence: ``(S,)`` divergence of each.
+        counts: Of the last epochs, the latest last: ``(n, 3, K)`` voxels of every row, 0 where
+            it was not validated.
         weights: ``(n,)`` weight of every row of ``labels``, None before the first search.
     """
 
     labels: CaseLabels = field(repr=False)
     train_rows: np.ndarray = field(repr=False)
-    subgroups: np.ndarray | None = field(default=None, repr=False)
-    divergence: np.ndarray | None = field(default=None, repr=False)
+    counts: list[np.ndarray] = field(default_factory=list, repr=False)
     weights: np.ndarray | None = field(default=None, repr=False)
 
 
@@ -46,9 +52,10 @@ class nnUNetTrainerFairMedSeg(SubgroupTrainer):
     """Weights each training case by the divergence of the subgroups that it is in.
 
     After every epoch DivExplorer searches all conjunctions of the attributes' groups for
-    subgroups whose Dice, on the epoch's validation patches, differs from the mean. The
-    largest absolute divergence among a case's subgroups is its weight in the next epoch's second
-    loss term.
+    subgroups whose Dice, on the validation patches of the last ``window`` epochs, differs from
+    the mean. The largest absolute divergence among a case's subgroups is its weight in the next
+    epoch's second loss term. ``validationwhole`` predicts the validation cases as a whole
+    instead, in every ``every``-th epoch, and ``signworse`` disregards subgroups that do better.
 
     The attributes in the name are those to search; without any, all that form groups are. The
     log shows the joint groups of the named attributes, or those of the dataset's default one.
@@ -63,6 +70,24 @@ class nnUNetTrainerFairMedSeg(SubgroupTrainer):
             "minsup", 0.001, 0.0, 1.0, "share of the validation cases that a subgroup must hold",
             low_open=True,
         ),
+        whole_number_option(
+            "window", 20, 1, 1000, "epochs whose validation patches are pooled, case by case"
+        ),
+        choice_option(
+            "validation",
+            "patches",
+            ("patches", "whole"),
+            "patches: nnU-Net's validation of each epoch; whole: whole cases by sliding window",
+        ),
+        whole_number_option(
+            "every", 5, 1, 1000, "with validationwhole: epochs between two validations"
+        ),
+        choice_option(
+            "sign",
+            "both",
+            ("both", "worse"),
+            "both: subgroups far above the mean count, too; worse: only those below it",
+        ),
         choice_option(
             "weights", "raw", ("raw", "mean1"), "raw: the divergences; mean1: scaled to mean 1"
         ),
@@ -73,10 +98,28 @@ class nnUNetTrainerFairMedSeg(SubgroupTrainer):
         "the mean."
     )
 
+    @classmethod
+    def check_options(cls) -> None:
+        """Refuse options of the kind of validation that was not chosen."""
+        super().check_options()
+        whole = cls.option("validation") == "whole"
+        unused = "window" if whole else "every"
+        if unused in cls.chosen_options:
+            needed = "patches" if whole else "whole"
+            raise TrainerNameError(
+                f"{cls.__name__}: option '{unused}' needs validation{needed}, and the name says "
+                f"validation{cls.option('validation')}. Leave '{unused}' out, or change the other."
+                if "validation" in cls.chosen_options
+                else f"{cls.__name__}: option '{unused}' needs validation{needed}. Add it before "
+                f"the number of epochs, or leave '{unused}' out."
+            )
+
     def changes(self) -> list[str]:
         """Return what is searched, and what it is for."""
+        where = "far from" if self.option("sign") == "both" else "below"
+        first = 1 if self.option("validation") == "patches" else self.option("every")
         clause = (
-            "from the second epoch on, cases of subgroups whose validation Dice is far from the "
+            f"from epoch {first} on, cases of subgroups whose validation Dice is {where} the "
             f"mean count more; searched in {', '.join(self._weighting.labels.attributes)}"
         )
         return [clause, *super().changes()]
@@ -116,26 +159,49 @@ class nnUNetTrainerFairMedSeg(SubgroupTrainer):
         return super().validation_step(batch)
 
     def on_validation_epoch_end(self, val_outputs: list[dict]) -> None:
-        """Search the subgroups of this epoch, and weight the next epoch's cases."""
+        """Search the subgroups of the last epochs, and weight the next epoch's cases."""
         super().on_validation_epoch_end(val_outputs)
         summary = self.case_monitor.finish_epoch(all_reduce=self._sum_over_ranks)
-        dice = np.ma.masked_invalid(summary.pseudo_dice)
-        scores = dice.mean(axis=1).filled(np.nan) if dice.size else np.full(len(dice), np.nan)
-        found = find_divergences(self._weighting.labels.codes, scores, self.option("minsup"))
-        self._weigh(found.codes, found.divergence)
-        self.print_to_log_file(self._in_words(found, scores))
+        counts = self._weighting.counts
+        if self.option("validation") == "whole":
+            if (self.current_epoch + 1) % self.option("every"):
+                return
+            counts[:] = [self._whole_counts()]
+        elif summary.counts.size:
+            counts.append(summary.counts)
+            del counts[: -self.option("window")]
+        self.print_to_log_file(self._weigh())
 
-    def _weigh(self, subgroups: np.ndarray, divergence: np.ndarray) -> None:
+    def _whole_counts(self) -> np.ndarray:
+        """Return ``(n, 3, K)`` voxels of whole validation cases; 0 in the rows of all others."""
+        labels = self._weighting.labels
+        found = whole_case_counts(self)
+        counts = torch.zeros((len(labels.codes), 3, len(self._label_names())))
+        for case, own in found.items():
+            counts[labels.rows([case])] = torch.tensor(own, dtype=counts.dtype)
+        return self._sum_over_ranks(counts.to(self.device)).cpu().double().numpy()
+
+    def _weigh(self) -> str:
+        """Weight the cases by the divergences of their subgroups; return a line for the log."""
         weighting = self._weighting
-        weighting.subgroups, weighting.divergence = subgroups, divergence
+        codes = weighting.labels.codes
+        scores = np.full(len(codes), np.nan)
+        if weighting.counts:
+            dice = np.ma.masked_invalid(dice_of_counts(np.sum(weighting.counts, 0)))
+            scores = dice.mean(axis=1).filled(np.nan)
+        found = find_divergences(codes, scores, self.option("minsup"))
+        line = self._in_words(found, scores)
+        if self.option("sign") == "worse":
+            found = found.chosen(found.divergence < 0)
         weighting.weights = None
-        if len(subgroups):
+        if len(found):
             rows = weighting.train_rows
-            found = divergence_weights(weighting.labels.codes[rows], subgroups, divergence)
-            weighting.weights = np.full(len(weighting.labels.codes), np.nan)
+            own = divergence_weights(codes[rows], found.codes, found.divergence)
+            weighting.weights = np.full(len(codes), np.nan)
             weighting.weights[rows] = fill_and_scale(
-                found, mean_one=self.option("weights") == "mean1"
+                own, mean_one=self.option("weights") == "mean1"
             )
+        return line
 
     def _in_words(self, found: Divergences, scores: np.ndarray) -> str:
         """Return a line for the log; subgroups of a single patient are left out."""
@@ -151,31 +217,25 @@ class nnUNetTrainerFairMedSeg(SubgroupTrainer):
         return text
 
     def on_train_end(self) -> None:
-        """Finish; the final checkpoint, which is shared, no longer needs divergences.
-
-        Those of very small subgroups describe single patients.
-        """
-        self._weighting.subgroups = None
+        """Finish; the final checkpoint, which is shared, no longer needs counts of cases."""
+        self._weighting.counts.clear()
         super().on_train_end()
 
     def vocabulary(self) -> list:
-        """Return the groups that the codes of subgroups refer to."""
+        """Return the groups that subgroups are made of."""
         labels = self._weighting.labels
         return [*super().vocabulary(), labels.attributes, labels.groups]
 
     def fairness_state(self) -> dict[str, torch.Tensor]:
-        """Return the divergences; the cases' weights, which reveal groups, follow from them."""
-        weighting = self._weighting
-        if weighting.subgroups is None or weighting.divergence is None:
+        """Return the counts of the validated cases; groups and weights follow from the table."""
+        counts = self._weighting.counts
+        if not counts:
             return super().fairness_state()
-        return {
-            **super().fairness_state(),
-            "subgroups": torch.tensor(weighting.subgroups),
-            "divergence": torch.tensor(weighting.divergence),
-        }
+        return {**super().fairness_state(), "counts": torch.tensor(np.stack(counts))}
 
     def load_fairness_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Restore the divergences and weight the cases by them."""
+        """Restore the counts and weight the cases by them."""
         super().load_fairness_state(state)
-        if "subgroups" in state:
-            self._weigh(state["subgroups"].numpy(), state["divergence"].numpy())
+        if "counts" in state and state["counts"].shape[1] == len(self._weighting.labels.codes):
+            self._weighting.counts = list(state["counts"].double().numpy())
+            self._weigh()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from nnunetv2_fair.errors import DemographicsError
+from nnunetv2_fair import trainers
+from nnunetv2_fair.errors import DemographicsError, TrainerNameError
 from nnunetv2_fair.losses.per_sample import TargetFormat, hard_counts
 from nnunetv2_fair.trainers.shared.checkpoint import KEY
 from tests.subgroups.test_divergence import brute_force, brute_force_weights
@@ -27,8 +28,14 @@ def start(name):
     return trainer
 
 
-def validate(trainer, n_batches=3):
+def validate(trainer):
     """Run nnU-Net's validation; return each case's Dice over its patches, counted here."""
+    found = validated(trainer)
+    return {key: 2 * tp / (2 * tp + fp + fn) for key, (tp, fp, fn) in found.items()}
+
+
+def validated(trainer, n_batches=3):
+    """Run nnU-Net's validation; return tp, fp and fn of each case's patches, counted here."""
     counts = {}
     trainer.on_validation_epoch_start()
     outputs = []
@@ -41,15 +48,19 @@ def validate(trainer, n_batches=3):
             for key, count in zip(batch["keys"], found.numpy(), strict=True):
                 counts[key] = counts.get(key, 0) + count[:, 0]
     trainer.on_validation_epoch_end(outputs)
-    return {key: 2 * tp / (2 * tp + fp + fn) for key, (tp, fp, fn) in counts.items()}
+    return counts
 
 
 @pytest.mark.parametrize(
-    ("name", "attributes"),
-    [("nnUNetTrainerFairMedSeg", ("sex", "age")), ("nnUNetTrainerFairMedSeg_sex", ("sex",))],
+    ("name", "attributes", "window"),
+    [
+        ("nnUNetTrainerFairMedSeg", ("sex", "age"), 20),
+        ("nnUNetTrainerFairMedSeg_sex_window2", ("sex",), 2),
+        ("nnUNetTrainerFairMedSeg_window1", ("sex", "age"), 1),
+    ],
 )
-def test_weights_are_the_largest_divergence_of_this_epochs_validation(
-    tiny_nnunet, name, attributes
+def test_weights_are_the_largest_divergence_in_the_last_epochs_validation(
+    tiny_nnunet, name, attributes, window
 ):
     trainer = start(name)
     given = []
@@ -61,8 +72,14 @@ def test_weights_are_the_largest_divergence_of_this_epochs_validation(
     labels = trainer._weighting.labels
     assert labels.attributes == attributes
     train_cases = list(trainer.dataloader_train.data_loader.indices)
-    for _ in range(2):  # the second epoch forgets the first
-        dice = validate(trainer)
+    epochs = []
+    for _ in range(3):
+        epochs.append(validated(trainer))
+        pooled = {}
+        for counts in epochs[-window:]:
+            for key, count in counts.items():
+                pooled[key] = pooled.get(key, 0) + count
+        dice = {key: 2 * tp / (2 * tp + fp + fn) for key, (tp, fp, fn) in pooled.items()}
         assert not set(dice) & set(train_cases)
         found = brute_force(labels.codes[labels.rows(dice)], np.array(list(dice.values())))
         expected = brute_force_weights(labels.codes[labels.rows(train_cases)], found)
@@ -93,7 +110,70 @@ def test_minsup_keeps_small_subgroups_out(tiny_nnunet):
     codes = labels.codes[labels.rows(dice)]
     fewest = int(np.ceil(0.5 * len(dice)))
     expected = brute_force(codes, np.array(list(dice.values())), fewest)
-    assert {tuple(row) for row in trainer._weighting.subgroups.tolist()} == set(expected)
+    rows = trainer._weighting.train_rows
+    wanted = brute_force_weights(labels.codes[rows], expected)
+    wanted = np.where(np.isnan(wanted), np.nanmean(wanted), wanted)
+    np.testing.assert_allclose(trainer._weighting.weights[rows], wanted, atol=1e-6)
+
+
+def test_only_subgroups_that_do_worse_count_if_asked_for(tiny_nnunet):
+    trainer = start("nnUNetTrainerFairMedSeg_sex_signworse")
+    train_epoch(trainer)
+    dice = validate(trainer)
+    labels, rows = trainer._weighting.labels, trainer._weighting.train_rows
+    found = brute_force(labels.codes[labels.rows(dice)], np.array(list(dice.values())))
+    below = {code: both for code, both in found.items() if both[1] < 0}
+    assert 0 < len(below) < len(found)
+    wanted = brute_force_weights(labels.codes[rows], below)
+    np.testing.assert_allclose(
+        trainer._weighting.weights[rows],
+        np.where(np.isnan(wanted), np.nanmean(wanted), wanted),
+        atol=1e-6,
+    )
+
+
+def test_whole_cases_are_validated_every_few_epochs(tiny_nnunet):
+    trainer = start("nnUNetTrainerFairMedSeg_sex_validationwhole_every2")
+    train_epoch(trainer)
+    validate(trainer)
+    assert trainer._weighting.weights is None, "the first of two epochs"
+    trainer.current_epoch = 1
+    trainer.on_train_epoch_start()
+    validate(trainer)
+    labels = trainer._weighting.labels
+    (counts,) = trainer._weighting.counts
+    _, cases = trainer.do_split()
+    assert sorted(np.flatnonzero(counts.sum((1, 2)))) == sorted(labels.rows(cases))
+    trainer.on_train_epoch_start()
+    assert trainer.network.training
+    assert isinstance(trainer.network(next(trainer.dataloader_train)["data"]), list)
+
+    # nnU-Net's own final validation of the same weights, without mirroring
+    trainer.inference_allowed_mirroring_axes = None
+    trainer.perform_actual_validation()
+    summary = json.loads(next(tiny_nnunet["results"].rglob("validation/summary.json")).read_text())
+    for found in summary["metric_per_case"]:
+        case = found["reference_file"].rsplit("/", 1)[-1].removesuffix(".png")
+        theirs = [found["metrics"]["1"][key] for key in ("TP", "FP", "FN")]
+        assert counts[labels.rows([case])[0], :, 0].tolist() == theirs
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nnUNetTrainerFairMedSeg_every3", "option 'every' needs validationwhole. Add it"),
+        (
+            "nnUNetTrainerFairMedSeg_validationwhole_window3",
+            "option 'window' needs validationpatches, and the name says validationwhole.",
+        ),
+        ("nnUNetTrainerFairMedSeg_window0", "expected a whole number from 1 to 1000"),
+        ("nnUNetTrainerFairMedSeg_window1.5", "expected a whole number from 1 to 1000"),
+        ("nnUNetTrainerFairMedSeg_signboth2", "expected one of both, worse"),
+    ],
+)
+def test_options_that_do_not_fit(name, message):
+    with pytest.raises(TrainerNameError, match=message):
+        getattr(trainers, name)
 
 
 def test_alpha_one_is_nnunets_training(tiny_nnunet):
@@ -114,7 +194,7 @@ def test_alpha_one_is_nnunets_training(tiny_nnunet):
     assert torch.equal(*weights.values())
 
 
-def test_checkpoints_hold_subgroups_but_no_cases(tiny_nnunet):
+def test_checkpoints_hold_counts_but_neither_groups_nor_names(tiny_nnunet):
     trainer = make_trainer("nnUNetTrainerFairMedSeg_2epochs", iterations=2)
     trainer.save_every = 1
     saved = {}
@@ -129,8 +209,9 @@ def test_checkpoints_hold_subgroups_but_no_cases(tiny_nnunet):
     trainer.run_training()
     state, weights = saved["latest.pth"]
     n_cases = len(trainer._weighting.labels.codes)
-    assert set(state) == {"subgroups", "divergence"}
-    assert n_cases not in [size for tensor in state.values() for size in tensor.shape]
+    assert {name: tuple(tensor.shape) for name, tensor in state.items()} == {
+        "counts": (1, n_cases, 3, 1)
+    }
     assert saved["final.pth"][0] == {}
     again = start("nnUNetTrainerFairMedSeg_2epochs")
     again.load_fairness_state(state)

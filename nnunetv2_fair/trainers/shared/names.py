@@ -75,6 +75,29 @@ def number_option(
     return Option(name, default, parse, allowed, meaning, numeric=True)
 
 
+def whole_number_option(name: str, default: int, low: int, high: int, meaning: str) -> Option:
+    """Return an option whose value is a whole number, written in digits.
+
+    Args:
+        name: What stands before the number in a trainer's name, such as ``window``.
+        default: Value where the name does not say.
+        low: Smallest value.
+        high: Largest value.
+        meaning: What the option does, in a few words.
+
+    Returns:
+        The option; its ``parse`` raises ``ValueError`` for all other texts.
+    """
+
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and low <= int(text) <= high):
+            raise ValueError(text)
+        return int(text)
+
+    allowed = f"a whole number from {low} to {high}"
+    return Option(name, default, parse, allowed, meaning, numeric=True)
+
+
 def choice_option(name: str, default: str, choices: tuple[str, ...], meaning: str) -> Option:
     """Return an option whose value is one of a few words.
 
