@@ -4,17 +4,24 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own habit
 
 
-def discriminator_loss(logits: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
+def discriminator_loss(
+    logits: torch.Tensor, groups: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
     """Return what the discriminator minimises: the cross-entropy (Eq. 3).
 
     Args:
         logits: ``(B, G)``.
         groups: ``(B,)`` int, 0 to G - 1.
+        weights: ``(G,)`` weight of each group's samples, 1 on average over the samples drawn;
+            None for the paper's loss. The mean is over the batch and not over its weights, so
+            that a rare group keeps its weight in batches that hold only it, or do not hold it.
 
     Returns:
-        Scalar, 0 or more; log G if all groups are equally likely.
+        Scalar, 0 or more; log G if all groups are equally likely (with weights: on average).
     """
-    return F.cross_entropy(logits, groups)
+    if weights is None:
+        return F.cross_entropy(logits, groups)
+    return (weights[groups] * F.cross_entropy(logits, groups, reduction="none")).mean()
 
 
 def entropy(logits: torch.Tensor) -> torch.Tensor:

@@ -16,6 +16,7 @@ from nnunetv2_fair.trainers.nnUNetTrainerFairMedSeg import nnUNetTrainerFairMedS
 from nnunetv2_fair.trainers.nnUNetTrainerFEBS import nnUNetTrainerFEBS
 from nnunetv2_fair.trainers.nnUNetTrainerGroupDRO import nnUNetTrainerGroupDRO
 from nnunetv2_fair.trainers.nnUNetTrainerInD import nnUNetTrainerInD
+from nnunetv2_fair.trainers.nnUNetTrainerMonitor import nnUNetTrainerMonitor
 from nnunetv2_fair.trainers.nnUNetTrainerOversampling import nnUNetTrainerOversampling
 from nnunetv2_fair.trainers.nnUNetTrainerOversamplingGroupDRO import (
     nnUNetTrainerOversamplingGroupDRO,
@@ -30,6 +31,7 @@ from nnunetv2_fair.trainers.shared.names import parse_name
 METHODS: dict[str, type[SubgroupTrainer]] = {
     method.__name__: method
     for method in (
+        nnUNetTrainerMonitor,
         nnUNetTrainerOversampling,
         nnUNetTrainerReweighting,
         nnUNetTrainerGroupDRO,

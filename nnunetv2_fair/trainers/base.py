@@ -16,6 +16,7 @@ from torch import nn
 from nnunetv2_fair.errors import DemographicsError, TrainingError, shorten
 from nnunetv2_fair.losses.monitor import GroupMonitor, MonitoredLoss
 from nnunetv2_fair.losses.per_sample import TargetFormat
+from nnunetv2_fair.losses.reweighting import group_weights
 from nnunetv2_fair.networks.devices import require_device
 from nnunetv2_fair.paths import SPLITS_JSON, SUBGROUP_LOG_CSV, SUBGROUP_LOG_PNG
 from nnunetv2_fair.sampling.loader import replace_sampler
@@ -168,6 +169,19 @@ class SubgroupTrainer(nnUNetTrainer):
         """
         counts = [*self.grouping.counts(cases).values(), len(self.grouping.unknown(cases))]
         return np.array(counts) / len(cases)
+
+    def balancing_weights(self, cases: list[str]) -> torch.Tensor:
+        """Return weights with which all groups count the same among the samples drawn.
+
+        Args:
+            cases: Training cases of this fold.
+
+        Returns:
+            ``(G,)`` float32, inverse to how often a group is drawn; the mean over the samples
+            drawn is 1. A group that is never drawn has weight 0.
+        """
+        drawn = list(self.drawing_shares(cases)[:-1] * len(cases))
+        return torch.tensor(group_weights(drawn, drawn)[:-1], dtype=torch.float32)
 
     def adapt_loss(self, loss: nn.Module) -> nn.Module:
         """Return the loss to train with; it may be one that receives the groups by ``set_batch``.

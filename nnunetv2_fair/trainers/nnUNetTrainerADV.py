@@ -12,7 +12,7 @@ from nnunetv2_fair.networks.tap import BottleneckTap
 from nnunetv2_fair.trainers.base import SubgroupTrainer
 from nnunetv2_fair.trainers.shared.adv_loss import AdversarialLoss
 from nnunetv2_fair.trainers.shared.adversary import Adversary
-from nnunetv2_fair.trainers.shared.names import Option, number_option
+from nnunetv2_fair.trainers.shared.names import Option, choice_option, number_option
 
 #: Of the discriminator's Adam, as in APPLE.
 _DISCRIMINATOR_LR = 1e-3
@@ -45,6 +45,13 @@ class nnUNetTrainerADV(SubgroupTrainer):
 
     OPTIONS: ClassVar[tuple[Option, ...]] = (
         number_option("lambda", 1.0, 0.0, 100.0, "final weight of the reversed gradient"),
+        choice_option(
+            "dloss",
+            "balanced",
+            ("balanced", "plain"),
+            "the discriminator's loss; balanced: every group counts the same however rarely it is "
+            "drawn; plain: every sample does",
+        ),
     )
 
     watch: ClassVar[str] = (
@@ -83,6 +90,7 @@ class nnUNetTrainerADV(SubgroupTrainer):
             _DISCRIMINATOR_LR,
             self.num_epochs,
             alpha=0.0,
+            weights=self.balancing_weights(cases) if self.option("dloss") == "balanced" else None,
             distributed=self.is_ddp,
         )
 

@@ -10,7 +10,6 @@ from torch import nn
 
 from nnunetv2_fair.errors import TrainingError
 from nnunetv2_fair.losses.group_dro import GroupDRO, GroupDROLoss
-from nnunetv2_fair.losses.reweighting import group_weights
 from nnunetv2_fair.losses.weighted import SampleWeightedLoss
 from nnunetv2_fair.networks.bottleneck import unwrapped
 from nnunetv2_fair.networks.discriminator import AttributeDiscriminator
@@ -48,6 +47,11 @@ class nnUNetTrainerAPPLE(SubgroupTrainer):
         choice_option(
             "fair", "paper", ("paper", "confusion"),
             "paper: maximise the discriminator's loss; confusion: make it unsure",
+        ),
+        choice_option(
+            "dloss", "auto", ("auto", "balanced", "plain"),
+            "the discriminator's loss; balanced: every group counts the same however rarely it is "
+            "drawn; plain: every sample does; auto: balanced with fairconfusion, else plain",
         ),
         whole_number_option("dsteps", 1, 1, 100, "discriminator steps for each generator step"),
         choice_option(
@@ -98,8 +102,7 @@ class nnUNetTrainerAPPLE(SubgroupTrainer):
             num_output_channels,
             enable_deep_supervision,
         )
-        levels = cls.chosen_options.get("levels", cls.known_options()["levels"].default)
-        return PerturbedNetwork(base, all_levels=levels == "all")
+        return PerturbedNetwork(base, all_levels=cls.option("levels") == "all")
 
     def changes(self) -> list[str]:
         """Return what is trained and what stays."""
@@ -113,6 +116,12 @@ class nnUNetTrainerAPPLE(SubgroupTrainer):
         """Return Adam for the generators, with nnU-Net's schedule."""
         optimizer = torch.optim.Adam(self._perturbed.generators.parameters(), self.initial_lr)
         return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
+
+    @property
+    def _balanced(self) -> bool:
+        """Whether the discriminator's loss counts all groups the same."""
+        chosen = self.option("dloss")
+        return chosen == "balanced" or (chosen == "auto" and self.option("fair") == "confusion")
 
     @property
     def _perturbed(self) -> PerturbedNetwork:
@@ -161,12 +170,12 @@ class nnUNetTrainerAPPLE(SubgroupTrainer):
             steps=self.option("dsteps"),
             alpha=self.option("alpha"),
             confusion=self.option("fair") == "confusion",
+            weights=self.balancing_weights(cases) if self._balanced else None,
             distributed=self.is_ddp,
         )
         weights = torch.ones(n_groups + 1)
         if self.option("seg") == "balanced":
-            counts = list(self.grouping.counts(cases).values())
-            weights = torch.tensor(group_weights(counts, list(self.drawing_shares(cases))))
+            weights[:-1] = self.balancing_weights(cases)
         if self.option("seg") == "dro":
             self.adapted_loss.dro = GroupDRO(
                 n_groups,

@@ -65,3 +65,16 @@ def test_no_overflow():
     loss.backward()
     assert loss.item() == pytest.approx(-400)
     assert torch.isfinite(logits.grad).all()
+
+
+def test_weights_of_the_discriminators_loss_are_not_divided_out_in_a_batch():
+    logits, groups = torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), [0, 2, 2, 0, 2]
+    weights = torch.tensor([4.0, 1.0, 0.5])
+    single = [
+        float(weights[g]) * -float(row.log_softmax(0)[g])
+        for row, g in zip(logits, groups, strict=True)
+    ]
+    found = discriminator_loss(logits, torch.tensor(groups), weights)
+    assert float(found) == pytest.approx(sum(single) / 5, rel=1e-6)
+    ones = discriminator_loss(logits, torch.tensor(groups), torch.ones(3))
+    assert float(ones) == pytest.approx(float(discriminator_loss(logits, torch.tensor(groups))))

@@ -115,8 +115,8 @@ def dice_and_cross_entropy(logits, target):
     return (-torch.log(right).mean() - dice) / 2
 
 
-def reference_step(state, batch, groups, alpha, beta, confusion, d_steps):
-    """One step of Algorithm 1, as the paper prints it."""
+def reference_step(state, batch, groups, alpha, beta, confusion, d_steps, weights):
+    """One step of Algorithm 1, as the paper prints it where all weights are 1."""
     encoder, decoder, generator, discriminator, adam_g, adam_d = state
     known = groups >= 0
 
@@ -125,8 +125,9 @@ def reference_step(state, batch, groups, alpha, beta, confusion, d_steps):
         p = torch.exp(scores) / torch.exp(scores).sum(1, keepdim=True)
         chosen = p[torch.arange(len(p)), groups[known]]
         own = -torch.log(chosen).mean()
+        weighted = -(weights[groups[known]] * torch.log(chosen)).mean()
         uniform = -torch.log(p).mean(1).mean()
-        return own, uniform, -(p * torch.log(p)).sum(1).mean()
+        return weighted, own, uniform, -(p * torch.log(p)).sum(1).mean()
 
     with torch.no_grad():
         skips = encoder(batch["data"])
@@ -135,7 +136,7 @@ def reference_step(state, batch, groups, alpha, beta, confusion, d_steps):
     for _ in range(d_steps):
         loss_d = cross_entropy_and_entropy(f_p.detach().mean((2, 3))[known])[0]
         adam_d.step(loss_d)
-    own, uniform, entropy = cross_entropy_and_entropy(f_p.mean((2, 3))[known])
+    _, own, uniform, entropy = cross_entropy_and_entropy(f_p.mean((2, 3))[known])
     fair = (uniform if confusion else -own) - alpha * entropy
     # nnU-Net's deep supervision: 1, 1/2 and nothing for the lowest resolution, normalised
     seg = sum(
@@ -149,10 +150,20 @@ def reference_step(state, batch, groups, alpha, beta, confusion, d_steps):
 
 @pytest.mark.parametrize(
     ("options", "alpha", "beta", "confusion", "d_steps"),
-    [("", 0.1, 1.0, False, 1), ("_alpha0.7_beta0.1_fairconfusion_dsteps2", 0.7, 0.1, True, 2)],
+    [
+        ("", 0.1, 1.0, False, 1),
+        ("_alpha0.7_beta0.1_fairconfusion_dsteps2_dlossplain", 0.7, 0.1, True, 2),
+        ("_fairconfusion", 0.1, 1.0, True, 1),
+        ("_dlossbalanced", 0.1, 1.0, False, 1),
+    ],
 )
 def test_steps_are_those_of_algorithm_1(base, options, alpha, beta, confusion, d_steps):
     trainer = started(f"{APPLE}{options}")
+    cases = list(trainer.dataloader_train.data_loader.indices)
+    sizes = torch.tensor(list(trainer.grouping.counts(cases).values()), dtype=torch.float64)
+    weights = sizes.sum() / (len(sizes) * sizes)
+    if options == "" or "dlossplain" in options:
+        weights = torch.ones_like(sizes)
     # biases in front of a normalisation have no gradient but rounding, which Adam blows up
     trainer.network.double()
     discriminator = trainer.adversary.discriminator.double()
@@ -167,7 +178,7 @@ def test_steps_are_those_of_algorithm_1(base, options, alpha, beta, confusion, d
         batch["data"] = batch["data"].double()
         trainer.train_step(dict(batch))
         groups = trainer._groups_of(batch["keys"])
-        reference_step(state, batch, groups, alpha, beta, confusion, d_steps)
+        reference_step(state, batch, groups, alpha, beta, confusion, d_steps, weights)
     for ours, expected in (
         (network.generators[0], state[2]),
         (trainer.adversary.discriminator, state[3]),

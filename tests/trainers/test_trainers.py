@@ -168,13 +168,12 @@ def test_level_zero_is_the_natural_proportion(tiny_nnunet):
         assert drawn[group] / 3000 == pytest.approx(count / len(loader.indices), abs=0.03)
 
 
-def test_without_sampler_the_steps_are_nnunets(tiny_nnunet, monkeypatch):
-    monkeypatch.setitem(trainers.METHODS, "SubgroupTrainer", SubgroupTrainer)
+def test_monitor_takes_nnunets_steps(tiny_nnunet):
     weights = {}
-    for name, cls in (("theirs", nnUNetTrainer), ("ours", SubgroupTrainer)):
+    for name, cls in (("theirs", nnUNetTrainer), ("ours", trainers.nnUNetTrainerMonitor)):
         torch.manual_seed(0)
         np.random.seed(0)
-        trainer = make_trainer("nnUNetTrainer" if cls is nnUNetTrainer else "SubgroupTrainer")
+        trainer = make_trainer(cls.__name__)
         assert type(trainer) is cls
         trainer.initialize()
         trainer.on_train_start()

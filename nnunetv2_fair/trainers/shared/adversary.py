@@ -42,6 +42,7 @@ class Adversary:
         steps: How often to learn from every batch.
         alpha: Weight of the entropy in the generator's loss.
         confusion: See :func:`nnunetv2_fair.losses.adversarial.fairness_loss`.
+        weights: See :func:`nnunetv2_fair.losses.adversarial.discriminator_loss`.
         distributed: Whether there are several processes.
     """
 
@@ -54,6 +55,7 @@ class Adversary:
         steps: int = 1,
         alpha: float,
         confusion: bool = False,
+        weights: torch.Tensor | None = None,
         distributed: bool = False,
     ) -> None:
         self.discriminator = discriminator.train()
@@ -62,6 +64,8 @@ class Adversary:
         self._steps = steps
         self._alpha = alpha
         self._confusion = confusion
+        device = next(discriminator.parameters()).device
+        self._weights = None if weights is None else weights.to(device)
         self._distributed = distributed
         if distributed:
             for value in discriminator.state_dict().values():
@@ -105,7 +109,7 @@ class Adversary:
     def _learn(self, pooled: torch.Tensor, groups: torch.Tensor) -> None:
         for step in range(self._steps):
             logits = self.discriminator(pooled)
-            loss = discriminator_loss(logits, groups)
+            loss = discriminator_loss(logits, groups, self._weights)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()

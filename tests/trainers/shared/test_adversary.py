@@ -156,3 +156,29 @@ def test_two_processes_play_as_one(tmp_path):
         assert torch.equal(value, second[name]), name
         # biases in front of a normalisation follow rounding, as far as Adam takes them
         torch.testing.assert_close(value, one[name], atol=1e-6, rtol=1e-5, msg=name)
+
+
+@pytest.mark.slow
+def test_a_balanced_discriminator_learns_a_group_that_is_rarely_drawn():
+    """Group 0 is 15 of 4,236, and its embeddings differ plainly."""
+
+    def recalls(weights):
+        generator = torch.Generator().manual_seed(1)
+        torch.manual_seed(1)
+        discriminator = AttributeDiscriminator(32, 2).train()
+        adversary = Adversary(discriminator, 1e-3, 1, alpha=0.0, weights=weights)
+        embeddings = torch.randn(4236, 32, generator=generator)
+        embeddings[:15, :4] += 2.5
+        groups = (torch.arange(4236) >= 15).long()
+        for _ in range(3000):
+            drawn = torch.randint(0, 4236, (12,), generator=generator)
+            adversary.play((embeddings[drawn][:, :, None],), groups[drawn])
+        new = torch.randn(2000, 32, generator=generator)
+        new[:1000, :4] += 2.5
+        with torch.no_grad():
+            guessed = discriminator.eval()(new).argmax(1)
+        return float((guessed[:1000] == 0).float().mean()), float(guessed[1000:].float().mean())
+
+    rare, common = recalls(torch.tensor([4236 / 30, 4236 / 8442]))
+    assert min(rare, common) > 0.9
+    assert recalls(None)[0] < rare - 0.1
