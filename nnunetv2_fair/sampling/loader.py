@@ -1,4 +1,4 @@
-"""Giving nnU-Net's running data loaders a different sampler."""
+"""Giving nnU-Net's running data loaders a different sampler, or seeds."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,26 +6,42 @@ from typing import Any
 import numpy as np
 
 
-def replace_sampler(augmenter: Any, sampler: Callable[[], np.ndarray] | None) -> Any:
-    """Let ``sampler`` draw the cases of every batch of a data loader.
-
-    nnU-Net builds the loader and starts its workers in one method. Here the workers are
-    stopped, the loader gets the sampler, and the workers are started again: no code of nnU-Net's
-    is copied, and nothing is replaced for other users of nnU-Net.
+def loader_of(augmenter: Any) -> Any:
+    """Return the ``nnUNetDataLoader`` inside what ``nnUNetTrainer.get_dataloaders`` returns.
 
     Args:
-        augmenter: What ``nnUNetTrainer.get_dataloaders`` returns: a single- or multi-threaded
-            augmenter from batchgenerators.
-        sampler: Returns the cases of one batch; None changes nothing.
-
-    Returns:
-        The ``nnUNetDataLoader`` inside.
+        augmenter: A single- or multi-threaded augmenter from batchgenerators.
     """
-    is_single_threaded = hasattr(augmenter, "data_loader")
-    loader = augmenter.data_loader if is_single_threaded else augmenter.generator
+    return augmenter.data_loader if _is_single(augmenter) else augmenter.generator
+
+
+def _is_single(augmenter: Any) -> bool:
+    return hasattr(augmenter, "data_loader")
+
+
+def restart(
+    augmenter: Any,
+    sampler: Callable[[], np.ndarray] | None = None,
+    seeds: Callable[[int], list[int]] | None = None,
+) -> None:
+    """Let a data loader draw otherwise from now on.
+
+    nnU-Net builds the loader and starts its workers in one method. Here the workers are
+    stopped, the loader gets the sampler and the workers their seeds, and they are started again:
+    no code of nnU-Net's is copied, and nothing is replaced for other users of nnU-Net.
+
+    Args:
+        augmenter: As for :func:`loader_of`.
+        sampler: Returns the cases of one batch; None leaves nnU-Net's choice.
+        seeds: Returns a seed for each of so many workers; None leaves them to chance. Without
+            workers nothing is seeded: batches are drawn in the calling process.
+    """
+    if sampler is None and seeds is None:
+        return
+    if not _is_single(augmenter):
+        augmenter._finish()  # this is how nnU-Net itself stops its workers
+        if seeds is not None:
+            augmenter.seeds = seeds(augmenter.num_processes)
     if sampler is not None:
-        if not is_single_threaded:
-            augmenter._finish()  # this is how nnU-Net itself stops its workers
-        loader.get_indices = sampler
-        next(augmenter)
-    return loader
+        loader_of(augmenter).get_indices = sampler
+    next(augmenter)

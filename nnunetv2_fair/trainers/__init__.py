@@ -27,6 +27,7 @@ from nnunetv2_fair.trainers.nnUNetTrainerOversamplingReweighting import (
 from nnunetv2_fair.trainers.nnUNetTrainerReweighting import nnUNetTrainerReweighting
 from nnunetv2_fair.trainers.nnUNetTrainerReweightingGroupDRO import nnUNetTrainerReweightingGroupDRO
 from nnunetv2_fair.trainers.shared.names import parse_name
+from nnunetv2_fair.trainers.shared.variants import check_combination, find_variant
 
 METHODS: dict[str, type[SubgroupTrainer]] = {
     method.__name__: method
@@ -71,7 +72,12 @@ def __getattr__(name: str) -> type[nnUNetTrainer]:
     }
     if method.takes_group:
         namespace["group"] = experiment.group
-    variant: type[SubgroupTrainer] = type(name, (method,), namespace)
+    bases: tuple[type, ...] = (method,)
+    if "on" in experiment.options:
+        ground = find_variant(experiment.options["on"])
+        check_combination(method, ground)
+        bases = (method, ground)
+    variant: type[SubgroupTrainer] = type(name, bases, namespace)
     variant.check_options()
     globals()[name] = variant
     return variant

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,7 +19,7 @@ from nnunetv2_fair.losses.per_sample import TargetFormat
 from nnunetv2_fair.losses.reweighting import group_weights
 from nnunetv2_fair.networks.devices import require_device
 from nnunetv2_fair.paths import SPLITS_JSON, SUBGROUP_LOG_CSV, SUBGROUP_LOG_PNG
-from nnunetv2_fair.sampling.loader import replace_sampler
+from nnunetv2_fair.sampling.loader import loader_of, restart
 from nnunetv2_fair.subgroups.folds import checked_folds, read_folds, require_fold
 from nnunetv2_fair.subgroups.groups import Grouping, group_cases
 from nnunetv2_fair.subgroups.origin import changed_since
@@ -38,10 +38,17 @@ from nnunetv2_fair.trainers.shared.checkpoint import (
     write_checkpoint,
 )
 from nnunetv2_fair.trainers.shared.introduction import GroupSize, introduction, sizes_in_words
-from nnunetv2_fair.trainers.shared.names import Option, choice_option, meant_option
+from nnunetv2_fair.trainers.shared.names import (
+    Option,
+    choice_option,
+    meant_option,
+    whole_number_option,
+)
+from nnunetv2_fair.trainers.shared.seeding import seed_process, worker_seeds
 from nnunetv2_fair.trainers.shared.starting_weights import StartingWeights
 from nnunetv2_fair.trainers.shared.subgroup_log import SubgroupLog
 from nnunetv2_fair.trainers.shared.traces import removing_traces
+from nnunetv2_fair.trainers.shared.variants import variant_option
 
 
 class SubgroupTrainer(nnUNetTrainer):
@@ -77,6 +84,15 @@ class SubgroupTrainer(nnUNetTrainer):
             "exclude",
             ("exclude", "own", "error"),
             "what to do with training cases of unknown group",
+        ),
+        variant_option(),
+        whole_number_option(
+            "run",
+            None,
+            1,
+            999,
+            "which of several trainings that differ by chance alone; seeds initialisation, "
+            "sampling and augmentation",
         ),
     )
 
@@ -207,12 +223,37 @@ class SubgroupTrainer(nnUNetTrainer):
         """What :meth:`adapt_loss` returned."""
         return self.loss.loss
 
+    def initialize(self) -> None:
+        """Build the network, from this run's seed where the name has one."""
+        if self.option("run") is not None:
+            seed_process(self.option("run"), self.local_rank, 0)
+        super().initialize()
+
     def _build_loss(self) -> nn.Module:
         target_format = TargetFormat(
             has_regions=self.label_manager.has_regions,
             ignore_label=self.label_manager.ignore_label,
         )
-        return MonitoredLoss(self.adapt_loss(super()._build_loss()), self.monitor, target_format)
+        plain = super()._build_loss()
+        try:
+            adapted = self.adapt_loss(plain)
+        except TrainingError:
+            builder, adapter = self._owner("_build_loss"), self._owner("adapt_loss")
+            if builder is nnUNetTrainer:
+                raise
+            raise TrainingError(
+                f"{type(self).__name__}: {adapter.__name__}.adapt_loss takes nnU-Net's default "
+                f"loss apart, and {builder.__name__}._build_loss builds another one "
+                f"({type(getattr(plain, 'loss', plain)).__name__}). Combine {builder.__name__} "
+                "with a method that leaves the loss as it is, such as Oversampling, or this "
+                "method with another trainer."
+            ) from None
+        return MonitoredLoss(adapted, self.monitor, target_format)
+
+    def _owner(self, name: str) -> type:
+        """Return the class that a method comes from, this one left out unless it is the last."""
+        owners = [cls for cls in type(self).__mro__ if name in vars(cls)]
+        return next((cls for cls in owners if cls is not SubgroupTrainer), SubgroupTrainer)
 
     def changes(self) -> list[str]:
         """Return what this trainer does differently from nnU-Net's, for the screen.
@@ -294,16 +335,28 @@ class SubgroupTrainer(nnUNetTrainer):
     def get_dataloaders(self) -> tuple[Any, Any]:
         """Return nnU-Net's data loaders, the training one with this trainer's sampler."""
         train, val = super().get_dataloaders()
-        train_cases = list(replace_sampler(train, None).indices)
-        val_cases = list(replace_sampler(val, None).indices)
+        train_cases = list(loader_of(train).indices)
+        val_cases = list(loader_of(val).indices)
         self._watch_groups(train_cases, val_cases)
         self._log(f"Demographics table: SHA-256 {self.table_hash[:12]}...")
         self.prepare_loss(train_cases)
         self._restore_fairness()
-        sampler = self.build_sampler(train_cases)
-        if sampler is not None:
-            replace_sampler(train, sampler)
+        self._start_loaders(train, val, self.build_sampler(train_cases))
         return train, val
+
+    def _start_loaders(
+        self, train: Any, val: Any, sampler: Callable[[], np.ndarray] | None
+    ) -> None:
+        """Start the workers again where they must draw or augment differently from nnU-Net's."""
+        run = self.option("run")
+        if run is None:
+            restart(train, sampler)
+            return
+        # a training that is continued must not see the batches of its beginning again
+        key = (run, self.local_rank, self.current_epoch)
+        restart(train, sampler, partial(worker_seeds, *key, 0))
+        restart(val, None, partial(worker_seeds, *key, 1))
+        seed_process(run, self.local_rank, self.current_epoch + 1)
 
     def _check_groups(self, train_cases: list[str], val_cases: list[str]) -> None:
         """Raise if the table does not fit the fold, or the fold's groups do not fit the method."""
@@ -352,7 +405,7 @@ class SubgroupTrainer(nnUNetTrainer):
             Path(self.output_folder) / SUBGROUP_LOG_CSV,
             self.watch,
         )
-        sizes = self.group_sizes(replace_sampler(self.dataloader_train, None).indices)
+        sizes = self.group_sizes(loader_of(self.dataloader_train).indices)
         self._log("")
         self._show(first + sizes_in_words(sizes))
         for line in others:

@@ -80,11 +80,15 @@ class nnUNetTrainerInD(SubgroupTrainer):
         group = found.groups[found.names.index(chosen)]
         return Grouping(found.expression, (group,), members)
 
-    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
-        """Return nnU-Net's optimizer and schedule, slower for fine-tuning."""
+    def configure_optimizers(self, *stage: str) -> tuple[torch.optim.Optimizer, Any]:
+        """Return nnU-Net's optimizer and schedule, slower for fine-tuning.
+
+        Args:
+            stage: Of trainers whose schedule has several, such as nnU-Net's with a warm-up.
+        """
         if self.option("start") == "base":
             self.initial_lr = _FINE_TUNING_LR
-        return super().configure_optimizers()
+        return super().configure_optimizers(*stage)
 
     def do_split(self) -> tuple[list[str], list[str]]:
         """Return the group's training cases and all validation cases of this fold.

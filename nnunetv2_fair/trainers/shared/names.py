@@ -36,8 +36,8 @@ class Option:
         parse: Turns the text after the name into a value; raises ValueError if it cannot.
         allowed: The values in words, for messages: ``a number above 0 and at most 1``.
         meaning: One sentence.
-        numeric: Whether values begin with a digit. Then a word that only begins like the
-            option, such as the attribute ``alphabet`` and the option ``alpha``, is not one.
+        begins: Pattern that values begin with. A word that only begins like the option, such as
+            the attribute ``alphabet`` and the option ``alpha``, is not one.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Option:
     parse: Callable[[str], Any]
     allowed: str
     meaning: str
-    numeric: bool = False
+    begins: str = "."
 
 
 def number_option(
@@ -72,10 +72,12 @@ def number_option(
         return value
 
     allowed = f"a number {'above' if low_open else 'from'} {low:g} to {high:g}"
-    return Option(name, default, parse, allowed, meaning, numeric=True)
+    return Option(name, default, parse, allowed, meaning, begins=r"\d")
 
 
-def whole_number_option(name: str, default: int, low: int, high: int, meaning: str) -> Option:
+def whole_number_option(
+    name: str, default: int | None, low: int, high: int, meaning: str
+) -> Option:
     """Return an option whose value is a whole number, written in digits.
 
     Args:
@@ -95,7 +97,7 @@ def whole_number_option(name: str, default: int, low: int, high: int, meaning: s
         return int(text)
 
     allowed = f"a whole number from {low} to {high}"
-    return Option(name, default, parse, allowed, meaning, numeric=True)
+    return Option(name, default, parse, allowed, meaning, begins=r"\d")
 
 
 def choice_option(name: str, default: str, choices: tuple[str, ...], meaning: str) -> Option:
@@ -252,7 +254,7 @@ def _option_of(token: str, options: Mapping[str, Option]) -> Option | None:
     for option in options.values():
         value = token.removeprefix(option.name)
         # `unknownown` is option and value; an attribute called `level` stays an attribute
-        if value not in (token, "") and (value[0].isdigit() or not option.numeric):
+        if value not in (token, "") and re.match(option.begins, value):
             matching.append(option)
     return max(matching, key=lambda option: len(option.name), default=None)
 
