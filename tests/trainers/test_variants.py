@@ -220,7 +220,7 @@ def test_residual_encoders_and_primus(tmp_path, monkeypatch, external):
     adv.configuration_manager.configuration["patch_size"] = [8, 16, 16]
     with pytest.raises(TrainingError, match="bottleneck"):
         adv.initialize()
-    with pytest.raises(TrainerNameError, match="would replace AbstractPrimus.configure_optimizers"):
+    with pytest.raises(TrainerNameError, match=r"would replace AbstractPrimus\.configure"):
         recursive_find_trainer_class_by_name("nnUNetTrainerAPPLE_sex_onPrimusTiny")
 
 
