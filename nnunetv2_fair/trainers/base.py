@@ -17,6 +17,7 @@ from nnunetv2_fair.errors import DemographicsError, TrainingError, shorten
 from nnunetv2_fair.losses.monitor import GroupMonitor, MonitoredLoss
 from nnunetv2_fair.losses.per_sample import TargetFormat
 from nnunetv2_fair.losses.reweighting import group_weights
+from nnunetv2_fair.networks.bottleneck import unwrapped
 from nnunetv2_fair.networks.devices import require_device
 from nnunetv2_fair.paths import SPLITS_JSON, SUBGROUP_LOG_CSV, SUBGROUP_LOG_PNG
 from nnunetv2_fair.sampling.loader import loader_of, restart
@@ -29,6 +30,7 @@ from nnunetv2_fair.subgroups.table import (
     read_dataset_table,
     table_hash,
 )
+from nnunetv2_fair.trainers.shared.averaging import WeightAverage
 from nnunetv2_fair.trainers.shared.checkpoint import (
     FairnessCheckpoint,
     check_same_table,
@@ -42,6 +44,7 @@ from nnunetv2_fair.trainers.shared.names import (
     Option,
     choice_option,
     meant_option,
+    number_option,
     whole_number_option,
 )
 from nnunetv2_fair.trainers.shared.seeding import seed_process, worker_seeds
@@ -94,6 +97,13 @@ class SubgroupTrainer(nnUNetTrainer):
             "which of several trainings that differ by chance alone; seeds initialisation, "
             "sampling and augmentation",
         ),
+        number_option(
+            "ema",
+            None,
+            0.5,
+            0.99999,
+            "decay of the average of the weights that is validated, saved and predicted with",
+        ),
     )
 
     def __init__(
@@ -113,6 +123,7 @@ class SubgroupTrainer(nnUNetTrainer):
             self.num_epochs = self.epochs
         self.monitor = GroupMonitor()
         self._weights = StartingWeights()
+        self._average: WeightAverage | None = None
         self._continued = False
         self._saved_fairness: FairnessCheckpoint | None = None
 
@@ -340,6 +351,8 @@ class SubgroupTrainer(nnUNetTrainer):
         self._watch_groups(train_cases, val_cases)
         self._log(f"Demographics table: SHA-256 {self.table_hash[:12]}...")
         self.prepare_loss(train_cases)
+        if self.option("ema") is not None:
+            self._average = WeightAverage(unwrapped(self.network), self.option("ema"))
         self._restore_fairness()
         self._start_loaders(train, val, self.build_sampler(train_cases))
         return train, val
@@ -477,7 +490,30 @@ class SubgroupTrainer(nnUNetTrainer):
     def train_step(self, batch: dict) -> dict:
         """Take nnU-Net's step with the samples' groups known to the loss."""
         self.loss.set_batch(self._groups_of(batch["keys"]), training=True)
-        return super().train_step(batch)
+        result: dict = super().train_step(batch)
+        if self._average is not None:
+            self._average.update()
+        return result
+
+    def on_train_epoch_start(self) -> None:
+        """Begin an epoch, with the weights that are trained."""
+        if self._average is not None:
+            self._average.hide()
+        super().on_train_epoch_start()
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin the validation, of the average of the weights where the name asks for it.
+
+        It stays in the network until the next epoch, so that checkpoints hold it.
+        """
+        super().on_validation_epoch_start()
+        if self._average is not None:
+            self._average.show()
+
+    def on_train_end(self) -> None:
+        """End as nnU-Net does; the final checkpoint does not hold two sets of weights."""
+        self._average = None
+        super().on_train_end()
 
     def validation_step(self, batch: dict) -> dict:
         """Take nnU-Net's validation step, counting per group."""
@@ -497,7 +533,7 @@ class SubgroupTrainer(nnUNetTrainer):
 
         It must hold nothing that reveals the group of a single case: checkpoints are shared.
         """
-        return {}
+        return {} if self._average is None else self._average.state()
 
     def load_fairness_state(self, state: Mapping[str, torch.Tensor]) -> None:
         """Restore what :meth:`fairness_state` returned; called before the first step.
@@ -505,6 +541,8 @@ class SubgroupTrainer(nnUNetTrainer):
         Args:
             state: Tensors on the CPU.
         """
+        if self._average is not None:
+            self._average.load_state(state)
 
     def vocabulary(self) -> list[Any]:
         """Return the groups that positions in the adaptive state refer to, in their order."""

@@ -140,6 +140,7 @@ ADAPTIVE = (
     "nnUNetTrainerFairMedSeg",
     "nnUNetTrainerAPPLE",
     "nnUNetTrainerADV",
+    "nnUNetTrainerMonitor_ema0.9",
 )
 
 

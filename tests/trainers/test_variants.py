@@ -197,6 +197,21 @@ def test_the_base_can_be_a_run(tiny_nnunet):
         make_trainer(name).on_train_start()
 
 
+def test_the_average_of_the_weights_is_what_is_validated_saved_and_predicted_with(trainings):
+    training = trainings.of("nnUNetTrainerMonitor_ema0.9")
+    final = torch.load(training.folder / "checkpoint_final.pth", weights_only=False)
+    assert not [name for name in final["nnunetv2_fair"]["state"] if "weights" in name]
+    latest = torch.load(training.after_first, weights_only=False)
+    own = latest["nnunetv2_fair"]["state"]
+    moved = [
+        name
+        for name, value in latest["network_weights"].items()
+        if not torch.equal(value, own[f"training_weights.{name}"])
+    ]
+    assert moved, "the checkpoint's network is the average"
+    assert torch.isfinite(training.outcome["weights"]).all()
+
+
 @pytest.mark.slow
 def test_residual_encoders_and_primus(tmp_path, monkeypatch, external):
     environment = build(tmp_path, write_raw_volumes, "902", "3d_fullres")

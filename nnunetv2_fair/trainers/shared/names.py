@@ -49,7 +49,13 @@ class Option:
 
 
 def number_option(
-    name: str, default: float, low: float, high: float, meaning: str, *, low_open: bool = False
+    name: str,
+    default: float | None,
+    low: float,
+    high: float,
+    meaning: str,
+    *,
+    low_open: bool = False,
 ) -> Option:
     """Return an option whose value is a number.
 
