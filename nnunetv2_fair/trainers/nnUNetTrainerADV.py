@@ -9,9 +9,9 @@ from torch import nn
 
 from nnunetv2_fair.networks.discriminator import AttributeDiscriminator
 from nnunetv2_fair.networks.tap import BottleneckTap
+from nnunetv2_fair.trainers.adversarial.adv_loss import AdversarialLoss
+from nnunetv2_fair.trainers.adversarial.adversary import Adversary
 from nnunetv2_fair.trainers.base import SubgroupTrainer
-from nnunetv2_fair.trainers.shared.adv_loss import AdversarialLoss
-from nnunetv2_fair.trainers.shared.adversary import Adversary
 from nnunetv2_fair.trainers.shared.names import Option, choice_option, number_option
 
 #: Of the discriminator's Adam, as in APPLE.

@@ -14,9 +14,9 @@ from nnunetv2_fair.losses.weighted import SampleWeightedLoss
 from nnunetv2_fair.networks.bottleneck import unwrapped
 from nnunetv2_fair.networks.discriminator import AttributeDiscriminator
 from nnunetv2_fair.networks.perturbation import PerturbedNetwork
+from nnunetv2_fair.trainers.adversarial.adversary import Adversary, CollapseWatch
+from nnunetv2_fair.trainers.adversarial.apple_loss import AppleLoss
 from nnunetv2_fair.trainers.base import SubgroupTrainer
-from nnunetv2_fair.trainers.shared.adversary import Adversary, CollapseWatch
-from nnunetv2_fair.trainers.shared.apple_loss import AppleLoss
 from nnunetv2_fair.trainers.shared.base_model import base_option, load_base
 from nnunetv2_fair.trainers.shared.names import (
     Option,

@@ -65,7 +65,7 @@ ALLOWED: dict[str, set[str]] = {
         "subgroups",
         "tables",
     },
-    "trainers": {"console", "losses", "networks", "sampling", "subgroups"},
+    "trainers": {"console", "losses", "networks", "registration", "sampling", "subgroups"},
     "plugin": {"trainers"},
     "evaluation/masks": set(),
     "evaluation/metrics": {"evaluation/masks"},

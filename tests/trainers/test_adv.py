@@ -16,9 +16,9 @@ from nnunetv2_fair.losses.per_sample import TargetFormat
 from nnunetv2_fair.networks.bottleneck import split_at_bottleneck
 from nnunetv2_fair.networks.discriminator import AttributeDiscriminator
 from nnunetv2_fair.networks.tap import BottleneckTap
+from nnunetv2_fair.trainers.adversarial.adv_loss import AdversarialLoss
+from nnunetv2_fair.trainers.adversarial.adversary import Adversary
 from nnunetv2_fair.trainers.nnUNetTrainerADV import ramp
-from nnunetv2_fair.trainers.shared.adv_loss import AdversarialLoss
-from nnunetv2_fair.trainers.shared.adversary import Adversary
 from nnunetv2_fair.trainers.shared.checkpoint import KEY
 from tests.networks.unets import CHANNELS, images, unet
 from tests.trainers.test_trainers import make_trainer, registered  # noqa: F401

@@ -1,4 +1,4 @@
-"""What several trainers use: names, checkpoints, logs, and the game against a discriminator.
+"""What several trainers use: names, checkpoints, logs, seeds, averages, variants.
 
 Only ``describe`` imports the trainers themselves.
 """

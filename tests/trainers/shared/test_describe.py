@@ -58,7 +58,7 @@ def test_what_names_mean(name, facts):
         ("nnUNetTrainr", ["Did you mean 'nnUNetTrainer'?"]),
         ("nnUNetTrainerDiceLos", ["Did you mean 'nnUNetTrainerDiceLoss'?"]),
         ("nnUNetTrainer_5epoch", ["Did you mean 'nnUNetTrainer_5epochs'?"]),
-        ("nnUNetTrainerNobodyKnows", ["Names of ours begin with nnUNetTrainerOversampling, "]),
+        ("nnUNetTrainerNobodyKnows", ["Names of ours begin with nnUNetTrainerMonitor, "]),
     ],
 )
 def test_names_that_mean_nothing(name, words):

@@ -1,4 +1,4 @@
-"""One process of test_adversary.py: ``python -m tests.trainers.shared.adversary_worker``."""
+"""One process of test_adversary.py: ``python -m tests.trainers.adversarial.adversary_worker``."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ import torch.distributed as dist
 
 from nnunetv2_fair.networks.discriminator import AttributeDiscriminator
 from nnunetv2_fair.networks.perturbation import PerturbedNetwork
-from nnunetv2_fair.trainers.shared.adversary import Adversary
+from nnunetv2_fair.trainers.adversarial.adversary import Adversary
 from tests.networks.unets import images, unet
 
 #: Groups of the samples of three steps, six places each; in the second step the second process

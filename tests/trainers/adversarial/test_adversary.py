@@ -10,11 +10,11 @@ import torch
 from sklearn.metrics import balanced_accuracy_score
 
 from nnunetv2_fair.networks.discriminator import AttributeDiscriminator
-from nnunetv2_fair.trainers.shared.adversary import Adversary, CollapseWatch, GuessSummary
-from tests.trainers.shared.adversary_worker import play
+from nnunetv2_fair.trainers.adversarial.adversary import Adversary, CollapseWatch, GuessSummary
+from tests.trainers.adversarial.adversary_worker import play
 
 ROOT = Path(__file__).parents[3]
-WORKER = "tests.trainers.shared.adversary_worker"
+WORKER = "tests.trainers.adversarial.adversary_worker"
 
 
 def batch(n=24, n_groups=3, seed=0):

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from nnunetv2_fair.losses.monitor import MonitoredLoss
-from nnunetv2_fair.trainers.shared.adversary import Adversary
+from nnunetv2_fair.trainers.adversarial.adversary import Adversary
 
 
 class AdversarialGame(nn.Module):

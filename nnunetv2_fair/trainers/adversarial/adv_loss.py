@@ -6,7 +6,7 @@ import torch
 
 from nnunetv2_fair.losses.monitor import MonitoredLoss
 from nnunetv2_fair.networks.tap import BottleneckTap
-from nnunetv2_fair.trainers.shared.adversarial_game import AdversarialGame
+from nnunetv2_fair.trainers.adversarial.adversarial_game import AdversarialGame
 
 
 class AdversarialLoss(AdversarialGame):
