@@ -234,12 +234,6 @@ class SubgroupTrainer(nnUNetTrainer):
         """What :meth:`adapt_loss` returned."""
         return self.loss.loss
 
-    def initialize(self) -> None:
-        """Build the network, from this run's seed where the name has one."""
-        if self.option("run") is not None:
-            seed_process(self.option("run"), self.local_rank, 0)
-        super().initialize()
-
     def _build_loss(self) -> nn.Module:
         target_format = TargetFormat(
             has_regions=self.label_manager.has_regions,
@@ -286,7 +280,12 @@ class SubgroupTrainer(nnUNetTrainer):
         return None
 
     def initialize(self) -> None:
-        """Build the network as nnU-Net does; weights that the base would replace are refused."""
+        """Build the network as nnU-Net does, from this run's seed where the name has one.
+
+        Weights that the base would replace are refused.
+        """
+        if self.option("run") is not None:
+            seed_process(self.option("run"), self.local_rank, 0)
         super().initialize()
         if self.base_trainer is not None:
             self._weights.guard(self)
