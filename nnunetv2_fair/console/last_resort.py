@@ -34,8 +34,8 @@ def last_words(prog: str, argv: Sequence[str], error: BaseException) -> str:
         file = _file(error)
         if file is not None:
             parts.append(
-                f"It was working on {file}. If other files can be read, this one is probably "
-                "damaged: replace it, or leave it out."
+                f"The file at work was {file}. If only this one fails, it is probably damaged: "
+                "replace it, or leave it out."
             )
     parts.append(_remedy(error))
     parts.append(_kept(prog, argv, error))
@@ -45,13 +45,13 @@ def last_words(prog: str, argv: Sequence[str], error: BaseException) -> str:
 def _what(error: BaseException) -> str:
     words = (str(error).strip().splitlines() or [""])[0][:_MOST_WORDS]
     told = f": {words}" if words else ""
-    if isinstance(error, MemoryError):
+    if _lacks_memory(error):
         return f"the memory is used up{told}"
     return f"stopped by an error that was not foreseen: {type(error).__name__}{told}{_place(error)}"
 
 
 def _remedy(error: BaseException) -> str:
-    if isinstance(error, MemoryError):
+    if _lacks_memory(error):
         return (
             "Close other programs, start fewer processes (-np 1), or use a machine with more "
             "memory. If that does not help, please report it as a mistake of this program."
@@ -59,6 +59,15 @@ def _remedy(error: BaseException) -> str:
     return (
         f"This is a mistake in nnunetv2_fair {nnunetv2_fair.__version__}. Please report it to "
         "whoever you have it from, with this message and the command."
+    )
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """Return whether memory ran out, also that of a GPU; torch, which says so, is not imported."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "DefaultCPUAllocator: can't allocate memory" in str(error)
     )
 
 

@@ -52,6 +52,10 @@ def test_what_where_and_how_to_report(capsys, temporary: Path):
     assert "\x1b" not in err
 
 
+class OutOfMemoryError(RuntimeError):
+    """Called as torch's."""
+
+
 def _deeper(n: int) -> int:
     return _deeper(n + 1) + 1
 
@@ -61,6 +65,8 @@ def _deeper(n: int) -> int:
     [
         (MemoryError(), "prog: the memory is used up\nClose other programs, start fewer"),
         (MemoryError("Unable to allocate 9 TiB"), "the memory is used up: Unable to allocate 9"),
+        (OutOfMemoryError("CUDA out of memory"), "the memory is used up: CUDA out of memory\n"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "the memory is used up"),
         (RecursionError("too deep"), "not foreseen: RecursionError: too deep ("),
         (AssertionError(), "not foreseen: AssertionError ("),
         (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"), "not foreseen: UnicodeDecodeError"),
@@ -90,7 +96,7 @@ def test_the_file_at_work_is_named(capsys, temporary: Path, tmp_path: Path, proc
     items = [Odd(file) if file == files[7] else file for file in files]
     err = said(capsys, lambda: list(map_unordered(file_hash, items, processes)))
     assert "not foreseen: ValueError: odd (nnunetv2_fair/files/" in err
-    assert f"It was working on {files[7]}. If other files can be read, this one is" in err
+    assert f"The file at work was {files[7]}. If only this one fails, it is probably" in err
     (kept,) = temporary.glob("nnUNetv2_fair-error-*.txt")
     assert "in file_hash" in kept.read_text()
 
