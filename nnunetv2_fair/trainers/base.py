@@ -428,8 +428,11 @@ class SubgroupTrainer(nnUNetTrainer):
         self._log("")
 
     def _show(self, message: str) -> None:
-        """Print for the person at the screen what must not stand in nnU-Net's log."""
-        if self.local_rank == 0:
+        """Print for the person at the screen what must not stand in nnU-Net's log.
+
+        Weights & Biases uploads what is on the screen; with it, nothing is shown.
+        """
+        if self.local_rank == 0 and not getattr(self.logger, "loggers", ()):
             sys.stdout.write(f"{message}\n")
 
     def _watch_groups(self, train_cases: list[str], val_cases: list[str]) -> None:

@@ -133,6 +133,8 @@ def test_training_writes_the_subgroup_log_and_no_demographics(trainings):
         assert "male" not in found
         assert "secretpatient" not in found
     debug = json.loads((folder / "debug.json").read_text())
+    assert "plans_manager" in debug
+    assert not {"table", "grouping", "monitor", "attribute", "_subgroup_log"} & set(debug)
     assert not [key for key, value in debug.items() if "secretpatient" in str(value)]
     assert not [key for key, value in debug.items() if "case_00" in str(value)]
     assert sorted(p.name for p in training.results.rglob("demographics*")) == []
@@ -296,6 +298,12 @@ def test_the_screen_tells_sizes_and_the_log_does_not(tiny_nnunet, capsys):
     assert "samples of small groups count more in the loss" in log
     assert "6 cases" not in log
     assert "Weight of a case" not in log
+    # Weights & Biases, another logger of nnU-Net's, uploads what is on the screen
+    trainer.logger.loggers.append(object())
+    trainer._introduce()
+    screen = capsys.readouterr().out
+    assert "samples of small groups count more in the loss" in screen
+    assert "6 cases" not in screen
 
 
 def test_a_case_without_row_is_refused(tiny_nnunet):
