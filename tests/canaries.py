@@ -5,7 +5,10 @@ import io
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 
 def contents(data: bytes, name: str) -> Iterator[tuple[str, bytes]]:
@@ -41,3 +44,13 @@ def sightings(root: Path, words: Iterable[str]) -> set[tuple[str, str]]:
                 if any(word.encode(code) in data for code in ("utf-8", "utf-16-le")):
                     found.add((name, word))
     return found
+
+
+def shown_of(process: int, words: Iterable[str]) -> set[str]:
+    """Return which words a list of processes shows of one and of all that it has started."""
+    shown = ""
+    with suppress(psutil.Error):
+        for one in [psutil.Process(process), *psutil.Process(process).children(recursive=True)]:
+            with suppress(psutil.Error):
+                shown += f"{one.cmdline()} {one.environ()}"
+    return {word for word in words if word in shown}

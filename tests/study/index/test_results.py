@@ -194,7 +194,7 @@ def test_damaged_results_are_named_and_the_rest_is_shown(study, caplog):
     assert list(on_test.shown) == [FAIR]
     assert on_test.evaluated[0].problem == "finished, but its summary.json cannot be read"
     assert on_test.problem == "its comparison.json cannot be read"
-    assert "is damaged" in caplog.text
+    assert "is not JSON: it ends in the middle of line 1" in caplog.text
     assert "has no comparison.json" in caplog.text
 
 
