@@ -321,7 +321,7 @@ def test_entities_that_stand_for_each_other_are_refused(tmp_path: Path):
 def test_a_cell_far_away_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = workbook_with(tmp_path / "t.xlsx", (1_048_576, 16_384, " "))
     assert read_table(path).rows == [["a", "f"]]
-    path = workbook_with(tmp_path / "t.xlsx", (3, 900, "x"), (4, 900, "y"))
+    path = workbook_with(tmp_path / "t.xlsx", (3, 900, "x"), (4, 900, "y"), (5, 900, "z"))
     monkeypatch.setattr("nnunetv2_fair.files.tabular._MOST_CELLS", 1000)
     with pytest.raises(TableError, match=r"more than 1,000 cells up to column 900 of row 4"):
         read_table(path)
