@@ -4,12 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from nnunetv2_fair.dataset_conversion.shared.pictures import read_mask
 from nnunetv2_fair.errors import ConversionError, EvaluationError
+from nnunetv2_fair.evaluation.masks.label_maps import read_label_map
 from nnunetv2_fair.evaluation.masks.picture_files import read_picture
 from nnunetv2_fair.files.labels import label_channel, whole_labels
 
@@ -109,3 +111,57 @@ def test_integers_are_returned_as_they_are():
     values = np.array([0, 2], np.uint16)
     assert whole_labels(values)[0] is values
     assert whole_labels(np.array([True]))[0].dtype == np.uint8
+
+
+def refused_by_both(path: Path, found: str, of_converter: str | None = None) -> None:
+    with pytest.raises(EvaluationError, match=found):
+        read_label_map(path)
+    with pytest.raises(ConversionError, match=of_converter or found):
+        read_mask(path)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.bool_])
+def test_both_readers_refuse_masks_in_which_0_is_white(tmp_path: Path, kind: type):
+    path = tmp_path / "case.tif"
+    tifffile.imwrite(path, LABELS.astype(kind), photometric="miniswhite")
+    refused_by_both(path, "says that 0 is white, so that some programs turn its numbers round")
+
+
+def test_both_readers_take_palettes_grey_with_alpha_and_bits_of_tiff(tmp_path: Path):
+    path = tmp_path / "case.tif"
+    colours = np.arange(768, dtype=np.uint16).reshape(3, 256)
+    alpha = np.dstack([LABELS, np.full_like(LABELS, 255)])
+    for pixels, options in (
+        (LABELS, {"photometric": "palette", "colormap": colours}),
+        (alpha, {"photometric": "minisblack", "extrasamples": ["unassalpha"]}),
+        (np.dstack([LABELS] * 3), {"photometric": "rgb"}),
+        (LABELS.astype(np.uint16), {"byteorder": ">"}),
+        (LABELS.astype(np.float32), {}),
+        (LABELS, {"compression": "zlib", "predictor": 2}),
+    ):
+        tifffile.imwrite(path, pixels, **options)
+        assert np.array_equal(read_mask(path), LABELS)
+        assert np.array_equal(read_label_map(path).labels, LABELS)
+    tifffile.imwrite(path, LABELS > 0, photometric="minisblack")
+    assert np.array_equal(read_mask(path), LABELS > 0)
+    assert np.array_equal(read_label_map(path).labels, LABELS > 0)
+    tifffile.imwrite(path, -LABELS.astype(np.int8))
+    assert np.array_equal(read_label_map(path).labels, -LABELS.astype(np.int8))
+
+
+@pytest.mark.parametrize("ending", [".gif", ".png"])
+def test_both_readers_refuse_several_pages(tmp_path: Path, ending: str):
+    path = tmp_path / f"case{ending}"
+    other = Image.fromarray(0 * LABELS)
+    Image.fromarray(LABELS).save(path, save_all=True, append_images=[other])
+    refused_by_both(path, "has 2 pages[;,] expected one picture per file")
+
+
+@pytest.mark.parametrize("ending", [".png", ".tif", ".jpg"])
+def test_a_turned_mask_is_refused_where_nothing_turns_its_partner(tmp_path: Path, ending: str):
+    path = tmp_path / f"case{ending}"
+    exif = Image.Exif()
+    exif[274] = 3
+    Image.fromarray(LABELS).save(path, exif=exif)
+    with pytest.raises(EvaluationError, match="says that it is to be shown turned or mirrored"):
+        read_label_map(path)

@@ -19,6 +19,8 @@ from nnunetv2_fair.files.integrity import fault_of_picture, reason_in_words
 from nnunetv2_fair.files.labels import label_channel
 from nnunetv2_fair.files.volumes import OriginalFile
 
+#: TIFF's tag that says which number is white.
+_PHOTOMETRIC = 262
 #: Endings (lower case) of files that are taken for pictures.
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 JPEG_SUFFIXES = (".jpg", ".jpeg")
@@ -169,7 +171,7 @@ def read_picture(path: Path) -> NDArray[Any]:
         ConversionError: If the file is damaged, has several pages or more than 8 bits per colour,
             or holds numbers that 16 bits cannot.
     """
-    picture = _load(path)
+    picture, _ = _opened(path)
     if picture.mode in ("P", "PA", "CMYK", "YCbCr", "RGBA", "RGBX"):
         picture = picture.convert("RGB")
     elif picture.mode in ("LA", "1"):
@@ -194,7 +196,13 @@ def read_mask(path: Path) -> NDArray[Any]:
         ConversionError: If the file is damaged or has several pages, colours, transparent pixels
             that hold labels, or values that are not integers from 0 to 65535.
     """
-    picture, fault = label_channel(_load(path))
+    upright, white_is_zero = _opened(path)
+    if white_is_zero:
+        raise ConversionError(
+            f"{_short(path)} says that 0 is white, so that some programs turn its numbers round "
+            "and others do not. Save it as PNG, and look whether the background is 0"
+        )
+    picture, fault = label_channel(upright)
     if picture.mode == "1":
         return np.asarray(picture).astype(np.uint8)
     pixels = np.asarray(picture)
@@ -271,7 +279,8 @@ def _is_grey(pixels: NDArray[Any]) -> bool:
     return bool((pixels == pixels[..., :1]).all())
 
 
-def _load(path: Path) -> Image.Image:
+def _opened(path: Path) -> tuple[Image.Image, bool]:
+    """Return a picture as it is shown, and whether its file says that 0 is white."""
     try:
         data = path.read_bytes()
         if fault := fault_of_picture(data):
@@ -280,6 +289,7 @@ def _load(path: Path) -> Image.Image:
             frames = getattr(picture, "n_frames", 1)
             # Pillow keeps only the upper 8 of 16 bits per colour, silently
             deep = picture.mode in ("RGB", "RGBA", "LA") and ";16" in str(picture.tile)
+            white_is_zero = getattr(picture, "tag_v2", {}).get(_PHOTOMETRIC) == 0
             picture.load()
             upright = ImageOps.exif_transpose(picture)
     except (OSError, SyntaxError, TypeError, ValueError, Image.DecompressionBombError) as error:
@@ -298,7 +308,7 @@ def _load(path: Path) -> Image.Image:
             f"{_short(path)} has 16 bits per colour channel, which would be cut to 8. Export it "
             "with 8 bits per channel, or as grey with 16"
         )
-    return upright
+    return upright, white_is_zero
 
 
 def _unsigned(pixels: NDArray[Any], path: Path) -> NDArray[Any]:

@@ -20,6 +20,7 @@ from nnunetv2_fair.evaluation.masks.geometry import ArrayGeometry
 from nnunetv2_fair.evaluation.masks.picture_files import (
     PILLOW_ENDINGS,
     colourful,
+    is_picture_in_tiff,
     pixel_geometry,
     read_picture,
     read_picture_geometry,
@@ -121,6 +122,14 @@ def _sidecar(path: Path) -> Path | None:
     return None
 
 
+def _is_picture(path: Path) -> bool:
+    """Return whether Pillow reads a file."""
+    name = path.name.lower()
+    if name.endswith(TIFF_ENDINGS):
+        return _sidecar(path) is None and is_picture_in_tiff(path)
+    return name.endswith(PILLOW_ENDINGS)
+
+
 def read_geometry(path: Path) -> ArrayGeometry:
     """Read the grid of a label map without its voxels.
 
@@ -128,7 +137,7 @@ def read_geometry(path: Path) -> ArrayGeometry:
         EvaluationError: If the file is unreadable, names data outside its folder, has several
             values per voxel, or more than three dimensions.
     """
-    if path.name.lower().endswith(PILLOW_ENDINGS):
+    if _is_picture(path):
         return read_picture_geometry(path)
     if (slices := _slices(path)) is not None:
         return _sidecar_geometry(path, slices.shape)
@@ -248,7 +257,7 @@ def read_label_map(path: Path) -> LabelMap:
         EvaluationError: If the file is unreadable or truncated, or holds values that are
             not integers.
     """
-    if path.name.lower().endswith(PILLOW_ENDINGS):
+    if _is_picture(path):
         foreground, geometry, digest = read_picture(path)
         return LabelMap(_of_integers(foreground, path), geometry, digest)
     try:

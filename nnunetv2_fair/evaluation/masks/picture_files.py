@@ -1,9 +1,11 @@
 """Label maps in picture files, read by Pillow.
 
-SimpleITK turns grey BMP files and palettes of label numbers into colours; Pillow does not.
+SimpleITK turns grey BMP files, palettes of label numbers and bits into colours, and takes the alpha
+of grey TIFF files for labels; Pillow does not.
 """
 
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,29 @@ _LABEL_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 #: Those with a byte per pixel in memory: some versions of Pillow misplace the box of 16 bits.
 _BYTE_MODES = ("1", "L", "P")
 _ERRORS = (OSError, SyntaxError, TypeError, ValueError, PIL.Image.DecompressionBombError)
+
+
+#: TIFF's tags: which number is white, how the picture is turned, whether channels are stored one
+#: after the other (as slices of a volume are), whether numbers are signed.
+_PHOTOMETRIC, _ORIENTATION, _PLANAR, _SAMPLE_FORMAT = 262, 274, 284, 339
+_WHITE_IS_ZERO, _APART, _UNSIGNED = 0, 2, 1
+
+
+def is_picture_in_tiff(path: Path) -> bool:
+    """Return whether a TIFF file is one picture of bytes, which Pillow reads, not a volume."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged tags: what is wrong is said later
+            picture = PIL.Image.open(path)
+        with picture:
+            tags = getattr(picture, "tag_v2", {})
+            formats = tags.get(_SAMPLE_FORMAT, _UNSIGNED)
+            unsigned = set(formats if isinstance(formats, tuple) else (formats,)) == {_UNSIGNED}
+            known = picture.mode in (*_BYTE_MODES, "LA", "PA", "RGB", "RGBA", "RGBX")
+            apart = tags.get(_PLANAR) == _APART
+            return known and unsigned and not apart and getattr(picture, "n_frames", 1) == 1
+    except _ERRORS:
+        return False  # SimpleITK reads more kinds, and says what is wrong
 
 
 def pixel_geometry(shape: tuple[int, ...]) -> ArrayGeometry:
@@ -75,8 +100,26 @@ def _one_channel(picture: PIL.Image.Image, path: Path) -> PIL.Image.Image:
     """Return a picture without transparency and without channels that repeat the first.
 
     Raises:
-        EvaluationError: If it has colours, or transparent pixels that hold labels.
+        EvaluationError: If it has colours or several pages, transparent pixels that hold labels, or
+            if programs read it in different ways.
     """
+    pages = getattr(picture, "n_frames", 1)
+    if pages > 1:
+        raise EvaluationError(
+            f"{path} has {pages} pages; expected one picture per file. Save each page as a file of "
+            "its own."
+        )
+    if picture.getexif().get(_ORIENTATION, 1) != 1:
+        raise EvaluationError(
+            f"{path} says that it is to be shown turned or mirrored, which some programs do and "
+            "others do not. Turn its pixels and remove the orientation, for example by opening it "
+            "and saving it as PNG."
+        )
+    if getattr(picture, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        raise EvaluationError(
+            f"{path} says that 0 is white, so that some programs turn its numbers round and others "
+            "do not. Save it as PNG, and look whether the background is 0."
+        )
     channel, fault = label_channel(picture)
     if fault:
         raise colourful(path, fault)

@@ -352,7 +352,7 @@ def test_three_slices_without_a_spacing_file_are_refused_with_what_to_do(tmp_pat
         read_label_map(path)
     picture = tmp_path / "colour.tif"
     tifffile.imwrite(picture, data=np.dstack([PLANE, PLANE, PLANE + 1]), photometric="rgb")
-    with pytest.raises(EvaluationError, match=r"3 values per pixel.*of label numbers\.$"):
+    with pytest.raises(EvaluationError, match=r"colours \(mode RGB\).*of label numbers\.$"):
         read_label_map(picture)
 
 
