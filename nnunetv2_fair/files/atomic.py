@@ -74,24 +74,22 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True, private: bool 
         temporary.write_bytes(data)
 
 
-def write_text(
-    path: Path, text: str, *, errors: str = "strict", durable: bool = True, private: bool = False
-) -> None:
-    """Write a file of text in UTF-8, whole or not at all; line endings stay as they are.
+def write_text(path: Path, text: str, *, durable: bool = True, private: bool = False) -> None:
+    r"""Write a file of text in UTF-8, whole or not at all; line endings stay as they are.
+
+    What UTF-8 cannot encode (names of files may hold any bytes, JSON halves of characters) is
+    written as an escape such as ``\udcff``, which JSON reads as what it was.
 
     Args:
         path: Where to.
         text: Its content.
-        errors: What to do with characters that UTF-8 cannot encode (file names may have some):
-            ``strict`` raises, ``replace`` writes a question mark.
         durable: As in :func:`replacing`.
         private: As in :func:`replacing`.
 
     Raises:
         OSError: As :func:`replacing`.
-        UnicodeEncodeError: If ``errors`` is ``strict`` and the text cannot be encoded.
     """
-    write_bytes(path, text.encode("utf-8", errors), durable=durable, private=private)
+    write_bytes(path, text.encode("utf-8", "backslashreplace"), durable=durable, private=private)
 
 
 def set_aside(path: Path) -> Path:

@@ -24,7 +24,7 @@ def hash_of(*parts: bytes) -> str:
 
 def text_hash(text: str) -> str:
     """Return the hash of a text in UTF-8, as 64 hex digits."""
-    return hash_of(text.encode())
+    return hash_of(text.encode("utf-8", "surrogatepass"))  # names of files need not be UTF-8
 
 
 def file_hash(path: Path) -> str:

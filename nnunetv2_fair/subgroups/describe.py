@@ -233,7 +233,9 @@ def _write(
             if name == original:
                 shutil.copyfile(source, temporary / name)
             else:
-                (temporary / name).write_text(texts[name], encoding="utf-8", newline="")
+                (temporary / name).write_text(
+                    texts[name], encoding="utf-8", errors="backslashreplace", newline=""
+                )
     return written
 
 

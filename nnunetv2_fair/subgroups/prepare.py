@@ -120,13 +120,19 @@ def prepare_dataset(
         with filled_together(folder, written) as temporary:
             for name in copied:
                 if changed:
-                    (temporary / name).write_text(texts[name], encoding="utf-8", newline="")
+                    (temporary / name).write_text(
+                        texts[name], encoding="utf-8", errors="backslashreplace", newline=""
+                    )
                 else:
                     shutil.copyfile(raw / name, temporary / name)
             if not kept:
                 text = json.dumps(folds, indent=1) + "\n"
-                (temporary / paths.SPLITS_JSON).write_text(text, encoding="utf-8")
-            (temporary / paths.PREPARED_JSON).write_text(origin_text(raw), encoding="utf-8")
+                (temporary / paths.SPLITS_JSON).write_text(
+                    text, encoding="utf-8", errors="backslashreplace"
+                )
+            (temporary / paths.PREPARED_JSON).write_text(
+                origin_text(raw), encoding="utf-8", errors="backslashreplace"
+            )
         return PreparedDataset(
             raw.name, folder, table, grouping, train, test, folds, kept, warnings
         )

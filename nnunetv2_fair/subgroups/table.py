@@ -337,7 +337,9 @@ def write_table(frame: pd.DataFrame, schema: Schema, folder: Path) -> Path:
     texts = table_texts(frame, schema)
     with filled_together(folder, tuple(texts)) as unfinished:
         for name, text in texts.items():
-            (unfinished / name).write_text(text, encoding="utf-8", newline="")
+            (unfinished / name).write_text(
+                text, encoding="utf-8", errors="backslashreplace", newline=""
+            )
     return path
 
 

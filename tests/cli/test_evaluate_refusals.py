@@ -1,5 +1,7 @@
 """Margins, failures, confounders and scores that cannot be: a message, and nothing written."""
 
+import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import pandas as pd
 import pytest
 
 from nnunetv2_fair.cli.evaluate import main
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from tests.evaluation.factories import Dataset, make_dataset
 
 N = 60
@@ -213,3 +216,20 @@ def test_masks_are_not_measured_in_vain(masks, capsys, monkeypatch, options, mes
     assert main(masks.arguments("out", "-a", "sex", *options)) == 2
     assert message in capsys.readouterr().err
     assert not (masks.root / "out").exists()
+
+
+def test_folders_whose_names_are_no_text(tmp_path: Path, table: pd.DataFrame):
+    """Names of files are bytes, and dictionaries may hold halves of characters."""
+    folder = tmp_path / os.fsdecode(b"caf\xe9")  # as systems of long ago write it
+    folder.mkdir()
+    table["patient"] = table["case"]
+    table.drop(columns=["sex"]).to_csv(folder / "scores.csv", index=False)
+    table[["case", "sex"]].to_csv(folder / "people.csv", index=False)
+    levels = {"type": "categorical", "levels": ["f", "m", "\ud800"], "meaning": "\ud800"}
+    (folder / "people.json").write_text(json.dumps({"attributes": {"sex": levels}}))
+    out = folder / "out"
+    arguments = ["--from-csv", folder / "scores.csv", "--demographics", folder / "people.csv"]
+    more = ["-a", "sex", "--bootstrap", "0", "--name", folder.name, "-o", out]
+    assert main([str(argument) for argument in (*arguments, *more)]) == 0
+    assert EvaluationResult.read(out).name == folder.name
+    assert (out / "report.html").read_text(encoding="utf-8").count("caf\\udce9") > 0

@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import stat
 import subprocess
@@ -33,12 +34,10 @@ def test_text_and_bytes_are_written_as_they_are(tmp_path: Path):
 
 
 def test_what_utf8_cannot_hold(tmp_path: Path):
-    (tmp_path / "a.txt").write_text("old")
-    with pytest.raises(UnicodeEncodeError):
-        write_text(tmp_path / "a.txt", "\udcff")
-    assert (tmp_path / "a.txt").read_text() == "old"
-    write_text(tmp_path / "a.txt", "\udcff", errors="replace")
-    assert (tmp_path / "a.txt").read_text() == "?"
+    content = {"name of bytes": os.fsdecode(b"caf\xe9"), "half": "\ud800", "whole": "caf\xe9"}
+    write_text(tmp_path / "a.txt", json.dumps(content, ensure_ascii=False))
+    assert "caf\\udce9" in (tmp_path / "a.txt").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "a.txt").read_text(encoding="utf-8")) == content
 
 
 @given(old=st.binary(max_size=50), half=st.binary(max_size=50))
