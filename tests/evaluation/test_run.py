@@ -340,7 +340,7 @@ def test_result_folder_that_is_none(tmp_path: Path):
     with pytest.raises(EvaluationError, match=r"has no summary\.json.*Run nnUNetv2_fair_evaluate"):
         EvaluationResult.read(tmp_path)
     (tmp_path / "per_case.csv").write_text("case\n")
-    for content, message in (("{}", "has format None"), ("[]", "damaged"), ("{", "damaged")):
+    for content, message in (("{}", "has format None"), ("[]", "holds a list"), ("{", "not JSON")):
         (tmp_path / "summary.json").write_text(content)
         with pytest.raises(EvaluationError, match=message):
             EvaluationResult.read(tmp_path)
