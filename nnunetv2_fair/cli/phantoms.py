@@ -119,6 +119,7 @@ def _make(args: argparse.Namespace) -> None:
     """Check everything, then write the folder, the dataset, or both."""
     from nnunetv2_fair.dataset_conversion.writing.plan_problems import plan_problems
     from nnunetv2_fair.dataset_conversion.writing.writer import raw_folder, write_dataset
+    from nnunetv2_fair.files.folders import clean_up
     from nnunetv2_fair.phantoms.folder import check_target, generate
     from nnunetv2_fair.phantoms.nnunet_dataset import phantom_plan
 
@@ -135,11 +136,13 @@ def _make(args: argparse.Namespace) -> None:
     if args.np < 1:
         raise UsageError(f"-np is {args.np}, expected at least 1.")
     if args.o is not None:
+        clean_up(args.o.resolve())
         check_target(args.o, overwrite=args.overwrite)
     plan = None
     if args.d is not None:
         # before the folder is written, so that nothing is if the dataset cannot be
         plan = phantom_plan(spec, args.d, args.n)
+        clean_up(raw_folder(None) / plan.description.folder_name)
         problems = plan_problems(plan, raw_folder(None), overwrite=args.overwrite)
         if problems:
             raise ConversionError(

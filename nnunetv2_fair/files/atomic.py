@@ -239,7 +239,7 @@ def publish_folder(unfinished: Path, target: Path) -> None:
     Raises:
         OSError: If it cannot be renamed; the older folder is then where it was.
     """
-    old = target.with_name(f".{target.name}.replaced")
+    old = _replaced(target)
     replaced = os.path.lexists(target)
     if replaced:
         _as_private_as(target, unfinished)
@@ -251,6 +251,7 @@ def publish_folder(unfinished: Path, target: Path) -> None:
         if replaced:
             old.rename(target)
         raise
+    _flush_folder(target.parent)
     with suppress(OSError):
         _remove_tree(old)
 
@@ -262,6 +263,30 @@ def _as_private_as(old: Path, new: Path) -> None:
         mode = stat.S_IMODE(new.stat().st_mode)
         if mode & ~allowed:
             new.chmod(mode & allowed)
+
+
+def is_replaced(target: Path) -> bool:
+    """Whether :func:`publish_folder` was interrupted, so that an older folder is left."""
+    return os.path.lexists(_replaced(target))
+
+
+def undo_replacing(target: Path) -> None:
+    """Put an older folder back that :func:`publish_folder` left, or remove it if it has a heir.
+
+    Args:
+        target: The folder that was to be replaced.
+
+    Raises:
+        OSError: If the older folder cannot be renamed or removed.
+    """
+    if os.path.lexists(target):
+        _remove_tree(_replaced(target))
+    elif is_replaced(target):
+        _replaced(target).rename(target)
+
+
+def _replaced(target: Path) -> Path:
+    return target.with_name(f".{target.name}.replaced")
 
 
 def _unfinished_name(ending: str) -> str:

@@ -15,6 +15,7 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
+from os.path import lexists
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,7 +24,8 @@ from tqdm import tqdm
 
 from nnunetv2_fair import __version__
 from nnunetv2_fair.errors import DatasetError
-from nnunetv2_fair.files.atomic import publish_folder
+from nnunetv2_fair.files.folders import CONTENT, clean_up, made_beside, publish, workplace
+from nnunetv2_fair.files.locks import LOCK
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.phantoms.bias import plant
 from nnunetv2_fair.phantoms.drawing import Drawing, draw
@@ -59,22 +61,26 @@ def generate(
     Raises:
         DatasetError: If ``folder`` exists and is not empty, unless it is an earlier phantom and
             ``overwrite`` is set. Nothing else is ever deleted.
+        InUseError: If another process writes this phantom.
     """
-    check_target(folder, overwrite=overwrite)
     folder = Path(folder).resolve()
-    unfinished = _unfinished(folder)
+    clean_up(folder)
+    check_target(folder, overwrite=overwrite)
     drawings = [plant(drawing, spec) for drawing in draw(spec)]
-    if unfinished.exists():
-        logger.info("%s: an interrupted run left this; starting over", unfinished)
-        shutil.rmtree(unfinished)
-    unfinished.mkdir(parents=True)
-    # first of all, so that a folder left by an interrupted run is not mistaken for a user's
-    _write_json(unfinished / PHANTOM_JSON, _description(spec, drawings))
-    for name in subfolders(spec):
-        (unfinished / name).mkdir()
-    _write_images(spec, drawings, unfinished, processes)
-    metadata(spec, drawings).to_csv(unfinished / METADATA_CSV, index=False, lineterminator="\n")
-    publish_folder(unfinished, folder)
+    with made_beside(folder) as work:
+        check_target(folder, overwrite=overwrite)  # another process may have just finished
+        unfinished = work / CONTENT
+        if unfinished.exists():
+            logger.info("%s: an interrupted run left this; starting over", unfinished)
+            shutil.rmtree(unfinished)
+        unfinished.mkdir()
+        # first of all, so that a folder left by an interrupted run is not mistaken for a user's
+        _write_json(unfinished / PHANTOM_JSON, _description(spec, drawings))
+        for name in subfolders(spec):
+            (unfinished / name).mkdir()
+        _write_images(spec, drawings, unfinished, processes)
+        metadata(spec, drawings).to_csv(unfinished / METADATA_CSV, index=False, lineterminator="\n")
+        publish(folder)
     logger.info("%s: %d images of %d patients", folder, len(drawings), spec.n_patients)
     return folder
 
@@ -114,20 +120,20 @@ def check_target(folder: Path, *, overwrite: bool = False) -> None:
                 f"{folder} already holds a phantom. Choose another -o, or replace it with "
                 "--overwrite."
             )
-    unfinished = _unfinished(folder)
-    if unfinished.exists() and not (
-        unfinished.is_dir()
-        and ((unfinished / PHANTOM_JSON).is_file() or not any(unfinished.iterdir()))
+    work = workplace(folder)
+    content = work / CONTENT
+    if lexists(work) and not (
+        work.is_dir()
+        and {path.name for path in work.iterdir()} <= {CONTENT, LOCK}
+        and (not content.exists() or _is_ours(content))
     ):
         raise DatasetError(
-            f"{unfinished} is in the way and was not made by this command. Move it, or choose "
-            "another -o."
+            f"{work} is in the way and was not made by this command. Move it, or choose another -o."
         )
 
 
-def _unfinished(folder: Path) -> Path:
-    """Return where a dataset is kept until it is complete."""
-    return folder.with_name(f".{folder.name}.partial")
+def _is_ours(content: Path) -> bool:
+    return content.is_dir() and ((content / PHANTOM_JSON).is_file() or not any(content.iterdir()))
 
 
 def _write_images(

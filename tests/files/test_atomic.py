@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from nnunetv2_fair.files.atomic import (
     UNFINISHED,
     filled_together,
+    is_replaced,
     nearest_existing,
     publish_folder,
     replacing,
+    undo_replacing,
     write_bytes,
     write_text,
 )
@@ -220,6 +222,22 @@ def test_a_folder_that_cannot_be_published_leaves_the_old_one(tmp_path: Path):
         publish_folder(tmp_path / "absent", tmp_path / "target")
     assert (tmp_path / "target" / "file").read_text() == "old"
     assert names(tmp_path) == ["target"]
+
+
+def test_a_replacement_that_was_interrupted_is_undone(tmp_path: Path):
+    old, target = tmp_path / ".target.replaced", tmp_path / "target"
+    undo_replacing(target)
+    assert not is_replaced(target)
+    old.mkdir()
+    (old / "file").write_text("old")
+    assert is_replaced(target)
+    undo_replacing(target)  # killed between the two renames
+    assert names(tmp_path) == ["target"]
+    assert (target / "file").read_text() == "old"
+    old.mkdir()
+    undo_replacing(target)  # killed before the old one was removed
+    assert names(tmp_path) == ["target"]
+    assert (target / "file").read_text() == "old"
 
 
 def test_the_nearest_folder_that_exists(tmp_path, monkeypatch):

@@ -180,7 +180,7 @@ def test_killed_and_run_again(tmp_path):
         stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": root},
     )
-    written = tmp_path / ".phantom.partial" / "masks"
+    written = tmp_path / ".phantom.partial" / "dataset" / "masks"
     deadline = time.monotonic() + 60
     while not (written.is_dir() and any(written.iterdir())):
         assert process.poll() is None

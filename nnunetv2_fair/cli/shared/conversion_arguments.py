@@ -140,6 +140,7 @@ def convert(
         target_problems,
     )
     from nnunetv2_fair.dataset_conversion.writing.writer import raw_folder
+    from nnunetv2_fair.files.folders import clean_up
 
     processes_of(args)
     raw = raw_folder(args.o)
@@ -153,6 +154,7 @@ def convert(
             f"{error}\nIn addition, the dataset could not be written:\n{shorten_lines(early)}"
         ) from error
     if not args.dry_run and (problems or before_writing is not None):
+        clean_up(raw / plan.description.folder_name)
         late = [*problems, *plan_problems(plan, raw, overwrite=args.overwrite)]
         if late:
             raise ConversionError(

@@ -4,7 +4,7 @@ A converter says what the dataset is (:class:`DatasetDescription`), how each cas
 (:class:`CaseJob`), who the cases are from (a table and its :class:`Schema`), and what it left
 out (:class:`ConversionLog`). :func:`write_dataset` does the rest::
 
-    .Dataset042_Lungs.partial/      while it is being written
+    .Dataset042_Lungs.partial/      while it is being written, by one process at a time
         dataset/                    becomes Dataset042_Lungs at the very end
         records/                    one small file per finished case: what a rerun can skip
 
@@ -42,8 +42,9 @@ from nnunetv2_fair.dataset_conversion.writing.plan_problems import (
     plan_problems,
 )
 from nnunetv2_fair.errors import ConversionError, DemographicsError, counted, shorten, shorten_lines
-from nnunetv2_fair.files.atomic import nearest_existing, publish_folder, write_text
-from nnunetv2_fair.files.locks import LOCK, locked
+from nnunetv2_fair.files.atomic import nearest_existing, write_text
+from nnunetv2_fair.files.fingerprints import file_hash, text_hash
+from nnunetv2_fair.files.folders import CONTENT, clean_up, made_beside, publish, workplace
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.paths import (
     DATASET_JSON,
@@ -52,7 +53,7 @@ from nnunetv2_fair.paths import (
     environment_folder,
 )
 from nnunetv2_fair.subgroups.schema import CASE, PATIENT, SYNTHETIC
-from nnunetv2_fair.subgroups.table import write_table
+from nnunetv2_fair.subgroups.table import table_texts, write_table
 
 logger = logging.getLogger(__name__)
 
@@ -88,22 +89,21 @@ def write_dataset(
             next run).
         InUseError: If another process is writing this dataset.
     """
-    _check(plan, raw, overwrite=overwrite)
     target = raw / plan.description.folder_name
-    work = raw / f".{target.name}.partial"
-    dataset, records = work / "dataset", work / "records"
+    work = workplace(target)
+    dataset, records = work / CONTENT, work / "records"
     try:
-        for folder in (dataset, records):
-            folder.mkdir(parents=True, exist_ok=True)
-        # two conversions at once would publish a mixture of both
-        with locked(work / LOCK):
+        clean_up(target)
+        _check(plan, raw, overwrite=overwrite)
+        with made_beside(target):
             _check(plan, raw, overwrite=overwrite)  # another may have just finished
+            for folder in (dataset, records):
+                folder.mkdir(parents=True, exist_ok=True)
             _remove_strangers(plan, dataset, records)
             done = _write_cases(plan, dataset, records, processes)
-            _write_descriptions(plan, dataset, done)
-            _verify_complete(plan, dataset, done)
-            publish_folder(dataset, target)
-            shutil.rmtree(work, ignore_errors=True)
+            described = _write_descriptions(plan, dataset, done)
+            _verify_complete(plan, dataset, done, described)
+            publish(target)
     except OSError as error:
         raise ConversionError(
             f"{error.filename or work}: {error.strerror or error}. {target.name} is not finished; "
@@ -137,7 +137,9 @@ def _remove_strangers(plan: DatasetPlan, dataset: Path, records: Path) -> None:
         for number in range(len(plan.description.channel_names))
     }
     for path in dataset.rglob("*"):
-        if path.is_file() and path.relative_to(dataset).as_posix() not in expected:
+        # links are removed, not followed
+        named = path.relative_to(dataset).as_posix() in expected
+        if path.is_symlink() or (path.is_file() and not named):
             path.unlink()
     known = {f"{job.case}.json" for job in plan.jobs}
     for path in records.iterdir():
@@ -182,21 +184,29 @@ def _write_cases(
     return done
 
 
-def _write_descriptions(plan: DatasetPlan, dataset: Path, done: Mapping[str, CaseRecord]) -> None:
-    content = plan.description.to_json(len(plan.cases("train")))
-    write_text(dataset / DATASET_JSON, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-    try:
-        write_table(plan.demographics, plan.schema, dataset)
-    except DemographicsError as error:
-        raise ConversionError(str(error)) from error
-    for name, text in plan.files.items():
-        write_text(dataset / name, text)
+def _write_descriptions(
+    plan: DatasetPlan, dataset: Path, done: Mapping[str, CaseRecord]
+) -> dict[str, str]:
+    """Write what describes the dataset; return the hash of each file by its name."""
     log = plan.log.to_dict(written_counts(plan))
     log["notes"] = [*log["notes"], *_label_notes(plan, done)]
     for note in _label_notes(plan, done):
         logger.warning("Note: %s", note)
-    write_text(dataset / LOG_JSON, json.dumps(log, indent=2, ensure_ascii=False) + "\n")
-    write_text(dataset / LOG_TXT, log_text(log))
+    content = plan.description.to_json(len(plan.cases("train")))
+    texts = {
+        DATASET_JSON: json.dumps(content, indent=2, ensure_ascii=False) + "\n",
+        **plan.files,
+        LOG_JSON: json.dumps(log, indent=2, ensure_ascii=False) + "\n",
+        LOG_TXT: log_text(log),
+    }
+    for name, text in texts.items():
+        write_text(dataset / name, text)
+    try:
+        write_table(plan.demographics, plan.schema, dataset)
+    except DemographicsError as error:
+        raise ConversionError(str(error)) from error
+    texts |= table_texts(plan.demographics, plan.schema)
+    return {name: text_hash(text) for name, text in texts.items()}
 
 
 def written_counts(plan: DatasetPlan) -> dict[str, Any]:
@@ -265,20 +275,36 @@ def _by_group(plan: DatasetPlan, cases: Sequence[str]) -> str:
     return " ".join(texts)
 
 
-def _verify_complete(plan: DatasetPlan, dataset: Path, done: Mapping[str, CaseRecord]) -> None:
-    expected = {name for record in done.values() for name in record.files}
+def _verify_complete(
+    plan: DatasetPlan,
+    dataset: Path,
+    done: Mapping[str, CaseRecord],
+    described: Mapping[str, str],
+) -> None:
+    """Read every file once more before it is published: all are of this run, none of another."""
+    images = {name: sha for record in done.values() for name, sha in record.files.items()}
     present = {
         path.relative_to(dataset).as_posix()
         for path in dataset.glob("*/*")
         if path.name.endswith(plan.description.file_ending)
     }
-    if expected != present:
+    expected = {**images, **described}
+    changed = sorted(name for name, sha in expected.items() if _hash(dataset / name) != sha)
+    unexpected = sorted(present - images.keys())
+    if changed or unexpected:
         raise ConversionError(
-            f"{dataset} changed while it was written: missing "
-            f"{shorten(sorted(expected - present)) or 'none'}, unexpected "
-            f"{shorten(sorted(present - expected)) or 'none'}. Is the same conversion running "
-            "twice? Let one finish, then run the command again."
+            f"{dataset} changed while it was written: absent or with other content "
+            f"{shorten(changed) or 'none'}, unexpected {shorten(unexpected) or 'none'}. Is the "
+            "same conversion running twice, on another machine perhaps? Let one finish, then run "
+            "the command again."
         )
+
+
+def _hash(path: Path) -> str | None:
+    try:
+        return file_hash(path)
+    except FileNotFoundError:
+        return None
 
 
 def _warn_of_old_preprocessing(name: str) -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import SimpleITK
 
+from nnunetv2_fair.dataset_conversion.writing import writer
 from nnunetv2_fair.dataset_conversion.writing.case_files import (
     CaseData,
     CaseJob,
@@ -264,9 +265,46 @@ def test_two_conversions_of_one_dataset_do_not_mix(raw: Path) -> None:
     work.mkdir(parents=True)
     with locked(work / LOCK), pytest.raises(InUseError, match=r"in use by process .* Wait until"):
         write_dataset(plan_of(pictures()), raw)
-    assert not list((work / "records").iterdir())
+    assert not list(work.iterdir())
     write_dataset(plan_of(pictures()), raw)
     assert [path.name for path in raw.iterdir()] == ["Dataset007_Tiny"]
+
+
+@pytest.mark.parametrize("name", ["imagesTr/c1_0000.png", "dataset.json", "demographics.csv"])
+@pytest.mark.parametrize("absent", [False, True])
+def test_what_another_run_changed_is_not_published(raw, monkeypatch, name, absent) -> None:
+    """On a drive without locks, two conversions may write into one folder."""
+    verify = writer._verify_complete
+
+    def disturbed(plan, dataset, *args) -> None:
+        if absent:
+            (dataset / name).unlink()
+        else:
+            (dataset / name).write_bytes(b"of another run")
+        verify(plan, dataset, *args)
+
+    monkeypatch.setattr(writer, "_verify_complete", disturbed)
+    with pytest.raises(ConversionError, match=rf"changed while .*: absent .* content {name}, unex"):
+        write_dataset(plan_of(pictures()), raw)
+    assert not (raw / "Dataset007_Tiny").exists()
+    monkeypatch.undo()
+    write_dataset(plan_of(pictures()), raw)
+    assert [path.name for path in raw.iterdir()] == ["Dataset007_Tiny"]
+
+
+def test_killed_after_publishing_nothing_is_left_by_the_next_command(raw: Path) -> None:
+    write_dataset(plan_of(pictures()), raw)
+    before = tree(raw)
+    (raw / ".Dataset007_Tiny.partial" / "records").mkdir(parents=True)
+    (raw / ".Dataset007_Tiny.partial" / LOCK).touch()
+    (raw / ".Dataset007_Tiny.replaced").mkdir()
+    with pytest.raises(ConversionError, match="already exists"):
+        write_dataset(plan_of(pictures()), raw)
+    assert tree(raw) == before
+    (raw / "Dataset007_Tiny").rename(raw / ".Dataset007_Tiny.replaced")
+    with pytest.raises(ConversionError, match="already exists"):  # put back
+        write_dataset(plan_of(pictures()), raw)
+    assert tree(raw) == before
 
 
 def test_an_existing_dataset_is_refused_and_replaced_only_on_request(raw: Path) -> None:
