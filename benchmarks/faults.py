@@ -62,6 +62,10 @@ KINDS = {
 _EPOCHS = 3
 
 
+def _nothing(given: Path) -> None:
+    """Write nothing."""
+
+
 @dataclass(frozen=True)
 class Command:
     """Something to disturb.
@@ -69,6 +73,7 @@ class Command:
     Attributes:
         prepare: Writes what it reads into a folder.
         run: Runs it; gets that folder and the one to write into; returns its exit code.
+        begin: Writes what must be in the latter before.
         history: Files that tell what happened, and may differ: a pattern of relative paths.
         differs: What may differ in the other files.
         tracebacks: Whether errors may end in one: nnU-Net's commands show them.
@@ -76,6 +81,7 @@ class Command:
 
     prepare: Callable[[Path], None]
     run: Callable[[Path, Path], int]
+    begin: Callable[[Path], None] = _nothing
     history: str = r"$^"
     differs: str = r"$^"
     tracebacks: bool = False
@@ -139,12 +145,7 @@ def _compare(given: Path, out: Path) -> int:
     return main([*models, "-o", str(out / "comparison"), "--bootstrap", "0"])
 
 
-def _step_inputs(given: Path) -> None:
-    """Write nothing: the plan is part of the study's folder."""
-
-
-def _step(given: Path, out: Path) -> int:
-    from nnunetv2_fair.study.run.execute import execute
+def _begin_step(out: Path) -> None:
     from nnunetv2_fair.study.step import Plan, Step
 
     script = 'printf result > outcome.tmp; mv outcome.tmp outcome.txt; "$0" --version'
@@ -153,11 +154,12 @@ def _step(given: Path, out: Path) -> int:
         outputs=("outcome.txt",), fingerprint="f",
     )  # fmt: skip
     Plan("faults", {step.name: step}).write(out)
-    return execute(out, step.name)
 
 
-def _training_inputs(given: Path) -> None:
-    """Write nothing: the trainer's state is made as it goes."""
+def _step(given: Path, out: Path) -> int:
+    from nnunetv2_fair.study.run.execute import main
+
+    return main([str(out), "evaluate.a"])
 
 
 def _training(given: Path, out: Path) -> int:
@@ -194,12 +196,13 @@ COMMANDS = {
     "evaluate": Command(_evaluate_inputs, _evaluate),
     "compare": Command(_compare_inputs, _compare),
     "step": Command(
-        _step_inputs,
+        _nothing,
         _step,
+        _begin_step,
         r"\.study/(attempts|events)/.*|logs/.*",
         r'"attempts": \[.*?\n \],|"peak_memory_mb": [0-9.]+',
     ),
-    "training": Command(_training_inputs, _training, tracebacks=True),
+    "training": Command(_nothing, _training, tracebacks=True),
 }
 
 
@@ -267,17 +270,18 @@ class Disturber:
         with contextlib.redirect_stdout(io.StringIO()):
             self.given.mkdir()
             command.prepare(self.given)
-            self.clear()
+            self.clear(command)
             # imports what it needs once instead of in every forked process
             code = command.run(self.given, self.out)
         if code:
             raise SystemExit(f"The command fails undisturbed with exit code {code}.")
 
-    def clear(self) -> None:
+    def clear(self, command: Command) -> None:
         """Remove what a command wrote."""
         for folder in (self.out, self.temporary):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
+        command.begin(self.out)
 
     def content(self, command: Command) -> dict[str, bytes]:
         """Return all files and empty folders that a command has left, but its history."""
@@ -300,7 +304,7 @@ def one_fault(
     disturber: Disturber, command: Command, kind: str, at: int, expected: dict[str, bytes]
 ) -> dict[str, object]:
     """Return what became of one fault; ``wrong`` is empty if all is well."""
-    disturber.clear()
+    disturber.clear(command)
     first = disturber.run(command, kind, at)
     again = disturber.run(command)
     found = disturber.content(command)
@@ -353,10 +357,10 @@ def disturb(
         with tempfile.TemporaryDirectory() as folder:
             disturber = Disturber(Path(os.path.realpath(folder)), library)
             disturber.start(command)
-            disturber.clear()
+            disturber.clear(command)
             undisturbed = disturber.run(command)
             expected = disturber.content(command)
-            disturber.clear()
+            disturber.clear(command)
             if disturber.run(command).code or disturber.content(command) != expected:
                 raise SystemExit(f"{name} writes other bytes when it runs again.")
             total = undisturbed.calls

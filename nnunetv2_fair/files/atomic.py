@@ -7,16 +7,19 @@ import errno
 import os
 import shutil
 import stat
+import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from nnunetv2_fair.files.locks import folder_locked
+from nnunetv2_fair.files.locks import lock_descriptor, temporary_locked
 
 #: Prefix of the names of unfinished files and folders.
 UNFINISHED = ".unfinished-"
 #: Characters of a file's name that its temporary name keeps: its ending, which implies a format.
 _KEPT = 40
+#: Bytes of chance in the names of temporary files and folders.
+_CHANCE = 8
 #: Errors of drives that cannot flush individual files.
 _NO_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EROFS)
 
@@ -27,33 +30,39 @@ def replacing(path: Path, *, durable: bool = True, private: bool = False) -> Ite
 
     The temporary file is in the same folder, exists, is empty, and has the same ending. Nobody
     can guess its name and put a link there, or read it who could not read the file that it
-    replaces. It is removed if anything fails.
+    replaces. It is removed if anything fails; the next call for the same path removes what a killed
+    process left.
 
     Args:
         path: File to write; an existing one stays until the new one is complete.
         durable: Flush the file to the disk before it is renamed, so that not even a power failure
-            leaves half of it. Not needed where files are read back and checked.
+            leaves half of it. Not needed where files are read back and checked, and what killed
+            processes left is removed otherwise.
         private: Let only the owner read it, from the moment it is created.
 
     Raises:
         OSError: If the folder is missing, read-only or full, or ``path`` is a folder.
     """
-    temporary = path.with_name(_unfinished_name(path.name[-_KEPT:]))
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
     try:
-        os.close(os.open(temporary, flags, 0o600 if private else 0o666))
-        _as_private_as(path, temporary)
-        try:
-            yield temporary
-            if durable:
-                _flush(temporary)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        with ExitStack() as stack:
+            temporary, descriptor = _reserved(path, private=private)
+            stack.callback(os.close, descriptor)
+            try:
+                _as_private_as(path, temporary)
+                if durable:
+                    _remove_left(path)
+                yield temporary
+                if durable:
+                    _flush(temporary)
+                if os.name == "nt":  # which renames no open files
+                    stack.close()
+                temporary.replace(path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
     except OSError as error:
         # the temporary name means nothing to people, and a full disk names none
-        if error.errno and error.filename in (None, str(temporary)):
+        if error.errno and (error.filename is None or _is_temporary(error.filename, path)):
             error.filename = str(path)
         raise
 
@@ -141,10 +150,10 @@ def temporary_folder(out: Path) -> Iterator[Path]:
         out: The folder; created if need be.
     """
     with existing(out):
-        temporary = out / _unfinished_name("")
+        temporary = out / _unfinished_name()
         try:
             temporary.mkdir(0o700)
-            with folder_locked(temporary):
+            with temporary_locked(temporary):
                 _remove_abandoned(out)
                 yield temporary
         finally:
@@ -289,8 +298,44 @@ def _replaced(target: Path) -> Path:
     return target.with_name(f".{target.name}.replaced")
 
 
-def _unfinished_name(ending: str) -> str:
-    return f"{UNFINISHED}{os.urandom(8).hex()}{'-' if ending else ''}{ending}"
+def _unfinished_name(ending: str = "") -> str:
+    return f"{UNFINISHED}{os.urandom(_CHANCE).hex()}{ending}"
+
+
+def _ending(path: Path) -> str:
+    """Return how the names of all temporary files of a file end: in its name, if that is short."""
+    name = path.name
+    tag = f"-{zlib.crc32(name.encode('utf-8', 'surrogateescape')):08x}" if name[_KEPT:] else ""
+    return f"{tag}-{name[-_KEPT:]}"
+
+
+def _is_temporary(found: str, path: Path) -> bool:
+    """Whether a path or name is that of a temporary file of a file."""
+    name = Path(found).name
+    start, rest = name[: len(UNFINISHED)], name[len(UNFINISHED) + 2 * _CHANCE :]
+    return start == UNFINISHED and rest == _ending(path)
+
+
+def _reserved(path: Path, *, private: bool) -> tuple[Path, int]:
+    """Create a temporary file, and lock it as long as its descriptor is open."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    while True:
+        temporary = path.with_name(_unfinished_name(_ending(path)))
+        descriptor = os.open(temporary, flags, 0o600 if private else 0o666)
+        # another process may take it for abandoned before it is locked
+        if lock_descriptor(descriptor) is not False and temporary.exists():
+            return temporary, descriptor
+        os.close(descriptor)
+
+
+def _remove_left(path: Path) -> None:
+    """Remove temporary files of a file that no process holds."""
+    with suppress(OSError), os.scandir(path.parent) as entries:
+        for entry in entries:
+            if _is_temporary(entry.name, path):
+                with temporary_locked(Path(entry.path)) as abandoned:
+                    if abandoned:
+                        Path(entry.path).unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:
@@ -306,7 +351,7 @@ def _remove_abandoned(out: Path) -> None:
     """Remove temporary folders that no process holds: they may reveal individual patients."""
     for path in out.glob(f"{UNFINISHED}*"):
         if path.is_dir() and not path.is_symlink():
-            with folder_locked(path) as abandoned:
+            with temporary_locked(path) as abandoned:
                 if abandoned:
                     shutil.rmtree(path, ignore_errors=True)
 

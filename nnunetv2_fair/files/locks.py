@@ -68,31 +68,45 @@ def locked(
 
 
 @contextmanager
-def folder_locked(folder: Path) -> Iterator[bool]:
-    """Hold a temporary folder while the block runs, so that others see that it is in use.
+def temporary_locked(path: Path) -> Iterator[bool]:
+    """Hold a temporary file or folder while the block runs, so that others see it is in use.
 
     Args:
-        folder: The folder, of a name that nobody else uses.
+        path: The file or folder, of a name that nobody else uses.
 
     Yields:
-        Whether it is held: False if another process holds it or the drive has no such locks.
+        Whether it is held: False if another process holds it, it is gone, or the drive has no such
+        locks.
     """
     descriptor = None
+    # an exclusive lock of a file on a network drive needs the right to write
+    flags = os.O_RDONLY if path.is_dir() else os.O_RDWR
     with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
     if descriptor is None:
         yield False
         return
     try:
-        held = fcntl is not None
-        try:
-            if fcntl is not None:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            held = False
-        yield held
+        yield lock_descriptor(descriptor) is True
     finally:
         os.close(descriptor)
+
+
+def lock_descriptor(descriptor: int) -> bool | None:
+    """Lock an open file or folder until it is closed; False if another process has locked it.
+
+    Returns:
+        None if the drive has no such locks.
+    """
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
 def holder(path: Path) -> str | None:

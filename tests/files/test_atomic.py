@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nnunetv2_fair.files import atomic
 from nnunetv2_fair.files.atomic import (
     UNFINISHED,
     filled_together,
@@ -21,6 +22,7 @@ from nnunetv2_fair.files.atomic import (
     write_bytes,
     write_text,
 )
+from nnunetv2_fair.files.locks import lock_descriptor
 
 
 def names(folder: Path) -> list[str]:
@@ -86,6 +88,51 @@ def test_a_link_under_the_temporary_name_is_not_followed(tmp_path: Path, monkeyp
     with pytest.raises(FileExistsError):
         write_text(tmp_path / "out.txt", "new")
     assert (tmp_path / "precious").read_text() == "keep"
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path):
+    path = tmp_path / f"{'long' * 12}.json"
+    code = (
+        "import os, signal\nfrom pathlib import Path\n"
+        "from nnunetv2_fair.files.atomic import replacing\n"
+        f"with replacing(Path({str(path)!r})):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    (left,) = tmp_path.iterdir()
+    others = [f"a{path.name}", f"{'LONG' * 12}.json", "a.json"]
+    for name in others:
+        (tmp_path / f"{UNFINISHED}manifest{name}").touch()
+        with replacing(path.with_name(name)) as temporary:
+            assert left.exists()
+            with replacing(path.with_name(name)):
+                assert temporary.exists()  # in use
+    write_text(path, "x")
+    assert not left.exists()
+    assert names(tmp_path) == sorted(
+        [path.name, *others, *(f".unfinished-manifest{n}" for n in others)]
+    )
+
+
+def test_a_temporary_file_that_another_process_takes_for_abandoned(tmp_path, monkeypatch):
+    """It may do so between the creation of the file and its lock."""
+    tries = []
+
+    def lock(descriptor):
+        (temporary,) = (path for path in tmp_path.iterdir() if path.name != "a.txt")
+        tries.append(temporary.name)
+        temporary.unlink()
+        return len(tries) == 1
+
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            atomic,
+            "lock_descriptor",
+            lambda fd: lock(fd) if len(tries) < 2 else lock_descriptor(fd),
+        )
+        write_text(tmp_path / "a.txt", "x", private=True)
+    assert len(set(tries)) == 2
+    assert names(tmp_path) == ["a.txt"]
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o600
 
 
 def test_private_files_are_never_readable_by_others(tmp_path: Path):

@@ -11,7 +11,7 @@ import pytest
 import nnunetv2_fair
 from nnunetv2_fair.errors import InUseError
 from nnunetv2_fair.files import locks
-from nnunetv2_fair.files.locks import folder_locked, holder, locked
+from nnunetv2_fair.files.locks import holder, locked, temporary_locked
 
 ROOT = Path(nnunetv2_fair.__file__).parents[1]
 
@@ -92,7 +92,7 @@ def test_a_drive_without_locks(tmp_path, monkeypatch):
     monkeypatch.setattr(locks.fcntl, "flock", fail)
     with locked(tmp_path / "a.lock") as descriptor:
         assert descriptor is None
-    with folder_locked(tmp_path) as held:
+    with temporary_locked(tmp_path) as held:
         assert not held
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr(locks, "fcntl", None)
@@ -102,7 +102,7 @@ def test_a_drive_without_locks(tmp_path, monkeypatch):
 
 
 def test_a_folder_is_held_once(tmp_path):
-    with folder_locked(tmp_path) as first, folder_locked(tmp_path) as second:
+    with temporary_locked(tmp_path) as first, temporary_locked(tmp_path) as second:
         assert (first, second) == (True, False)
-    with folder_locked(tmp_path / "absent") as absent:
+    with temporary_locked(tmp_path / "absent") as absent:
         assert not absent
