@@ -40,7 +40,7 @@ def test_every_case_by_the_model_of_its_group(tiny_nnunet, models, tmp_path, cap
     assert predict(tiny_nnunet, out, *options) == 0
     cases = [f"case_{i:03d}" for i in range(24, 30)]
     assert sorted(p.name for p in out.iterdir()) == [
-        *(f"{case}.png" for case in cases), "dataset.json", "plans.json",
+        *(f"{case}.png" for case in cases), "dataset.json", "manifest.json", "plans.json",
     ]  # fmt: skip
     found = {case: set(np.unique(Image.open(out / f"{case}.png"))) for case in cases}
     expected = {case: {0} if sex[case] == "male" else {1} for case in cases}
