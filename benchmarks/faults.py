@@ -59,7 +59,7 @@ KINDS = {
     "error": (_ONCE, errno.EIO),
     "gone": (_GONE, errno.ESTALE),
 }
-_EPOCHS = 3
+_EPOCHS = 2
 
 
 def _nothing(given: Path) -> None:
@@ -169,6 +169,7 @@ def _training(given: Path, out: Path) -> int:
 
     from nnunetv2_fair.losses.monitor import EpochSummary
     from nnunetv2_fair.trainers.shared.checkpoint import FairnessCheckpoint, write_checkpoint
+    from nnunetv2_fair.trainers.shared.fold_lock import fold_held
     from nnunetv2_fair.trainers.shared.subgroup_log import SubgroupLog
 
     fold = out / "fold_0"
@@ -176,17 +177,20 @@ def _training(given: Path, out: Path) -> int:
     latest, final = fold / "checkpoint_latest.pth", fold / "checkpoint_final.pth"
     groups = ["female", "male"]
     visible = {part: dict.fromkeys(groups, True) for part in ("train", "val")}
-    log = SubgroupLog(
-        fold / "subgroup_log.csv", fold / "subgroup_log.png", "sex", groups, visible, ["organ"]
-    )
-    first = torch.load(latest, weights_only=False)["epoch"] + 1 if latest.exists() else 0
-    log.forget_from(first)
-    for epoch in range(first, _EPOCHS):
-        log.add(epoch, EpochSummary(np.array([0.5, 0.4]) / (1 + epoch), np.array([[0.8], [0.9]])))
-        ours = FairnessCheckpoint("sex", "vocabulary", "table", {"weights": torch.ones(2) * epoch})
-        for path in (latest, *([final] if epoch == _EPOCHS - 1 else [])):
-            saved = {"epoch": epoch, "network_weights": torch.ones(3) * epoch}
-            write_checkpoint(path, lambda name, saved=saved: torch.save(saved, name), ours)
+    table, plot = fold / "subgroup_log.csv", fold / "subgroup_log.png"
+    log = SubgroupLog(table, plot, "sex", groups, visible, ["organ"])
+    with fold_held(fold):
+        first = torch.load(latest, weights_only=False)["epoch"] + 1 if latest.exists() else 0
+        log.forget_from(first)
+        for epoch in range(first, _EPOCHS):
+            losses, dice = np.array([0.5, 0.4]) / (1 + epoch), np.array([[0.8], [0.9]])
+            log.add(epoch, EpochSummary(losses, dice))
+            weights = torch.ones(2) * epoch
+            ours = FairnessCheckpoint("sex", "vocabulary", "table", {"weights": weights})
+            # the final one first, as nnU-Net does after its last epoch
+            for path in ([final] if epoch == _EPOCHS - 1 else []) + [latest]:
+                saved = {"epoch": epoch, "network_weights": weights}
+                write_checkpoint(path, lambda name, saved=saved: torch.save(saved, name), ours)
     return 0
 
 

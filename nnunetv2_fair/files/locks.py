@@ -2,7 +2,8 @@
 
 All are flocks on files. A lock is free as soon as every process that has its descriptor is gone,
 however it ended. A child process that inherits the descriptor (``pass_fds``) holds the lock too:
-it goes on working if its parent is killed alone.
+it goes on working if its parent is killed alone. Forked workers do not: they may outlive a killed
+parent without working for anybody.
 """
 
 import errno
@@ -23,6 +24,8 @@ except ImportError:  # Windows has none
 
 #: File of the lock of a folder that a command works in.
 LOCK = ".in_use.lock"
+#: Environment variable: locks, by ``os.pathsep``, whose descriptors a process has inherited.
+INHERITED = "NNUNETV2_FAIR_LOCKS"
 #: Errors of drives that have no such locks.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 #: How often a lock is taken again whose file its last holder has just removed.
@@ -45,7 +48,8 @@ def locked(
         path: File of the lock, made if need be; its folder must exist.
         shared: Whether others may hold it who share it, too.
         wait: Wait until it is free, instead of raising.
-        again: Whether this thread may hold it already; then nothing happens.
+        again: Whether this thread may hold it already, or have inherited it (:data:`INHERITED`);
+            then nothing happens.
 
     Raises:
         InUseError: If somebody else holds it.
@@ -55,7 +59,12 @@ def locked(
     if again and key in _OURS:
         yield _OURS[key]
         return
-    descriptor = _taken(path, shared=shared, wait=wait)
+    try:
+        descriptor = _taken(path, shared=shared, wait=wait)
+    except InUseError:
+        if not again or key[0] not in os.environ.get(INHERITED, "").split(os.pathsep):
+            raise
+        descriptor = None
     if descriptor is None:
         yield None
         return
@@ -63,8 +72,8 @@ def locked(
     try:
         yield descriptor
     finally:
-        _OURS.pop(key, None)
-        _release(path, descriptor)
+        if _OURS.pop(key, None) is not None:
+            _release(path, descriptor)
 
 
 @contextmanager
@@ -201,3 +210,15 @@ def _release(path: Path, descriptor: int) -> None:
         if _is(descriptor, path):
             path.unlink()
     os.close(descriptor)
+
+
+def _let_go() -> None:
+    """Close the locks of the parent in a process that it has forked."""
+    for descriptor in _OURS.values():
+        with suppress(OSError):
+            os.close(descriptor)
+    _OURS.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)

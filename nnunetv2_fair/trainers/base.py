@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -39,6 +40,7 @@ from nnunetv2_fair.trainers.shared.checkpoint import (
     whole_checkpoint,
     write_checkpoint,
 )
+from nnunetv2_fair.trainers.shared.fold_lock import fold_held
 from nnunetv2_fair.trainers.shared.introduction import GroupSize, introduction, sizes_in_words
 from nnunetv2_fair.trainers.shared.names import (
     Option,
@@ -126,6 +128,7 @@ class SubgroupTrainer(nnUNetTrainer):
         self._average: WeightAverage | None = None
         self._continued = False
         self._saved_fairness: FairnessCheckpoint | None = None
+        self._held = ExitStack()
 
     @classmethod
     def known_options(cls) -> dict[str, Option]:
@@ -292,7 +295,9 @@ class SubgroupTrainer(nnUNetTrainer):
 
     def on_train_start(self) -> None:
         """Begin as nnU-Net does: everything is checked before its workers start."""
-        with removing_traces(self), self._weights.expected():
+        with removing_traces(self), self._weights.expected(), ExitStack() as held:
+            if self.local_rank == 0:
+                held.enter_context(fold_held(Path(self.output_folder)))
             require_device(self.device.type)
             self._check()
             if not self.was_initialized:
@@ -300,7 +305,13 @@ class SubgroupTrainer(nnUNetTrainer):
             if not self._continued:
                 self.load_starting_weights()
             super().on_train_start()
+            self._held = held.pop_all()
         self._introduce()
+
+    def on_train_end(self) -> None:
+        """End as nnU-Net does; another process may now train in this folder."""
+        super().on_train_end()
+        self._held.close()
 
     def _check(self) -> None:
         """Refuse a wrong name, table or file of folds, before the network is built."""

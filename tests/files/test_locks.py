@@ -11,7 +11,7 @@ import pytest
 import nnunetv2_fair
 from nnunetv2_fair.errors import InUseError
 from nnunetv2_fair.files import locks
-from nnunetv2_fair.files.locks import holder, locked, temporary_locked
+from nnunetv2_fair.files.locks import INHERITED, holder, locked, temporary_locked
 
 ROOT = Path(nnunetv2_fair.__file__).parents[1]
 
@@ -106,3 +106,42 @@ def test_a_folder_is_held_once(tmp_path):
         assert (first, second) == (True, False)
     with temporary_locked(tmp_path / "absent") as absent:
         assert not absent
+
+
+def test_forked_workers_do_not_hold_the_locks_of_their_parent(tmp_path):
+    path = tmp_path / "a.lock"
+    reading, writing = os.pipe()
+    with locked(path):
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                os.close(writing)
+                os.read(reading, 1)  # the parent has left the block
+                with locked(path):
+                    code = 0
+            finally:
+                os._exit(code)
+    os.close(writing)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    os.close(reading)
+
+
+def test_a_lock_that_was_inherited_is_not_taken_again(tmp_path, monkeypatch):
+    path = tmp_path / "a.lock"
+    code = (
+        "import os, sys\nfrom pathlib import Path\n"
+        "from nnunetv2_fair.files.locks import locked\n"
+        f"with locked(Path({str(path)!r}), again={{again}}) as got:\n    print(got)\n"
+    )
+    for again, inherited, said in (
+        (True, path, "None\n"), (True, tmp_path / "b.lock", ""), (False, path, ""),
+    ):  # fmt: skip
+        monkeypatch.setenv(INHERITED, f"/elsewhere{os.pathsep}{os.path.realpath(inherited)}")
+        with locked(path) as descriptor:
+            done = subprocess.run(
+                [sys.executable, "-c", code.format(again=again)], pass_fds=[descriptor],
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+        assert done.stdout == said
+        assert ("InUseError" in done.stderr) == (not said)

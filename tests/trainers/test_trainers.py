@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
 from nnunetv2_fair import registration, trainers
 from nnunetv2_fair.errors import DatasetError, DemographicsError, TrainerNameError, TrainingError
+from nnunetv2_fair.files.locks import LOCK
 from nnunetv2_fair.trainers import SubgroupTrainer, nnUNetTrainerOversampling
 from tests.nnunet_dataset import build, write_raw_volumes
 
@@ -121,6 +124,7 @@ def test_training_writes_the_subgroup_log_and_no_demographics(trainings):
     ]
     assert np.isfinite(log["train_loss"]).all()
     assert (folder / "subgroup_log.png").stat().st_size > 5000
+    assert not (folder / LOCK).exists()
     text = training.log
     assert "train_loss by sex: female" in text
     assert "Pseudo dice by sex: female" in text
@@ -211,6 +215,24 @@ def test_continuing_does_not_repeat_logged_epochs(tiny_nnunet):
     assert again.current_epoch == 1
     again.run_training()
     assert pd.read_csv(folder / "subgroup_log.csv")["epoch"].tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_fold_that_another_process_trains_is_refused(tiny_nnunet):
+    trainer = make_trainer("nnUNetTrainerOversampling_2epochs")
+    lock = Path(trainer.output_folder) / LOCK
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from nnunetv2_fair.trainers.shared.fold_lock import fold_held\n"
+        f"with fold_held(Path({str(lock.parent)!r})):\n    print(1, flush=True)\n    input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "1\n"
+        with pytest.raises(TrainingError, match=rf"in use by process {other.pid} on .*, which"):
+            trainer.on_train_start()
+        other.communicate("\n")
+    assert not lock.exists()
 
 
 def forbidden(*args):

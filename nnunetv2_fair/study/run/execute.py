@@ -15,6 +15,7 @@ from typing import IO
 
 from nnunetv2_fair.console.last_resort import last_words
 from nnunetv2_fair.errors import FairError, StudyError
+from nnunetv2_fair.files.locks import INHERITED
 from nnunetv2_fair.study.plan.steps.commands import shown
 from nnunetv2_fair.study.record import Attempt, Record
 from nnunetv2_fair.study.run import machine
@@ -36,7 +37,7 @@ from nnunetv2_fair.study.run.gpu_reservations import reserved_gpus
 from nnunetv2_fair.study.run.process import Stopper, run_command
 from nnunetv2_fair.study.run.resuming import how_far, set_aside_damaged
 from nnunetv2_fair.study.run.retries import SHELL_OFFSET, has_failed, was_interrupted
-from nnunetv2_fair.study.run.run_locks import only_one
+from nnunetv2_fair.study.run.run_locks import only_one, resource_held
 from nnunetv2_fair.study.step import Plan, Step, read_plan
 
 _MARKER_SECONDS = 30.0
@@ -86,6 +87,8 @@ def execute(folder: Path, name: str, *, run: str = "", devices: Sequence[str] = 
     step = plan.steps[name]
     with only_one(folder / RUNNING / f"{name}.lock") as lock:
         if (folder / step.record).exists():
+            if read_marker(folder, step) is not None:  # killed right after it was done
+                _say_finished(folder, step)
             return 0
         lost = _note_lost(folder, step)
         earlier = read_attempts(folder, step)
@@ -105,9 +108,11 @@ def execute(folder: Path, name: str, *, run: str = "", devices: Sequence[str] = 
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab", buffering=0) as output, ExitStack() as held:
             environment = {**os.environ, **plan.environment}
-            for line in set_aside_damaged(folder, step):
-                output.write(f"\n=== {attempt.started}: {line}\n".encode())
+            locks = [lock]
             try:
+                resource = held.enter_context(resource_held(folder, step, environment))
+                for line in set_aside_damaged(folder, step):
+                    output.write(f"\n=== {attempt.started}: {line}\n".encode())
                 begun = how_far(folder, step, earlier, environment)
             except StudyError as error:
                 output.write(f"\n=== {attempt.started}: not started\n{error}\n".encode())
@@ -122,10 +127,15 @@ def execute(folder: Path, name: str, *, run: str = "", devices: Sequence[str] = 
                 tell(folder, step, FINISHED)
                 return 0
             attempt = replace(attempt, continued=begun == "unfinished" and bool(step.resume))
+            if resource is not None:
+                environment[INHERITED] = os.path.realpath(resource[0])
+                locks.append(resource[1])
             if devices:
                 gpus = held.enter_context(reserved_gpus(folder, devices, step.resources.gpus))
                 environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
-            return _attempt(folder, plan, step, attempt, environment, output, lock)
+                locks += gpus.values()
+            inherited = [number for number in locks if number is not None]
+            return _attempt(folder, plan, step, attempt, environment, output, inherited)
 
 
 def _attempt(
@@ -135,12 +145,12 @@ def _attempt(
     attempt: Attempt,
     environment: Mapping[str, str],
     log: IO[bytes],
-    lock: int | None,
+    locks: Sequence[int],
 ) -> int:
     """Run the commands one after the other; write the attempt, and the record if all went well.
 
-    The commands inherit the lock: if this process is killed alone, they go on, and no second copy
-    starts beside them.
+    The commands inherit the locks: if this process is killed alone, they go on, and no second copy
+    starts beside them or on their GPU.
     """
     names = machine.gpu_names(environment) if step.resources.gpus else []
     attempt = replace(
@@ -154,7 +164,7 @@ def _attempt(
     how = ", resumed from the checkpoint" if attempt.continued else ""
     log.write(f"\n=== {attempt.started}, {attempt.host}{job}{how}\n".encode())
     with Stopper() as stopper:
-        code = _run_commands(folder, plan, step, attempt, environment, log, stopper, watch, lock)
+        code = _run_commands(folder, plan, step, attempt, environment, log, stopper, watch, locks)
     watch.sample(0.0)
     missing = [path for path in step.outputs if not (folder / path).exists()]
     if code:
@@ -169,9 +179,13 @@ def _attempt(
         tell(folder, step, INTERRUPTED if was_interrupted(attempt) else FAILED)
         return SHELL_OFFSET + stopper.received if stopper.received else 1
     _write_record(folder, plan, step, environment)
+    _say_finished(folder, step)
+    return 0
+
+
+def _say_finished(folder: Path, step: Step) -> None:
     marker_file(folder, step).unlink(missing_ok=True)
     tell(folder, step, FINISHED)
-    return 0
 
 
 def _run_commands(
@@ -183,7 +197,7 @@ def _run_commands(
     log: IO[bytes],
     stopper: Stopper,
     watch: _Watch,
-    lock: int | None,
+    locks: Sequence[int],
 ) -> int:
     """Return the exit code of the first command that failed, minus the signal, or 0."""
     last = len(step.commands)
@@ -192,7 +206,7 @@ def _run_commands(
             command = (*command, *step.resume)
         log.write(f"$ {shown(command)}\n".encode())
         code = run_command(
-            wrapped(plan, command), folder, environment, log, stopper, watch.sample, lock
+            wrapped(plan, command), folder, environment, log, stopper, watch.sample, locks
         )
         if stopper.received and (code or number < last):
             return -stopper.received

@@ -81,7 +81,7 @@ def run_command(
     log: IO[bytes],
     stopper: Stopper,
     on_sample: Callable[[float], None],
-    lock: int | None = None,
+    locks: Sequence[int] = (),
 ) -> int:
     """Run a command to its end.
 
@@ -92,7 +92,7 @@ def run_command(
         log: Where its output goes.
         stopper: Ends it when this process must end.
         on_sample: Called from time to time with the megabytes that it and its children hold.
-        lock: Descriptor of a lock that it is to hold as long as it runs; None for none.
+        locks: Descriptors of locks that it is to hold as long as it runs.
 
     Returns:
         Its exit code; negative for a signal; 127 if it could not be started.
@@ -101,7 +101,7 @@ def run_command(
         process = subprocess.Popen(
             command, cwd=folder, env=dict(environment), stdin=subprocess.DEVNULL, stdout=log,
             stderr=subprocess.STDOUT, start_new_session=True,
-            pass_fds=() if lock is None else (lock,),
+            pass_fds=locks,
         )  # fmt: skip
     except OSError as error:
         log.write(f"{command[0]} cannot be started: {error}\n".encode())

@@ -1,15 +1,18 @@
-"""Which process may run what at a time: the study's lock, and a lock per step.
+"""Which process may run what at a time: locks of the study, of its steps, and of their resources.
 
-See :mod:`nnunetv2_fair.files.locks`. Snakemake inherits the study's lock.
+See :mod:`nnunetv2_fair.files.locks`. Snakemake inherits the study's lock, commands those of their
+step.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from nnunetv2_fair.errors import InUseError, StudyError
-from nnunetv2_fair.files.locks import locked
-from nnunetv2_fair.study.step import STATE
+from nnunetv2_fair.files.atomic import existing
+from nnunetv2_fair.files.locks import LOCK, locked
+from nnunetv2_fair.paths import PREPROCESSED
+from nnunetv2_fair.study.step import STATE, Step
 
 _RUN_LOCK = f"{STATE}/run.lock"
 
@@ -55,3 +58,50 @@ def only_one(path: Path) -> Iterator[int | None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path, wait=True) as descriptor:
         yield descriptor
+
+
+@contextmanager
+def resource_held(
+    folder: Path, step: Step, environment: Mapping[str, str]
+) -> Iterator[tuple[Path, int] | None]:
+    """Hold what nnU-Net's commands write and other studies may share: a fold, preprocessed data.
+
+    Our own commands hold theirs themselves.
+
+    Args:
+        folder: The study's folder.
+        step: The step.
+        environment: Variables of the step's commands.
+
+    Yields:
+        The lock's file and descriptor; None if the step has none, or on a drive without locks.
+
+    Raises:
+        StudyError: If another process works there.
+    """
+    path = _resource(folder, step, environment)
+    if path is None:
+        yield None
+        return
+    with ExitStack() as stack:
+        stack.enter_context(existing(path.parent))
+        try:
+            descriptor = stack.enter_context(locked(path))
+        except InUseError as error:
+            raise StudyError(
+                f"{step.name}: {path.parent} is in use by {error.holder}, of another study perhaps "
+                "or started by hand. Wait until it is done, then run nnUNetv2_fair_study again: "
+                "finished trainings are reused."
+            ) from error
+        yield None if descriptor is None else (path, descriptor)
+
+
+def _resource(folder: Path, step: Step, environment: Mapping[str, str]) -> Path | None:
+    """Return the file to lock."""
+    if step.kind == "train" and step.finished:
+        return folder / Path(step.finished).parent / LOCK
+    preprocessed, dataset = environment.get(PREPROCESSED), step.facts.get("dataset")
+    if step.kind == "preprocess" and preprocessed and dataset:
+        # other configurations may be preprocessed meanwhile
+        return folder / preprocessed / dataset / f".{step.name}{LOCK}"
+    return None

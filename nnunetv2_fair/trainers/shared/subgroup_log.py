@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nnunetv2_fair.errors import TableError
-from nnunetv2_fair.files.atomic import write_text
+from nnunetv2_fair.files.atomic import replacing, write_text
 from nnunetv2_fair.files.tabular import protected, read_table, unprotected
 from nnunetv2_fair.losses.monitor import EpochSummary
 
@@ -128,7 +128,8 @@ class SubgroupLog:
         # nnU-Net's logger sets a theme for its own large picture
         with plt.style.context("default"):
             figure = self._figure(history)
-            figure.savefig(self._plot, dpi=100)
+            with replacing(self._plot) as temporary:
+                figure.savefig(temporary, dpi=100)
             plt.close(figure)
 
     def _figure(self, history: pd.DataFrame) -> Figure:

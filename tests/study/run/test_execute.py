@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import nnunetv2_fair
-from nnunetv2_fair.errors import StudyError
+from nnunetv2_fair.errors import InUseError, StudyError
+from nnunetv2_fair.files.locks import holder, locked
 from nnunetv2_fair.study.record import Attempt, Record
 from nnunetv2_fair.study.run import execute as module
 from nnunetv2_fair.study.run.attempts import (
@@ -424,7 +425,7 @@ def test_gpus_are_named_and_counted(tmp_path, monkeypatch):
     step = stub("a", 'echo "$CUDA_VISIBLE_DEVICES" > said', resources=Resources(gpus=1))
     write_plan(tmp_path, step)
     with reserved_gpus(tmp_path, ["0", "1"], 1) as first:
-        assert first == ["0"]
+        assert [*first] == ["0"]
         assert execute(tmp_path, "a", devices=["0", "1"]) == 0
     assert (tmp_path / "said").read_text() == "1\n"
     (attempt,) = attempts_of(tmp_path, step)
@@ -436,6 +437,81 @@ def test_a_step_without_gpus_sees_none(tmp_path):
     write_plan(tmp_path, step)
     assert execute(tmp_path, "a", devices=["0"]) == 0
     assert (tmp_path / "said").read_text() == "<>\n"
+
+
+def test_a_command_holds_its_gpu_when_its_wrapper_is_killed(tmp_path):
+    script = "touch began; while [ ! -e done ]; do sleep 0.05; done"
+    step = stub("a", script, resources=Resources(gpus=1))
+    write_plan(tmp_path, step)
+    wrapper = start(tmp_path, step, "--devices", "0")
+    wait_for(tmp_path / "began")
+    wrapper.kill()
+    wrapper.wait()
+    with pytest.raises(InUseError, match="what was started by process"):
+        locked(tmp_path / ".study" / "gpus" / "0.lock").__enter__()
+    (tmp_path / "done").touch()
+    with reserved_gpus(tmp_path, ["0"], 1) as got:
+        assert [*got] == ["0"]
+
+
+def shared_training(results, script, **fields):
+    """Return a training in a folder that several studies share."""
+    final = results / "fold_0" / "checkpoint_final.pth"
+    return stub(
+        "train.a", script, finished=str(final), outputs=(str(final),),
+        checkpoints=(str(final.with_name("checkpoint_latest.pth")),), resume=("--c",), **fields,
+    )  # fmt: skip
+
+
+def test_two_studies_do_not_continue_each_others_training(tmp_path, capsys):
+    results = tmp_path / "results"
+    script = (
+        "mkdir -p {0}; touch {0}/checkpoint_latest.pth; echo $NNUNETV2_FAIR_LOCKS > {0}/held;"
+        "while [ ! -e {1}/done ]; do sleep 0.05; done; echo 1 > {0}/checkpoint_final.pth"
+    ).format(results / "fold_0", tmp_path)
+    step = shared_training(results, script)
+    for name in ("one", "two"):
+        write_plan(tmp_path / name, step)
+    first = start(tmp_path / "one", step)
+    wait_for(results / "fold_0" / "held")
+    first.kill()  # its training goes on
+    first.wait()
+    assert main([str(tmp_path / "two"), step.name]) == 1
+    said = capsys.readouterr().err
+    assert f"{results / 'fold_0'} is in use by what was started by process {first.pid}" in said
+    assert "in use by" in log_of(tmp_path / "two", step)
+    (tmp_path / "done").touch()
+    lock = results / "fold_0" / ".in_use.lock"
+    assert (results / "fold_0" / "held").read_text() == f"{lock}\n"
+    wait_for(results / "fold_0" / "checkpoint_final.pth")
+    while holder(lock):
+        time.sleep(0.02)
+    assert main([str(tmp_path / "two"), step.name]) == 0
+    assert record_of(tmp_path / "two", step).taken_over
+    assert not lock.exists()
+
+
+def test_data_are_not_preprocessed_by_two_studies_at_once(tmp_path, capsys):
+    facts = {"dataset": "Dataset001_A"}
+    step = stub("preprocess.a", "true", kind="preprocess", facts=facts)
+    environment = {"nnUNet_preprocessed": str(tmp_path / "preprocessed")}
+    write_plan(tmp_path / "study", step, environment=environment)
+    lock = tmp_path / "preprocessed" / "Dataset001_A" / ".preprocess.a.in_use.lock"
+    lock.parent.mkdir(parents=True)
+    with locked(lock):
+        assert main([str(tmp_path / "study"), step.name]) == 1
+    assert "Dataset001_A is in use by process" in capsys.readouterr().err
+    assert main([str(tmp_path / "study"), step.name]) == 0
+    assert not list(lock.parent.iterdir())
+
+
+def test_killed_right_after_the_record_nothing_says_that_it_still_runs(tmp_path):
+    step = stub("a")
+    write_plan(tmp_path, step)
+    assert execute(tmp_path, "a") == 0
+    write_marker(tmp_path, step, attempts_of(tmp_path, step)[0])
+    assert execute(tmp_path, "a") == 0
+    assert read_marker(tmp_path, step) is None
 
 
 def test_an_unknown_step_is_refused(tmp_path, capsys):

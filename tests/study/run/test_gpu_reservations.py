@@ -25,15 +25,15 @@ def test_gpus_are_waited_for(tmp_path):
     )  # fmt: skip
     wait_for(tmp_path / "held")
     with reserved_gpus(tmp_path, ["0"], 1) as got:
-        assert got == ["0"]
+        assert [*got] == ["0"]
         assert time.monotonic() - begun > 0.9
     holder.wait()
 
 
 def test_nobody_gets_a_gpu_twice(tmp_path):
     with reserved_gpus(tmp_path, ["0", "1", "2"], 2) as first:
-        assert first == ["0", "1"]
+        assert [*first] == ["0", "1"]
         with reserved_gpus(tmp_path, ["0", "1", "2"], 1) as second:
-            assert second == ["2"]
+            assert [*second] == ["2"]
     with reserved_gpus(tmp_path, ["0", "1", "2"], 3) as all_again:
-        assert all_again == ["0", "1", "2"]
+        assert [*all_again] == ["0", "1", "2"]
