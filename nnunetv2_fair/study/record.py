@@ -77,3 +77,11 @@ def read_record(path: Path) -> Record:
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     attempts = tuple(Attempt(**entry) for entry in content["attempts"])
     return Record(**content | {"attempts": attempts})
+
+
+def find_record(path: Path) -> Record | None:
+    """Read a record; None if there is none or it is damaged."""
+    try:
+        return read_record(path)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None

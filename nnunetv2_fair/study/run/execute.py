@@ -17,7 +17,7 @@ from nnunetv2_fair.console.last_resort import last_words
 from nnunetv2_fair.errors import FairError, StudyError
 from nnunetv2_fair.files.locks import INHERITED
 from nnunetv2_fair.study.plan.steps.commands import shown
-from nnunetv2_fair.study.record import Attempt, Record
+from nnunetv2_fair.study.record import Attempt, Record, find_record
 from nnunetv2_fair.study.run import machine
 from nnunetv2_fair.study.run.attempts import (
     FAILED,
@@ -35,7 +35,12 @@ from nnunetv2_fair.study.run.attempts import (
 )
 from nnunetv2_fair.study.run.gpu_reservations import reserved_gpus
 from nnunetv2_fair.study.run.process import Stopper, run_command
-from nnunetv2_fair.study.run.resuming import how_far, set_aside_damaged
+from nnunetv2_fair.study.run.resuming import (
+    absent_outputs,
+    forget_record,
+    how_far,
+    set_aside_damaged,
+)
 from nnunetv2_fair.study.run.retries import SHELL_OFFSET, has_failed, was_interrupted
 from nnunetv2_fair.study.run.run_locks import only_one, resource_held
 from nnunetv2_fair.study.step import Plan, Step, read_plan
@@ -86,10 +91,11 @@ def execute(folder: Path, name: str, *, run: str = "", devices: Sequence[str] = 
         )
     step = plan.steps[name]
     with only_one(folder / RUNNING / f"{name}.lock") as lock:
-        if (folder / step.record).exists():
+        if find_record(folder / step.record) is not None:
             if read_marker(folder, step) is not None:  # killed right after it was done
                 _say_finished(folder, step)
             return 0
+        forget_record(folder, step)  # of a full disk
         lost = _note_lost(folder, step)
         earlier = read_attempts(folder, step)
         if not lost and run and has_failed(earlier, run):
@@ -166,7 +172,7 @@ def _attempt(
     with Stopper() as stopper:
         code = _run_commands(folder, plan, step, attempt, environment, log, stopper, watch, locks)
     watch.sample(0.0)
-    missing = [path for path in step.outputs if not (folder / path).exists()]
+    missing = absent_outputs(folder, step)
     if code:
         log.write(_ending(code, step, stopper.received != 0).encode())
     elif missing:

@@ -18,6 +18,7 @@ from nnunetv2_fair.study.run import machine, outcome, preflight
 from nnunetv2_fair.study.run.execute import wrapped
 from nnunetv2_fair.study.run.process import STOPS
 from nnunetv2_fair.study.run.progress_lines import News
+from nnunetv2_fair.study.run.resuming import forget_incomplete
 from nnunetv2_fair.study.run.run_locks import running_alone
 from nnunetv2_fair.study.step import STATE, Plan, Step, read_plan
 
@@ -68,6 +69,8 @@ def run_study(
     preflight.check_installed(executor)
     plan = _plan(folder, only)
     with running_alone(folder) as lock:
+        for sentence in forget_incomplete(folder, plan):
+            logger.info("%s", sentence)
         steps = outcome.wanted_steps(plan, only)
         missing = [step for step in steps if not outcome.is_done(folder, step)]
         if not missing:

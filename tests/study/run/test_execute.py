@@ -104,7 +104,7 @@ def test_a_program_that_is_not_there_is_named(tmp_path):
 def test_missing_outputs_are_a_failure(tmp_path):
     step = stub("a", "true", outputs=("here", "there/file"))
     write_plan(tmp_path, step)
-    (tmp_path / "here").touch()
+    (tmp_path / "here").write_text("x")
     assert execute(tmp_path, "a") == 1
     assert "did not write there/file" in log_of(tmp_path, step)
     assert [a.exit_code for a in attempts_of(tmp_path, step)] == [1]
@@ -132,8 +132,8 @@ def test_started_as_often_as_said_and_no_more(tmp_path, capsys):
 
 
 TRAINING = """
-if [ "$1" = --c ]; then touch {0}/final; exit; fi
-trap 'echo saved; exit 9' TERM; echo $$ > {0}/pid; touch {0}/latest; sleep 30 & wait
+if [ "$1" = --c ]; then echo 1 > {0}/final; exit; fi
+trap 'echo saved; exit 9' TERM; echo $$ > {0}/pid; echo 1 > {0}/latest; sleep 30 & wait
 """
 
 
@@ -243,7 +243,7 @@ def test_finished_before_the_study_is_taken_over(tmp_path):
 def test_an_unfinished_training_of_others_is_continued(tmp_path):
     step = training(tmp_path)
     write_plan(tmp_path, step)
-    (tmp_path / "latest").touch()
+    (tmp_path / "latest").write_text("x")
     assert execute(tmp_path, step.name) == 0
     assert record_of(tmp_path, step).attempts[0].continued
 
@@ -268,7 +268,7 @@ def test_a_record_of_other_settings_protects_too(tmp_path):
     step = stub("a", finished="final", outputs=("final",))
     Record("a", "train", "earlier", (), taken_over=True).write(tmp_path / ".study/done/a/e.json")
     write_plan(tmp_path, step)
-    (tmp_path / "final").touch()
+    (tmp_path / "final").write_text("x")
     with pytest.raises(StudyError, match="other settings"):
         execute(tmp_path, "a")
 
@@ -286,7 +286,7 @@ def test_trainings_with_a_former_table_are_kept_if_the_user_says_so(tmp_path):
 def test_validation_that_was_cut_off_is_done_again(tmp_path):
     step = training(tmp_path)
     write_plan(tmp_path, step)
-    (tmp_path / "final").touch()
+    (tmp_path / "final").write_text("x")
     append_attempt(tmp_path, step, Attempt("2026", 1.0, -15, "h", fingerprint=step.fingerprint))
     assert execute(tmp_path, step.name) == 0
     assert [a.continued for a in record_of(tmp_path, step).attempts] == [False, True]
@@ -316,7 +316,7 @@ def test_damaged_checkpoints_are_set_aside(tmp_path, damaged):
 
 
 def test_a_lost_record_is_written_again(tmp_path):
-    step = stub("a", "echo x >> count; touch final", finished="final")
+    step = stub("a", "echo x >> count; echo 1 > final", finished="final")
     write_plan(tmp_path, step)
     execute(tmp_path, "a")
     (tmp_path / step.record).unlink()
@@ -503,6 +503,23 @@ def test_data_are_not_preprocessed_by_two_studies_at_once(tmp_path, capsys):
     assert "Dataset001_A is in use by process" in capsys.readouterr().err
     assert main([str(tmp_path / "study"), step.name]) == 0
     assert not list(lock.parent.iterdir())
+
+
+def test_an_empty_record_is_none(tmp_path):
+    step = stub("a", "echo done >> said")
+    write_plan(tmp_path, step)
+    (tmp_path / step.record).parent.mkdir(parents=True)
+    (tmp_path / step.record).touch()
+    assert execute(tmp_path, "a") == 0
+    assert (tmp_path / "said").read_text() == "done\n"
+    assert record_of(tmp_path, step).step == "a"
+
+
+def test_an_empty_outcome_is_none(tmp_path):
+    step = stub("a", "touch out.csv", outputs=("out.csv",))
+    write_plan(tmp_path, step)
+    assert execute(tmp_path, "a") == 1
+    assert "did not write out.csv" in log_of(tmp_path, step)
 
 
 def test_killed_right_after_the_record_nothing_says_that_it_still_runs(tmp_path):

@@ -167,7 +167,7 @@ def wait_for(path, seconds=30):
     [(signal.SIGINT, signal.SIG_DFL), (signal.SIGTERM, signal.SIG_IGN)],
 )
 def test_stopping_a_run_stops_its_jobs_and_keeps_checkpoints(tmp_path, number, sigint):
-    step = stub("train.x", '[ "$1" = --c ] && exit; touch latest; sleep 60', attempts=3)
+    step = stub("train.x", '[ "$1" = --c ] && exit; echo 1 > latest; sleep 60', attempts=3)
     commands = ((*step.commands[0], "x"),)
     step = replace(step, commands=commands, resume=("--c",), checkpoints=("none", "latest"))
     write_plan(tmp_path, step)

@@ -7,7 +7,7 @@ from nnunetv2_fair.study.plan.environment import FOLDERS
 from nnunetv2_fair.study.plan.fingerprints import step_fingerprint
 from nnunetv2_fair.study.plan.steps.resources import ResourceBook
 from nnunetv2_fair.study.plan.steps.task import Task
-from nnunetv2_fair.study.record import Record, read_record
+from nnunetv2_fair.study.record import Record, find_record
 from nnunetv2_fair.study.step import STATE, Kind, Step
 from nnunetv2_fair.study.study_file.problems import Problem
 from nnunetv2_fair.study.study_file.settings import Settings
@@ -100,4 +100,5 @@ class StepBuilder:
         """Return all records that the study has of a step, with any fingerprint."""
         if name not in self._recorded:
             return []
-        return [read_record(path) for path in (self._folder / STATE / "done" / name).glob("*.json")]
+        paths = (self._folder / STATE / "done" / name).glob("*.json")
+        return [record for record in map(find_record, paths) if record is not None]
