@@ -315,8 +315,9 @@ def one_fault(
     wrong = []
     if kind == "kill" and first.code != -signal.SIGKILL:
         wrong.append(f"not killed: exit code {first.code}")
-    if "Traceback" in first.said and not command.tracebacks:
-        wrong.append("a traceback after the fault: " + first.said.strip().splitlines()[-1][:200])
+    unforeseen = "Traceback" in first.said or "This is a mistake in" in first.said
+    if unforeseen and not command.tracebacks:
+        wrong.append("unforeseen: " + first.said.strip()[-300:])
     # refused, because all had been done
     if again.code and not (again.code in (1, 2) and found == expected):
         wrong.append(f"again: exit code {again.code}: {again.said.strip()[-300:]}")
