@@ -1,4 +1,4 @@
-"""A short version of benchmarks/faults.py: the disk fails, processes are killed, and all goes on."""
+"""A short version of benchmarks/faults.py: the disk fails, processes are killed, all goes on."""
 
 import json
 import os
