@@ -308,11 +308,6 @@ class SubgroupTrainer(nnUNetTrainer):
             self._held = held.pop_all()
         self._introduce()
 
-    def on_train_end(self) -> None:
-        """End as nnU-Net does; another process may now train in this folder."""
-        super().on_train_end()
-        self._held.close()
-
     def _check(self) -> None:
         """Refuse a wrong name, table or file of folds, before the network is built."""
         self.grouping  # noqa: B018
@@ -527,6 +522,7 @@ class SubgroupTrainer(nnUNetTrainer):
         """End as nnU-Net does; the final checkpoint does not hold two sets of weights."""
         self._average = None
         super().on_train_end()
+        self._held.close()  # another process may now train in this folder
 
     def validation_step(self, batch: dict) -> dict:
         """Take nnU-Net's validation step, counting per group."""

@@ -456,18 +456,18 @@ def test_a_command_holds_its_gpu_when_its_wrapper_is_killed(tmp_path):
 
 def shared_training(results, script, **fields):
     """Return a training in a folder that several studies share."""
-    final = results / "fold_0" / "checkpoint_final.pth"
+    final = results / "fold_0" / "final"
     return stub(
         "train.a", script, finished=str(final), outputs=(str(final),),
-        checkpoints=(str(final.with_name("checkpoint_latest.pth")),), resume=("--c",), **fields,
+        checkpoints=(str(final.with_name("latest")),), resume=("--c",), **fields,
     )  # fmt: skip
 
 
 def test_two_studies_do_not_continue_each_others_training(tmp_path, capsys):
     results = tmp_path / "results"
     script = (
-        "mkdir -p {0}; touch {0}/checkpoint_latest.pth; echo $NNUNETV2_FAIR_LOCKS > {0}/held;"
-        "while [ ! -e {1}/done ]; do sleep 0.05; done; echo 1 > {0}/checkpoint_final.pth"
+        "mkdir -p {0}; touch {0}/latest; echo $NNUNETV2_FAIR_LOCKS > {0}/held;"
+        "while [ ! -e {1}/done ]; do sleep 0.05; done; echo 1 > {0}/final"
     ).format(results / "fold_0", tmp_path)
     step = shared_training(results, script)
     for name in ("one", "two"):
@@ -483,7 +483,7 @@ def test_two_studies_do_not_continue_each_others_training(tmp_path, capsys):
     (tmp_path / "done").touch()
     lock = results / "fold_0" / ".in_use.lock"
     assert (results / "fold_0" / "held").read_text() == f"{lock}\n"
-    wait_for(results / "fold_0" / "checkpoint_final.pth")
+    wait_for(results / "fold_0" / "final")
     while holder(lock):
         time.sleep(0.02)
     assert main([str(tmp_path / "two"), step.name]) == 0
