@@ -119,7 +119,7 @@ def _make(args: argparse.Namespace) -> None:
     """Check everything, then write the folder, the dataset, or both."""
     from nnunetv2_fair.dataset_conversion.writing.plan_problems import plan_problems
     from nnunetv2_fair.dataset_conversion.writing.writer import raw_folder, write_dataset
-    from nnunetv2_fair.files.folders import clean_up
+    from nnunetv2_fair.files.outputs import clean_up
     from nnunetv2_fair.phantoms.folder import check_target, generate
     from nnunetv2_fair.phantoms.nnunet_dataset import phantom_plan
 

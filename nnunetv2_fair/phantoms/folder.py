@@ -24,8 +24,8 @@ from tqdm import tqdm
 
 from nnunetv2_fair import __version__
 from nnunetv2_fair.errors import DatasetError
-from nnunetv2_fair.files.folders import CONTENT, clean_up, made_beside, publish, workplace
 from nnunetv2_fair.files.locks import LOCK
+from nnunetv2_fair.files.outputs import CONTENT, clean_up, made_beside, publish, workplace
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.phantoms.bias import plant
 from nnunetv2_fair.phantoms.drawing import Drawing, draw

@@ -140,7 +140,7 @@ def convert(
         target_problems,
     )
     from nnunetv2_fair.dataset_conversion.writing.writer import raw_folder
-    from nnunetv2_fair.files.folders import clean_up
+    from nnunetv2_fair.files.outputs import clean_up
 
     processes_of(args)
     raw = raw_folder(args.o)

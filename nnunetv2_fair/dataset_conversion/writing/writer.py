@@ -44,7 +44,7 @@ from nnunetv2_fair.dataset_conversion.writing.plan_problems import (
 from nnunetv2_fair.errors import ConversionError, DemographicsError, counted, shorten, shorten_lines
 from nnunetv2_fair.files.atomic import nearest_existing, write_text
 from nnunetv2_fair.files.fingerprints import file_hash, text_hash
-from nnunetv2_fair.files.folders import CONTENT, clean_up, made_beside, publish, workplace
+from nnunetv2_fair.files.outputs import CONTENT, clean_up, made_beside, publish, workplace
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.paths import (
     DATASET_JSON,

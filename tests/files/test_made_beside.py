@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from nnunetv2_fair.errors import InUseError
-from nnunetv2_fair.files.folders import CONTENT, clean_up, made_beside, publish, workplace
 from nnunetv2_fair.files.locks import LOCK, locked
+from nnunetv2_fair.files.outputs import CONTENT, clean_up, made_beside, publish, workplace
 from tests.killing import CHANGES, content, killed_everywhere
 
 
