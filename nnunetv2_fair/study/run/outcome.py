@@ -1,6 +1,7 @@
 """How a run ended: what is done, and for every failure what is needed to fix it."""
 
 import os
+import re
 import shlex
 import signal
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,14 @@ SNAKEMAKE_LOG = "logs/snakemake.log"
 _LAST_LINES = 12
 _MOST_CHARACTERS = 300
 _MOST_DETAILED = 20
+#: Most bytes at the end of a log that are read.
+_MOST_BYTES = 1_000_000
+#: What Snakemake writes about a job that failed, behind its rule.
+_MESSAGE = re.compile(r"\S+\n\s+message: (.*?)\n\s+jobid: ", re.DOTALL)
+_STATE = re.compile(r"SLURM status is: '(\w+)'")
+_NO_HELP = (
+    "For further error details see the cluster/cloud log and the log files of the involved rule(s)."
+)
 
 
 @dataclass(frozen=True)
@@ -70,17 +79,37 @@ def failures(folder: Path, plan: Plan, steps: Iterable[Step], log_start: int) ->
 
 def _failure(folder: Path, step: Step, log_start: int) -> Failure:
     attempts, lost = read_attempts(folder, step), read_marker(folder, step)
-    if lost is not None:
-        return Failure(step, _times("killed without warning", len(attempts) + 1), step.log,
-                       last_lines(folder / step.log))  # fmt: skip
-    if attempts:
-        return Failure(step, _times(_ended(attempts[-1].exit_code), len(attempts)), step.log,
-                       last_lines(folder / step.log))  # fmt: skip
+    reason = _reason(folder, step, log_start)
+    if lost is not None or attempts:
+        how = "killed without warning" if lost is not None else _ended(attempts[-1].exit_code)
+        state = _STATE.search(reason)
+        if state and state[1] != "FAILED":  # it knows of limits that the job did not see
+            how += f" (Slurm: {state[1]})"
+        times = len(attempts) + (lost is not None)
+        return Failure(step, _times(how, times), step.log, last_lines(folder / step.log))
     # the job itself never began: there is only the output of Slurm or Snakemake
-    logs = sorted((folder / SLURM_LOGS).rglob(f"{step.name}_*/*.log"), key=os.path.getmtime)
+    logs = sorted((folder / SLURM_LOGS).rglob(f"{step.name}_*/*.log"), key=_job_number)
     log = logs[-1] if logs else folder / SNAKEMAKE_LOG
-    return Failure(step, "could not be started", str(log.relative_to(folder)),
+    how = f"could not be started: {reason}" if reason else "could not be started"
+    return Failure(step, how, str(log.relative_to(folder)),
                    last_lines(log, 0 if logs else log_start))  # fmt: skip
+
+
+def _job_number(log: Path) -> tuple[int, str]:
+    """Return what the name of a Slurm log begins with: Slurm counts jobs, and clocks differ."""
+    digits = re.match(r"\d*", log.name)
+    return int(digits[0] or 0) if digits else 0, log.name
+
+
+def _reason(folder: Path, step: Step, start: int) -> str:
+    """Return what Snakemake says about a step that failed; empty if that is nothing."""
+    text = _tail(folder / SNAKEMAKE_LOG, start)
+    found = ""
+    for block in text.split("Error in rule ")[1:]:
+        message = _MESSAGE.match(block)
+        if message and f"output: {step.record}" in block:
+            found = " ".join(message[1].split()).replace(_NO_HELP, "")
+    return "" if found == "None" else found[:_MOST_CHARACTERS]
 
 
 def _ended(code: int) -> str:
@@ -98,17 +127,21 @@ def _times(how: str, number: int) -> str:
 
 def last_lines(path: Path, start: int = 0) -> tuple[str, ...]:
     """Return the last lines of a log that are not empty, each cut to a readable length."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(start, size - 50_000))
-            text = file.read().decode("utf-8", errors="replace")
-    except OSError:
-        return ()
+    text = _tail(path, start)
     # progress bars rewrite their line
     lines = [line.rstrip().rsplit("\r", 1)[-1] for line in text.split("\n")]
     lines = [line[:_MOST_CHARACTERS] for line in lines if line]
     return tuple(lines[-_LAST_LINES:])
+
+
+def _tail(path: Path, start: int) -> str:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(start, size - _MOST_BYTES))
+            return file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def summary(

@@ -1,21 +1,17 @@
 """What is checked on the machine before a study's first job: all problems at once."""
 
-import getpass
 import importlib.util
 import os
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nnunetv2_fair.errors import StudyError, shorten, shorten_lines
-from nnunetv2_fair.files.fingerprints import text_hash
-from nnunetv2_fair.study.step import Plan, Resources, Step
+from nnunetv2_fair.study.step import Plan
 
 _SLURM = ("sbatch", "squeue", "scancel", "sinfo")
 _INSTALL = 'pip install "nnunetv2_fair[cluster]" (Python 3.11 or newer)'
 _LEAST_FREE_BYTES = 2**30
-_PATIENCE_SECONDS = 60
 
 
 def check_installed(executor: str) -> None:
@@ -72,91 +68,6 @@ def check_gpus(plan: Plan, devices: Sequence[str]) -> list[str]:
     ]
 
 
-def slurm_problems(plan: Plan) -> list[str]:
-    """Return what Slurm would refuse: partitions, accounts, constraints, amounts."""
-    asked = _call("sinfo", "--noheader", "--format=%R")
-    if asked.returncode:
-        return [
-            f"Slurm does not answer: {_said(asked)}. Try sinfo; ask the cluster's administrators."
-        ]
-    partitions = set(asked.stdout.split())
-    by_resources: dict[Resources, list[Step]] = {}
-    for step in plan.steps.values():
-        by_resources.setdefault(step.resources, []).append(step)
-    problems = []
-    for resources, steps in by_resources.items():
-        names = shorten([step.name for step in steps], 2)
-        # Slurm takes several, separated by commas
-        unknown = set(filter(None, resources.partition.split(","))) - partitions
-        if unknown:
-            problems.append(
-                f"{names}: there is no partition {shorten(sorted(unknown))}; there are "
-                f"{shorten(sorted(partitions), 20)}. Change it under resources."
-            )
-            continue
-        tried = _call("sbatch", "--test-only", *_sbatch_arguments(resources), "--wrap=true")
-        if tried.returncode:
-            problems.append(
-                f"{names}: Slurm refuses {_described(resources)}: {_said(tried)}. Change it under "
-                "resources."
-            )
-    return problems
-
-
-def _sbatch_arguments(resources: Resources) -> list[str]:
-    """Return how Snakemake's plugin asks for them."""
-    arguments = {
-        "--partition": resources.partition,
-        "--account": resources.account,
-        "--constraint": resources.constraint,
-        "--gpus": str(resources.gpus or ""),
-        "--cpus-per-task": str(resources.cpus),
-        "--mem": str(resources.memory_mb),
-        "--time": str(resources.runtime_min),
-    }
-    return [f"{name}={value}" for name, value in arguments.items() if value]
-
-
-def _described(resources: Resources) -> str:
-    said = {
-        "partition": resources.partition, "account": resources.account,
-        "constraint": resources.constraint, "gpus": resources.gpus, "cpus": resources.cpus,
-        "memory": f"{resources.memory_mb} MB", "runtime": f"{resources.runtime_min} min",
-    }  # fmt: skip
-    return ", ".join(f"{name} {value}" for name, value in said.items() if value)
-
-
-def job_prefix(folder: Path) -> str:
-    """Return how the names of a study's Slurm jobs begin; the same for every run in a folder."""
-    return "study_" + text_hash(str(folder.resolve()))[:12]
-
-
-def check_queue(folder: Path) -> None:
-    """Refuse to submit while jobs of an earlier run, killed with its login node, are in the queue.
-
-    Raises:
-        StudyError: With the command that cancels them.
-    """
-    listed = _call("squeue", "--noheader", f"--user={getpass.getuser()}", "--format=%i %j")
-    rows = [line.split(maxsplit=1) for line in listed.stdout.splitlines()]
-    left = [row[0] for row in rows if len(row) == 2 and row[1].startswith(job_prefix(folder))]
-    if left:
-        raise StudyError(
-            f"{folder}: {len(left)} Slurm jobs of an earlier run are still in the queue. Wait for "
-            f"them, or cancel them: scancel {' '.join(left)}"
-        )
-
-
-def status_options() -> list[str]:
-    """Return the plugin's options for querying the state of a job.
-
-    It prefers Slurm's accounting, which many small clusters do not have, and would then wait for
-    an answer forever.
-    """
-    accounting = shutil.which("sacct") is not None and _call("sacct", "-X", "-n").returncode == 0
-    return ["--slurm-status-command", "sacct" if accounting else "squeue"]
-
-
 def refuse(problems: Sequence[str]) -> None:
     """Raise if there are problems.
 
@@ -177,17 +88,3 @@ def most_on_this_machine(cores: int | None) -> Mapping[str, int]:
     # not os.cpu_count(): a container or a Slurm allocation may give fewer
     lent = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {"_cores": cores or lent or 1, "mem_mb": total_memory_mb()}
-
-
-def _call(*command: str) -> "subprocess.CompletedProcess[str]":
-    try:
-        return subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=_PATIENCE_SECONDS
-        )
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 1, "", f"no answer to {command[0]}")
-
-
-def _said(done: "subprocess.CompletedProcess[str]") -> str:
-    lines = done.stderr.strip().splitlines()
-    return lines[-1].removeprefix("sbatch: ").rstrip(".") if lines else f"exit {done.returncode}"

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any, Literal
 
 from nnunetv2_fair.errors import StudyError, shorten
-from nnunetv2_fair.study.run import machine, outcome, preflight
+from nnunetv2_fair.study.run import machine, outcome, preflight, slurm
 from nnunetv2_fair.study.run.execute import wrapped
 from nnunetv2_fair.study.run.process import STOPS
 from nnunetv2_fair.study.run.progress_lines import News
@@ -28,6 +28,8 @@ Executor = Literal["local", "slurm"]
 _SNAKEFILE = Path(__file__).with_name("Snakefile")
 _CONFIG = f"{STATE}/run.json"
 _POLL_SECONDS = 0.5
+#: How often Slurm is asked why jobs wait.
+_QUEUE_SECONDS = 60
 #: Jobs in Slurm's queue at a time, unless the user sets it.
 _SLURM_JOBS = 100
 #: The plugin asks less and less often while nothing ends, so this is the most, not the usual.
@@ -81,6 +83,7 @@ def run_study(
         if executor == "local" and gpus is not None and len(devices) < gpus:
             raise StudyError(f"--gpus {gpus}: this machine has {len(devices) or 'none'}.")
         _check(folder, plan, missing, executor, devices)
+        _bring_back_from_the_future(folder, plan)
         logger.info("%d of %d steps are to run.", len(missing), len(steps))
         config = {
             "run": f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{os.getpid()}",
@@ -88,7 +91,16 @@ def run_study(
             "devices": ",".join(devices),
             "most": preflight.most_on_this_machine(cores) if executor == "local" else {},
         }
-        stopped, start = _snakemake(folder, executor, jobs, config, lock, News(folder, steps))
+        environment = dict(os.environ)
+        waiting = None
+        if executor == "slurm":
+            environment["PATH"] = slurm.path_with_stand_ins(folder, _of(plan, missing))
+            waiting = slurm.Waiting(folder)
+        news = News(folder, steps)
+        stopped, start = _snakemake(
+            folder, _snakemake_command(folder, executor, jobs, config), config, environment, lock,
+            news, waiting,
+        )  # fmt: skip
         failed = outcome.failures(folder, plan, steps, start)
         if failed and not only:
             _write_index(folder, plan)
@@ -115,14 +127,29 @@ def _plan(folder: Path, only: Sequence[str]) -> Plan:
     return plan
 
 
+def _bring_back_from_the_future(folder: Path, plan: Plan) -> None:
+    """Date records that a clock ahead of ours has written.
+
+    Snakemake refuses what a job has written if what it needed is younger.
+    """
+    for step in plan.steps.values():
+        record = folder / step.record
+        if record.exists() and record.stat().st_mtime > time.time():
+            os.utime(record)
+
+
+def _of(plan: Plan, steps: Sequence[Step]) -> Plan:
+    return Plan(plan.title, {step.name: step for step in steps})
+
+
 def _check(
     folder: Path, plan: Plan, missing: Sequence[Step], executor: Executor, devices: Sequence[str]
 ) -> None:
-    to_run = Plan(plan.title, {step.name: step for step in missing})
+    to_run = _of(plan, missing)
     problems = preflight.check_room(folder, plan)
     if executor == "slurm":
-        preflight.check_queue(folder)
-        problems += preflight.slurm_problems(to_run)
+        slurm.check_queue(folder)
+        problems += slurm.slurm_problems(to_run)
     else:
         problems += preflight.check_gpus(to_run, devices)
     preflight.refuse(problems)
@@ -130,11 +157,12 @@ def _check(
 
 def _snakemake(
     folder: Path,
-    executor: Executor,
-    jobs: int | None,
+    command: Sequence[str],
     config: Mapping[str, Any],
+    environment: Mapping[str, str],
     lock: int,
     news: News,
+    waiting: slurm.Waiting | None,
 ) -> tuple[bool, int]:
     """Run Snakemake to its end.
 
@@ -148,14 +176,17 @@ def _snakemake(
     with log_file.open("ab") as log, _Stopping() as stopping:
         start = log.tell()
         process = subprocess.Popen(
-            _snakemake_command(folder, executor, jobs, config["most"], len(config["devices"])),
-            cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-            start_new_session=True, pass_fds=[lock],
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+            start_new_session=True, pass_fds=[lock], env=dict(environment),
         )  # fmt: skip
         told = False
+        asked = time.monotonic()
         while process.poll() is None:
             time.sleep(_POLL_SECONDS)
             news.tell()
+            if waiting is not None and time.monotonic() - asked > _QUEUE_SECONDS:
+                waiting.tell()
+                asked = time.monotonic()
             if stopping.asked and not told:
                 told = True
                 logger.info("Stopping: running jobs are ended, checkpoints are kept.")
@@ -193,8 +224,9 @@ class _Stopping:
 
 
 def _snakemake_command(
-    folder: Path, executor: Executor, jobs: int | None, most: Mapping[str, int], gpus: int
+    folder: Path, executor: Executor, jobs: int | None, config: Mapping[str, Any]
 ) -> list[str]:
+    most, gpus = config["most"], len(config["devices"])
     command = [
         sys.executable, "-m", "snakemake", "--snakefile", str(_SNAKEFILE), "--directory",
         str(folder), "--configfile", str(folder / _CONFIG), "--nocolor", "--keep-going",
@@ -207,12 +239,12 @@ def _snakemake_command(
     if executor == "slurm":
         return [
             *command, "--executor", "slurm", "--jobs", str(jobs or _SLURM_JOBS),
-            "--slurm-jobname-prefix", preflight.job_prefix(folder),
+            "--slurm-jobname-prefix", slurm.job_prefix(folder),
             "--slurm-logdir", str(folder / outcome.SLURM_LOGS),
             # the plugin leaves jobs of pre-empted and broken nodes to Slurm
             "--slurm-requeue",
             "--slurm-init-seconds-before-status-checks", str(_SECONDS_BEFORE_STATUS),
-            *preflight.status_options(),
+            *slurm.status_options(),
         ]  # fmt: skip
     limits = {"mem_mb": most["mem_mb"], "gpu": gpus, "job": jobs or most["_cores"]}
     return [

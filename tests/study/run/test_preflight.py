@@ -5,7 +5,7 @@ import importlib.util
 import pytest
 
 from nnunetv2_fair.errors import StudyError
-from nnunetv2_fair.study.run.preflight import check_gpus, check_installed, check_room, job_prefix
+from nnunetv2_fair.study.run.preflight import check_gpus, check_installed, check_room
 from nnunetv2_fair.study.step import Resources
 from tests.study.stub_plans import stub, write_plan
 
@@ -39,13 +39,3 @@ def test_all_steps_that_ask_for_too_many_gpus_are_told_together(tmp_path):
 def test_room_is_looked_for_where_folders_will_be(tmp_path):
     plan = write_plan(tmp_path, stub("a"), environment={"nnUNet_results": "/proc/none/here"})
     assert any("/proc/none/here" in problem for problem in check_room(tmp_path, plan))
-
-
-def test_jobs_of_two_studies_have_different_names(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    assert job_prefix(tmp_path / "a") == job_prefix(tmp_path / "b" / ".." / "a")
-    assert job_prefix(tmp_path / "a") != job_prefix(tmp_path / "b")
-    # the plugin takes no more than these characters, and 50 of them
-    assert job_prefix(tmp_path).replace("_", "").isalnum()
-    assert len(job_prefix(tmp_path)) <= 50

@@ -260,69 +260,6 @@ def test_more_cards_than_there_are_are_refused(tmp_path, monkeypatch):
     assert not (tmp_path / "ran").exists()
 
 
-def test_without_slurms_commands(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    write_plan(tmp_path, stub("a"))
-    with pytest.raises(StudyError, match=r"sbatch, squeue, scancel, sinfo not found on the PATH\. "
-                       r".*--executor local"):  # fmt: skip
-        run_study(tmp_path, executor="slurm")
-
-
-def fake_slurm(tmp_path, monkeypatch, **scripts):
-    """Put programs of Slurm's names on the PATH: this is about what is made of their answers."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name in ("sbatch", "squeue", "scancel", "sinfo"):
-        (folder / name).write_text(f"#!/bin/sh\n{scripts.get(name, 'true')}\n")
-        (folder / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-
-
-def test_a_partition_that_is_not_there(tmp_path, monkeypatch):
-    fake_slurm(tmp_path, monkeypatch, sinfo="echo main; echo long")
-    folder = tmp_path / "study"
-    write_plan(folder, stub("train.x", resources=Resources(partition="gpus")), stub("train.y"))
-    with pytest.raises(StudyError) as error:
-        run_study(folder, executor="slurm")
-    message = str(error.value)
-    assert "train.x: there is no partition gpus; there are long, main." in message
-    assert "train.y" not in message
-
-
-def test_what_slurm_refuses_is_told_before_anything_is_submitted(tmp_path, monkeypatch):
-    fake_slurm(
-        tmp_path,
-        monkeypatch,
-        sinfo="echo main",
-        sbatch=('echo "$@" >> submitted; echo "allocation failure: Invalid account" >&2; exit 1'),
-    )
-    folder = tmp_path / "study"
-    ask = Resources(account="lab", gpus=1, constraint="a100", runtime_min=90)
-    write_plan(folder, stub("train.x", resources=ask))
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(StudyError) as error:
-        run_study(folder, executor="slurm")
-    assert (
-        "Slurm refuses account lab, constraint a100, gpus 1, cpus 1, memory 4000 MB, runtime 90 "
-        "min: allocation failure: Invalid account." in str(error.value)
-    )
-    (call,) = (tmp_path / "submitted").read_text().splitlines()
-    assert call == ("--test-only --account=lab --constraint=a100 --gpus=1 --cpus-per-task=1 "
-                    "--mem=4000 --time=90 --wrap=true")  # fmt: skip
-
-
-def test_jobs_that_a_dead_run_has_left_in_the_queue(tmp_path, monkeypatch):
-    folder = tmp_path / "study"
-    write_plan(folder, stub("a"))
-    prefix = preflight.job_prefix(folder)
-    fake_slurm(
-        tmp_path, monkeypatch, sinfo="echo main",
-        squeue=f"echo 11 {prefix}_uuid; echo 12 someone_elses; echo 13 {prefix}_uuid",
-    )  # fmt: skip
-    with pytest.raises(StudyError, match=r"2 Slurm jobs of an earlier run.*scancel 11 13$"):
-        run_study(folder, executor="slurm")
-
-
 def test_a_full_drive_is_told_before(tmp_path, monkeypatch):
     monkeypatch.setattr(preflight, "_LEAST_FREE_BYTES", 2**70)
     write_plan(tmp_path, stub("a"), environment={"nnUNet_results": str(tmp_path / "to/come")})
@@ -334,6 +271,19 @@ def test_a_full_drive_is_told_before(tmp_path, monkeypatch):
 def test_a_folder_without_a_plan(tmp_path):
     with pytest.raises(StudyError, match=r"holds no plan of a study.* nnUNetv2_fair_study"):
         run_study(tmp_path)
+
+
+def test_the_clock_of_a_record_does_not_matter(tmp_path, said):
+    """A node or a network drive whose clock is ahead writes records of the future."""
+    first = stub("prepare.r", "echo first >> order", kind="prepare")
+    second = stub("train.x", "echo second >> order", needs=("prepare.r",))
+    write_plan(tmp_path, first, second)
+    assert run_study(tmp_path, only=["prepare.r"]) == 0
+    ahead = time.time() + 3600
+    os.utime(tmp_path / first.record, (ahead, ahead))
+    assert run_study(tmp_path) == 0
+    assert lines(tmp_path / "order") == ["first", "second"]
+    assert len(attempts_of(tmp_path, second)) == 1
 
 
 def test_what_could_not_be_started_is_named(tmp_path, said):
