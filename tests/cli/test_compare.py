@@ -171,7 +171,7 @@ def test_damaged_evaluation(data, tmp_path, capsys):
     (broken / "summary.json").write_text('{"format": 1')
     (broken / "per_case.csv").write_text("case\n")
     code = compare.main([str(data / "evaluation_first"), str(broken), "-o", str(tmp_path / "o")])
-    refuse(capsys, code, 1, "summary.json", "damaged", "Evaluate again")
+    refuse(capsys, code, 1, "summary.json", "is not JSON: it ends", "Evaluate again")
 
 
 def test_different_cases_are_refused_or_reduced_to_the_common_ones(data, tmp_path, capsys):

@@ -182,7 +182,7 @@ def change_json(folder, **changes):
             lambda f: (f / "latent.json").unlink(),
             "not an output folder of nnUNetv2_fair_inspect_latent",
         ),
-        (lambda f: (f / "latent.json").write_text("{"), "is damaged"),
+        (lambda f: (f / "latent.json").write_text("{"), "is not JSON"),
         (lambda f: change_json(f, format=0), "has format 0, expected 1"),
         (lambda f: change_json(f, attributes=[{}]), "is damaged"),
         (lambda f: (f / "tsne_1_sex.png").unlink(), "lacks tsne_1_sex.png"),
