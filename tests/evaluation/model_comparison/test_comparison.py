@@ -179,7 +179,8 @@ def test_written_and_read(compared: ModelComparison, tmp_path: Path):
 def test_reading_something_else(tmp_path: Path):
     with pytest.raises(EvaluationError, match=r"has no comparison\.json.*nnUNetv2_fair_compare"):
         ModelComparison.read(tmp_path)
-    for content, message in (("{", "not JSON"), ("[]", "holds a list"), ('{"format": 9}', "format 9")):
+    others = (("{", "not JSON"), ("[]", "holds a list"), ('{"format": 9}', "format 9"))
+    for content, message in others:
         (tmp_path / "comparison.json").write_text(content)
         with pytest.raises(EvaluationError, match=message):
             ModelComparison.read(tmp_path)
