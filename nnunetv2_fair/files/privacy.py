@@ -7,7 +7,7 @@ not become readable as a copy, or as scores of the cases in it, somewhere else.
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -43,7 +43,9 @@ def note_source(path: Path) -> None:
         path: The file, which is about to be read.
     """
     if _Permissions.usual is not None:
-        os.umask(os.umask(0o077) | withheld(path))
+        with suppress(OSError):  # its reader will say so
+            bits = withheld(path)
+            os.umask(os.umask(0o077) | bits)
 
 
 @contextmanager

@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nnunetv2_fair.cli import compare, convert_image_folder, evaluate, prepare
+from nnunetv2_fair.cli import (
+    compare,
+    convert_FairSeg,
+    convert_image_folder,
+    evaluate,
+    prepare,
+)
+from nnunetv2_fair.dataset_conversion.mama_mia.table import read_clinical
+from nnunetv2_fair.files.privacy import as_private_as_sources
+from tests.dataset_conversion.factories.fairseg import RELEASES, write_download
 from tests.evaluation.factories import make_dataset
 from tests.nnunet_dataset import NAME, write_raw
 
@@ -91,3 +100,23 @@ def test_converted_datasets(place: Path, monkeypatch: pytest.MonkeyPatch):
     assert stat.S_IMODE(dataset.stat().st_mode) == 0o750
     for name in ("demographics.csv", "demographics.json", "conversion_log.json"):
         assert stat.S_IMODE((dataset / name).stat().st_mode) == 0o640
+
+
+def test_datasets_whose_images_say_whom_they_show(place: Path, monkeypatch: pytest.MonkeyPatch):
+    (place / "raw").mkdir()
+    monkeypatch.setenv("nnUNet_raw", str(place / "raw"))
+    write_download(place / "FairSeg", range(1, 15), next(iter(RELEASES)))
+    for file in (place / "FairSeg").rglob("*.npz"):
+        file.chmod(0o600)
+    assert convert_FairSeg.main(["-i", str(place / "FairSeg"), "-d", "45", "-np", "1"]) == 0
+    assert readable(place / "raw") == []
+
+
+def test_datasets_with_a_file_for_each_patient(place: Path):
+    paths = {name: place / f"{name}.json" for name in ("DUKE_001", "DUKE_002")}
+    for path in paths.values():
+        path.write_text("{}")
+    paths["DUKE_002"].chmod(0o600)
+    with as_private_as_sources():
+        read_clinical(None, paths)
+        assert os.umask(0o077) == 0o077

@@ -59,6 +59,7 @@ from nnunetv2_fair.dataset_conversion.writing.log import UNKNOWN, ConversionLog,
 from nnunetv2_fair.dataset_conversion.writing.safe_names import safe_case_name
 from nnunetv2_fair.errors import ConversionError, shorten, shorten_lines
 from nnunetv2_fair.files.pool import map_unordered
+from nnunetv2_fair.files.privacy import note_source
 from nnunetv2_fair.subgroups.schema import CASE, PATIENT, SAMPLING_WEIGHT, SYNTHETIC, Schema
 
 logger = logging.getLogger(__name__)
@@ -205,6 +206,8 @@ def _survey(
 ) -> dict[Path, NpzFacts]:
     image_keys = IMAGE_KEYS if settings.image_key is None else (settings.image_key,)
     mask_keys = MASK_KEYS if settings.mask_key is None else (settings.mask_key,)
+    for path in paths:  # they are read in other processes
+        note_source(path)
     questions = [NpzQuestion(path, image_keys, mask_keys) for path in paths]
     # a header takes a millisecond: few files are not worth starting another process
     processes = min(processes, 1 + len(paths) // _SIZE_OF_A_SURVEY)

@@ -22,6 +22,7 @@ from nnunetv2_fair.dataset_conversion.mama_mia.codes import (
 from nnunetv2_fair.dataset_conversion.writing.log import UNKNOWN
 from nnunetv2_fair.errors import ConversionError, DemographicsError, counted, shorten
 from nnunetv2_fair.files.json_files import read_json_object
+from nnunetv2_fair.files.privacy import note_source
 from nnunetv2_fair.subgroups.schema import Attribute, Bins, Schema
 from nnunetv2_fair.subgroups.table import read_delimited
 from nnunetv2_fair.tables.numbers import age_in_years
@@ -118,6 +119,7 @@ def read_clinical(
         _read_table(table, clinical)
     differing: Counter[str] = Counter()
     for patient, path in infos.items():
+        note_source(path)
         try:
             content = read_json_object(path, ConversionError, "Download it again")
         except ConversionError as error:
