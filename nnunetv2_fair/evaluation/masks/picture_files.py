@@ -83,6 +83,7 @@ def read_picture(path: Path) -> tuple[Foreground, ArrayGeometry, str]:
             raise ValueError(fault)
         with PIL.Image.open(io.BytesIO(data)) as picture:
             labels = _one_channel(picture, path)
+            _refuse_turned(picture, path)
             return _foreground(labels), _geometry(labels, path), hash_of(data)
     except _ERRORS as error:
         raise unreadable(path, error) from error
@@ -109,12 +110,6 @@ def _one_channel(picture: PIL.Image.Image, path: Path) -> PIL.Image.Image:
             f"{path} has {pages} pages; expected one picture per file. Save each page as a file of "
             "its own."
         )
-    if picture.getexif().get(_ORIENTATION, 1) != 1:
-        raise EvaluationError(
-            f"{path} says that it is to be shown turned or mirrored, which some programs do and "
-            "others do not. Turn its pixels and remove the orientation, for example by opening it "
-            "and saving it as PNG."
-        )
     if getattr(picture, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
         raise EvaluationError(
             f"{path} says that 0 is white, so that some programs turn its numbers round and others "
@@ -124,6 +119,17 @@ def _one_channel(picture: PIL.Image.Image, path: Path) -> PIL.Image.Image:
     if fault:
         raise colourful(path, fault)
     return channel
+
+
+def _refuse_turned(picture: PIL.Image.Image, path: Path) -> None:
+    """Raise if readers are to turn a picture; of PNG, only its end may say so."""
+    told = picture.info or picture.format == "TIFF"  # asking takes longer than reading most masks
+    if told and picture.getexif().get(_ORIENTATION, 1) != 1:
+        raise EvaluationError(
+            f"{path} says that it is to be shown turned or mirrored, which some programs do and "
+            "others do not. Turn its pixels and remove the orientation, for example by opening it "
+            "and saving it as PNG."
+        )
 
 
 def _geometry(picture: PIL.Image.Image, path: Path) -> ArrayGeometry:
