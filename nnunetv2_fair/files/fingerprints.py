@@ -1,9 +1,14 @@
 """All hashes: of files, of texts, and of several things together. All are SHA-256."""
 
 import hashlib
+import os
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
+_GZIP = b"\x1f\x8b"
+#: Checksum and length of what is compressed, at the end of a gzip file.
+_GZIP_TRAILER = 8
 #: Bytes of a file that are read together.
 _BLOCK = 1 << 20
 
@@ -48,3 +53,29 @@ def files_hash(paths: Iterable[Path]) -> str:
             while block := file.read(_BLOCK):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def content_mark(path: Path) -> str:
+    """Return a text that changes with a file's content, whatever clocks say about it.
+
+    Little is read where the format has checksums of its own (gzip, ZIP: ``.nii.gz``, ``.npz``);
+    they make the text, together with the file's size. Of all other files it is the hash.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    with path.open("rb") as file:
+        begin = file.read(len(_GZIP))
+        size = file.seek(0, os.SEEK_END)
+        if begin == _GZIP and size > _GZIP_TRAILER:
+            file.seek(-_GZIP_TRAILER, os.SEEK_END)
+            return f"{size}:{file.read().hex()}"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = [(part.filename, part.CRC, part.file_size) for part in archive.infolist()]
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):
+        return file_hash(path)
+    return f"{size}:{text_hash(repr(parts))}"

@@ -25,7 +25,7 @@ from nnunetv2_fair.dataset_conversion.ukbb_cmr.labels import (
 from nnunetv2_fair.dataset_conversion.ukbb_cmr.sources import FrameFiles, Source
 from nnunetv2_fair.dataset_conversion.writing.case_files import CaseData
 from nnunetv2_fair.errors import ConversionError, FairError
-from nnunetv2_fair.files.fingerprints import hash_of
+from nnunetv2_fair.files.fingerprints import content_mark, hash_of
 from nnunetv2_fair.files.nifti import quiet_itk
 from nnunetv2_fair.files.volumes import (
     ImageGeometry,
@@ -50,7 +50,7 @@ class FrameFacts:
         left_out: Reason why it cannot be used; None if it can.
         strange: Values of the label that have no meaning.
         enclosed: Pairs (a, b) of labels where a encloses b.
-        state: Size and time of change of both files.
+        state: Marks of the content of both files.
         drawn: Hash of the label's voxels. Numbers of participants are drawn again when their map is
             lost, and files of different participants can have the same size and time.
         problem: What is wrong, in words; empty if nothing is.
@@ -61,7 +61,7 @@ class FrameFacts:
     left_out: str | None = None
     strange: tuple[int, ...] = ()
     enclosed: tuple[tuple[int, int], ...] = ()
-    state: tuple[tuple[int, int], ...] = ()
+    state: tuple[str, ...] = ()
     drawn: str = ""
     problem: str = ""
 
@@ -210,9 +210,8 @@ def _survey_cycle(
     return facts
 
 
-def _state(files: FrameFiles) -> tuple[tuple[int, int], ...]:
-    states = [path.stat() for path in (files.image, files.label)]
-    return tuple((state.st_size, state.st_mtime_ns) for state in states)
+def _state(files: FrameFiles) -> tuple[str, ...]:
+    return tuple(content_mark(path) for path in (files.image, files.label))
 
 
 def _hash(labels: NDArray[Any]) -> str:

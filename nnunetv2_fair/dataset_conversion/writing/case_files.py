@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nnunetv2_fair.errors import ConversionError, FairError, shorten
 from nnunetv2_fair.files.atomic import replacing, write_text
-from nnunetv2_fair.files.fingerprints import file_hash, text_hash
+from nnunetv2_fair.files.fingerprints import content_mark, file_hash, text_hash
 from nnunetv2_fair.files.volumes import (
     ImageGeometry,
     OriginalFile,
@@ -127,14 +127,13 @@ class CaseRecord:
 
 
 def fingerprint(*settings: object, files: Sequence[Path] = ()) -> str:
-    """Return a SHA-256 over settings, and over name, size and time of change of files.
+    """Return a SHA-256 over settings, and over names and content of files.
 
     Args:
         settings: Values with a stable ``repr``: numbers, text, tuples, frozen dataclasses.
         files: Source files.
     """
-    states = [(path.name, path.stat()) for path in files]
-    lines = [f"{name}|{state.st_size}|{state.st_mtime_ns}\n" for name, state in states]
+    lines = [f"{path.name}|{content_mark(path)}\n" for path in files]
     return text_hash("".join([repr(settings), *lines]))
 
 
