@@ -142,7 +142,8 @@ def _compare(given: Path, out: Path) -> int:
     from nnunetv2_fair.cli.compare import main
 
     models = [str(given / name / "evaluation") for name in ("one", "two")]
-    return main([*models, "-o", str(out / "comparison"), "--bootstrap", "0"])
+    where = ["-o", str(out / "comparison"), "--names", "one", "two"]
+    return main([*models, *where, "--bootstrap", "0"])
 
 
 def _begin_step(out: Path) -> None:
