@@ -185,7 +185,7 @@ def _training(given: Path, out: Path) -> int:
         log.forget_from(first)
         for epoch in range(first, _EPOCHS):
             losses, dice = np.array([0.5, 0.4]) / (1 + epoch), np.array([[0.8], [0.9]])
-            log.add(epoch, EpochSummary(losses, dice))
+            log.add(epoch, EpochSummary(losses, dice, np.full((2, 3, 1), 9)))
             weights = torch.ones(2) * epoch
             ours = FairnessCheckpoint("sex", "vocabulary", "table", {"weights": weights})
             # the final one first, as nnU-Net does after its last epoch

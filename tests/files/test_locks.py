@@ -109,22 +109,17 @@ def test_a_folder_is_held_once(tmp_path):
 
 
 def test_forked_workers_do_not_hold_the_locks_of_their_parent(tmp_path):
-    path = tmp_path / "a.lock"
-    reading, writing = os.pipe()
-    with locked(path):
+    with locked(tmp_path / "a.lock") as descriptor:
         pid = os.fork()
         if pid == 0:
-            code = 1
             try:
-                os.close(writing)
-                os.read(reading, 1)  # the parent has left the block
-                with locked(path):
-                    code = 0
+                os.fstat(descriptor)
+            except OSError as error:
+                os._exit(error.errno)
             finally:
-                os._exit(code)
-    os.close(writing)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    os.close(reading)
+                os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == errno.EBADF
+        assert holder(tmp_path / "a.lock") is not None
 
 
 def test_a_lock_that_was_inherited_is_not_taken_again(tmp_path, monkeypatch):

@@ -78,6 +78,16 @@ def test_without_locks_nothing_is_cleaned_up(tmp_path, monkeypatch):
     assert not workplace(target).exists()
 
 
+def test_without_locks_a_folder_that_was_being_replaced_comes_back(tmp_path, monkeypatch):
+    target = tmp_path / "target"
+    make(target, "old")
+    target.rename(tmp_path / ".target.replaced")
+    monkeypatch.setattr("nnunetv2_fair.files.locks.fcntl", None)
+    with made_beside(target):
+        pass  # nothing to write after all
+    assert content(tmp_path) == {"target/a": b"old", "target/b/c": b"old"}
+
+
 def test_a_failed_run_keeps_what_it_had(tmp_path):
     target = tmp_path / "target"
 

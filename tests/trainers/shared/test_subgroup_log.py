@@ -20,7 +20,7 @@ def start(folder: Path) -> SubgroupLog:
 
 
 def test_no_name_of_a_group_is_a_formula_and_every_epoch_keeps_it(tmp_path: Path):
-    summary = EpochSummary(np.full(4, 0.5), np.full((4, 1), 0.75))
+    summary = EpochSummary(np.full(4, 0.5), np.full((4, 1), 0.75), np.full((4, 3, 1), 9))
     for epoch in range(2):
         start(tmp_path).add(epoch, summary)
     table = read_table(tmp_path / "log.csv", delimiter=",", strip=False)
