@@ -11,7 +11,7 @@ linear constraints, Management Science 47(7), for the readers' side (the attacke
 programs per cell); which further counts to hide is chosen greedily, the smallest first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -173,9 +173,8 @@ class _Protection:
     def _hide_for(self, cell: Cell) -> bool:
         """Hide as little as protects a group; return whether that is possible."""
         told = [c for c in self.counts.cells if self._tells(c)]
-        size = {c: self.counts.patients[self.counts.cells[c]].sum() for c in told}
         # the least useful come first: unknowns, then intersections, then small groups
-        told.sort(key=lambda c: (c[1] != UNKNOWN, -c[0].count(PLUS), size[c], c))
+        told.sort(key=lambda c: (c[1] != UNKNOWN, -c[0].count(PLUS), self._size(c), c))
         added = []
         for candidate in told:
             self.hidden.add(candidate)
@@ -185,7 +184,13 @@ class _Protection:
         else:
             self.hidden.difference_update(added)
             return False
+        last = added[-1]
+        n_small = sum(c[0] == last[0] for c in self.counts.small)
         for candidate in reversed(added[:-1]):
+            # were a slightly smaller one told, readers would know why it had to be the larger one
+            near = self._size(last) - self._size(candidate) <= self._most * n_small
+            if near and candidate[0] == last[0] and candidate[1] != UNKNOWN:
+                continue
             self.hidden.remove(candidate)
             if self._is_exposed(cell):
                 self.hidden.add(candidate)
@@ -229,6 +234,9 @@ class _Protection:
             else:
                 equal += [np.r_[inside, nothing], np.r_[nothing, inside]]
                 equal_to += [counts.patients[members].sum(), counts.cases[members].sum()]
+        for inside, limit in self._order():
+            at_most.append(np.r_[inside, nothing])
+            limits.append(limit)
         return Knowledge(
             np.array(equal),
             np.array(equal_to),
@@ -236,3 +244,34 @@ class _Protection:
             np.array(limits),
             counts.never,
         )
+
+    def _order(self) -> Iterator[tuple[np.ndarray, float]]:
+        """Yield what readers know of the order of hidden groups: which sums are at most what.
+
+        Which further group is hidden tells that it is no larger than those whose numbers are told,
+        and that one is the reference of all gaps, that it is the largest.
+        """
+        groups = [c for c in self.counts.cells if c[1] != UNKNOWN and c not in self.counts.small]
+        for expression in dict.fromkeys(e for e, _ in groups if e not in self.closed):
+            inside = [c for c in groups if c[0] == expression]
+            told = [c for c in inside if c not in self.hidden]
+            for cell in (c for c in inside if c in self.hidden):
+                members = self.counts.cells[cell].astype(float)
+                smaller = [c for c in told if (self._size(c), c) < (self._size(cell), cell)]
+                # of equal ones the first is hidden
+                most = min(
+                    (self._size(c) - (c < cell) for c in told if c not in smaller), default=0
+                )
+                least = max((self._size(c) + (cell < c) for c in smaller), default=0)
+                if len(smaller) < len(told):
+                    yield members, most
+                if smaller:
+                    yield -members, -least
+            largest = max(inside, key=self._size)  # the first of equal ones
+            for place, cell in enumerate(inside):
+                if cell != largest and {cell, largest} & self.hidden:
+                    apart = self.counts.cells[cell].astype(float) - self.counts.cells[largest]
+                    yield apart, -float(place < inside.index(largest))
+
+    def _size(self, cell: Cell) -> float:
+        return float(self.counts.patients[self.counts.cells[cell]].sum())

@@ -315,7 +315,7 @@ def test_groups_below_the_evaluations_own_limit_do_not_slip_in():
 
 
 def test_a_label_that_few_of_a_group_have_is_hidden_for_it(tmp_path):
-    people = persons({("f",): 12, ("m",): 15, ("d",): 14}, ("sex",))
+    people = persons({("f",): 12, ("m",): 15, ("d",): 20}, ("sex",))
     few = {("dice", "cyst"): set(range(12, 24)), ("hd95", "cyst"): set(range(12, 24))}
     result = make(people, ("sex",), labels=("organ", "cyst"), undefined=few)
     told = shareable(result)
@@ -328,7 +328,7 @@ def test_a_label_that_few_of_a_group_have_is_hidden_for_it(tmp_path):
     assert {group.n_undefined for group in cyst.groups.values()} == {None}
     assert cyst.overall.n_undefined is None
     organ = told.comparison("sex", "dice", "organ")
-    assert {g: s.n_patients for g, s in organ.groups.items()} == {"f": 12, "m": 15, "d": 14}
+    assert {g: s.n_patients for g, s in organ.groups.items()} == {"f": 12, "m": 15, "d": 20}
     assert {s.n_undefined for s in organ.groups.values()} == {0}
 
 

@@ -51,12 +51,29 @@ def test_few_unknown_cases_hide_the_total_of_the_known_ones():
 
 
 def test_an_intersection_is_hidden_before_a_group():
-    people = people_of(f_old=3, f_young=20, m_old=20, m_young=20)
+    people = people_of(f_old=3, f_young=20, m_old=20, m_young=40)
     found = find_suppression(people, {"sex": SEX, "age": AGE, "sex+age": JOINT})
     assert all(found.tells_counts_of("sex", name) for name in SEX)
     assert all(found.tells_counts_of("age", name) for name in AGE)
     assert found.tells_nothing_of("sex+age", "f, old")
     assert not any(found.tells_counts_of("sex+age", name) for name in JOINT)
+
+
+@pytest.mark.parametrize(
+    ("f", "m", "told"),
+    [(20, 40, {"m"}), (40, 20, {"f"}), (33, 33, set()), (33, 36, set()), (33, 37, {"m"})],
+)
+def test_which_group_is_hidden_with_a_small_one_tells_nothing_of_it(f, m, told):
+    """The smaller of two groups is hidden: it is not larger than the one whose number is told.
+
+    Of 33 and 33 and 3 patients, the first hidden, a reader knew that it has at most 33, and, where
+    it is the reference of all gaps, at least 33: of the 36 that are left, 3 are the small group.
+    """
+    groups = {"f": ("f",), "m": ("m",), "x": ("x",)}
+    found = find_suppression(people_of(f=f, m=m, x=3), {"sex": groups})
+    assert {name for name in ("f", "m") if found.tells_counts_of("sex", name)} == told
+    assert found.tells_nothing_of("sex", "x")
+    assert not found.closed
 
 
 def test_groups_whose_levels_nobody_knows_are_closed():

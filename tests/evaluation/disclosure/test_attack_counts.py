@@ -1,0 +1,124 @@
+"""How many patients a hidden group has cannot be worked out from what is told of the others.
+
+Of groups whose number is hidden with it medians and quartiles are told. They lie between two
+patients, at a place that depends on the number; distances in pixels are roots of whole numbers.
+"""
+
+import numpy as np
+import pytest
+
+from nnunetv2_fair.evaluation.results.json_file import to_json
+from tests.evaluation.disclosure import attack
+from tests.evaluation.disclosure.test_attack import KINDS, Publisher, leaves, slow
+
+TRIES = 150
+
+
+def drawn(seed: int):
+    """Draw two groups, and one of one to four patients, because of whom another's number is hidden.
+
+    Returns:
+        Metric, table, and a source of randomness.
+    """
+    random = np.random.default_rng([19, seed])
+    # most are distances, of which quartiles once told the numbers exactly
+    metric, levels = KINDS[list(KINDS)[[2, 2, 0, 2, 1][seed % 5]]]
+    sizes = [*(int(n) for n in random.integers(20, 90, size=2)), int(random.integers(1, 5))]
+    return metric, attack.drawn(levels, sizes, random), random
+
+
+def moved(
+    table: attack.Table, count: int, partners: list[str], random: np.random.Generator
+) -> attack.Table:
+    """Return the patients, of whom so many are in the last group: others come or go.
+
+    Args:
+        table: The patients.
+        count: How many.
+        partners: Groups that they come from or go to.
+        random: Source of randomness.
+    """
+    groups = table.groups.copy()
+    last = groups == groups[-1]
+    if count < last.sum():
+        leaving = random.choice(np.flatnonzero(last), last.sum() - count, replace=False)
+        groups[leaving] = random.choice(partners, len(leaving))
+    elif count > last.sum():
+        others = np.flatnonzero(np.isin(groups, partners))
+        groups[random.choice(others, count - last.sum(), replace=False)] = table.groups[-1]
+    return attack.Table(table.values, groups, table.levels)
+
+
+def shifted(table: attack.Table, random: np.random.Generator) -> attack.Table:
+    """Return the patients, one to three of whom have a value a few levels away."""
+    places = np.searchsorted(table.levels, table.values)
+    some = random.choice(len(places), random.integers(1, 4), replace=False)
+    way = max(1, len(table.levels) // 150) * random.choice([-2, -1, 1, 2], len(some))
+    places[some] = np.clip(places[some] + way, 0, len(table.levels) - 1)
+    return attack.Table(table.levels[places], table.groups, table.levels)
+
+
+def impossible_counts(metric, table, random, told, tries: int = TRIES) -> list[int]:
+    """Return the numbers from 1 to 4 that the hidden group cannot have, as far as twins were found.
+
+    A twin is approached: what is told otherwise of the next patients must not become more.
+
+    Args:
+        metric: The metric.
+        table: The patients, the hidden group last.
+        random: Source of randomness.
+        told: Metric and table -> what a reader sees.
+        tries: How many twins are tried of every number.
+    """
+    published = told(metric, table)
+
+    def apart(of: attack.Table) -> int:
+        found = told(metric, of)
+        return sum(found.get(at) != published.get(at) for at in {*found, *published})
+
+    partners = [g for g in ("g0", "g1") if published[f"/groups/{g}/n_patients"] is None]
+    impossible = []
+    for count in range(1, 5):
+        current, most = table, 10**6
+        for attempt in range(tries):
+            fresh = attempt < tries // 6
+            twin = moved(table, count, partners, random) if fresh else shifted(current, random)
+            differ = apart(twin)
+            if differ <= most:
+                current, most = twin, differ
+            if not most:
+                break
+        else:
+            impossible.append(count)
+    return impossible
+
+
+def shared(metric, table) -> dict[str, object]:
+    return Publisher(metric, table)(table.values)
+
+
+def rounded(metric, table) -> dict[str, object]:
+    """Return what a reader saw once: quantiles to three decimals, numbers hidden as now."""
+    publish = Publisher(metric, table)
+    hidden = publish(table.values)
+    exact = dict(leaves(to_json(publish.compared(table.values))))
+    return {
+        at: round(exact[at], 3)
+        if at in exact and isinstance(exact[at], float) and "/g2/" not in at
+        else entry
+        for at, entry in hidden.items()
+        if at.split("/")[-1] in ("n_patients", "q1", "median", "q3", "worst_decile")
+    }
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 4, *(slow(seed) for seed in (3, *range(5, 60)))])
+def test_quantiles_do_not_tell_how_many_are_hidden(seed):
+    assert impossible_counts(*drawn(seed), shared) == []
+
+
+def test_the_attack_finds_the_number_where_quantiles_are_only_rounded():
+    metric, table, random = drawn(1)
+    true = int((table.groups == "g2").sum())
+    assert impossible_counts(metric, table, random, rounded, 30) == [
+        n for n in range(1, 5) if n != true
+    ]
