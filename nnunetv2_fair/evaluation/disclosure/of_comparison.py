@@ -142,7 +142,9 @@ def shareable_comparison(
             "neither counts nor means, nor those of some other groups from which they could be "
             "worked out. Values are rounded until they say nothing about fewer than five patients, "
             "ends of intervals outward; zeros at the end of a number do not say how exact it is. "
-            "What is claimed was decided before.",
+            "What is claimed was decided before. Another report on some of the same patients, by "
+            "other groups or of nearly the same cohort, can be subtracted from this one, and is not "
+            "checked against it: share only one.",
         ),
         settings={
             key: compared.settings[key]

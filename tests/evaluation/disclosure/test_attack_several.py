@@ -25,6 +25,8 @@ from tests.evaluation.disclosure.test_attack import DICE, slow
 HOW = StatisticsSettings(n_bootstrap=2)
 ATTRIBUTES = {"sex": ("f", "m", "x"), "age": ("old", "young")}
 TRIES = 150
+#: How far a twin's value is from the true one, in standard deviations.
+APART = 0.02
 
 
 class Publisher:
@@ -153,7 +155,7 @@ def patients_without_twin(
     values: np.ndarray,
     hidden: np.ndarray,
     random: np.random.Generator,
-    share: float = 0.2,
+    share: float = APART,
 ) -> list[int]:
     """Return the hidden patients of whom no twin changes otherwise by the second model.
 
@@ -180,7 +182,7 @@ def others_like(
     values: np.ndarray,
     hidden: np.ndarray,
     random: np.random.Generator,
-    fifth: float,
+    least: float,
 ) -> Iterator[np.ndarray]:
     """Yield values with others of the hidden patients, whose groups of age keep their means.
 
@@ -189,11 +191,11 @@ def others_like(
         values: (models, patients) values; only those of the last model are changed.
         hidden: Positions of the hidden patients.
         random: Source of randomness.
-        fifth: By how much they move at least.
+        least: By how much they move at least.
     """
     for attempt in range(TRIES):
         twin = values.copy()
-        apart = random.choice([-1, 1], size=len(hidden)) * fifth * random.uniform(1.05, 3)
+        apart = random.choice([-1, 1], size=len(hidden)) * least * random.uniform(1.05, 3)
         if attempt % 3:
             apart[:] = apart[0]
         twin[-1, hidden] += apart
@@ -208,7 +210,11 @@ def others_like(
 
 
 def values_without_twin(
-    people: pd.DataFrame, values: np.ndarray, hidden: np.ndarray, random: np.random.Generator
+    people: pd.DataFrame,
+    values: np.ndarray,
+    hidden: np.ndarray,
+    random: np.random.Generator,
+    share: float = APART,
 ) -> list[int]:
     """Return the hidden patients whose values no twin has otherwise, in an evaluation.
 
@@ -222,13 +228,13 @@ def values_without_twin(
         return json.dumps({**told, "created": ""}, sort_keys=True)
 
     own = values[1]
-    published, left, fifth = publish(own), list(hidden), own.std() / 5
+    published, left, apart = publish(own), list(hidden), share * own.std()
     for way in random.permutation([-1, 1] * 6):
         # small steps, each of which leaves everything as it is
         current = own.copy()
         for _ in range(TRIES):
             mover = random.choice(hidden)
-            by = way * fifth * random.uniform(0.3, 1.1)
+            by = way * apart * random.uniform(0.3, 1.1)
             # of one sex: where the other's mean is told, it stays as it is
             alike = (people["age"] == people["age"].iloc[mover]) & (
                 people["sex"] == random.choice(["f", "m"])
@@ -242,16 +248,16 @@ def values_without_twin(
             if publish(tried) != published:
                 continue
             current = tried
-            left = [p for p in left if not (np.abs(current[hidden] - own[p]) > fifth).all()]
+            left = [p for p in left if not (np.abs(current[hidden] - own[p]) > apart).all()]
             if not left:
                 return []
     return [int(p) for p in left]
 
 
-SEEDS = [2, *(slow(seed) for seed in range(200) if seed != 2)]
+SEEDS = [0, 1, 2, *(slow(seed) for seed in range(3, 30))]
 
 
-@pytest.mark.parametrize("seed", [0, 2, 5, *(slow(seed) for seed in (1, 3, 4, *range(6, 40)))])
+@pytest.mark.parametrize("seed", SEEDS)
 def test_verdicts_do_not_tell_how_many_are_hidden(seed):
     assert another_number(*drawn(seed))
 
