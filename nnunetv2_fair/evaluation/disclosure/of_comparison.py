@@ -143,8 +143,8 @@ def shareable_comparison(
             "worked out. Values are rounded until they say nothing about fewer than five patients, "
             "ends of intervals outward; zeros at the end of a number do not say how exact it is. "
             "What is claimed was decided before. Another report on some of the same patients, by "
-            "other groups or of nearly the same cohort, can be subtracted from this one, and is not "
-            "checked against it: share only one.",
+            "other groups or of nearly the same cohort, can be subtracted from this one, which is "
+            "not checked: share only one.",
         ),
         settings={
             key: compared.settings[key]

@@ -8,7 +8,9 @@ import pytest
 from nnunetv2_fair.evaluation.disclosure.of_comparison import shareable_comparison
 from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
 from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.all_findings import main_findings
 from nnunetv2_fair.evaluation.model_comparison.comparison import compare_models
+from nnunetv2_fair.report.of_evaluation.differences import worst_and_best
 from nnunetv2_fair.report.of_evaluation.page import render_report
 from tests.evaluation.disclosure import attack, contradictions
 from tests.evaluation.disclosure.test_attack import KINDS, evaluated, slow
@@ -48,6 +50,20 @@ def test_numbers_of_a_comparison_agree(seed):
     ]
     private = compare_models(results, n_bootstrap=60)
     assert contradictions.in_comparison(private, shareable_comparison(private, results)) == []
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_private_and_shareable_page_name_the_same_worst_and_best_group(seed):
+    """Rounded medians may look alike; hidden ones are left out."""
+    metric, table, _ = drawn(seed)
+    private = evaluated(metric, table, table.values)
+    told = shareable(private)
+    ends = []
+    for result in (private, told):
+        found = main_findings(result, "sex", result.headline_label)[0]
+        ends.append(worst_and_best(result.comparisons[0], found))
+    shown = [not np.isnan(told.comparisons[0].groups[g].median) for g in ends[0] or ()]
+    assert ends[1] == ends[0] if all(shown) else ends[1] != ends[0]
 
 
 @pytest.mark.parametrize("seed", range(4))
