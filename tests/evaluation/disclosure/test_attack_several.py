@@ -141,7 +141,7 @@ def another_number(
             outside = np.flatnonzero(people["sex"].isin(partners))
             other.loc[random.choice(outside, count - len(hidden), replace=False), "sex"] = few
         blur = np.zeros(values.shape)
-        if attempt > TRIES // 10:  # a number at the edge of its rounding
+        if attempt % 2:  # where a number is at the edge of its rounding
             for sex in ("f", "m"):
                 blur[:, (other["sex"] == sex).to_numpy()] = random.normal(size=(2, 1))
             blur = (blur + random.normal(size=values.shape)) * random.choice([0.0003, 0.001])
