@@ -110,11 +110,11 @@ def rounded(metric, table) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2, 4, *(slow(seed) for seed in (3, *range(5, 60)))])
+@pytest.mark.parametrize("seed", [1, 2, 4, *(slow(seed) for seed in (0, 3, *range(5, 16)))])
 def test_quantiles_do_not_tell_how_many_are_hidden(seed):
     assert another_number(*drawn(seed), shared)
 
 
 def test_the_attack_finds_the_number_where_quantiles_are_only_rounded():
     metric, table, random = drawn(1)
-    assert another_number(metric, table, random, rounded, 60) is None
+    assert another_number(metric, table, random, rounded, 20) is None
