@@ -74,6 +74,10 @@ def whole_labels(values: NDArray[Any]) -> tuple[NDArray[Any], str | None]:
     whole = np.rint(values)
     if (whole != values).any():
         broken = np.unique(values[np.abs(whole - values) > _ROUNDING])
+        different = np.unique(values)
+        # scaled labels have one value each; 0 and 1e-9 beside each other are probabilities
+        if not broken.size and len(np.unique(np.rint(different))) < len(different):
+            broken = different[different != np.rint(different)]
         if broken.size:
             examples = shorten((f"{value:.4g}" for value in broken), 3)
             return values, (

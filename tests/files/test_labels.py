@@ -95,6 +95,8 @@ def test_labels_that_were_stored_with_a_scale_come_out_whole(label: int, slope: 
     ("values", "fault"),
     [
         ([0, 0.999], "values that are not label numbers, such as 0.999"),
+        ([0, 1e-9, 1], "values that are not label numbers, such as 1e-09"),
+        ([0, 1, 1.00001], "values that are not label numbers, such as 1"),
         ([0, 1.0002], "these look like probabilities or an interpolated mask"),
         ([0, np.nan], "1 NaN or infinite values; expected whole label numbers"),
         ([0, np.inf], "1 NaN or infinite"),
