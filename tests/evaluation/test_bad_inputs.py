@@ -245,7 +245,7 @@ def test_a_folder_of_spoiled_files_names_every_one(
         "-o", str(tmp_path / "out"), "-np", "1", "--bootstrap", "20",
     ]  # fmt: skip
     reported: Counter[int] = Counter()
-    # first all that the headers show (twice: of a kind, not every name is listed), then all that the
+    # first what the headers show (twice: of a kind, not every name is listed), then what the
     # voxels show, then the rest is evaluated
     for attempt, code in enumerate((1, 1, 1, 0)):
         assert main(arguments) == code
