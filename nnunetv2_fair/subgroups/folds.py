@@ -159,7 +159,7 @@ def _refuse_strangers(
         listed = {*fold["train"], *fold["val"]}
         for strangers, what, remedy in (
             (listed - known, f"not in the demographics table {table.source}", "add their rows, "),
-            ((listed & known) - present, "no training cases of the dataset", ""),
+            ((listed & known) - present, "not among the training cases of the dataset", ""),
         ):
             if strangers:
                 problems.append(

@@ -153,7 +153,7 @@ def test_cases_that_the_table_does_not_know_are_refused(table, part):
 def test_cases_that_do_not_exist_are_refused(table):
     with pytest.raises(DatasetError) as caught:
         check_folds(HALVES, table, table.cases[2:], SPLITS)
-    assert "fold 1: 2 cases are no training cases of the dataset: c0, c1; or" in str(caught.value)
+    assert "cases are not among the training cases of the dataset: c0, c1; or" in str(caught.value)
     assert str(caught.value).endswith("nnUNetv2_fair_prepare -d 42 --overwrite")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nnunetv2_fair.cli import doctor
 from nnunetv2_fair.errors import DatasetError
 from nnunetv2_fair.subgroups.prepare import prepare_dataset, stratification
 from nnunetv2_fair.subgroups.table import read_table
@@ -129,3 +130,29 @@ def test_new_training_cases_that_no_fold_has_are_named(nnunet_folders, capsys):
     (sentence,) = prepare_dataset(901, "sex", n_folds=2).warnings
     assert sentence.startswith("2 of 26 training cases are in no fold of ")
     assert "new_0, new_1. Make folds of all cases: nnUNetv2_fair_prepare -d 901 --ov" in sentence
+
+
+def test_cases_that_lie_elsewhere_are_those_that_dataset_json_lists(folders):
+    raw, _ = folders
+    elsewhere = raw.parent / "shared"
+    elsewhere.mkdir()
+    listed = {}
+    for i in range(24):
+        image, label = f"case_{i:03d}_0000.png", f"case_{i:03d}.png"
+        shutil.move(raw / "imagesTr" / image, elsewhere / image)
+        shutil.move(raw / "labelsTr" / label, elsewhere / label)
+        paths = {"images": [str(elsewhere / image)], "label": str(elsewhere / label)}
+        listed[f"case_{i:03d}"] = paths
+    content = json.loads((raw / "dataset.json").read_text())
+    (raw / "dataset.json").write_text(json.dumps({**content, "dataset": listed}))
+    done = prepare_dataset(901, "sex", n_folds=3)
+    assert (len(done.train), len(done.test), done.kept) == (24, 6, False)
+    validated = sorted(case for fold in done.folds for case in fold["val"])
+    assert validated == sorted(listed)
+    assert prepare_dataset(901, "sex").kept
+    assert doctor._check_tables() == []
+    # a case that is no longer listed is no longer there, whatever lies in the folder
+    del listed["case_003"]
+    (raw / "dataset.json").write_text(json.dumps({**content, "dataset": listed}))
+    (problem,) = doctor._check_tables()
+    assert "not among the training cases of the dataset: case_003; or make new folds" in problem
