@@ -15,7 +15,7 @@ from nnunetv2_fair.report.of_evaluation.page import render_report
 from tests.evaluation.disclosure import attack, contradictions
 from tests.evaluation.disclosure.test_attack import KINDS, evaluated, slow
 
-SEEDS = [*range(12), *(slow(seed) for seed in range(12, 200))]
+SEEDS = [*range(12), *(slow(seed) for seed in range(12, 40))]
 
 
 def drawn(seed: int):
@@ -52,7 +52,7 @@ def test_numbers_of_a_comparison_agree(seed):
     assert contradictions.in_comparison(private, shareable_comparison(private, results)) == []
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", range(12))
 def test_private_and_shareable_page_name_the_same_worst_and_best_group(seed):
     """Rounded medians may look alike; hidden ones are left out."""
     metric, table, _ = drawn(seed)
