@@ -110,7 +110,7 @@ def rounded(metric, table) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("seed", [1, 2, 4, *(slow(seed) for seed in (0, 3, *range(5, 10)))])
+@pytest.mark.parametrize("seed", [1, 2, 4, *(slow(seed) for seed in (0, 3, *range(5, 9)))])
 def test_quantiles_do_not_tell_how_many_are_hidden(seed):
     assert another_number(*drawn(seed), shared)
 
