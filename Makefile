@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 export OMP_WAIT_POLICY := passive
+# processes that tests run in; a file's tests stay together, because they share trained models
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: install demo docs package test test-slow test-slurm lint clean
 
@@ -36,10 +39,10 @@ lint: install
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-slow: install
-	$(BIN)/python -m pytest -m slow $(SLOW)
+	$(PYTEST) -m slow $(SLOW)
 
 # as root: installs Slurm by apt where it is missing, starts a node, and stops it at the end
 test-slurm: install

@@ -56,6 +56,20 @@ def test_writes_only_what_may_be_shared(dataset, capsys):
     assert EvaluationResult.read(out).shareable
 
 
+def test_an_attribute_of_which_nothing_may_be_shown(tmp_path, capsys):
+    made = make_dataset(tmp_path, n_patients=6, cases_per_patient=1)
+    arguments = ["-a", "sex", "--shareable", "--min-patients", "3", "--paper"]
+    assert main(made.arguments("shared", *arguments)) == 0
+    said = capsys.readouterr().out
+    assert "  - Nothing is shown of its groups." in said
+    assert "Note: Nothing is shown of 'sex': too many of its groups have fewer than 5" in said
+    page = (tmp_path / "shared" / "report.html").read_text(encoding="utf-8")
+    assert "Nothing is shown of &#39;sex&#39;: too many of its groups" in page
+    check_page(page)
+    told = json.loads((tmp_path / "shared" / "summary.json").read_text())
+    assert told["findings"] == []
+
+
 def test_an_earlier_report_on_the_same_patients_is_allowed_for(dataset, capsys):
     shared = str(dataset.root / "shared")
     first = ["-a", "age", "--bins", "age=60"]

@@ -27,6 +27,7 @@ from nnunetv2_fair.evaluation.disclosure.redaction import (
 from nnunetv2_fair.evaluation.disclosure.samples import samples_of
 from nnunetv2_fair.evaluation.disclosure.sums import blended_cells, secret_means
 from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST
+from nnunetv2_fair.evaluation.findings.all_findings import main_findings
 from nnunetv2_fair.evaluation.findings.wording import confidence
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
 from nnunetv2_fair.evaluation.results.groups import Comparison
@@ -88,7 +89,16 @@ def shareable(result: EvaluationResult) -> EvaluationResult:
         shareable=True,
         group_parts=result.group_parts,
     )
-    return replace(told, findings=tuple(shareable_findings(result, told)))
+    told = replace(told, findings=tuple(shareable_findings(result, told)))
+    hidden = [a for a in attributes if not main_findings(told, a, told.headline_label)]
+    return replace(told, notes=(*told.notes, *(_nothing_shown(a) for a in hidden)))
+
+
+def _nothing_shown(attribute: str) -> str:
+    return (
+        f"Nothing is shown of '{attribute}': too many of its groups have fewer than {FEWEST} "
+        "patients, or counts from which those could be worked out."
+    )
 
 
 def _trainings(result: EvaluationResult) -> dict[str, dict[str, object]]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.all_findings import main_findings
 from nnunetv2_fair.evaluation.findings.sentences import clean
 from nnunetv2_fair.evaluation.results.case_picture import CasePicture
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
@@ -180,9 +181,14 @@ def _rendered(result: EvaluationResult, pictures: Sequence[CasePicture]) -> tupl
 
 
 def _headlines(result: EvaluationResult) -> Mapping[str, Comparison]:
-    """Return what represents each attribute: the first metric of the headline label."""
+    """Return what represents each attribute: the first metric of the headline label.
+
+    An attribute of which all groups are hidden is not among them.
+    """
     found: dict[str, Comparison] = {}
     for attribute in result.attributes:
+        if not main_findings(result, attribute, result.headline_label):
+            continue
         for comparison in result.comparisons:
             if (comparison.attribute, comparison.label) == (attribute, result.headline_label):
                 found.setdefault(attribute, comparison)

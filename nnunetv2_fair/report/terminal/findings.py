@@ -27,11 +27,15 @@ def findings_lines(result: EvaluationResult, attribute: str) -> list[str]:
 
     Returns:
         The difference of the groups by the first metric in full and by the others in brief, then
-        all other findings that claim something, of any label.
+        all other findings that claim something, of any label. In a shareable result an
+        attribute of which all groups are hidden has none.
     """
     label = result.headline_label
     lines: list[str] = []
-    first, *others = main_findings(result, attribute, label)
+    found_first = main_findings(result, attribute, label)
+    if not found_first:
+        return wrapped("Nothing is shown of its groups.")
+    first, *others = found_first
     lines += wrapped(plain(headline(first, result.metric(first.metric))))
     for found in others:
         metric = result.metric(found.metric)

@@ -72,7 +72,9 @@ def test_a_lost_map_gives_nobody_the_images_of_others(root: Path, raw: Path) -> 
             assert np.array_equal(pixels, heart(seed, frame == "ES")[0])
 
 
-@pytest.mark.parametrize(("damage", "message"), DAMAGES, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(
+    ("damage", "message"), DAMAGES, ids=lambda value: getattr(value, "__name__", str(value))[:30]
+)
 def test_damage_is_named_and_nobody_else_is(
     root: Path, raw: Path, capfd: pytest.CaptureFixture[str], damage, message: str
 ) -> None:
