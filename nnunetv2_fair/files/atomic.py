@@ -160,6 +160,19 @@ def temporary_folder(out: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove temporary folders whose removal failed, before their folder is published.
+
+    Args:
+        folder: That nobody else writes into.
+
+    Raises:
+        OSError: If one cannot be removed now, either.
+    """
+    for temporary in folder.glob(f"{UNFINISHED}*"):
+        shutil.rmtree(temporary)
+
+
 @contextmanager
 def existing(folder: Path) -> Iterator[None]:
     """Create a folder if need be, and remove what this created at the end if it is empty."""

@@ -42,7 +42,7 @@ from nnunetv2_fair.dataset_conversion.writing.plan_problems import (
     plan_problems,
 )
 from nnunetv2_fair.errors import ConversionError, DemographicsError, counted, shorten, shorten_lines
-from nnunetv2_fair.files.atomic import nearest_existing, write_text
+from nnunetv2_fair.files.atomic import nearest_existing, remove_unfinished, write_text
 from nnunetv2_fair.files.fingerprints import file_hash, text_hash
 from nnunetv2_fair.files.outputs import CONTENT, clean_up, made_beside, publish, workplace
 from nnunetv2_fair.files.pool import map_unordered
@@ -103,6 +103,7 @@ def write_dataset(
             done = _write_cases(plan, dataset, records, processes)
             described = _write_descriptions(plan, dataset, done)
             _verify_complete(plan, dataset, done, described)
+            remove_unfinished(dataset)
             publish(target)
     except OSError as error:
         raise ConversionError(

@@ -2,6 +2,7 @@ import ctypes
 import hashlib
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -290,6 +291,21 @@ def test_what_another_run_changed_is_not_published(raw, monkeypatch, name, absen
     monkeypatch.undo()
     write_dataset(plan_of(pictures()), raw)
     assert [path.name for path in raw.iterdir()] == ["Dataset007_Tiny"]
+
+
+def test_a_temporary_folder_that_could_not_be_removed_is_not_published(raw, monkeypatch) -> None:
+    remove, failed = shutil.rmtree, []
+
+    def fail_once(path, *args, **options):
+        if Path(path).parent.name == "dataset" and not failed:
+            failed.append(path)
+            return
+        remove(path, *args, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", fail_once)
+    target = write_dataset(plan_of(pictures()), raw)
+    assert failed, "the table was written beside its place"
+    assert not [path for path in target.rglob("*") if path.name.startswith(".")]
 
 
 def test_killed_after_publishing_nothing_is_left_by_the_next_command(raw: Path) -> None:
