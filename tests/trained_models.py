@@ -133,10 +133,13 @@ def write_group_models(
 ) -> dict[str, Path]:
     """Write the models of both sexes; return their folders by trainer."""
     from nnunetv2_fair.trainers import SubgroupTrainer
+    from nnunetv2_fair.trainers.shared.starting_weights import StartingWeights
 
-    # the checkpoints are written before any training, so that there is no adaptive state to write
+    # the checkpoints are written before any training: there is no adaptive state to write, and
+    # nobody gives the network its starting weights
     with monkeypatch.context() as patch:
         patch.setattr(SubgroupTrainer, "save_checkpoint", nnUNetTrainer.save_checkpoint)
+        patch.setattr(StartingWeights, "guard", lambda *_: None)
         return {name: write_model(folders, name, shift) for name, shift in GROUP_MODELS.items()}
 
 

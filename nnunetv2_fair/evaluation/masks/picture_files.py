@@ -37,7 +37,7 @@ def is_picture_in_tiff(path: Path) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of damaged tags: what is wrong is said later
-            picture = PIL.Image.open(path)
+            picture = PIL.Image.open(path, formats=["TIFF"])
         with picture:
             tags = getattr(picture, "tag_v2", {})
             formats = tags.get(_SAMPLE_FORMAT, _UNSIGNED)
