@@ -77,14 +77,21 @@ def resource_held(
         The lock's file and descriptor; None if the step has none, or on a drive without locks.
 
     Raises:
-        StudyError: If another process works there.
+        StudyError: If another process works there, or the folder cannot be made.
     """
     path = _resource(folder, step, environment)
     if path is None:
         yield None
         return
     with ExitStack() as stack:
-        stack.enter_context(existing(path.parent))
+        try:
+            stack.enter_context(existing(path.parent))
+        except OSError as error:
+            raise StudyError(
+                f"{step.name}: the folder {path.parent} cannot be made: "
+                f"{error.strerror or error}. Move away what is in its place, or make it writable, "
+                "and run nnUNetv2_fair_study again."
+            ) from error
         try:
             descriptor = stack.enter_context(locked(path))
         except InUseError as error:
