@@ -37,7 +37,9 @@ def test_a_lock_ends_with_its_process(tmp_path):
 def test_a_file_in_the_place_of_a_fold_is_named(tmp_path):
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "fold_1").write_text("in the way")
-    step = Step("train.f1", kind="train", finished="results/fold_1/checkpoint_final.pth")
+    step = Step(
+        "train.f1", commands=(), kind="train", finished="results/fold_1/checkpoint_final.pth"
+    )
     with (
         pytest.raises(
             StudyError, match=r"^train.f1: the folder .*fold_1 cannot be made: File exists. Move"
