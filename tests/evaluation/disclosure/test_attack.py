@@ -144,8 +144,10 @@ def test_patients_values_could_be_others(seed):
     """Of nearly all patients a twin is found; where none is, nothing is proved either way."""
     metric, table, random = table_of(seed)
     publish = Publisher(metric, table)
-    left = attack.told_patients(table, publish, random, ROUNDS, until=len(table.held_by_few()) // 4)
-    assert len(left) <= len(table.held_by_few()) / 4
+    held = len(table.held_by_few())
+    # it stops as soon as few are left: the second half of the rounds is for one table in 200
+    left = attack.told_patients(table, publish, random, 2 * ROUNDS, until=held // 4)
+    assert len(left) <= held / 4
 
 
 def table_of_larger_groups(seed: int) -> tuple[MetricInfo, attack.Table, np.random.Generator]:
