@@ -339,7 +339,7 @@ def _workbook(rng: np.random.Generator, root: Path) -> Job:
         parts = {name: archive.read(name) for name in archive.namelist()}
     kind, sheet = int(rng.integers(6)), "xl/worksheets/sheet1.xml"
     if kind == 0:
-        extent = _pick(rng, (b"A1:B3", b"A1", b"A1:XFD1048576"))
+        extent = _pick(rng, (b"A1:B3", b"A1", b"A1:XFD%d" % 2**20))
         parts[sheet] = parts[sheet].replace(b'ref="A1:D', b'ref="' + extent + b'" x="', 1)
         how += f", extent {extent!r}"
     elif kind == 1:

@@ -10,7 +10,7 @@ worse, every batch holds both groups equally, and the share of the worse group i
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,12 +39,14 @@ def plain() -> nn.Module:
     )
 
 
-def weighted(shares: np.ndarray, *, raw: bool = False) -> Callable[[], GroupLoss]:
-    """Return a maker of the loss with weights from the training cases."""
+def weighted(
+    shares: np.ndarray, counted: Sequence[float] = SIZES, *, raw: bool = False
+) -> Callable[[], GroupLoss]:
+    """Return a maker of the loss with weights inverse to what is counted."""
 
     def make() -> GroupLoss:
         loss = SampleWeightedLoss(plain())
-        weights = group_weights(SIZES, list(shares), raw=raw)
+        weights = group_weights(counted, list(shares), raw=raw)
         loss.set_group_weights(torch.tensor(weights, dtype=torch.float32))
         return loss
 
@@ -98,7 +100,8 @@ ROWS = (
     Row("Reweighting_scaleraw (the paper's weights)", "nnU-Net",
         weighted(SHARES["nnU-Net"], raw=True)),
     Row("Reweighting_countsbatch_scaleraw (public code)", "nnU-Net", by_batch),
-    Row("OversamplingReweighting", "balanced", None),
+    Row("OversamplingReweighting", "balanced",
+        weighted(SHARES["balanced"], list(SHARES["balanced"] * sum(SIZES)))),
     Row("OversamplingReweighting_countstrain", "balanced", weighted(SHARES["balanced"])),
     Row("GroupDRO (first steps)", "nnU-Net", dro("online")),
     Row("GroupDRO_objectivemean (public code)", "nnU-Net", dro("mean")),
