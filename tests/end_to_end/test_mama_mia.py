@@ -49,7 +49,9 @@ def test_from_download_to_report(
     nnunet("nnUNetv2_predict", "-d", 60, "-i", raw / "imagesTs", "-o", predictions, "-f", 0,
            "-npp", 1, "-nps", 1, *model)  # fmt: skip
     assert apply_breast_box(["-d", "60", "-i", str(predictions), "-o", str(boxed)]) == 0
-    for path in boxed.iterdir():
+    boxes = sorted(boxed.glob("*.nii.gz"))
+    assert [path.name for path in boxes] == sorted(p.name for p in (raw / "labelsTs").iterdir())
+    for path in boxes:
         reference = SimpleITK.ReadImage(str(raw / "labelsTs" / path.name))
         assert SimpleITK.ReadImage(str(path)).GetSize() == reference.GetSize()
 
