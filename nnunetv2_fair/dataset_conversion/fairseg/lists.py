@@ -93,7 +93,7 @@ def read_lists(paths: Sequence[Path]) -> FileLists:
 
     Args:
         paths: Folders that hold them. Each list is taken from the first folder that has it, so
-            that FairDiff's, which have a train.txt only, can be followed by FairSeg_final.
+            that one with a train.txt only (FairDiff's Repeat_Sample) can be followed by another.
 
     Raises:
         UsageError: If a folder is missing or there is no list for a part.
