@@ -7,6 +7,7 @@ the trainers. Columns:
   group, and their difference. Claims: ``representation`` has a gap of at least 0.05 at its
   default strength and less than 0.02 at strength 0 (same rarity) and with the group not rare
   (same appearance): the gap comes from the representation, not from a harder task.
+  ``appearance`` has a gap of at least 0.03 and a probe above 0.85.
   A shortcut has an effect where nodules are faint and training is long: compare the last two rows.
 - ruler: the same gap on the training images against the masks they came with. Label bias
   shows here, and as a lower test Dice of both groups: the network cannot see who belongs to which
@@ -52,6 +53,7 @@ _RUNS: list[tuple[str, dict[str, Any]]] = [
     ("representation", {"bias": "representation"}),
     ("representation, group not rare", {"bias": "representation", "minority_share": 0.5}),
     ("difficulty", {"bias": "difficulty"}),
+    ("appearance", {"bias": "appearance"}),
     ("label erosion", {"bias": "label_erosion"}),
     ("label shift", {"bias": "label_shift"}),
     ("shortcut", {"bias": "shortcut"}),

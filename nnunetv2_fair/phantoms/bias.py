@@ -8,6 +8,9 @@ from nnunetv2_fair.phantoms.spec import PhantomSpec
 #: What each mechanism does at strength 1.
 _COARSER_SPECKLE = 0.35  # share added to the speckle's size
 _LOST_CONTRAST = 0.75  # share of the contrast
+_APPEARANCE_SPECKLE = 1.5  # share added to the speckle's size
+_APPEARANCE_POWER = 0.5  # added to the exponent on the speckle
+_APPEARANCE_ECHO = 0.3  # added to the echo of the tissue around the organ
 _ERODED = 0.4  # share of the nodule's inner radius
 _SHIFTED = 0.6  # share of the nodule's radius
 _BANDS = 0.9  # brightness, where 1 is white
@@ -28,6 +31,13 @@ def plant(drawing: Drawing, spec: PhantomSpec) -> Drawing:
         )
     if spec.bias == "difficulty":
         return replace(drawing, contrast=drawing.contrast * (1 - _LOST_CONTRAST * strength))
+    if spec.bias == "appearance":
+        return replace(
+            drawing,
+            speckle=drawing.speckle * (1 + _APPEARANCE_SPECKLE * strength),
+            speckle_power=drawing.speckle_power + _APPEARANCE_POWER * strength,
+            background_echo=drawing.background_echo + _APPEARANCE_ECHO * strength,
+        )
     training = drawing.patient.split == "train"
     if spec.bias == "label_erosion" and training:
         return replace(drawing, label_erosion=_ERODED * strength)

@@ -28,6 +28,9 @@ _NODULE_SCALE = (0.85, 1.1)
 _NODULE_RADIUS = (SMALLEST_NODULE / _NODULE_SCALE[0], 0.19)
 _NODULE_FLATTENING = (FLATTEST_NODULE, 1.0)
 
+#: Exponent on the speckle that models the averaging (compounding) that scanners do.
+AVERAGED_SPECKLE = 0.75
+
 _N_LUMPS = 5
 _LUMP_HEIGHT = (0.02, (1 - DEEPEST_DENT) / _N_LUMPS)
 _MEAN_AGE_YEARS = {"<50": 38.0, ">=50": 63.0}
@@ -105,6 +108,8 @@ class Drawing:
         shadow: Share of the echo that is lost below the nodule, 0..1.
         shadow_width: Width of the shadow as a share of the nodule's radius.
         speckle: Standard deviation of the point spread along rows, in voxels.
+        speckle_power: Exponent on the speckle: below 1 it is averaged, as scanners do; the larger,
+            the stronger.
         uniform: One number per patient in 0..1, for mechanisms that affect only some patients.
         decoy: Centre at which the bands of the shortcut cross if not at the nodule.
         noise_seed: Seed of the speckle.
@@ -133,6 +138,7 @@ class Drawing:
     uniform: float
     decoy: tuple[float, ...]
     noise_seed: int = field(repr=False)
+    speckle_power: float = AVERAGED_SPECKLE
     bands: float = 0.0
     bands_at_nodule: bool = False
     label_erosion: float = 0.0

@@ -14,8 +14,6 @@ from nnunetv2_fair.phantoms.spec import NODULE_LABEL, PhantomSpec
 
 #: Speckle spreads more across the beam (columns, slices) than along it (rows).
 _LATERAL_SPREAD = 1.7
-#: Exponent on the speckle: a value below 1 models the averaging that scanners do.
-_COMPOUNDING = 0.75
 #: Steepness of the logarithmic compression.
 _COMPRESSION = 6.0
 #: Brightest echo before compression that still differs from white.
@@ -143,7 +141,7 @@ def _speckle(drawing: Drawing, spec: PhantomSpec) -> np.ndarray:
     sigma = [0.0] + [s * size[-2] / v for s, v in zip(spread, size, strict=True)]
     blurred = ndimage.gaussian_filter(noise, sigma, mode="wrap")
     magnitude = np.hypot(blurred[0], blurred[1])
-    return (magnitude / magnitude.mean()) ** _COMPOUNDING
+    return (magnitude / magnitude.mean()) ** drawing.speckle_power
 
 
 def _bands(drawing: Drawing, spec: PhantomSpec, axes: list[np.ndarray]) -> np.ndarray:

@@ -10,7 +10,7 @@ from nnunetv2_fair.subgroups.schema import Attribute, Bins, Schema
 
 #: What can be planted (see :data:`PLANTED`).
 Mechanism = Literal[
-    "none", "representation", "difficulty", "label_erosion", "label_shift", "shortcut"
+    "none", "representation", "difficulty", "appearance", "label_erosion", "label_shift", "shortcut"
 ]
 MECHANISMS: tuple[Mechanism, ...] = get_args(Mechanism)
 
@@ -24,6 +24,12 @@ PLANTED: dict[Mechanism, str] = {
         "harder: a model that saw enough of both segments both."
     ),
     "difficulty": "The group's nodules have less contrast to the organ, in training and test.",
+    "appearance": (
+        "The group's images look as if from another machine, in training and test: coarser and "
+        "stronger speckle, and the tissue around the organ is about as bright as the organ. Which "
+        "group an image is from is easy to see, and in the stronger speckle a nodule's border is "
+        "harder to find."
+    ),
     "label_erosion": (
         "The group's training masks are eroded. Test masks are correct; masks_clean/ holds the "
         "correct masks of all images."

@@ -54,7 +54,7 @@ def test_only_the_group_changes_and_clean_masks_never_do(spec, bias, group):
     assert changed == ({"train"} if bias.startswith("label") else {"train", "test"})
 
 
-@pytest.mark.parametrize("bias", ["representation", "difficulty", "shortcut"])
+@pytest.mark.parametrize("bias", ["representation", "difficulty", "appearance", "shortcut"])
 def test_these_leave_all_masks_alone(bias):
     for _, plain, biased in _pairs(FLAT, bias=bias):
         assert _equal(plain, biased, "mask")
@@ -150,6 +150,41 @@ def test_difficulty_changes_nothing_outside_the_nodule():
         around = render(replace(drawing, nodule=wide), spec).clean_mask > 0
         biased = render(plant(drawing, replace(spec, bias="difficulty")), spec)
         assert np.array_equal(render(drawing, spec).image[~around], biased.image[~around])
+
+
+@pytest.mark.parametrize("spec", [FLAT, SOLID], ids=["2d", "3d"])
+def test_appearance_is_coarser_and_stronger_speckle_and_bright_surroundings(spec):
+    for patient, plain, biased in _pairs(spec, bias="appearance"):
+        if not patient.biased:
+            continue
+        organ, around = plain.organ & ~(plain.clean_mask > 0), ~plain.organ
+        assert _roughness(biased.image, organ) < _roughness(plain.image, organ)
+        assert _spread(biased.image, organ) > 1.1 * _spread(plain.image, organ)
+        assert biased.image[around].mean() > plain.image[around].mean() + 20
+
+
+def _spread(image, where):
+    """Standard deviation of the grey values as a share of their mean."""
+    return image[where].std() / image[where].mean()
+
+
+def test_appearance_is_easy_to_see_in_every_image_of_the_group_and_in_no_other():
+    spec = replace(FLAT, n_patients=60, bias="appearance")
+    grey: dict[bool, list[float]] = {True: [], False: []}
+    for patient, made in _made(spec):
+        rows = made.image[: spec.shape[0] // 6].astype(float)  # above the organ
+        grey[patient.biased].append(rows.mean())
+    assert min(grey[True]) > max(grey[False])
+
+
+def test_weaker_appearance_lies_in_between():
+    def around(spec):
+        return [m.image[~m.organ].mean() for p, m in _made(spec) if p.biased]
+
+    none, half, full = (
+        around(replace(FLAT, bias="appearance", strength=strength)) for strength in (0, 0.5, 1)
+    )
+    assert all(a < b < c for a, b, c in zip(none, half, full, strict=True))
 
 
 @pytest.mark.parametrize("spec", [FLAT, SOLID], ids=["2d", "3d"])
