@@ -9,7 +9,7 @@ as long as they are.
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunetv2_fair.trainers.base import SubgroupTrainer
-from nnunetv2_fair.trainers.baseline import baseline
+from nnunetv2_fair.trainers.base.baseline import baseline
 from nnunetv2_fair.trainers.nnUNetTrainerADV import nnUNetTrainerADV
 from nnunetv2_fair.trainers.nnUNetTrainerAPPLE import nnUNetTrainerAPPLE
 from nnunetv2_fair.trainers.nnUNetTrainerFairMedSeg import nnUNetTrainerFairMedSeg
