@@ -84,8 +84,8 @@ def asked_here(monkeypatch: pytest.MonkeyPatch) -> None:
 def ask_here(monkeypatch: pytest.MonkeyPatch) -> None:
     from nnunetv2_fair.trainers.shared.describe import describe_all
 
-    def ask(names, attributes, environment):
-        answer = describe_all(names, attributes)
+    def ask(names, attributes, environment, repeats=None):
+        answer = describe_all(names, attributes, repeats)
         return {name: trainer_facts._facts(found) for name, found in answer.items()}
 
     registration.register()

@@ -246,3 +246,35 @@ def test_signature_of_combinations_is_nnunets():
     assert list(inspect.signature(found.__init__).parameters) == list(
         inspect.signature(nnUNetTrainer.__init__).parameters
     )
+
+
+def test_a_run_of_nnunets_own_trainer_is_that_of_the_baseline_that_is_watched(
+    tiny_nnunet, monkeypatch
+):
+    ours, theirs, other = (
+        weights_of(name, "0", monkeypatch)
+        for name in ("nnUNetTrainerMonitor_run2", "nnUNetTrainer_run2", "nnUNetTrainer_run1")
+    )
+    assert torch.equal(ours, theirs)
+    assert not torch.equal(theirs, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "run", "epochs"),
+    [
+        ("nnUNetTrainer_run2", 2, None),
+        ("nnUNetTrainer_run12_300epochs", 12, 300),
+        ("nnUNetTrainer_run1_1epoch", 1, 1),
+        ("nnUNetTrainer_7epochs", None, 7),
+    ],
+)
+def test_runs_of_nnunets_own_trainer(name, run, epochs):
+    found = recursive_find_trainer_class_by_name(name)
+    assert (found.run, found.epochs) == (run, epochs)
+    assert pickle.loads(pickle.dumps(found)) is found
+
+
+@pytest.mark.parametrize("end", ["run0", "run01", "run1000", "run", "5epochs_run1", "run1_0epochs"])
+def test_runs_that_nnunets_own_trainer_cannot_have(end):
+    with pytest.raises(RuntimeError, match="Could not find"):
+        recursive_find_trainer_class_by_name(f"nnUNetTrainer_{end}")

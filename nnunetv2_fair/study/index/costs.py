@@ -19,7 +19,7 @@ class Cost:
     """What one method has cost so far, all attempts included, failed ones too.
 
     A trainer that starts from another one's model (APPLE, InD) does not pay for that model; InD
-    pays for the models of all its groups.
+    pays for the models of all its groups, and a repeated method for all its runs.
 
     Attributes:
         dataset: Dataset that it was trained on.
@@ -63,7 +63,7 @@ def costs_of(progress: Progress) -> tuple[Cost, ...]:
     owners = _owners(progress)
     for step in progress.steps:
         dataset = step.fact("dataset")
-        trainer = owners.get(step.step.name, step.fact("trainer"))
+        trainer = owners.get(step.step.name) or _method(step)
         shared = (dataset, "", "", "")
         method = (dataset, step.fact("configuration"), step.fact("plans"), trainer)
         by_method.setdefault(shared, [])
@@ -89,7 +89,7 @@ def _owners(progress: Progress) -> dict[str, str]:
     methods = {step.fact("trainer") for step in progress.steps if step.fact("test")}
     steps = {step.step.name: step for step in progress.steps}
     return {
-        needed: step.fact("trainer")
+        needed: _method(step)
         for step in progress.steps
         if step.step.kind == "predict"
         for needed in step.step.needs
@@ -97,6 +97,11 @@ def _owners(progress: Progress) -> dict[str, str]:
         and steps[needed].step.kind == "train"
         and steps[needed].fact("trainer") not in methods
     }
+
+
+def _method(step: StepProgress) -> str:
+    """Return the method of a step: of a run, what it is a run of."""
+    return step.fact("method") or step.fact("trainer")
 
 
 def _cost(

@@ -58,7 +58,7 @@ def check(settings: Settings, shell: Mapping[str, str]) -> Findings:
     names = list(dict.fromkeys(n.name for listed in named for n in listed))
     facts: dict[str, TrainerFacts] = {}
     with found.blamed(0):
-        facts = ask(names, sorted(known), {**shell, **found.environment})
+        facts = ask(names, sorted(known), {**shell, **found.environment}, settings.repeats)
     for (entry, dataset), trainers in zip(on_disk, named, strict=True):
         tests = tuple(_tests(found, entry, dataset))
         attributes = _attributes(found, entry, dataset, tests)

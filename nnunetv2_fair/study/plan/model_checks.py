@@ -8,7 +8,7 @@ from nnunetv2_fair.errors import FairError, StudyError, shorten
 from nnunetv2_fair.study.plan.check_results import Findings, parsed
 from nnunetv2_fair.study.plan.datasets import Dataset
 from nnunetv2_fair.study.plan.environment import BASE_CHECKPOINT
-from nnunetv2_fair.study.plan.models import Model, Named, in_order, model_of
+from nnunetv2_fair.study.plan.models import Model, Named, Run, in_order, model_of
 from nnunetv2_fair.study.plan.study_dataset import FINAL, StudyDataset
 from nnunetv2_fair.study.plan.trainer_facts import TrainerFacts
 
@@ -29,15 +29,15 @@ def models_of(
     """
     usable = []
     for trainer in named:
-        known = facts.get(trainer.name, TrainerFacts("unknown"))
-        base = facts.get(known.base or "", TrainerFacts())
-        if known.error or base.error:
-            found.add(trainer.line, known.error or f"base of {trainer.name}: {base.error}")
+        wrong = _error_of(trainer.name, facts)
+        if wrong:
+            found.add(trainer.line, wrong)
             continue
+        known = facts[trainer.name]
         with found.blamed(trainer.line):
             if known.ours:
                 _check_attribute(on.dataset, trainer.name, known)
-            model = model_of(trainer, known, on.dataset)
+            model = model_of(trainer, facts, on.dataset)
             unsafe = [name for name in model.trainings if not _SAFE.fullmatch(name)]
             if unsafe:
                 found.add(trainer.line, f"'{unsafe[0]}' cannot be the name of a folder")
@@ -56,6 +56,16 @@ def models_of(
                 f"baseline '{found.settings.baseline}' is not a trainer of {on.dataset.name}. "
                 f"Expected one of {shorten(names, 12)}",
             )
+
+
+def _error_of(name: str, facts: Mapping[str, TrainerFacts]) -> str:
+    """Return what is wrong with a name, its runs or their bases; empty if nothing is."""
+    for run in (name, *facts.get(name, TrainerFacts()).runs):
+        known = facts.get(run, TrainerFacts("unknown"))
+        base = facts.get(known.base or "", TrainerFacts())
+        if known.error or base.error:
+            return known.error or f"base of {run}: {base.error}"
+    return ""
 
 
 def _check_attribute(dataset: Dataset, trainer: str, known: TrainerFacts) -> None:
@@ -111,19 +121,25 @@ def check_bases(found: Findings, on: StudyDataset) -> None:
             )
         return
     for model in on.models:
-        if model.base is None or model.base in on.trainers:
-            continue
-        folders = [
-            on.fold_folder(model.base, plans, configuration, fold)
-            for plans in on.entry.plans
-            for configuration in on.entry.configurations
-            for fold in on.entry.folds
-        ]
-        missing = [folder for folder in folders if not (folder / FINAL).is_file()]
-        if missing:
+        missing = next(_missing_bases(on, model), None)
+        if missing is not None:
+            run, folder = missing
             found.add(
                 model.line,
-                f"{model.name} builds on a model of {model.base}, which is neither in this study "
-                f"nor trained: there is no {missing[0] / FINAL}. Add '- {model.base}' to trainers, "
+                f"{run.name} builds on a model of {run.base}, which is neither in this study "
+                f"nor trained: there is no {folder / FINAL}. Add '- {model.base}' to trainers, "
                 "or another base to its name",
             )
+
+
+def _missing_bases(on: StudyDataset, model: Model) -> Iterator[tuple[Run, Path]]:
+    """Yield runs of a model with a fold of their base that is neither planned nor trained."""
+    for run in model.runs:
+        if run.base is None or run.base in on.trainers:
+            continue
+        for plans in on.entry.plans:
+            for configuration in on.entry.configurations:
+                for fold in on.entry.folds:
+                    folder = on.fold_folder(run.base, plans, configuration, fold)
+                    if not (folder / FINAL).is_file():
+                        yield run, folder

@@ -1,6 +1,6 @@
 """Which models a study trains on a dataset: names without wildcards, with the bases they need."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,44 +21,79 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Model:
-    """What is predicted with, evaluated and compared.
+class Run:
+    """One training of a model, of all folds: what is predicted with.
 
     Attributes:
         name: Of the trainer; of a model per group without the group.
-        line: Line of the study's file.
         trainings: Names of the trainers whose trainings it consists of, several for a model per
             group.
         base: Trainer whose finished model each of them builds on, fold by fold.
+    """
+
+    name: str
+    trainings: tuple[str, ...]
+    base: str | None
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is evaluated and compared.
+
+    Attributes:
+        name: As the study's file has it, without wildcards.
+        line: Line of the study's file.
+        runs: Its trainings that differ by their seed alone; one of the model's own name where it
+            is not repeated.
+        base: Trainer whose model it builds on, as the file would name it.
         attribute: Attribute expression in the name.
         per_group: Whether each case is predicted by the model of its group.
     """
 
     name: str
     line: int
-    trainings: tuple[str, ...]
+    runs: tuple[Run, ...]
     base: str | None
     attribute: str | None
     per_group: bool
 
+    @property
+    def is_repeated(self) -> bool:
+        """Whether its trainings have names of their own: those of runs."""
+        return self.runs[0].name != self.name
 
-def model_of(named: Named, facts: TrainerFacts, dataset: "Dataset") -> Model:
+    @property
+    def trainings(self) -> tuple[str, ...]:
+        """Names of the trainers of all runs."""
+        return tuple(name for run in self.runs for name in run.trainings)
+
+
+def model_of(named: Named, facts: Mapping[str, TrainerFacts], dataset: "Dataset") -> Model:
     """Return the model that a name means on a dataset.
+
+    Args:
+        named: Its name.
+        facts: What names mean, also those of its runs.
+        dataset: What it is trained on.
 
     Raises:
         FairError: If it is one model per group, and the dataset's groups do not allow that.
     """
-    if facts.per_group is None:
-        trainings = [named.name]
-    else:
-        trainings = _per_group(facts.per_group, facts.attribute, dataset)
+    known = facts[named.name]
+    runs = []
+    for name in known.runs or (named.name,):
+        of_run = facts[name]
+        trainings = [name]
+        if of_run.per_group is not None:
+            trainings = _per_group(of_run.per_group, of_run.attribute, dataset)
+        runs.append(Run(name, tuple(trainings), of_run.base))
     return Model(
         named.name,
         named.line,
-        tuple(trainings),
-        facts.base,
-        facts.attribute,
-        facts.per_group is not None,
+        tuple(runs),
+        known.base,
+        known.attribute,
+        known.per_group is not None,
     )
 
 
@@ -104,8 +139,9 @@ def in_order(models: Iterable[Model]) -> list[Model]:
                 "another base in its name"
             )
         begun.add(model.name)
-        if model.base in by_training:
-            visit(by_training[model.base])
+        for run in model.runs:
+            if run.base in by_training:
+                visit(by_training[run.base])
         ordered[model.name] = model
 
     for model in list(by_training.values()):

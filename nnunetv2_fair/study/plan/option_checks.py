@@ -141,6 +141,7 @@ def check_options(found: Findings, known: set[str]) -> None:
                 )
     _check_claims(found)
     trainers = {name for on in found.datasets for name in on.trainers}
+    trainers |= {model.name for on in found.datasets for model in on.models}
     for pattern in settings.resources.trainers:
         if trainers and not any(fnmatchcase(name, pattern) for name in trainers):
             found.add(

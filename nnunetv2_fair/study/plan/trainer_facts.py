@@ -22,6 +22,7 @@ class TrainerFacts:
         base: Name of the trainer whose finished model it builds on.
         per_group: Parts of the name before and after ``=<group>``, if it is one model per group.
         options: Options that the method knows, in words.
+        runs: Names of its runs, if it is to be repeated.
     """
 
     error: str = ""
@@ -30,17 +31,22 @@ class TrainerFacts:
     base: str | None = None
     per_group: tuple[str, str] | None = None
     options: str = ""
+    runs: tuple[str, ...] = ()
 
 
 def ask(
-    names: Collection[str], attributes: Collection[str], environment: Mapping[str, str]
+    names: Collection[str],
+    attributes: Collection[str],
+    environment: Mapping[str, str],
+    repeats: int | None = None,
 ) -> dict[str, TrainerFacts]:
-    """Return what names mean, and the names of the bases that they build on.
+    """Return what names mean, and the names of their runs and of the bases that they build on.
 
     Args:
         names: Names of trainers.
         attributes: Attributes of all datasets.
         environment: Of the process; ``nnUNet_extTrainer`` says where the user's own trainers are.
+        repeats: How often each is trained; None: once, by the name as it is.
 
     Raises:
         StudyError: If nnU-Net or torch do not start here.
@@ -49,7 +55,9 @@ def ask(
         return {}
     done = subprocess.run(
         [sys.executable, "-m", _MODULE],
-        input=json.dumps({"names": list(names), "attributes": list(attributes)}),
+        input=json.dumps(
+            {"names": list(names), "attributes": list(attributes), "repeats": repeats}
+        ),
         env=dict(environment),
         capture_output=True,
         text=True,
@@ -67,4 +75,5 @@ def ask(
 
 def _facts(found: dict) -> TrainerFacts:
     per_group = found.get("per_group")
-    return TrainerFacts(**found | {"per_group": tuple(per_group) if per_group else None})
+    parts = tuple(per_group) if per_group else None
+    return TrainerFacts(**found | {"per_group": parts, "runs": tuple(found.get("runs", ()))})

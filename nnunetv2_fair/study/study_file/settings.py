@@ -362,6 +362,8 @@ class Settings(_Placed):
         title: Title of the study.
         datasets: Datasets.
         trainers: Trainers, wildcards not yet expanded.
+        repeats: How often each of them is trained, as runs with a seed of their own; None: once,
+            without a seed.
         attributes: What ``{attribute}`` means; also evaluated unless the evaluation has its
             own.
         baseline: Name of the trainer that others are compared with; empty for the first one.
@@ -397,6 +399,9 @@ class Settings(_Placed):
     ] = Field(
         description="a list of trainers by name, such as [nnUNetTrainer, "
         "nnUNetTrainerOversampling_sex]"
+    )
+    repeats: Given[int] = Field(
+        default=None, ge=1, le=20, description="how often each trainer is trained, 1 to 20"
     )
     attributes: Expressions = ()
     baseline: Text = Field(default="", description="the name of one of the trainers")

@@ -14,11 +14,11 @@ from nnunetv2_fair.study.study_file.settings import Settings
 from nnunetv2_fair.study.study_file.yaml_lines import Document, Place
 
 _THE_FILE = "keys such as title, datasets and trainers"
-#: Keys that people try for seeds of trainings, which nnU-Net does not have.
+#: Keys that people try for seeds of trainings.
 _SEEDS = ("seeds", "training_seeds", "train_seeds", "seed_list", "random_seeds", "training_seed")
 _NO_SEEDS = (
-    "nnU-Net's trainings have no seed, so there is no list of them: to repeat a training, use "
-    "another fold. List folds in the dataset, and give one seed, of the folds and the intervals"
+    "there is no list of seeds: repeats: 3 trains every trainer three times, as _run1 to _run3, "
+    "each with a seed of its own. seed is one number, of the folds and the intervals"
 )
 
 

@@ -1,14 +1,15 @@
 """What trainers' names mean, for programs that must not import torch.
 
 ``python -m nnunetv2_fair.trainers.shared.describe`` reads
-``{"names": [...], "attributes": [...]}`` from standard input and writes ``{name: facts}`` to
-standard output; the facts are those of :func:`describe`, and bases of the named trainers are
-described as well.
+``{"names": [...], "attributes": [...], "repeats": 3}`` from standard input and writes
+``{name: facts}`` to standard output; the facts are those of :func:`describe_all`, and runs and
+bases of the named trainers are described as well.
 """
 
 import contextlib
 import inspect
 import json
+import re
 import sys
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -19,8 +20,12 @@ from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 from nnunetv2_fair import trainers
 from nnunetv2_fair.errors import TrainerNameError, closest, shorten
 from nnunetv2_fair.trainers.base import SubgroupTrainer
-from nnunetv2_fair.trainers.shared.names import Option, closest_name
+from nnunetv2_fair.trainers.base.baseline import is_baseline
+from nnunetv2_fair.trainers.shared.names import Option, closest_name, with_run
+from nnunetv2_fair.trainers.shared.variants import token_of
 
+#: What a name holds that says which of several trainings it is.
+_IS_RUN = re.compile(r"[_-]run\d+(?=[_-]|$)")
 #: Placeholder for a group in the name of a method that trains one model per group.
 _ANY_GROUP = "group"
 
@@ -134,24 +139,84 @@ def _closest_of_theirs(name: str) -> str | None:
     return None if found is None else begin + found
 
 
-def describe_all(names: Iterable[str], attributes: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Describe names, the bases they build on, and so on."""
+def describe_all(
+    names: Iterable[str], attributes: Collection[str], repeats: int | None = None
+) -> dict[str, dict[str, Any]]:
+    """Describe names, the bases they build on, and so on.
+
+    Args:
+        names: Names of trainers.
+        attributes: As for :func:`describe`.
+        repeats: How often each of ``names`` is trained; None: once, by the name as it is.
+
+    Returns:
+        Facts as of :func:`describe`, and for ``names``, with ``repeats``, ``runs``: the names of
+        the trainings, which are described, too.
+    """
     described: dict[str, dict[str, Any]] = {}
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop()
+
+    def add(name: str) -> dict[str, Any]:
         if name not in described:
             described[name] = describe(name, attributes)
-            base = described[name].get("base")
-            waiting += [base] if base else []
+            if base := described[name].get("base"):
+                add(base)
+        return described[name]
+
+    for name in dict.fromkeys(names):
+        facts = add(name)
+        if repeats is None or facts["error"]:
+            continue
+        base = facts["base"]
+        try:
+            _check_repeatable(name, facts, {} if base is None else described[base])
+        except TrainerNameError as error:
+            described[name] = {"error": str(error)}
+            continue
+        described[name] = facts | {
+            "runs": [with_run(name, run, base) for run in range(1, repeats + 1)]
+        }
+        for run in described[name]["runs"]:
+            add(run)
     return described
+
+
+def _check_repeatable(name: str, facts: dict[str, Any], base: dict[str, Any]) -> None:
+    """Refuse a trainer that has no runs, or is one already.
+
+    Args:
+        name: Name of the trainer.
+        facts: What it means.
+        base: What its base means; empty if it has none.
+    """
+    for found, whose in ((name, ""), (facts["base"] or "", f"the base of '{name}', ")):
+        if _IS_RUN.search(found):
+            raise TrainerNameError(
+                f"{whose}'{found}' names a run, and repeats makes the names of all runs: leave "
+                "_run... out of the name, or leave repeats out"
+            )
+        if found and not _has_runs(found):
+            meant = f"nnUNetTrainerMonitor_on{token_of(found)}"
+            raise TrainerNameError(
+                f"{whose}'{found}' has no seed, so it cannot be repeated: nnUNetTrainer and the "
+                f"trainers of nnunetv2_fair can. Write {meant}, which trains in the same way, or "
+                "leave repeats out"
+            )
+    if base.get("base"):
+        raise TrainerNameError(
+            f"'{name}' builds on {facts['base']}, which builds on a model, too: its runs have no "
+            "names. Leave repeats out, and write the runs as _run{1,2,3}"
+        )
+
+
+def _has_runs(name: str) -> bool:
+    return name.partition("_")[0] in trainers.METHODS or is_baseline(name)
 
 
 def main() -> None:
     """Answer what standard input asks."""
     asked = json.load(sys.stdin)
     with contextlib.redirect_stdout(sys.stderr):  # nnU-Net prints where it searches
-        answer = describe_all(asked["names"], asked["attributes"])
+        answer = describe_all(asked["names"], asked["attributes"], asked["repeats"])
     json.dump(answer, sys.stdout)
 
 

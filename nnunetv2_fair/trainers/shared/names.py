@@ -309,6 +309,36 @@ def _is_attribute(token: str) -> bool:
     return not re.search(r"\d\.\d|=|\s", token)
 
 
+def with_run(name: str, run: int, base: str | None = None) -> str:
+    """Return the name of one of several trainings that differ by chance alone.
+
+    Args:
+        name: Without ``_run<N>``, such as ``nnUNetTrainerOversampling_sex_5epochs``.
+        run: Number of the run, 1 or more.
+        base: Name of the trainer whose model it builds on; the run builds on the same run of it.
+
+    Returns:
+        ``nnUNetTrainerOversampling_sex_run2_5epochs``; with a base
+        ``nnUNetTrainerAPPLE_sex_baseMonitor-sex-run2_run2``.
+    """
+    tokens = name.split("_")
+    end = [tokens.pop()] if _EPOCHS.fullmatch(tokens[-1]) else []
+    if base is not None:
+        written = f"base{base_token(with_run(base, run))}"
+        for place, token in enumerate(tokens):
+            if token == f"base{base_token(base)}":
+                tokens[place] = written
+                break
+        else:
+            tokens.append(written)
+    return "_".join([*tokens, f"run{run}", *end])
+
+
+def base_token(name: str) -> str:
+    """Return how a trainer is written after ``_base``: ``GroupDRO-sex``, ``-5epochs``."""
+    return name.removeprefix("nnUNetTrainer").replace("_", "-")
+
+
 def describe(method: str, options: Mapping[str, Option], *, one_group: bool = False) -> str:
     """Return the grammar of one method, its options and defaults, for messages and help."""
     attribute = "_<attribute>=<group>" if one_group else "[_<attribute>]"

@@ -7,25 +7,9 @@ import pytest
 
 from nnunetv2_fair.cli import prepare
 from nnunetv2_fair.errors import StudyError
-from nnunetv2_fair.study.plan.models import Model, in_order
+from nnunetv2_fair.study.plan.models import Model, Run, in_order
 from nnunetv2_fair.study.record import Record
 from tests.study.conftest import STUDY, finish_training
-
-
-@pytest.fixture
-def mistakes(plan):
-    """Plan a study that cannot be; return the lines of the message."""
-
-    def refused(text: str = STUDY, extra: str = "", **rest) -> list[str]:
-        with pytest.raises(StudyError) as error:
-            plan(text, extra, **rest)
-        head, *lines = str(error.value).splitlines()
-        assert "study.yaml: " in head
-        assert head.endswith("nothing was done.")
-        assert f"{len(lines)} mistakes" in head or "1 mistake," in head
-        return [line.removeprefix("  - ") for line in lines]
-
-    return refused
 
 
 def replaced(old: str, new: str) -> str:
@@ -363,7 +347,7 @@ def test_a_group_without_training_case(mistakes, raw):
 
 def test_bases_in_a_circle():
     def model(name, base):
-        return Model(name, 1, (name,), base, None, False)
+        return Model(name, 1, (Run(name, (name,), base),), base, None, False)
 
     ordered = in_order([model("c", "b"), model("b", "a"), model("a", None)])
     assert [m.name for m in ordered] == ["a", "b", "c"]

@@ -150,12 +150,21 @@ seed: -1
 
 
 @pytest.mark.parametrize("line", ["seeds: [1, 2, 3]", "seed: [1, 2, 3]", "training_seeds: 4"])
-def test_trainings_have_no_seeds(tmp_path, line):
+def test_there_are_repeats_rather_than_seeds(tmp_path, line):
     _, problems = settings_of(tmp_path, f"title: x\n{line}\ndatasets: []\ntrainers: []\n")
     (problem,) = [p for p in problems if "seed" in p.text]
     assert problem.line == 2
-    assert "nnU-Net's trainings have no seed" in problem.text
-    assert "another fold" in problem.text
+    assert "repeats: 3 trains every trainer three times, as _run1 to _run3" in problem.text
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "21", "2.5", "three", "true", "[1, 2]"])
+def test_repeats_are_a_number(tmp_path, value):
+    text = f"title: x\nrepeats: {value}\ndatasets: []\ntrainers: []\n"
+    settings, problems = settings_of(tmp_path, text)
+    (problem,) = [p for p in problems if "repeats" in p.text]
+    assert problem.line == 2
+    assert "expected how often each trainer is trained, 1 to 20" in problem.text
+    assert settings.repeats is None
 
 
 def test_a_file_that_is_no_mapping(tmp_path):

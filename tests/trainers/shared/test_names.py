@@ -7,6 +7,7 @@ from nnunetv2_fair.trainers.shared.names import (
     meant_option,
     number_option,
     parse_name,
+    with_run,
 )
 
 OPTIONS = {
@@ -152,3 +153,26 @@ def test_the_grammar_of_one_group_is_explained():
         parse_with_group("nnUNetTrainerInD_sex")
     assert "Expected nnUNetTrainerInD_<attribute>=<group>[_<option><value>]" in str(error.value)
     assert "for example nnUNetTrainerInD_sex=female_5epochs" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "expected"),
+    [
+        ("nnUNetTrainer", None, "nnUNetTrainer_run2"),
+        ("nnUNetTrainer_5epochs", None, "nnUNetTrainer_run2_5epochs"),
+        ("nnUNetTrainerADV_sex_lambda2", None, "nnUNetTrainerADV_sex_lambda2_run2"),
+        ("nnUNetTrainerAPPLE_sex", "nnUNetTrainer", "nnUNetTrainerAPPLE_sex_base-run2_run2"),
+        (
+            "nnUNetTrainerAPPLE_sex_base-5epochs_beta0.1_7epochs",
+            "nnUNetTrainer_5epochs",
+            "nnUNetTrainerAPPLE_sex_base-run2-5epochs_beta0.1_run2_7epochs",
+        ),
+        (
+            "nnUNetTrainerInD_sex=lt50_baseMonitor-sex",
+            "nnUNetTrainerMonitor_sex",
+            "nnUNetTrainerInD_sex=lt50_baseMonitor-sex-run2_run2",
+        ),
+    ],
+)
+def test_names_of_runs(name, base, expected):
+    assert with_run(name, 2, base) == expected

@@ -36,17 +36,17 @@ class ResourceBook:
         self._of_trainers = settings.resources.trainers
         self._of_kind = {kind: _of_kind(settings, kind) for kind in KINDS}
 
-    def of(self, kind: Kind, trainer: str = "") -> Resources:
+    def of(self, kind: Kind, *names: str) -> Resources:
         """Return what a step asks for.
 
         Args:
             kind: Its kind.
-            trainer: Name of the trainer, for trainings.
+            names: For trainings: of the trainer, and of the method whose run it is.
         """
         asked = self._of_kind[kind]
         if kind == "train":
             for pattern, own in self._of_trainers.items():
-                if fnmatchcase(trainer, pattern):
+                if any(fnmatchcase(name, pattern) for name in names if name):
                     asked = replace(asked, **own.amounts())
         if self._most_cpus is not None:
             asked = replace(asked, cpus=min(asked.cpus, self._most_cpus))

@@ -70,7 +70,9 @@ class StepBuilder:
             needs=needs,
             outputs=task.outputs,
             fingerprint=fingerprint,
-            resources=self._resources.of(task.kind, task.facts.get("trainer", "")),
+            resources=self._resources.of(
+                task.kind, task.facts.get("trainer", ""), task.facts.get("method", "")
+            ),
             attempts=self.settings.attempts,
             resume=task.earlier.resume,
             checkpoints=task.earlier.checkpoints,
@@ -84,9 +86,9 @@ class StepBuilder:
         """Return the cores of a kind of step, as an argument for its processes."""
         return str(self._resources.of(kind).cpus)
 
-    def gpus(self, kind: Kind, trainer: str) -> int:
-        """Return the GPUs of a step."""
-        return self._resources.of(kind, trainer).gpus
+    def gpus(self, kind: Kind, *names: str) -> int:
+        """Return the GPUs of a step of a trainer, by its name and that of its method."""
+        return self._resources.of(kind, *names).gpus
 
     def was_done_otherwise(self, step: Step) -> bool:
         """Return whether the study has done a step, but never as it is planned now."""

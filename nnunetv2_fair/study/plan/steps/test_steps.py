@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from nnunetv2_fair import paths
 from nnunetv2_fair.study.plan.datasets import TestSet
-from nnunetv2_fair.study.plan.models import Model
+from nnunetv2_fair.study.plan.models import Model, Run
 from nnunetv2_fair.study.plan.steps.commands import Command
 from nnunetv2_fair.study.plan.steps.evaluation_arguments import (
     comparison_arguments,
@@ -67,23 +67,28 @@ class _Bench:
         )
 
     def predict(self, model: Model) -> None:
+        """Add the predictions of every run."""
+        for run in model.runs:
+            self._predict(model, run)
+
+    def _predict(self, model: Model, run: Run) -> None:
         """Add the prediction by all folds together, which is nnU-Net's ensemble of folds."""
         builder, on = self._builder, self._on
-        out = f"predictions/{self._where}/{model.name}"
+        out = f"predictions/{self._where}/{run.name}"
         what = [
             "-d", on.dataset.name, "-i", str(self._test.images), "-o", out,
-            "-tr", model.name, "-p", self._plans, "-c", self._configuration, "-f", *on.entry.folds,
+            "-tr", run.name, "-p", self._plans, "-c", self._configuration, "-f", *on.entry.folds,
         ]  # fmt: skip
         options = builder.settings.prediction
         if options.step_size is not None:
             what += ["-step_size", f"{options.step_size:g}"]
         if not options.mirroring:
             what.append("--disable_tta")
-        needs = list(self._trainings(model))
+        needs = list(self._trainings(run))
         if self._configuration == CASCADE:
-            before = f"predictions/{self._place(CASCADE_NEEDS)}/{model.name}"
+            before = f"predictions/{self._place(CASCADE_NEEDS)}/{run.name}"
             what += ["-prev_stage_predictions", before]
-            needs.append(self._name("predict", model.name, configuration=CASCADE_NEEDS))
+            needs.append(self._name("predict", run.name, configuration=CASCADE_NEEDS))
         half = str(max(1, int(builder.cpus("predict")) // 2))
         how = ["-device", builder.settings.device, "-npp", half, "-nps", half]
         inputs = [self._test.inputs[0]]
@@ -99,20 +104,21 @@ class _Bench:
             inputs.append(self._test.people)
         else:
             how.append("--disable_progress_bar")
+        method = {"method": model.name} if model.is_repeated else {}
         builder.add(
             Task(
-                self._name("predict", model.name),
+                self._name("predict", run.name),
                 "predict",
                 (Command(script, tuple(what), tuple(how)),),
-                {**self._facts, "trainer": model.name},
+                {**self._facts, "trainer": run.name, **method},
                 needs=tuple(needs),
                 inputs=tuple(inputs),
                 outputs=(f"{out}/{paths.DATASET_JSON}",),
             )
         )
 
-    def _trainings(self, model: Model) -> Iterator[str]:
-        for trainer in model.trainings:
+    def _trainings(self, run: Run) -> Iterator[str]:
+        for trainer in run.trainings:
             for fold in self._on.entry.folds:
                 yield Training(self._on, self._plans, self._configuration, trainer, fold).name
 
@@ -128,12 +134,14 @@ class _Bench:
             self._test.reading,
         )
         what = (
-            "-gt", str(self._test.labels), "-pred", f"predictions/{self._where}/{model.name}",
+            "-gt", str(self._test.labels),
+            "-pred", *(f"predictions/{self._where}/{run.name}" for run in model.runs),
+            *(("--trainings", "repeats") if len(model.runs) > 1 else ()),
             "--demographics", str(self._test.table), "-o", out, "--name", model.name, *arguments,
         )  # fmt: skip
         how = ("--overwrite", "-np", builder.cpus("evaluate"))
         inputs = (self._test.inputs[1], self._test.people)
-        predicted = self._name("predict", model.name)
+        predicted = tuple(self._name("predict", run.name) for run in model.runs)
         attributes = " ".join(self._on.attributes)
         facts = {**self._facts, "trainer": model.name, "attributes": attributes}
         outputs = tuple(
@@ -146,7 +154,7 @@ class _Bench:
             builder.add(
                 Task(
                     name, "evaluate", (Command(command, what, how),), facts,
-                    needs=(predicted,), inputs=inputs, outputs=outputs,
+                    needs=predicted, inputs=inputs, outputs=outputs,
                 )
             )  # fmt: skip
             return
@@ -157,7 +165,7 @@ class _Bench:
             builder.add(
                 Task(
                     parts[-1], "evaluate", (Command(command, (*what, *part), how),),
-                    {**facts, "shard": part[1]}, needs=(predicted,), inputs=inputs,
+                    {**facts, "shard": part[1]}, needs=predicted, inputs=inputs,
                 )
             )  # fmt: skip
         merged = self._name("merge", model.name)
@@ -166,7 +174,7 @@ class _Bench:
         builder.add(
             Task(
                 merged, "merge", (merging,), facts,
-                needs=(predicted, *parts), inputs=inputs, outputs=outputs,
+                needs=(*predicted, *parts), inputs=inputs, outputs=outputs,
             )
         )  # fmt: skip
 

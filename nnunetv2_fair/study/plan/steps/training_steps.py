@@ -32,6 +32,7 @@ class Training:
         configuration: nnU-Net configuration.
         trainer: Name of the trainer.
         fold: Such as ``0``, or ``all``.
+        method: Name of the model whose run this is; empty if it is not repeated.
     """
 
     on: StudyDataset
@@ -39,6 +40,7 @@ class Training:
     configuration: str
     trainer: str
     fold: str
+    method: str = ""
 
     @property
     def name(self) -> str:
@@ -60,6 +62,7 @@ class Training:
             "plans": self.plans,
             "trainer": self.trainer,
             "fold": self.fold,
+            **({"method": self.method} if self.method else {}),
         }
 
 
@@ -91,9 +94,12 @@ def _with_bases(on: StudyDataset) -> Iterator[tuple[Training, str | None]]:
         # a cascade needs the models of the configuration before it
         for configuration in sorted(on.entry.configurations, key=lambda c: c == CASCADE):
             for model in models:
-                for trainer in model.trainings:
-                    for fold in on.entry.folds:
-                        yield Training(on, plans, configuration, trainer, fold), model.base
+                method = model.name if model.is_repeated else ""
+                for run in model.runs:
+                    for trainer in run.trainings:
+                        for fold in on.entry.folds:
+                            training = Training(on, plans, configuration, trainer, fold, method)
+                            yield training, run.base
 
 
 def _task(builder: StepBuilder, training: Training, base: str | None) -> Task:
@@ -111,7 +117,7 @@ def _task(builder: StepBuilder, training: Training, base: str | None) -> Task:
         # it trains on what the models of all folds predict for their validation cases
         before = replace(training, configuration=CASCADE_NEEDS)
         needs += [replace(before, fold=fold).name for fold in on.entry.folds]
-    gpus = builder.gpus("train", trainer)
+    gpus = builder.gpus("train", trainer, training.method)
     several = ("-num_gpus", str(gpus)) if gpus > 1 else ()
     command = Command(
         "nnUNetv2_train",
