@@ -1,18 +1,23 @@
 """Do the trainers mitigate a planted bias?
 
 Phantoms with representation bias: the minority looks different and is rare among the training
-patients; half of the test patients belong to it. With ``--bias difficulty`` the group is not rare,
-but harder to see. Real nnU-Net plans and preprocesses every seed's
-dataset; every trainer then trains a tiny network on it, starting from the same weights, and
-segments the test images. Per method: mean Dice, worst group's Dice, gap (best minus worst group
+patients; half of the test patients belong to it. With ``--bias difficulty`` or ``appearance`` the
+group is not rare, but harder to see, with ``appearance`` also easy to recognise. Real nnU-Net plans
+and preprocesses every seed's dataset; every trainer then trains a tiny network on it, starting from
+the same weights, and segments the test images. Methods that need a trained model (APPLE, Decoder,
+InD) build on the baseline's. Per method: mean Dice, worst group's Dice, gap (best minus worst group
 mean), SER of the means, ES-Dice; mean over the seeds, and the paired change against
-``nnUNetTrainer`` with a 95% t interval over the seeds.
+``nnUNetTrainerMonitor`` (nnU-Net's own training) with a 95% t interval over the seeds.
+``--repeats 2`` trains the baseline two more times on every dataset: how much do trainings differ by
+chance alone?
 
-Every finished run is kept in ``--cache`` and skipped by the next call.
+Every finished run is kept in ``--cache`` and skipped by the next call. The first seed comes first
+with all methods, then the second, so that what a stopped call leaves is balanced;
+``--only-table`` shows it.
 
     python benchmarks/mitigation_effects.py                 # 5 seeds
     python benchmarks/mitigation_effects.py --seeds 2       # the short version
-    python benchmarks/mitigation_effects.py --bias difficulty
+    python benchmarks/mitigation_effects.py --bias appearance --repeats 2
 """
 
 import argparse
@@ -23,13 +28,35 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-BASELINE = "nnUNetTrainer"
+BASELINE = "nnUNetTrainerMonitor"
 MEASURES = ("mean Dice", "worst group", "gap", "SER", "ES-Dice")
-#: Measures for which lower is better.
-LOWER = ("gap", "SER")
+#: Methods that start from the trained baseline.
+BUILD_ON_A_BASE = ("nnUNetTrainerAPPLE", "nnUNetTrainerDecoder", "nnUNetTrainerInD")
+METHODS = (
+    "nnUNetTrainerOversampling",
+    "nnUNetTrainerReweighting",
+    "nnUNetTrainerReweighting_countsbatch",
+    "nnUNetTrainerGroupDRO",
+    "nnUNetTrainerGroupDRO_objectivemean",
+    "nnUNetTrainerGroupDRO_tail0.5",
+    "nnUNetTrainerOversamplingGroupDRO",
+    "nnUNetTrainerReweightingGroupDRO",
+    "nnUNetTrainerOversamplingReweighting",
+    "nnUNetTrainerFEBS",
+    "nnUNetTrainerFEBS_directionpaper",
+    "nnUNetTrainerFairMedSeg",
+    "nnUNetTrainerADV",
+    "nnUNetTrainerAPPLE",
+    "nnUNetTrainerAPPLE_fairconfusion",
+    "nnUNetTrainerInD",
+)
+
+#: Measures of every finished run: method -> seed -> measure.
+Results = dict[str, dict[int, dict[str, float]]]
 
 
 def environment(root: Path) -> dict[str, str]:
@@ -63,13 +90,55 @@ def prepare(root: Path, seed: int, args: argparse.Namespace) -> None:
     (root / "prepared").touch()
 
 
+def trainer_names(method: str, args: argparse.Namespace) -> dict[str | None, str]:
+    """Return the trainers that a method consists of: one (None), or one for each group."""
+    trainer_class, *options = method.split("_")
+    if trainer_class == "nnUNetTrainer":  # nnU-Net's own knows no groups
+        return {None: "_".join([method, f"{args.epochs}epochs"])}
+    epochs = args.epochs
+    if trainer_class in BUILD_ON_A_BASE:
+        base = f"{BASELINE.removeprefix('nnUNetTrainer')}-sex-{args.epochs}epochs"
+        options.append(f"base{base}")
+        epochs = args.further_epochs
+    attributes = {None: "sex"}
+    if trainer_class == "nnUNetTrainerInD":
+        attributes = {group: f"sex={group}" for group in ("female", "male")}
+    return {
+        group: "_".join([trainer_class, attribute, *options, f"{epochs}epochs"])
+        for group, attribute in attributes.items()
+    }
+
+
+def train(name: str, seed: int, args: argparse.Namespace, *, keep: bool) -> Any:
+    """Train from the seed's weights; return the network without deep supervision.
+
+    Args:
+        name: Trainer.
+        seed: Of weights, batches and augmentation, unless the name says otherwise (``_run1``).
+        args: The command's.
+        keep: Whether to save a checkpoint, for methods that build on this one.
+    """
+    import torch
+    from nnunetv2.run.run_training import get_trainer_from_args
+
+    torch.set_num_threads(1)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    trainer = get_trainer_from_args("901", "2d_trial", 0, name, device=torch.device("cpu"))
+    trainer.num_iterations_per_epoch = args.iterations
+    trainer.num_val_iterations_per_epoch = 10
+    trainer.disable_checkpointing = not keep
+    trainer.run_training()
+    trainer.set_deep_supervision_enabled(False)
+    return trainer.network.eval()
+
+
 def train_and_test(root: Path, seed: int, method: str, args: argparse.Namespace) -> dict:
     """Train one method on one seed's dataset; return the Dice of every test case and its group."""
     os.environ.update(environment(root))
     os.environ["nnUNet_n_proc_DA"] = "0"
 
     import torch
-    from nnunetv2.run.run_training import get_trainer_from_args
     from PIL import Image
 
     from nnunetv2_fair import registration
@@ -77,26 +146,28 @@ def train_and_test(root: Path, seed: int, method: str, args: argparse.Namespace)
     from nnunetv2_fair.subgroups.table import read_dataset_table
 
     registration.register()
-    torch.set_num_threads(1)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
-    trainer_class, *options = method.split("_")
-    attribute = [] if method == BASELINE else ["sex"]
-    name = "_".join([trainer_class, *attribute, *options, f"{args.epochs}epochs"])
+    base_name = trainer_names(BASELINE, args)[None]
+    base_folder = root / "nnUNet_results" / "Dataset901_Effects" / (
+        f"{base_name}__nnUNetPlans__2d_trial/fold_0"
+    )  # fmt: skip
+    if (
+        method.split("_")[0] in BUILD_ON_A_BASE
+        and not (base_folder / "checkpoint_final.pth").exists()
+    ):
+        train(base_name, seed, args, keep=True)
     begun = time.perf_counter()
-    trainer = get_trainer_from_args("901", "2d_trial", 0, name, device=torch.device("cpu"))
-    trainer.num_iterations_per_epoch = args.iterations
-    trainer.num_val_iterations_per_epoch = 10
-    trainer.disable_checkpointing = True
-    trainer.run_training()
+    networks = {
+        group: train(name, seed, args, keep=method == BASELINE)
+        for group, name in trainer_names(method, args).items()
+    }
     seconds = time.perf_counter() - begun
 
     raw = root / "nnUNet_raw" / "Dataset901_Effects"
     sex = group_cases(read_dataset_table(raw), "sex")
-    network = trainer.network.eval()
-    trainer.set_deep_supervision_enabled(False)
     dice = []
     for reference in sorted((raw / "labelsTs").glob("*.png")):
+        group = sex.group_of[reference.stem]
+        network = networks.get(group) or networks[None]
         pixels = np.asarray(Image.open(raw / "imagesTs" / f"{reference.stem}_0000.png"))
         image = (pixels - pixels.mean()) / max(pixels.std(), 1e-8)  # nnU-Net's z-score
         with torch.no_grad():
@@ -104,7 +175,7 @@ def train_and_test(root: Path, seed: int, method: str, args: argparse.Namespace)
         found = logits[0].argmax(0).numpy() == 1
         truth = np.asarray(Image.open(reference)) == 1
         score = 2 * (found & truth).sum() / max(found.sum() + truth.sum(), 1)
-        dice.append([sex.group_of[reference.stem], float(score)])
+        dice.append([group, float(score)])
     return {"dice": dice, "seconds": seconds}
 
 
@@ -139,27 +210,51 @@ def interval(values: np.ndarray) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def table(results: dict[str, list[dict[str, float]]]) -> str:
-    """Return the results as a Markdown table."""
-    lines = ["| trainer | " + " | ".join(MEASURES) + " | change of the gap | change of mean Dice |"]
-    lines.append("|---" * (len(MEASURES) + 3) + "|")
+def table(results: Results) -> str:
+    """Return the results as a Markdown table; changes are over the seeds of both trainers."""
+    columns = ["trainer", "seeds", *MEASURES, "change of the gap", "change of mean Dice"]
+    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     base = results[BASELINE]
     for method, runs in results.items():
-        cells = []
+        cells = [f"`{method}`", str(len(runs))]
         for measure in MEASURES:
-            mean, low, high = interval(np.array([run[measure] for run in runs]))
-            cells.append(f"{mean:.3f} ({low:.3f} to {high:.3f})")
+            mean, low, high = interval(np.array([run[measure] for run in runs.values()]))
+            cells.append(f"{mean:.3f}" + (f" ({low:.3f} to {high:.3f})" if len(runs) > 1 else ""))
         for measure in ("gap", "mean Dice"):
-            change = np.array([r[measure] - b[measure] for r, b in zip(runs, base, strict=True)])
-            mean, low, high = interval(change)
+            both = [seed for seed in runs if seed in base]
+            if method == BASELINE or not both:
+                cells.append("")
+                continue
+            mean, low, high = interval(
+                np.array([runs[seed][measure] - base[seed][measure] for seed in both])
+            )
             mark = "**" if low > 0 or high < 0 else ""
-            text = f"{mark}{mean:+.3f}{mark} ({low:+.3f} to {high:+.3f})"
-            cells.append("" if method == BASELINE else text)
-        lines.append(f"| `{method}` | " + " | ".join(cells) + " |")
+            around = f" ({low:+.3f} to {high:+.3f})" if len(both) > 1 else ""
+            cells.append(f"{mark}{mean:+.3f}{mark}{around}")
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def plot(results: dict[str, list[dict[str, float]]], path: Path) -> None:
+def variation(results: Results) -> str:
+    """Return how much repeated trainings of the baseline on one dataset differ."""
+    repeated = [runs for method, runs in results.items() if method.startswith(f"{BASELINE}_run")]
+    lines = []
+    for measure in ("gap", "mean Dice"):
+        groups = [
+            [runs[seed][measure] for runs in (results[BASELINE], *repeated) if seed in runs]
+            for seed in results[BASELINE]
+        ]
+        groups = [values for values in groups if len(values) > 1]
+        if groups:
+            pooled = np.sqrt(np.mean([np.var(values, ddof=1) for values in groups]))
+            n_trainings = sum(map(len, groups))
+            lines.append(f"standard deviation of the {measure} between trainings of {BASELINE} on "
+                         f"one dataset: {pooled:.3f} ({n_trainings} trainings of {len(groups)} "
+                         "datasets)")  # fmt: skip
+    return "\n".join(lines)
+
+
+def plot(results: Results, path: Path) -> None:
     """Draw mean Dice against the gap, one point per method with its intervals."""
     import matplotlib
 
@@ -168,13 +263,15 @@ def plot(results: dict[str, list[dict[str, float]]], path: Path) -> None:
 
     figure, axis = plt.subplots(figsize=(8, 5.5), layout="constrained")
     for method, runs in results.items():
-        x, x_low, x_high = interval(np.array([run["mean Dice"] for run in runs]))
-        y, y_low, y_high = interval(np.array([run["gap"] for run in runs]))
+        if len(runs) < 2:
+            continue
+        x, x_low, x_high = interval(np.array([run["mean Dice"] for run in runs.values()]))
+        y, y_low, y_high = interval(np.array([run["gap"] for run in runs.values()]))
         axis.errorbar(x, y, xerr=[[x - x_low], [x_high - x]], yerr=[[y - y_low], [y_high - y]],
                       fmt="o", capsize=2, alpha=0.8,
-                      label=method.removeprefix("nnUNetTrainer") or "nnUNetTrainer")  # fmt: skip
+                      label=f"{method.removeprefix('nnUNetTrainer')} ({len(runs)})")  # fmt: skip
     axis.set(xlabel="mean Dice (right is better)", ylabel="gap of the group means (up is fairer)",
-             title="Utility against fairness on phantoms, 95% intervals over seeds")  # fmt: skip
+             title="Utility against fairness, 95% intervals over (n) seeds")  # fmt: skip
     axis.invert_yaxis()
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
@@ -188,15 +285,20 @@ def main() -> None:
     parser.add_argument(
         "--methods",
         nargs="+",
-        help="with options, such as nnUNetTrainerFEBS_gamma0; default: all that need no base",
+        help="with options, such as nnUNetTrainerFEBS_gamma0; default: all trainers, and the "
+        "options that change what a method does",
     )
     parser.add_argument("--epochs", type=int, default=10, choices=(5, 10, 20, 50))
     parser.add_argument("--iterations", type=int, default=100, help="steps per epoch")
     parser.add_argument("--patients", type=int, default=200)
     parser.add_argument(
-        "--bias", choices=("representation", "difficulty"), default="representation"
+        "--bias", choices=("representation", "difficulty", "appearance"), default="representation"
     )
     parser.add_argument("--minority", type=float, default=0.05)
+    parser.add_argument("--repeats", type=int, default=0, help="further trainings of the baseline")
+    parser.add_argument("--further-epochs", type=int, default=5,
+                        help="epochs of methods that build on the trained baseline")  # fmt: skip
+    parser.add_argument("--only-table", action="store_true", help="train nothing")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
     parser.add_argument("--cache", type=Path, default=Path(".mitigation_effects"))
     parser.add_argument("--plot", type=Path, help="SVG file to draw")
@@ -215,19 +317,15 @@ def main() -> None:
         target.with_suffix(".tmp").replace(target)
         return
 
-    methods = args.methods
-    if not methods:
-        from nnunetv2_fair.trainers import METHODS
+    methods = [BASELINE, *(method for method in args.methods or METHODS if method != BASELINE)]
+    methods += [f"{BASELINE}_run{number}" for number in range(1, args.repeats + 1)]
 
-        # trainers that build on a trained model are compared with it in apple_options.py
-        methods = [name for name, m in METHODS.items() if "base" not in m.known_options()]
-    methods = [BASELINE, *(method for method in methods if method != BASELINE)]
-    for seed in range(args.seeds):
-        prepare(cache / f"seed{seed}", seed, args)
+    def file(seed: int, method: str) -> Path:
+        return cache / f"seed{seed}" / f"{method}.json"
 
     def run(job: tuple[int, str]) -> None:
         seed, method = job
-        if (cache / f"seed{seed}" / f"{method}.json").exists():
+        if file(seed, method).exists():
             return
         begun = time.perf_counter()
         command = [sys.executable, __file__, *sys.argv[1:], "--one", str(seed), method]
@@ -236,17 +334,23 @@ def main() -> None:
             sys.exit(f"{method}, seed {seed} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
         print(f"seed {seed} {method}: {time.perf_counter() - begun:.0f} s", flush=True)
 
-    jobs = [(seed, method) for seed in range(args.seeds) for method in methods]
-    with ThreadPoolExecutor(args.jobs) as pool:
-        list(pool.map(run, jobs))
+    for seed in [] if args.only_table else range(args.seeds):
+        prepare(cache / f"seed{seed}", seed, args)
+        run((seed, BASELINE))  # before those that build on it
+        with ThreadPoolExecutor(args.jobs) as pool:
+            list(pool.map(run, [(seed, method) for method in methods]))
     results = {
-        method: [
-            measures(json.loads((cache / f"seed{seed}" / f"{method}.json").read_text()))
+        method: {
+            seed: measures(json.loads(file(seed, method).read_text()))
             for seed in range(args.seeds)
-        ]
+            if file(seed, method).exists()
+        }
         for method in methods
     }
-    print("\n" + table(results))
+    results = {method: runs for method, runs in results.items() if runs}
+    if BASELINE not in results:
+        sys.exit(f"There is no finished run of {BASELINE} in {cache}.")
+    print(f"\n{table(results)}\n\n{variation(results)}")
     if args.plot:
         plot(results, args.plot)
 
