@@ -41,9 +41,11 @@ def subjects(numbers: Mapping[str, int]) -> str:
             "Each model is one training: what is said holds for this trained model, and another "
             "training of the same method may turn out differently."
         )
+    counts = {number for number in numbers.values() if number > 1}
+    how_many = f"{min(counts)}" if len(counts) == 1 else "several"
     several = (
-        "is a method of several trainings: what is said allows for what another training of it "
-        "would change."
+        f"is a method of {how_many} trainings: what is said allows for what another training of "
+        "it would change."
     )
     if all(number > 1 for number in numbers.values()):
         return f"Each model {several}"

@@ -13,7 +13,8 @@ that saves SVG, PNG and CSV without any other file. In the page the picture is m
 shown; the CSV is ``numbers`` (:class:`~nnunetv2_fair.report.drawing.numbers_table.Numbers`) in full
 precision, in the page as on the disk. Put no heading into ``markup``: the title is on top of the
 files anyway. :func:`~nnunetv2_fair.report.html.document.write_page` writes the page with
-``figures/NAME.svg``, ``figures/NAME.png`` and ``tables/NAME.csv`` beside it.
+``figures/NAME.svg``, ``figures/NAME.png`` and ``tables/NAME.csv`` beside it, and the tables that
+come with texts for manuscripts as ``tables/NAME.md`` and ``tables/NAME.tex``.
 
 Numbers are those of groups, never of individual patients; a page to share passes what its result
 holds, in which everything else is hidden already.
@@ -21,7 +22,7 @@ holds, in which everything else is hidden already.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from nnunetv2_fair.report.drawing.numbers_table import Numbers
@@ -33,7 +34,7 @@ from nnunetv2_fair.report.html.templating import render
 
 #: Folders beside the page, and the endings of what is in them.
 FIGURES, TABLES = "figures", "tables"
-_ENDINGS = {FIGURES: (".svg", ".png"), TABLES: (".csv",)}
+_ENDINGS = {FIGURES: (".svg", ".png"), TABLES: (".csv", ".md", ".tex")}
 
 _LONGEST_NAME = 80
 
@@ -44,6 +45,7 @@ class Downloads:
     def __init__(self) -> None:
         self._drawn: dict[str, str] = {}
         self._numbers: dict[str, str] = {}
+        self._texts: dict[str, str] = {}
 
     def figure(
         self, name: Sequence[str], title: str, figure: Figure, numbers: Numbers, note: str = ""
@@ -61,7 +63,14 @@ class Downloads:
         self._drawn[stem] = standalone(figure.drawing, title, note)
         return self._with_menu(stem, title, figure.markup, numbers, note)
 
-    def table(self, name: Sequence[str], title: str, content: Html, numbers: Numbers) -> Html:
+    def table(
+        self,
+        name: Sequence[str],
+        title: str,
+        content: Html,
+        numbers: Numbers,
+        texts: Mapping[str, str] | None = None,
+    ) -> Html:
         """Add a table; return its markup with the menu.
 
         Args:
@@ -69,8 +78,12 @@ class Downloads:
             title: What it shows.
             content: The table as the page shows it.
             numbers: The same in full precision.
+            texts: The same for manuscripts, written beside the page: ``md`` or ``tex`` -> text.
         """
-        return self._with_menu(self._stem(name), title, content, numbers, "")
+        stem = self._stem(name)
+        beside = {f"{stem}.{ending}": text for ending, text in (texts or {}).items()}
+        self._texts |= beside
+        return self._with_menu(stem, title, content, numbers, "", tuple(beside))
 
     def files(self) -> dict[str, bytes]:
         """Return everything that is written beside the page: path -> content."""
@@ -80,9 +93,19 @@ class Downloads:
             files[f"{FIGURES}/{stem}.png"] = png_of(svg)
         for stem, csv in self._numbers.items():
             files[f"{TABLES}/{stem}.csv"] = csv.encode("utf-8", "replace")
+        for name, text in self._texts.items():
+            files[f"{TABLES}/{name}"] = text.encode("utf-8", "replace")
         return files
 
-    def _with_menu(self, stem: str, title: str, content: Html, numbers: Numbers, note: str) -> Html:
+    def _with_menu(
+        self,
+        stem: str,
+        title: str,
+        content: Html,
+        numbers: Numbers,
+        note: str,
+        beside: Sequence[str] = (),
+    ) -> Html:
         csv = numbers.csv()
         self._numbers[stem] = csv
         return render(
@@ -92,6 +115,7 @@ class Downloads:
             content=content,
             note=note,
             csv=embedded_json(csv),
+            beside={name: f"{TABLES}/{name}" for name in beside},
         )
 
     def _stem(self, name: Sequence[str]) -> str:

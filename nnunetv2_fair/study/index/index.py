@@ -14,6 +14,7 @@ from pathlib import Path
 from nnunetv2_fair.console.command import run_command
 from nnunetv2_fair.report.html.document import write_page
 from nnunetv2_fair.study.index.costs import costs_of, write_costs
+from nnunetv2_fair.study.index.mean_std import write_mean_std
 from nnunetv2_fair.study.index.page import render_index
 from nnunetv2_fair.study.index.progress import read_progress
 from nnunetv2_fair.study.index.provenance import write_provenance
@@ -28,7 +29,8 @@ logger = logging.getLogger(__name__)
 def write_index(folder: Path) -> Path:
     """Write ``index.html`` with its figures and tables, and the tables of the study.
 
-    These are ``provenance.json``, ``costs.csv`` and ``rankings.csv``.
+    These are ``provenance.json``, ``costs.csv`` and ``rankings.csv``, and with several trainings of
+    a method ``mean_std.csv``.
 
     Args:
         folder: The study's folder.
@@ -46,6 +48,7 @@ def write_index(folder: Path) -> Path:
     # the page comes last, as it links only to files that exist
     write_costs(costs, folder)
     write_rankings(results, folder)
+    write_mean_std(results, folder)
     write_provenance(progress, folder)
     created = datetime.now(timezone.utc).isoformat(timespec="seconds")
     page = folder / INDEX_HTML

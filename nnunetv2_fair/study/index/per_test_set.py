@@ -15,6 +15,7 @@ from nnunetv2_fair.report.html.planes import NOTHING_TO_DRAW, ModelPoint, planes
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.study.index.links import link_to
+from nnunetv2_fair.study.index.mean_std import mean_std_section
 from nnunetv2_fair.study.index.progress import StepProgress
 from nnunetv2_fair.study.index.results import Evaluated, OnTestSet, Score, scores_of
 from nnunetv2_fair.study.index.scores_table import score_numbers, scores_table
@@ -37,6 +38,7 @@ class _Attribute:
     name: str
     table: Html
     planes: Html
+    mean_std: Html | None
 
 
 def title_of(on_test: OnTestSet) -> list[str]:
@@ -130,6 +132,7 @@ def _attributes(on_test: OnTestSet, terms: Terms, downloads: Downloads) -> list[
                 downloads=downloads,
                 name=("by", attribute, *place),
             ),
+            mean_std_section(on_test, attribute, label, place, downloads),
         )
         for attribute, found in scores.items()
     ]

@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 from nnunetv2_fair.evaluation.findings.gains_and_losses import answer
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
+from nnunetv2_fair.evaluation.results.trainings import TRAININGS, subjects
 from nnunetv2_fair.paths import COMPARISON_HTML
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
@@ -94,7 +95,10 @@ def _answer(folder: Path, on_test: OnTestSet, *, several: bool) -> _Answer:
     compared = on_test.compared
     if compared is None:
         return _Answer(place, ("Nothing can be told yet: ", *why_no_comparison(on_test), "."), "")
-    against = ("All against ", Data(compared.baseline), ".")
+    against: Sentence = ("All against ", Data(compared.baseline), ".")
+    trainings: Mapping[str, int] = compared.settings.get(TRAININGS, {})
+    if any(number > 1 for number in trainings.values()):
+        against = (*against, " ", subjects(trainings))
     address = link_to(folder, on_test.comparison_folder / COMPARISON_HTML)
     return _Answer(place, (*answer(compared), *against), address)
 

@@ -42,17 +42,17 @@ def test_the_command_compares_them(folders, tmp_path, capsys):
     found = ModelComparison.read(tmp_path / "out")
     assert found.settings["trainings"] == {"one": 3, "runs": 3}
     page = (tmp_path / "out" / "comparison.html").read_text()
-    assert "Each model is a method of several trainings" in page
+    assert "Each model is a method of 3 trainings" in page
     assert "this trained model" not in page
     shared = str(tmp_path / "shared")
     assert compare([*paths, "--trainings", "repeats", "-o", shared, "--shareable"]) == 0
     page = (tmp_path / "shared" / "comparison.html").read_text()
-    assert "Each model is a method of several trainings" in page
+    assert "Each model is a method of 3 trainings" in page
     assert not (tmp_path / "shared" / "trainings").exists()
     run = str(folders[1] / "run_0")
     assert compare([paths[0], run, "-o", str(tmp_path / "mixed")]) == 0
     page = (tmp_path / "mixed" / "comparison.html").read_text()
-    assert "A model is a method of several trainings" in page
+    assert "A model is a method of 3 trainings" in page
     run = [run, str(folders[1] / "run_1")]
     assert compare([*run, "-o", str(tmp_path / "single")]) == 0
     assert "Each model is one training" in (tmp_path / "single" / "comparison.html").read_text()
