@@ -12,6 +12,7 @@ from nnunetv2_fair.trainers.base import SubgroupTrainer
 from nnunetv2_fair.trainers.base.baseline import baseline
 from nnunetv2_fair.trainers.nnUNetTrainerADV import nnUNetTrainerADV
 from nnunetv2_fair.trainers.nnUNetTrainerAPPLE import nnUNetTrainerAPPLE
+from nnunetv2_fair.trainers.nnUNetTrainerDecoder import nnUNetTrainerDecoder
 from nnunetv2_fair.trainers.nnUNetTrainerFairMedSeg import nnUNetTrainerFairMedSeg
 from nnunetv2_fair.trainers.nnUNetTrainerFEBS import nnUNetTrainerFEBS
 from nnunetv2_fair.trainers.nnUNetTrainerGroupDRO import nnUNetTrainerGroupDRO
@@ -44,6 +45,7 @@ METHODS: dict[str, type[SubgroupTrainer]] = {
         nnUNetTrainerAPPLE,
         nnUNetTrainerADV,
         nnUNetTrainerInD,
+        nnUNetTrainerDecoder,
     )
 }
 
@@ -68,7 +70,7 @@ def __getattr__(name: str) -> type[nnUNetTrainer]:
         "__module__": __name__,  # so that instances can be pickled: found here by name
         "attribute": experiment.attribute,
         "chosen_options": experiment.options,
-        "epochs": experiment.epochs,
+        "epochs": experiment.epochs or method.epochs,
     }
     if method.takes_group:
         namespace["group"] = experiment.group

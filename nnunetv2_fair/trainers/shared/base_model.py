@@ -212,7 +212,9 @@ def differences(base: BaseModel, trainer: nnUNetTrainer) -> list[str]:
     if configuration not in plans.available_configurations:
         return found
     theirs = plans.get_configuration(configuration).configuration
-    ours = trainer.configuration_manager.configuration
+    # read again: some of nnU-Net's trainers change their own configuration when they begin
+    planned = PlansManager(dict(trainer.plans_manager.plans))
+    ours = planned.get_configuration(trainer.configuration_name).configuration
     for key in _COMPARED:
         if theirs.get(key) != ours.get(key):
             found.append(f"{key} of the configuration: the plans have changed since the base")
