@@ -59,8 +59,9 @@ class RetrainedPart:
 
 def _parts(network: Any, *, heads: bool) -> tuple[nn.Module, nn.Module]:
     """Return what is frozen and what is retrained; the first may be a part of the second."""
-    encoder, decoder = getattr(network, "encoder", None), getattr(network, "decoder", None)
-    layers = getattr(decoder, "seg_layers", None)
+    encoder: Any = getattr(network, "encoder", None)
+    decoder: Any = getattr(network, "decoder", None)
+    layers: Any = getattr(decoder, "seg_layers", None)
     wanted = {"encoder": encoder, "decoder": decoder}
     if heads:
         wanted["decoder.seg_layers"] = layers
