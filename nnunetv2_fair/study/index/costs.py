@@ -18,8 +18,8 @@ _SECONDS_PER_HOUR = 3600
 class Cost:
     """What one method has cost so far, all attempts included, failed ones too.
 
-    A trainer that starts from another one's model (APPLE, InD, Decoder) does not pay for that model; InD
-    pays for the models of all its groups, and a repeated method for all its runs.
+    A trainer that starts from another one's model (APPLE, InD, Decoder) does not pay for that
+    model; InD pays for the models of all its groups, and a repeated method for all its runs.
 
     Attributes:
         dataset: Dataset that it was trained on.
