@@ -17,7 +17,7 @@ from nnunetv2_fair.cli.shared.evaluation_arguments import (
     check_sources,
     score_columns,
 )
-from nnunetv2_fair.cli.shared.pairs import number_pairs, pairs
+from nnunetv2_fair.cli.shared.pairs import list_pairs, number_pairs, pairs
 from nnunetv2_fair.cli.shared.table_arguments import (
     add_attributes,
     add_table_arguments,
@@ -71,6 +71,11 @@ def _parser() -> argparse.ArgumentParser:
         "--reference", action="append", default=[], metavar="NAME=GROUP",
         help="group that fairness gaps are measured from, for example sex=male; repeatable; by "
         "default the dictionary's choice, else the group with most patients",
+    )  # fmt: skip
+    parser.add_argument(
+        "--groups", action="append", default=[], metavar="NAME=GROUP,GROUP",
+        help="compare only these groups, for example ethnicity=White,Black: gaps, tests and "
+        "verdicts are about them, the other groups are shown; repeatable for other attributes",
     )  # fmt: skip
     parser.add_argument(
         "--metrics", nargs="+", metavar="METRIC",
@@ -145,6 +150,7 @@ def _evaluate(args: argparse.Namespace) -> None:
 
     table = table_settings(args)
     references = pairs(args.reference, "--reference", "sex=male")
+    groups = list_pairs(args.groups, "--groups", "ethnicity=White,Black")
     columns = score_columns(pairs(args.score, "--score", "lesion_f1=higher"))
     check_sources(args)
     _check_numbers(args)
@@ -155,7 +161,8 @@ def _evaluate(args: argparse.Namespace) -> None:
     with evaluation_folder(
         args.o, inputs, shareable=args.shareable, overwrite=args.overwrite, shard=shard is not None
     ):
-        _evaluate_into(args, _request(args, table, references, columns), shard)
+        request = _request(args, table, references, groups, columns)
+        _evaluate_into(args, request, shard)
 
 
 def _check_earlier(against: Sequence[Path]) -> None:
@@ -208,6 +215,7 @@ def _request(
     args: argparse.Namespace,
     table: TableSettings,
     references: Mapping[str, str],
+    groups: Mapping[str, Sequence[str]],
     columns: "Mapping[str, Literal['higher', 'lower']]",
 ) -> "Request":
     """Return what the arguments ask for."""
@@ -242,6 +250,7 @@ def _request(
         margins=parse_margins(args.margin),
         adjust=tuple(args.adjust),
         boundary_maps=args.boundary_maps,
+        groups=groups,
     )
 
 

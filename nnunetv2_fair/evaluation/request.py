@@ -127,6 +127,7 @@ class Request:
         adjust: Columns of the table to adjust gaps for.
         margins: Metric -> gap of means up to which groups count as equivalent.
         boundary_maps: Map where along the outlines each group's errors lie.
+        groups: Attribute expression -> groups to compare; all where it is not named.
     """
 
     source: Masks | ScoresFile
@@ -149,6 +150,7 @@ class Request:
     adjust: tuple[str, ...] = ()
     margins: Mapping[str, float] = field(default_factory=dict)
     boundary_maps: bool = False
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def reading(self) -> TableSettings:
@@ -273,6 +275,7 @@ def _of_scores(request: Request, source: ScoresFile, scores: Scores) -> Answer:
         request.failures,
         request.adjust,
         request.margins,
+        request.groups,
     )
     result = evaluate_scores(scores, table, request.attributes, settings)
     return _finished(request, result, table, None)
@@ -335,6 +338,7 @@ def evaluate(
     settings: EvaluationSettings | None = None,
     table: TableSettings | None = None,
     reference_groups: Mapping[str, str] | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
     dataset_json: Path | str | None = None,
     allow_missing: bool = False,
     label_names: Mapping[str, int] | None = None,
@@ -362,6 +366,8 @@ def evaluate(
         table: What the columns and cells of the table mean, and where numbers are cut, such as
             ``TableSettings(columns={"sex": "Gender"}, bins={"age": (50, 65)})``.
         reference_groups: Attribute expression -> group that fairness gaps are measured from.
+        groups: Attribute expression -> groups to compare, such as ``{"ethnicity": ("White",
+            "Black")}``; the others are shown, not compared.
         dataset_json: Labels and regions; looked for next to the masks if None.
         allow_missing: Evaluate although predictions are missing.
         label_names: Value of each label, such as ``{"lungs": 1}``, instead of ``dataset_json``.
@@ -402,6 +408,7 @@ def evaluate(
         preset=preset,
         trainings=trainings,
         boundary_maps=boundary_maps,
+        groups=groups or {},
     )
     return answer(_with_settings(request, settings)).result
 
@@ -415,6 +422,7 @@ def evaluate_csv(
     settings: EvaluationSettings | None = None,
     table: TableSettings | None = None,
     reference_groups: Mapping[str, str] | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
     discover: DiscoverySettings | None = None,
     trainings: TrainingKind | None = None,
 ) -> EvaluationResult:
@@ -435,6 +443,7 @@ def evaluate_csv(
             tolerance and processes are not used, as nothing is measured.
         table: What the columns and cells of the table mean, and where numbers are cut.
         reference_groups: Attribute expression -> group that fairness gaps are measured from.
+        groups: Attribute expression -> groups to compare; the others are shown, not compared.
         discover: How to search for divergent subgroups; None: no search.
         trainings: How the trainings that the column ``training`` names differ: ``repeats`` or
             ``folds``; None: scores of one trained model.
@@ -454,6 +463,7 @@ def evaluate_csv(
         reference_groups or {},
         discover=discover,
         trainings=trainings,
+        groups=groups or {},
     )
     return answer(_with_settings(request, settings)).result
 
@@ -519,6 +529,8 @@ def _plan(request: Request, masks: Masks) -> EvaluationPlan:
         request.attributes,
         dataset_json=masks.dataset_json,
         references=request.reference_groups,
+        groups=request.groups,
+        min_patients=request.statistics.min_patients,
         allow_missing=masks.allow_missing,
         label_names=masks.label_names,
         suffixes=masks.suffixes,

@@ -27,6 +27,7 @@ from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, Metric, m
 from nnunetv2_fair.evaluation.origin import name_of_scores, origin
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
 from nnunetv2_fair.evaluation.results.failures import FailureCriterion
+from nnunetv2_fair.evaluation.results.groups import CHOSEN_GROUPS
 from nnunetv2_fair.evaluation.results.tables.per_case import EmptyDistance, evaluated_rows
 from nnunetv2_fair.evaluation.results.tables.public_notes import MISSING_PREDICTION
 from nnunetv2_fair.evaluation.results.trainings import ONE_TRAINING
@@ -109,6 +110,7 @@ class ScoredSettings:
         failures: When a case counts as failed; None: a Dice of at most 0.1.
         adjust: Columns of the table to adjust gaps for.
         margins: Metric -> gap of means up to which groups count as equivalent.
+        groups: Attribute expression -> groups to compare; all where it is not named.
     """
 
     empty_distance: EmptyDistance = "diagonal"
@@ -118,6 +120,7 @@ class ScoredSettings:
     failures: tuple[FailureCriterion, ...] | None = None
     adjust: tuple[str, ...] = ()
     margins: Mapping[str, float] = field(default_factory=dict)
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,7 @@ def run_evaluation(
         plan.table,
         settings.adjust,
         plan.groupings,
-        {v.expression: v.reference for v in plan.vocabularies},
+        plan.vocabularies,
         [pair.case for pair in plan.pairs],
         settings.statistics.min_patients,
     )
@@ -239,7 +242,14 @@ def evaluate_scores(
     groupings = make_groupings(table, attributes)
     check_cases(scores, table)
     cases = list(dict.fromkeys(scores.rows["case"]))
-    vocabularies = make_vocabularies(groupings, settings.references, cases, table.patients)
+    vocabularies = make_vocabularies(
+        groupings,
+        settings.references,
+        cases,
+        table.patients,
+        settings.groups,
+        settings.statistics.min_patients,
+    )
     rows = scored_rows(scores, table, {g.expression: g.group_of for g in groupings})
     policy, statistics = settings.empty_distance, settings.statistics
     check_infinite_distances(scores, rows, policy)
@@ -272,7 +282,7 @@ def evaluate_scores(
         table,
         settings.adjust,
         groupings,
-        {v.expression: v.reference for v in vocabularies},
+        vocabularies,
         cases,
         statistics.min_patients,
     )
@@ -328,6 +338,9 @@ def _compared(
             **found.settings,
             "groups": {v.expression: list(v.names) for v in found.vocabularies},
             "reference_groups": {v.expression: v.reference for v in found.vocabularies},
+            CHOSEN_GROUPS: {
+                v.expression: list(v.chosen) for v in found.vocabularies if v.chosen is not None
+            },
             "failures": [str(criterion) for criterion in criteria],
             "adjust": list(confounders),
         },

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nnunetv2_fair.tables.settings import TableSettings
@@ -23,15 +23,36 @@ def pair_of(old: str, new: str) -> str:
     return f"\\{pair}" if pair.startswith("-") else pair
 
 
+def list_of(name: str, items: Sequence[str]) -> str:
+    """Return ``name=one,other`` as :func:`split_list` takes it."""
+    listed = ",".join(re.sub(r"([\\,])", r"\\\1", item) for item in items)
+    text = f"{escaped(name)}={listed}"
+    return f"\\{text}" if text.startswith("-") else text
+
+
 def unescaped(text: str) -> str:
     """Return the text that :func:`escaped` was given."""
-    return re.sub(r"\\([\\=-])", r"\1", text)
+    return re.sub(r"\\([\\=,-])", r"\1", text)
 
 
 def split_pair(text: str) -> tuple[str, str] | None:
     """Return ``a`` and ``b`` of ``a=b``, which an escaped ``=`` does not split; None if neither."""
     match = re.fullmatch(r"((?:[^\\=]|\\.)+)=(.+)", text, re.DOTALL)
     return (unescaped(match[1]), unescaped(match[2])) if match else None
+
+
+def split_list(text: str) -> tuple[str, list[str]] | None:
+    """Return ``name`` and the items of ``name=one,other``, without the gaps around them.
+
+    A backslash takes the meaning from a comma and from ``=``. None if there is no name, or an item
+    is empty.
+    """
+    match = re.fullmatch(r"((?:[^\\=]|\\.)+)=(.+)", text, re.DOTALL)
+    if match is None:
+        return None
+    items = re.findall(r"((?:[^\\,]|\\.)*),", f"{match[2]},", re.DOTALL)
+    found = [unescaped(item).strip() for item in items]
+    return (unescaped(match[1]).strip(), found) if found and all(found) else None
 
 
 def options_of(settings: TableSettings) -> str:

@@ -76,6 +76,7 @@ ALLOWED: dict[str, set[str]] = {
         "evaluation/results",
         "evaluation/metrics/registry",
         "subgroups",
+        "tables",
     },
     "evaluation/confounding": {
         "evaluation/results",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nnunetv2_fair.errors import UsageError, did_you_mean
 from nnunetv2_fair.files.json_files import in_words, read_json_object
-from nnunetv2_fair.tables.remedy import split_pair, unescaped
+from nnunetv2_fair.tables.remedy import split_list, split_pair, unescaped
 
 
 def pairs(texts: Sequence[str], flag: str, example: str = "name=value") -> dict[str, str]:
@@ -24,6 +24,24 @@ def pairs(texts: Sequence[str], flag: str, example: str = "name=value") -> dict[
         if name in result:
             raise UsageError(f"{flag} names '{name}' twice; give it once.")
         result[name] = value
+    return result
+
+
+def list_pairs(texts: Sequence[str], flag: str, example: str) -> dict[str, tuple[str, ...]]:
+    """Return ``{a: (b, c)}`` of texts such as ``a=b,c``.
+
+    Raises:
+        UsageError: If one has another form or a name occurs twice.
+    """
+    result: dict[str, tuple[str, ...]] = {}
+    for text in texts:
+        found = split_list(text)
+        if found is None:
+            raise UsageError(f"{flag} {text}: expected a form such as {flag} {example}.")
+        name, items = found
+        if name in result:
+            raise UsageError(f"{flag} names '{name}' twice; give it once.")
+        result[name] = tuple(items)
     return result
 
 

@@ -138,7 +138,12 @@ def _gaps(
 ) -> Iterator[AdjustedGap]:
     names = vocabulary.names
     patients = group_sizes(cases.patients, cases.groups, len(names))
-    enough = [i for i, count in enumerate(patients) if count >= settings.sizeable]
+    chosen = names if vocabulary.chosen is None else vocabulary.chosen
+    enough = [
+        index
+        for index, count in enumerate(patients)
+        if count >= settings.sizeable and names[index] in chosen
+    ]
     reference = reference_index(names, enough, sizes, vocabulary.reference)
     for other in enough:
         if reference is None or other == reference:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from nnunetv2_fair.errors import UsageError, did_you_mean, shorten, shorten_lines
+from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary
 from nnunetv2_fair.evaluation.statistics.group_comparison import reference_index
 from nnunetv2_fair.subgroups.groups import Grouping
 from nnunetv2_fair.subgroups.schema import INTERSECTION
@@ -16,7 +17,7 @@ def confounders_of(
     table: DemographicsTable,
     names: Sequence[str],
     groupings: Sequence[Grouping],
-    references: Mapping[str, str | None],
+    vocabularies: Sequence[GroupVocabulary],
     cases: Sequence[str],
     min_patients: int,
 ) -> dict[str, dict[str, str | float]]:
@@ -26,7 +27,7 @@ def confounders_of(
         table: Demographics.
         names: Columns to adjust for.
         groupings: Groups that are compared.
-        references: Attribute expression -> group that gaps are measured from.
+        vocabularies: Which of them gaps are measured from, and which are chosen.
         cases: Cases that are evaluated.
         min_patients: Groups with fewer patients are not compared.
 
@@ -41,7 +42,8 @@ def confounders_of(
     problems = []
     found: dict[str, dict[str, str | float]] = {}
     categories: dict[str, np.ndarray] = {}
-    group_of = [(g, references.get(g.expression)) for g in groupings]
+    by_expression = {v.expression: v for v in vocabularies}
+    group_of = [(g, by_expression[g.expression]) for g in groupings]
     for name in dict.fromkeys(names):
         wrong = list(_problems(table, name, groupings, cases))
         if not wrong:
@@ -110,7 +112,7 @@ def _apart(
     table: DemographicsTable,
     names: Sequence[str],
     values: np.ndarray,
-    groupings: Sequence[tuple[Grouping, str | None]],
+    groupings: Sequence[tuple[Grouping, GroupVocabulary]],
     cases: Sequence[str],
     min_patients: int,
 ) -> Iterator[str]:
@@ -125,8 +127,13 @@ def _apart(
             len({patients[c] for c, inside in zip(cases, group == g, strict=True) if inside})
             for g in grouping.names
         ]
-        large = [index for index, size in enumerate(sizes) if size >= min_patients]
-        measured_from = reference_index(grouping.names, large, sizes, wanted)
+        chosen = grouping.names if wanted.chosen is None else wanted.chosen
+        large = [
+            index
+            for index, size in enumerate(sizes)
+            if size >= min_patients and grouping.names[index] in chosen
+        ]
+        measured_from = reference_index(grouping.names, large, sizes, wanted.reference)
         if measured_from is None:
             continue
         reference = grouping.names[measured_from]

@@ -50,8 +50,10 @@ def shareable_findings(result: EvaluationResult, told: EvaluationResult) -> Iter
         about = {*found.who, *found.values, *found.n}
         if any(is_gone(comparison, name) for name in about):
             continue
-        kept = _without_contradiction(show(found, comparison))
-        yield with_sentence(kept, headline(kept, told.metric(kept.metric)))
+        shown = show(found, comparison)
+        if shown is not None:
+            kept = _without_contradiction(shown)
+            yield with_sentence(kept, headline(kept, told.metric(kept.metric)))
 
 
 def _without_contradiction(found: Finding) -> Finding:
@@ -114,8 +116,22 @@ def _of_medians(found: Finding, told: Comparison) -> Finding:
     )
 
 
-_SHOWN: Mapping[Kind, Callable[[Finding, Comparison], Finding]] = {
+def _of_pair(found: Finding, told: Comparison) -> Finding | None:
+    pair = next((pair for pair in told.pairs if pair.between == found.between), None)
+    if pair is None:
+        return None
+    return dataclasses.replace(
+        found,
+        value=pair.cliffs_delta,
+        p_value=pair.test.p_value,
+        corrected_p=pair.test.corrected_p,
+        n=_sizes(found, told),
+    )
+
+
+_SHOWN: Mapping[Kind, Callable[[Finding, Comparison], Finding | None]] = {
     "group_difference": _group_difference,
+    "pair_difference": _of_pair,
 }
 
 

@@ -40,6 +40,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
     PairedComparison,
 )
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.groups import CHOSEN_GROUPS
 from nnunetv2_fair.evaluation.results.tables.per_case import evaluated_rows, metric_values
 from nnunetv2_fair.evaluation.results.trainings import TRAININGS
 from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, MetricInfo
@@ -136,7 +137,9 @@ def shareable_comparison(
         compared,
         entries=tuple(shown[e.attribute, e.metric, e.label] for e in compared.entries),
         notes=(
-            *shareable_notes(compared.notes, compared.attributes),
+            *shareable_notes(
+                compared.notes, compared.attributes, compared.settings.get(CHOSEN_GROUPS, {})
+            ),
             *_causes(compared, shown, patterns.counts),
             f"This is a shareable comparison: of groups with fewer than {FEWEST} patients it shows "
             "neither counts nor means, nor those of some other groups from which they could be "

@@ -3,7 +3,7 @@
 A shareable result consists of what is listed here; anything else that a result holds is left out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +12,7 @@ import pandas as pd
 from nnunetv2_fair.evaluation.disclosure.findings import shareable_findings
 from nnunetv2_fair.evaluation.disclosure.group_profiles import Cell
 from nnunetv2_fair.evaluation.disclosure.hidden_groups import Patterns, patients_enough_to_share
-from nnunetv2_fair.evaluation.disclosure.of_groups import Values, shown_comparison
+from nnunetv2_fair.evaluation.disclosure.of_groups import Values, is_gone, shown_comparison
 from nnunetv2_fair.evaluation.disclosure.precision import (
     FEWEST_FOR_MEDIAN,
     FEWEST_FOR_MORE,
@@ -30,7 +30,7 @@ from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST
 from nnunetv2_fair.evaluation.findings.all_findings import main_findings
 from nnunetv2_fair.evaluation.findings.wording import confidence
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclusion
-from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.groups import CHOSEN_GROUPS, NOT_CHOSEN, Comparison
 from nnunetv2_fair.evaluation.results.tables.per_case import evaluated_rows, metric_values, no_cases
 from nnunetv2_fair.evaluation.results.trainings import TRAININGS, number_of_trainings, subject
 
@@ -58,7 +58,7 @@ def shareable(result: EvaluationResult) -> EvaluationResult:
     n_patients = patients_enough_to_share(headline)
     patterns = Patterns(result, headline)
     comparisons = _comparisons(result, rows, patterns)
-    attributes = result.attributes
+    attributes, chosen = result.attributes, result.settings.get(CHOSEN_GROUPS, {})
     told = EvaluationResult(
         name=result.name,
         per_case=no_cases(result.attributes, result.metrics),
@@ -68,12 +68,12 @@ def shareable(result: EvaluationResult) -> EvaluationResult:
         comparisons=comparisons,
         exclusions=tuple(
             Exclusion(reason, (), {})
-            for reason in shareable_notes((e.reason for e in result.exclusions), attributes)
+            for reason in shareable_notes((e.reason for e in result.exclusions), attributes, chosen)
         ),
         notes=(
-            *shareable_notes(result.notes, attributes),
+            *shareable_notes(result.notes, attributes, chosen),
             *note_on_images(comparisons, {m.name: m.title for m in result.metrics}),
-            *_notes(result),
+            *_notes(result, comparisons),
         ),
         definitions=dict(result.definitions),
         settings={
@@ -107,7 +107,7 @@ def _trainings(result: EvaluationResult) -> dict[str, dict[str, object]]:
     return {TRAININGS: {key: found[key] for key in ("kind", "number")}} if found else {}
 
 
-def _notes(result: EvaluationResult) -> list[str]:
+def _notes(result: EvaluationResult, shown: Sequence[Comparison]) -> list[str]:
     made = [
         f"This is a shareable result: of groups with fewer than {FEWEST} patients it shows neither "
         "counts nor values, nor counts and means of some other groups from which they could be "
@@ -124,6 +124,8 @@ def _notes(result: EvaluationResult) -> list[str]:
         made.append(
             "Discovered subgroups, tables in the form of papers and boundary maps are not shared."
         )
+    if any(c.pairs for c in result.comparisons) and not any(c.pairs for c in shown):
+        made.append("Tests of pairs of groups are not shared, as groups are hidden.")
     if result.failures or result.adjusted_gaps:
         made.append("Failure rates and adjusted gaps are not shared.")
     if number_of_trainings(result.settings) > 1:
@@ -157,7 +159,23 @@ def _comparisons(
             found = _of_values(result, values, patterns, list(made.values()))
             for (index, comparison), told in zip(made.items(), found, strict=True):
                 shown[index] = shown_comparison(comparison, metric, told, least)
-    return tuple(shown[index] for index in sorted(shown))
+    in_order = [shown[index] for index in sorted(shown)]
+    if _tells_pairs(result.comparisons, in_order):
+        return tuple(in_order)
+    return tuple(replace(comparison, pairs=()) for comparison in in_order)
+
+
+def _tells_pairs(made: Sequence[Comparison], told: Sequence[Comparison]) -> bool:
+    """Return whether tests of pairs may be shown.
+
+    The correction for their number tells how many groups are compared, of all attributes together.
+    """
+    return not any(
+        is_gone(shown, name)
+        for comparison, shown in zip(made, told, strict=True)
+        for name in comparison.groups
+        if comparison.left_out.get(name) != NOT_CHOSEN
+    )
 
 
 def _of_values(

@@ -36,6 +36,7 @@ from nnunetv2_fair.evaluation.results.groups import (
     GroupStatistics,
     GroupTest,
     PairEffect,
+    PairTest,
 )
 from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval, MetricInfo
 
@@ -146,6 +147,9 @@ def shown_comparison(
             for effect in comparison.effects
             if not (told.gone | told.partly) & set(effect.between)
         ),
+        pairs=tuple(_pairs(comparison, told)),
+        # beside all groups together it would tell of the others
+        of_chosen=None,
     )
     return replace(shown, gaps=tuple(_gaps(comparison, shown, told)))
 
@@ -187,6 +191,8 @@ def _without_groups(comparison: Comparison, reason: str, total: GroupStatistics)
         test=None,
         effects=(),
         by_image=False,
+        pairs=(),
+        of_chosen=None,
     )
 
 
@@ -301,18 +307,38 @@ def _test(test: GroupTest | None, told: _Told) -> GroupTest | None:
         return None
     if any(told.sample(group).is_few_valued for group in told.compared):
         return None
+    return _rounded(test, told.level)
+
+
+def _rounded(test: GroupTest, level: float) -> GroupTest:
     return replace(
         test,
         # it is a sum of ranks, and reveals the sizes of the groups
         statistic=_NO_VALUE,
-        p_value=shown_p(test.p_value, told.level),
-        corrected_p=shown_p(test.corrected_p, told.level),
+        p_value=shown_p(test.p_value, level),
+        corrected_p=shown_p(test.corrected_p, level),
     )
+
+
+def _pairs(comparison: Comparison, told: _Told) -> Iterator[PairTest]:
+    """Yield the tests of pairs none of whose groups is hidden, even in part."""
+    for pair in comparison.pairs:
+        if (told.gone | told.partly) & set(pair.between):
+            continue
+        if any(told.sample(group).is_few_valued for group in pair.between):
+            continue
+        delta = min(max(to_step(pair.cliffs_delta, _delta_step(pair.between, told)), -1.0), 1.0)
+        yield replace(pair, cliffs_delta=delta, test=_rounded(pair.test, told.level))
+
+
+def _delta_step(between: tuple[str, str], told: _Told) -> float:
+    first, second = (told.sample(group) for group in between)
+    return dominance_step(first.n_patients, second.n_patients)
 
 
 def _effect(effect: PairEffect, told: _Told) -> PairEffect:
     first, second = (told.sample(group) for group in effect.between)
-    step = dominance_step(first.n_patients, second.n_patients)
+    step = _delta_step(effect.between, told)
     delta = to_step(effect.cliffs_delta, step)
     limits = holding(limits_to_step(effect.interval, 2 * step, 2 * step), delta)
     enough = first.tells_quartiles and second.tells_quartiles
@@ -340,7 +366,7 @@ def _gaps(comparison: Comparison, shown: Comparison, told: _Told) -> Iterator[Ga
         elif gap.name == "ser":
             found = _ratio(gap, *_of_medians(gap, comparison, shown, told), told.level)
         else:
-            found = _of_means(gap, shown, told)
+            found = _of_means(gap, comparison, shown, told)
         if not (math.isnan(found.value) and math.isnan(found.interval.low)):
             yield found
 
@@ -381,7 +407,7 @@ def _of_medians(
     return medians, np.array(steps).max(axis=1)
 
 
-def _of_means(gap: Gap, shown: Comparison, told: _Told) -> Gap:
+def _of_means(gap: Gap, comparison: Comparison, shown: Comparison, told: _Told) -> Gap:
     means = np.array([shown.groups[group].mean for group in gap.between])
     samples = [told.sample(group) for group in gap.between]
     steps = np.array([_NO_VALUE if s.is_small else s.end_step for s in samples])
@@ -395,6 +421,8 @@ def _of_means(gap: Gap, shown: Comparison, told: _Told) -> Gap:
     if gap.name == "std":
         return _measured(gap, float(gaps.group_std_along(means)), step, told.level)
     if gap.name in ("es_std", "es_absolute"):
+        if comparison.is_of_chosen:
+            return _without_value(gap)  # the mean of the chosen groups together is not shown
         form: gaps.Deviation = "std" if gap.name == "es_std" else "absolute"
         value = float(gaps.equity_scaled_along(np.array(shown.overall.mean), means, form))
         return _measured(gap, value, max(step, told.sample(EVERYONE).end_step), told.level)

@@ -4,14 +4,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.groups import CHOSEN_GROUPS, NOT_CHOSEN, Comparison
 from nnunetv2_fair.evaluation.results.tables.public_notes import by_image, public_notes
 
 #: Settings that reveal nothing about files or people.
 SETTINGS = (
     "metrics", "tolerance", "empty_distance", "unit", "min_patients", "bootstrap", "confidence",
-    "seed", "regions", "ignore_label", "groups", "reference_groups", "failures", "margins",
-    "adjust", "discover", "dataset", "trainer", "configuration",
+    "seed", "regions", "ignore_label", "groups", "reference_groups", CHOSEN_GROUPS, "failures",
+    "margins", "adjust", "discover", "dataset", "trainer", "configuration",
 )  # fmt: skip
 
 #: Why nothing is shown of a group.
@@ -20,14 +20,17 @@ SMALL = f"fewer than {FEWEST} patients"
 CLOSED = f"hidden, because it would reveal groups with fewer than {FEWEST} patients"
 
 
-def shareable_notes(notes: Iterable[str], attributes: Sequence[str]) -> tuple[str, ...]:
+def shareable_notes(
+    notes: Iterable[str], attributes: Sequence[str], chosen: Mapping[str, Sequence[str]]
+) -> tuple[str, ...]:
     """Return the notes, or reasons, that may be shown: those known to tell nothing about people.
 
     Args:
         notes: Sentences.
         attributes: Attribute expressions of the result.
+        chosen: Attribute expression -> groups that were chosen for the comparison.
     """
-    known = public_notes(attributes)
+    known = public_notes(attributes, chosen)
     return tuple(note for note in notes if note in known)
 
 
@@ -53,7 +56,7 @@ def fewest_to_compare(result: EvaluationResult) -> int:
 def reasons(
     groups: Iterable[str],
     gone: Collection[str],
-    left_out: Collection[str],
+    left_out: Mapping[str, str],
     *,
     least: int,
     of_gone: str = SMALL,
@@ -63,12 +66,13 @@ def reasons(
     Args:
         groups: All groups.
         gone: Those of which nothing is shown.
-        left_out: Those that were not compared.
+        left_out: Those that were not compared, with the reason.
         least: Patients that a group needs to be compared.
         of_gone: Reason for those of which nothing is shown.
     """
+    few = f"fewer than {least} patients with a value"
     return {
-        group: of_gone if group in gone else f"fewer than {least} patients with a value"
+        group: of_gone if group in gone else NOT_CHOSEN if left_out[group] == NOT_CHOSEN else few
         for group in groups
         if group in gone or group in left_out
     }

@@ -109,6 +109,26 @@ class Units:
         """Number of groups, also counting those without units."""
         return int(self.values.shape[2])
 
+    def only(self, groups: Sequence[int]) -> "Units":
+        """Return the values in some groups, and the units that have one; the others have none.
+
+        Whether images count by themselves does not change.
+        """
+        outside = np.setdiff1d(np.arange(self.n_groups), groups)
+        kept = (self.counts[:, groups] > 0).any(axis=1)
+        values, counts = self.values[:, kept], self.counts[kept]
+        values[..., outside], counts[:, outside] = np.nan, 0
+        with np.errstate(invalid="ignore"):  # infinite values in no case of a group
+            overall = np.where(counts > 0, values * counts, 0.0).sum(axis=2) / counts.sum(axis=1)
+        images = self.images
+        if images is not None:
+            inside = np.isin(images.groups, groups)
+            place = np.cumsum(kept) - 1
+            images = Images(
+                images.values[:, inside], place[images.units[inside]], images.groups[inside]
+            )
+        return Units(values, overall, counts, images)
+
     def of_group(self, group: int, model: int = 0) -> np.ndarray:
         """Return one model's values of one group, one per unit that has any."""
         column = self.values[model, :, group]

@@ -41,8 +41,8 @@ from nnunetv2_fair.evaluation.statistics.group_comparison import (
 from nnunetv2_fair.evaluation.statistics.small_groups import (
     Observations,
     group_sizes,
+    not_compared,
     patients_per_group,
-    too_small,
 )
 
 
@@ -125,7 +125,7 @@ def _compare(
     names = observed.names
     defined = ~np.isnan(observed.values)
     patients = patients_per_group(observed, defined)
-    left_out = too_small(names, observed, patients, settings.min_patients)
+    left_out = not_compared(names, observed, patients, settings.min_patients, vocabulary.chosen)
     failed = failed_cases(observed.values, criterion.threshold, metric.better)
     rates, counts = [], []
     for index in range(len(names)):

@@ -8,11 +8,11 @@ from nnunetv2_fair.evaluation.findings import (
     equivalence,
     failure_rates,
     group_differences,
-    model_changes,
-    ranks,
+    pair_differences,
     size_explains,
     subgroups,
 )
+from nnunetv2_fair.evaluation.findings.of_models import model_changes, ranks
 from nnunetv2_fair.evaluation.findings.sentences import Sentence
 from nnunetv2_fair.evaluation.findings.wording import VERDICTS
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison
@@ -30,6 +30,7 @@ _HEADLINES: Mapping[Kind, Callable[[Finding, MetricInfo], Sentence]] = {
     "size_explains": size_explains.headline,
     "equivalence": equivalence.headline,
     "boundary": boundaries.headline,
+    "pair_difference": pair_differences.headline,
 }
 
 #: Kind -> the claim in a few words.
@@ -42,10 +43,13 @@ _BRIEFS: Mapping[Kind, Callable[[Finding, MetricInfo], Sentence]] = {
     "size_explains": size_explains.brief,
     "equivalence": equivalence.brief,
     "boundary": boundaries.brief,
+    "pair_difference": pair_differences.brief,
 }
 
 #: Kinds that say that something differs between the groups of an attribute.
-_DIFFERENCES: frozenset[Kind] = frozenset({"group_difference", "failure_rate", "boundary"})
+_DIFFERENCES: frozenset[Kind] = frozenset(
+    {"group_difference", "failure_rate", "boundary", "pair_difference"}
+)
 
 
 def with_findings(result: EvaluationResult) -> EvaluationResult:
@@ -67,6 +71,7 @@ def _all(result: EvaluationResult) -> Iterator[Finding]:
     for difference in differences:
         yield size_explains.limited(difference, explained)
     yield from explained
+    yield from pair_differences.pair_differences(result)
     yield from failure_rates.failure_rates(result)
     yield from equivalence.equivalences(result)
     yield from subgroups.subgroups(result)

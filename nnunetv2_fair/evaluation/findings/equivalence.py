@@ -46,7 +46,8 @@ def headline(finding: Finding, metric: MetricInfo) -> Sentence:
     margin = numbers.with_unit(finding.numbers["margin"], metric.unit)
     of = mean_of(finding.label, metric)
     if len(finding.between) != 2:
-        between = [" between ", Data(finding.who[0]), " and each other group of "]
+        which = "chosen group of " if finding.chosen else "group of "
+        between = [" between ", Data(finding.who[0]), f" and each other {which}"]
         between.append(Data(finding.attribute))
         if finding.verdict == "excluded":
             return [
@@ -63,7 +64,7 @@ def headline(finding: Finding, metric: MetricInfo) -> Sentence:
                 *of,
                 " between ",
                 Data(finding.who[0]),
-                " and another group of ",
+                f" and another {which}",
             ]
             return [*start, Data(finding.attribute), " is larger than ", margin, "."]
         return ["A gap larger than ", margin, " in ", *of, *between, " is not excluded for all."]
@@ -132,6 +133,7 @@ def _of_pair(
         {name: comparison.groups[name].n_units for name in effect.between},
         (margin, 1 - 2 * (1 - level) / n_pairs),
         level,
+        comparison.is_of_chosen,
     )
 
 
@@ -150,6 +152,7 @@ def _of_all(pairs: list[Finding]) -> Finding:
     return _finding(
         first.attribute, first.metric, first.label, verdict, who, (), largest.value,
         largest.interval, n, (margin, largest.numbers["coverage"]), first.confidence,
+        first.chosen,
     )  # fmt: skip
 
 
@@ -165,6 +168,7 @@ def _finding(
     n: dict[str, int | None],
     rule: tuple[float, float],
     level: float,
+    chosen: bool,
 ) -> Finding:
     margin, coverage = rule
     return Finding(
@@ -182,5 +186,6 @@ def _finding(
         confidence=level,
         n=n,
         numbers={"margin": margin, "coverage": coverage},
+        chosen=chosen,
         reason="no interval of the difference can be given" if verdict == "not_comparable" else "",
     )

@@ -14,6 +14,7 @@ from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
 from nnunetv2_fair.evaluation.findings.wording import (
     confidence,
+    groups_compared,
     segmentation,
     test_words,
     untested,
@@ -22,6 +23,7 @@ from nnunetv2_fair.evaluation.findings.wording import (
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.failures import FailureComparison
 from nnunetv2_fair.evaluation.results.findings import Finding, Verdict
+from nnunetv2_fair.evaluation.results.groups import NOT_CHOSEN
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 
 #: What the findings of this kind compare.
@@ -75,7 +77,7 @@ def _claim(finding: Finding, worst: Data, best: Data) -> Sentence:
     subject = segmentation(finding.label)
     if len(finding.who) > 2:
         # the test is one of all groups: it does not say which of them differ
-        of = [" the groups of ", Data(finding.attribute)]
+        of = groups_compared(finding)
         often = ["how often ", *subject, " fails"]
         claims = {
             "shown": ["How often ", *subject, " fails differs between"],
@@ -124,6 +126,7 @@ def _finding(comparison: FailureComparison, level: float) -> Finding:
         family_size=test.family_size,
         n={name: comparison.groups[name].n_patients for name in worst_first},
         numbers={"threshold": comparison.threshold},
+        chosen=NOT_CHOSEN in comparison.left_out.values(),
         reason=_DOUBT if verdict == "signs" else untested(test),
     )
 

@@ -17,6 +17,7 @@ from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
 from nnunetv2_fair.evaluation.findings.wording import (
     confidence,
     deciding_p,
+    groups_compared,
     interval_words,
     segmentation,
     test_words,
@@ -26,10 +27,13 @@ from nnunetv2_fair.evaluation.findings.wording import (
 )
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.findings import Finding, Verdict
-from nnunetv2_fair.evaluation.results.groups import Comparison, Gap
+from nnunetv2_fair.evaluation.results.groups import NOT_CHOSEN, Comparison, Gap
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 
 FAIRNESS_GAP = "fairness_gap"
+
+#: Groups left out that a sentence names.
+_MOST_LEFT_OUT = 4
 
 #: What the findings of this kind compare.
 MEDIAN = "median"
@@ -75,19 +79,27 @@ def deciding_interval(gap: Gap) -> Interval:
     return gap.interval if math.isnan(gap.simultaneous.low) else gap.simultaneous
 
 
-def too_small(comparison: Comparison) -> Sentence:
-    """Return a sentence that names the groups left out; empty if there are none."""
-    names = list(comparison.left_out)
-    if not names:
-        return ()
-    shown = names[:4]
-    pieces: list[str] = ["Not compared: "]
-    for position, name in enumerate(shown):
-        pieces += [", "] * bool(position)
-        pieces += [Data(name), f" ({comparison.left_out[name]})"]
-    if len(names) > len(shown):
-        pieces.append(f" and {len(names) - len(shown)} more")
-    return [*pieces, "."]
+def left_out(comparison: Comparison) -> Sentence:
+    """Return sentences that name the groups left out; empty if there are none."""
+    reasons = comparison.left_out
+    others: list[Sentence] = [[Data(n)] for n, reason in reasons.items() if reason == NOT_CHOSEN]
+    small: list[Sentence] = [
+        [Data(n), f" ({reason})"] for n, reason in reasons.items() if reason != NOT_CHOSEN
+    ]
+    made: list[str] = []
+    for start, names in (("Shown, not compared: ", others), ("Not compared: ", small)):
+        if names:
+            made += [*[" "] * bool(made), start, *_first_few(names), "."]
+    return made
+
+
+def _first_few(names: Sequence[Sentence]) -> list[str]:
+    pieces: list[str] = []
+    for position, name in enumerate(names[:_MOST_LEFT_OUT]):
+        pieces += [*[", "] * bool(position), *name]
+    if len(names) > _MOST_LEFT_OUT:
+        pieces.append(f" and {len(names) - _MOST_LEFT_OUT} more")
+    return pieces
 
 
 def headline(finding: Finding, metric: MetricInfo) -> Sentence:
@@ -155,6 +167,7 @@ def _of_medians(comparison: Comparison, metric: MetricInfo, level: float) -> Fin
         family_size=0 if test is None else test.family_size,
         n={name: comparison.groups[name].n_units for name in medians},
         numbers=_further_numbers(comparison, gap),
+        chosen=comparison.is_of_chosen,
     )
     return _decided(found, comparison)
 
@@ -264,14 +277,14 @@ def _many_groups(finding: Finding, metric: MetricInfo) -> Sentence:
             "worst for ", Data(worst), f" ({finding.quantity} {metric.title} {lowest}), best for ",
             Data(best), f" ({highest}); ", *_largest_gap(finding, metric), ".",
         ]  # fmt: skip
-    subject, attribute = segmentation(finding.label), Data(finding.attribute)
+    subject, groups = segmentation(finding.label), groups_compared(finding)
     if finding.verdict == "shown":
-        start = [subject[0].capitalize(), *subject[1:], " differs between the groups of "]
-        return [*start, attribute, ": ", *values]
+        start = [subject[0].capitalize(), *subject[1:], " differs between"]
+        return [*start, *groups, ": ", *values]
     if finding.verdict == "signs":
-        start = ["There are signs that ", *subject, " differs between the groups of ", attribute]
+        start = ["There are signs that ", *subject, " differs between", *groups]
         return [*start, ": ", *values, f" {finding.reason}"]
-    start = ["No difference in ", *subject, " between the groups of ", attribute]
+    start = ["No difference in ", *subject, " between", *groups]
     start += [" could be shown: ", *values, *_missing(finding)]
     return [*start, *_no_proof(finding, metric)]
 

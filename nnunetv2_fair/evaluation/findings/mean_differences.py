@@ -65,6 +65,7 @@ def mean_difference(comparison: Comparison, metric: MetricInfo, level: float) ->
             "detectable_gap": math.nan,
             "by_chance": delta.by_chance,
         },
+        chosen=comparison.is_of_chosen,
         reason=_DOUBT if verdict == "signs" else "",
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nnunetv2_fair.evaluation.findings import numbers
-from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, plain
+from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, listed, plain
 from nnunetv2_fair.evaluation.results.findings import Finding, Verdict
 from nnunetv2_fair.evaluation.results.groups import Comparison, GroupStatistics, GroupTest
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE, ONLY_LABEL
@@ -23,6 +23,9 @@ VERDICTS: Mapping[Verdict, str] = {
 }
 
 _DEFAULT_CONFIDENCE = 0.95
+
+#: Chosen groups that a sentence names.
+_MOST_NAMED = 4
 
 
 def confidence(settings: Mapping[str, Any]) -> float:
@@ -54,6 +57,15 @@ def mean_of(label: str, metric: MetricInfo) -> list[str]:
     if label == ONLY_LABEL:
         return [f"mean {metric.title}"]
     return [f"mean {metric.title} of ", Data(label)]
+
+
+def groups_compared(finding: Finding) -> list[str]:
+    """Return `` the groups of sex``, or which ones where groups were chosen."""
+    if not finding.chosen:
+        return [" the groups of ", Data(finding.attribute)]
+    if len(finding.who) > _MOST_NAMED:
+        return [" the chosen groups of ", Data(finding.attribute)]
+    return [" ", *listed(finding.who), " (groups of ", Data(finding.attribute), ")"]
 
 
 def interval_words(

@@ -75,6 +75,8 @@ def plan_evaluation(
     *,
     dataset_json: Path | None = None,
     references: Mapping[str, str] | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    min_patients: int = 1,
     allow_missing: bool = False,
     label_names: Mapping[str, int] | None = None,
     suffixes: tuple[str, str] = ("", ""),
@@ -89,6 +91,8 @@ def plan_evaluation(
         attributes: Attribute expressions; the dataset's default one if empty.
         dataset_json: Says which labels there are; looked for in the folders if None.
         references: Attribute expression -> group that fairness gaps are measured from.
+        groups: Attribute expression -> groups to compare; all where it is not named.
+        min_patients: Groups with fewer patients cannot be chosen.
         allow_missing: Accept cases without prediction.
         label_names: Value of each label, instead of ``dataset_json``.
         suffixes: What names of reference and predicted masks have behind the case.
@@ -112,7 +116,12 @@ def plan_evaluation(
         reference_files, prediction_files, reference_folder, prediction_folder, table, allow_missing
     )
     vocabularies = make_vocabularies(
-        groupings, references or {}, list(reference_files), table.patients
+        groupings,
+        references or {},
+        list(reference_files),
+        table.patients,
+        groups or {},
+        min_patients,
     )
     pairs = tuple(
         CasePair(case, path, prediction_files.get(case)) for case, path in reference_files.items()

@@ -7,18 +7,24 @@ import pandas as pd
 
 from nnunetv2_fair.errors import EvaluationError, UsageError, counted, shorten, shorten_lines
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.groups import CHOSEN_GROUPS
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 
 #: Settings that must agree, or the same name would mean different things.
 MUST_AGREE = (
     "unit", "min_patients", "empty_distance", "tolerance", "regions", "ignore_label",
-    "reference_groups",
+    "reference_groups", CHOSEN_GROUPS,
 )  # fmt: skip
 
 #: Setting: the options with which the table was read.
 TABLE_OPTIONS = "table_options"
 
-_REFERENCES_HINT = " (without --reference it is the largest group, so name one for all of them)"
+#: Setting -> what to do if it differs.
+_HINTS = {
+    "reference_groups": " (without --reference it is the largest group, so name one for all of "
+    "them)",
+    CHOSEN_GROUPS: " (pass the same --groups to all of them, or to none)",
+}
 
 
 def model_names(results: Sequence[EvaluationResult], names: Sequence[str] | None) -> list[str]:
@@ -95,9 +101,9 @@ def common_cases_of(
         problems.extend(
             f"{pair} were evaluated with different settings: {key} is "
             f"{baseline.settings.get(key)!r} against {result.settings.get(key)!r}"
-            f"{_REFERENCES_HINT if key == 'reference_groups' else ''}"
+            f"{_HINTS.get(key, '')}"
             for key in MUST_AGREE
-            if baseline.settings.get(key) != result.settings.get(key)
+            if _setting(baseline, key) != _setting(result, key)
         )
         alone, missing = case_sets[0] - cases, cases - case_sets[0]
         if (alone or missing) and not common_cases:
@@ -152,6 +158,11 @@ def common_labels(results: Sequence[EvaluationResult]) -> tuple[str, ...]:
     return tuple(
         label for label in results[0].labels if all(label in result.labels for result in results)
     )
+
+
+def _setting(result: EvaluationResult, key: str) -> object:
+    # an evaluation of an earlier version tells of no choice
+    return result.settings.get(key, {} if key == CHOSEN_GROUPS else None)
 
 
 def _single(result: EvaluationResult) -> tuple[str, ...]:

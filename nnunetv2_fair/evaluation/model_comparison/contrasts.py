@@ -20,6 +20,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
     OVERALL_MEAN,
     WORST_GROUP_MEAN,
 )
+from nnunetv2_fair.evaluation.results.groups import NOT_CHOSEN
 from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 
 #: Which contrast: one of the names above with an empty string, or ``group_mean`` and the group.
@@ -81,7 +82,8 @@ def contrasts_of(paired: Paired, ours: int, theirs: int) -> Mapping[Key, Contras
     if paired.is_sizeable:
         found[OVERALL_MEAN, ""] = MeanDifference(means, ours, theirs, means.overall)
     for index, name in enumerate(paired.names):
-        if theirs == 0 and paired.patients[index] >= paired.sizeable:
+        shown_only = paired.left_out.get(name) == NOT_CHOSEN
+        if theirs == 0 and paired.patients[index] >= paired.sizeable and not shown_only:
             found[GROUP_MEAN, name] = MeanDifference(means, ours, theirs, index)
     if enough:
         higher = paired.metric.better == "higher"

@@ -80,7 +80,7 @@ def gap_differences(paired: Paired, model: int) -> dict[str, Difference]:
 
     They describe and do not decide: noise enters these measures, and differs between models.
     """
-    ours, theirs = paired.estimates[model], paired.estimates[0]
+    ours, theirs = paired.of_compared[model], paired.of_compared[0]
     gaps, base = paired.gaps(model, ours.data), paired.gaps(0, theirs.data)
     gap_draws, base_draws = paired.gaps(model, ours.drawn), paired.gaps(0, theirs.drawn)
     sources = _sources(paired, ours, theirs)
@@ -101,16 +101,16 @@ def gap_differences(paired: Paired, model: int) -> dict[str, Difference]:
 def _errors_by_trainings(paired: Paired, model: int) -> dict[str, TrainingError]:
     """Return the errors of a model's fairness measures by its trainings, by their names."""
     trained = paired.trained[model]
-    keys = paired.estimates[model].gap_values(paired.estimates[model].data)
+    keys = paired.of_compared[model].gap_values(paired.of_compared[model].data)
     if trained is None or len(paired.enough) < 2:
         return {paired.gap_name(key): NO_ERROR for key in keys}
-    values = paired.gaps(model, trained.summaries)
+    values = paired.gaps(model, trained.of_compared)
     found = {}
     for key in keys:
         name = paired.gap_name(key)
         if key.name in ("fairness_gap", "delta", "std"):
             groups = [paired.names.index(group) for group in key.between]
-            found[name] = error_of_measure(key.name, groups, trained.summaries, trained.kind)
+            found[name] = error_of_measure(key.name, groups, trained.of_compared, trained.kind)
         else:
             found[name] = training_error(away_from_mean(values[name]), trained.kind)
     return found

@@ -50,11 +50,13 @@ class Trained:
         kind: How the trainings differ.
         rows: As in :class:`MethodTrainings`.
         summaries: Statistics of each training, along the first axis.
+        of_compared: The same of the chosen groups alone; ``summaries`` if all are compared.
     """
 
     kind: TrainingKind
     rows: tuple[str, ...]
     summaries: Summaries
+    of_compared: Summaries
 
     @property
     def errors(self) -> np.ndarray:
@@ -129,6 +131,7 @@ def trained(
     units: Sequence[str] | np.ndarray,
     groups: np.ndarray,
     n_groups: int,
+    large: Sequence[int],
     compared: Sequence[int],
 ) -> Trained:
     """Return the statistics of each training on the same cases as the method's.
@@ -144,24 +147,27 @@ def trained(
         units: Unit of each chosen case.
         groups: Its group.
         n_groups: Number of groups.
-        compared: Groups that are large enough.
+        large: Groups that are large enough.
+        compared: Groups that fairness measures are about, whatever their size.
     """
     values = np.stack(
         [metric_values(table, metric, label, labels, policy)[0][chosen] for table in of.tables]
     )
     made = Units.from_cases(
-        np.where(np.isnan(values), means, values), units, groups, n_groups, compared
+        np.where(np.isnan(values), means, values), units, groups, n_groups, large
     )
-    each = range(len(values))
-    return Trained(
-        of.kind,
-        of.rows,
-        Summaries(
-            np.array([[_mean(made.of_group(g, k)) for g in range(n_groups)] for k in each]),
-            np.array([[made.quantile(0.5, g, k) for g in range(n_groups)] for k in each]),
-            np.array([_mean(made.overall[k]) for k in each]),
-            np.array([made.quantile(0.5, None, k) for k in each]),
-        ),
+    everything = _summaries(made)
+    of_compared = everything if len(compared) == n_groups else _summaries(made.only(compared))
+    return Trained(of.kind, of.rows, everything, of_compared)
+
+
+def _summaries(units: Units) -> Summaries:
+    models, groups = range(len(units.values)), range(units.n_groups)
+    return Summaries(
+        np.array([[_mean(units.of_group(g, k)) for g in groups] for k in models]),
+        np.array([[units.quantile(0.5, g, k) for g in groups] for k in models]),
+        np.array([_mean(units.overall[k]) for k in models]),
+        np.array([units.quantile(0.5, None, k) for k in models]),
     )
 
 

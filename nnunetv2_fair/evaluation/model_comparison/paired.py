@@ -18,14 +18,15 @@ from nnunetv2_fair.evaluation.model_comparison.method_trainings import (
 )
 from nnunetv2_fair.evaluation.model_comparison.standard_errors import Means
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.groups import chosen_of
 from nnunetv2_fair.evaluation.results.tables.per_case import EmptyDistance, metric_values
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.evaluation.statistics.group_comparison import (
     Observations,
     StatisticsSettings,
+    not_compared,
     patients_per_group,
     reference_index,
-    too_small,
 )
 from nnunetv2_fair.evaluation.statistics.small_groups import group_sizes
 
@@ -41,11 +42,13 @@ class Paired:
             order of the errors of ``means``.
         means: Of every model and group, with the errors that they share.
         estimates: Of each model, from the data and from resamples with the same units.
+        of_compared: The same of the chosen groups alone, for fairness measures; ``estimates`` if
+            all groups are compared.
         trained: Of each model its trainings; None if it is one trained model.
         patients: Patients of each group.
         n_patients: Patients of all groups together.
         n_cases: Cases of each group.
-        left_out: Groups that are too small, with the reason.
+        left_out: Groups that are too small or not chosen, with the reason.
         n_undefined: Cases that are left out as undefined in some model.
         metric: The metric.
         settings: How to aggregate.
@@ -56,6 +59,7 @@ class Paired:
     row_names: Sequence[str]
     means: Means
     estimates: Sequence[Estimates]
+    of_compared: Sequence[Estimates]
     trained: Sequence[Trained | None]
     patients: Sequence[int]
     n_patients: int
@@ -80,7 +84,7 @@ class Paired:
         """Fairness measures by the names used in the result; fairness gaps without their sign."""
         return {
             self.gap_name(key): np.abs(value) if key.name == "fairness_gap" else value
-            for key, value in self.estimates[model].gap_values(summaries).items()
+            for key, value in self.of_compared[model].gap_values(summaries).items()
         }
 
     @property
@@ -135,37 +139,53 @@ def pair_models(
     )
     everything = np.ones(len(patients), dtype=bool)
     counts = patients_per_group(observations, everything)
-    left_out = too_small(names, observations, counts, settings.min_patients)
+    chosen_groups = chosen_of(baseline.settings, attribute)
+    small = not_compared(names, observations, counts, settings.min_patients)
+    left_out = not_compared(names, observations, counts, settings.min_patients, chosen_groups)
+    large = [index for index, name in enumerate(names) if name not in small]
     enough = [index for index, name in enumerate(names) if name not in left_out]
     wanted = baseline.settings.get("reference_groups", {}).get(attribute)
     sizes = group_sizes(first["patient"].to_numpy(dtype=object), group, len(names))
     reference = reference_index(names, enough, sizes, wanted)
     unit_of = patients if settings.unit == "patient" else first["case"].to_numpy(object)[chosen]
     row_names, rows = np.unique(unit_of.astype(str), return_inverse=True)
-    units = Units.from_cases(values[:, chosen], unit_of, groups, len(names), enough)
-    replicates = bootstrap(
-        units, settings.n_bootstrap, settings.streams(names, attribute, metric.name, label)
-    )
-    estimates = [
-        Estimates.of(
-            units,
-            replicates,
-            model,
-            names=names,
-            enough=enough,
-            reference=reference,
-            error_measures=metric.one_minus_is_error,
-            confidence=settings.confidence,
-            aware=FailureAware.of_cases(
-                Cases(values[model, chosen], found[model][1][chosen], rows, groups, len(names)),
-                metric.scale,
-                settings.n_bootstrap,
-                settings.streams(names, attribute, metric.name, label, "failures"),
-                settings.confidence,
-            ),
-        )
-        for model in range(len(models))
-    ]
+    units = Units.from_cases(values[:, chosen], unit_of, groups, len(names), large)
+    where = (attribute, metric.name, label)
+
+    def estimated(of: Units, inside: np.ndarray) -> list[Estimates]:
+        replicates = bootstrap(of, settings.n_bootstrap, settings.streams(names, *where))
+        return [
+            Estimates.of(
+                of,
+                replicates,
+                model,
+                names=names,
+                enough=enough,
+                reference=reference,
+                error_measures=metric.one_minus_is_error,
+                confidence=settings.confidence,
+                aware=FailureAware.of_cases(
+                    Cases(
+                        values[model, chosen][inside],
+                        found[model][1][chosen][inside],
+                        np.unique(rows[inside], return_inverse=True)[1],
+                        groups[inside],
+                        len(names),
+                    ),
+                    metric.scale,
+                    settings.n_bootstrap,
+                    settings.streams(names, *where, "failures"),
+                    settings.confidence,
+                ),
+            )
+            for model in range(len(models))
+        ]
+
+    estimates = estimated(units, everything)
+    of_compared, within = estimates, list(range(len(names)))
+    if chosen_groups is not None:
+        within = [index for index, name in enumerate(names) if name in chosen_groups]
+        of_compared = estimated(units.only(within), np.isin(groups, within))
     each = [
         None
         if of is None
@@ -180,7 +200,8 @@ def pair_models(
             unit_of,
             groups,
             len(names),
-            enough,
+            large,
+            within,
         )
         for model, of in enumerate(trainings)
     ]
@@ -191,6 +212,7 @@ def pair_models(
         row_names=[*row_names.tolist(), *itertools.chain(*means.trainings)],
         means=means,
         estimates=estimates,
+        of_compared=of_compared,
         trained=each,
         patients=counts,
         n_patients=len(set(patients)),

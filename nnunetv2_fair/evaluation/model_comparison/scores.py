@@ -40,7 +40,7 @@ def scores_of(paired: Paired, model: int) -> ModelScores:
         worst_group_mean=worst,
         gaps={
             paired.gap_name(key): (value, _of_gap(paired, model, key, value, found))
-            for key, (value, found) in estimates.gaps().items()
+            for key, (value, found) in paired.of_compared[model].gaps().items()
         },
         between_groups=distance_of(paired.means, model, paired.enough),
     )
@@ -65,5 +65,5 @@ def _of_gap(paired: Paired, model: int, key: GapKey, value: float, found: Interv
     if trained is None or len(paired.enough) < 2:
         return found
     groups = [paired.names.index(name) for name in key.between]
-    error = error_of_measure(key.name, groups, trained.summaries, trained.kind)
+    error = error_of_measure(key.name, groups, trained.of_compared, trained.kind)
     return widened_measure(key.name, value, found, error, paired.settings.confidence)

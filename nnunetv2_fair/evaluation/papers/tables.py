@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.groups import NOT_CHOSEN, Comparison
 from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
 
 
@@ -55,7 +55,7 @@ def apple(result: EvaluationResult) -> tuple[TextTable, ...]:
             dice = result.comparison(attribute, "dice", label)
             row = (
                 result.name,
-                _number(dice.overall.mean, 3),
+                _number(dice.of_compared.mean, 3),
                 *(_gap(dice, name, 3) for name in ("delta", "std", "skew")),
             )
             made.append(
@@ -85,11 +85,11 @@ def fairdiff(result: EvaluationResult) -> tuple[TextTable, ...]:
                     label,
                     result.name,
                     _gap(dice, "es_std", 4),
-                    _number(dice.overall.mean, 4),
+                    _number(dice.of_compared.mean, 4),
                     _gap(iou, "es_std", 4),
-                    _number(iou.overall.mean, 4),
-                    *(_number(group.mean, 4) for group in dice.groups.values()),
-                    *(_number(group.mean, 4) for group in iou.groups.values()),
+                    _number(iou.of_compared.mean, 4),
+                    *(_number(dice.groups[name].mean, 4) for name in _columns(dice)),
+                    *(_number(iou.groups[name].mean, 4) for name in _columns(iou)),
                 )
             )
         made.append(
@@ -98,8 +98,8 @@ def fairdiff(result: EvaluationResult) -> tuple[TextTable, ...]:
                 f"Segmentation performance (sensitive attribute: {attribute})",
                 (
                     "", "Method", "Overall ES-Dice ↑", "Overall Dice ↑", "Overall ES-IoU ↑",
-                    "Overall IoU ↑", *(f"{name} Dice ↑" for name in first.groups),
-                    *(f"{name} IoU ↑" for name in first.groups),
+                    "Overall IoU ↑", *(f"{name} Dice ↑" for name in _columns(first)),
+                    *(f"{name} IoU ↑" for name in _columns(first)),
                 ),
                 tuple(rows),
                 ("ES: overall / (1 + sample standard deviation of the groups' means).",),
@@ -108,8 +108,13 @@ def fairdiff(result: EvaluationResult) -> tuple[TextTable, ...]:
     return tuple(made)
 
 
+def _columns(comparison: Comparison) -> list[str]:
+    """Return the groups of a paper's table: all, or the chosen ones."""
+    return [n for n in comparison.groups if comparison.left_out.get(n) != NOT_CHOSEN]
+
+
 def _reference_first(comparison: Comparison) -> list[str]:
-    names = list(comparison.groups)
+    names = _columns(comparison)
     gap = comparison.gap("fairness_gap")
     if gap is not None and len(gap.between) == 2 and gap.between[0] in names:
         names.sort(key=lambda name: name != gap.between[0])

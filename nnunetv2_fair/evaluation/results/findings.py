@@ -19,7 +19,8 @@ from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 #: ``subgroup``: a combination of groups diverges from the others; ``model_change``: a model
 #: differs from the baseline; ``rank``: the ranks that a model can have; ``equivalence``: whether a
 #: gap beyond a margin is excluded; ``size_explains``: whether the size of the organ explains a
-#: difference of overlap; ``boundary``: whether errors lie in other places along the outline.
+#: difference of overlap; ``boundary``: whether errors lie in other places along the outline;
+#: ``pair_difference``: two of more than two groups differ in a metric.
 Kind = Literal[
     "group_difference",
     "failure_rate",
@@ -29,6 +30,7 @@ Kind = Literal[
     "equivalence",
     "size_explains",
     "boundary",
+    "pair_difference",
 ]
 
 #: What can be said.
@@ -75,6 +77,7 @@ class Finding:
         n: Who -> number of units (patients by default) with a value.
         numbers: Further numbers that the sentence tells, by name.
         items: Attribute -> group of a subgroup.
+        chosen: Whether the groups were chosen for the comparison, so that it is not about all.
         model: Model that a claim of a comparison is about.
         baseline: Model that it is compared with.
         reason: Why nothing can be said, or what limits the claim; empty if there is nothing to say.
@@ -101,6 +104,7 @@ class Finding:
     n: Mapping[str, int | None] = field(default_factory=dict)
     numbers: Mapping[str, float] = field(default_factory=dict)
     items: Mapping[str, str] = field(default_factory=dict)
+    chosen: bool = False
     model: str = ""
     baseline: str = ""
     reason: str = ""

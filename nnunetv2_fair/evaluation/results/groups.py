@@ -3,8 +3,26 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
+
+#: Setting of a result: attribute expression -> groups that are compared, where some were chosen.
+CHOSEN_GROUPS = "chosen_groups"
+
+#: Why a group is shown, but enters no gap, test or verdict: others were chosen (``--groups``).
+NOT_CHOSEN = "not one of the groups chosen for the comparison"
+
+
+def chosen_of(settings: Mapping[str, Any], attribute: str) -> tuple[str, ...] | None:
+    """Return the groups of an attribute that were chosen; None if all are compared.
+
+    Args:
+        settings: Settings of a result.
+        attribute: Attribute expression.
+    """
+    chosen = settings.get(CHOSEN_GROUPS, {}).get(attribute)
+    return None if chosen is None else tuple(chosen)
 
 
 @dataclass(frozen=True)
@@ -144,6 +162,22 @@ class PairEffect:
 
 
 @dataclass(frozen=True)
+class PairTest:
+    """A test of two of more than two groups.
+
+    Attributes:
+        between: The two groups, in the order of all.
+        cliffs_delta: As :attr:`PairEffect.cliffs_delta`, of the first and the second group.
+        test: Test of no difference between the two, as of a comparison of two groups. Its family
+            are the pairs of all attributes and labels by the same metric.
+    """
+
+    between: tuple[str, str]
+    cliffs_delta: float
+    test: GroupTest
+
+
+@dataclass(frozen=True)
 class Comparison:
     """One metric of one label, compared over the groups of one attribute expression.
 
@@ -153,13 +187,17 @@ class Comparison:
         label: Label or region, or ``average``.
         overall: All cases of known group together.
         groups: Statistics of each group, in the dictionary's order; every group is here.
-        left_out: Groups that are excluded from gaps and tests, with the reason.
+        left_out: Groups that are excluded from gaps and tests, with the reason: too few patients,
+            or :data:`NOT_CHOSEN`.
         gaps: Fairness measures.
         test: Test of no difference; None if fewer than two groups are large enough.
         effects: One per group that is large enough, against the reference group.
         by_image: Whether medians, quartiles, standard deviations, Cliff's delta and the test are
             those of images weighted by 1 over the images of their patient in the group, because
             patients of one group have more images than those of another.
+        pairs: Of more than two groups that are compared: every two of them tested.
+        of_chosen: All cases of the chosen groups together, which equity scaling and the tables of
+            papers are about; None if all groups are compared, and in a shareable result.
     """
 
     attribute: str
@@ -172,6 +210,18 @@ class Comparison:
     test: GroupTest | None
     effects: tuple[PairEffect, ...] = ()
     by_image: bool = False
+    pairs: tuple[PairTest, ...] = ()
+    of_chosen: GroupStatistics | None = None
+
+    @property
+    def of_compared(self) -> GroupStatistics:
+        """All cases of the groups that are compared together."""
+        return self.overall if self.of_chosen is None else self.of_chosen
+
+    @property
+    def is_of_chosen(self) -> bool:
+        """Whether groups were chosen for the comparison, so that it is not about all."""
+        return NOT_CHOSEN in self.left_out.values()
 
     def gap(self, name: str) -> Gap | None:
         """Return the first fairness measure of that name."""

@@ -30,11 +30,13 @@ class GroupVocabulary:
         expression: Attribute expression; the column of ``per_case`` that holds the groups.
         names: All groups, in the order to show.
         reference: Group that fairness gaps are measured from; None takes the largest.
+        chosen: Groups to compare; all if None. The others are shown.
     """
 
     expression: str
     names: tuple[str, ...]
     reference: str | None
+    chosen: tuple[str, ...] | None = None
 
     def places(self, rows: pd.DataFrame) -> np.ndarray:
         """Return the position of each row's group among the names; NaN if it has none."""
@@ -92,6 +94,7 @@ def compare_all(
                             metric=metric.name,
                             label=label,
                             reference=vocabulary.reference,
+                            chosen=vocabulary.chosen,
                             error_measures=metric.one_minus_is_error,
                             settings=settings,
                             scale=metric.scale,

@@ -59,7 +59,7 @@ def labels_to_compare(
         return tuple(labels), (_no_average(why, labels),)
     too_few, left_out = [], []
     for vocabulary in vocabularies:
-        for name in vocabulary.names:
+        for name in vocabulary.chosen or vocabulary.names:
             inside = (cases[vocabulary.expression] == name).to_numpy(dtype=bool)
             if not inside.any():
                 continue

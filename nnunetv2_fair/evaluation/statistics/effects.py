@@ -1,6 +1,7 @@
 """The tests of an evaluation as one family, and what effect sizes are, in words."""
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping
 
 from nnunetv2_fair.evaluation.results.groups import Comparison
@@ -28,7 +29,27 @@ def correct_tests(comparisons: Iterable[Comparison]) -> tuple[Comparison, ...]:
                 made[index],
                 test=dataclasses.replace(test, corrected_p=p_value, family_size=len(family)),
             )
-    return _with_corrected_measures(made)
+    return _with_corrected_measures(_with_corrected_pairs(made))
+
+
+def _with_corrected_pairs(comparisons: list[Comparison]) -> list[Comparison]:
+    """Correct the tests of pairs of groups: a family is all of them by the same metric."""
+    families: dict[str, list[tuple[int, int]]] = {}
+    for index, comparison in enumerate(comparisons):
+        for position, pair in enumerate(comparison.pairs):
+            if not math.isnan(pair.test.p_value):
+                families.setdefault(comparison.metric, []).append((index, position))
+    pairs = [list(comparison.pairs) for comparison in comparisons]
+    for family in families.values():
+        corrected = holm([pairs[index][position].test.p_value for index, position in family])
+        for (index, position), p_value in zip(family, corrected, strict=True):
+            pair = pairs[index][position]
+            test = dataclasses.replace(pair.test, corrected_p=p_value, family_size=len(family))
+            pairs[index][position] = dataclasses.replace(pair, test=test)
+    return [
+        dataclasses.replace(comparison, pairs=tuple(found))
+        for comparison, found in zip(comparisons, pairs, strict=True)
+    ]
 
 
 def _with_corrected_measures(comparisons: list[Comparison]) -> tuple[Comparison, ...]:
@@ -54,6 +75,8 @@ def definitions(confidence: float) -> Mapping[str, str]:
         "corrected_p": "p-value corrected by Holm's method over all tests by the same metric "
         "(every attribute and label): if no groups differ at all, the chance that any of these "
         f"corrected values is below {1 - confidence:.2g} is at most {1 - confidence:.2g}.",
+        "pair_tests": "Of more than two groups, every two are tested as two groups are, corrected "
+        "by Holm's method over the pairs of all attributes and labels by the same metric.",
         "cliffs_delta": "Cliff's delta: the share of pairs, one patient or case of each group, in "
         "which the reference group has the higher value, minus the share in which it has the "
         "lower one; 0 is no difference, 1 and -1 are complete separation. Its interval is that of "

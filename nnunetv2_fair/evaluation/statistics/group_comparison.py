@@ -1,7 +1,7 @@
 """Statistics per group, fairness measures with intervals, and tests of no difference."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from nnunetv2_fair.evaluation.estimation.estimates import (
     GapKey,
     Summaries,
 )
+from nnunetv2_fair.evaluation.estimation.replicates import Replicates
 from nnunetv2_fair.evaluation.estimation.resampling import bootstrap
 from nnunetv2_fair.evaluation.estimation.shrinkage import shrunken_means
 from nnunetv2_fair.evaluation.estimation.streams import Streams, seeded
@@ -32,14 +33,15 @@ from nnunetv2_fair.evaluation.statistics.by_chance import N_PERMUTATIONS, exchan
 from nnunetv2_fair.evaluation.statistics.detectable import Pair, detectable_gaps
 from nnunetv2_fair.evaluation.statistics.dominance import cliffs_delta, dominance_interval
 from nnunetv2_fair.evaluation.statistics.equivalence import mean_difference
+from nnunetv2_fair.evaluation.statistics.pairwise import pair_tests
 from nnunetv2_fair.evaluation.statistics.rank_tests import group_tests
 from nnunetv2_fair.evaluation.statistics.small_groups import (
     FEWEST_PATIENTS,
     Observations,
     group_sizes,
     n_different,
+    not_compared,
     patients_per_group,
-    too_small,
 )
 
 Unit = Literal["patient", "case"]
@@ -109,8 +111,12 @@ def compare_groups(
     settings: StatisticsSettings,
     scale: Scale | None = None,
     n_tests: int = 1,
+    chosen: Collection[str] | None = None,
 ) -> Comparison:
     """Compare the groups by one metric.
+
+    What is told of each group and of all together is the same whichever groups are chosen; gaps,
+    tests and effects are those of the chosen ones alone, as if there were no others.
 
     Args:
         observations: The values.
@@ -123,14 +129,17 @@ def compare_groups(
         settings: How to aggregate.
         scale: Direction and range of the metric; higher is better and no range known if None.
         n_tests: Tests in the family, for which p-values will be corrected.
+        chosen: Groups to compare; all if None.
     """
     scale = scale or Scale()
     names = observations.names
     defined = ~np.isnan(observations.values)
     patients = patients_per_group(observations, defined)
-    left_out = too_small(names, observations, patients, settings.min_patients)
+    small = not_compared(names, observations, patients, settings.min_patients)
+    left_out = not_compared(names, observations, patients, settings.min_patients, chosen)
+    large = [index for index, name in enumerate(names) if name not in small]
     enough = [index for index, name in enumerate(names) if name not in left_out]
-    units = units_of(observations, defined, settings.unit, enough)
+    units = units_of(observations, defined, settings.unit, large)
     sizeable = settings.sizeable
 
     sizes = group_sizes(observations.patients, observations.groups, len(names))
@@ -140,37 +149,46 @@ def compare_groups(
         for other in enough
         if measured_from is not None and other != measured_from
     ]
-    replicates = bootstrap(
-        units, settings.n_bootstrap, settings.streams(names, attribute, metric, label), pairs
-    )
-    estimates = Estimates.of(
-        units,
-        replicates,
-        0,
-        names=names,
-        enough=enough,
-        reference=measured_from,
-        error_measures=error_measures,
-        confidence=settings.confidence,
-        aware=FailureAware.of_cases(
-            _cases(observations, defined, settings.unit),
-            scale,
-            settings.n_bootstrap,
-            settings.streams(names, attribute, metric, label, "failures"),
-            settings.confidence,
-        ),
-    )
+    where = (attribute, metric, label)
+
+    def estimated(
+        observed: Observations, of: Units, pairs: Sequence[tuple[int, int]]
+    ) -> tuple[Estimates, Replicates]:
+        drawn = bootstrap(of, settings.n_bootstrap, settings.streams(names, *where), pairs)
+        made = Estimates.of(
+            of,
+            drawn,
+            0,
+            names=names,
+            enough=enough,
+            reference=measured_from,
+            error_measures=error_measures,
+            confidence=settings.confidence,
+            aware=FailureAware.of_cases(
+                _cases(observed, ~np.isnan(observed.values), settings.unit),
+                scale,
+                settings.n_bootstrap,
+                settings.streams(names, *where, "failures"),
+                settings.confidence,
+            ),
+        )
+        return made, drawn
+
+    estimates, replicates = estimated(observations, units, pairs if chosen is None else ())
+    everybody, of_everybody = units, estimates
+    within = [index for index, name in enumerate(names) if chosen is None or name in chosen]
+    if chosen is not None:
+        units = units.only(within)
+        estimates, replicates = estimated(observations.of(within), units, pairs)
     together = estimates.simultaneous_gaps()
-    shrunken = shrunken_means(estimates.samples)
-    chances = _chances(
-        units, estimates, settings, settings.generator(attribute, metric, label, "exchanged")
-    )
+    shrunken = shrunken_means(of_everybody.samples)
+    chances = _chances(units, estimates, settings, settings.generator(*where, "exchanged"))
     groups = {
         name: _statistics(
             observations,
             observations.groups == index,
-            (units, index),
-            (estimates.mean_interval(index), estimates.median_interval(index))
+            (everybody, index),
+            (of_everybody.mean_interval(index), of_everybody.median_interval(index))
             if patients[index] >= sizeable
             else (NO_INTERVAL, NO_INTERVAL),
             scale,
@@ -178,21 +196,23 @@ def compare_groups(
         )
         for index, name in enumerate(names)
     }
-    large = n_different(observations.patients[defined]) >= sizeable
-    overall = _statistics(
-        observations,
-        np.ones(len(defined), dtype=bool),
-        (units, None),
-        (estimates.overall_mean_interval, estimates.overall_median_interval)
-        if large
-        else (NO_INTERVAL, NO_INTERVAL),
-        scale,
-    )
+
+    def together_of(inside: np.ndarray, of: Units, found: Estimates) -> GroupStatistics:
+        sized = n_different(observations.patients[defined & inside]) >= sizeable
+        limits = (found.overall_mean_interval, found.overall_median_interval)
+        return _statistics(
+            observations,
+            inside,
+            (of, None),
+            limits if sized else (NO_INTERVAL, NO_INTERVAL),
+            scale,
+        )
+
     return Comparison(
         attribute=attribute,
         metric=metric,
         label=label,
-        overall=overall,
+        overall=together_of(np.ones(len(defined), dtype=bool), everybody, of_everybody),
         groups=groups,
         left_out=left_out,
         gaps=tuple(
@@ -206,9 +226,7 @@ def compare_groups(
             )
             for key, (value, found) in estimates.gaps().items()
         ),
-        test=group_tests.group_test(
-            units, enough, settings.generator(attribute, metric, label, "test")
-        ),
+        test=group_tests.group_test(units, enough, settings.generator(*where, "test")),
         by_image=units.images is not None,
         effects=tuple(
             _effect(
@@ -221,6 +239,10 @@ def compare_groups(
             )
             for column, pair in enumerate(pairs)
         ),
+        pairs=pair_tests(units, enough, names, settings.generator(*where, "pairs")),
+        of_chosen=None
+        if chosen is None
+        else together_of(np.isin(observations.groups, within), units, estimates),
     )
 
 
@@ -460,5 +482,6 @@ def definitions(settings: StatisticsSettings) -> dict[str, str]:
         "at most the overall mean, higher is better.",
         "test": group_tests.definition(),
         "overall": "All evaluated cases whose group is known, including those of small groups.",
+        "of_chosen": "All cases of the groups that were chosen for the comparison.",
         **effects.definitions(settings.confidence),
     }

@@ -5,9 +5,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from nnunetv2_fair.errors import EvaluationError, UsageError, shorten
 from nnunetv2_fair.evaluation.metrics.registry import METRICS
 from nnunetv2_fair.evaluation.results.evaluation import Exclusion
-from nnunetv2_fair.evaluation.results.groups import Comparison
-from nnunetv2_fair.evaluation.results.tables.public_notes import few_groups, unknown_group
+from nnunetv2_fair.evaluation.results.groups import NOT_CHOSEN, Comparison
+from nnunetv2_fair.evaluation.results.tables.public_notes import (
+    few_groups,
+    only_chosen,
+    unknown_group,
+)
 from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary
+from nnunetv2_fair.evaluation.statistics.chosen_groups import (
+    chosen_groups,
+    find_group,
+    find_grouping,
+)
 from nnunetv2_fair.evaluation.statistics.group_comparison import reference_index
 from nnunetv2_fair.subgroups.groups import Grouping, group_cases
 from nnunetv2_fair.subgroups.table import DemographicsTable
@@ -52,52 +61,71 @@ def make_vocabularies(
     references: Mapping[str, str],
     cases: Sequence[str],
     patients: Mapping[str, str],
+    choices: Mapping[str, Sequence[str]],
+    min_patients: int,
 ) -> tuple[GroupVocabulary, ...]:
     """Return the groupings with one reference group each, for all metrics and labels.
 
     It is the one that was asked for, else that of the table's dictionary, else the group with most
-    patients among the cases: all of them, as which have a value is an outcome.
+    patients among the cases: all of them, as which have a value is an outcome. Where groups were
+    chosen, it is one of these.
 
     Args:
         groupings: Groups of each attribute expression.
         references: Attribute expression -> group that fairness gaps are measured from.
         cases: Cases that are evaluated, with and without a prediction.
         patients: Case -> patient.
+        choices: Attribute expression -> groups to compare; all where it is not named.
+        min_patients: Groups with fewer patients are not compared.
 
     Raises:
-        UsageError: If ``references`` names an attribute or group that is not evaluated.
+        UsageError: If ``references`` or ``choices`` names an attribute or group that is not
+            evaluated, or what is chosen cannot be compared.
     """
-    _check_references(references, groupings)
-    return tuple(
-        GroupVocabulary(
-            g.expression,
-            g.names,
-            references.get(g.expression, g.reference) or _largest(g, cases, patients),
+    chosen = chosen_groups(choices, groupings, cases, patients, min_patients)
+    asked = _references(references, groupings, chosen)
+    made = []
+    for grouping in groupings:
+        ours = chosen.get(grouping.expression)
+        usual = grouping.reference if ours is None or grouping.reference in ours else None
+        reference = asked.get(grouping.expression, usual) or _largest(
+            grouping, cases, patients, ours
         )
-        for g in groupings
-    )
+        made.append(GroupVocabulary(grouping.expression, grouping.names, reference, ours))
+    return tuple(made)
 
 
-def _largest(grouping: Grouping, cases: Sequence[str], patients: Mapping[str, str]) -> str:
+def _largest(
+    grouping: Grouping,
+    cases: Sequence[str],
+    patients: Mapping[str, str],
+    chosen: Sequence[str] | None,
+) -> str:
+    names = grouping.names
     sizes = [len({patients[c] for c in inside}) for inside in grouping.members(cases).values()]
-    largest = reference_index(grouping.names, range(len(sizes)), sizes, None)
-    return grouping.names[largest or 0]
+    compared = [place for place, name in enumerate(names) if chosen is None or name in chosen]
+    largest = reference_index(names, compared, sizes, None)
+    return names[largest or 0]
 
 
-def _check_references(references: Mapping[str, str], groupings: Sequence[Grouping]) -> None:
-    by_expression = {grouping.expression: grouping for grouping in groupings}
+def _references(
+    references: Mapping[str, str],
+    groupings: Sequence[Grouping],
+    chosen: Mapping[str, Sequence[str]],
+) -> dict[str, str]:
+    """Return the groups that gaps are measured from, of those who named one."""
+    found = {}
     for expression, group in references.items():
-        if expression not in by_expression:
+        option = f"--reference {expression}={group}"
+        names = find_grouping(option, expression, groupings).names
+        found[expression] = find_group(option, group, expression, names)
+        ours = chosen.get(expression, names)
+        if found[expression] not in ours:
             raise UsageError(
-                f"--reference {expression}={group}: '{expression}' is not evaluated (evaluated: "
-                f"{shorten(by_expression, 12)}). Add -a {expression} or correct the name."
+                f"{option}: '{group}' is not among the groups that --groups compares: "
+                f"{'; '.join(ours)}. Choose one of these, or add '{group}' to --groups."
             )
-        names = by_expression[expression].names
-        if group not in names:
-            raise UsageError(
-                f"--reference {expression}={group}: there is no group '{group}'. Groups of "
-                f"'{expression}': {'; '.join(names)}."
-            )
+    return found
 
 
 def unknown_exclusions(groupings: Sequence[Grouping], cases: Sequence[str]) -> Iterator[Exclusion]:
@@ -127,7 +155,13 @@ def group_notes(
     for vocabulary in vocabularies:
         ours = [c for c in comparisons if c.attribute == vocabulary.expression]
         here = ours[0]
-        small = {name: reason for name, reason in here.left_out.items() if reason != "no cases"}
+        if vocabulary.chosen is not None:
+            yield only_chosen(vocabulary.expression, vocabulary.chosen)
+        small = {
+            name: reason
+            for name, reason in here.left_out.items()
+            if reason not in ("no cases", NOT_CHOSEN)
+        }
         if small:
             listed = shorten((f"'{name}' ({reason})" for name, reason in small.items()), 3)
             yield f"'{vocabulary.expression}': too small to compare: {listed}."

@@ -28,6 +28,7 @@ from nnunetv2_fair.evaluation.results.groups import (
     GroupStatistics,
     GroupTest,
     PairEffect,
+    PairTest,
 )
 from nnunetv2_fair.evaluation.results.trainings import TrainingKind
 from nnunetv2_fair.evaluation.results.values import Interval
@@ -164,6 +165,7 @@ class _OverTrainings:
         return dataclasses.replace(
             self._whole,
             overall=self._statistics(self._whole.overall, [c.overall for c in self._each]),
+            of_chosen=self._of_chosen(),
             groups={
                 name: self._statistics(group, [c.groups[name] for c in self._each])
                 for name, group in self._whole.groups.items()
@@ -171,7 +173,14 @@ class _OverTrainings:
             gaps=tuple(self._gap(gap) for gap in self._whole.gaps),
             test=None if self._whole.test is None else self._test(self._whole.test),
             effects=tuple(self._effect(effect) for effect in self._whole.effects),
+            pairs=tuple(self._pair(pair) for pair in self._whole.pairs),
         )
+
+    def _of_chosen(self) -> GroupStatistics | None:
+        whole = self._whole.of_chosen
+        if whole is None:
+            return None
+        return self._statistics(whole, [c.of_compared for c in self._each])
 
     def _statistics(
         self, group: GroupStatistics, each: Sequence[GroupStatistics]
@@ -212,7 +221,7 @@ class _OverTrainings:
         """Return the p-value of a measure of spread, of how far its groups' values are apart."""
         read, spread = _SPREADS[gap.name]
         whole = read(_summaries_of([self._whole]), positions)
-        centre = self._whole.overall.mean if gap.name == "es_absolute" else 0.0
+        centre = self._whole.of_compared.mean if gap.name == "es_absolute" else 0.0
         error = self._error(spread(away_from_mean(read(self._summaries, positions))))
         value = float(spread(whole - centre)[0])
         return p_with_trainings(gap.p_value, value, error, len(positions))
@@ -256,20 +265,40 @@ class _OverTrainings:
             ),
         )
 
+    def _pair(self, pair: PairTest) -> PairTest:
+        """Return the test of two groups, with the variation of their Cliff's delta."""
+        each = [
+            [next((p.cliffs_delta for p in c.pairs if p.between == pair.between), math.nan)]
+            for c in self._each
+        ]
+        sizes = [self._whole.groups[name].n_units or 0 for name in pair.between]
+        test = self._named(pair.test, [pair.cliffs_delta], each, sizes)
+        return dataclasses.replace(pair, test=test)
+
     def _test(self, test: GroupTest) -> GroupTest:
         """Return the test with the variation of Cliff's deltas, as of groups of their sizes."""
         pairs = [effect.between for effect in self._whole.effects]
         sizes = [self._whole.groups[name].n_units or 0 for pair in pairs[:1] for name in pair]
         sizes += [self._whole.groups[pair[1]].n_units or 0 for pair in pairs[1:]]
-        each = np.array([[_effects_of(c).get(p, math.nan) for p in pairs] for c in self._each])
-        whole = np.array([_effects_of(self._whole)[pair] for pair in pairs])
+        each = [[_effects_of(c).get(p, math.nan) for p in pairs] for c in self._each]
+        whole = [_effects_of(self._whole)[pair] for pair in pairs]
+        return self._named(test, whole, each, sizes)
+
+    def _named(
+        self,
+        test: GroupTest,
+        whole: Sequence[float],
+        each: Sequence[Sequence[float]],
+        sizes: Sequence[float],
+    ) -> GroupTest:
+        """Return a test with the variation of its effects, named after the trainings too."""
         p_value = p_between_groups(test.p_value, whole, each, sizes, self._kind)
         return dataclasses.replace(
             test,
             name=f"{test.name} over {len(self._each)} trainings",
             p_value=p_value,
             corrected_p=math.nan,
-            reason=test.reason or no_p_reason(each),
+            reason=test.reason or no_p_reason(np.array(each)),
         )
 
 
@@ -279,8 +308,8 @@ def _summaries_of(comparisons: Sequence[Comparison]) -> Summaries:
     return Summaries(
         np.array([[c.groups[name].mean for name in names] for c in comparisons]),
         np.array([[c.groups[name].median for name in names] for c in comparisons]),
-        np.array([c.overall.mean for c in comparisons]),
-        np.array([c.overall.median for c in comparisons]),
+        np.array([c.of_compared.mean for c in comparisons]),
+        np.array([c.of_compared.median for c in comparisons]),
     )
 
 

@@ -1,10 +1,12 @@
-"""Which groups are too small to compare: fewer patients than a threshold have a value."""
+"""Which groups are not compared: others were chosen, or too few of their patients have a value."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+
+from nnunetv2_fair.evaluation.results.groups import NOT_CHOSEN
 
 #: Groups with fewer patients are shown, but excluded from gaps and tests by default.
 FEWEST_PATIENTS = 5
@@ -27,6 +29,17 @@ class Observations:
     patients: np.ndarray
     groups: np.ndarray
     names: tuple[str, ...]
+
+    def of(self, groups: Sequence[int]) -> "Observations":
+        """Return the cases of some groups; the others have none."""
+        chosen = np.isin(self.groups, groups)
+        return Observations(
+            self.values[chosen],
+            self.replaced[chosen],
+            self.patients[chosen],
+            self.groups[chosen],
+            self.names,
+        )
 
 
 def n_different(names: np.ndarray) -> int:
@@ -52,13 +65,27 @@ def patients_per_group(observations: Observations, defined: np.ndarray) -> list[
     )
 
 
-def too_small(
-    names: Sequence[str], observations: Observations, patients: Sequence[int], min_patients: int
+def not_compared(
+    names: Sequence[str],
+    observations: Observations,
+    patients: Sequence[int],
+    min_patients: int,
+    chosen: Collection[str] | None = None,
 ) -> dict[str, str]:
-    """Return the groups that are excluded from gaps and tests, with the reason."""
+    """Return the groups that are excluded from gaps and tests, with the reason.
+
+    Args:
+        names: All groups.
+        observations: The values.
+        patients: Patients with a defined value of each group.
+        min_patients: Groups with fewer patients are not compared.
+        chosen: Groups to compare; all if None.
+    """
     reasons = {}
     for index, (name, count) in enumerate(zip(names, patients, strict=True)):
-        if not (observations.groups == index).any():
+        if chosen is not None and name not in chosen:
+            reasons[name] = NOT_CHOSEN
+        elif not (observations.groups == index).any():
             reasons[name] = "no cases"
         elif count == 0:
             reasons[name] = "no case has a defined value"

@@ -9,14 +9,14 @@ import numpy as np
 
 from nnunetv2_fair.errors import EvaluationError, UsageError, counted, shorten, shorten_lines
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.groups import CHOSEN_GROUPS
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE, evaluated_rows
 from nnunetv2_fair.evaluation.trainings.folders import model_of
 
 #: Settings that must agree, or a value would not mean the same in all trainings.
 _MUST_AGREE = (
     "unit", "min_patients", "confidence", "empty_distance", "tolerance", "regions", "ignore_label",
-    "reference_groups", "groups", "failures", "adjust",
-    "margins",
+    "reference_groups", "groups", CHOSEN_GROUPS, "failures", "adjust", "margins",
 )  # fmt: skip
 #: Names become folders.
 _NAME = re.compile(r"\w[\w .+=-]*")

@@ -16,7 +16,7 @@ import pandas as pd
 from nnunetv2_fair.errors import shorten
 from nnunetv2_fair.evaluation.findings.all_findings import with_findings
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.groups import Comparison, chosen_of
 from nnunetv2_fair.evaluation.results.tables.per_case import (
     AVERAGE,
     EmptyDistance,
@@ -71,6 +71,7 @@ def method_of(
             attribute,
             tuple(first.settings["groups"][attribute]),
             first.settings["reference_groups"].get(attribute),
+            chosen_of(first.settings, attribute),
         )
         for attribute in first.attributes
     ]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.findings import numbers
-from nnunetv2_fair.evaluation.findings.gains_and_losses import Balance, answer, balance
+from nnunetv2_fair.evaluation.findings.of_models.gains_and_losses import Balance, answer, balance
 from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison
 from nnunetv2_fair.evaluation.results.trainings import TRAININGS, subjects

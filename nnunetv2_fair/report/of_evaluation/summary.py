@@ -12,7 +12,7 @@ from nnunetv2_fair.evaluation.findings.all_findings import (
     main_findings,
     verdict_words,
 )
-from nnunetv2_fair.evaluation.findings.group_differences import too_small
+from nnunetv2_fair.evaluation.findings.group_differences import left_out
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, plain
 from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
@@ -54,7 +54,7 @@ class _Card:
     further: Sequence[Sentence]
     by_label: Sequence[tuple[Sentence, Sentence]]
     other_labels: int
-    too_small: Sentence
+    left_out: Sentence
 
 
 def summary_section(
@@ -109,7 +109,7 @@ def _card(
             )
         ],
         *_by_label(result, attribute, comparison),
-        too_small(comparison),
+        left_out(comparison),
     )
 
 

@@ -11,7 +11,7 @@ from nnunetv2_fair.evaluation.findings.all_findings import (
     headline,
     main_findings,
 )
-from nnunetv2_fair.evaluation.findings.group_differences import too_small
+from nnunetv2_fair.evaluation.findings.group_differences import left_out
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, listed
 from nnunetv2_fair.evaluation.findings.wording import (
     VERDICTS,
@@ -201,7 +201,7 @@ def _attribute(
     yield from _other_structures(result, attribute, tables)
     yield from _quiet_failures(result, attribute, tables)
     yield from _adjusted(result, attribute)
-    left = too_small(headline_comparison(result, attribute))
+    left = left_out(headline_comparison(result, attribute))
     if left:
         yield left
 

@@ -1,7 +1,7 @@
 """The models of a comparison, as the command prints them."""
 
 from nnunetv2_fair.evaluation.findings import numbers
-from nnunetv2_fair.evaluation.findings.gains_and_losses import balance
+from nnunetv2_fair.evaluation.findings.of_models.gains_and_losses import balance
 from nnunetv2_fair.evaluation.findings.sentences import plain, shortened
 from nnunetv2_fair.evaluation.findings.wording import label_words
 from nnunetv2_fair.evaluation.results.comparison import (

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from nnunetv2_fair.evaluation.findings.gains_and_losses import answer
+from nnunetv2_fair.evaluation.findings.of_models.gains_and_losses import answer
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
 from nnunetv2_fair.evaluation.results.trainings import TRAININGS, subjects
 from nnunetv2_fair.paths import COMPARISON_HTML

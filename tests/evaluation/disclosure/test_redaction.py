@@ -44,7 +44,7 @@ def test_only_notes_that_are_known_to_tell_nothing_are_shared():
         public_notes.few_groups("site"),  # not an attribute of this result
         f"{public_notes.PIXELS} Jane Doe is one of them.",
     ]
-    assert shareable_notes([*others, *known], ["sex"]) == tuple(known)
+    assert shareable_notes([*others, *known], ["sex"], {}) == tuple(known)
 
 
 def test_a_note_on_images_is_made_of_what_is_shown():

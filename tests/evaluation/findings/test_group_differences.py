@@ -9,8 +9,8 @@ from nnunetv2_fair.evaluation.findings.group_differences import (
     brief,
     group_differences,
     headline,
+    left_out,
     main_gap,
-    too_small,
 )
 from nnunetv2_fair.evaluation.findings.sentences import plain
 from nnunetv2_fair.evaluation.results.groups import Comparison, Gap, GroupTest, PairEffect
@@ -166,7 +166,7 @@ def test_one_group_left():
     verdict, headline, _ = said(found)
     assert verdict == "not_comparable"
     assert headline == "The groups of sex cannot be compared: only male is large enough."
-    assert plain(too_small(found)) == ("Not compared: female (2 patients).")
+    assert plain(left_out(found)) == ("Not compared: female (2 patients).")
 
 
 def test_no_group_left():
@@ -236,7 +236,7 @@ def test_identical_values_show_no_difference():
 def test_many_small_groups_are_counted():
     names = [f"g{i}" for i in range(9)]
     found = comparison(dict.fromkeys(names, 0.5), [], None, left_out=names)
-    assert plain(too_small(found)).endswith("g3 (2 patients) and 5 more.")
+    assert plain(left_out(found)).endswith("g3 (2 patients) and 5 more.")
 
 
 def test_the_only_label_has_no_name():

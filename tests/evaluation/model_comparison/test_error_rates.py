@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from nnunetv2_fair.evaluation.estimation.units import Units
-from nnunetv2_fair.evaluation.findings.gains_and_losses import balance
+from nnunetv2_fair.evaluation.findings.of_models.gains_and_losses import balance
 from nnunetv2_fair.evaluation.findings.sentences import plain
 from nnunetv2_fair.evaluation.metrics.registry import METRICS
 from nnunetv2_fair.evaluation.model_comparison.comparison import compare_models

@@ -32,7 +32,7 @@ def grouping(groups: str, reference: str | None = None) -> Grouping:
 
 def chosen(groups: str, patients: str, reference: str | None = None, **asked: str) -> str | None:
     of = {f"c{i}": patient for i, patient in enumerate(patients)}
-    [found] = make_vocabularies([grouping(groups, reference)], asked, list(of), of)
+    [found] = make_vocabularies([grouping(groups, reference)], asked, list(of), of, {}, 1)
     return found.reference
 
 
@@ -53,7 +53,7 @@ def test_the_dictionary_and_the_user_come_first():
 def test_patients_who_are_not_evaluated_do_not_count():
     everybody = grouping("aaabb")
     patients = {f"c{i}": str(i) for i in range(5)}
-    [found] = make_vocabularies([everybody], {}, ["c2", "c3", "c4"], patients)
+    [found] = make_vocabularies([everybody], {}, ["c2", "c3", "c4"], patients, {}, 1)
     assert found.reference == "b"
 
 

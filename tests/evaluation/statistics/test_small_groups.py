@@ -6,8 +6,8 @@ from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSetti
 from nnunetv2_fair.evaluation.statistics.small_groups import (
     FEWEST_PATIENTS,
     Observations,
+    not_compared,
     patients_per_group,
-    too_small,
 )
 
 
@@ -23,7 +23,7 @@ def test_five_patients_are_enough_and_four_are_not():
     found = observations(values, list("abcdefghi"), [0] * 5 + [1] * 4, ["five", "four"])
     counts = patients_per_group(found, np.ones(9, bool))
     assert counts == [5, 4]
-    assert too_small(found.names, found, counts, FEWEST_PATIENTS) == {
+    assert not_compared(found.names, found, counts, FEWEST_PATIENTS) == {
         "four": "4 patients with a value, fewer than 5"
     }
 
@@ -37,13 +37,13 @@ def test_patients_without_a_value_do_not_count():
     found = observations([0.9, np.nan, 0.8], list("abc"), [0, 0, 1], ["x", "y"])
     defined = ~np.isnan(found.values)
     assert patients_per_group(found, defined) == [1, 1]
-    reasons = too_small(found.names, found, [1, 0], 1)
+    reasons = not_compared(found.names, found, [1, 0], 1)
     assert reasons == {"y": "no case has a defined value"}
 
 
 def test_a_group_without_cases_says_so():
     found = observations([0.9], ["a"], [0], ["there", "absent"])
-    assert too_small(found.names, found, [1, 0], 1) == {"absent": "no cases"}
+    assert not_compared(found.names, found, [1, 0], 1) == {"absent": "no cases"}
 
 
 def test_the_default_is_five():

@@ -42,6 +42,15 @@ def few_groups(attribute: str) -> str:
     )
 
 
+def only_chosen(attribute: str, chosen: Sequence[str]) -> str:
+    """Return which groups of an attribute are compared, where not all are."""
+    listed = ", ".join(f"'{name}'" for name in chosen)
+    return (
+        f"'{attribute}': only {listed} are compared (--groups); whatever is said about differences "
+        "is about these. The other groups are shown, and enter no gap, test or verdict."
+    )
+
+
 def unknown_group(attribute: str) -> str:
     """Return why cases are excluded from an attribute."""
     return (
@@ -64,15 +73,17 @@ def by_image(titles: Mapping[str, Sequence[str]]) -> str:
     )
 
 
-def public_notes(attributes: Sequence[str]) -> frozenset[str]:
+def public_notes(attributes: Sequence[str], chosen: Mapping[str, Sequence[str]]) -> frozenset[str]:
     """Return the notes and reasons that may be shared, by-image notes aside.
 
     Args:
         attributes: Attribute expressions of the result.
+        chosen: Attribute expression -> groups that were chosen for the comparison.
     """
     fixed = (
         PIXELS, LABELS_FOUND, BY_CASE, OF_EACH_TRAINING, TRAINED_MODELS, MISSING_PREDICTION,
         ONE_TRAINING,
     )  # fmt: skip
     of_attributes = (words(name) for name in attributes for words in (few_groups, unknown_group))
-    return frozenset((*fixed, *of_attributes))
+    of_choices = (only_chosen(name, groups) for name, groups in chosen.items())
+    return frozenset((*fixed, *of_attributes, *of_choices))

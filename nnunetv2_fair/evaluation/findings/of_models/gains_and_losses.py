@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.findings import numbers
-from nnunetv2_fair.evaluation.findings.model_changes import (
+from nnunetv2_fair.evaluation.findings.of_models.model_changes import (
     GAPS,
     LEVELLING_DOWN,
     amount,

@@ -5,7 +5,7 @@ import functools
 
 import pytest
 
-from nnunetv2_fair.evaluation.findings.gains_and_losses import answer
+from nnunetv2_fair.evaluation.findings.of_models.gains_and_losses import answer
 from nnunetv2_fair.evaluation.findings.sentences import plain
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison
 from nnunetv2_fair.evaluation.results.findings import Finding

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from nnunetv2_fair.evaluation.findings.all_findings import brief, comparison_with_findings
-from nnunetv2_fair.evaluation.findings.gains_and_losses import balance
+from nnunetv2_fair.evaluation.findings.of_models.gains_and_losses import balance
 from nnunetv2_fair.evaluation.findings.sentences import plain
 from nnunetv2_fair.evaluation.results.comparison import (
     Difference,
