@@ -36,6 +36,8 @@ _STATISTICS: Mapping[str, str] = {
     "iqr": "Quartiles",
     "std_within": "Spread within a group",
     "overall": "All groups",
+    "of_chosen": "Chosen groups",
+    "pair_tests": "Tests of every two groups",
     "between_groups": "Gap between groups",
 }
 

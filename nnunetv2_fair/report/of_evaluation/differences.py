@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.group_differences import deciding_interval, fairness_gaps
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.findings import Finding
 from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval, MetricInfo
@@ -129,6 +130,53 @@ def worst_and_best(comparison: Comparison, found: Finding) -> tuple[str, str] | 
     with_median = compared_groups(comparison)
     ordered = [name for name in found.who if name in with_median]
     return (ordered[0], ordered[-1]) if len(ordered) > 1 else None
+
+
+@dataclass(frozen=True)
+class PairCell:
+    """What the test of two groups says by one metric.
+
+    Attributes:
+        p_value: The corrected p-value, as text.
+        delta: Size of Cliff's delta, as text.
+        worse: The group that is shown to be worse; empty if none is.
+    """
+
+    p_value: str
+    delta: str
+    worse: str = ""
+
+    @property
+    def shown(self) -> bool:
+        """Whether a difference is shown."""
+        return bool(self.worse)
+
+
+def pair_rows(
+    result: EvaluationResult, made: Sequence[tuple[MetricInfo, Comparison]]
+) -> list[tuple[tuple[str, str], list[PairCell | None]]]:
+    """Return every two groups that were tested, with a cell per metric; None where they were not.
+
+    Args:
+        result: The evaluation, which says which pairs are shown to differ.
+        made: Metrics with their comparisons of one attribute and label.
+    """
+    worse = {
+        (f.attribute, f.metric, f.label, f.between): f.who[0]
+        for f in result.findings
+        if f.kind == "pair_difference"
+    }
+    cells: dict[tuple[str, str], list[PairCell | None]] = {}
+    for column, (metric, comparison) in enumerate(made):
+        for pair in comparison.pairs:
+            row = cells.setdefault(pair.between, [None] * len(made))
+            claimed = (comparison.attribute, metric.name, comparison.label, pair.between)
+            row[column] = PairCell(
+                numbers.p_value(pair.test.corrected_p),
+                numbers.number(abs(pair.cliffs_delta)),
+                worse.get(claimed, ""),
+            )
+    return list(cells.items())
 
 
 def all_pairs(made: Sequence[tuple[MetricInfo, Comparison]]) -> Numbers:

@@ -10,7 +10,7 @@ from nnunetv2_fair.evaluation.results.adjusted import AdjustedGap
 from nnunetv2_fair.evaluation.results.discovery import Discovery, PairHeatmap
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.failures import FailureComparison
-from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.groups import Comparison, GroupStatistics
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.drawing.numbers_table import Cell, Numbers, interval_columns, with_ends
 
@@ -31,16 +31,23 @@ def group_numbers(made: Made) -> Numbers:
         columns += [f"worst_decile_{metric.column}", f"shrunken_mean_{metric.column}"]
     first = made[0][1]
     rows = []
-    for group, one in (*first.groups.items(), ("all groups", first.overall)):
+    for group, one in _rows_of(first).items():
         row: list[Cell] = [first.attribute, first.label, group, one.n_patients, one.n_cases]
         row.append(first.left_out.get(group, ""))
         for _, comparison in made:
-            found = comparison.overall if one is first.overall else comparison.groups[group]
+            found = _rows_of(comparison)[group]
             row += [found.n_units, *with_ends(found.median, found.median_interval)]
             row += [found.q1, found.q3, *with_ends(found.mean, found.mean_interval), found.std]
             row += [found.worst_decile, found.shrunken_mean]
         rows.append(tuple(row))
     return Numbers(tuple(columns), tuple(rows))
+
+
+def _rows_of(comparison: Comparison) -> dict[str, GroupStatistics]:
+    """Return the groups, the chosen ones together where some were, and all together."""
+    chosen = comparison.of_chosen
+    together = {} if chosen is None else {"compared groups": chosen}
+    return {**comparison.groups, **together, "all groups": comparison.overall}
 
 
 def measure_numbers(made: Made) -> Numbers:
@@ -73,6 +80,22 @@ def measure_numbers(made: Made) -> Numbers:
         "attribute", "label", "metric", "measure", "reference", "group",
         *interval_columns("value"), "simultaneous_low", "simultaneous_high", "by_chance", "p",
         "corrected_p",
+    )  # fmt: skip
+    return Numbers(columns, tuple(rows))
+
+
+def pair_numbers(made: Made) -> Numbers:
+    """Return the tests of every two groups, one per row."""
+    rows: list[tuple[Cell, ...]] = []
+    for metric, comparison in made:
+        start = (comparison.attribute, comparison.label, metric.column)
+        for pair in comparison.pairs:
+            test = pair.test
+            told = (test.name, test.statistic, test.p_value, test.corrected_p)
+            rows.append((*start, *pair.between, pair.cliffs_delta, *told))
+    columns = (
+        "attribute", "label", "metric", "group", "other_group", "cliffs_delta", "test",
+        "statistic", "p", "corrected_p",
     )  # fmt: skip
     return Numbers(columns, tuple(rows))
 

@@ -8,7 +8,7 @@ from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, clean, shortened
 from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.groups import NOT_CHOSEN, Comparison
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.html.cells import WHY_HIDDEN, why_undefined
 from nnunetv2_fair.report.html.downloads import Downloads
@@ -22,9 +22,14 @@ from nnunetv2_fair.report.of_evaluation.differences import (
     all_pairs,
     compared_groups,
     disadvantage,
+    pair_rows,
     usual_reference,
 )
-from nnunetv2_fair.report.of_evaluation.exported import group_numbers, measure_numbers
+from nnunetv2_fair.report.of_evaluation.exported import (
+    group_numbers,
+    measure_numbers,
+    pair_numbers,
+)
 from nnunetv2_fair.report.of_evaluation.measures import FIRST_MEASURES, measure_rows
 
 
@@ -60,6 +65,8 @@ def group_table(
     groups = render(
         "report/of_evaluation/templates/groups.html",
         left_out=first.left_out,
+        not_chosen=NOT_CHOSEN,
+        of_chosen=first.of_chosen,
         case_filters=case_filters(result, attribute),
         **shared,
     )
@@ -102,6 +109,7 @@ def _differences(
     return render(
         "report/of_evaluation/templates/all_differences.html",
         table=downloads.table(("differences", first.attribute), title, table, all_pairs(made)),
+        pair_tests=_pair_tests(result, made, shared, downloads),
         matrix=_matrix(made[0], names, shared) if 2 < len(names) <= MOST_IN_MATRIX else "",
         too_many=len(names) > MOST_IN_MATRIX,
         metric=made[0][0],
@@ -123,6 +131,22 @@ def _against(
         cells = [disadvantage(c, metric, reference, group) for metric, c in made]
         rows.append((group, cells))
     return _Against(reference, reference == usual or len(names) == 2, rows)
+
+
+def _pair_tests(
+    result: EvaluationResult,
+    made: Sequence[tuple[MetricInfo, Comparison]],
+    shared: Mapping[str, Any],
+    downloads: Downloads,
+) -> Html:
+    """Return the tests of every two groups; nothing where there are no more than two."""
+    rows = pair_rows(result, made)
+    if not rows:
+        return Html("")
+    attribute = made[0][1].attribute
+    table = render("report/of_evaluation/templates/pair_tests.html", rows=rows, **shared)
+    title = f"Tests of every two groups of {shortened(attribute)}"
+    return downloads.table(("pair", "tests", attribute), title, table, pair_numbers(made))
 
 
 def _matrix(

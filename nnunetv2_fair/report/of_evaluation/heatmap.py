@@ -7,7 +7,7 @@ from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.sentences import Data
 from nnunetv2_fair.evaluation.findings.wording import label_words
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.groups import NOT_CHOSEN, Comparison
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.report.html.downloads import Downloads
 from nnunetv2_fair.report.html.figure import Figure
@@ -105,6 +105,8 @@ def _cell(
         why = "undefined" if found.n_undefined == found.n_cases else numbers.HIDDEN
         return HeatCell(numbers.UNDEFINED, (size, why), kind="none")
     mean = numbers.with_unit(found.mean, metric.unit)
+    if group in comparison.left_out and comparison.left_out[group] == NOT_CHOSEN:
+        return HeatCell(mean, (size, "not compared"), scale.share(found.mean))
     if group in comparison.left_out:
         return HeatCell(mean, (size, "not compared"), kind="few")
     return HeatCell(mean, (size,), scale.share(found.mean))

@@ -17,7 +17,7 @@ from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, plain
 from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.findings import Finding
-from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.groups import NOT_CHOSEN, Comparison
 from nnunetv2_fair.evaluation.results.trainings import subject
 from nnunetv2_fair.evaluation.results.values import NO_INTERVAL
 from nnunetv2_fair.report.html.cells import having_value
@@ -160,16 +160,20 @@ def _whiskers(result: EvaluationResult, comparison: Comparison) -> list[Whisker]
     for position, (group, found) in enumerate(comparison.groups.items()):
         compared = group not in comparison.left_out
         limits = found.median_interval
-        text = numbers.or_hidden(found.median, metric.unit) if compared else "not compared"
-        if compared and not math.isnan(limits.low):
+        shown_only = comparison.left_out.get(group) == NOT_CHOSEN
+        shown = compared or shown_only
+        text = numbers.or_hidden(found.median, metric.unit) if shown else "not compared"
+        if shown_only:
+            text += "\nshown, not compared"
+        elif compared and not math.isnan(limits.low):
             text += f"\n{numbers.interval(limits, metric.unit)}"
         rows.append(
             Whisker(
                 (Data(group),),
                 [having_value(found, by_case=result.settings.get("unit") == "case")],
                 text,
-                found.median if compared and math.isfinite(found.median) else math.nan,
-                limits if compared else NO_INTERVAL,
+                found.median if shown and math.isfinite(found.median) else math.nan,
+                limits if shown else NO_INTERVAL,
                 colour=position,
             )
         )

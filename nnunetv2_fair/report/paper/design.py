@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.failures import FailureCriterion
-from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.groups import CHOSEN_GROUPS, Comparison
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE, evaluated_rows
 from nnunetv2_fair.evaluation.results.trainings import TRAININGS, number_of_trainings
 
@@ -24,6 +24,7 @@ class Design:
         averaged: Whether there is an average over them.
         groups: Attribute expression -> its groups.
         references: Attribute expression -> group that differences are measured from.
+        chosen: Attribute expression -> groups that are compared, where some were chosen.
         trainings: Number of trainings.
         folds: Whether trainings differ in their training data.
         min_patients: Patients that a group needs to be compared.
@@ -45,6 +46,7 @@ class Design:
     averaged: bool
     groups: Mapping[str, Sequence[str]]
     references: Mapping[str, str]
+    chosen: Mapping[str, Sequence[str]]
     trainings: int
     folds: bool
     min_patients: int
@@ -92,6 +94,7 @@ def design_of(result: EvaluationResult) -> Design:
         averaged=AVERAGE in result.labels,
         groups=groups,
         references=settings.get("reference_groups", {}),
+        chosen=settings.get(CHOSEN_GROUPS, {}),
         trainings=number_of_trainings(settings),
         folds=settings.get(TRAININGS, {}).get("kind") == "folds",
         min_patients=int(settings.get("min_patients", 5)),

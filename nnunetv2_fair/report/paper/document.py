@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, listed
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.groups import NOT_CHOSEN
 from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
 from nnunetv2_fair.evaluation.results.trainings import number_of_trainings
 from nnunetv2_fair.report.paper.checklist import GUIDELINES, LIMITATIONS, answers
@@ -134,10 +135,11 @@ def _limitations(result: EvaluationResult) -> Iterator[Sentence]:
         yield ["The results are about one trained model; another training of the same method may "
                "turn out differently."]  # fmt: skip
     small = [
-        [Data(attribute), " (", *listed(made.left_out), ")"]
+        [Data(attribute), " (", *listed(few), ")"]
         for attribute in result.attributes
         for made in [headline_comparison(result, attribute)]
-        if made.left_out
+        for few in [[n for n, reason in made.left_out.items() if reason != NOT_CHOSEN]]
+        if few
     ]
     for words in small:
         yield ["Some groups are too small to be compared by ", *words, ", so nothing is known "

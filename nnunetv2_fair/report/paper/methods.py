@@ -90,6 +90,9 @@ def _groups(design: Design) -> Iterator[Sentence]:
         if design.references.get(attribute):
             words += ["; reference group: ", Data(design.references[attribute])]
         yield [*words, "."]
+        if attribute in design.chosen:
+            chosen = joined([[Data(name)] for name in design.chosen[attribute]], between=comma)
+            yield ["Of these, ", *chosen, " were compared; the others are shown only."]
     yield [ToWrite("who recorded these attributes and how, and which comparisons were planned "
                    "before the results were seen")]  # fmt: skip
     yield [
@@ -231,6 +234,14 @@ def _tests(result: EvaluationResult, design: Design) -> Iterator[Sentence]:
             f"{', the average included,' if average else ''} of the same metric ({many} tests)",
             cite("holm"),
             "; not over metrics, which are views of the same masks.",
+        ]
+    pairs = sorted({p.test.family_size for c in result.comparisons for p in c.pairs} - {1})
+    if pairs:
+        yield [
+            "Where more than two groups are compared, every two of them were tested in the same "
+            "way, corrected by Holm's method over all pairs, attributes and structures of the same "
+            f"metric ({' or '.join(map(str, pairs))} tests); a pair is called different only if "
+            "the test of all groups rejects as well."
         ]
     within = {"Wilcoxon signed-rank", "Stratified rank permutation"} & set(used)
     if any(not math.isnan(g.p_value) for c in result.comparisons for g in c.gaps):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.wording import VERDICTS
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.groups import Gap, GroupTest
+from nnunetv2_fair.evaluation.results.groups import NOT_CHOSEN, Gap, GroupTest
 from nnunetv2_fair.evaluation.results.tables.of_trainings import trainings_table
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
@@ -33,6 +33,7 @@ def paper_tables(result: EvaluationResult) -> tuple[TextTable, ...]:
         _performance(result),
         _differences(result),
         _effects(result),
+        _pair_tests(result),
         _measures(result),
         _failures(result),
         _adjusted(result),
@@ -59,7 +60,9 @@ def _participants(result: EvaluationResult) -> TextTable:
         reference = result.settings.get("reference_groups", {}).get(attribute)
         for name, group in made.groups.items():
             remark = "reference group" if name == reference else ""
-            if name in made.left_out:
+            if made.left_out.get(name) == NOT_CHOSEN:
+                remark = "shown, not compared"
+            elif name in made.left_out:
                 remark = f"not compared: {made.left_out[name]}"
             counts = numbers.whole(group.n_patients), numbers.whole(group.n_cases)
             rows.append((attribute, name, *counts, remark))
@@ -197,6 +200,31 @@ def _effects(result: EvaluationResult) -> TextTable:
     columns = (*_WHERE, "Groups", f"Difference of medians ({level} CI)",
                f"Cliff's delta ({level} CI)")  # fmt: skip
     return TextTable("pairs", "Every group against the reference group", columns, tuple(rows))
+
+
+def _pair_tests(result: EvaluationResult) -> TextTable:
+    claims = {
+        (f.attribute, f.metric, f.label, f.between)
+        for f in result.findings
+        if f.kind == "pair_difference"
+    }
+    rows = []
+    for found in result.comparisons:
+        info = result.metric(found.metric)
+        for pair in found.pairs:
+            test = pair.test
+            claimed = (found.attribute, found.metric, found.label, pair.between) in claims
+            rows.append(
+                (
+                    *_where(result, found.attribute, found.label, info),
+                    *pair.between,
+                    _value(pair.cliffs_delta, ""),
+                    *_test_cells(test.name, test.p_value, test.corrected_p, test.family_size),
+                    VERDICTS["shown" if claimed else "not_shown"],
+                )
+            )
+    columns = (*_WHERE, "Group", "Other group", "Cliff's delta", "Test", "p", "p (Holm)", "Finding")
+    return TextTable("pair_tests", "Every two groups", columns, tuple(rows))
 
 
 def _measures(result: EvaluationResult) -> TextTable:

@@ -1,6 +1,7 @@
 """The groups of an evaluation, as the command prints them."""
 
 import math
+from collections.abc import Iterator
 
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.group_differences import FAIRNESS_GAP
@@ -8,12 +9,15 @@ from nnunetv2_fair.evaluation.findings.sentences import clean, plain, shortened
 from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
 from nnunetv2_fair.evaluation.results.adjusted import AdjustedGap
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.groups import Comparison, GroupStatistics
+from nnunetv2_fair.evaluation.results.groups import NOT_CHOSEN, Comparison, GroupStatistics
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 from nnunetv2_fair.report.html.titles import measure_title, metric_heading
 from nnunetv2_fair.report.of_evaluation.measures import is_corrected
 from nnunetv2_fair.report.terminal.columns import LONGEST_NAME, aligned
 from nnunetv2_fair.report.terminal.findings import findings_lines
+
+#: Groups that are shown, not compared, of which names are printed.
+_MOST_NAMED = 6
 
 
 def console_table(result: EvaluationResult, attribute: str) -> str:
@@ -43,11 +47,22 @@ def console_table(result: EvaluationResult, attribute: str) -> str:
             for gap in result.adjusted_gaps
             if (gap.attribute, gap.metric, gap.label) == (attribute, metric.name, label)
         ]
-        for group, reason in comparison.left_out.items():
-            text = f"  * {shortened(group, LONGEST_NAME)} is not compared: {clean(reason)}"
-            if text not in lines:  # mostly the same for every metric
-                lines.append(text)
+        # mostly the same for every metric
+        lines += [line for line in _left_out(comparison) if line not in lines]
     return numbers.ascii_only("\n".join(lines))
+
+
+def _left_out(comparison: Comparison) -> Iterator[str]:
+    """Yield which groups are not compared."""
+    others = [g for g, reason in comparison.left_out.items() if reason == NOT_CHOSEN]
+    if others:
+        named = [shortened(group, LONGEST_NAME) for group in others[:_MOST_NAMED]]
+        more = len(others) - len(named)
+        rest = f" and {more} more" if more else ""
+        yield f"  * shown, not compared: {', '.join(named)}{rest}"
+    for group, reason in comparison.left_out.items():
+        if group not in others:
+            yield f"  * {shortened(group, LONGEST_NAME)} is not compared: {clean(reason)}"
 
 
 def _console_block(
@@ -60,6 +75,9 @@ def _console_block(
         mark = " *" if group in comparison.left_out else ""
         title = shortened(group, LONGEST_NAME) + mark
         rows.append(_console_row(title, metric, statistics, by_case=by_case))
+    if comparison.of_chosen is not None:
+        chosen = comparison.of_chosen
+        rows.append(_console_row("compared groups", metric, chosen, by_case=by_case))
     rows.append(_console_row("all groups", metric, comparison.overall, by_case=by_case))
     lines = aligned(rows, right=(1, 2), header_indent=0)
     computed = [gap for gap in comparison.gaps if not math.isnan(gap.value)]

@@ -30,11 +30,16 @@ def tables_of(result: EvaluationResult) -> tuple[TextTable, ...]:
     """Return the tables of an evaluation.
 
     Returns:
-        Groups, fairness measures, tests and pairs of groups; then failure rates, adjusted gaps,
+        Groups, fairness measures, tests and pairs of groups; then tests of pairs, failure rates, adjusted gaps,
         margins, the subgroups that were discovered and the tables of a preset, where there are any.
     """
     found = [_groups(result), _gaps(result), _tests(result), _effects(result)]
-    further = (failures_table(result), adjusted_table(result), margins_table(result))
+    further = (
+        _pair_tests(result),
+        failures_table(result),
+        adjusted_table(result),
+        margins_table(result),
+    )
     found += [table for table in further if table.rows]
     if result.discovery is not None:
         claims = [claim.sentence for claim in result.findings if claim.kind == "subgroup"]
@@ -53,7 +58,8 @@ def _groups(result: EvaluationResult) -> TextTable:
     rows = []
     for found in result.comparisons:
         info = result.metric(found.metric)
-        for name, group in (*found.groups.items(), ("overall", found.overall)):
+        chosen = [] if found.of_chosen is None else [("compared", found.of_chosen)]
+        for name, group in (*found.groups.items(), *chosen, ("overall", found.overall)):
             rows.append(
                 (
                     found.attribute,
@@ -150,6 +156,28 @@ def _effects(result: EvaluationResult) -> TextTable:
         "Detectable gap (50%)",
     )
     return TextTable("pairs", f"{result.name}: pairs of groups", columns, tuple(rows))
+
+
+def _pair_tests(result: EvaluationResult) -> TextTable:
+    rows = [
+        (
+            *where(result, found),
+            *pair.between,
+            number(pair.cliffs_delta, None),
+            pair.test.name,
+            "" if math.isnan(pair.test.statistic) else f"{pair.test.statistic:.6g}",
+            p_value(pair.test.p_value),
+            p_value(pair.test.corrected_p),
+            str(pair.test.family_size),
+        )
+        for found in result.comparisons
+        for pair in found.pairs
+    ]
+    columns = (
+        *WHERE, "Group", "Other group", "Cliff's delta", "Test", "Statistic", "p", "p (Holm)",
+        "Tests in family",
+    )  # fmt: skip
+    return TextTable("pair_tests", f"{result.name}: every two groups", columns, tuple(rows))
 
 
 def _subgroups(
