@@ -84,7 +84,7 @@ def measure_numbers(made: Made) -> Numbers:
     return Numbers(columns, tuple(rows))
 
 
-def pair_numbers(made: Made) -> Numbers:
+def pair_test_numbers(made: Made) -> Numbers:
     """Return the tests of every two groups, one per row."""
     rows: list[tuple[Cell, ...]] = []
     for metric, comparison in made:

@@ -28,7 +28,7 @@ from nnunetv2_fair.report.of_evaluation.differences import (
 from nnunetv2_fair.report.of_evaluation.exported import (
     group_numbers,
     measure_numbers,
-    pair_numbers,
+    pair_test_numbers,
 )
 from nnunetv2_fair.report.of_evaluation.measures import FIRST_MEASURES, measure_rows
 
@@ -146,7 +146,7 @@ def _pair_tests(
     attribute = made[0][1].attribute
     table = render("report/of_evaluation/templates/pair_tests.html", rows=rows, **shared)
     title = f"Tests of every two groups of {shortened(attribute)}"
-    return downloads.table(("pair", "tests", attribute), title, table, pair_numbers(made))
+    return downloads.table(("pair", "tests", attribute), title, table, pair_test_numbers(made))
 
 
 def _matrix(

@@ -105,8 +105,9 @@ def _cell(
         why = "undefined" if found.n_undefined == found.n_cases else numbers.HIDDEN
         return HeatCell(numbers.UNDEFINED, (size, why), kind="none")
     mean = numbers.with_unit(found.mean, metric.unit)
-    if group in comparison.left_out and comparison.left_out[group] == NOT_CHOSEN:
+    reason = comparison.left_out.get(group or "")
+    if reason == NOT_CHOSEN:
         return HeatCell(mean, (size, "not compared"), scale.share(found.mean))
-    if group in comparison.left_out:
+    if reason is not None:
         return HeatCell(mean, (size, "not compared"), kind="few")
     return HeatCell(mean, (size,), scale.share(found.mean))

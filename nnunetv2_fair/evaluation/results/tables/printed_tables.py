@@ -30,8 +30,9 @@ def tables_of(result: EvaluationResult) -> tuple[TextTable, ...]:
     """Return the tables of an evaluation.
 
     Returns:
-        Groups, fairness measures, tests and pairs of groups; then tests of pairs, failure rates, adjusted gaps,
-        margins, the subgroups that were discovered and the tables of a preset, where there are any.
+        Groups, fairness measures, tests and pairs of groups; then tests of every two groups,
+        failure rates, adjusted gaps, margins, the subgroups that were discovered and the tables of
+        a preset, where there are any.
     """
     found = [_groups(result), _gaps(result), _tests(result), _effects(result)]
     further = (
