@@ -119,6 +119,7 @@ ALLOWED: dict[str, set[str]] = {
         "evaluation/findings",
         "evaluation/results",
         "evaluation/statistics",
+        "tables/remedy",
     },
     "evaluation/model_comparison": {
         "evaluation/estimation",

@@ -3,12 +3,14 @@
 A shareable result consists of what is listed here; anything else that a result holds is left out.
 """
 
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.disclosure.findings import shareable_findings
 from nnunetv2_fair.evaluation.disclosure.group_profiles import Cell
 from nnunetv2_fair.evaluation.disclosure.hidden_groups import Patterns, patients_enough_to_share
@@ -20,6 +22,7 @@ from nnunetv2_fair.evaluation.disclosure.precision import (
 )
 from nnunetv2_fair.evaluation.disclosure.redaction import (
     SETTINGS,
+    SMALL,
     fewest_to_compare,
     note_on_images,
     shareable_notes,
@@ -33,6 +36,7 @@ from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult, Exclus
 from nnunetv2_fair.evaluation.results.groups import CHOSEN_GROUPS, NOT_CHOSEN, Comparison
 from nnunetv2_fair.evaluation.results.tables.per_case import evaluated_rows, metric_values, no_cases
 from nnunetv2_fair.evaluation.results.trainings import TRAININGS, number_of_trainings, subject
+from nnunetv2_fair.tables.remedy import list_of
 
 
 def shareable(result: EvaluationResult) -> EvaluationResult:
@@ -49,7 +53,8 @@ def shareable(result: EvaluationResult) -> EvaluationResult:
         result: A result with its cases.
 
     Raises:
-        EvaluationError: If there are fewer than five patients in all.
+        EvaluationError: If there are fewer than five patients in all, or in a group that was
+            chosen for the comparison.
     """
     if result.shareable:
         return result
@@ -57,8 +62,9 @@ def shareable(result: EvaluationResult) -> EvaluationResult:
     headline = rows[rows["label"] == result.headline_label].reset_index(drop=True)
     n_patients = patients_enough_to_share(headline)
     patterns = Patterns(result, headline)
-    comparisons = _comparisons(result, rows, patterns)
     attributes, chosen = result.attributes, result.settings.get(CHOSEN_GROUPS, {})
+    comparisons = _comparisons(result, rows, patterns)
+    _refuse_hidden_choices(comparisons, chosen)
     told = EvaluationResult(
         name=result.name,
         per_case=no_cases(result.attributes, result.metrics),
@@ -92,6 +98,20 @@ def shareable(result: EvaluationResult) -> EvaluationResult:
     told = replace(told, findings=tuple(shareable_findings(result, told)))
     hidden = [a for a in attributes if not main_findings(told, a, told.headline_label)]
     return replace(told, notes=(*told.notes, *(_nothing_shown(a) for a in hidden)))
+
+
+def _refuse_hidden_choices(told: Sequence[Comparison], chosen: Mapping[str, Sequence[str]]) -> None:
+    """Refuse chosen groups of which nothing is shown."""
+    for comparison in told:
+        names = chosen.get(comparison.attribute, ())
+        hidden = [name for name in names if comparison.left_out.get(name) == SMALL]
+        if hidden:
+            option = shlex.quote(list_of(comparison.attribute, names))
+            raise EvaluationError(
+                f"--groups {option}: '{hidden[0]}' has fewer than {FEWEST} patients with a value, "
+                "of whom a shareable result shows nothing. Name larger groups, or leave out "
+                "--shareable and --paper."
+            )
 
 
 def _nothing_shown(attribute: str) -> str:

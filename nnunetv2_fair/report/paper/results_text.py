@@ -36,6 +36,7 @@ _CONTENT = {
     "performance": "the performance in every group",
     "differences": "all differences between groups with their tests",
     "pairs": "every group against the reference group",
+    "pair_tests": "tests of every two groups",
     "measures": "measures of fairness",
     "failures": "failure rates",
     "adjusted": "adjusted differences",

@@ -19,6 +19,7 @@ from nnunetv2_fair.evaluation.results.groups import (
     GroupStatistics,
     GroupTest,
     PairEffect,
+    PairTest,
 )
 from nnunetv2_fair.evaluation.results.tables import public_notes
 from nnunetv2_fair.evaluation.results.values import MetricInfo
@@ -410,7 +411,9 @@ def test_every_field_was_thought_of():
         EvaluationResult: "name per_case metrics labels attributes comparisons exclusions notes "
         "definitions settings versions inputs_sha256 created discovery preset_tables shareable "
         "group_parts findings trainings failures adjusted_gaps boundary_maps",
-        Comparison: "attribute metric label overall groups left_out gaps test effects by_image",
+        Comparison: "attribute metric label overall groups left_out gaps test effects by_image "
+        "pairs of_chosen",
+        PairTest: "between cliffs_delta test",
         GroupStatistics: "n_cases n_patients n_undefined n_replaced mean median q1 q3 std "
         "mean_interval median_interval n_units shrunken_mean shrunken_interval worst_decile",
         Gap: "name value interval between simultaneous by_chance p_value corrected_p",
