@@ -24,6 +24,7 @@ from nnunetv2_fair.study.index.results import OnTestSet
 
 MEAN_STD_CSV = "mean_std.csv"
 _PLACE = ("dataset", "configuration", "plans", "test")
+_HEADINGS = (*_PLACE, "predicted", "trainer")
 _WHAT = ("attribute", "label", "metric", "unit", "quantity", "group", "trainings", "mean", "std")
 
 
@@ -43,13 +44,14 @@ def write_mean_std(results: Sequence[OnTestSet], folder: Path) -> None:
     if not repeated:
         path.unlink(missing_ok=True)
         return
-    frame = pd.DataFrame(list(_rows(repeated)), columns=[*_PLACE, "trainer", *_WHAT])
+    frame = pd.DataFrame(list(_rows(repeated)), columns=[*_HEADINGS, *_WHAT])
     write_text(path, csv_text(frame))
 
 
 def _rows(results: Sequence[OnTestSet]) -> Iterator[dict[str, object]]:
     for on_test in results:
         place = {name: getattr(on_test, name) for name in _PLACE}
+        place["predicted"] = on_test.predicted or "ensemble"
         for trainer, result in on_test.shown.items():
             for made in result.comparisons:
                 info = result.metric(made.metric)

@@ -42,9 +42,10 @@ class _Attribute:
 
 
 def title_of(on_test: OnTestSet) -> list[str]:
-    """Return what identifies a test set: test set, dataset, configuration, plans if not usual."""
-    parts = [on_test.test, on_test.dataset, on_test.configuration]
-    return [p for p in (*parts, "" if on_test.plans == "nnUNetPlans" else on_test.plans) if p]
+    """Return what identifies a test set: test set, dataset, configuration, what is not usual."""
+    plans = "" if on_test.plans == "nnUNetPlans" else on_test.plans
+    parts = (on_test.test, on_test.dataset, on_test.configuration, plans, on_test.predicted)
+    return [part for part in parts if part]
 
 
 def section_of(
@@ -71,6 +72,7 @@ def section_of(
         reports=[_report(folder, evaluated) for evaluated in on_test.evaluated],
         attributes=_attributes(on_test, terms, downloads),
         nothing_to_draw=NOTHING_TO_DRAW,
+        single=bool(on_test.predicted),
     )
 
 

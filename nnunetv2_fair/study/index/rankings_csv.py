@@ -12,8 +12,9 @@ from nnunetv2_fair.study.index.results import OnTestSet, scores_of
 
 RANKINGS_CSV = "rankings.csv"
 _COLUMNS = (
-    "dataset", "configuration", "plans", "test", "trainer", "attribute", "label", "metric", "unit",
-    "measure", "group", "value", "low", "high", "first_rank", "last_rank", "ranked",
+    "dataset", "configuration", "plans", "test", "predicted", "trainer", "attribute", "label",
+    "metric", "unit", "measure", "group", "value", "low", "high", "first_rank", "last_rank",
+    "ranked",
 )  # fmt: skip
 
 
@@ -39,6 +40,7 @@ def _rows(results: Sequence[OnTestSet]) -> Iterator[dict[str, object]]:
             "configuration": on_test.configuration,
             "plans": on_test.plans,
             "test": on_test.test,
+            "predicted": on_test.predicted or "ensemble",
         }
         for trainer, result in on_test.shown.items():
             for made in result.comparisons:

@@ -27,8 +27,8 @@ from nnunetv2_fair.study.index.progress import Progress, StepProgress
 
 logger = logging.getLogger(__name__)
 
-#: Dataset, configuration, plans, test set.
-_Place = tuple[str, str, str, str]
+#: Dataset, configuration, plans, test set, and how it was predicted.
+_Place = tuple[str, str, str, str, str]
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ class OnTestSet:
         comparison_folder: Folder of the comparison.
         compared: The comparison; None if it is not done, or see ``problem``.
         problem: Why a finished comparison cannot be shown; empty if it can.
+        predicted: ``single folds`` (and which run of each method) if each fold's model predicts by
+            itself; empty if all folds predict together.
     """
 
     dataset: str
@@ -75,6 +77,7 @@ class OnTestSet:
     comparison_folder: PurePath = field(default_factory=PurePath)
     compared: ModelComparison | None = None
     problem: str = ""
+    predicted: str = ""
 
     @property
     def shown(self) -> Mapping[str, EvaluationResult]:
@@ -121,6 +124,7 @@ def read_results(folder: Path, progress: Progress) -> tuple[OnTestSet, ...]:
             step.fact("configuration"),
             step.fact("plans"),
             step.fact("test"),
+            step.fact("predicted"),
         )
         if (output := _output(step, SUMMARY_JSON)) is not None:
             evaluated.setdefault(place, []).append(_read_evaluation(folder, step, output.parent))
@@ -128,7 +132,7 @@ def read_results(folder: Path, progress: Progress) -> tuple[OnTestSet, ...]:
             comparing[place] = (step, output.parent)
     found = []
     for place, methods in evaluated.items():
-        on_test = OnTestSet(*place, tuple(methods))
+        on_test = OnTestSet(*place[:4], tuple(methods), predicted=place[4])
         if place in comparing:
             on_test = _with_comparison(folder, on_test, *comparing[place])
         found.append(on_test)

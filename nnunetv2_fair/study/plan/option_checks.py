@@ -15,6 +15,7 @@ from nnunetv2_fair.study.plan.study_dataset import (
     TRIAL,
     StudyDataset,
 )
+from nnunetv2_fair.study.study_file.settings import SINGLE
 from nnunetv2_fair.subgroups.schema import INTERSECTION
 from nnunetv2_fair.tables.remedy import options_of
 
@@ -73,6 +74,13 @@ def check_folds(found: Findings, on: StudyDataset) -> None:
             line,
             f"{on.dataset.name} has the folds 0 to {n_folds - 1}, not {shorten(beyond)}; list "
             "folds that it has, or set number_of_folds before the folds are made",
+        )
+    if SINGLE in found.settings.prediction.folds and len(entry.folds) == 1:
+        found.add(
+            found.settings.line("prediction", "folds"),
+            f"prediction, folds: {on.dataset.name} has one fold here, {entry.folds[0]}, so that "
+            "there are no single folds beside the ensemble. List two or more folds, or leave "
+            "single out",
         )
 
 

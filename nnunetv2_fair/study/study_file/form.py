@@ -49,7 +49,8 @@ def _not_empty(values: tuple[_T, ...], info: ValidationInfo) -> tuple[_T, ...]:
     return values
 
 
-def _different(values: tuple[_T, ...]) -> tuple[_T, ...]:
+def different(values: tuple[_T, ...]) -> tuple[_T, ...]:
+    """Refuse a list in which something is listed twice."""
     if len(set(values)) < len(values):
         raise ValueError
     return values
@@ -162,7 +163,7 @@ Runtime = Annotated[
 Number = Annotated[float, _expected("a number")]
 Cuts = Annotated[
     Listed[Number],
-    AfterValidator(_different),
+    AfterValidator(different),
     _expected("a list of different numbers, such as [50, 65]"),
 ]
 MetricName = Annotated[str, one_of(_metrics), _expected("a metric, such as dice")]

@@ -5,9 +5,10 @@ or empty, and left to the command. ``reading`` reads a file into :class:`Setting
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -40,12 +41,16 @@ from nnunetv2_fair.study.study_file.form import (
     Runtime,
     Text,
     Variable,
+    different,
 )
 from nnunetv2_fair.study.study_file.values import megabytes, minutes
 from nnunetv2_fair.study.study_file.yaml_lines import Document, Place
 from nnunetv2_fair.tables.settings import TableSettings
 
 INTERNAL = "internal"
+#: Whose predictions are evaluated: those of all folds together, or of each fold's model.
+ENSEMBLE: Final = "ensemble"
+SINGLE: Final = "single"
 _A_TEST = (
     "internal (imagesTs and labelsTs of the dataset), or a mapping with name and either dataset, "
     "or images, labels and demographics"
@@ -209,8 +214,17 @@ class PredictionOptions(_Part):
         mirroring: Whether mirrored images are predicted, too.
         step_size: Of the sliding window, as a share of the patch; None for nnU-Net's.
         unknown_model: Attribute -> group whose model predicts cases of unknown group.
+        folds: Whether all folds predict together, each fold's model by itself, or both.
     """
 
+    folds: Annotated[
+        Listed[Annotated[Literal["ensemble", "single"], Field(description="ensemble or single")]],
+        AfterValidator(different),
+    ] = Field(
+        default=(ENSEMBLE,),
+        description="a list of ensemble (all folds together) and single (each fold's model by "
+        "itself)",
+    )
     mirroring: bool = Field(default=True, description="true (nnU-Net's way) or false (faster)")
     step_size: Given[float] = Field(
         default=None, gt=0, le=1, description="step of the sliding window, above 0 and at most 1"

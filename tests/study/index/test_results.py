@@ -229,4 +229,4 @@ def test_rankings_hold_every_value(finished, tmp_path):
 
 def test_rankings_of_nothing_have_their_columns(tmp_path):
     text = write_rankings((), tmp_path).read_text(encoding="utf-8")
-    assert text.startswith("dataset,configuration,plans,test,trainer,attribute,label,metric,unit,")
+    assert text.startswith("dataset,configuration,plans,test,predicted,trainer,attribute,label,")

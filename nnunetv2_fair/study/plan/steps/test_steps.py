@@ -5,12 +5,18 @@ from dataclasses import replace
 
 from nnunetv2_fair import paths
 from nnunetv2_fair.study.plan.datasets import TestSet
-from nnunetv2_fair.study.plan.models import Model, Run
+from nnunetv2_fair.study.plan.models import Model
 from nnunetv2_fair.study.plan.steps.commands import Command
 from nnunetv2_fair.study.plan.steps.evaluation_arguments import (
     comparison_arguments,
     evaluation_arguments,
     table_arguments,
+)
+from nnunetv2_fair.study.plan.steps.predictions import (
+    Ensemble,
+    Prediction,
+    Single,
+    ways_of,
 )
 from nnunetv2_fair.study.plan.steps.step_builder import StepBuilder
 from nnunetv2_fair.study.plan.steps.step_names import (
@@ -29,24 +35,32 @@ def add_tests(builder: StepBuilder, on: StudyDataset) -> None:
     for plans in on.entry.plans:
         for configuration in sorted(on.entry.configurations, key=lambda c: c == CASCADE):
             for test in on.tests:
-                bench = _Bench(builder, on, plans, configuration, test)
-                for model in on.models:
-                    bench.predict(model)
-                    bench.evaluate(model)
-                bench.compare()
+                for way in ways_of(builder.settings.prediction.folds, on.models):
+                    bench = _Bench(builder, on, plans, configuration, test, way)
+                    for model in on.models:
+                        bench.predict(model)
+                        bench.evaluate(model)
+                    bench.compare()
 
 
 class _Bench:
-    """All models of one configuration on one test set."""
+    """All models of one configuration on one test set, predicted with in one way."""
 
     def __init__(
-        self, builder: StepBuilder, on: StudyDataset, plans: str, configuration: str, test: TestSet
+        self,
+        builder: StepBuilder,
+        on: StudyDataset,
+        plans: str,
+        configuration: str,
+        test: TestSet,
+        way: Ensemble | Single,
     ) -> None:
         self._builder = builder
         self._on = on
         self._plans = plans
         self._configuration = configuration
         self._test = test
+        self._way = way
         self._evaluated: dict[str, str] = {}
         self._where = self._place(configuration)
         self._facts = {
@@ -54,6 +68,7 @@ class _Bench:
             "configuration": configuration,
             "plans": plans,
             "test": test.name,
+            **dict(way.facts),
         }
 
     def _place(self, configuration: str) -> str:
@@ -62,33 +77,34 @@ class _Bench:
 
     def _name(self, kind: Kind, trainer: str = "", configuration: str = "") -> str:
         on, configuration = self._on, configuration or self._configuration
-        return step_on_test_set(
-            kind, on.dataset, self._plans, configuration, self._test.name, trainer
-        )
+        test = f"{self._test.name}{self._way.mark}"
+        return step_on_test_set(kind, on.dataset, self._plans, configuration, test, trainer)
+
+    def _folder(self, what: str, where: str = "") -> str:
+        return f"{what}{self._way.suffix}/{where or self._where}"
 
     def predict(self, model: Model) -> None:
-        """Add the predictions of every run."""
-        for run in model.runs:
-            self._predict(model, run)
+        """Add the predictions that are evaluated together."""
+        for prediction in self._way.of(model, self._on):
+            self._predict(model, prediction)
 
-    def _predict(self, model: Model, run: Run) -> None:
-        """Add the prediction by all folds together, which is nnU-Net's ensemble of folds."""
-        builder, on = self._builder, self._on
-        out = f"predictions/{self._where}/{run.name}"
+    def _predict(self, model: Model, prediction: Prediction) -> None:
+        builder, on, run = self._builder, self._on, prediction.run
+        out = f"{self._folder('predictions')}/{prediction.folder}"
         what = [
             "-d", on.dataset.name, "-i", str(self._test.images), "-o", out,
-            "-tr", run.name, "-p", self._plans, "-c", self._configuration, "-f", *on.entry.folds,
+            "-tr", run.name, "-p", self._plans, "-c", self._configuration, "-f", *prediction.folds,
         ]  # fmt: skip
         options = builder.settings.prediction
         if options.step_size is not None:
             what += ["-step_size", f"{options.step_size:g}"]
         if not options.mirroring:
             what.append("--disable_tta")
-        needs = list(self._trainings(run))
+        needs = list(self._trainings(prediction))
         if self._configuration == CASCADE:
-            before = f"predictions/{self._place(CASCADE_NEEDS)}/{run.name}"
-            what += ["-prev_stage_predictions", before]
-            needs.append(self._name("predict", run.name, configuration=CASCADE_NEEDS))
+            before = self._folder("predictions", self._place(CASCADE_NEEDS))
+            what += ["-prev_stage_predictions", f"{before}/{prediction.folder}"]
+            needs.append(self._predicted(prediction, CASCADE_NEEDS))
         half = str(max(1, int(builder.cpus("predict")) // 2))
         how = ["-device", builder.settings.device, "-npp", half, "-nps", half]
         inputs = [self._test.inputs[0]]
@@ -107,7 +123,7 @@ class _Bench:
         method = {"method": model.name} if model.is_repeated else {}
         builder.add(
             Task(
-                self._name("predict", run.name),
+                self._predicted(prediction),
                 "predict",
                 (Command(script, tuple(what), tuple(how)),),
                 {**self._facts, "trainer": run.name, **method},
@@ -117,15 +133,20 @@ class _Bench:
             )
         )
 
-    def _trainings(self, run: Run) -> Iterator[str]:
-        for trainer in run.trainings:
-            for fold in self._on.entry.folds:
+    def _predicted(self, prediction: Prediction, configuration: str = "") -> str:
+        return self._name("predict", f"{prediction.run.name}{prediction.end}", configuration)
+
+    def _trainings(self, prediction: Prediction) -> Iterator[str]:
+        for trainer in prediction.run.trainings:
+            for fold in prediction.folds:
                 yield Training(self._on, self._plans, self._configuration, trainer, fold).name
 
     def evaluate(self, model: Model) -> None:
         """Add the evaluation: one step, or shards and the step that merges them."""
-        builder = self._builder
-        out = f"evaluations/{self._where}/{model.name}"
+        builder, evaluated = self._builder, self._way.name_of(model)
+        out = f"{self._folder('evaluations')}/{evaluated}"
+        predictions = list(self._way.of(model, self._on))
+        kind = self._way.trainings(model)
         shards = builder.settings.evaluation.shards
         arguments = evaluation_arguments(
             builder.settings.evaluation,
@@ -135,21 +156,23 @@ class _Bench:
         )
         what = (
             "-gt", str(self._test.labels),
-            "-pred", *(f"predictions/{self._where}/{run.name}" for run in model.runs),
-            *(("--trainings", "repeats") if len(model.runs) > 1 else ()),
-            "--demographics", str(self._test.table), "-o", out, "--name", model.name, *arguments,
+            "-pred", *(f"{self._folder('predictions')}/{p.folder}" for p in predictions),
+            *(() if kind is None else ("--trainings", kind)),
+            "--demographics", str(self._test.table), "-o", out, "--name", evaluated, *arguments,
         )  # fmt: skip
         how = ("--overwrite", "-np", builder.cpus("evaluate"))
         inputs = (self._test.inputs[1], self._test.people)
-        predicted = tuple(self._name("predict", run.name) for run in model.runs)
+        predicted = tuple(self._predicted(prediction) for prediction in predictions)
         attributes = " ".join(self._on.attributes)
-        facts = {**self._facts, "trainer": model.name, "attributes": attributes}
+        facts = {**self._facts, "trainer": evaluated, "attributes": attributes}
+        if evaluated != model.name:
+            facts["method"] = model.name
         outputs = tuple(
             f"{out}/{file}" for file in (paths.SUMMARY_JSON, paths.PER_CASE_CSV, paths.REPORT_HTML)
         )
         command = "nnUNetv2_fair_evaluate"
-        name = self._name("evaluate", model.name)
-        self._evaluated[model.name] = name
+        name = self._name("evaluate", evaluated)
+        self._evaluated[evaluated] = name
         if shards == 1:
             builder.add(
                 Task(
@@ -168,8 +191,8 @@ class _Bench:
                     {**facts, "shard": part[1]}, needs=predicted, inputs=inputs,
                 )
             )  # fmt: skip
-        merged = self._name("merge", model.name)
-        self._evaluated[model.name] = merged
+        merged = self._name("merge", evaluated)
+        self._evaluated[evaluated] = merged
         merging = Command(command, (*what, "--merge"), ("--overwrite", "-np", "1"))
         builder.add(
             Task(
@@ -184,17 +207,18 @@ class _Bench:
         names = list(self._evaluated)
         if len(names) < 2:
             return
-        baseline = settings.baseline or names[0]
+        chosen = [m for m in self._on.models if m.name == settings.baseline]
+        baseline = self._way.name_of((chosen or self._on.models)[0])
         ordered = [baseline, *(name for name in names if name != baseline)]
-        out = f"comparisons/{self._where}"
+        out = "/".join(filter(None, (self._folder("comparisons"), self._way.part)))
         what = (
-            *(f"evaluations/{self._where}/{name}" for name in ordered),
+            *(f"{self._folder('evaluations')}/{name}" for name in ordered),
             "-o", out, "--names", *ordered,
             *comparison_arguments(settings.evaluation, settings.seed),
         )  # fmt: skip
         self._builder.add(
             Task(
-                self._name("compare"),
+                self._name("compare", self._way.part),
                 "compare",
                 (Command("nnUNetv2_fair_compare", what, ("--overwrite",)),),
                 {**self._facts, "attributes": " ".join(self._on.attributes)},
