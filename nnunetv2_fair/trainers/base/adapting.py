@@ -1,6 +1,6 @@
 """A method's loss around nnU-Net's, or around that of the trainer it is combined with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch import nn
@@ -26,7 +26,9 @@ def adapted(
     try:
         return adapt(plain)
     except TrainingError:
-        builder, adapter = (_owner(trainer, base, name) for name in ("_build_loss", "adapt_loss"))
+        below = trainer.__mro__.index(base) + 1  # a method's own _build_loss only wraps
+        builder = _owner(trainer.__mro__[below:], "_build_loss")
+        adapter = _owner(trainer.__mro__, "adapt_loss")
         if builder is nnUNetTrainer:
             raise
         raise TrainingError(
@@ -38,7 +40,6 @@ def adapted(
         ) from None
 
 
-def _owner(trainer: type, base: type, name: str) -> type:
-    """Return the class that a method comes from, ``base`` left out unless it is the last."""
-    owners = [cls for cls in trainer.__mro__ if name in vars(cls)]
-    return next((cls for cls in owners if cls is not base), base)
+def _owner(classes: Iterable[type], name: str) -> type:
+    """Return the first class that has a method of its own."""
+    return next(cls for cls in classes if name in vars(cls))
