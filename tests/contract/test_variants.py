@@ -34,9 +34,7 @@ def name_of(method, *options):
 
 def make(name, plans="nnUNetPlans"):
     seed(99)
-    trainer = get_trainer_from_args(
-        "901", "2d_trial", 0, name, plans, device=torch.device("cpu")
-    )
+    trainer = get_trainer_from_args("901", "2d_trial", 0, name, plans, device=torch.device("cpu"))
     trainer.num_iterations_per_epoch = trainer.num_val_iterations_per_epoch = 2
     return trainer
 
