@@ -14,6 +14,7 @@ _PURPOSES = {
     "nnUNetv2_fair_convert_QDUS": "QDUS-like thyroid ultrasound -> nnU-Net dataset",
     "nnUNetv2_fair_convert_TUSC": "thyroid ultrasound cine-clips -> nnU-Net dataset",
     "nnUNetv2_fair_convert_UKBB_CMR": "UK Biobank style heart MRI -> nnU-Net dataset",
+    "nnUNetv2_fair_crop": "dataset -> the same, cropped around the organ",
     "nnUNetv2_fair_demo": "the whole chain on phantoms, on a CPU, in minutes",
     "nnUNetv2_fair_doctor": "check the installation; register with nnU-Net",
     "nnUNetv2_fair_evaluate": "predictions -> metrics per group, gaps, report",

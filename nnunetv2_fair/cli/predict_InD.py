@@ -77,7 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _predict(args: argparse.Namespace) -> None:
     require_nnunet()
     from nnunetv2_fair.networks.devices import require_device
-    from nnunetv2_fair.nnunet.predict_by_group import PredictionSettings, predict_by_group
+    from nnunetv2_fair.nnunet.nnunet_predict import PredictionSettings
+    from nnunetv2_fair.nnunet.predict_by_group import predict_by_group
 
     require_device(args.device)
     settings = PredictionSettings(

@@ -1,4 +1,4 @@
-"""Boxes around organs.
+"""Boxes around organs, and crops of one size around them.
 
 Ground level: imports only files.
 """

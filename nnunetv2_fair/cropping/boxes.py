@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nnunetv2_fair.cropping.box import Box
 from nnunetv2_fair.errors import ConversionError, shorten, shorten_lines
 from nnunetv2_fair.files.json_files import read_json_object
 from nnunetv2_fair.files.nifti import quiet_itk
@@ -43,33 +43,7 @@ _NOTE = (
 )
 
 
-@dataclass(frozen=True)
-class BreastBox:
-    """Part of an array.
-
-    Attributes:
-        start: First index along each axis (slices, rows, columns).
-        end: One more than the last index along each axis.
-    """
-
-    start: tuple[int, int, int]
-    end: tuple[int, int, int]
-
-    @property
-    def slices(self) -> tuple[slice, ...]:
-        """Index that cuts the box out of an array."""
-        return tuple(slice(a, b) for a, b in zip(self.start, self.end, strict=True))
-
-    def fits(self, shape: Sequence[int]) -> bool:
-        """Return whether an array of that shape holds the whole box."""
-        return all(b <= n for b, n in zip(self.end, shape, strict=True))
-
-    def outside(self, mask: NDArray[Any]) -> int:
-        """Return how many voxels that are not 0 are outside."""
-        return int(np.count_nonzero(mask)) - int(np.count_nonzero(mask[self.slices]))
-
-
-def box_of_coordinates(coordinates: Mapping[str, Any]) -> BreastBox:
+def box_of_coordinates(coordinates: Mapping[str, Any]) -> Box:
     """Return the box that ``breast_coordinates`` of a MAMA-MIA json file describes.
 
     Raises:
@@ -91,16 +65,16 @@ def box_of_coordinates(coordinates: Mapping[str, Any]) -> BreastBox:
         raise ConversionError(
             f"breast_coordinates: the minima {start} are not all below the maxima {end}."
         )
-    return BreastBox(start, end)
+    return Box(start, end)
 
 
 def box_on_grid(
-    box: BreastBox,
+    box: Box,
     old: ImageGeometry,
     old_shape: Sequence[int],
     new: ImageGeometry,
     new_shape: Sequence[int],
-) -> BreastBox:
+) -> Box:
     """Return the voxels of another grid whose centres are in the box.
 
     Args:
@@ -129,10 +103,10 @@ def box_on_grid(
             raise ConversionError(f"the breast box {box} holds no voxel of the new grid.")
         ranges.append((int(inside[0]), int(inside[-1]) + 1))
     z, y, x = ranges[::-1]
-    return BreastBox((z[0], y[0], x[0]), (z[1], y[1], x[1]))
+    return Box((z[0], y[0], x[0]), (z[1], y[1], x[1]))
 
 
-def boxes_text(boxes: Mapping[str, tuple[BreastBox, Sequence[int]]]) -> str:
+def boxes_text(boxes: Mapping[str, tuple[Box, Sequence[int]]]) -> str:
     """Return the content of ``breast_boxes.json``.
 
     Args:
@@ -150,7 +124,7 @@ def boxes_text(boxes: Mapping[str, tuple[BreastBox, Sequence[int]]]) -> str:
     return f'{{\n  "note": {json.dumps(_NOTE)},\n  "cases": {{\n{listed}\n  }}\n}}\n'
 
 
-def read_boxes(path: Path) -> dict[str, tuple[BreastBox, tuple[int, int, int]]]:
+def read_boxes(path: Path) -> dict[str, tuple[Box, tuple[int, int, int]]]:
     """Read ``breast_boxes.json``: the box of each case, and its array's shape.
 
     Raises:
@@ -175,7 +149,7 @@ def read_boxes(path: Path) -> dict[str, tuple[BreastBox, tuple[int, int, int]]]:
                 f"{path}, case '{case}': expected 'shape' with three whole numbers, and "
                 f"{', '.join(map(repr, _AXES))} with a first index and an end each. {expected}"
             ) from error
-        box, shape = BreastBox((a, c, e), (b, d, f)), (z, y, x)
+        box, shape = Box((a, c, e), (b, d, f)), (z, y, x)
         if not all(start < end for start, end in zip(box.start, box.end, strict=True)):
             raise ConversionError(
                 f"{path}, case '{case}': the box from {box.start} to {box.end} is empty, so that "
@@ -205,7 +179,7 @@ class MaskingOrder:
 
     source: Path
     target: Path
-    box: BreastBox | None
+    box: Box | None
     shape: tuple[int, ...] = ()
 
 

@@ -1,22 +1,23 @@
 """Every case is predicted with the model of its group (trainer ``nnUNetTrainerInD``)."""
 
 import logging
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
 from nnunetv2_fair import registration
-from nnunetv2_fair.errors import DemographicsError, ModelError, UsageError, counted, shorten
+from nnunetv2_fair.errors import DemographicsError, UsageError, counted, shorten
 from nnunetv2_fair.files.outputs import one_unit, output_folder
+from nnunetv2_fair.nnunet.nnunet_predict import (
+    PredictionSettings,
+    check_complete,
+    link_images,
+    prediction_command,
+    run_nnunet,
+)
 from nnunetv2_fair.nnunet.trained_models import (
     check_trained,
     find_cases,
@@ -40,47 +41,8 @@ _METHOD = "nnUNetTrainerInD"
 _COMMAND = "nnUNetv2_fair_predict_InD"
 #: Folder of links to images while nnU-Net predicts.
 _LINKS = ".images"
-_PREDICT = (
-    "from nnunetv2.inference.predict_from_raw_data import predict_entry_point; "
-    "predict_entry_point()"
-)
 #: nnU-Net's note of its arguments, which would be those of the last group only.
 _ARGUMENTS = "predict_from_raw_data_args.json"
-_LAST_LINES = 20
-
-
-@dataclass(frozen=True)
-class PredictionSettings:
-    """Which models predict, and how; the names in brackets are those of ``nnUNetv2_predict``.
-
-    Attributes:
-        trainer: The models' trainer without the group: ``nnUNetTrainerInD_sex_100epochs`` for
-            the models ``nnUNetTrainerInD_sex=female_100epochs`` and so on (``-tr``).
-        configuration: Such as ``2d`` (``-c``).
-        plans: Plans identifier (``-p``).
-        folds: Folds whose predictions are averaged (``-f``).
-        checkpoint: Name of the checkpoint file (``-chk``).
-        device: ``cuda``, ``cpu`` or ``mps``.
-        step_size: Step of the sliding window, as a share of the patch.
-        mirroring: Whether predictions of mirrored images are averaged (``--disable_tta``).
-        save_probabilities: Whether to write probabilities as well.
-        preprocessing_processes: Processes that preprocess (``-npp``).
-        writing_processes: Processes that write masks (``-nps``).
-        previous_stage: Predictions of the previous stage of a cascade.
-    """
-
-    trainer: str
-    configuration: str
-    plans: str = "nnUNetPlans"
-    folds: tuple[str, ...] = ("0", "1", "2", "3", "4")
-    checkpoint: str = "checkpoint_final.pth"
-    device: str = "cuda"
-    step_size: float = 0.5
-    mirroring: bool = True
-    save_probabilities: bool = False
-    preprocessing_processes: int = 3
-    writing_processes: int = 3
-    previous_stage: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -171,11 +133,11 @@ def _predict(
         with tqdm(total=len(cases), desc="Predicting", unit="case") as progress:
             for number, (name, routed) in enumerate(routes.items()):
                 shown = links / str(number)
-                _link([file for case in routed for file in cases[case]], shown)
-                command = _command(dataset, trainers[name], settings, shown, predictions)
-                _run_nnunet(command, predictions, ending, progress, lock)
+                link_images([file for case in routed for file in cases[case]], shown)
+                command = prediction_command(dataset, trainers[name], settings, shown, predictions)
+                run_nnunet(command, predictions, ending, progress, lock)
         shutil.rmtree(links)
-        _check_complete(predictions, ending, cases)
+        check_complete(predictions, ending, cases)
         (predictions / _ARGUMENTS).unlink(missing_ok=True)
     return Predicted(len(cases), len(routes))
 
@@ -232,75 +194,3 @@ def _route(
         told = counted(len(unknown), "case of unknown group goes", "cases of unknown group go")
         logger.info("%s to the model you named.", told)
     return routes
-
-
-def _link(files: Sequence[Path], folder: Path) -> None:
-    """Show nnU-Net some images as a folder of their own; copies where links are not allowed."""
-    folder.mkdir()
-    for file in files:
-        try:
-            (folder / file.name).symlink_to(file.resolve())
-        except OSError:
-            shutil.copyfile(file, folder / file.name)
-
-
-def _command(
-    dataset: str, trainer: str, settings: PredictionSettings, images: Path, predictions: Path
-) -> list[str]:
-    command = [
-        sys.executable, "-c", _PREDICT, "-d", dataset, "-i", images, "-o", predictions,
-        "-tr", trainer, "-p", settings.plans, "-c", settings.configuration,
-        "-f", *settings.folds, "-chk", settings.checkpoint, "-device", settings.device,
-        "-step_size", settings.step_size, "-npp", settings.preprocessing_processes,
-        "-nps", settings.writing_processes, "--disable_progress_bar",
-    ]  # fmt: skip
-    if not settings.mirroring:
-        command.append("--disable_tta")
-    if settings.save_probabilities:
-        command.append("--save_probabilities")
-    if settings.previous_stage is not None:
-        command += ["-prev_stage_predictions", settings.previous_stage]
-    return [str(part) for part in command]
-
-
-def _run_nnunet(
-    command: list[str], predictions: Path, ending: str, progress: tqdm, lock: int | None = None
-) -> None:
-    """Run ``nnUNetv2_predict``, showing progress but not its output, which names cases by model."""
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as words:
-        process = subprocess.Popen(
-            command, stdout=words, stderr=subprocess.STDOUT, env=dict(os.environ),
-            pass_fds=() if lock is None else (lock,), start_new_session=True,
-        )  # fmt: skip
-        try:
-            running = True
-            while running:
-                try:
-                    process.wait(timeout=0.5)
-                    running = False
-                except subprocess.TimeoutExpired:
-                    pass
-                done = len(list(predictions.glob(f"*{ending}")))
-                if done > progress.n:
-                    progress.update(done - progress.n)
-        finally:
-            # its workers would otherwise outlive it
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        if process.returncode:
-            words.seek(0)
-            last = "".join(words.readlines()[-_LAST_LINES:])
-            raise ModelError(
-                f"nnUNetv2_predict stopped with exit code {process.returncode}; nothing was "
-                f"written. The end of its output:\n{last}"
-            )
-
-
-def _check_complete(predictions: Path, ending: str, cases: Mapping[str, Sequence[Path]]) -> None:
-    missing = [case for case in cases if not (predictions / f"{case}{ending}").is_file()]
-    if missing:
-        raise ModelError(
-            f"nnUNetv2_predict left out {len(missing)} of {len(cases)} cases: {shorten(missing)}. "
-            "Nothing was written. Predict them with nnUNetv2_predict to see why."
-        )

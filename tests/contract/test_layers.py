@@ -34,6 +34,11 @@ ALLOWED: dict[str, set[str]] = {
     "phantoms": {"dataset_conversion/writing", "subgroups"},
     "dataset_conversion/writing": {"subgroups"},
     "dataset_conversion/shared": {"dataset_conversion/writing", "subgroups", "tables"},
+    "dataset_conversion/cropped": {
+        "cropping",
+        "dataset_conversion/writing",
+        "subgroups",
+    },
     "dataset_conversion/fairseg": {
         "dataset_conversion/shared",
         "dataset_conversion/writing",

@@ -7,8 +7,8 @@ import SimpleITK
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from nnunetv2_fair.cropping.box import Box
 from nnunetv2_fair.cropping.boxes import (
-    BreastBox,
     MaskedPredictions,
     MaskingOrder,
     apply_box,
@@ -61,11 +61,11 @@ def test_wrong_coordinates_are_refused(change: dict[str, object], message: str) 
 
 
 @st.composite
-def boxes(draw: st.DrawFn) -> tuple[tuple[int, int, int], BreastBox]:
+def boxes(draw: st.DrawFn) -> tuple[tuple[int, int, int], Box]:
     shape = tuple(draw(st.integers(2, 9)) for _ in range(3))
     starts = tuple(draw(st.integers(0, n - 1)) for n in shape)
     ends = tuple(draw(st.integers(a + 1, n)) for a, n in zip(starts, shape, strict=True))
-    return shape, BreastBox(starts, ends)
+    return shape, Box(starts, ends)
 
 
 @given(
@@ -75,7 +75,7 @@ def boxes(draw: st.DrawFn) -> tuple[tuple[int, int, int], BreastBox]:
     st.tuples(*[st.sampled_from([0.61803, 0.7391, 1.0, 1.6449, 2.71828])] * 3),
 )
 def test_a_box_on_the_common_grid_is_the_resampled_box(
-    case: tuple[tuple[int, int, int], BreastBox],
+    case: tuple[tuple[int, int, int], Box],
     direction: tuple[float, ...],
     spacing: tuple[float, ...],
 ) -> None:
@@ -99,15 +99,15 @@ def test_a_box_elsewhere_is_refused() -> None:
     image = SimpleITK.Image([5, 6, 7], SimpleITK.sitkUInt8)
     far = SimpleITK.Image([5, 6, 7], SimpleITK.sitkUInt8)
     far.SetOrigin((1000, 0, 0))
-    box = BreastBox((0, 0, 0), (2, 2, 2))
+    box = Box((0, 0, 0), (2, 2, 2))
     with pytest.raises(ConversionError, match="holds no voxel of the new grid"):
         box_on_grid(box, geometry_of(image), (7, 6, 5), geometry_of(far), (7, 6, 5))
 
 
 def test_boxes_survive_their_file(tmp_path: Path) -> None:
     written = {
-        "DUKE_001": (BreastBox((1, 2, 3), (4, 5, 6)), (7, 8, 9)),
-        'odd"name': (BreastBox((0, 0, 0), (1, 1, 1)), (1, 1, 1)),
+        "DUKE_001": (Box((1, 2, 3), (4, 5, 6)), (7, 8, 9)),
+        'odd"name': (Box((0, 0, 0), (1, 1, 1)), (1, 1, 1)),
     }
     path = tmp_path / "breast_boxes.json"
     path.write_text(boxes_text(written), encoding="utf-8")
@@ -140,7 +140,7 @@ def prediction(tmp_path: Path) -> Path:
 
 def test_labels_outside_the_box_become_background(prediction: Path, tmp_path: Path) -> None:
     target = tmp_path / "b.nii.gz"
-    box = BreastBox((1, 2, 3), (4, 7, 6))
+    box = Box((1, 2, 3), (4, 7, 6))
     assert apply_box(MaskingOrder(prediction, target, box, (5, 7, 9))) == 3 * 3 * 2 + 1
     before, after = (SimpleITK.ReadImage(str(path)) for path in (prediction, target))
     expected = SimpleITK.GetArrayFromImage(before)
@@ -153,7 +153,7 @@ def test_labels_outside_the_box_become_background(prediction: Path, tmp_path: Pa
 
 def test_predictions_inside_the_box_are_copied(prediction: Path, tmp_path: Path) -> None:
     target = tmp_path / "b.nii.gz"
-    whole = BreastBox((0, 0, 0), (5, 7, 9))
+    whole = Box((0, 0, 0), (5, 7, 9))
     for box in (whole, None):
         assert apply_box(MaskingOrder(prediction, target, box, (5, 7, 9))) == 0
         assert target.read_bytes() == prediction.read_bytes()
@@ -162,7 +162,7 @@ def test_predictions_inside_the_box_are_copied(prediction: Path, tmp_path: Path)
 
 def test_another_grid_is_reported(prediction: Path, tmp_path: Path) -> None:
     target = tmp_path / "b.nii.gz"
-    box = BreastBox((0, 0, 0), (1, 1, 1))
+    box = Box((0, 0, 0), (1, 1, 1))
     found = apply_box(MaskingOrder(prediction, target, box, (5, 7, 10)))
     assert "a.nii.gz has 5 x 7 x 9 voxels, its box belongs to an image of 5 x 7 x 10" in str(found)
     prediction.write_bytes(prediction.read_bytes()[:-20])
@@ -173,7 +173,7 @@ def test_another_grid_is_reported(prediction: Path, tmp_path: Path) -> None:
 
 def test_boxes_are_applied_from_python_to_all_predictions_or_none(tmp_path: Path) -> None:
     boxes = tmp_path / "breast_boxes.json"
-    boxes.write_text(boxes_text({"a": (BreastBox((1, 1, 1), (3, 3, 3)), (5, 7, 9))}))
+    boxes.write_text(boxes_text({"a": (Box((1, 1, 1), (3, 3, 3)), (5, 7, 9))}))
     predictions = {}
     for case, shape in (("a", (5, 7, 9)), ("b", (4, 4, 4))):
         predictions[case] = tmp_path / f"{case}.nii.gz"
@@ -208,7 +208,7 @@ def test_odd_numbers_in_a_file_of_boxes(tmp_path: Path, change: dict[str, object
     entry = {"shape": [6, 20, 22], "slices": [1, 5], "rows": [2, 15], "columns": [2, 9]}
     path = tmp_path / "boxes.json"
     path.write_text(json.dumps({"cases": {"a": entry}}))
-    assert read_boxes(path)["a"][0] == BreastBox((1, 2, 2), (5, 15, 9))
+    assert read_boxes(path)["a"][0] == Box((1, 2, 2), (5, 15, 9))
     path.write_text(json.dumps({"cases": {"a": {**entry, **change}}}))
     with pytest.raises(ConversionError, match=message):
         read_boxes(path)

@@ -10,7 +10,10 @@ from nnunetv2_fair.cli.shared.pairs import number_pairs
 from nnunetv2_fair.errors import ConversionError, UsageError, shorten, shorten_lines
 
 if TYPE_CHECKING:
-    from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetPlan
+    from nnunetv2_fair.dataset_conversion.writing.dataset_plan import (
+        DatasetPlan,
+        TargetOptions,
+    )
 
 logger = logging.getLogger(__name__)
 
@@ -120,6 +123,7 @@ def convert(
     *,
     problems: Sequence[str] = (),
     before_writing: Callable[[], None] | None = None,
+    options: "TargetOptions | None" = None,
 ) -> None:
     """Plan and write a dataset, or with ``--dry-run`` only say what would be written.
 
@@ -131,6 +135,7 @@ def convert(
         args: Parsed arguments of :func:`add_conversion_arguments`.
         problems: Further reasons not to write, in words.
         before_writing: Called when all checks have passed, before the first byte is written.
+        options: What the command calls the choice of the dataset's id and place.
 
     Raises:
         ConversionError: If anything prevents writing.
@@ -144,7 +149,8 @@ def convert(
 
     processes_of(args)
     raw = raw_folder(args.o)
-    early = [*problems, *target_problems(args.d, args.n, raw, overwrite=args.overwrite)]
+    found = target_problems(args.d, args.n, raw, overwrite=args.overwrite, options=options)
+    early = [*problems, *found]
     try:
         plan = planner()
     except ConversionError as error:

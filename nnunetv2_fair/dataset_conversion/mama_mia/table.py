@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from nnunetv2_fair.cropping.boxes import BreastBox, box_of_coordinates
+from nnunetv2_fair.cropping.box import Box
+from nnunetv2_fair.cropping.boxes import box_of_coordinates
 from nnunetv2_fair.dataset_conversion.mama_mia.codes import (
     AGE_BINS,
     COLUMNS,
@@ -53,7 +54,7 @@ class Clinical:
 
     values: dict[str, dict[str, str]] = field(default_factory=dict)
     n_phases: dict[str, int] = field(default_factory=dict)
-    boxes: dict[str, BreastBox] = field(default_factory=dict)
+    boxes: dict[str, Box] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     unknown_words: Collection[str] = frozenset(UNKNOWN_WORDS)

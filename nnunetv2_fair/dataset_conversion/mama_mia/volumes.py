@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunetv2_fair.cropping.boxes import BreastBox, box_on_grid
+from nnunetv2_fair.cropping.box import Box
+from nnunetv2_fair.cropping.boxes import box_on_grid
 from nnunetv2_fair.dataset_conversion.shared.resampling import to_isotropic, to_ras
 from nnunetv2_fair.dataset_conversion.writing.case_files import CaseData
 from nnunetv2_fair.errors import ConversionError, shorten
@@ -156,7 +157,7 @@ class BreastQuestion:
     """
 
     case: BreastCase
-    box: BreastBox | None = None
+    box: Box | None = None
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ class BreastFacts:
     has_label: bool = False
     n_bytes: int = 0
     shape: tuple[int, ...] = ()
-    box: BreastBox | None = None
+    box: Box | None = None
     outside: int = 0
 
 
@@ -245,8 +246,8 @@ def grid_problems(headers: Sequence[VolumeHeader]) -> list[str]:
     ]
 
 
-def _misfit(box: BreastBox, grid: VolumeHeader) -> str:
-    turned = BreastBox(box.start[::-1], box.end[::-1])
+def _misfit(box: Box, grid: VolumeHeader) -> str:
+    turned = Box(box.start[::-1], box.end[::-1])
     hint = (
         ". With x and z exchanged it would fit: x must count along the first axis of the array "
         "(slices), as in the original files"

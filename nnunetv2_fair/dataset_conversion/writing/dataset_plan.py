@@ -38,6 +38,7 @@ class DatasetDescription:
         reference: Where the original data come from.
         release: Version of the original data.
         description: One sentence.
+        further: Further entries of ``dataset.json``, which nnU-Net copies to every model.
     """
 
     dataset_id: int
@@ -50,6 +51,7 @@ class DatasetDescription:
     reference: str = ""
     release: str = ""
     description: str = ""
+    further: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def folder_name(self) -> str:
@@ -83,7 +85,7 @@ class DatasetDescription:
         }
         if self.regions_class_order is not None:
             content["regions_class_order"] = list(self.regions_class_order)
-        return content
+        return {**content, **self.further}
 
     def problems(self) -> list[str]:
         """Return what is wrong with the description, in words.
@@ -112,6 +114,19 @@ class DatasetDescription:
 
 
 @dataclass(frozen=True)
+class TargetOptions:
+    """What a command calls the choice of the new dataset's id and place, for messages.
+
+    Attributes:
+        dataset_id: Option of its id.
+        folder: Option of the folder of the datasets.
+    """
+
+    dataset_id: str = "-d"
+    folder: str = "-o, or the environment variable nnUNet_raw"
+
+
+@dataclass(frozen=True)
 class DatasetPlan:
     """Everything that :func:`write_dataset` needs.
 
@@ -124,6 +139,7 @@ class DatasetPlan:
         log: What the converter left out and changed.
         further_masks: Beginnings of the folders that the jobs' further masks go to.
         files: Text of further files in the dataset's folder, by name.
+        options: What the command calls the choice of id and place.
     """
 
     description: DatasetDescription
@@ -133,6 +149,7 @@ class DatasetPlan:
     log: ConversionLog = field(default_factory=lambda: ConversionLog("nnunetv2_fair"))
     further_masks: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    options: TargetOptions = field(default_factory=TargetOptions)
 
     def cases(self, part: str) -> list[str]:
         """Return the cases of ``train`` or ``test``."""

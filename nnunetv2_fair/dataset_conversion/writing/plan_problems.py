@@ -4,7 +4,11 @@ import os
 import shutil
 from pathlib import Path
 
-from nnunetv2_fair.dataset_conversion.writing.dataset_plan import PARTS, DatasetPlan
+from nnunetv2_fair.dataset_conversion.writing.dataset_plan import (
+    PARTS,
+    DatasetPlan,
+    TargetOptions,
+)
 from nnunetv2_fair.dataset_conversion.writing.safe_names import (
     is_safe_case,
     is_safe_dataset_name,
@@ -33,14 +37,25 @@ def plan_problems(plan: DatasetPlan, raw: Path, *, overwrite: bool = False) -> l
     """
     problems = plan.description.problems()
     problems += target_problems(
-        plan.description.dataset_id, plan.description.name, raw, overwrite=overwrite
+        plan.description.dataset_id,
+        plan.description.name,
+        raw,
+        overwrite=overwrite,
+        options=plan.options,
     )
     problems += _case_problems(plan)
     problems += _space_problems(plan, raw)
     return problems
 
 
-def target_problems(dataset_id: int, name: str, raw: Path, *, overwrite: bool = False) -> list[str]:
+def target_problems(
+    dataset_id: int,
+    name: str,
+    raw: Path,
+    *,
+    overwrite: bool = False,
+    options: TargetOptions | None = None,
+) -> list[str]:
     """Return the reasons why a dataset of that id and name cannot be written there, in words.
 
     Args:
@@ -48,10 +63,14 @@ def target_problems(dataset_id: int, name: str, raw: Path, *, overwrite: bool = 
         name: Follows ``DatasetXXX_``.
         raw: Folder of the datasets (``nnUNet_raw``); it need not exist.
         overwrite: Whether a dataset of the same name may be replaced.
+        options: What the command calls the choice of id and place.
     """
+    called = options or TargetOptions()
     problems = []
     if not 1 <= dataset_id <= 999:
-        problems.append(f"dataset id {dataset_id}: expected a number from 1 to 999 (-d)")
+        problems.append(
+            f"dataset id {dataset_id}: expected a number from 1 to 999 ({called.dataset_id})"
+        )
     if not is_safe_dataset_name(name):
         problems.append(
             f"dataset name '{name}': expected letters, digits, minus and underscore only (-n)"
@@ -60,7 +79,8 @@ def target_problems(dataset_id: int, name: str, raw: Path, *, overwrite: bool = 
     target = raw / folder_name
     if target.exists() and not overwrite:
         problems.append(
-            f"{target} already exists. Choose another id (-d), or add --overwrite to replace it"
+            f"{target} already exists. Choose another id ({called.dataset_id}), or add --overwrite "
+            "to replace it"
         )
     folders = {RAW: raw}
     for variable in (PREPROCESSED, RESULTS):
@@ -75,15 +95,18 @@ def target_problems(dataset_id: int, name: str, raw: Path, *, overwrite: bool = 
         if others:
             problems.append(
                 f"dataset id {dataset_id} is taken by {shorten(others)} in {variable} "
-                f"({folder}); nnU-Net needs one name per id. Choose another id (-d)"
+                f"({folder}); nnU-Net needs one name per id. Choose another id "
+                f"({called.dataset_id})"
             )
     parent = nearest_existing(raw)
     if not parent.is_dir():
-        problems.append(f"{parent} is a file; {raw} cannot be made there. Name a folder (-o)")
+        problems.append(
+            f"{parent} is a file; {raw} cannot be made there. Name a folder ({called.folder})"
+        )
     elif not os.access(parent, os.W_OK | os.X_OK):
         problems.append(
             f"{parent} is read-only for this user. Change its permissions (chmod u+w {parent}) or "
-            "name another folder (-o, or the environment variable nnUNet_raw)"
+            f"name another folder ({called.folder})"
         )
     return problems
 
@@ -147,7 +170,7 @@ def _space_problems(plan: DatasetPlan, raw: Path) -> list[str]:
         return []
     return [
         f"{raw} has {gigabytes(free)} free; the dataset may need up to {gigabytes(needed)}. "
-        "Free some space or name a folder on another disk (-o)"
+        f"Free some space or name a folder on another disk ({plan.options.folder})"
     ]
 
 

@@ -48,8 +48,12 @@ from nnunetv2_fair.files.outputs import CONTENT, clean_up, made_beside, publish,
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.paths import (
     DATASET_JSON,
+    DEMOGRAPHICS_CSV,
+    DEMOGRAPHICS_JSON,
+    PREPARED_JSON,
     PREPROCESSED,
     RAW,
+    SPLITS_JSON,
     environment_folder,
 )
 from nnunetv2_fair.subgroups.schema import CASE, PATIENT, SYNTHETIC
@@ -311,7 +315,9 @@ def _hash(path: Path) -> str | None:
 def _warn_of_old_preprocessing(name: str) -> None:
     if os.environ.get(PREPROCESSED, "").strip():
         folder = environment_folder(PREPROCESSED) / name
-        if folder.is_dir():
+        # carried over or made by nnUNetv2_fair_prepare, which looks at the new dataset again
+        ours = {SPLITS_JSON, DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON, PREPARED_JSON}
+        if folder.is_dir() and {path.name for path in folder.iterdir()} - ours:
             logger.warning(
                 "%s was made from an earlier version of this dataset. Remove it, then plan and "
                 "preprocess again.",

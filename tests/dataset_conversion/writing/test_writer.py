@@ -467,7 +467,9 @@ def test_too_little_space_is_said_before_writing(raw: Path) -> None:
 
 def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(ConversionError, match=r"file is a file; .* cannot be made there.*\(-o\)"):
+    with pytest.raises(
+        ConversionError, match=r"file is a file; .* cannot be made there.*\(-o, or the env"
+    ):
         write_dataset(plan_of(pictures()), tmp_path / "file" / "raw")
 
 

@@ -1,0 +1,122 @@
+"""``nnUNetv2_fair_crop``: a dataset cropped around its references."""
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnunetv2_fair import paths
+from nnunetv2_fair.cli.shared.common import command_parser, run
+from nnunetv2_fair.cli.shared.conversion_arguments import convert, processes_of
+
+logger = logging.getLogger(__name__)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser(
+        "nnUNetv2_fair_crop",
+        "Make an nnU-Net dataset of crops around the organ, all of one size: the longest box of a\n"
+        "training reference and a margin. Demographics, patients, folds and positions stay.\n"
+        "Models trained on it are for nnUNetv2_fair_predict_cascade.",
+        "nnUNetv2_fair_crop -d 42 -o 43",
+    )
+    parser.add_argument("-d", metavar="ID", required=True, help="dataset id or name to crop")
+    parser.add_argument(
+        "-o", metavar="ID", type=int, required=True, help="id of the cropped dataset, 1 to 999"
+    )
+    parser.add_argument(
+        "-n", metavar="NAME", help="its name (by default that of the dataset and Cropped)"
+    )
+    parser.add_argument(
+        "--labels", nargs="+", default=[], metavar="LABEL",
+        help="labels or regions that boxes are drawn around (default: all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--margin", type=int, default=5, metavar="N",
+        help="voxels on every side of the longest training box",
+    )  # fmt: skip
+    parser.add_argument(
+        "--axes", choices=("xy", "xyz"), default="xy",
+        help="axes to crop; with xy the slice axis stays whole",
+    )  # fmt: skip
+    parser.add_argument(
+        "--size", nargs="+", type=int, metavar="N",
+        help="size of all crops instead: rows, columns and, with --axes xyz, slices",
+    )  # fmt: skip
+    parser.add_argument(
+        "--boxes", type=Path, metavar="FOLDER",
+        help="masks that say where the organ is instead of the references, such as predictions: of "
+        "all test cases, all training cases, or both",
+    )  # fmt: skip
+    parser.add_argument(
+        "--jitter", type=int, default=0, metavar="N",
+        help="move training crops at random by up to N voxels, as far as the organ stays inside",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="seed of --jitter")
+    parser.add_argument(
+        "-np", metavar="N", type=int,
+        help="number of processes (by default one per processor, at most 8)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a dataset of the same name, and its folds"
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check everything, every image and mask included; say what would be written, or all "
+        "that is wrong (exit code 1); write nothing",
+    )
+    return parser
+
+
+def _crop(args: argparse.Namespace) -> None:
+    from nnunetv2_fair.dataset_conversion.cropped.folds import carried_folds
+    from nnunetv2_fair.dataset_conversion.cropped.plan import CropSettings, plan_cropped
+    from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetPlan, TargetOptions
+
+    source = paths.raw_dataset(args.d)
+    name = args.n or f"{source.name[11:]}Cropped"
+    settings = CropSettings(
+        source=source,
+        dataset_id=args.o,
+        name=name,
+        labels=tuple(args.labels),
+        margin=args.margin,
+        axes=args.axes,
+        size=tuple(args.size) if args.size else None,
+        boxes=args.boxes,
+        jitter=args.jitter,
+        seed=args.seed,
+    )
+    folds = carried_folds(source.name, f"Dataset{args.o:03d}_{name}", overwrite=args.overwrite)
+    # a converter's -o is the folder of the datasets; here it is nnUNet_raw
+    target = argparse.Namespace(
+        d=args.o, n=name, o=None, np=args.np, overwrite=args.overwrite, dry_run=args.dry_run
+    )
+
+    def planner() -> DatasetPlan:
+        plan = plan_cropped(settings, processes_of(target))
+        plan.log.notes.append(folds.note)
+        logger.info("Note: %s", folds.note)
+        return plan
+
+    convert(
+        planner, target, problems=folds.problems, before_writing=folds.write,
+        options=TargetOptions("-o", "the environment variable nnUNet_raw"),
+    )  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; see ``--help``.
+
+    Args:
+        argv: Arguments; those of the process by default.
+
+    Returns:
+        0 on success, 1 on bad data, 2 on bad usage, 130 when interrupted.
+    """
+    return run(_crop, _parser(), argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
