@@ -9,6 +9,7 @@ import pandas as pd
 
 from nnunetv2_fair.evaluation.disclosure.group_profiles import Cell
 from nnunetv2_fair.evaluation.disclosure.precision import (
+    FINEST,
     Sample,
     beside,
     holding,
@@ -135,6 +136,18 @@ class ModelNumbers:
 
         shown = rounded_in_order(means, step)
         return {group: self._possible(mean) for group, mean in shown.items()}
+
+    def std(self, model: str, group: str, std: float) -> float:
+        """Return a standard deviation of a mean over trainings as it is shown.
+
+        It has one digit, and groups of too few patients to show a median have none: what few
+        patients' values do from training to training would be told otherwise.
+        """
+        sample = self.values.models[model].get(group)
+        if sample is None or not sample.tells_median or not math.isfinite(std):
+            return math.nan
+        digit = 10.0 ** math.floor(math.log10(std)) if std > 0 else FINEST
+        return to_step(std, max(digit, FINEST))
 
     def limits(self, model: str, group: str, limits: Interval, mean: float) -> Interval:
         """Return an interval of a mean as it is shown.

@@ -306,6 +306,11 @@ def _scores(model: str, scores: ModelScores, told: _Shown, numbers: ModelNumbers
         worst_group=scores.worst_group if told.means else "",
         worst_group_mean=means.get(scores.worst_group, math.nan) if told.means else math.nan,
         gaps={},
+        overall_std=numbers.std(model, EVERYONE, scores.overall_std) if told.total else math.nan,
+        group_stds={
+            group: numbers.std(model, group, std) if group in told.groups else math.nan
+            for group, std in scores.group_stds.items()
+        },
     )
     if not told.means:
         return shown

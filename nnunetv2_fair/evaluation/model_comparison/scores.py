@@ -1,6 +1,7 @@
 """Each model's scores on the cases that all models have."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,22 @@ def scores_of(paired: Paired, model: int) -> ModelScores:
             for key, (value, found) in paired.of_compared[model].gaps().items()
         },
         between_groups=distance_of(paired.means, model, paired.enough),
+        **_over_trainings(paired, model),
     )
+
+
+def _over_trainings(paired: Paired, model: int) -> dict[str, Any]:
+    """Return the standard deviations over the trainings of a method, by their names in scores."""
+    trained = paired.trained[model]
+    if trained is None:
+        return {}
+    with np.errstate(invalid="ignore"):  # infinite distances
+        overall = np.std(trained.summaries.overall_mean, ddof=1)
+        groups = np.std(trained.summaries.means, axis=0, ddof=1)
+    return {
+        "overall_std": float(overall),
+        "group_stds": {n: float(std) for n, std in zip(paired.names, groups, strict=True)},
+    }
 
 
 def _of_mean(paired: Paired, model: int, group: int | None) -> Interval:

@@ -100,6 +100,9 @@ class ModelScores:
             difference of their means; of more the variance between them without the part that
             noise contributes, in the squared unit of the metric, negative if they are closer than
             chance makes them; NaN if it cannot be said.
+        overall_std: Sample standard deviation (ddof 1) of the overall mean over the trainings of a
+            method; NaN of one trained model.
+        group_stds: Group -> the same of its mean; empty of one trained model.
     """
 
     overall_mean: float
@@ -110,6 +113,8 @@ class ModelScores:
     worst_group_mean: float
     gaps: Mapping[str, tuple[float, Interval]]
     between_groups: float = math.nan
+    overall_std: float = math.nan
+    group_stds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

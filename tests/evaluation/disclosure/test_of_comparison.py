@@ -25,9 +25,11 @@ from nnunetv2_fair.evaluation.results.comparison import (
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.findings import Finding
 from nnunetv2_fair.evaluation.results.json_file import to_json
+from nnunetv2_fair.evaluation.results.tables.printed_tables import comparison_tables_of
 from nnunetv2_fair.report.of_comparison.page import render_comparison
 from tests.evaluation.disclosure import attack
 from tests.evaluation.disclosure.test_of_evaluation import TABLES, make, persons
+from tests.evaluation.trainings.factories import evaluated, scores_of_trainings
 
 
 def models(
@@ -301,7 +303,7 @@ def test_every_field_was_thought_of():
         PairedComparison: "attribute metric label per_model differences n_cases n_patients "
         "group_cases group_patients left_out ranks gap_measure family_size",
         ModelScores: "overall_mean overall_interval group_means group_intervals worst_group "
-        "worst_group_mean gaps between_groups",
+        "worst_group_mean gaps between_groups overall_std group_stds",
         ModelDifferences: "overall groups worst_group gaps between_groups",
         Difference: "value interval p_value corrected_p simultaneous",
         RankRange: "first last",
@@ -311,3 +313,52 @@ def test_every_field_was_thought_of():
     }
     for kind, names in fields.items():
         assert [f.name for f in dataclasses.fields(kind)] == names.split(), kind
+
+
+def of_trainings(folder, n_rare: int) -> list[EvaluationResult]:
+    """Return two methods of three trainings, with a group of few patients."""
+    made = []
+    for seed in (1, 2):
+        table = scores_of_trainings(seed=seed, n=90, by_group=0.02)
+        rare = [f"c{i:03d}" for i in range(n_rare)]
+        table.loc[table["case"].isin(rare), "sex"] = "x"
+        made.append(evaluated(table, folder, name=f"method_{seed}"))
+    return made
+
+
+@pytest.mark.parametrize(("n_rare", "told"), [(4, False), (12, False), (30, True)])
+def test_deviations_over_trainings_are_of_groups_with_enough_patients(tmp_path, n_rare, told):
+    results = of_trainings(tmp_path, n_rare)
+    whole = compare_models(results, n_bootstrap=100)
+    shown = shareable_comparison(whole, results)
+    for entry in shown.entries:
+        exact = whole.entry(entry.attribute, entry.metric, entry.label)
+        for model, scores in entry.per_model.items():
+            stds = scores.group_stds
+            assert math.isnan(stds["x"]) is not told
+            for group, std in stds.items():
+                assert math.isnan(std) or not math.isnan(scores.group_means[group])
+                if not math.isnan(std):
+                    assert len(f"{std:g}".strip("0.")) == 1, "one digit"
+                    size = exact.per_model[model].group_stds[group]
+                    assert std == pytest.approx(size, rel=0.5, abs=0.0006)
+            assert math.isnan(scores.overall_std) == math.isnan(scores.overall_mean)
+
+
+def test_deviations_over_trainings_are_printed(tmp_path):
+    results = of_trainings(tmp_path, 30)
+    whole = compare_models(results, n_bootstrap=100)
+    (table, *_) = comparison_tables_of(whole)
+    assert table.columns[-1] == "SD of trainings"
+    entry = whole.entries[0]
+    model = whole.models[0]
+    means = [
+        training.comparison(entry.attribute, entry.metric, entry.label).groups["x"].mean
+        for training in results[0].trainings
+    ]
+    assert entry.per_model[model].group_stds["x"] == pytest.approx(np.std(means, ddof=1))
+    (row,) = [row for row in table.rows if row[3:5] == (model, "x")]
+    assert row[-1] == f"{np.std(means, ddof=1):.4f}"
+    alone = [result.trainings[0] for result in results]
+    (table, *_) = comparison_tables_of(compare_models(alone, ["a", "b"], n_bootstrap=100))
+    assert table.columns[-1] == "Interval"

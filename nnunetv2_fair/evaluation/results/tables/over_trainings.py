@@ -93,9 +93,10 @@ def over_trainings(
         label: Label, region or ``average``.
 
     Returns:
-        Quantities in the order of :data:`USUAL`, then the others. Groups that the method does not
-        compare (too few patients) are left out; nothing remains where a group or all together
-        are a single patient, or some training has not that label.
+        Quantities in the order of :data:`USUAL`, then the others. Groups of too few patients to be
+        compared are left out; those that are large enough and not compared for another reason
+        have their means and medians. Nothing remains where a group or all together are a single
+        patient, or some training has not that label.
 
     Raises:
         KeyError: If that was not evaluated.
@@ -106,7 +107,8 @@ def over_trainings(
     except KeyError:  # the average over labels, which a training may not have
         return {}
     info = result.metric(metric)
-    told = [dict(_values(found, whole, info)) for found in each]
+    least = int(result.settings.get("min_patients", 0))
+    told = [dict(_values(found, whole, info, least)) for found in each]
     order = {name: position for position, name in enumerate(USUAL)}
     quantities = sorted(told[0], key=lambda q: order.get(q.name, len(order)))
     return {
@@ -116,10 +118,14 @@ def over_trainings(
 
 
 def _values(
-    found: Comparison, whole: Comparison, info: MetricInfo
+    found: Comparison, whole: Comparison, info: MetricInfo, least: int
 ) -> Iterator[tuple[Quantity, float]]:
-    """Yield the values of a training, of groups that are compared in the method."""
-    groups = {name: found.groups[name] for name in whole.groups if name not in whole.left_out}
+    """Yield the values of a training, of groups of enough patients in the method."""
+    groups = {
+        name: found.groups[name]
+        for name, group in whole.groups.items()
+        if name not in whole.left_out or min(group.n_patients or 0, group.n_units or 0) >= least
+    }
     counted = (whole.overall, *(whole.groups[name] for name in groups))
     if any(group.n_patients == 1 for group in counted):
         return
@@ -128,7 +134,11 @@ def _values(
     for name, group in groups.items():
         yield Quantity(GROUP, (name,)), group.mean
         yield Quantity(GROUP_MEDIAN, (name,)), group.median
-    means = [group.mean for group in groups.values() if not math.isnan(group.mean)]
+    means = [
+        group.mean
+        for name, group in groups.items()
+        if name not in whole.left_out and not math.isnan(group.mean)
+    ]
     if means:
         yield Quantity(WORST), min(means) if info.better == "higher" else max(means)
     for gap in found.gaps:

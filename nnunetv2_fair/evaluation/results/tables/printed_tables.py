@@ -226,17 +226,21 @@ def _confirmed(found: Confirmation | None, info: MetricInfo) -> tuple[str, ...]:
 
 
 def _models(compared: ModelComparison) -> TextTable:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for entry in compared.entries:
         info = compared.metric(entry.metric)
         place = (entry.attribute, entry.label, metric_title(info))
         for model, scores in entry.per_model.items():
             overall = (scores.overall_mean, scores.overall_interval)
-            rows.append((*place, model, "overall", *with_interval(overall, info)))
+            over = number(scores.overall_std, info)
+            rows.append((*place, model, "overall", *with_interval(overall, info), over))
             for name, mean in scores.group_means.items():
                 pair = (mean, scores.group_intervals[name])
-                rows.append((*place, model, name, *with_interval(pair, info)))
-    columns = (*WHERE, "Model", "Group", "Mean", "Interval")
+                over = number(scores.group_stds.get(name, math.nan), info)
+                rows.append((*place, model, name, *with_interval(pair, info), over))
+    columns: tuple[str, ...] = (*WHERE, "Model", "Group", "Mean", "Interval", "SD of trainings")
+    if not any(row[-1] for row in rows):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
     return TextTable("models", "Models: means", columns, tuple(rows))
 
 

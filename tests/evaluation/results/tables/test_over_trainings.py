@@ -131,3 +131,16 @@ def test_captions(method, single):
     assert "without parentheses" not in caption({"a": method})
     two = dataclasses.replace(method, trainings=method.trainings[:2])
     assert "Mean over the trainings of each method" in caption({"a": method, "b": two})
+
+
+def test_groups_that_are_not_chosen_have_means_and_no_share_in_fairness(table, tmp_path):
+    three = table.copy()
+    three.loc[three["case"].str[1:].astype(int) % 4 == 0, "sex"] = "x"
+    low = three["sex"] == "x"
+    three.loc[low, "dice"] -= 0.2
+    result = evaluated(three, tmp_path, groups={"sex": ("f", "m")})
+    assert "x" in result.comparison("sex", "dice", LABEL).left_out
+    found = over_trainings(result, "sex", "dice", LABEL)
+    means = three.groupby(["training", "sex"])["dice"].mean().unstack()
+    assert found[Quantity(GROUP, ("x",))].values == pytest.approx(tuple(means["x"]))
+    assert found[Quantity(WORST)].values == pytest.approx(tuple(means[["f", "m"]].min(axis=1)))
