@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.tables.public_notes import TRAINED_MODELS
+from nnunetv2_fair.evaluation.results.groups import CHOSEN_GROUPS
+from nnunetv2_fair.evaluation.results.tables.public_notes import TRAINED_MODELS, only_chosen
 from nnunetv2_fair.evaluation.results.trainings import number_of_trainings
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 
@@ -53,7 +54,8 @@ def notes_of(
         undefined: Those without a value of the first metric in some model.
         baseline: Evaluation of the first model.
     """
-    notes = []
+    chosen = baseline.settings.get(CHOSEN_GROUPS, {})
+    notes = [only_chosen(attribute, groups) for attribute, groups in chosen.items()]
     counts = {m: r["case"].nunique() for m, r in zip(models, evaluated, strict=True)}
     if any(count != len(cases) for count in counts.values()):
         each = ", ".join(f"{model} {count}" for model, count in counts.items())

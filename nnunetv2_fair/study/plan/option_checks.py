@@ -1,10 +1,11 @@
 """Whether configurations, folds and options make sense, given what is on disk."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from nnunetv2_fair.errors import FairError, shorten
+from nnunetv2_fair.errors import FairError, did_you_mean, shorten
 from nnunetv2_fair.study.plan.check_results import Findings
 from nnunetv2_fair.study.plan.environment import ALLOW_CHANGED_TABLE
 from nnunetv2_fair.study.plan.study_dataset import (
@@ -96,7 +97,9 @@ def check_tables(found: Findings, on: StudyDataset) -> None:
     entries = {entry.name: entry for entry in on.entry.tests}
     for test in on.tests:
         told = options_of(test.reading)
-        if not told and test.schema is not None and options.preset is None:
+        choices = {name: of for name, of in options.groups.items() if name in on.attributes}
+        read_as_it_is = not told and test.schema is not None
+        if read_as_it_is and options.preset is None and not choices:
             continue
         wanted = dict.fromkeys([*parts, *test.reading.values, *test.reading.dicom_age])
         settings = replace(
@@ -118,6 +121,18 @@ def check_tables(found: Findings, on: StudyDataset) -> None:
                 raise type(error)(f"test set '{test.name}': {text} ({keys})") from error
             if options.preset is not None:
                 _check_paper_table(options.preset, options.metrics, table)
+        for name, groups in choices.items():
+            with found.blamed(found.settings.line("evaluation", "groups", name)):
+                _check_choice(table, name, groups)
+
+
+def _check_choice(table: "DemographicsTable", expression: str, groups: Sequence[str]) -> None:
+    """Refuse groups that the table does not have; how many are evaluated is known later."""
+    from nnunetv2_fair.evaluation.statistics.chosen_groups import chosen_groups
+    from nnunetv2_fair.subgroups.groups import group_cases
+
+    grouping = group_cases(table, expression)
+    chosen_groups({expression: groups}, (grouping,), table.cases, table.patients, 1)
 
 
 def _check_paper_table(preset: str, metrics: tuple[str, ...], table: "DemographicsTable") -> None:
@@ -147,6 +162,14 @@ def check_options(found: Findings, known: set[str]) -> None:
                     f"evaluation, {key}: there is no attribute '{name}'. Attributes: "
                     f"{shorten(sorted(known), 12)}",
                 )
+    evaluated = {expression for on in found.datasets for expression in on.attributes}
+    for name in options.groups:
+        if evaluated and name not in evaluated:
+            found.add(
+                settings.line("evaluation", "groups", name),
+                f"evaluation, groups: '{name}' is not evaluated.{did_you_mean(name, evaluated)} "
+                f"Correct the name, or add it to attributes: {shorten(sorted(evaluated), 12)}",
+            )
     _check_claims(found)
     trainers = {name for on in found.datasets for name in on.trainers}
     trainers |= {model.name for on in found.datasets for model in on.models}

@@ -78,6 +78,12 @@ def _low_and_high(values: tuple[float, ...]) -> tuple[float, ...]:
     return values
 
 
+def _several(values: tuple[str, ...]) -> tuple[str, ...]:
+    if len(values) < 2 or len(set(values)) != len(values):
+        raise ValueError
+    return values
+
+
 def _path(value: object, info: ValidationInfo) -> Path:
     if not isinstance(value, str) or not value:
         raise ValueError
@@ -142,6 +148,11 @@ Expressions = Annotated[
 ]
 Fold = Annotated[str, BeforeValidator(_fold), _expected("a fold from 0 to 19, or all")]
 Group = Annotated[Text, _expected("the name of a group; in quotes if it looks like a number")]
+Choice = Annotated[
+    Listed[Group],
+    AfterValidator(_several),
+    _expected("a list of two or more different groups, such as [White, Black]"),
+]
 Variable = Annotated[
     str, BeforeValidator(_number_or_text), _expected("the value of an environment variable")
 ]

@@ -21,6 +21,7 @@ from pydantic import (
 from nnunetv2_fair.study.step import Kind
 from nnunetv2_fair.study.study_file.form import (
     AnyList,
+    Choice,
     Content,
     Cuts,
     DatasetId,
@@ -272,6 +273,10 @@ class EvaluationOptions(TableKeys):
     reference: dict[str, Group] = Field(
         default_factory=dict,
         description="attributes with the group that gaps are measured from, such as {sex: male}",
+    )
+    groups: dict[str, Choice] = Field(
+        default_factory=dict,
+        description="attributes with the groups to compare, such as {ethnicity: [White, Black]}",
     )
     failure: dict[str, Number] = Field(
         default_factory=dict,

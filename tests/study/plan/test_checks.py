@@ -79,6 +79,16 @@ def test_one_mistake(mistakes, old, new, words):
          ["line 11: evaluation, bins: there is no attribute 'ages'. Attributes: age, sex"]),
         ("evaluation:\n  attributes: [sex]\n  reference:\n    race: x\n",
          ["line 14: evaluation, reference: there is no attribute 'race'"]),
+        ("evaluation:\n  attributes: [sex]\n  groups:\n    sexx: [female, male]\n",
+         ["line 14: evaluation, groups: 'sexx' is not evaluated. Did you mean 'sex'? Correct the "
+          "name, or add it to attributes: sex"]),
+        ("evaluation:\n  attributes: [sex]\n  groups:\n    sex: [female, mael]\n",
+         ["line 14: ", "--groups sex=female,mael: there is no group 'mael'. Did you mean 'male'? "
+          "Groups of 'sex': female; male"]),
+        ("evaluation: {attributes: [sex], groups: {sex: [male]}}\n",
+         ["line 11", "expected a list of two or more different groups, such as [White, Black]"]),
+        ("evaluation: {attributes: [sex], groups: {sex: [male, male]}}\n",
+         ["line 11", "expected a list of two or more different groups, such as [White, Black]"]),
         ("evaluation: {adjust: [site]}\n",
          ["line 11: evaluation, adjust: there is no attribute 'site'. Attributes: age, sex"]),
         ("evaluation:\n  attributes: [sex+age]\n  adjust: [age]\n",

@@ -29,6 +29,7 @@ evaluation:
   confidence: 0.9
   bins: {age: [40, 62.5]}
   reference: {sex: female}
+  groups: {sex+age: ["female, <40", "male, <40"]}
   failure: {dice: 0.2, "organ:hd95": 12.5}
   margin: {dice: 0.03}
   discover: true

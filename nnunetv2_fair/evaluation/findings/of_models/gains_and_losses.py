@@ -20,6 +20,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
     ModelComparison,
 )
 from nnunetv2_fair.evaluation.results.findings import Finding
+from nnunetv2_fair.evaluation.results.groups import NOT_CHOSEN
 
 #: At most this many groups, or other changes, are told in one sentence.
 _MOST = 4
@@ -192,8 +193,9 @@ def _who(result: ModelComparison, groups: Sequence[Finding]) -> list[str]:
     metric = result.metrics[0]
     shown = [f for f in groups if f.verdict == "shown"]
     ordered = [f for way in ("worse", "better") for f in shown if f.direction == way]
+    which = "chosen group" if any(f.reason == NOT_CHOSEN for f in groups) else "group"
     if not ordered:
-        return ["no group is shown to gain or lose"]
+        return [f"no {which} is shown to gain or lose"]
     words: list[str] = []
     for found in ordered[:_MOST]:
         words += [", " if words else "", *amount(found, metric)]
@@ -201,7 +203,7 @@ def _who(result: ModelComparison, groups: Sequence[Finding]) -> list[str]:
         words.append(f" and {len(ordered) - _MOST} more")
     tested = sum(f.verdict != "not_comparable" for f in groups)
     if tested > len(ordered):
-        words.append("; no other group is shown to gain or lose")
+        words.append(f"; no other {which} is shown to gain or lose")
     return words
 
 

@@ -23,6 +23,7 @@ from nnunetv2_fair.evaluation.results.comparison import (
     PairedComparison,
 )
 from nnunetv2_fair.evaluation.results.findings import Direction, Finding, Verdict
+from nnunetv2_fair.evaluation.results.groups import NOT_CHOSEN
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 
 GAPS = (ABSOLUTE_GAP, BETWEEN_GROUP_VARIANCE)
@@ -149,6 +150,8 @@ class _Maker:
             reason = _DOUBT
         elif verdict == "not_comparable":
             reason = _FEW_GROUPS if quantity in (*GAPS, WORST_GROUP_MEAN) else _FEW
+            if any(self._entry.left_out.get(name) == NOT_CHOSEN for name in who):
+                reason = NOT_CHOSEN
         means = quantity in (OVERALL_MEAN, GROUP_MEAN)
         model, baseline = self._model, self._result.baseline
         return Finding(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nnunetv2_fair.study.study_file.settings import EvaluationOptions
-from nnunetv2_fair.tables.remedy import options_of
+from nnunetv2_fair.tables.remedy import list_of, options_of
 from nnunetv2_fair.tables.settings import TableSettings
 
 #: Keys of the file whose option takes one value.
@@ -41,6 +41,10 @@ def evaluation_arguments(
     arguments += table_arguments(replace(reading, bins=options.bins))
     for name, group in options.reference.items():
         arguments += ["--reference", f"{name}={group}"]
+    for name, groups in options.groups.items():
+        # another dataset may not be evaluated by it
+        if name in attributes:
+            arguments += ["--groups", list_of(name, groups)]
     for option in ("failure", "margin"):
         for name, limit in getattr(options, option).items():
             arguments += [_flag(option), f"{name}={limit:.15g}"]

@@ -1,6 +1,7 @@
 """What a study's file asks for arrives at the command as the command understands it."""
 
 from nnunetv2_fair.cli.evaluate import _parser
+from nnunetv2_fair.cli.shared.pairs import list_pairs
 from nnunetv2_fair.cli.shared.table_arguments import table_settings
 from nnunetv2_fair.evaluation.failures.criteria import parse_failures
 from nnunetv2_fair.evaluation.results.failures import FailureCriterion
@@ -23,6 +24,15 @@ def test_failures_margins_and_confounders():
     assert parse_margins(read.margin) == {"dice": 0.0125}
     assert read.adjust == ["site", "age"]
     assert (read.a, read.seed) == (["sex", "sex+age"], 3)
+
+
+def test_chosen_groups_of_the_attributes_that_are_evaluated():
+    asked = {"sex": ("f=1", "m, x"), "age": ("<50", ">=65"), "sex+age": ("-x", "a\\b")}
+    options = EvaluationOptions(groups=asked)
+    arguments = evaluation_arguments(options, ["sex", "sex+age"], None, TableSettings())
+    read = _parser().parse_args(["-o", "out", *arguments])
+    found = list_pairs(read.groups, "--groups", "")
+    assert found == {name: asked[name] for name in ("sex", "sex+age")}
 
 
 def test_how_a_table_is_read_arrives_as_it_was_written():
