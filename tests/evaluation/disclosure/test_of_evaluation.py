@@ -100,6 +100,30 @@ def make(
     ))  # fmt: skip
 
 
+#: One small group, which no choice may reveal.
+PEOPLE = {("White", "f"): 30, ("White", "m"): 25, ("Black", "f"): 24, ("Black", "m"): 12,
+          ("Asian", "f"): 11, ("Asian", "m"): 9, ("Other", "m"): 3}  # fmt: skip
+CHOICES = (None, ("White", "Black"), ("White", "Asian"), ("White", "Black", "Asian"))
+
+
+def choosing(chosen: tuple[str, ...] | None) -> EvaluationResult:
+    """Evaluate the same people by ethnicity, with some of the groups chosen."""
+    made = make(persons(PEOPLE, ("ethnicity", "sex")), ("ethnicity", "sex"))
+    names = made.settings["groups"]
+    vocabularies = [
+        GroupVocabulary("ethnicity", tuple(names["ethnicity"]), "White", chosen),
+        GroupVocabulary("sex", tuple(names["sex"]), None),
+    ]
+    how = StatisticsSettings(n_bootstrap=50)
+    compared = compare_all(made.per_case, METRICS, made.labels, vocabularies, "diagonal", how)
+    choices = {} if chosen is None else {"ethnicity": list(chosen)}
+    return with_findings(
+        dataclasses.replace(
+            made, comparisons=compared, settings={**made.settings, "chosen_groups": choices}
+        )
+    )
+
+
 def persons(cells: Mapping[tuple[str, ...], int], attributes: Sequence[str]):
     return [dict(zip(attributes, key, strict=True)) for key, n in cells.items() for _ in range(n)]
 
@@ -470,3 +494,49 @@ def test_a_rounded_gap_lies_in_its_rounded_interval():
                     assert limits.low <= gap.value <= limits.high
                     checked += 1
     assert checked
+
+
+@pytest.mark.parametrize("chosen", CHOICES)
+def test_a_choice_changes_nothing_that_is_told_of_groups(chosen):
+    """What is hidden is decided on all groups, so that no choice of them can be subtracted."""
+    told, without = shareable(choosing(chosen)), shareable(choosing(None))
+    for ours, theirs in zip(told.comparisons, without.comparisons, strict=True):
+        assert repr(ours.groups) == repr(theirs.groups)
+        assert repr(ours.overall) == repr(theirs.overall)
+        assert ours.by_image == theirs.by_image
+        assert ours.of_chosen is None
+    here = told.comparison("ethnicity", "dice", "organ")
+    assert here.left_out["Other"] == "fewer than 5 patients"
+    assert here.groups["Other"].n_patients is None
+    about = [*here.gaps, *here.effects, *here.pairs]
+    assert about
+    assert all("Other" not in one.between for one in about)
+    # the mean of the chosen groups together is not shown, so nothing is made of it
+    scaled = [gap for gap in here.gaps if gap.name.startswith("es_")]
+    assert not (chosen and scaled)
+
+
+def test_tests_of_pairs_are_shared_only_if_no_compared_group_is_hidden():
+    private = choosing(("White", "Black", "Asian"))
+    told = shareable(private)
+    assert len(told.comparison("ethnicity", "dice", "organ").pairs) <= 3
+    assert told.comparison("ethnicity", "dice", "organ").pairs
+    for pair in told.comparison("ethnicity", "dice", "organ").pairs:
+        assert math.isnan(pair.test.statistic)
+    hidden = shareable(choosing(None))
+    assert choosing(None).comparison("ethnicity", "dice", "organ").pairs
+    assert not any(c.pairs for c in hidden.comparisons)
+    assert "Tests of pairs of groups are not shared, as groups are hidden." in hidden.notes
+
+
+def test_which_groups_were_chosen_is_told():
+    told = shareable(choosing(("White", "Black")))
+    assert told.settings["chosen_groups"] == {"ethnicity": ["White", "Black"]}
+    here = told.comparison("ethnicity", "dice", "organ")
+    assert here.left_out["Asian"] == "not one of the groups chosen for the comparison"
+
+
+def test_a_chosen_group_that_is_hidden_is_refused():
+    private = choosing(("White", "Other"))
+    with pytest.raises(EvaluationError, match="'Other' has fewer than 5 patients with a value"):
+        shareable(private)

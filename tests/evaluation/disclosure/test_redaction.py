@@ -45,6 +45,9 @@ def test_only_notes_that_are_known_to_tell_nothing_are_shared():
         f"{public_notes.PIXELS} Jane Doe is one of them.",
     ]
     assert shareable_notes([*others, *known], ["sex"], {}) == tuple(known)
+    choice = public_notes.only_chosen("sex", ["f", "m"])
+    assert shareable_notes([choice], ["sex"], {}) == ()
+    assert shareable_notes([choice], ["sex"], {"sex": ["f", "m"]}) == (choice,)
 
 
 def test_a_note_on_images_is_made_of_what_is_shown():

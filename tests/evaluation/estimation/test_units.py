@@ -109,3 +109,22 @@ def test_weighted_quantile_of_infinite_and_no_values():
     assert weighted_quantile(np.array([math.inf, math.inf]), weights, 0.5) == math.inf
     assert math.isnan(weighted_quantile(np.empty(0), np.empty(0), 0.5))
     assert math.isnan(quantile(np.empty(0), 0.5))
+
+
+@pytest.mark.parametrize("compared", [(0, 1, 2), ()], ids=["images", "patients"])
+def test_only_some_groups(compared):
+    """As if there were no others: their images, and the patients who have none left, are gone."""
+    rng = np.random.default_rng(4)
+    groups = np.repeat([0, 1, 2], [6, 40, 7])
+    people = np.concatenate([np.arange(2, 8), np.repeat(np.arange(8), 5), np.arange(1, 8)])
+    values, inside = rng.random((2, 53)), groups != 1
+    found = Units.from_cases(values, people, groups, 3, compared).only([0, 2])
+    alone = Units.from_cases(values[:, inside], people[inside], groups[inside], 3)
+    assert np.array_equal(found.counts, alone.counts)
+    assert np.allclose(found.values, alone.values, equal_nan=True)
+    assert np.allclose(found.overall, alone.overall)
+    assert (found.images is None) == (not compared)
+    if found.images is not None:
+        assert np.array_equal(found.images.values, values[:, inside])
+        assert np.array_equal(found.images.groups, groups[inside])
+        assert np.array_equal(found.images.units, people[inside] - 1)
