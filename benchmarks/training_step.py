@@ -7,7 +7,8 @@ also the memory: the largest sum of all tensors alive in a step (weights, optimi
 activations, gradients); on a GPU as counted by the allocator, on a CPU without the scratch space
 of the operations.
 
-Trainers that build on a base use ``nnUNetTrainer`` as it is after its first validation.
+Trainers that build on a base use ``nnUNetTrainer`` as it is after its first validation. The table
+is written in Markdown.
 
     python benchmarks/training_step.py --shape 128 128           # 2D, nnU-Net's own network
     python benchmarks/training_step.py --shape 32 64 64          # 3D
@@ -21,31 +22,53 @@ import sys
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+#: Options that change what a step computes.
+VARIATIONS = (
+    "nnUNetTrainerMonitor_ema0.999",
+    "nnUNetTrainerReweighting_countsbatch",
+    "nnUNetTrainerGroupDRO_tail0.5",
+    "nnUNetTrainerGroupDRO_objectivemean",
+    "nnUNetTrainerFEBS_directionpaper",
+    "nnUNetTrainerAPPLE_levelsall",
+    "nnUNetTrainerDecoder_retrainheads",
+)
 
-def prepare_dataset(root: Path, shape: list[int], configuration: str) -> None:
-    """Make the dataset and let nnU-Net preprocess it."""
-    from nnunetv2_fair.cli import phantoms, prepare, trial
+
+def prepare_dataset(
+    root: Path, shape: list[int], configuration: str, patients: int = 60, processes: int = 1
+) -> None:
+    """Make the dataset, half of it of either sex, and let nnU-Net preprocess it."""
+    from nnunetv2_fair.cli import phantoms, prepare
 
     size = [str(side) for side in shape]
-
     for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
         (root / variable).mkdir()
         os.environ[variable] = str(root / variable)
     arguments = ["-d", "901", "-n", "Benchmark", "--dimension", str(len(shape))]
-    arguments += ["--shape", *size, "--patients", "60", "--bias", "representation"]
+    arguments += ["--shape", *size, "--patients", str(patients), "--bias", "difficulty"]
+    arguments += ["--images-per-patient", "1", "1", "-np", str(processes)]
+    arguments += ["--spacing", "1", "1", "1"] if len(shape) == 3 else []
     assert phantoms.main(arguments) == 0
     assert prepare.main(["-d", "901"]) == 0
     command = Path(sys.executable).parent / "nnUNetv2_plan_and_preprocess"
-    options = ["-d", "901", "-c", configuration, "-np", "1", "-npfp", "1"]
+    n = str(processes)
+    options = ["-d", "901", "-c", configuration, "-np", n, "-npfp", n]
     environment = {**os.environ, "nnUNet_n_proc_DA": "1"}
     subprocess.run([str(command), *options], check=True, stdout=subprocess.DEVNULL, env=environment)
-    assert trial.main(["-d", "901", "-c", configuration, "--patch", str(max(shape))]) == 0
+
+
+def all_trainers() -> list[str]:
+    """Return a name of each trainer, and of those options that change what a step computes."""
+    from nnunetv2_fair.trainers import METHODS
+
+    every = [f"{n}_sex=female" if m.takes_group else n for n, m in METHODS.items()]
+    return [*every, *VARIATIONS]
 
 
 def start(name: str, configuration: str, device: str) -> Any:
@@ -78,7 +101,9 @@ def peak_memory(trainer: Any) -> int:
         torch.cuda.reset_peak_memory_stats()
         others = torch.cuda.memory_allocated()
         trainer.train_step(batch)
-        own = (*trainer.network.parameters(), *trainer.network.buffers())
+        own = [*trainer.network.parameters(), *trainer.network.buffers()]
+        states = trainer.optimizer.state.values()
+        own += [v for state in states for v in state.values() if isinstance(v, torch.Tensor)]
         return torch.cuda.max_memory_allocated() - others + sum(p.nbytes for p in own)
     own = [*trainer.network.parameters(), *trainer.network.buffers()]
     own += [p.grad for p in trainer.network.parameters() if p.grad is not None]
@@ -136,7 +161,7 @@ def tensor_memory(function: Callable[[], Any], before: Iterable[Any]) -> int:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--trainers", nargs="+", help="default: all")
+    parser.add_argument("--trainers", nargs="+", help="default: all, and some options")
     parser.add_argument("--shape", nargs="+", type=int, default=[128, 128], help="of the images")
     parser.add_argument("--trial", action="store_true", help="small network")
     parser.add_argument("--steps", type=int, default=40)
@@ -146,17 +171,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         configuration = "2d" if len(args.shape) == 2 else "3d_fullres"
         prepare_dataset(Path(folder), args.shape, configuration)
-        configuration += "_trial" if args.trial else ""
+        if args.trial:
+            from nnunetv2_fair.cli import trial
+
+            options = ["-d", "901", "-c", configuration, "--patch", str(max(args.shape))]
+            assert trial.main(options) == 0
+            configuration += "_trial"
         os.environ["nnUNet_n_proc_DA"] = "0"
 
         import torch
 
         from nnunetv2_fair import registration
-        from nnunetv2_fair.trainers import METHODS
 
         registration.register()
-        everyone = [f"{n}_sex=female" if m.takes_group else n for n, m in METHODS.items()]
-        names = ["nnUNetTrainer", *(args.trainers or everyone)]
+        names = ["nnUNetTrainer", *(args.trainers or all_trainers())]
         trainers = []
         for name in names:
             trainers.append(start(name, configuration, args.device))
@@ -175,17 +203,25 @@ def main() -> None:
                 if step >= 3:
                     seconds[name].append(time.perf_counter() - begun)
         print(f"\nbatch {tuple(batch)}, {args.device}, {args.steps} steps each, interleaved")
-        base = np.array(seconds["nnUNetTrainer"])
+        base = seconds["nnUNetTrainer"]
         memory = dict(zip(names, map(peak_memory, trainers), strict=True))
+        print("| trainer | median step | median ratio to `nnUNetTrainer` (quartiles) | peak memory "
+              "| ratio |\n|---|---|---|---|---|")  # fmt: skip
         for name in names:
-            ratio = np.array(seconds[name]) / base
-            low, high = np.percentile(ratio, [25, 75])
-            print(
-                f"{name:<32} {np.median(seconds[name]):8.4f} s   ratio "
-                f"{np.median(ratio):.3f} (quartiles {low:.3f} to {high:.3f}); ratio of medians "
-                f"{np.median(seconds[name]) / np.median(base):.3f}; peak memory "
-                f"{memory[name] / 2**20:.1f} MiB, ratio {memory[name] / memory[names[0]]:.3f}"
-            )
+            print(row(name, seconds[name], base, memory[name], memory[names[0]]))
+
+
+def row(
+    name: str, seconds: Sequence[float], base: Sequence[float], memory: float, base_memory: float
+) -> str:
+    """Return a trainer's row of the table, steps paired with those of the baseline."""
+    ratio = np.array(seconds) / np.array(base)
+    low, high = np.percentile(ratio, [25, 75])
+    spread = "1" if seconds is base else f"{np.median(ratio):.3f} ({low:.3f} to {high:.3f})"
+    return (
+        f"| `{name}` | {np.median(seconds):.3f} s | {spread} | {memory / 2**20:,.0f} MiB | "
+        f"{memory / base_memory:.3f} |"
+    )
 
 
 if __name__ == "__main__":
