@@ -23,10 +23,12 @@ MEASURED_CASES = "measured_cases*.jsonl"
 SUMMARY_JSON = "summary.json"
 #: Folder in an evaluation of several trainings that holds the evaluation of each.
 TRAININGS_FOLDER = "trainings"
-#: Folders in an evaluation with what a manuscript needs: one that may be published, and one with
-#: exact numbers of small groups.
+#: Folders in an evaluation, or a study, with what a manuscript needs: one that may be published,
+#: and one with exact numbers of small groups.
 PAPER_FOLDER = "paper"
 PAPER_EXACT_FOLDER = "paper_exact"
+#: What such folders of a study hold.
+CONTENTS_MD = "contents.md"
 REPORT_HTML = "report.html"
 COMPARISON_JSON = "comparison.json"
 COMPARISON_HTML = "comparison.html"

@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from nnunetv2_fair.files.atomic import write_text
 
-Kind = Literal["prepare", "preprocess", "train", "predict", "evaluate", "merge", "compare", "index"]
+Kind = Literal[
+    "prepare", "preprocess", "train", "predict", "evaluate", "merge", "compare", "paper", "index"
+]
 #: Folder of the study's own state, inside the study's folder.
 STATE = ".study"
 PLAN_JSON = f"{STATE}/plan.json"

@@ -218,6 +218,14 @@ ALLOWED: dict[str, set[str]] = {
         "study/run",
         "subgroups",
     },
+    "study/papers": {
+        "console",
+        "evaluation",
+        "report",
+        "study",
+        "study/index",
+        "subgroups",
+    },
     "cli": {
         "console",
         "cropping",

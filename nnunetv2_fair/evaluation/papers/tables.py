@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
+from nnunetv2_fair.evaluation.papers.side_by_side import Method, equity_table, fairness_table
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import NOT_CHOSEN, Comparison
 from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
@@ -49,24 +51,14 @@ def apple(result: EvaluationResult) -> tuple[TextTable, ...]:
 
     Source: Xu et al., npj Digital Medicine 2025, Tables 1 and 2.
     """
-    made = []
-    for attribute in result.attributes:
-        for label in result.labels:
-            dice = result.comparison(attribute, "dice", label)
-            row = (
-                result.name,
-                _number(dice.of_compared.mean, 3),
-                *(_gap(dice, name, 3) for name in ("delta", "std", "skew")),
-            )
-            made.append(
-                TextTable(
-                    "apple",
-                    f"{label} by {attribute}",
-                    ("Model", "DSC ↑", "DSC_Δ ↓", "DSC_STD ↓", "DSC_SKEW ↓"),
-                    (row,),
-                )
-            )
-    return tuple(made)
+    method = [Method(result.name, result)]
+    return tuple(
+        replace(
+            fairness_table(method, attribute, label), name="apple", title=f"{label} by {attribute}"
+        )
+        for attribute in result.attributes
+        for label in result.labels
+    )
 
 
 def fairdiff(result: EvaluationResult) -> tuple[TextTable, ...]:
@@ -74,38 +66,11 @@ def fairdiff(result: EvaluationResult) -> tuple[TextTable, ...]:
 
     Source: Li et al., MICCAI 2024, Tables 2 to 5.
     """
-    made = []
-    for attribute in result.attributes:
-        first = result.comparison(attribute, "dice", result.labels[0])
-        rows = []
-        for label in result.labels:
-            dice, iou = (result.comparison(attribute, m, label) for m in ("dice", "iou"))
-            rows.append(
-                (
-                    label,
-                    result.name,
-                    _gap(dice, "es_std", 4),
-                    _number(dice.of_compared.mean, 4),
-                    _gap(iou, "es_std", 4),
-                    _number(iou.of_compared.mean, 4),
-                    *(_number(dice.groups[name].mean, 4) for name in _columns(dice)),
-                    *(_number(iou.groups[name].mean, 4) for name in _columns(iou)),
-                )
-            )
-        made.append(
-            TextTable(
-                "fairdiff",
-                f"Segmentation performance (sensitive attribute: {attribute})",
-                (
-                    "", "Method", "Overall ES-Dice ↑", "Overall Dice ↑", "Overall ES-IoU ↑",
-                    "Overall IoU ↑", *(f"{name} Dice ↑" for name in _columns(first)),
-                    *(f"{name} IoU ↑" for name in _columns(first)),
-                ),
-                tuple(rows),
-                ("ES: overall / (1 + sample standard deviation of the groups' means).",),
-            )
-        )  # fmt: skip
-    return tuple(made)
+    method = [Method(result.name, result)]
+    return tuple(
+        replace(equity_table(method, attribute, result.labels), name="fairdiff")
+        for attribute in result.attributes
+    )
 
 
 def _columns(comparison: Comparison) -> list[str]:

@@ -41,7 +41,7 @@ def heatmap(result: EvaluationResult, comparison: Comparison, downloads: Downloa
     if len(attributes) != 2:
         return Html("")
     metric = result.metric(comparison.metric)
-    found = _grid(result, comparison, metric, (attributes[0], attributes[1]))
+    found = heat_figure(result, comparison, metric, (attributes[0], attributes[1]))
     title = f"Mean {metric_heading(metric)} by {attributes[0]} and {attributes[1]}"
     template = "report/of_evaluation/templates/heatmap.html"
     grid = Html("")
@@ -58,7 +58,7 @@ def scale_of(result: EvaluationResult, metric: MetricInfo) -> HeatScale:
     return heat_scale(metric, [g.mean for c in made for g in c.groups.values()])
 
 
-def _grid(
+def heat_figure(
     result: EvaluationResult,
     comparison: Comparison,
     metric: MetricInfo,

@@ -22,6 +22,7 @@ from nnunetv2_fair.study.plan.option_checks import (
     check_options,
     check_tables,
 )
+from nnunetv2_fair.study.plan.paper_checks import check_papers
 from nnunetv2_fair.study.plan.study_dataset import StudyDataset
 from nnunetv2_fair.study.plan.trainer_facts import TrainerFacts, ask
 from nnunetv2_fair.study.step import PLAN_JSON, read_plan
@@ -71,6 +72,7 @@ def check(settings: Settings, shell: Mapping[str, str]) -> Findings:
         check_tables(found, resolved)
         found.datasets.append(resolved)
     check_options(found, known)
+    check_papers(found)
     return found
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from nnunetv2_fair.study.plan import checks
 from nnunetv2_fair.study.plan.steps.commands import index_command
 from nnunetv2_fair.study.plan.steps.dataset_steps import add_dataset
+from nnunetv2_fair.study.plan.steps.paper_steps import add_papers
 from nnunetv2_fair.study.plan.steps.step_builder import StepBuilder
 from nnunetv2_fair.study.plan.steps.task import Task
 from nnunetv2_fair.study.plan.steps.test_steps import add_tests
@@ -17,7 +18,7 @@ from nnunetv2_fair.study.study_file.problems import refuse
 from nnunetv2_fair.study.study_file.reading import read_settings
 from nnunetv2_fair.study.study_file.settings import Settings
 
-_SHOWN = ("evaluate", "merge", "compare")
+_SHOWN = ("evaluate", "merge", "compare", "paper")
 INDEX_OUTPUTS = ("index.html", "provenance.json", "costs.csv", "rankings.csv")
 
 
@@ -45,6 +46,7 @@ def plan_study(path: Path, folder: Path, most_cpus: int | None = None) -> Plan:
             add_dataset(builder, on)
             add_trainings(builder, on)
             add_tests(builder, on)
+        add_papers(builder, found.datasets)
         found.problems += builder.problems
     refuse(path, found.problems)
     shown = tuple(name for name, step in builder.steps.items() if step.kind in _SHOWN)

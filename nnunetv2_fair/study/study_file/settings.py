@@ -9,10 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
-    PrivateAttr,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -44,6 +41,8 @@ from nnunetv2_fair.study.study_file.form import (
     Variable,
     different,
 )
+from nnunetv2_fair.study.study_file.paper_items import FigureItem, TableItem
+from nnunetv2_fair.study.study_file.parts import Part, Placed
 from nnunetv2_fair.study.study_file.values import megabytes, minutes
 from nnunetv2_fair.study.study_file.yaml_lines import Document, Place
 from nnunetv2_fair.tables.settings import TableSettings
@@ -58,29 +57,7 @@ _A_TEST = (
 )
 
 
-class _Part(BaseModel):
-    """A mapping of the file: only known keys, and no value that would have to be converted."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class _Placed(_Part):
-    """A mapping that knows the lines of its entries."""
-
-    _document: Document | None = PrivateAttr(default=None)
-    _place: Place = PrivateAttr(default=())
-
-    def put(self, document: Document, place: Place = ()) -> None:
-        """Set its place in the file."""
-        self._document = document
-        self._place = place
-
-    def line(self, *place: str | int) -> int:
-        """Return the line of one of its entries, or of the nearest one around it."""
-        return 0 if self._document is None else self._document.line(*self._place, *place)
-
-
-class TableKeys(_Part):
+class TableKeys(Part):
     """How a table of people is read: as the options of the same name of the commands."""
 
     columns: dict[str, Annotated[Text, Field(description="the name of a column")]] = Field(
@@ -122,7 +99,7 @@ class TableKeys(_Part):
         )
 
 
-class TestEntry(_Placed, TableKeys):
+class TestEntry(Placed, TableKeys):
     """A test set as the file names it.
 
     The keys on how its table is read stand in for those of the evaluation.
@@ -158,7 +135,7 @@ class TestEntry(_Placed, TableKeys):
         return value
 
 
-class DatasetEntry(_Placed):
+class DatasetEntry(Placed):
     """A dataset as the file names it.
 
     Attributes:
@@ -208,7 +185,7 @@ class DatasetEntry(_Placed):
             test.put(document, (*place, "tests", number))
 
 
-class PredictionOptions(_Part):
+class PredictionOptions(Part):
     """Options of predictions.
 
     Attributes:
@@ -319,7 +296,7 @@ class EvaluationOptions(TableKeys):
         return value
 
 
-class JobRequest(_Part):
+class JobRequest(Part):
     """What a kind of job asks for; None: as usual."""
 
     cpus: Given[int] = Field(default=None, ge=1, description="a number of cores, 1 or more")
@@ -350,7 +327,7 @@ _Job = Annotated[
 ]
 
 
-class ResourceOptions(_Part):
+class ResourceOptions(Part):
     """What jobs ask for, by kind of step; ``trainers``: trainings by patterns of their names."""
 
     default: _Job = JobRequest()
@@ -361,6 +338,7 @@ class ResourceOptions(_Part):
     evaluate: _Job = JobRequest()
     merge: _Job = JobRequest()
     compare: _Job = JobRequest()
+    paper: _Job = JobRequest()
     index: _Job = JobRequest()
     trainers: dict[str, _Job] = Field(
         default_factory=dict,
@@ -374,7 +352,7 @@ class ResourceOptions(_Part):
         return asked
 
 
-class Settings(_Placed):
+class Settings(Placed):
     """The content of a study's file.
 
     Attributes:
@@ -388,6 +366,8 @@ class Settings(_Placed):
         baseline: Name of the trainer that others are compared with; empty for the first one.
         prediction: Options of predictions.
         evaluation: Options of evaluations.
+        tables: Tables of all methods to make at the end.
+        figures: Figures of all methods to make at the end.
         resources: What jobs ask for.
         device: Where trainings and predictions run.
         attempts: How often a job may be started.
@@ -430,6 +410,18 @@ class Settings(_Placed):
     evaluation: EvaluationOptions = Field(
         default_factory=EvaluationOptions, description="keys such as attributes, preset and shards"
     )
+    tables: AnyList[
+        Annotated[
+            TableItem,
+            Field(description="a table, such as {name: table_1, kind: fairness, by: sex}"),
+        ]
+    ] = Field(default=(), description="a list of tables, each with name and kind")
+    figures: AnyList[
+        Annotated[
+            FigureItem,
+            Field(description="a figure, such as {name: figure_1, kind: boxes, by: sex}"),
+        ]
+    ] = Field(default=(), description="a list of figures, each with name and kind")
     resources: ResourceOptions = Field(
         default_factory=ResourceOptions,
         description="what jobs ask for: default, or a kind of step, such as train",
@@ -464,3 +456,6 @@ class Settings(_Placed):
         super().put(document, place)
         for number, dataset in enumerate(self.datasets):
             dataset.put(document, (*place, "datasets", number))
+        for key, items in (("tables", self.tables), ("figures", self.figures)):
+            for number, item in enumerate(items):
+                item.put(document, (*place, key, number))

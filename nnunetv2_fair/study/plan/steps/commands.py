@@ -21,8 +21,9 @@ _NNUNET = {
     "nnUNetv2_train": ("nnunetv2.run.run_training", "run_training_entry"),
     "nnUNetv2_predict": ("nnunetv2.inference.predict_from_raw_data", "predict_entry_point"),
 }
-#: Also part of fingerprints, so it must keep its name.
+#: Also part of fingerprints, so they must keep their names.
 _INDEX = "nnunetv2_fair.study.index"
+_PAPERS = "nnunetv2_fair.study.papers"
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ class Command:
 
 
 def _entry(script: str) -> tuple[str, str]:
-    if script == _INDEX:
-        return "-m", _INDEX
+    if script in (_INDEX, _PAPERS):
+        return "-m", script
     if script in _NNUNET:
         module, function = _NNUNET[script]
         return "-c", f"from {module} import {function} as main; main()"
@@ -61,6 +62,15 @@ def _entry(script: str) -> tuple[str, str]:
 def index_command() -> Command:
     """Return the command of the last step, in the study's folder."""
     return Command(_INDEX, (".",))
+
+
+def papers_command(asked: str) -> Command:
+    """Return the command that makes tables and figures, in the study's folder.
+
+    Args:
+        asked: What is asked for, as JSON.
+    """
+    return Command(_PAPERS, (".", asked))
 
 
 def shown(command: Sequence[str]) -> str:
