@@ -99,7 +99,7 @@ def medians_table(
         names = chosen_groups(dice, groups)
         words = _test_words(dice, names)
         stars = stars or words == " *"
-        ratio, gaps = gaps_of_medians(dice, names)
+        ratio, gaps = gaps_of_medians(dice, names, shared=method.result.shareable)
         for position, name in enumerate(names):
             columns.append(f"{method.name}{words}: {name}")
             cells.append(
@@ -116,25 +116,36 @@ def medians_table(
 
 
 def gaps_of_medians(
-    comparison: Comparison, names: Sequence[str]
+    comparison: Comparison, names: Sequence[str], *, shared: bool
 ) -> tuple[float, Mapping[str, float]]:
-    """Return the skewed error ratio, and every group's gap to the first, of the medians shown.
+    """Return the skewed error ratio of the groups shown, and every group's gap to the first.
 
     Args:
         comparison: By Dice, or another metric whose errors are 1 minus its value.
         names: Groups, the reference first.
+        shared: Whether the comparison is that of a shareable result: its gaps are rounded with care
+            for what is claimed of them, so none is made of its rounded medians.
 
     Returns:
-        NaN where a median is not known; with two groups, the one gap is that of the first column.
+        Ratio, and gap by group; NaN where it is not known. With two groups, the one gap is that of
+        the first, as the paper's cell spans both columns.
     """
-    medians = {name: comparison.groups[name].median for name in names}
-    known = all(math.isfinite(value) for value in medians.values()) and len(names) > 1
-    ratio = skewed_error_ratio(medians) if known else math.nan
     reference, *others = names
-    gaps = {name: fairness_gap(medians[reference], medians[name]) for name in others}
+    medians = {name: comparison.groups[name].median for name in names}
+    told = {g.between: g.value for g in comparison.gaps if g.name == "fairness_gap"}
+    gaps = {
+        name: told.get(
+            (reference, name),
+            math.nan if shared else fairness_gap(medians[reference], medians[name]),
+        )
+        for name in others
+    }
     if len(others) == 1:
-        gaps = {reference: gaps[others[0]]}  # the paper's cell spans both columns
-    return ratio, gaps
+        gaps = {reference: gaps[others[0]]}
+    if _compares(comparison, names):
+        return _gap("ser")(comparison), gaps
+    known = all(math.isfinite(value) for value in medians.values()) and len(names) > 1
+    return (skewed_error_ratio(medians) if known and not shared else math.nan), gaps
 
 
 def fairness_table(methods: Sequence[Method], attribute: str, label: str) -> TextTable:
@@ -285,11 +296,15 @@ def _middle(comparison: Comparison, name: str) -> tuple[float, float]:
 
 def _test_words(comparison: Comparison, names: Sequence[str]) -> str:
     """Return the test as the paper writes it, if it is one of exactly the groups shown."""
-    compared = [name for name in comparison.groups if name not in comparison.left_out]
     test = comparison.test
-    if test is None or math.isnan(test.p_value) or set(compared) != set(names):
+    if test is None or math.isnan(test.p_value) or not _compares(comparison, names):
         return ""
     return " *" if test.p_value < _LEVEL else f" p = {test.p_value:.2f}"
+
+
+def _compares(comparison: Comparison, names: Sequence[str]) -> bool:
+    """Return whether exactly these groups are compared with each other."""
+    return {n for n in comparison.groups if n not in comparison.left_out} == set(names)
 
 
 def _of(label: str) -> str:

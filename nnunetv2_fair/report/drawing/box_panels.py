@@ -7,6 +7,7 @@ from nnunetv2_fair.report.drawing.shapes import (
     GROUPS,
     INK,
     LINE,
+    PAPER,
     SOFT,
     Box,
     Drawing,
@@ -141,6 +142,7 @@ def _box(box: BoxShape, x: float, top: float, slot: float) -> list[Shape]:
     if box.instead:
         for line, text in enumerate(wrapped(box.instead, slot - 6, 10.5, most=4)):
             y = top + _HEIGHT / 2 + line * 13
+            shapes.append(Box(x - slot / 2 + 3, y - 11, slot - 6, 15, PAPER))
             shapes.append(Words(x, y, text, 10.5, "middle", colour=SOFT))
     names = wrapped(box.name, slot - 2, 11.5, most=2)
     for line, text in enumerate(names):
@@ -151,7 +153,9 @@ def _box(box: BoxShape, x: float, top: float, slot: float) -> list[Shape]:
 
 
 def _text(text: str, left: float, top: float, width: float) -> list[Shape]:
-    return [
-        Words(left + width / 2, top + _HEIGHT / 2 + line * 15, part, 11.5, "middle", colour=SOFT)
-        for line, part in enumerate(wrapped(text, width - 20, 11.5, most=5))
-    ]
+    shapes: list[Shape] = []
+    for line, part in enumerate(wrapped(text, width - 20, 11.5, most=5)):
+        y = top + _HEIGHT / 2 + line * 15
+        shapes.append(Box(left + 4, y - 12, width - 8, 16, PAPER))
+        shapes.append(Words(left + width / 2, y, part, 11.5, "middle", colour=SOFT))
+    return shapes

@@ -49,10 +49,7 @@ class _Series:
     series: str
     group: str
     spots: Sequence[_Spot]
-
-    @property
-    def name(self) -> str:
-        return f"{self.series}: {self.group}" if self.group else self.series
+    name: str
 
 
 def curve_at(asked: Asked, sources: Sources, place: Place) -> Made:
@@ -75,7 +72,9 @@ def curve_at(asked: Asked, sources: Sources, place: Place) -> Made:
             for line in lines for spot in line.spots
         ]  # fmt: skip
         heading = _heading(value, metric_heading(metric))
-        panels.append(_panel(lines, across, asked.axis, heading, _colours(asked, names, value)))
+        panels.append(
+            _panel(lines, across, _capital(asked.axis), heading, _colours(asked, names, value))
+        )
     if not any(panel.lines for panel in panels):
         raise NotMadeError("hidden, because its groups are too small")
     what = "average of all labels" if label == AVERAGE else label
@@ -104,11 +103,19 @@ def tradeoff_at(asked: Asked, sources: Sources, place: Place) -> Made:
             if result is None:
                 continue
             gap = over_trainings(
-                result, asked.by, asked.metric, label, _value("fairness_gap", names)
+                result,
+                asked.by,
+                asked.metric,
+                label,
+                _value("fairness_gap", names, shared=first.shareable),
             )[1]
-            middle = over_trainings(result, asked.by, asked.metric, label, _value("median", names))[
-                1
-            ]
+            middle = over_trainings(
+                result,
+                asked.by,
+                asked.metric,
+                label,
+                _value("median", names, shared=first.shareable),
+            )[1]
             rows.append((series, number, gap, middle))
             if math.isfinite(gap) and math.isfinite(middle):
                 spots.setdefault(series, []).append((gap, middle, number))
@@ -167,7 +174,7 @@ def _lines(
                 if trainer not in found:
                     continue
                 result = found[trainer]
-                ask = _median_of(group) if group else _value(value, names)
+                ask = _median_of(group) if group else _value(value, names, shared=result.shareable)
                 _, mean, std = over_trainings(result, asked.by, asked.metric, label, ask)
                 comparison = result.comparison(asked.by, asked.metric, label)
                 limits = (
@@ -176,7 +183,9 @@ def _lines(
                     else Interval(mean - std, mean + std)
                 )
                 spots.append(_Spot(number, mean, limits))
-            made.append(_Series(series, group, spots))
+            # a single series needs no name beside those of its groups
+            shown = "" if group and len(asked.series) == 1 else series
+            made.append(_Series(series, group, spots, ": ".join(filter(None, (shown, group)))))
     return made
 
 
@@ -184,13 +193,14 @@ def _median_of(group: str) -> Callable[[Comparison], float]:
     return lambda comparison: comparison.groups[group].median
 
 
-def _value(name: str, names: Sequence[str]) -> Callable[[Comparison], float]:
+def _value(name: str, names: Sequence[str], *, shared: bool) -> Callable[[Comparison], float]:
     def value(comparison: Comparison) -> float:
         if name in ("mean", "median"):
             found: float = getattr(comparison.overall, name)
             return found
         if name == "fairness_gap":
-            return next(iter(gaps_of_medians(comparison, names[:2])[1].values()), math.nan)
+            _, gaps = gaps_of_medians(comparison, names[:2], shared=shared)
+            return next(iter(gaps.values()), math.nan)
         gap = comparison.gap(name)
         return gap.value if gap is not None else math.nan
 
@@ -276,3 +286,7 @@ def _heading(value: str, metric: str) -> str:
     if value in ("mean", "median"):
         return f"{value.capitalize()} {metric}, all groups"
     return f"{measure_title(value)} of {metric}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
