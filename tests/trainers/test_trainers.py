@@ -387,3 +387,19 @@ def test_deep_supervision_on_and_off(tiny_nnunet, deep_supervision):
     trainer.run_training()
     log = pd.read_csv(next(tiny_nnunet["results"].rglob("subgroup_log.csv")))
     assert np.isfinite(log["train_loss"]).all()
+
+
+@pytest.mark.parametrize("method", ["nnUNetTrainerMonitor_sex", "nnUNetTrainerInD_sex=female"])
+def test_a_cohort_has_fewer_of_the_smallest_group(tiny_nnunet, method):
+    whole, val = make_trainer(tiny_nnunet, f"{method}_1epochs").do_split()
+    trainer = make_trainer(tiny_nnunet, f"{method}_minority1_1epochs")
+    groups, patients = trainer.all_groups, trainer.table.patients
+    trained, validated = trainer.do_split()
+    assert (trainer.option("minority"), list(validated)) == (1, list(val))
+    sizes = {g: len({patients[c] for c in m}) for g, m in groups.members(whole).items() if m}
+    left = {g: len({patients[c] for c in m}) for g, m in groups.members(trained).items() if m}
+    if "InD" not in method:
+        smallest = min(sizes, key=lambda g: sizes[g])
+        assert left == sizes | {smallest: 1}
+    with pytest.raises(TrainingError, match="has fewer than 999 patients"):
+        make_trainer(tiny_nnunet, f"{method}_minority999_1epochs").do_split()

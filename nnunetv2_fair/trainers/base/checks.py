@@ -1,4 +1,4 @@
-"""What a training needs before its first epoch: images, folds, enough groups."""
+"""What a training needs before its first epoch: images, folds, its cohort, enough groups."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2_fair.errors import TrainingError, shorten
 from nnunetv2_fair.paths import SPLITS_JSON
 from nnunetv2_fair.subgroups.folds import checked_folds, read_folds, require_fold
+from nnunetv2_fair.subgroups.nested import with_fewer_of_the_smallest
 from nnunetv2_fair.subgroups.origin import changed_since
 from nnunetv2_fair.subgroups.table import check_against_cases
 from nnunetv2_fair.trainers.base.grouped import GroupedTrainer
@@ -56,6 +57,19 @@ def require_existing_fold(trainer: GroupedTrainer) -> None:
     path = Path(trainer.preprocessed_dataset_folder_base, SPLITS_JSON)
     if trainer.fold != "all" and path.exists():
         require_fold(read_folds(path), trainer.fold, path)
+
+
+def chosen_cohort(trainer: GroupedTrainer, train_cases: list[str]) -> list[str]:
+    """Return the training cases, with fewer of the smallest group where the name says so.
+
+    Raises:
+        TrainingError: If the smallest group has fewer patients than the name says.
+    """
+    wanted = trainer.option("minority")
+    if wanted is None:
+        return train_cases
+    patients = trainer.table.patients
+    return with_fewer_of_the_smallest(train_cases, trainer.all_groups, patients, wanted)
 
 
 def check_groups(

@@ -48,6 +48,11 @@ class GroupedTrainer(NamedTrainer):
             meant = meant_option(self.attribute, table.schema.attributes, self.known_options())
             raise DemographicsError(f"{type(self).__name__}: {error}{meant}") from None
 
+    @property
+    def all_groups(self) -> Grouping:
+        """Groups of all cases, including those that the trainer does not train on."""
+        return self.grouping
+
     def drawing_shares(self, cases: list[str]) -> np.ndarray:
         """Return how often each group is drawn for training.
 

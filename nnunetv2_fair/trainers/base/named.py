@@ -54,6 +54,14 @@ class NamedTrainer(nnUNetTrainer):
             0.99999,
             "decay of the average of the weights that is validated, saved and predicted with",
         ),
+        whole_number_option(
+            "minority",
+            None,
+            1,
+            100_000,
+            "how many patients of the smallest group are trained with; cohorts of fewer are part "
+            "of those of more",
+        ),
     )
 
     @classmethod

@@ -159,11 +159,15 @@ class SubgroupTrainer(AveragedTrainer):
     def do_split(self) -> tuple[list[str], list[str]]:
         """Return nnU-Net's cases of the fold; validation alone needs them, too.
 
+        Where the name says so, with fewer training cases of the smallest group.
+
         Raises:
             DatasetError: If there is no such fold, for which nnU-Net would draw cases itself.
+            TrainingError: If the smallest group has fewer patients than the name says.
         """
         checks.require_existing_fold(self)
-        return super().do_split()
+        train, val = super().do_split()
+        return checks.chosen_cohort(self, list(train)), val
 
     def get_tr_and_val_datasets(self) -> tuple[Any, Any]:
         """Return nnU-Net's datasets of the fold; workers that read them have not started yet."""

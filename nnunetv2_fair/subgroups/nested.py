@@ -1,0 +1,49 @@
+"""Nested cohorts: the same training cases with fewer patients of the smallest group."""
+
+from collections.abc import Mapping, Sequence
+
+from nnunetv2_fair.errors import TrainingError
+from nnunetv2_fair.files.fingerprints import text_hash
+from nnunetv2_fair.subgroups.groups import Grouping
+
+
+def with_fewer_of_the_smallest(
+    cases: Sequence[str], grouping: Grouping, patients: Mapping[str, str], n_patients: int
+) -> list[str]:
+    """Return cases with only some patients of the smallest group; those of all others stay.
+
+    Which patients stay depends on their names alone, so cohorts are nested: with 30 patients of the
+    smallest group, the 15 of the smaller cohort are among them.
+
+    Args:
+        cases: Training cases.
+        grouping: Groups of all cases.
+        patients: Patient of each case.
+        n_patients: How many patients of the smallest group to keep, 1 or more.
+
+    Returns:
+        The cases that stay, in their order. Cases of unknown group stay, too.
+
+    Raises:
+        TrainingError: If the smallest group has fewer patients, or there is no group.
+
+    Source: Lee et al., MELBA 2025, Fig. S1 (number of minority subjects).
+    """
+    members = {name: own for name, own in grouping.members(cases).items() if own}
+    if not members:
+        raise TrainingError(
+            f"No training case has a known '{grouping.expression}', so there is no smallest group."
+        )
+    sizes = {name: len({patients[case] for case in own}) for name, own in members.items()}
+    smallest = min(sizes, key=lambda name: sizes[name])
+    if sizes[smallest] < n_patients:
+        raise TrainingError(
+            f"The smallest group of '{grouping.expression}', '{smallest}', has fewer than "
+            f"{n_patients} patients among the training cases. Choose a smaller number, or train on "
+            "more of them (-f all)."
+        )
+    own = members[smallest]
+    ordered = sorted({patients[case] for case in own}, key=text_hash)
+    kept = set(ordered[:n_patients])
+    left_out = {case for case in own if patients[case] not in kept}
+    return [case for case in cases if case not in left_out]
