@@ -391,8 +391,8 @@ def test_deep_supervision_on_and_off(tiny_nnunet, deep_supervision):
 
 @pytest.mark.parametrize("method", ["nnUNetTrainerMonitor_sex", "nnUNetTrainerInD_sex=female"])
 def test_a_cohort_has_fewer_of_the_smallest_group(tiny_nnunet, method):
-    whole, val = make_trainer(tiny_nnunet, f"{method}_1epochs").do_split()
-    trainer = make_trainer(tiny_nnunet, f"{method}_minority1_1epochs")
+    whole, val = make_trainer(f"{method}_1epochs").do_split()
+    trainer = make_trainer(f"{method}_minority1_1epochs")
     groups, patients = trainer.all_groups, trainer.table.patients
     trained, validated = trainer.do_split()
     assert (trainer.option("minority"), list(validated)) == (1, list(val))
@@ -402,4 +402,4 @@ def test_a_cohort_has_fewer_of_the_smallest_group(tiny_nnunet, method):
         smallest = min(sizes, key=lambda g: sizes[g])
         assert left == sizes | {smallest: 1}
     with pytest.raises(TrainingError, match="has fewer than 999 patients"):
-        make_trainer(tiny_nnunet, f"{method}_minority999_1epochs").do_split()
+        make_trainer(f"{method}_minority999_1epochs").do_split()
