@@ -8,12 +8,18 @@ from pathlib import Path
 
 from nnunetv2_fair import registration
 from nnunetv2_fair.cli.shared.common import command_parser, require_nnunet, run
-from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.errors import UsageError, did_you_mean
 
 logger = logging.getLogger(__name__)
 
-#: The examples of ``study.examples``, the general one first.
-EXAMPLES = ("example", "mama-mia", "ukbb-cmr", "tusc", "qdus", "fairseg")
+#: The examples of ``study.examples``, the general one first: what each is of.
+EXAMPLES = {
+    "example": "every key of a study's file",
+    "lee": "Lee et al., MELBA 2025, heart MRI of UK Biobank",
+    "fairmedseg": "FairMedSeg, MAMA-MIA challenge 2025",
+    "apple": "APPLE, npj Digital Medicine 2025, TUSC and QDUS",
+    "fairdiff": "FairDiff, MICCAI 2024, Harvard-FairSeg",
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -33,9 +39,9 @@ def _parser() -> argparse.ArgumentParser:
         "-o", type=Path, metavar="FOLDER", help="the study's folder (default: that of the file)"
     )
     parser.add_argument(
-        "--init", nargs="?", const=EXAMPLES[0], choices=EXAMPLES, metavar="EXAMPLE",
-        help="write a commented example instead of running anything; of "
-        f"{', '.join(EXAMPLES)}",
+        "--init", nargs="?", const="example", metavar="EXAMPLE",
+        help="write a commented study instead of running anything: example, or one that makes a "
+        f"paper's tables and figures: {', '.join(name for name in EXAMPLES if name != 'example')}",
     )  # fmt: skip
     parser.add_argument(
         "--dry-run", action="store_true",
@@ -124,6 +130,12 @@ def _write_example(path: Path, name: str) -> None:
     """Write one of the examples; never replace a file."""
     from importlib import resources
 
+    if name not in EXAMPLES:
+        listed = "; ".join(f"{known} ({about})" for known, about in EXAMPLES.items())
+        raise UsageError(
+            f"--init {name}: there is no such study.{did_you_mean(name, EXAMPLES)} Expected one of "
+            f"{listed}."
+        )
     if path.exists():
         raise UsageError(f"{path} exists; name a file that does not: nnUNetv2_fair_study "
                          f"other.yaml --init {name}")  # fmt: skip

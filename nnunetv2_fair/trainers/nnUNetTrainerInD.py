@@ -56,11 +56,6 @@ class nnUNetTrainerInD(SubgroupTrainer):
         return [clause, *super().changes()]
 
     @cached_property
-    def all_groups(self) -> Grouping:
-        """Groups of all cases, including those that are not trained on."""
-        return super().grouping
-
-    @cached_property
     def grouping(self) -> Grouping:
         """The one group that is trained on; cases of all others are in none.
 

@@ -122,10 +122,3 @@ def test_a_missing_file_names_the_way_to_one(tmp_path, capfd):
 def test_bad_usage(arguments, message, capfd):
     assert study.main(["study.yaml", *arguments]) == 2
     assert message in capfd.readouterr().err
-
-
-def test_unknown_examples_are_refused(capfd):
-    with pytest.raises(SystemExit) as end:
-        study.main(["--init", "nobody"])
-    assert end.value.code == 2
-    assert "ukbb-cmr" in capfd.readouterr().err

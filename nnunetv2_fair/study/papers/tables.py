@@ -42,6 +42,37 @@ def table_at(asked: Asked, sources: Sources, place: Place) -> Made:
     return made_table(replace(table, title=title))
 
 
+def stacked_table(asked: Asked, sources: Sources) -> Made:
+    """Return one table of the methods at several places, whose first column says where.
+
+    Raises:
+        NotMadeError: If nothing is there to show.
+        EvaluationError: If the evaluations lack what it shows.
+    """
+    tables, why = [], []
+    for place in asked.places:
+        methods = sources.methods(asked, place)
+        if made_of(methods):
+            tables.append((place, _KINDS[asked.kind](asked, methods)))
+        else:
+            why.append(f"{place.words}: {reasons(methods)}")
+    if not tables:
+        raise NotMadeError("; ".join(why))
+    first = tables[0][1]
+    rows = [(place.words, *row) for place, table in tables for row in table.rows]
+    notes = dict.fromkeys(note for _, table in tables for note in table.notes)
+    told = tuple(f"Not there: {reason}." for reason in why)
+    return made_table(
+        replace(
+            first,
+            title=asked.title or first.title,
+            columns=("", *first.columns),
+            rows=tuple(rows),
+            notes=(*notes, *told),
+        )
+    )
+
+
 def _medians(asked: Asked, methods: Sequence[Method]) -> TextTable:
     return medians_table(methods, asked.by, label_of(asked, methods), asked.groups)
 
@@ -67,6 +98,10 @@ _KINDS: Mapping[str, Callable[[Asked, Sequence[Method]], TextTable]] = {
     "equity": _equity,
     "challenge": _challenge,
 }
+
+
+#: Kinds whose tables of several places become one.
+STACKED = frozenset({"fairness", "challenge"})
 
 
 def label_of(asked: Asked, methods: Sequence[Method]) -> str:

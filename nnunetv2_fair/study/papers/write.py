@@ -27,7 +27,12 @@ from nnunetv2_fair.study.papers.curves import curve_at, tradeoff_at
 from nnunetv2_fair.study.papers.heatmaps import heatmap_at
 from nnunetv2_fair.study.papers.made import Made, NotMadeError
 from nnunetv2_fair.study.papers.sources import NOT_YET, Sources
-from nnunetv2_fair.study.papers.tables import cohort_made, table_at
+from nnunetv2_fair.study.papers.tables import (
+    STACKED,
+    cohort_made,
+    stacked_table,
+    table_at,
+)
 
 _COMMAND = "python -m nnunetv2_fair.study.papers"
 _FIGURES = {"boxes": boxes_at, "curve": curve_at, "tradeoff": tradeoff_at}
@@ -79,6 +84,8 @@ def _entries(
             yield _Entry(one.name, None, NOT_YET.format(what=one.needs))
         elif one.kind == "cohort":
             yield _entry(one.name, partial(cohort_made, one, share=share))
+        elif one.kind in STACKED and len(one.places) > 1:
+            yield _entry(one.name, partial(stacked_table, one, sources))
         else:
             for place in one.places:
                 yield from _at(one, sources, place)

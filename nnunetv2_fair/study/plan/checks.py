@@ -92,9 +92,10 @@ def _named(found: Findings, entry: DatasetEntry, dataset: Dataset) -> list[Named
             parsed(dataset.name, dataset.schema, expression)
             attributes.append(expression)
     listed = []
-    for number, text in enumerate(found.settings.trainers):
+    owner = entry if entry.trainers else found.settings
+    for number, text in enumerate(owner.trainers):
         if attributes or not expressions:
-            line = found.settings.line("trainers", number)
+            line = owner.line("trainers", number)
             with found.blamed(line):
                 listed += [Named(name, line) for name in expand(text, attributes)]
     found.twice([(named.name, named.line, "trainer") for named in listed])

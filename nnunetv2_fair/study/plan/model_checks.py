@@ -48,7 +48,7 @@ def models_of(
     with found.blamed(named[0].line if named else 0):
         in_order(usable)
         yield from usable
-    if found.settings.baseline and usable:
+    if found.settings.baseline and usable and not on.entry.trainers:
         names = [model.name for model in usable]
         if found.settings.baseline not in names:
             found.add(

@@ -57,6 +57,12 @@ _A_TEST = (
 )
 
 
+_Trainer = Annotated[
+    Text,
+    Field(description="a trainer's name, such as nnUNetTrainerAPPLE_{attribute}_beta{0.1,1}"),
+]
+
+
 class TableKeys(Part):
     """How a table of people is read: as the options of the same name of the commands."""
 
@@ -146,6 +152,7 @@ class DatasetEntry(Placed):
         number_of_folds: How many ``nnUNetv2_fair_prepare`` makes.
         stratify: Attribute expression to stratify folds by; empty for prepare's choice.
         attributes: Replace the study's; empty if it has none of its own.
+        trainers: Replace the study's; empty if it has none of its own.
         tests: Test sets.
     """
 
@@ -173,6 +180,9 @@ class DatasetEntry(Placed):
     )
     stratify: Expression = ""
     attributes: Expressions = ()
+    trainers: AnyList[_Trainer] = Field(
+        default=(), description="a list of trainers by name, instead of the study's"
+    )
     tests: Listed[Annotated[TestEntry, Field(description=_A_TEST)]] = Field(
         default_factory=lambda: (TestEntry(name=INTERNAL),),
         description="a list of test sets, such as [internal]",
@@ -388,14 +398,7 @@ class Settings(Placed):
             ),
         ]
     ] = Field(description="a list of datasets, each with id and configurations")
-    trainers: Listed[
-        Annotated[
-            Text,
-            Field(
-                description="a trainer's name, such as nnUNetTrainerAPPLE_{attribute}_beta{0.1,1}"
-            ),
-        ]
-    ] = Field(
+    trainers: Listed[_Trainer] = Field(
         description="a list of trainers by name, such as [nnUNetTrainer, "
         "nnUNetTrainerOversampling_sex]"
     )

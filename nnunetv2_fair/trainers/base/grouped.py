@@ -36,6 +36,15 @@ class GroupedTrainer(NamedTrainer):
 
     @cached_property
     def grouping(self) -> Grouping:
+        """Groups that the trainer trains on: all, unless its name says one.
+
+        Raises:
+            DemographicsError: As for :attr:`all_groups`.
+        """
+        return self.all_groups
+
+    @cached_property
+    def all_groups(self) -> Grouping:
         """Groups of all cases.
 
         Raises:
@@ -47,11 +56,6 @@ class GroupedTrainer(NamedTrainer):
         except DemographicsError as error:
             meant = meant_option(self.attribute, table.schema.attributes, self.known_options())
             raise DemographicsError(f"{type(self).__name__}: {error}{meant}") from None
-
-    @property
-    def all_groups(self) -> Grouping:
-        """Groups of all cases, including those that the trainer does not train on."""
-        return self.grouping
 
     def drawing_shares(self, cases: list[str]) -> np.ndarray:
         """Return how often each group is drawn for training.

@@ -26,8 +26,10 @@ def add_papers(builder: StepBuilder, datasets: Sequence[StudyDataset]) -> None:
     tables: list[str] = []
     for item in (*settings.tables, *settings.figures):
         if isinstance(item, TableItem) and item.kind == "cohort" and not item.needs:
-            for name, table in _cohorts(builder, item, datasets).items():
-                asked.append(_cohort(item, name))
+            found = _cohorts(builder, item, datasets)
+            for name, table in found.items():
+                stem = item.name if len(found) == 1 else f"{item.name}_{name}"
+                asked.append(_cohort(item, stem, name))
                 tables.append(table)
         else:
             asked.append(_asked(builder, item, datasets))
@@ -58,10 +60,10 @@ def _cohorts(
     return {dataset.name: dataset.table for dataset in found}
 
 
-def _cohort(item: TableItem, dataset: str) -> Asked:
+def _cohort(item: TableItem, name: str, dataset: str) -> Asked:
     return Asked(
         figure=False,
-        name=item.name,
+        name=name,
         kind="cohort",
         title=item.title,
         by=item.by,
