@@ -12,7 +12,7 @@ import numpy as np
 from nnunetv2_fair.errors import EvaluationError, shorten
 from nnunetv2_fair.evaluation.estimation.gaps import fairness_gap, skewed_error_ratio
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.groups import Comparison
+from nnunetv2_fair.evaluation.results.groups import NOT_CHOSEN, Comparison
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
 
@@ -60,11 +60,16 @@ def chosen_groups(comparison: Comparison, groups: Sequence[str]) -> list[str]:
         )
     if groups:
         return list(groups)
-    names = list(comparison.groups)
+    names = columns_of(comparison)
     gap = comparison.gap("fairness_gap")
     if gap is not None and len(gap.between) == 2 and gap.between[0] in names:
         names.sort(key=lambda name: name != gap.between[0])
     return names
+
+
+def columns_of(comparison: Comparison) -> list[str]:
+    """Return the groups of a paper's table: all, or those chosen for the comparison."""
+    return [n for n in comparison.groups if comparison.left_out.get(n) != NOT_CHOSEN]
 
 
 def medians_table(
@@ -189,7 +194,7 @@ def equity_table(methods: Sequence[Method], attribute: str, labels: Sequence[str
     Source: Li et al., MICCAI 2024, Tables 2 to 5.
     """
     found = made_of(methods)
-    groups = list(found[0][1].comparison(attribute, "dice", labels[0]).groups) if found else []
+    groups = columns_of(found[0][1].comparison(attribute, "dice", labels[0])) if found else []
     columns = (
         "", "Method", "Overall ES-Dice ↑", "Overall Dice ↑", "Overall ES-IoU ↑", "Overall IoU ↑",
         *(f"{name} Dice ↑" for name in groups), *(f"{name} IoU ↑" for name in groups),
@@ -204,7 +209,7 @@ def equity_table(methods: Sequence[Method], attribute: str, labels: Sequence[str
                 method.result.comparison(attribute, metric, label) for metric in ("dice", "iou")
             )
             values = [
-                _gap("es_std")(dice), dice.overall.mean, _gap("es_std")(iou), iou.overall.mean,
+                _gap("es_std")(dice), dice.of_compared.mean, _gap("es_std")(iou), iou.of_compared.mean,
                 *(dice.groups[name].mean for name in groups),
                 *(iou.groups[name].mean for name in groups),
             ]  # fmt: skip
@@ -278,7 +283,7 @@ def over_trainings(
 
 
 def _overall_mean(comparison: Comparison) -> float:
-    return comparison.overall.mean
+    return comparison.of_compared.mean
 
 
 def _gap(name: str) -> Callable[[Comparison], float]:

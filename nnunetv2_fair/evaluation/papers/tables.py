@@ -4,9 +4,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nnunetv2_fair.evaluation.papers.side_by_side import Method, equity_table, fairness_table
+from nnunetv2_fair.evaluation.papers.side_by_side import (
+    Method,
+    columns_of,
+    equity_table,
+    fairness_table,
+)
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
-from nnunetv2_fair.evaluation.results.groups import NOT_CHOSEN, Comparison
+from nnunetv2_fair.evaluation.results.groups import Comparison
 from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
 
 
@@ -73,13 +78,8 @@ def fairdiff(result: EvaluationResult) -> tuple[TextTable, ...]:
     )
 
 
-def _columns(comparison: Comparison) -> list[str]:
-    """Return the groups of a paper's table: all, or the chosen ones."""
-    return [n for n in comparison.groups if comparison.left_out.get(n) != NOT_CHOSEN]
-
-
 def _reference_first(comparison: Comparison) -> list[str]:
-    names = _columns(comparison)
+    names = columns_of(comparison)
     gap = comparison.gap("fairness_gap")
     if gap is not None and len(gap.between) == 2 and gap.between[0] in names:
         names.sort(key=lambda name: name != gap.between[0])

@@ -37,7 +37,7 @@ def boxes_at(asked: Asked, sources: Sources, place: Place) -> Made:
         raise NotMadeError(reasons(methods))
     first, label = found[0][1], label_of(asked, methods)
     metric = first.metric(asked.metric)
-    names = chosen_groups(first.comparison(asked.by, asked.metric, label), asked.groups)
+    names = _all_groups(first.comparison(asked.by, asked.metric, label), asked.groups)
     drawn = {
         method.name: _values(method.result, asked, label, names)
         for method in methods
@@ -63,6 +63,12 @@ def boxes_at(asked: Asked, sources: Sources, place: Place) -> Made:
         note,
         _numbers(drawn, names, metric.column),
     )
+
+
+def _all_groups(comparison: Comparison, groups: Sequence[str]) -> list[str]:
+    """Return the groups to show: those asked for, or all, those that are compared first."""
+    names = chosen_groups(comparison, groups)
+    return names if groups else [*names, *(n for n in comparison.groups if n not in names)]
 
 
 class _Values:

@@ -196,7 +196,7 @@ def _median_of(group: str) -> Callable[[Comparison], float]:
 def _value(name: str, names: Sequence[str], *, shared: bool) -> Callable[[Comparison], float]:
     def value(comparison: Comparison) -> float:
         if name in ("mean", "median"):
-            found: float = getattr(comparison.overall, name)
+            found: float = getattr(comparison.of_compared, name)
             return found
         if name == "fairness_gap":
             _, gaps = gaps_of_medians(comparison, names[:2], shared=shared)
@@ -211,7 +211,7 @@ def _interval(comparison: Comparison, value: str, group: str) -> Interval:
     if group:
         return comparison.groups[group].median_interval
     if value in ("mean", "median"):
-        limits: Interval = getattr(comparison.overall, f"{value}_interval")
+        limits: Interval = getattr(comparison.of_compared, f"{value}_interval")
         return limits
     gap = comparison.gap(value) if value != "fairness_gap" else None
     return gap.interval if gap is not None else NO_INTERVAL
