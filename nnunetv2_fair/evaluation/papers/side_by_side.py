@@ -42,7 +42,7 @@ def made_of(methods: Sequence[Method]) -> list[tuple[str, EvaluationResult]]:
     return [(m.name, m.result) for m in methods if m.result is not None]
 
 
-def chosen_groups(comparison: Comparison, groups: Sequence[str]) -> list[str]:
+def groups_shown(comparison: Comparison, groups: Sequence[str]) -> list[str]:
     """Return the groups to show, the reference first.
 
     Args:
@@ -101,7 +101,7 @@ def medians_table(
             continue
         dice = method.result.comparison(attribute, "dice", label)
         distance = method.result.comparison(attribute, "hd", label)
-        names = chosen_groups(dice, groups)
+        names = groups_shown(dice, groups)
         words = _test_words(dice, names)
         stars = stars or words == " *"
         ratio, gaps = gaps_of_medians(dice, names, shared=method.result.shareable)
@@ -209,7 +209,8 @@ def equity_table(methods: Sequence[Method], attribute: str, labels: Sequence[str
                 method.result.comparison(attribute, metric, label) for metric in ("dice", "iou")
             )
             values = [
-                _gap("es_std")(dice), dice.of_compared.mean, _gap("es_std")(iou), iou.of_compared.mean,
+                _gap("es_std")(dice), dice.of_compared.mean,
+                _gap("es_std")(iou), iou.of_compared.mean,
                 *(dice.groups[name].mean for name in groups),
                 *(iou.groups[name].mean for name in groups),
             ]  # fmt: skip

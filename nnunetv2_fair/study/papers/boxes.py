@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nnunetv2_fair.evaluation.findings import numbers
-from nnunetv2_fair.evaluation.papers.side_by_side import Method, chosen_groups, made_of
+from nnunetv2_fair.evaluation.papers.side_by_side import Method, groups_shown, made_of
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison, GroupStatistics
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
@@ -67,7 +67,7 @@ def boxes_at(asked: Asked, sources: Sources, place: Place) -> Made:
 
 def _all_groups(comparison: Comparison, groups: Sequence[str]) -> list[str]:
     """Return the groups to show: those asked for, or all, those that are compared first."""
-    names = chosen_groups(comparison, groups)
+    names = groups_shown(comparison, groups)
     return names if groups else [*names, *(n for n in comparison.groups if n not in names)]
 
 

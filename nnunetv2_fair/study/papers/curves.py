@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.papers.side_by_side import (
     Method,
-    chosen_groups,
+    groups_shown,
     gaps_of_medians,
     made_of,
     over_trainings,
@@ -156,7 +156,7 @@ def _read(
         raise NotMadeError(reasons(methods))
     first, label = next(iter(found.values())), label_of(asked, methods)
     comparison = first.comparison(asked.by, asked.metric, label)
-    return found, first, label, chosen_groups(comparison, asked.groups)
+    return found, first, label, groups_shown(comparison, asked.groups)
 
 
 def _lines(
