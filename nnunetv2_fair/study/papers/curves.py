@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from nnunetv2_fair.evaluation.papers.side_by_side import (
     Method,
-    groups_shown,
     gaps_of_medians,
+    groups_shown,
     made_of,
     over_trainings,
 )

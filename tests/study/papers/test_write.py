@@ -82,7 +82,9 @@ def test_medians_beside_each_other(write, ask):
     medians, spans = values.median(), values.quantile(0.75) - values.quantile(0.25)
     assert rows.loc["Median DSC", "Plain *: White"] == f"{medians['White']:.3f}"
     assert rows.loc["IQR DSC", "Plain *: Black"] == f"{spans['Black']:.3f}"
-    assert rows.loc["Fairness gap", "Plain *: White"] == f"{medians['White'] - medians['Black']:.3f}"
+    assert (
+        rows.loc["Fairness gap", "Plain *: White"] == f"{medians['White'] - medians['Black']:.3f}"
+    )
     assert rows.loc["Median DSC", "Cropped"] == "needs crops, not yet"
 
 
