@@ -87,7 +87,14 @@ def summary_section(folder: Path, progress: Progress, results: Sequence[OnTestSe
         costs_csv=COSTS_CSV,
         provenance=link_to(folder, PurePath(PROVENANCE_JSON)),
         provenance_json=PROVENANCE_JSON,
+        papers=_papers(folder, progress),
     )
+
+
+def _papers(folder: Path, progress: Progress) -> list[str]:
+    """Return the addresses of what lists tables and figures; empty if there are none to make."""
+    steps = [step.step for step in progress.steps if step.step.kind == "paper"]
+    return [link_to(folder, PurePath(output)) for step in steps for output in step.outputs]
 
 
 def _answer(folder: Path, on_test: OnTestSet, *, several: bool) -> _Answer:

@@ -289,3 +289,21 @@ def test_readonly_folder_is_named(study, monkeypatch, capsys):
     blocked.write_text(kept, encoding="utf-8")
     assert "run the command again" in error
     assert "costs.csv" in error
+
+
+def test_the_page_links_to_tables_and_figures(tmp_path):
+    study = StudyFolder(tmp_path)
+    outputs = ("paper/contents.md", "paper_exact/contents.md")
+    study.add("paper", "paper", outputs=outputs)
+    study.add("index", "index")
+    (tmp_path / "paper").mkdir()
+    (tmp_path / outputs[0]).write_text("# Tables and figures\n")
+    text = write_index(tmp_path).read_text()
+    assert 'href="paper/contents.md"' in text
+    assert "exact, for you alone (missing)" in " ".join(text.split())
+    assert "Tables and figures" not in write_index(_without_papers(tmp_path / "other")).read_text()
+
+
+def _without_papers(folder):
+    StudyFolder(folder).add("index", "index")
+    return folder
