@@ -7,19 +7,17 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from nnunetv2_fair.errors import EvaluationError, shorten
 from nnunetv2_fair.evaluation.estimation.gaps import fairness_gap, skewed_error_ratio
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import NOT_CHOSEN, Comparison
+from nnunetv2_fair.evaluation.results.tables.over_trainings import OverTrainings, caption
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
 
 _LEVEL = 0.05
 _CHALLENGE = "mama_mia"
 STARS = "* p < 0.05, two-sided test of the DSC between the groups, not corrected."
-MEANS = "Mean (standard deviation) over the trainings of a method that has several."
 
 
 @dataclass(frozen=True)
@@ -169,17 +167,18 @@ def fairness_table(methods: Sequence[Method], attribute: str, label: str) -> Tex
             rows.append((method.name, method.instead, "", "", ""))
             continue
         cells = [
-            over_trainings(method.result, attribute, "dice", label, value)[0]
+            _mean_std(of_trainings(method.result, attribute, "dice", label, value))
             for value in (_overall_mean, _gap("delta"), _gap("std"), _gap("skew"))
         ]
         rows.append((method.name, *cells))
-    several = any(result.trainings for _, result in made_of(methods))
+    results = dict(made_of(methods))
+    several = any(result.trainings for result in results.values())
     return TextTable(
         "fairness",
         f"{_of(label)} by {attribute}",
         ("Model", "DSC ↑", "DSC_Δ ↓", "DSC_STD ↓", "DSC_SKEW ↓"),
         tuple(rows),
-        (MEANS,) if several else (),
+        (caption(results),) if several else (),
     )
 
 
@@ -255,14 +254,14 @@ def challenge_table_of(methods: Sequence[Method]) -> TextTable:
     )  # fmt: skip
 
 
-def over_trainings(
+def of_trainings(
     result: EvaluationResult,
     attribute: str,
     metric: str,
     label: str,
     value: Callable[[Comparison], float],
-) -> tuple[str, float, float]:
-    """Return a value as text, its mean and its standard deviation over trainings.
+) -> OverTrainings:
+    """Return a value of each training of a method, with mean and standard deviation over them.
 
     Args:
         result: Of one training, or of several.
@@ -270,17 +269,14 @@ def over_trainings(
         metric: Name of the metric.
         label: Label, region or ``average``.
         value: What is asked of a comparison.
-
-    Returns:
-        Text; value, or mean over the trainings; sample standard deviation (ddof 1) over them, NaN
-        of one training.
     """
-    each = [value(t.comparison(attribute, metric, label)) for t in result.trainings]
-    if len(each) < 2:
-        one = value(result.comparison(attribute, metric, label))
-        return _number(one, 3), one, math.nan
-    mean, std = float(np.mean(each)), float(np.std(each, ddof=1))
-    return ("" if math.isnan(mean) else f"{mean:.3f} ({std:.3f})"), mean, std
+    each = result.trainings or (result,)
+    return OverTrainings.of([value(t.comparison(attribute, metric, label)) for t in each])
+
+
+def _mean_std(found: OverTrainings) -> str:
+    spread = "" if math.isnan(found.std) else f" ({found.std:.3f})"
+    return "" if math.isnan(found.mean) else f"{found.mean:.3f}{spread}"
 
 
 def _overall_mean(comparison: Comparison) -> float:

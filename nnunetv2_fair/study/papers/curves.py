@@ -10,7 +10,7 @@ from nnunetv2_fair.evaluation.papers.side_by_side import (
     gaps_of_medians,
     groups_shown,
     made_of,
-    over_trainings,
+    of_trainings,
 )
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison
@@ -102,20 +102,20 @@ def tradeoff_at(asked: Asked, sources: Sources, place: Place) -> Made:
             result = found.get(trainer)
             if result is None:
                 continue
-            gap = over_trainings(
+            gap = of_trainings(
                 result,
                 asked.by,
                 asked.metric,
                 label,
                 _value("fairness_gap", names, shared=first.shareable),
-            )[1]
-            middle = over_trainings(
+            ).mean
+            middle = of_trainings(
                 result,
                 asked.by,
                 asked.metric,
                 label,
                 _value("median", names, shared=first.shareable),
-            )[1]
+            ).mean
             rows.append((series, number, gap, middle))
             if math.isfinite(gap) and math.isfinite(middle):
                 spots.setdefault(series, []).append((gap, middle, number))
@@ -175,7 +175,8 @@ def _lines(
                     continue
                 result = found[trainer]
                 ask = _median_of(group) if group else _value(value, names, shared=result.shareable)
-                _, mean, std = over_trainings(result, asked.by, asked.metric, label, ask)
+                over = of_trainings(result, asked.by, asked.metric, label, ask)
+                mean, std = over.mean, over.std
                 comparison = result.comparison(asked.by, asked.metric, label)
                 limits = (
                     _interval(comparison, value, group)

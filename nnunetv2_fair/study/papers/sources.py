@@ -27,12 +27,12 @@ class Sources:
     def __init__(self, folder: Path, results: Iterable[OnTestSet], *, share: bool) -> None:
         self._folder = folder
         self._share = share
-        self._evaluated: Mapping[Place, Mapping[str, Evaluated]] = {
-            Place(on.dataset, on.configuration, on.plans, on.test): {
-                evaluated.trainer: evaluated for evaluated in on.evaluated
-            }
-            for on in results
-        }
+        self._evaluated: dict[Place, Mapping[str, Evaluated]] = {}
+        # where folds predict together and by themselves, the former is what papers report
+        for on in sorted(results, key=lambda on: on.predicted):
+            place = Place(on.dataset, on.configuration, on.plans, on.test)
+            by_trainer = {evaluated.trainer: evaluated for evaluated in on.evaluated}
+            self._evaluated.setdefault(place, by_trainer)
         self._read: dict[tuple[Place, str], tuple[EvaluationResult | None, str]] = {}
 
     def methods(self, asked: Asked, place: Place) -> list[Method]:

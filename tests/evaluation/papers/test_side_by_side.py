@@ -14,7 +14,7 @@ from nnunetv2_fair.evaluation.papers.side_by_side import (
     equity_table,
     fairness_table,
     medians_table,
-    over_trainings,
+    of_trainings,
 )
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
@@ -96,8 +96,11 @@ def test_apple_table_1_is_mean_and_deviation_over_trainings():
     assert table.rows[0][1] == f"{frame['dice'].mean():.3f} ({frame['dice'].std():.3f})"
     assert table.rows[0][2] == f"{frame['delta'].mean():.3f} ({frame['delta'].std():.3f})"
     assert table.rows[1] == ("One", "0.700", "0.100", "0.071", "1.300")
-    _, mean, std = over_trainings(several, "race", "dice", "cup", lambda c: c.overall.mean)
-    assert (mean, std) == (pytest.approx(np.mean([0.80, 0.79, 0.78])), pytest.approx(0.01))
+    over = of_trainings(several, "race", "dice", "cup", lambda c: c.overall.mean)
+    assert (over.mean, over.std) == (
+        pytest.approx(np.mean([0.80, 0.79, 0.78])),
+        pytest.approx(0.01),
+    )
 
 
 def test_fairdiff_table_lists_methods_below_each_label():
