@@ -18,6 +18,8 @@ PREPARED_JSON = "demographics_prepared.json"
 SPLITS_JSON = "splits_final.json"
 PLANS_JSON = "plans.json"
 PER_CASE_CSV = "per_case.csv"
+#: What was measured in every case besides, such as ejection fractions.
+DOWNSTREAM_CSV = "downstream.csv"
 #: Pattern of the files with what an unfinished evaluation has measured so far.
 MEASURED_CASES = "measured_cases*.jsonl"
 SUMMARY_JSON = "summary.json"

@@ -220,6 +220,7 @@ def _request(
 ) -> "Request":
     """Return what the arguments ask for."""
     from nnunetv2_fair.evaluation.discovery.settings import DiscoverySettings
+    from nnunetv2_fair.evaluation.downstream.settings import DownstreamSettings, parse_thresholds
     from nnunetv2_fair.evaluation.failures.criteria import parse_failures
     from nnunetv2_fair.evaluation.request import Request
     from nnunetv2_fair.evaluation.statistics.equivalence import parse_margins
@@ -251,6 +252,11 @@ def _request(
         adjust=tuple(args.adjust),
         boundary_maps=args.boundary_maps,
         groups=groups,
+        downstream=DownstreamSettings(
+            tuple(dict.fromkeys(args.downstream)), args.frames, parse_thresholds(args.threshold)
+        )
+        if args.downstream
+        else None,
     )
 
 

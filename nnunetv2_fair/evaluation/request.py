@@ -14,6 +14,8 @@ from nnunetv2_fair.evaluation.boundary_maps.all_maps import with_boundary_maps
 from nnunetv2_fair.evaluation.disclosure.differencing import shareable_beside
 from nnunetv2_fair.evaluation.discovery.search import with_discovery
 from nnunetv2_fair.evaluation.discovery.settings import DiscoverySettings
+from nnunetv2_fair.evaluation.downstream.all_measures import check_downstream, with_downstream
+from nnunetv2_fair.evaluation.downstream.settings import DownstreamSettings
 from nnunetv2_fair.evaluation.failures.criteria import check_failures
 from nnunetv2_fair.evaluation.findings.all_findings import with_findings
 from nnunetv2_fair.evaluation.masks.label_maps import find_masks
@@ -128,6 +130,7 @@ class Request:
         margins: Metric -> gap of means up to which groups count as equivalent.
         boundary_maps: Map where along the outlines each group's errors lie.
         groups: Attribute expression -> groups to compare; all where it is not named.
+        downstream: Which measures that clinicians take from masks are compared; None: none.
     """
 
     source: Masks | ScoresFile
@@ -151,6 +154,7 @@ class Request:
     margins: Mapping[str, float] = field(default_factory=dict)
     boundary_maps: bool = False
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    downstream: DownstreamSettings | None = None
 
     @property
     def reading(self) -> TableSettings:
@@ -164,8 +168,14 @@ class Request:
         names = [*asked, *explained, *self.table.dicom_age, *self.table.ranges]
         wanted = dict.fromkeys(n for n in names if n and n not in roles)
         return replace(
-            self.table, attributes=tuple(wanted), others=everything, optional=self.adjust
+            self.table, attributes=tuple(wanted), others=everything, optional=self._columns
         )
+
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        """Columns of the table that are used besides the attributes."""
+        frames = self.downstream.frames if self.downstream is not None else None
+        return self.adjust if frames is None else (*self.adjust, frames)
 
     @property
     def settings(self) -> EvaluationSettings:
@@ -213,6 +223,8 @@ def answer(request: Request, part: Part | None = None) -> Answer:
     """
     if request.discover is not None:
         request.discover.check(request.statistics.confidence)
+    if request.downstream is not None:
+        request.downstream.check()
     if request.trainings is not None:
         return _of_trainings(request, request.trainings, part)
     if isinstance(request.source, Masks):
@@ -292,7 +304,10 @@ def _finished(
         result = with_discovery(result, table, request.discover)
     if request.boundary_maps and plan is not None:
         result = with_boundary_maps(result, plan, request.processes)
-    if request.discover is not None or request.boundary_maps:
+    if request.downstream is not None and plan is not None:
+        images = _images(request)
+        result = with_downstream(result, plan, request.downstream, images, request.processes)
+    if request.discover is not None or request.boundary_maps or request.downstream is not None:
         result = with_findings(result)
     if request.preset is not None:
         result = with_preset(result, request.preset, plan, request.processes)
@@ -300,8 +315,14 @@ def _finished(
         return Answer(shareable_beside(result, request.against))
     if plan is None or not isinstance(request.source, Masks) or not request.pictures:
         return Answer(result)
-    images = image_folder(request.source.images, request.source.references)
-    return Answer(result, make_pictures(plan, result, images))
+    return Answer(result, make_pictures(plan, result, _images(request)))
+
+
+def _images(request: Request) -> Path | None:
+    """Return the folder of the images; None if there is none."""
+    if not isinstance(request.source, Masks):
+        return None
+    return image_folder(request.source.images, request.source.references)
 
 
 def measure_shard(request: Request, part: Part) -> tuple[int, int]:
@@ -347,6 +368,7 @@ def evaluate(
     preset: str | None = None,
     trainings: TrainingKind | None = None,
     boundary_maps: bool = False,
+    downstream: DownstreamSettings | None = None,
 ) -> EvaluationResult:
     """Measure segmentations case by case and compare groups of patients.
 
@@ -377,6 +399,8 @@ def evaluate(
             its metrics if no settings are given.
         trainings: How the trainings of one method differ: ``repeats`` (random seeds) or ``folds``.
         boundary_maps: Map where along the outlines each group's errors lie.
+        downstream: Which measures that clinicians take from masks are compared, such as
+            ``DownstreamSettings(("cardiac",), thresholds=(Threshold("ef", 50),))``; None: none.
 
     Returns:
         Everything that was found, frozen.
@@ -409,6 +433,7 @@ def evaluate(
         trainings=trainings,
         boundary_maps=boundary_maps,
         groups=groups or {},
+        downstream=downstream,
     )
     return answer(_with_settings(request, settings)).result
 
@@ -537,6 +562,8 @@ def _plan(request: Request, masks: Masks) -> EvaluationPlan:
     )
     labels = None if plan.labels is None else tuple(plan.labels.regions)
     check_failures(request.failures or (), metrics, labels)
+    if request.downstream is not None:
+        check_downstream(plan, request.downstream)
     check_margins(
         request.margins,
         {name: METRICS[name].highest for name in metrics},

@@ -139,6 +139,15 @@ ALLOWED: dict[str, set[str]] = {
         "evaluation/results",
         "evaluation/statistics",
     },
+    "evaluation/downstream": {
+        "evaluation/failures",
+        "evaluation/masks",
+        "evaluation/measuring",
+        "evaluation/metrics",
+        "evaluation/results",
+        "evaluation/statistics",
+        "subgroups",
+    },
     "evaluation/papers": {
         "evaluation/masks",
         "evaluation/measuring",
@@ -160,6 +169,12 @@ ALLOWED: dict[str, set[str]] = {
     "report/drawing": {"evaluation/findings", "evaluation/results"},
     "report/html": {"report/drawing", "evaluation/findings", "evaluation/results"},
     "report/of_evaluation/boundaries": {
+        "report/drawing",
+        "report/html",
+        "evaluation/findings",
+        "evaluation/results",
+    },
+    "report/of_evaluation/downstream": {
         "report/drawing",
         "report/html",
         "evaluation/findings",

@@ -10,6 +10,8 @@ from nnunetv2_fair.errors import UsageError
 PRESET_NAMES = ("mama-mia", "lee", "apple", "fairdiff")
 #: The formats of ``evaluation.text_table``.
 TABLE_FORMATS = ("csv", "md", "tex")
+#: The sets of ``evaluation.downstream.measures``.
+DOWNSTREAM_SETS = ("radiomics", "cardiac", "cup_disc", "tumour")
 
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
@@ -99,6 +101,24 @@ def add_findings(parser: argparse.ArgumentParser) -> None:
         "reference, by clock hour and slice), and test whether two groups differ anywhere",
     )  # fmt: skip
     parser.add_argument(
+        "--downstream", nargs="+", action="extend", default=[], choices=DOWNSTREAM_SETS,
+        metavar="SET",
+        help="compare by group how wrong the measures are that are taken from masks: radiomics "
+        "(surface area, perimeter, energy, volume, largest diameter), cardiac (volumes, ejection "
+        "fraction and mass from the frames ED and ES), cup_disc (cup-to-disc ratios), tumour "
+        "(volume, largest diameter); also writes downstream.csv",
+    )  # fmt: skip
+    parser.add_argument(
+        "--frames", metavar="COLUMN",
+        help="column of the table that says ED or ES, for --downstream cardiac; by default names "
+        "of cases end in _ED and _ES",
+    )  # fmt: skip
+    parser.add_argument(
+        "--threshold", action="append", default=[], metavar="[LABEL:]MEASURE=NUMBER",
+        help="with --downstream: where a decision changes, for example ef=50: whose decisions "
+        "the predicted mask would change; repeatable",
+    )  # fmt: skip
+    parser.add_argument(
         "--tables", nargs="+", default=[], choices=TABLE_FORMATS, metavar="FORMAT",
         help="also write every table as table_<name>.<format>: csv, md (Markdown) or tex (LaTeX)",
     )  # fmt: skip
@@ -135,7 +155,7 @@ def check_sources(args: argparse.Namespace) -> None:
             ("--merge", args.merge), ("--dataset-json", args.dataset_json),
             ("--allow-missing", args.allow_missing), ("--labels", args.labels),
             ("--suffix-gt", args.suffix_gt), ("--suffix-pred", args.suffix_pred),
-            ("--boundary-maps", args.boundary_maps),
+            ("--boundary-maps", args.boundary_maps), ("--downstream", args.downstream),
         ):  # fmt: skip
             if used:
                 raise UsageError(f"{option} applies to masks, not to {given[0]}.")
@@ -163,11 +183,17 @@ def check_sources(args: argparse.Namespace) -> None:
             "--against compares what is shared with earlier reports: pass --shareable or --paper "
             "too, or leave out --against."
         )
-    if args.shareable and (args.discover or args.preset or args.boundary_maps):
+    for option, used in (("--frames", args.frames), ("--threshold", args.threshold)):
+        if used and not args.downstream:
+            raise UsageError(
+                f"{option} is about downstream measures: pass --downstream too, such as "
+                f"--downstream cardiac, or leave out {option}."
+            )
+    if args.shareable and (args.discover or args.preset or args.boundary_maps or args.downstream):
         raise UsageError(
             "--shareable writes neither discovered subgroups nor a paper's table nor boundary "
-            "maps, as small groups could be worked out from them. Leave out --discover, --preset "
-            "and --boundary-maps, or --shareable."
+            "maps nor downstream measures, as small groups could be worked out from them. Leave "
+            "out --discover, --preset, --boundary-maps and --downstream, or --shareable."
         )
 
 

@@ -89,6 +89,7 @@ def shareable(result: EvaluationResult) -> EvaluationResult:
             **_trainings(result),
             # that they were made and are hidden
             **({"boundary_maps": True} if result.boundary_maps else {}),
+            **({"downstream": True} if result.downstream else {}),
         },
         versions=dict(result.versions),
         created=result.created,
@@ -140,9 +141,11 @@ def _notes(result: EvaluationResult, shown: Sequence[Comparison]) -> list[str]:
         "or of nearly the same cohort, can be subtracted from this one: share only one, or check "
         "the later one with --against."
     ]
-    if result.discovery is not None or result.preset_tables or result.boundary_maps:
+    further = (result.preset_tables, result.boundary_maps, result.downstream)
+    if result.discovery is not None or any(further):
         made.append(
-            "Discovered subgroups, tables in the form of papers and boundary maps are not shared."
+            "Discovered subgroups, tables in the form of papers, boundary maps and downstream "
+            "measures are not shared."
         )
     if any(c.pairs for c in result.comparisons) and not any(c.pairs for c in shown):
         made.append("Tests of pairs of groups are not shared, as groups are hidden.")

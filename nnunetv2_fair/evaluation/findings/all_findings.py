@@ -12,6 +12,7 @@ from nnunetv2_fair.evaluation.findings import (
     size_explains,
     subgroups,
 )
+from nnunetv2_fair.evaluation.findings.downstream import kind as downstream
 from nnunetv2_fair.evaluation.findings.of_models import model_changes, ranks
 from nnunetv2_fair.evaluation.findings.sentences import Sentence
 from nnunetv2_fair.evaluation.findings.wording import VERDICTS
@@ -31,6 +32,7 @@ _HEADLINES: Mapping[Kind, Callable[[Finding, MetricInfo], Sentence]] = {
     "equivalence": equivalence.headline,
     "boundary": boundaries.headline,
     "pair_difference": pair_differences.headline,
+    "downstream": downstream.headline,
 }
 
 #: Kind -> the claim in a few words.
@@ -44,11 +46,12 @@ _BRIEFS: Mapping[Kind, Callable[[Finding, MetricInfo], Sentence]] = {
     "equivalence": equivalence.brief,
     "boundary": boundaries.brief,
     "pair_difference": pair_differences.brief,
+    "downstream": downstream.brief,
 }
 
 #: Kinds that say that something differs between the groups of an attribute.
 _DIFFERENCES: frozenset[Kind] = frozenset(
-    {"group_difference", "failure_rate", "boundary", "pair_difference"}
+    {"group_difference", "failure_rate", "boundary", "pair_difference", "downstream"}
 )
 
 
@@ -76,6 +79,7 @@ def _all(result: EvaluationResult) -> Iterator[Finding]:
     yield from equivalence.equivalences(result)
     yield from subgroups.subgroups(result)
     yield from boundaries.boundaries(result)
+    yield from downstream.downstream(result)
 
 
 def main_findings(result: EvaluationResult, attribute: str, label: str) -> tuple[Finding, ...]:

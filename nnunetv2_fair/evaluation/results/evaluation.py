@@ -16,6 +16,12 @@ from nnunetv2_fair.errors import UsageError, shorten
 from nnunetv2_fair.evaluation.results.adjusted import AdjustedGap
 from nnunetv2_fair.evaluation.results.boundary_maps import BoundaryMap
 from nnunetv2_fair.evaluation.results.discovery import Discovery
+from nnunetv2_fair.evaluation.results.downstream.cases import (
+    no_measures,
+    read_cases,
+    write_cases,
+)
+from nnunetv2_fair.evaluation.results.downstream.comparison import DownstreamComparison
 from nnunetv2_fair.evaluation.results.failures import FailureComparison
 from nnunetv2_fair.evaluation.results.findings import Finding, Kind
 from nnunetv2_fair.evaluation.results.groups import Comparison
@@ -31,7 +37,7 @@ from nnunetv2_fair.evaluation.results.tables.text_table import TextTable
 from nnunetv2_fair.evaluation.results.trainings import TRAININGS
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.files.outputs import one_unit, read_as_one, write_manifest
-from nnunetv2_fair.paths import PER_CASE_CSV, SUMMARY_JSON, TRAININGS_FOLDER
+from nnunetv2_fair.paths import DOWNSTREAM_CSV, PER_CASE_CSV, SUMMARY_JSON, TRAININGS_FOLDER
 from nnunetv2_fair.subgroups.schema import INTERSECTION
 
 if TYPE_CHECKING:
@@ -42,7 +48,7 @@ _SUMMARY = JsonFormat(
     3,
     EVALUATE,
     f"{_AGAIN} (--from-csv with the folder's per_case.csv saves measuring)",
-    left_out=("per_case", "trainings"),
+    left_out=("per_case", "trainings", "downstream_cases"),
 )
 
 
@@ -96,6 +102,11 @@ class EvaluationResult:
         adjusted_gaps: Differences of means adjusted for size, and for columns of the table.
         boundary_maps: Where along the outline errors lie, one per attribute and label; empty if not
             asked for.
+        downstream: Errors of measures that are taken from masks, one per attribute, label and
+            measure; empty if not asked for.
+        downstream_cases: What was measured in every case (see
+            :func:`~nnunetv2_fair.evaluation.results.downstream.cases.case_columns`); without rows
+            if not asked for, and in a shareable result.
     """
 
     name: str
@@ -120,6 +131,8 @@ class EvaluationResult:
     failures: tuple[FailureComparison, ...] = ()
     adjusted_gaps: tuple[AdjustedGap, ...] = ()
     boundary_maps: tuple[BoundaryMap, ...] = ()
+    downstream: tuple[DownstreamComparison, ...] = ()
+    downstream_cases: pd.DataFrame = field(default_factory=no_measures)
 
     # for reading the file, from which the table of cases is absent
     __pydantic_config__: ClassVar[dict[str, bool]] = {"arbitrary_types_allowed": True}
@@ -127,7 +140,8 @@ class EvaluationResult:
     def metric(self, name: str) -> MetricInfo:
         """Return how to read a metric."""
         mapped = [found.metric for found in self.boundary_maps[:1]]
-        return next(metric for metric in (*self.metrics, *mapped) if metric.name == name)
+        further = (*mapped, *(found.measure for found in self.downstream))
+        return next(metric for metric in (*self.metrics, *further) if metric.name == name)
 
     def comparison(self, attribute: str, metric: str, label: str) -> Comparison:
         """Return the comparison of one metric and label over one attribute.
@@ -218,6 +232,8 @@ class EvaluationResult:
             training.put(inside)
         if not self.shareable:
             write_per_case(folder / PER_CASE_CSV, self.per_case)
+            if self.downstream:
+                write_cases(folder / DOWNSTREAM_CSV, self.downstream_cases)
         _SUMMARY.write(self, folder / SUMMARY_JSON)
 
     @classmethod
@@ -234,15 +250,28 @@ class EvaluationResult:
                 not of one run.
         """
         with read_as_one(folder, _AGAIN) as names_read:
-            read = _SUMMARY.read(cls, folder / SUMMARY_JSON, per_case=pd.DataFrame(), trainings=())
+            read = _SUMMARY.read(
+                cls,
+                folder / SUMMARY_JSON,
+                per_case=pd.DataFrame(),
+                trainings=(),
+                downstream_cases=no_measures(),
+            )
             names_read.append(SUMMARY_JSON)
             per_case = no_cases(read.attributes, read.metrics)
+            cases = no_measures()
             if with_cases and not read.shareable:
                 require(folder / PER_CASE_CSV, _SUMMARY.command)
                 per_case = read_per_case(folder / PER_CASE_CSV, read.attributes, read.metrics)
                 names_read.append(PER_CASE_CSV)
+                if read.downstream:
+                    require(folder / DOWNSTREAM_CSV, _SUMMARY.command)
+                    cases = read_cases(folder / DOWNSTREAM_CSV, read.attributes)
+                    names_read.append(DOWNSTREAM_CSV)
         names = () if read.shareable else read.settings.get(TRAININGS, {}).get("names", ())
         trainings = tuple(
             cls.read(folder / TRAININGS_FOLDER / name, with_cases=with_cases) for name in names
         )
-        return dataclasses.replace(read, per_case=per_case, trainings=trainings)
+        return dataclasses.replace(
+            read, per_case=per_case, downstream_cases=cases, trainings=trainings
+        )

@@ -20,7 +20,8 @@ from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 #: differs from the baseline; ``rank``: the ranks that a model can have; ``equivalence``: whether a
 #: gap beyond a margin is excluded; ``size_explains``: whether the size of the organ explains a
 #: difference of overlap; ``boundary``: whether errors lie in other places along the outline;
-#: ``pair_difference``: two of more than two groups differ in a metric.
+#: ``pair_difference``: two of more than two groups differ in a metric;
+#: ``downstream``: measures are wrong by other amounts, or decisions change more often.
 Kind = Literal[
     "group_difference",
     "failure_rate",
@@ -31,6 +32,7 @@ Kind = Literal[
     "size_explains",
     "boundary",
     "pair_difference",
+    "downstream",
 ]
 
 #: What can be said.

@@ -7,6 +7,7 @@ from pathlib import Path
 from nnunetv2_fair.errors import UsageError
 from nnunetv2_fair.files.outputs import check_writable, output_folder, refuse_unfinished
 from nnunetv2_fair.paths import (
+    DOWNSTREAM_CSV,
     MEASURED_CASES,
     PAPER_EXACT_FOLDER,
     PER_CASE_CSV,
@@ -77,7 +78,10 @@ def evaluation_folder(
     with output_folder(
         out, EVALUATE, names, overwrite=overwrite, passed_over=MEASURED_CASES, shared=shard
     ):
-        telling = (PER_CASE_CSV, "table_*", MEASURED_CASES, TRAININGS_FOLDER, PAPER_EXACT_FOLDER)
+        telling = (
+            PER_CASE_CSV, DOWNSTREAM_CSV, "table_*", MEASURED_CASES, TRAININGS_FOLDER,
+            PAPER_EXACT_FOLDER,
+        )  # fmt: skip
         private = sorted(path.name for pattern in telling for path in out.glob(pattern))
         if shareable and private:
             raise UsageError(

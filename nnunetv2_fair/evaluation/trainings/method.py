@@ -15,6 +15,7 @@ import pandas as pd
 
 from nnunetv2_fair.errors import shorten
 from nnunetv2_fair.evaluation.findings.all_findings import with_findings
+from nnunetv2_fair.evaluation.results.downstream.cases import no_measures
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.groups import Comparison, chosen_of
 from nnunetv2_fair.evaluation.results.tables.per_case import (
@@ -107,6 +108,8 @@ def method_of(
         discovery=None,
         preset_tables=(),
         boundary_maps=(),
+        downstream=(),
+        downstream_cases=no_measures(),
         trainings=tuple(each),
     )
     return with_findings(
@@ -251,7 +254,9 @@ def _notes(each: Sequence[EvaluationResult], kind: TrainingKind) -> list[str]:
         "value of a case is the mean over them, and intervals, tests and verdicts allow for what "
         f"another training would change. {_SHARED_DATA[kind]}"
     ]
-    if any(t.discovery is not None or t.preset_tables or t.boundary_maps for t in each):
+    if any(
+        t.discovery is not None or t.preset_tables or t.boundary_maps or t.downstream for t in each
+    ):
         notes.append(OF_EACH_TRAINING)
     return notes
 

@@ -19,7 +19,7 @@ from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
 from nnunetv2_fair.evaluation.results.tables.printed_tables import tables_of
 from nnunetv2_fair.evaluation.results.tables.text_table import files_of
 from nnunetv2_fair.files.outputs import one_unit, write_manifest
-from nnunetv2_fair.paths import REPORT_HTML, TRAININGS_FOLDER
+from nnunetv2_fair.paths import DOWNSTREAM_CSV, REPORT_HTML, TRAININGS_FOLDER
 from nnunetv2_fair.report.html.document import (
     disclaimer,
     document,
@@ -37,6 +37,8 @@ from nnunetv2_fair.report.of_evaluation.cases.pictures import excluded_section, 
 from nnunetv2_fair.report.of_evaluation.cases.table import ANCHOR, case_table
 from nnunetv2_fair.report.of_evaluation.discovered import ANCHOR as DISCOVERY
 from nnunetv2_fair.report.of_evaluation.discovered import discovery_section
+from nnunetv2_fair.report.of_evaluation.downstream.section import ANCHOR as DOWNSTREAM
+from nnunetv2_fair.report.of_evaluation.downstream.section import downstream_section
 from nnunetv2_fair.report.of_evaluation.overview import counts, title_of
 from nnunetv2_fair.report.of_evaluation.summary import summary_section
 from nnunetv2_fair.report.of_evaluation.text_tables import (
@@ -91,7 +93,8 @@ def write_evaluation(
         pages |= {f"{inside}/{name}": made for name, made in _pages(training, shown).items()}
     always = output_names(shareable=result.shareable), names_of_trainings(trainings)
     texts = {**tables, **(further or {})}
-    names = tuple(dict.fromkeys((*always[0], *tables, *always[1], *pages, *texts)))
+    measured = (DOWNSTREAM_CSV,) if result.downstream else ()
+    names = tuple(dict.fromkeys((*always[0], *measured, *tables, *always[1], *pages, *texts)))
     with one_unit(out, EVALUATE, once_moved=once_moved) as folder:
         result.put(folder)
         put_files(folder, pages)
@@ -137,6 +140,8 @@ def _rendered(result: EvaluationResult, pictures: Sequence[CasePicture]) -> tupl
     navigation += [(f"attribute-{i}", clean(a)) for i, a in enumerate(headlines)]
     if result.boundary_maps:
         navigation.append((BOUNDARIES, "Where errors lie"))
+    if result.downstream:
+        navigation.append((DOWNSTREAM, "Downstream"))
     if result.trainings:
         navigation.append((TRAININGS, "Trainings"))
     if result.discovery is not None:
@@ -157,6 +162,7 @@ def _rendered(result: EvaluationResult, pictures: Sequence[CasePicture]) -> tupl
     ]
     before += [
         boundary_section(result, downloads),
+        downstream_section(result, downloads),
         trainings_section(result, downloads),
         discovery_section(result, terms, downloads),
         paper_section(result.preset_tables, downloads),

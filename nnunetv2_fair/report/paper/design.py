@@ -36,6 +36,7 @@ class Design:
         adjusted_for: Columns of the table that gaps are adjusted for.
         searched: Whether subgroups were searched for.
         mapped: Whether it was mapped where along the outline errors lie.
+        downstream: Whether measures taken from masks were compared.
     """
 
     images: int
@@ -58,6 +59,7 @@ class Design:
     adjusted_for: Sequence[str]
     searched: bool
     mapped: bool
+    downstream: bool
 
     @property
     def several(self) -> bool:
@@ -106,6 +108,7 @@ def design_of(result: EvaluationResult) -> Design:
         adjusted_for=settings.get("adjust", ()),
         searched=result.discovery is not None or "discover" in settings,
         mapped=bool(result.boundary_maps) or "boundary_maps" in settings,
+        downstream="downstream" in settings,
     )
 
 

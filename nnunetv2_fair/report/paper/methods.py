@@ -48,7 +48,8 @@ def methods(result: EvaluationResult) -> list[Paragraph]:
     ]
     further = [
         *_failures(result, design), *_margins(result, design), *_adjusted(result, design),
-        *_searched(result, design), *_mapped(result, design), *_trainings(design),
+        *_searched(result, design), *_mapped(result, design), *_downstream(result, design),
+        *_trainings(design),
     ]  # fmt: skip
     if further:
         made.append(Paragraph(FURTHER, further))
@@ -419,6 +420,34 @@ def _mapped(result: EvaluationResult, design: Design) -> Iterator[Sentence]:
     ]
 
 
+def _downstream(result: EvaluationResult, design: Design) -> Iterator[Sentence]:
+    if not result.downstream:
+        return
+    measures = {found.measure.name: found.measure for found in result.downstream}
+    listed = "; ".join(
+        f"{m.title}{f' in {m.unit}' if m.unit else ''}: {m.definition[:-1].lower()}"
+        for m in measures.values()
+    )
+    words = [
+        "Measures were taken from the reference and from the predicted masks, and their absolute "
+        f"difference was compared between groups (of several images of a {design.unit} the mean; "
+        f"{listed}). Every group was compared with the reference group by the Jensen-Shannon "
+        "divergence (base 2) of the distributions of absolute errors in the same bins, nine equal "
+        "ones up to the 95th percentile of the errors of all groups and one above, with a "
+        f"permutation test in which {design.unit}s are exchanged between the two groups, corrected "
+        "by Holm's method over all measures, structures and pairs of groups of an attribute",
+        cite("holm"),
+    ]
+    thresholds = result.settings.get("downstream", {}).get("thresholds", ())
+    if thresholds:
+        words.append(
+            f". A decision changes where reference and prediction lie on two sides of a threshold "
+            f"({', '.join(thresholds)}); how often was compared by exact tests, corrected by "
+            "Holm's method over all thresholds of the evaluation"
+        )
+    yield [*words, "."]
+
+
 def _trainings(design: Design) -> Iterator[Sentence]:
     if design.trainings < 2:
         return
@@ -453,6 +482,8 @@ def _rounding(design: Design) -> Iterator[Sentence]:
         left.append(["the search for subgroups"])
     if design.mapped:
         left.append(["maps of where along the outline errors lie"])
+    if design.downstream:
+        left.append(["measures taken from the masks"])
     if left:
         yield ["For the same reason the results of these analyses are not reported: ",
                *joined(left), "."]  # fmt: skip

@@ -434,7 +434,8 @@ def test_every_field_was_thought_of():
     fields = {
         EvaluationResult: "name per_case metrics labels attributes comparisons exclusions notes "
         "definitions settings versions inputs_sha256 created discovery preset_tables shareable "
-        "group_parts findings trainings failures adjusted_gaps boundary_maps",
+        "group_parts findings trainings failures adjusted_gaps boundary_maps "
+        "downstream downstream_cases",
         Comparison: "attribute metric label overall groups left_out gaps test effects by_image "
         "pairs of_chosen",
         PairTest: "between cliffs_delta test",

@@ -9,6 +9,7 @@ import pytest
 
 from nnunetv2_fair.evaluation import evaluate
 from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
+from nnunetv2_fair.evaluation.downstream.settings import DownstreamSettings, Threshold
 from nnunetv2_fair.evaluation.findings.all_findings import brief, headline
 from nnunetv2_fair.evaluation.findings.sentences import plain
 from nnunetv2_fair.evaluation.findings.wording import VERDICTS
@@ -18,6 +19,7 @@ from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSetti
 from nnunetv2_fair.report.paper.document import checklist, manuscript
 from nnunetv2_fair.report.paper.files import paper_files
 from nnunetv2_fair.report.paper.tables import paper_tables
+from tests.evaluation.downstream.hearts import make_hearts
 from tests.evaluation.factories import make_dataset
 from tests.report.factories import make_result
 from tests.report.paper.designs import DESIGNS, evaluated
@@ -73,6 +75,23 @@ def test_boundary_maps_are_described_where_they_are_told(tmp_path):
     told = text_of(EvaluationResult.read(tmp_path / "shared"))
     assert "adjusted differences and maps of where along the outline errors lie." in told
     assert told.count("outline") == 1
+
+
+def test_downstream_measures_are_described_where_they_are_told(tmp_path):
+    dataset = make_hearts(tmp_path, 12)
+    settings = EvaluationSettings(metrics=("dice",), statistics=StatisticsSettings(n_bootstrap=0))
+    cardiac = DownstreamSettings(("cardiac",), thresholds=(Threshold("ef", 60),))
+    result = evaluate(
+        dataset.references, dataset.predictions, dataset.table, ["sex"], settings=settings,
+        downstream=cardiac,
+    )  # fmt: skip
+    methods = section(text_of(result), "Methods")
+    assert "Jensen-Shannon divergence (base 2)" in methods
+    assert "two sides of a threshold (ef=60)" in methods
+    assert "ejection fraction" in section(text_of(result), "Results")
+    told = text_of(shareable(result))
+    assert "measures taken from the masks." in told
+    assert "ejection" not in told
 
 
 @pytest.mark.parametrize(("design", "hidden"), EVERY)

@@ -21,8 +21,8 @@ BY_CASE = (
 )
 
 OF_EACH_TRAINING = (
-    "Subgroups that were searched for, tables in the form of papers and boundary maps are those of "
-    "each training, in the reports of the trainings."
+    "Subgroups that were searched for, tables in the form of papers, boundary maps and downstream "
+    "measures are those of each training, in the reports of the trainings."
 )
 
 TRAINED_MODELS = (

@@ -1,0 +1,267 @@
+"""The downstream measures of all cases, and their errors compared by group."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pandas as pd
+
+from nnunetv2_fair.errors import EvaluationError, UsageError, counted, shorten, shorten_lines
+from nnunetv2_fair.evaluation.downstream.groups import compare_errors, with_corrected_tests
+from nnunetv2_fair.evaluation.downstream.heart import Beat, beats_of, heart_measures
+from nnunetv2_fair.evaluation.downstream.images import images_of
+from nnunetv2_fair.evaluation.downstream.measures import (
+    CARDIAC,
+    CUP_DISC,
+    TUMOUR,
+    Parts,
+    measure_info,
+    measured,
+    parts_of,
+)
+from nnunetv2_fair.evaluation.downstream.one_case import (
+    CaseMeasured,
+    DownstreamTask,
+    Pair,
+    measure_downstream,
+)
+from nnunetv2_fair.evaluation.downstream.settings import DownstreamSettings
+from nnunetv2_fair.evaluation.masks.label_maps import read_geometry
+from nnunetv2_fair.evaluation.measuring.one_case import CasePair
+from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
+from nnunetv2_fair.evaluation.results.downstream.cases import case_columns
+from nnunetv2_fair.evaluation.results.downstream.comparison import DownstreamComparison
+from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
+from nnunetv2_fair.evaluation.results.groups import chosen_of
+from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE, evaluated_rows
+from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary
+from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
+from nnunetv2_fair.files.nifti import quiet_itk
+from nnunetv2_fair.files.pool import map_unordered
+
+
+@quiet_itk()
+def check_downstream(plan: EvaluationPlan, settings: DownstreamSettings) -> None:
+    """Raise unless the measures can be taken, as far as that is known before masks are read.
+
+    Args:
+        plan: What will be evaluated.
+        settings: Which measures.
+
+    Raises:
+        UsageError: If labels, frames or millimetres that they need are missing.
+        EvaluationError: If the header of a mask cannot be read.
+    """
+    settings.check(None if plan.labels is None else list(plan.labels.regions))
+    of_names = [name for name in settings.sets if name in (CARDIAC, CUP_DISC)]
+    if plan.labels is not None:
+        parts_of(settings.sets, plan.labels.regions)
+    elif of_names:
+        parts_of(of_names, {"numbers without names, as there is no dataset.json": (1,)})
+    in_mm = [name for name in settings.sets if name in (CARDIAC, TUMOUR)]
+    first = plan.pairs[0].reference
+    dimensions = read_geometry(first).dimensions
+    if in_mm and (plan.unit != "mm" or dimensions != 3):
+        raise UsageError(
+            f"--downstream {' '.join(in_mm)} needs volumes with spacing in millimetres; {first} is "
+            f"{'a picture' if plan.unit != 'mm' else 'a single slice'}. Leave it out, or evaluate "
+            "masks in NIfTI, NRRD or MetaImage."
+        )
+    if CUP_DISC in settings.sets and dimensions != 2:
+        raise UsageError(
+            f"--downstream {CUP_DISC} needs pictures of two dimensions; {first} has {dimensions}. "
+            "Leave it out."
+        )
+    if CARDIAC in settings.sets:
+        beats_of([pair.case for pair in plan.pairs], plan.table, settings.frames)
+
+
+def with_downstream(
+    result: EvaluationResult,
+    plan: EvaluationPlan,
+    settings: DownstreamSettings,
+    images: Path | None,
+    processes: int = 1,
+) -> EvaluationResult:
+    """Return the result with downstream measures of every case, and their errors by group.
+
+    Args:
+        result: The evaluation, with its cases.
+        plan: Where the masks are.
+        settings: Which measures.
+        images: Folder of the images, for intensities; None if there is none.
+        processes: Number of worker processes.
+
+    Raises:
+        UsageError: If a label that a set needs does not exist.
+        EvaluationError: If some masks have two dimensions and some three, or a file cannot be read;
+            all cases at once.
+    """
+    settings.check([label for label in result.labels if label != AVERAGE])
+    parts = parts_of(settings.sets, result.settings["regions"])
+    pairs = [pair for pair in plan.pairs if pair.prediction is not None]
+    files = {} if images is None else images_of(images, [pair.case for pair in pairs])
+    if not files:
+        parts = _without_energy(parts)
+    task = DownstreamTask(
+        parts,
+        result.settings["ignore_label"],
+        plan.unit,
+        files if any("energy" in names for names in parts.shapes.values()) else {},
+    )
+    found = _measured(pairs, task, processes)
+    beats = (
+        beats_of([p.case for p in plan.pairs], plan.table, settings.frames) if parts.heart else ()
+    )
+    rows = _rows(result, found, beats, parts, plan.unit)
+    return dataclasses.replace(
+        result,
+        downstream=_comparisons(result, rows, parts, plan.unit, settings),
+        downstream_cases=rows,
+        notes=(*result.notes, *_notes(settings, beats, found, energy=bool(task.images))),
+        settings={
+            **result.settings,
+            "downstream": {
+                "sets": list(settings.sets),
+                "frames": settings.frames or "",
+                "thresholds": [str(threshold) for threshold in settings.thresholds],
+                "images": str(images) if task.images else "",
+            },
+        },
+    )
+
+
+def _without_energy(parts: Parts) -> Parts:
+    shapes = {
+        label: tuple(name for name in names if name != "energy")
+        for label, names in parts.shapes.items()
+    }
+    return dataclasses.replace(parts, shapes=shapes)
+
+
+def _measured(
+    pairs: Sequence[CasePair], task: DownstreamTask, processes: int
+) -> dict[str, CaseMeasured]:
+    done = map_unordered(
+        partial(measure_downstream, task=task), pairs, processes, "Measuring downstream", lost=_lost
+    )
+    found = [one for _, one in done]
+    problems = sorted(one.problem for one in found if one.problem)
+    if problems:
+        raise EvaluationError(f"No results were written:\n{shorten_lines(problems)}")
+    flat = sorted(one.case for one in found if one.dimensions == 2)
+    solid = sorted(one.case for one in found if one.dimensions == 3)
+    if flat and solid:
+        raise EvaluationError(
+            f"--downstream needs masks of one kind: {flat[0]} has two dimensions, {solid[0]} "
+            "three. Evaluate them apart, or leave out --downstream."
+        )
+    return {one.case: one for one in found}
+
+
+def _lost(pair: CasePair, ending: str) -> NoReturn:
+    raise EvaluationError(f"case '{pair.case}': the process that measured it {ending}.")
+
+
+def _rows(
+    result: EvaluationResult,
+    found: Mapping[str, CaseMeasured],
+    beats: Iterable[Beat],
+    parts: Parts,
+    unit: str,
+) -> pd.DataFrame:
+    """Return the table of cases; of the heart a row is one of two frames."""
+    evaluated = evaluated_rows(result.per_case)
+    first = evaluated[evaluated["label"] == evaluated["label"].iloc[0]]
+    columns = ["patient", *result.attributes]
+    people = dict(zip(first["case"], first[columns].to_dict("records"), strict=True))
+    units = {name: measure_info(name, unit).unit for _, name in measured(parts)}
+    volumes = {case: one.volumes for case, one in found.items() if case in people}
+    made: list[dict[str, Any]] = []
+    for beat in beats:
+        case = next((c for c in beat.frames.values() if c in people), None)
+        if case is not None:
+            person = {**people[case], "case": beat.name}
+            for label, name, pair in heart_measures(beat, volumes, parts.heart):
+                made.append({**person, **_numbers(label, name, pair, units)})
+    for case, known in people.items():
+        for (label, name), pair in found[case].values.items():
+            row = {**known, "case": case, **_numbers(label, name, pair, units)}
+            if name == "energy":
+                row |= {"image": found[case].image, "scaling": found[case].scaling}
+            made.append(row)
+    return pd.DataFrame(made, columns=list(case_columns(result.attributes)))
+
+
+def _numbers(label: str, name: str, pair: Pair, units: Mapping[str, str]) -> dict[str, Any]:
+    error = pair.prediction - pair.reference
+    return {
+        "label": label, "measure": name, "unit": units[name], "reference": pair.reference,
+        "prediction": pair.prediction, "error": error, "absolute_error": abs(error),
+        "remark": pair.remark, "image": "", "scaling": "",
+    }  # fmt: skip
+
+
+def _comparisons(
+    result: EvaluationResult,
+    rows: pd.DataFrame,
+    parts: Parts,
+    unit: str,
+    settings: DownstreamSettings,
+) -> tuple[DownstreamComparison, ...]:
+    statistics = StatisticsSettings.of_result(result.settings)
+    by_measure = dict(list(rows.groupby(["label", "measure"], sort=False)))
+    made = []
+    for attribute in result.attributes:
+        vocabulary = GroupVocabulary(
+            attribute,
+            tuple(result.settings["groups"][attribute]),
+            result.settings["reference_groups"].get(attribute),
+            chosen_of(result.settings, attribute),
+        )
+        for label, name in measured(parts):
+            if (label, name) in by_measure:
+                thresholds = [
+                    t for t in settings.thresholds if t.measure == name and t.label in ("", label)
+                ]
+                made.append(
+                    compare_errors(
+                        by_measure[label, name],
+                        label,
+                        measure_info(name, unit),
+                        vocabulary,
+                        statistics,
+                        thresholds,
+                    )
+                )
+    return tuple(with_corrected_tests(made))
+
+
+def _notes(
+    settings: DownstreamSettings,
+    beats: Iterable[Beat],
+    found: Mapping[str, CaseMeasured],
+    *,
+    energy: bool,
+) -> Iterator[str]:
+    lacking = [f"{beat.name} {' and '.join(beat.missing)}" for beat in beats if beat.missing]
+    if lacking:
+        yield (
+            f"Measures of the heart that need both frames are undefined for "
+            f"{counted(len(lacking), 'heart')}, as a frame is missing: {shorten(lacking, 12)}."
+        )
+    if "radiomics" in settings.sets and not energy:
+        yield (
+            "Energy is not measured, as no image <case>_0000 was found (--images names their "
+            "folder)."
+        )
+    scaled = Counter(one.scaling for one in found.values() if one.scaling)
+    if scaled:
+        listed = shorten(f"{how} ({n})" for how, n in scaled.most_common())
+        yield (
+            "Energy is that of intensities as the headers of the images scale them: "
+            f"{counted(sum(scaled.values()), 'image')} with {listed}."
+        )
