@@ -116,3 +116,17 @@ def test_patients_in_several_groups():
     # as text, as there are no intervals and NaN is not equal to itself
     assert repr(made.gaps) == repr(alone.gaps)
     assert repr(made.of_chosen) == repr(alone.overall)
+
+
+def test_whether_images_count_is_decided_on_all_groups():
+    """Else the medians of a group would tell by which groups it was compared."""
+    images = np.repeat([1, 1, 5], 12)  # of each patient of three groups
+    groups = np.repeat(np.repeat([0, 1, 2], 12), images)
+    people = np.repeat(np.arange(36), images).astype(str).astype(object)
+    values = np.random.default_rng(0).random(len(groups))
+    found = Observations(values, np.zeros(len(groups), dtype=bool), people, groups, NAMES[:3])
+    everybody, chosen = compared(found), compared(found, chosen=("White", "Black"))
+    assert everybody.by_image
+    assert chosen.by_image
+    assert repr(chosen.groups) == repr(everybody.groups)
+    assert not compared(found.of([0, 1])).by_image
