@@ -172,6 +172,9 @@ class SubgroupTrainer(AveragedTrainer):
     def get_tr_and_val_datasets(self) -> tuple[Any, Any]:
         """Return nnU-Net's datasets of the fold; workers that read them have not started yet."""
         train, val = super().get_tr_and_val_datasets()
+        if self.option("minority") is not None:
+            # nnU-Net has just said how many there are in the fold
+            self._show(f"The cohort has {len(train.identifiers)} of these training cases.")
         checks.check_groups(self, list(train.identifiers), list(val.identifiers), self.least_groups)
         return train, val
 

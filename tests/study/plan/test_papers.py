@@ -10,6 +10,7 @@ from nnunetv2_fair.cli.convert_FairSeg import main as convert_fairseg
 from nnunetv2_fair.cli.convert_MAMA_MIA import main as convert_mama_mia
 from nnunetv2_fair.cli.convert_TUSC import main as convert_tusc
 from nnunetv2_fair.cli.convert_UKBB_CMR import main as convert_cmr
+from nnunetv2_fair.cli.crop import main as crop
 from nnunetv2_fair.errors import StudyError
 from nnunetv2_fair.study.asked import Asked, from_json
 from nnunetv2_fair.study.plan.plan import plan_study
@@ -28,6 +29,7 @@ def lee(folder: Path) -> None:
               "--participant-map", folder / "map.csv"]  # fmt: skip
     convert(convert_cmr, *shared, "-d", 45, "--cohort", "white=8,black=2,seed=1")
     convert(convert_cmr, *shared, "-d", 46, "-n", "Minority", "--cohort", "white=8,black=4,seed=1")
+    convert(crop, "-d", 45, "-o", 48, "-np", 1)
 
 
 def fairmedseg(folder: Path) -> None:
