@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 _ID = "901"
 _DATASET = "Dataset901_Phantom"
 _TRIAL = "2d_trial"
-_BASELINE, _MITIGATED = "nnUNetTrainer", "nnUNetTrainerOversampling"
+_BASELINE, _MITIGATED = "nnUNetTrainerMonitor", "nnUNetTrainerOversampling"
 
 #: Lines of nnU-Net's long output that show its progress.
 _NEWS = re.compile(r"Epoch \d+ *$|Epoch time|Pseudo dice|Mean Validation Dice|Training done")
