@@ -30,7 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "sampling": set(),
     "networks": set(),
     "cropping": set(),
-    "nnunet": {"registration", "subgroups", "tables"},
+    "nnunet": {"cropping", "registration", "subgroups", "tables"},
     "phantoms": {"dataset_conversion/writing", "subgroups"},
     "dataset_conversion/writing": {"subgroups"},
     "dataset_conversion/shared": {"dataset_conversion/writing", "subgroups", "tables"},
