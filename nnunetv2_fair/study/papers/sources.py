@@ -5,6 +5,7 @@ from pathlib import Path
 
 from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
+from nnunetv2_fair.evaluation.disclosure.suppression import FEWEST
 from nnunetv2_fair.evaluation.papers.side_by_side import Method
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.study.asked import Asked, Place
@@ -53,9 +54,46 @@ class Sources:
             return None, (evaluated.problem if evaluated is not None else "") or _NOT_DONE
         try:
             result = EvaluationResult.read(self._folder / evaluated.folder)
-            return (shareable(result) if self._share else result), ""
+            return (result, "") if not self._share else self._shared(place, shareable(result))
         except (EvaluationError, OSError) as error:
             return None, str(error)
+
+    def _shared(self, place: Place, told: EvaluationResult) -> tuple[EvaluationResult | None, str]:
+        """Return a shareable result, unless numbers of patients tell more beside other methods'."""
+        for (there, _), (other, _) in self._read.items():
+            if there == place and other is not None and counts_tell_more(other, told):
+                return None, (
+                    "not shared, because its numbers of patients, beside those of another method, "
+                    "would reveal something about few of them"
+                )
+        return told, ""
+
+
+def counts_tell_more(first: EvaluationResult, second: EvaluationResult) -> bool:
+    """Return whether shareable results of two methods on one test set reveal small numbers.
+
+    Values of different methods cannot be subtracted from each other, numbers of patients can: a
+    method has a value of all patients of a group, another one of all but two.
+
+    Args:
+        first: Shareable result.
+        second: Shareable result of the same cases.
+    """
+    others = {(c.attribute, c.metric, c.label): c for c in first.comparisons}
+    for made in second.comparisons:
+        other = others.get((made.attribute, made.metric, made.label))
+        if other is None:
+            continue
+        pairs = [(made.overall, other.overall)]
+        pairs += [(group, other.groups[n]) for n, group in made.groups.items() if n in other.groups]
+        for one, two in pairs:
+            for name in ("n_cases", "n_patients", "n_units"):
+                ours, theirs = getattr(one, name), getattr(two, name)
+                if (ours is None) != (theirs is None):
+                    return True
+                if ours is not None and 0 < abs(ours - theirs) < FEWEST:
+                    return True
+    return False
 
 
 def missing_methods(asked: Asked) -> list[Method]:

@@ -11,9 +11,9 @@ import pytest
 from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.study.asked import Place, to_json
-from nnunetv2_fair.study.papers.write import main
+from nnunetv2_fair.study.papers.write import main, write_papers
 from tests.study.finished_study import DATASET, StudyFolder
-from tests.study.papers.conftest import BASELINE, DROPS, FULL, HALF, scores
+from tests.study.papers.conftest import BASELINE, DROPS, FULL, HALF, evaluated, scores
 
 LEVELS = {"Oversampling": {BASELINE: 0, HALF: 0.5, FULL: 1}}
 
@@ -182,3 +182,14 @@ def test_many_points_keep_to_the_picture(write, ask):
     assert places[-1] < width
     gaps = np.diff([place for place in places if place > 83.5])
     assert gaps == pytest.approx(gaps[0], rel=0.01)
+
+
+def test_a_method_with_a_few_undefined_values_is_not_shared(tmp_path, ask):
+    study = StudyFolder(tmp_path)
+    frame = scores(DROPS[BASELINE], 0)
+    evaluated(study, BASELINE, frame)
+    undefined = frame["case"].isin(["case_001", "case_004"])
+    evaluated(study, FULL, frame.assign(dice=frame["dice"].mask(undefined)))
+    write_papers(tmp_path, [ask("boxes"), ask("medians", figure=False, name="t")])
+    told = [(tmp_path / folder / "t.md").read_text() for folder in ("paper", "paper_exact")]
+    assert ["not shared, because its numbers of patients" in text for text in told] == [True, False]
