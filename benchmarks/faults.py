@@ -169,23 +169,27 @@ def _training(given: Path, out: Path) -> int:
     import torch
 
     from nnunetv2_fair.losses.monitor import EpochSummary
+    from nnunetv2_fair.trainers.group_log.subgroup_log import SubgroupLog
+    from nnunetv2_fair.trainers.group_log.visible import Visible
     from nnunetv2_fair.trainers.shared.checkpoint import FairnessCheckpoint, write_checkpoint
     from nnunetv2_fair.trainers.shared.fold_lock import fold_held
-    from nnunetv2_fair.trainers.shared.subgroup_log import SubgroupLog
+    from nnunetv2_fair.trainers.shared.introduction import GroupSize
 
     fold = out / "fold_0"
     fold.mkdir(parents=True, exist_ok=True)
     latest, final = fold / "checkpoint_latest.pth", fold / "checkpoint_final.pth"
     groups = ["female", "male"]
-    visible = {part: dict.fromkeys(groups, True) for part in ("train", "val")}
+    sizes = dict.fromkeys(groups, GroupSize(9, 9))
+    visible = Visible({"train": sizes, "val": sizes})
     table, plot = fold / "subgroup_log.csv", fold / "subgroup_log.png"
-    log = SubgroupLog(table, plot, "sex", groups, visible, ["organ"])
+    log = SubgroupLog(table, plot, "training", "sex", groups, visible, ["organ"])
     with fold_held(fold):
         first = torch.load(latest, weights_only=False)["epoch"] + 1 if latest.exists() else 0
         log.forget_from(first)
         for epoch in range(first, _EPOCHS):
             losses, dice = np.array([0.5, 0.4]) / (1 + epoch), np.array([[0.8], [0.9]])
-            log.add(epoch, EpochSummary(losses, dice, np.full((2, 3, 1), 9)))
+            counts = np.full((2, 3, 1), 9)
+            log.add(epoch, EpochSummary(losses, losses, np.full(2, 0.5), dice, counts))
             weights = torch.ones(2) * epoch
             ours = FairnessCheckpoint("sex", "vocabulary", "table", {"weights": weights})
             # the final one first, as nnU-Net does after its last epoch

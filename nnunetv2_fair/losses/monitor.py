@@ -17,6 +17,9 @@ class EpochSummary:
 
     Attributes:
         train_loss: ``(G,)`` mean per-sample loss; NaN if the group was not drawn.
+        val_loss: ``(G,)`` the same of the validation patches.
+        drawn_share: ``(G,)`` share of the training samples that were the group's, 0 to 1; they sum
+            to 1 less the share of unknown group. NaN if nothing was drawn.
         pseudo_dice: ``(G, K)`` Dice over the pooled validation patches of the group; NaN if
             neither reference nor prediction holds the label.
         counts: ``(G, 3, K)`` voxels of these patches: true positive, false positive, false
@@ -24,6 +27,8 @@ class EpochSummary:
     """
 
     train_loss: np.ndarray
+    val_loss: np.ndarray
+    drawn_share: np.ndarray
     pseudo_dice: np.ndarray
     counts: np.ndarray
 
@@ -78,7 +83,9 @@ class GroupMonitor:
     def _reset(self) -> None:
         # float64 holds any voxel count exactly; MPS does not support it
         self._dtype = torch.float32 if self._device.type == "mps" else torch.float64
-        self._loss = torch.zeros((self._n_groups + 1, 2), dtype=self._dtype, device=self._device)
+        # training and validation; per group the sum of losses, and how many
+        shape = (2, self._n_groups + 1, 2)
+        self._losses = torch.zeros(shape, dtype=self._dtype, device=self._device)
         self._counts: torch.Tensor | None = None
 
     def set_batch(self, groups: torch.Tensor, *, training: bool) -> None:
@@ -95,9 +102,10 @@ class GroupMonitor:
         groups, self._groups = self._groups, None
         if groups is None:
             return
+        losses = per_sample_loss(output, target, target_format).to(self._dtype)
+        sums = self._losses[0 if self._training else 1]
+        sums.index_add_(0, groups, torch.stack([losses, torch.ones_like(losses)], 1))
         if self._training:
-            losses = per_sample_loss(output, target, target_format).to(self._dtype)
-            self._loss.index_add_(0, groups, torch.stack([losses, torch.ones_like(losses)], 1))
             return
         counts = hard_counts(output, target, target_format).to(self._dtype)
         if self._counts is None:
@@ -111,14 +119,16 @@ class GroupMonitor:
         Args:
             all_reduce: Sums a tensor over all ranks; returns it unchanged in one process.
         """
-        loss = all_reduce(self._loss)[:-1].cpu().numpy()
+        losses = all_reduce(self._losses).cpu().numpy()
         counts = torch.zeros((self._n_groups + 1, 3, 0), dtype=self._dtype, device=self._device)
         if self._counts is not None:
             counts = all_reduce(self._counts)
         pooled = counts[:-1].cpu().numpy()
         with np.errstate(divide="ignore", invalid="ignore"):
-            train_loss = loss[:, 0] / loss[:, 1]
-        summary = EpochSummary(train_loss, dice_of_counts(pooled), pooled)
+            train_loss, val_loss = losses[:, :-1, 0] / losses[:, :-1, 1]
+            drawn_share = losses[0, :-1, 1] / losses[0, :, 1].sum()
+        dice = dice_of_counts(pooled)
+        summary = EpochSummary(train_loss, val_loss, drawn_share, dice, pooled)
         self._reset()
         return summary
 

@@ -10,8 +10,10 @@ from torch import nn
 from nnunetv2_fair.networks.discriminator import AttributeDiscriminator
 from nnunetv2_fair.networks.tap import BottleneckTap
 from nnunetv2_fair.trainers.adversarial.adv_loss import AdversarialLoss
-from nnunetv2_fair.trainers.adversarial.adversary import Adversary
+from nnunetv2_fair.trainers.adversarial.adversary import Adversary, GuessSummary, balanced_accuracy
+from nnunetv2_fair.trainers.adversarial.logged_guesses import logged_guesses, shown_guesses
 from nnunetv2_fair.trainers.base import SubgroupTrainer
+from nnunetv2_fair.trainers.group_log.values import GroupValues
 from nnunetv2_fair.trainers.shared.names import Option, choice_option, number_option
 
 #: Of the discriminator's Adam, as in APPLE.
@@ -54,6 +56,7 @@ class nnUNetTrainerADV(SubgroupTrainer):
         ),
     )
 
+    _guesses: GuessSummary | None = None
     watch: ClassVar[str] = (
         "Watch the balanced accuracy of the discriminator in the log: near chance, it does not "
         "tell the groups apart."
@@ -104,12 +107,21 @@ class nnUNetTrainerADV(SubgroupTrainer):
     def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
         """Log how well the discriminator guesses."""
         super().on_train_epoch_end(train_outputs)
-        guesses = self.adversary.finish_epoch()
+        guesses = self._guesses = self.adversary.finish_epoch()
+        shown = shown_guesses(guesses.guesses, self.grouping, self._subgroup_log.visible)
         self.print_to_log_file(
             f"ADV: L_D {guesses.loss:.4f}, balanced accuracy of the discriminator "
-            f"{guesses.balanced_accuracy:.3f} (chance {guesses.chance:.3f}), lambda "
+            f"{balanced_accuracy(shown):.3f} (chance {guesses.chance:.3f}), lambda "
             f"{self.loss.strength:.4f}"
         )
+
+    def logged_values(self) -> list[GroupValues]:
+        """Return how well the discriminator guesses as well."""
+        found = super().logged_values()
+        if self._guesses is None:
+            return found
+        visible = self._subgroup_log.visible
+        return [*found, *logged_guesses(self._guesses.guesses, self.grouping, visible)]
 
     def fairness_state(self) -> dict[str, torch.Tensor]:
         """Return the discriminator with its optimiser."""

@@ -14,9 +14,16 @@ from nnunetv2_fair.losses.weighted import SampleWeightedLoss
 from nnunetv2_fair.networks.bottleneck import unwrapped
 from nnunetv2_fair.networks.discriminator import AttributeDiscriminator
 from nnunetv2_fair.networks.perturbation import PerturbedNetwork
-from nnunetv2_fair.trainers.adversarial.adversary import Adversary, CollapseWatch
+from nnunetv2_fair.trainers.adversarial.adversary import (
+    Adversary,
+    CollapseWatch,
+    GuessSummary,
+    balanced_accuracy,
+)
 from nnunetv2_fair.trainers.adversarial.apple_loss import AppleLoss
+from nnunetv2_fair.trainers.adversarial.logged_guesses import logged_guesses, shown_guesses
 from nnunetv2_fair.trainers.base import SubgroupTrainer
+from nnunetv2_fair.trainers.group_log.values import GroupValues
 from nnunetv2_fair.trainers.shared.base_model import base_option, load_base
 from nnunetv2_fair.trainers.shared.names import (
     Option,
@@ -24,6 +31,7 @@ from nnunetv2_fair.trainers.shared.names import (
     number_option,
     whole_number_option,
 )
+from nnunetv2_fair.training_log import columns
 
 
 class nnUNetTrainerAPPLE(SubgroupTrainer):
@@ -64,6 +72,7 @@ class nnUNetTrainerAPPLE(SubgroupTrainer):
         ),
     )  # fmt: skip
 
+    _guesses: GuessSummary | None = None
     watch: ClassVar[str] = (
         "Watch the balanced accuracy of the discriminator in the log: near chance, it does not "
         "tell the groups apart."
@@ -195,13 +204,29 @@ class nnUNetTrainerAPPLE(SubgroupTrainer):
         """Log the state of the game."""
         super().on_train_epoch_end(train_outputs)
         segmentation, perturbation = self.loss.finish_epoch(self._sum_over_ranks)
-        guesses = self.adversary.finish_epoch()
+        guesses = self._guesses = self.adversary.finish_epoch()
+        shown = shown_guesses(guesses.guesses, self.grouping, self._subgroup_log.visible)
         self.print_to_log_file(
             f"APPLE: L_D {guesses.loss:.4f}, balanced accuracy of the discriminator "
-            f"{guesses.balanced_accuracy:.3f} (chance {guesses.chance:.3f}), L_seg "
+            f"{balanced_accuracy(shown):.3f} (chance {guesses.chance:.3f}), L_seg "
             f"{segmentation:.4f}, |delta|/|f_o| {perturbation:.4f}"
         )
         self._collapse_watch.see(self.current_epoch, guesses, perturbation)
+
+    def logged_values(self) -> list[GroupValues]:
+        """Return how well the discriminator guesses, and what ``seg`` weighs groups by."""
+        found = super().logged_values()
+        if self._guesses is None:
+            return found
+        visible = self._subgroup_log.visible
+        found += logged_guesses(self._guesses.guesses, self.grouping, visible)
+        if self.option("seg") == "dro":
+            found.append(GroupValues(columns.Q, "q", self.adapted_loss.dro.q.tolist()))
+        if self.option("seg") == "balanced":
+            weights = self.adapted_loss.group_weights[:-1].tolist()
+            title = "Weight of a case"
+            found.append(GroupValues(columns.WEIGHT, title, weights, tells="sizes"))
+        return found
 
     def fairness_state(self) -> dict[str, torch.Tensor]:
         """Return the discriminator with its optimiser, and ``q`` of ``segdro``."""

@@ -21,6 +21,7 @@ from nnunetv2_fair.subgroups.divergence import (
     label_cases,
 )
 from nnunetv2_fair.trainers.base import SubgroupTrainer
+from nnunetv2_fair.trainers.group_log.values import GroupValues
 from nnunetv2_fair.trainers.shared.names import (
     Option,
     choice_option,
@@ -28,6 +29,7 @@ from nnunetv2_fair.trainers.shared.names import (
     whole_number_option,
 )
 from nnunetv2_fair.trainers.shared.whole_validation import whole_case_counts
+from nnunetv2_fair.training_log import columns
 
 
 @dataclass
@@ -37,6 +39,7 @@ class _Weighting:
     Attributes:
         labels: Groups of all cases of the table.
         train_rows: Rows of the training cases in ``labels``.
+        groups: Of the training cases, among those that the log shows; -1 for none.
         counts: Of the last epochs, the latest last: ``(n, 3, K)`` voxels of every row, 0 where
             it was not validated.
         weights: ``(n,)`` weight of every row of ``labels``, None before the first search.
@@ -44,6 +47,7 @@ class _Weighting:
 
     labels: CaseLabels = field(repr=False)
     train_rows: np.ndarray = field(repr=False)
+    groups: np.ndarray = field(repr=False)
     counts: list[np.ndarray] = field(default_factory=list, repr=False)
     weights: np.ndarray | None = field(default=None, repr=False)
 
@@ -137,7 +141,8 @@ class nnUNetTrainerFairMedSeg(SubgroupTrainer):
         else:
             attributes = attributes_with_groups(self.table)
         labels = label_cases(self.table, attributes, self.option("unknown"))
-        self._weighting = _Weighting(labels, labels.rows(cases))
+        groups = np.array([self.grouping.index_of(case) for case in cases])
+        self._weighting = _Weighting(labels, labels.rows(cases), groups)
         # every case is a separate group
         self.case_monitor.start(len(labels.codes), self.device)
 
@@ -171,6 +176,17 @@ class nnUNetTrainerFairMedSeg(SubgroupTrainer):
             counts.append(summary.counts)
             del counts[: -self.option("window")]
         self.print_to_log_file(self._weigh())
+
+    def logged_values(self) -> list[GroupValues]:
+        """Return the mean weight of each group's training cases in the epoch that ends as well."""
+        weighting, n_groups = self._weighting, len(self.grouping.names)
+        means = np.full(n_groups, np.nan)
+        if weighting.weights is not None:
+            own = weighting.weights[weighting.train_rows]
+            for i in set(weighting.groups[weighting.groups >= 0]):
+                means[i] = own[weighting.groups == i].mean()
+        title = "Mean weight of a case"
+        return [*super().logged_values(), GroupValues(columns.WEIGHT, title, means.tolist())]
 
     def _whole_counts(self) -> np.ndarray:
         """Return ``(n, 3, K)`` voxels of whole validation cases; 0 in the rows of all others."""

@@ -8,7 +8,9 @@ from torch import nn
 
 from nnunetv2_fair.losses.group_dro import GroupDRO, GroupDROLoss
 from nnunetv2_fair.trainers.base import SubgroupTrainer
+from nnunetv2_fair.trainers.group_log.values import GroupValues
 from nnunetv2_fair.trainers.shared.names import Option, choice_option, number_option
+from nnunetv2_fair.training_log import columns
 
 
 class nnUNetTrainerGroupDRO(SubgroupTrainer):
@@ -93,12 +95,7 @@ class nnUNetTrainerGroupDRO(SubgroupTrainer):
         super().load_fairness_state(state)
         self.adapted_loss.dro.q.copy_(state["q"])
 
-    def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
-        """Log the group weights."""
-        super().on_train_epoch_end(train_outputs)
-        names, q = self.grouping.names, self.adapted_loss.dro.q.tolist()
-        shown = [
-            f"{name} {value:.4f}" if self._subgroup_log.shows("train", name) else f"{name} -"
-            for name, value in zip(names, q, strict=True)
-        ]
-        self.print_to_log_file(f"q by {self.grouping.expression}: {', '.join(shown)}")
+    def logged_values(self) -> list[GroupValues]:
+        """Return ``q`` as well."""
+        q = self.adapted_loss.dro.q.tolist()
+        return [*super().logged_values(), GroupValues(columns.Q, "q", q)]

@@ -10,8 +10,10 @@ from nnunetv2_fair.errors import TrainerNameError
 from nnunetv2_fair.losses.reweighting import group_weights
 from nnunetv2_fair.losses.weighted import DiceWeightedLoss, SampleWeightedLoss
 from nnunetv2_fair.trainers.base import SubgroupTrainer
+from nnunetv2_fair.trainers.group_log.values import GroupValues
 from nnunetv2_fair.trainers.shared.introduction import has_small_group
 from nnunetv2_fair.trainers.shared.names import Option, choice_option, number_option
+from nnunetv2_fair.training_log import columns
 
 
 class nnUNetTrainerReweighting(SubgroupTrainer):
@@ -106,3 +108,11 @@ class nnUNetTrainerReweighting(SubgroupTrainer):
             return
         named = zip((*self.grouping.names, "no known group"), weights, strict=True)
         self._show("Weight of a case: " + ", ".join(f"{name} {w:.4g}" for name, w in named))
+
+    def logged_values(self) -> list[GroupValues]:
+        """Return the weights as well, unless they differ from batch to batch."""
+        found = super().logged_values()
+        if self.option("counts") == "batch":
+            return found
+        weights = self.adapted_loss.group_weights[:-1].tolist()
+        return [*found, GroupValues(columns.WEIGHT, "Weight of a case", weights, tells="sizes")]

@@ -72,7 +72,7 @@ def test_trains_continues_predicts_and_exports(name, tiny_nnunet, trainings, tmp
     log = undisturbed["subgroups"]
     n_groups = len(again.grouping.names)
     assert log["epoch"].tolist() == [0] * n_groups + [1] * n_groups
-    assert np.isfinite(log["train_loss"]).all()
+    assert np.isfinite(log["train_loss_per_sample"]).all()
 
     # predict with nothing but the model
     elsewhere = tmp_path / "elsewhere"

@@ -31,7 +31,7 @@ def test_train_and_inspect(tmp_path, monkeypatch):
         trainer.run_training()
         if name != NAMES[0]:
             log = pd.read_csv(Path(trainer.output_folder) / "subgroup_log.csv")
-            assert np.isfinite(log["train_loss"]).all()
+            assert np.isfinite(log["train_loss_per_sample"]).all()
     out = tmp_path / "latent"
     assert inspect_latent.main(
         [

@@ -43,7 +43,7 @@ def test_from_download_to_report(
     assert trial(["-d", "60", "-c", "3d_fullres", *sizes]) == 0
     model = ["-c", "3d_fullres_trial", "-tr", TRAINER, "-device", "cpu"]
     out = nnunet("nnUNetv2_train", 60, "3d_fullres_trial", 0, "-tr", TRAINER, "-device", "cpu")
-    assert "train_loss by menopausal_status: pre" in out
+    assert "Loss per sample, training, by menopausal_status: pre" in out
     raw = nnunet_folders["nnUNet_raw"] / "Dataset060_MAMA_MIA"
     predictions, boxed = tmp_path / "predictions", tmp_path / "boxed"
     nnunet("nnUNetv2_predict", "-d", 60, "-i", raw / "imagesTs", "-o", predictions, "-f", 0,

@@ -33,7 +33,7 @@ def trained(tiny_nnunet, monkeypatch):
     monkeypatch.delenv(registration.EXTERNAL_TRAINERS, raising=False)
     registration.register()
     out = nnunet("nnUNetv2_train", "901", "2d_trial", 0, "-tr", TRAINER, "-device", "cpu")
-    assert "train_loss by sex: female" in out
+    assert "Loss per sample, training, by sex: female" in out
     return tiny_nnunet
 
 

@@ -57,7 +57,7 @@ def test_tusc(nnunet_folders: dict[str, Path], tmp_path: Path) -> None:
     assert convert_tusc(["-i", str(source), "-d", "44", "-np", "1", "--resize", "48", "56"]) == 0
     raw = nnunet_folders["nnUNet_raw"] / "Dataset044_TUSC"
     log, result = train_and_evaluate(raw, 44, "sex", tmp_path)
-    assert "train_loss by sex: female" in log
+    assert "Loss per sample, training, by sex: female" in log
     assert set(result.comparison("sex", "dice", "nodule").groups) == {"female", "male"}
     assert len(result.per_case) == len(list((raw / "imagesTs").iterdir()))
 
@@ -77,7 +77,7 @@ def test_fairseg_with_synthetic_images_and_weights(
     assert convert_fairseg(["-i", str(source), "-d", "45", "-np", "1", *flags]) == 0
     raw = nnunet_folders["nnUNet_raw"] / "Dataset045_FairSeg"
     log, result = train_and_evaluate(raw, 45, "race", tmp_path)
-    assert "train_loss by race: Asian" in log
+    assert "Loss per sample, training, by race: Asian" in log
     for label in ("disc", "cup"):
         assert result.comparison("race", "dice", label).overall.n_cases == 8
     splits = nnunet_folders["nnUNet_preprocessed"] / raw.name / "splits_final.json"

@@ -39,7 +39,7 @@ def test_from_download_to_report(
     sizes = ["--features", "4", "--batch-size", "4", "--patch", "32"]
     assert trial(["-d", "45", "-c", "2d", *sizes]) == 0
     out = nnunet("nnUNetv2_train", 45, "2d_trial", 0, "-tr", TRAINER, "-device", "cpu")
-    assert "train_loss by ethnicity: White" in out
+    assert "Loss per sample, training, by ethnicity: White" in out
     raw = nnunet_folders["nnUNet_raw"] / "Dataset045_UKBB_CMR"
     predictions = tmp_path / "predictions"
     nnunet("nnUNetv2_predict", "-d", 45, "-i", raw / "imagesTs", "-o", predictions, "-f", 0,

@@ -82,7 +82,7 @@ def test_the_log_holds_the_group_alone(trainings):
     training = trainings.of("nnUNetTrainerInD_sex=female")
     log = pd.read_csv(training.folder / "subgroup_log.csv")
     assert log["group"].tolist() == ["female"] * 2  # a row per epoch
-    assert np.isfinite(log["train_loss"]).all()
+    assert np.isfinite(log["train_loss_per_sample"]).all()
     assert "female" in training.log
     assert not re.search(r"\bmale\b", training.log)
 

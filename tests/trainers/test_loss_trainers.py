@@ -84,7 +84,7 @@ def test_two_epochs_with_deep_supervision(trainings, name):
 
 def check_two_epochs(name, log, losses, text):
     assert log["epoch"].tolist() == [0, 0, 1, 1]
-    assert np.isfinite(log["train_loss"]).all()
+    assert np.isfinite(log["train_loss_per_sample"]).all()
     assert np.isfinite(losses).all()
     assert text.count("q by sex: female 0.") == (2 if "GroupDRO" in name else 0)
     assert text.count("samples of small groups count more") == ("Reweighting" in name)
@@ -316,4 +316,4 @@ def test_volumes_with_regions_and_ignore_label(tmp_path, monkeypatch):
         trainer.run_training()
         results = Path(environment["nnUNet_results"])
         log = pd.read_csv(next(results.rglob(f"{method}_1epochs__*/fold_0/subgroup_log.csv")))
-        assert np.isfinite(log["train_loss"]).all()
+        assert np.isfinite(log["train_loss_per_sample"]).all()

@@ -22,6 +22,7 @@ from nnunetv2_fair import registration, trainers
 from nnunetv2_fair.errors import DatasetError, DemographicsError, TrainerNameError, TrainingError
 from nnunetv2_fair.files.locks import LOCK
 from nnunetv2_fair.trainers import SubgroupTrainer, nnUNetTrainerOversampling
+from nnunetv2_fair.training_log import columns
 from tests.nnunet_dataset import build, write_raw_volumes
 
 
@@ -115,18 +116,12 @@ def test_training_writes_the_subgroup_log_and_no_demographics(trainings):
     log = pd.read_csv(folder / "subgroup_log.csv")
     assert log["epoch"].tolist() == [0, 0, 1, 1]
     assert log["group"].tolist() == ["female", "male"] * 2
-    assert log.columns.tolist() == [
-        "epoch",
-        "group",
-        "train_loss",
-        "pseudo_dice",
-        "pseudo_dice_disc",
-    ]
-    assert np.isfinite(log["train_loss"]).all()
+    assert log.columns.tolist() == [*columns.ALWAYS, "pseudo_dice_disc"]
+    assert np.isfinite(log["train_loss_per_sample"]).all()
     assert (folder / "subgroup_log.png").stat().st_size > 5000
     assert not (folder / LOCK).exists()
     text = training.log
-    assert "train_loss by sex: female" in text
+    assert "Loss per sample, training, by sex: female" in text
     assert "Pseudo dice by sex: female" in text
     assert "nnUNetTrainerOversampling: every batch holds the same number of samples" in text
     assert f"epoch by epoch: {folder / 'subgroup_log.csv'}" in text
@@ -351,7 +346,7 @@ def test_a_group_absent_from_the_training_part_is_logged(tiny_nnunet):
     log = pd.read_csv(next(tiny_nnunet["results"].rglob("subgroup_log.csv")))
     row = log[log["group"] == "other"].iloc[0]
     # nothing to log for training, and a single validation patient is not shown
-    assert np.isnan(row["train_loss"])
+    assert np.isnan(row["train_loss_per_sample"])
     assert np.isnan(row["pseudo_dice"])
 
 
@@ -376,7 +371,7 @@ def test_volumes_with_regions_and_ignore_label(tmp_path, monkeypatch):
     trainer.num_iterations_per_epoch = trainer.num_val_iterations_per_epoch = 2
     trainer.run_training()
     log = pd.read_csv(next(Path(environment["nnUNet_results"]).rglob("subgroup_log.csv")))
-    assert np.isfinite(log["train_loss"]).all()
+    assert np.isfinite(log["train_loss_per_sample"]).all()
     assert np.isfinite(log[["pseudo_dice_whole", "pseudo_dice_core"]]).any(axis=None)
 
 
@@ -386,7 +381,7 @@ def test_deep_supervision_on_and_off(tiny_nnunet, deep_supervision):
     trainer.enable_deep_supervision = deep_supervision
     trainer.run_training()
     log = pd.read_csv(next(tiny_nnunet["results"].rglob("subgroup_log.csv")))
-    assert np.isfinite(log["train_loss"]).all()
+    assert np.isfinite(log["train_loss_per_sample"]).all()
 
 
 @pytest.mark.parametrize("method", ["nnUNetTrainerMonitor_sex", "nnUNetTrainerInD_sex=female"])

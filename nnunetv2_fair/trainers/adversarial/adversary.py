@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
@@ -21,11 +22,33 @@ class GuessSummary:
         loss: Its mean loss before it learns in each step; NaN if no sample had a known group.
         balanced_accuracy: Mean over the groups of the correct share, 0 to 1; NaN likewise.
         chance: Accuracy of guessing: 1 divided by the number of groups that were drawn.
+        guesses: ``(G, G)`` samples of each group, a row, by the group guessed, a column.
     """
 
     loss: float
     balanced_accuracy: float
     chance: float
+    guesses: np.ndarray = field(repr=False)
+
+
+def accuracies(guesses: np.ndarray) -> np.ndarray:
+    """Return the correct share of each group's guesses.
+
+    Args:
+        guesses: ``(G, G)`` counts, rows are groups.
+
+    Returns:
+        ``(G,)``, 0 to 1; NaN for groups that were not drawn.
+    """
+    with np.errstate(invalid="ignore"):
+        shares: np.ndarray = np.diag(guesses) / guesses.sum(1)
+    return shares
+
+
+def balanced_accuracy(guesses: np.ndarray) -> float:
+    """Return the mean of :func:`accuracies` over the groups that were drawn; NaN if none was."""
+    drawn = guesses.sum(1) > 0
+    return float(accuracies(guesses)[drawn].mean()) if drawn.any() else float("nan")
 
 
 class Adversary:
@@ -74,8 +97,8 @@ class Adversary:
 
     def _reset(self) -> None:
         device = next(self.discriminator.parameters()).device
-        # per group: samples, and those guessed correctly; sum of losses, and of batches
-        self._guesses = torch.zeros((self.discriminator.n_groups, 2), device=device)
+        # samples by group and guess; sum of losses, and of batches
+        self._guesses = torch.zeros(2 * (self.discriminator.n_groups,), device=device)
         self._losses = torch.zeros(2, device=device)
 
     def play(self, latents: tuple[torch.Tensor, ...], groups: torch.Tensor) -> torch.Tensor:
@@ -117,19 +140,19 @@ class Adversary:
                 self._count(logits.detach(), loss.detach(), groups)
 
     def _count(self, logits: torch.Tensor, loss: torch.Tensor, groups: torch.Tensor) -> None:
-        right = (logits.argmax(1) == groups).float()
-        self._guesses.index_add_(0, groups, torch.stack([torch.ones_like(right), right], 1))
+        guessed = torch.nn.functional.one_hot(logits.argmax(1), self.discriminator.n_groups)
+        self._guesses.index_add_(0, groups, guessed.to(self._guesses))
         self._losses += torch.stack([loss, torch.ones_like(loss)]).float()
 
     def finish_epoch(self) -> GuessSummary:
         """Return the epoch's summary, the same in every process, and start over."""
-        (samples, right), (loss, batches) = self._guesses.T.cpu(), self._losses.cpu()
-        drawn = samples > 0
+        guesses, (loss, batches) = self._guesses.cpu().double().numpy(), self._losses.cpu()
         self._reset()
         return GuessSummary(
             loss=float(loss / batches),
-            balanced_accuracy=float((right[drawn] / samples[drawn]).mean()),
-            chance=1 / max(int(drawn.sum()), 1),
+            balanced_accuracy=balanced_accuracy(guesses),
+            chance=1 / max(int((guesses.sum(1) > 0).sum()), 1),
+            guesses=guesses,
         )
 
     def state(self) -> dict[str, torch.Tensor]:

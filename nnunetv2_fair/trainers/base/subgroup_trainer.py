@@ -20,11 +20,14 @@ from nnunetv2_fair.trainers.base import checks
 from nnunetv2_fair.trainers.base.adapting import adapted
 from nnunetv2_fair.trainers.base.averaged import AveragedTrainer
 from nnunetv2_fair.trainers.base.loaders import start_loaders
+from nnunetv2_fair.trainers.group_log.subgroup_log import SubgroupLog
+from nnunetv2_fair.trainers.group_log.uploads import upload
+from nnunetv2_fair.trainers.group_log.values import GroupValues
+from nnunetv2_fair.trainers.group_log.visible import Visible
 from nnunetv2_fair.trainers.shared.fold_lock import fold_held
 from nnunetv2_fair.trainers.shared.introduction import introduction, sizes_in_words
 from nnunetv2_fair.trainers.shared.seeding import seed_process
 from nnunetv2_fair.trainers.shared.starting_weights import StartingWeights
-from nnunetv2_fair.trainers.shared.subgroup_log import SubgroupLog
 from nnunetv2_fair.trainers.shared.traces import removing_traces
 
 
@@ -217,22 +220,16 @@ class SubgroupTrainer(AveragedTrainer):
 
     def _watch_groups(self, train_cases: list[str], val_cases: list[str]) -> None:
         """Start the monitor and the log of this fold's groups."""
-        grouping = self.grouping
-        patients = self.table.patients
-        visible = {
-            part: {
-                name: len({patients[case] for case in members}) > 1
-                for name, members in grouping.members(cases).items()
-            }
-            for part, cases in (("train", train_cases), ("val", val_cases))
-        }
+        grouping, folder = self.grouping, Path(self.output_folder)
         self.monitor.start(len(grouping.names), self.device)
+        dataset = Path(self.preprocessed_dataset_folder_base).name
         self._subgroup_log = SubgroupLog(
-            Path(self.output_folder) / SUBGROUP_LOG_CSV,
-            Path(self.output_folder) / SUBGROUP_LOG_PNG,
+            folder / SUBGROUP_LOG_CSV,
+            folder / SUBGROUP_LOG_PNG,
+            f"{type(self).__name__}, {dataset}, {self.configuration_name}, fold {self.fold}",
             grouping.expression,
             grouping.names,
-            visible,
+            Visible({"train": self.group_sizes(train_cases), "val": self.group_sizes(val_cases)}),
             self._label_names(),
         )
         if self.local_rank == 0:
@@ -257,12 +254,26 @@ class SubgroupTrainer(AveragedTrainer):
         return result
 
     def on_validation_epoch_end(self, val_outputs: list[dict]) -> None:
-        """Log the epoch's training loss and pseudo Dice of every group."""
+        """Log the epoch's losses and pseudo Dice of every group, and what the method adds."""
         super().on_validation_epoch_end(val_outputs)
         summary = self.monitor.finish_epoch(all_reduce=self._sum_over_ranks)
-        if self.local_rank == 0:
-            for line in self._subgroup_log.add(self.current_epoch, summary):
-                self.print_to_log_file(line)
+        if self.local_rank != 0:
+            return
+        values = self.logged_values()
+        rows = self._subgroup_log.add(self.current_epoch, summary, values)
+        for line in self._subgroup_log.lines(rows, values):
+            self.print_to_log_file(line)
+        upload(getattr(self.logger, "loggers", ()), rows, values, self.grouping.expression)
+
+    def logged_values(self) -> list[GroupValues]:
+        """Return what the log shows of the method, for the epoch that ends.
+
+        Called at the end of every epoch's validation, in the first process alone.
+
+        Returns:
+            Columns, those of the base classes first.
+        """
+        return []
 
     def on_train_end(self) -> None:
         """End as nnU-Net does; another process may then train in the folder."""

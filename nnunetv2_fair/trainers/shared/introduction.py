@@ -34,31 +34,44 @@ def has_small_group(sizes: Mapping[str, GroupSize]) -> bool:
     return any(0 < size.patients < LEAST_PATIENTS for size in sizes.values())
 
 
-def sizes_in_words(sizes: Mapping[str, GroupSize]) -> str:
-    """Return ``female 40 cases, male 60 cases``, small groups counted only with a larger one.
+def counted_alone(sizes: Mapping[str, GroupSize]) -> list[str]:
+    """Return the groups whose cases may be counted, in their order.
 
     How many cases there are in all is on nnU-Net's screen, so a small group left out alone could
-    be worked out: it is counted together with the smallest of the groups that may be shown.
+    be worked out: the smallest of the groups that are large enough is left out with it.
 
     Args:
         sizes: By name, cases of unknown group included as if they were a group.
     """
+    small = [name for name, size in sizes.items() if 0 < size.patients < LEAST_PATIENTS]
+    if not small:
+        return list(sizes)
+    large = [name for name in sizes if sizes[name].patients >= LEAST_PATIENTS]
+    nearest = min(large, key=lambda name: (sizes[name].patients, name), default=None)
+    return [name for name in sizes if name not in small and name != nearest]
+
+
+def sizes_in_words(sizes: Mapping[str, GroupSize]) -> str:
+    """Return ``female 40 cases, male 60 cases``, small groups counted only with a larger one.
+
+    Args:
+        sizes: See :func:`counted_alone`.
+    """
     if len(sizes) > _MOST_GROUPS:
         present = sum(size.cases > 0 for size in sizes.values())
         return f"{present} of {len(sizes)} groups have training cases"
-    small = [name for name, size in sizes.items() if 0 < size.patients < LEAST_PATIENTS]
-    shown = [name for name in sizes if name not in small]
-    told = {name: f"{name} {counted(sizes[name].cases, 'case')}" for name in shown}
-    if not small:
-        return ", ".join(told.values())
-    large = [name for name in shown if sizes[name].patients]
+    alone = counted_alone(sizes)
+    told = [f"{name} {counted(sizes[name].cases, 'case')}" for name in alone]
+    if len(alone) == len(sizes):
+        return ", ".join(told)
+    together = [name for name in sizes if name not in alone]
+    small = [name for name in together if sizes[name].patients < LEAST_PATIENTS]
     few = f"{', '.join(small)} (fewer than {LEAST_PATIENTS} patients{' each' * (len(small) > 1)})"
-    if not large:
-        return ", ".join([*told.values(), few])
-    nearest = min(large, key=lambda name: (sizes[name].patients, name))
-    del told[nearest]
-    together = sum(sizes[name].cases for name in [nearest, *small])
-    return ", ".join([*told.values(), f"{nearest} and {few} together {counted(together, 'case')}"])
+    nearest = [name for name in together if name not in small]
+    if not nearest:
+        return ", ".join([*told, few])
+    n_cases = sum(sizes[name].cases for name in together)
+    return ", ".join([*told, f"{nearest[0]} and {few} together {counted(n_cases, 'case')}"])
 
 
 def introduction(

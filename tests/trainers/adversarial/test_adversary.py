@@ -114,7 +114,7 @@ def watched(accuracies, perturbation=0.2, first=0):
     said = []
     watch = CollapseWatch(said.append)
     for epoch, accuracy in enumerate(accuracies, first):
-        watch.see(epoch, GuessSummary(0.7, accuracy, 0.5), perturbation)
+        watch.see(epoch, GuessSummary(0.7, accuracy, 0.5, np.zeros((2, 2))), perturbation)
     return said
 
 
