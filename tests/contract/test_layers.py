@@ -209,6 +209,12 @@ ALLOWED: dict[str, set[str]] = {
         "evaluation/results",
         "inspection/result",
     },
+    "report/of_training": {
+        "report/drawing",
+        "report/html",
+        "evaluation/findings",
+        "training_log",
+    },
     "report/paper": {
         "evaluation/findings",
         "evaluation/metrics/registry",
@@ -241,6 +247,7 @@ ALLOWED: dict[str, set[str]] = {
         "study/plan",
         "study/run",
         "subgroups",
+        "training_log",
     },
     "study/papers": {
         "console",

@@ -20,6 +20,7 @@ from nnunetv2_fair.study.index.progress import read_progress
 from nnunetv2_fair.study.index.provenance import write_provenance
 from nnunetv2_fair.study.index.rankings_csv import write_rankings
 from nnunetv2_fair.study.index.results import read_results
+from nnunetv2_fair.study.index.training import write_training_pages
 
 INDEX_HTML = "index.html"
 
@@ -29,8 +30,13 @@ logger = logging.getLogger(__name__)
 def write_index(folder: Path) -> Path:
     """Write ``index.html`` with its figures and tables, and the tables of the study.
 
+<<<<<<< HEAD
     These are ``provenance.json``, ``costs.csv`` and ``rankings.csv``, and with several trainings of
     a method ``mean_std.csv``.
+=======
+    These are ``provenance.json``, ``costs.csv`` and ``rankings.csv``; and, where trainings have
+    logged groups, ``training/training.html``.
+>>>>>>> da4f95f (WIP training page)
 
     Args:
         folder: The study's folder.
@@ -51,6 +57,7 @@ def write_index(folder: Path) -> Path:
     write_mean_std(results, folder)
     write_provenance(progress, folder)
     created = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    write_training_pages(folder, progress, created)
     page = folder / INDEX_HTML
     write_page(page, *render_index(folder, progress, results, costs, created))
     return page

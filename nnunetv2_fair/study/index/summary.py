@@ -19,6 +19,7 @@ from nnunetv2_fair.study.index.progress import INDEX, Progress, State
 from nnunetv2_fair.study.index.provenance import PROVENANCE_JSON
 from nnunetv2_fair.study.index.rankings_csv import RANKINGS_CSV
 from nnunetv2_fair.study.index.results import OnTestSet
+from nnunetv2_fair.study.index.training import SHAREABLE_HTML, TRAINING_HTML
 
 #: States of a step in the order in which they are shown, with their names on the page.
 STATES: Mapping[State, str] = {
@@ -81,6 +82,8 @@ def summary_section(folder: Path, progress: Progress, results: Sequence[OnTestSe
         failures=_failures(folder, progress),
         states=[STATES[state] for state in states],
         kinds={kind: [found[kind, state] for state in states] for kind in kinds},
+        training=link_to(folder, PurePath(TRAINING_HTML)),
+        training_shareable=link_to(folder, PurePath(SHAREABLE_HTML)),
         rankings=link_to(folder, PurePath(RANKINGS_CSV)),
         rankings_csv=RANKINGS_CSV,
         costs=link_to(folder, PurePath(COSTS_CSV)),
