@@ -26,18 +26,15 @@ def scales(curves: Sequence[pd.Series], *, from_zero: bool) -> tuple[Axis, Axis]
     """Return the axes that hold all curves: epochs, values.
 
     Args:
-        curves: Values by epoch.
+        curves: At least one; values by epoch.
         from_zero: Whether 0 must be on the axis of values.
     """
-    epochs = [float(epoch) for curve in curves for epoch in (curve.index[:1], curve.index[-1:])
-              for epoch in epoch]  # fmt: skip
+    epochs = [float(curve.index[-1]) for curve in curves]
     values = [float(v) for curve in curves for v in (curve.min(), curve.max())]
-    upward = axis(values, include=[0.0] if from_zero else [])
-    last = max(epochs, default=1.0)
-    across = axis([0.0, max(last, 1.0)])
-    ticks = tuple(t for t in across.ticks if t <= last or t == 0 or last < 1)
-    whole = tuple(t for t in ticks if float(t).is_integer())
-    return Axis(0.0, max(last, 1.0), whole, 0), upward
+    upward = axis(values, include=[0.0] if from_zero else [], n_ticks=5)
+    last = max(1.0, *epochs)
+    ticks = tuple(t for t in axis([0.0, last]).ticks if t <= last and t.is_integer())
+    return Axis(0.0, last, ticks, 0), upward
 
 
 def line_plot(

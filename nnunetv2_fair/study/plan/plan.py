@@ -18,7 +18,7 @@ from nnunetv2_fair.study.study_file.problems import refuse
 from nnunetv2_fair.study.study_file.reading import read_settings
 from nnunetv2_fair.study.study_file.settings import Settings
 
-_SHOWN = ("evaluate", "merge", "compare", "paper")
+_SHOWN = ("train", "evaluate", "merge", "compare", "paper")
 INDEX_OUTPUTS = ("index.html", "provenance.json", "costs.csv", "rankings.csv")
 
 
