@@ -20,7 +20,7 @@ from nnunetv2_fair.study.index.progress import read_progress
 from nnunetv2_fair.study.index.provenance import write_provenance
 from nnunetv2_fair.study.index.rankings_csv import write_rankings
 from nnunetv2_fair.study.index.results import read_results
-from nnunetv2_fair.study.index.training import write_training_pages
+from nnunetv2_fair.study.index.trainings.pages import write_training_pages
 
 INDEX_HTML = "index.html"
 
@@ -30,13 +30,8 @@ logger = logging.getLogger(__name__)
 def write_index(folder: Path) -> Path:
     """Write ``index.html`` with its figures and tables, and the tables of the study.
 
-<<<<<<< HEAD
-    These are ``provenance.json``, ``costs.csv`` and ``rankings.csv``, and with several trainings of
-    a method ``mean_std.csv``.
-=======
-    These are ``provenance.json``, ``costs.csv`` and ``rankings.csv``; and, where trainings have
-    logged groups, ``training/training.html``.
->>>>>>> da4f95f (WIP training page)
+    These are ``provenance.json``, ``costs.csv`` and ``rankings.csv``, with several trainings of
+    a method ``mean_std.csv``, and where trainings have logged groups ``training/training.html``.
 
     Args:
         folder: The study's folder.

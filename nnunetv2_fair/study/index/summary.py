@@ -19,7 +19,7 @@ from nnunetv2_fair.study.index.progress import INDEX, Progress, State
 from nnunetv2_fair.study.index.provenance import PROVENANCE_JSON
 from nnunetv2_fair.study.index.rankings_csv import RANKINGS_CSV
 from nnunetv2_fair.study.index.results import OnTestSet
-from nnunetv2_fair.study.index.training import SHAREABLE_HTML, TRAINING_HTML
+from nnunetv2_fair.study.index.trainings.pages import SHAREABLE_HTML, TRAINING_HTML
 
 #: States of a step in the order in which they are shown, with their names on the page.
 STATES: Mapping[State, str] = {

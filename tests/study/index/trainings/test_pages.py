@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from nnunetv2_fair.study.index.index import write_index
-from nnunetv2_fair.study.index.training import SHAREABLE_HTML, TRAINING_HTML
+from nnunetv2_fair.study.index.trainings.pages import SHAREABLE_HTML, TRAINING_HTML
 from nnunetv2_fair.training_log.table import with_derived, write_log
 from tests.report.html_check import Page, check_scripts, check_tables
 from tests.study.finished_study import BASELINE, FAIR, StudyFolder, attempt, facts
