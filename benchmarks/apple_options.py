@@ -1,16 +1,20 @@
 """What do APPLE's options do: is the attribute hidden, does the gap shrink, what does it cost?
 
-Phantoms of two kinds: ``difficulty`` (one group's nodules are harder to see) and
-``representation`` (one group is rare in training). On each seed's dataset real nnU-Net trains a
-tiny base; every setting of ``nnUNetTrainerAPPLE`` then builds on that same base. Per setting, on
-the test images: balanced accuracy of a newly trained linear probe that guesses the sex from the
-pooled bottleneck embedding, before (the base's) and after, cross-validated by patient; mean Dice,
-worst group's Dice, gap of the group means. Means over the seeds with 95% t intervals, changes
-paired with the base. The probe is not tuned, and all seeds are included.
+Phantoms of three kinds: ``difficulty`` (one group's nodules are harder to see), ``representation``
+(one group is rare in training) and ``appearance`` (one group is easy to recognise, and harder to
+segment). On each seed's dataset real nnU-Net trains a tiny base; every setting of
+``nnUNetTrainerAPPLE`` then builds on that same base. Per setting, on the test images: balanced
+accuracy of a newly trained linear probe that guesses the sex from the pooled bottleneck embedding
+(as ``nnUNetv2_fair_inspect_latent`` does), before (the base's) and after, cross-validated by
+patient; the same for a probe that sees every position of the embedding; mean Dice, worst group's
+Dice, gap of the group means. Means over the seeds with 95% t intervals, changes paired with the
+base. The probes are not tuned, and all seeds are included. ``means removed`` is no training: the
+base's embedding minus its mean over the positions, of which the pooled probe sees nothing.
 
 Every finished setting is kept in ``--cache`` and skipped by the next call; one process per dataset.
 
-    python benchmarks/apple_options.py                              # 5 seeds, both kinds
+    python benchmarks/apple_options.py                              # 5 seeds, all kinds
+    python benchmarks/apple_options.py --kinds appearance --epochs 5 --iterations 100
     python benchmarks/apple_options.py --seeds 1 --iterations 5     # does it run?
 """
 
@@ -28,6 +32,7 @@ import numpy as np
 from mitigation_effects import environment, interval, measures
 
 BASE = "base"
+MEANS_REMOVED = "means removed"
 #: The paper's Fig. 6; beta 1 is the default.
 BETAS = ("_beta0.01", "_beta0.1", "", "_beta10")
 SETTINGS = (
@@ -42,8 +47,8 @@ SETTINGS = (
     "_segdro",
     *(beta for beta in BETAS if beta),
 )
-KINDS = ("difficulty", "representation")
-MEASURES = ("probe", "mean Dice", "worst group", "gap")
+KINDS = ("difficulty", "representation", "appearance")
+MEASURES = ("probe", "probe of positions", "mean Dice", "worst group", "gap")
 
 
 def prepare(root: Path, kind: str, seed: int, args: argparse.Namespace) -> None:
@@ -82,8 +87,22 @@ def train(name: str, seed: int, iterations: int) -> Any:
     return trainer
 
 
-def test(network: Any, raw: Path) -> dict[str, list]:
-    """Return group, Dice and pooled bottleneck embedding of every test case."""
+def trained(name: str) -> Any:
+    """Return the network of a finished training."""
+    import torch
+    from nnunetv2.run.run_training import get_trainer_from_args
+
+    trainer = get_trainer_from_args("901", "2d_trial", 0, name, device=torch.device("cpu"))
+    trainer.load_checkpoint(str(Path(trainer.output_folder) / "checkpoint_final.pth"))
+    return trainer.network
+
+
+def segment(network: Any, raw: Path, *, remove_means: bool = False) -> dict[str, list]:
+    """Return group, Dice and bottleneck embedding of every test case.
+
+    The embedding is given as its mean over the positions and as all of it. ``remove_means`` lets
+    the decoder see it without that mean.
+    """
     import torch
     from PIL import Image
 
@@ -97,12 +116,14 @@ def test(network: Any, raw: Path) -> dict[str, list]:
     network.eval()
     network.decoder.deep_supervision = False
     split = split_at_bottleneck(network)
-    found: dict[str, list] = {"dice": [], "patients": [], "embeddings": []}
+    found: dict[str, list] = {"dice": [], "patients": [], "embeddings": [], "positions": []}
     for reference in sorted((raw / "labelsTs").glob("*.png")):
         pixels = np.asarray(Image.open(raw / "imagesTs" / f"{reference.stem}_0000.png"))
         image = (pixels - pixels.mean()) / max(pixels.std(), 1e-8)  # nnU-Net's z-score
         with torch.no_grad():
             skips = split.encode(torch.from_numpy(image.astype(np.float32))[None, None])
+            if remove_means:
+                skips[-1] = skips[-1] - skips[-1].mean((2, 3), keepdim=True)
             logits = split.decode(skips)
         mask = logits[0].argmax(0).numpy() == 1
         truth = np.asarray(Image.open(reference)) == 1
@@ -110,10 +131,11 @@ def test(network: Any, raw: Path) -> dict[str, list]:
         found["dice"].append([sex.group_of[reference.stem], float(score)])
         found["patients"].append(table.patients[reference.stem])
         found["embeddings"].append(pool(skips[-1])[0].tolist())
+        found["positions"].append(skips[-1].flatten().tolist())
     return found
 
 
-def probe(found: dict[str, list]) -> float:
+def probe(found: dict[str, list], of: str = "embeddings") -> float:
     """Return the balanced accuracy of a new linear probe, cross-validated by patient."""
     from sklearn.metrics import balanced_accuracy_score
     from sklearn.model_selection import StratifiedGroupKFold
@@ -122,7 +144,7 @@ def probe(found: dict[str, list]) -> float:
 
     names = sorted({group for group, _ in found["dice"]})
     groups = np.array([names.index(group) for group, _ in found["dice"]])
-    features = np.array(found["embeddings"])
+    features = np.array(found[of])
     splitter = StratifiedGroupKFold(5, shuffle=True, random_state=0)
     folds = [held_out for _, held_out in splitter.split(features, groups, found["patients"])]
     predicted = held_out_predictions(features, groups, folds)
@@ -145,18 +167,21 @@ def run_dataset(root: Path, kind: str, seed: int, args: argparse.Namespace) -> N
     raw = root / "nnUNet_raw" / "Dataset901_Apple"
     base_name = f"nnUNetTrainer_{args.base_epochs}epochs"
     ending = f"_base-{args.base_epochs}epochs_{args.epochs}epochs"
-    for setting in (BASE, *args.settings):
+    for setting in (BASE, MEANS_REMOVED, *args.settings):
         target = result_file(root, setting, args)
         if target.exists():
             continue
         begun = time.process_time()
         if setting == BASE:
-            trainer = train(base_name, seed, args.base_iterations)
+            network = train(base_name, seed, args.base_iterations).network
+        elif setting == MEANS_REMOVED:
+            network = trained(base_name)
         else:
             name = f"nnUNetTrainerAPPLE_sex{setting}{ending}"
-            trainer = train(name, seed, args.iterations)
-        found = test(trainer.network, raw)
-        result = {"probe": probe(found), **measures(found)}
+            network = train(name, seed, args.iterations).network
+        found = segment(network, raw, remove_means=setting == MEANS_REMOVED)
+        probes = {"probe": probe(found), "probe of positions": probe(found, "positions")}
+        result = {**probes, **measures(found)}
         result["seconds"] = time.process_time() - begun
         target.with_suffix(".tmp").write_text(json.dumps(result))
         target.with_suffix(".tmp").replace(target)
@@ -164,8 +189,9 @@ def run_dataset(root: Path, kind: str, seed: int, args: argparse.Namespace) -> N
 
 def result_file(root: Path, setting: str, args: argparse.Namespace) -> Path:
     """Return the file in which a setting's result is kept."""
-    length = "" if setting == BASE else f"_{args.epochs}x{args.iterations}"
-    return root / f"result{setting if setting != BASE else '_base'}{length}.json"
+    if setting in (BASE, MEANS_REMOVED):
+        return root / f"result_{setting.replace(' ', '_')}.json"
+    return root / f"result{setting}_{args.epochs}x{args.iterations}.json"
 
 
 def cell(values: np.ndarray, *, change: bool = False) -> str:
@@ -184,7 +210,8 @@ def table(results: dict[str, list[dict[str, float]]]) -> str:
     hidden, fairer = [], []
 
     def values(setting: str, measure: str) -> np.ndarray:
-        return np.array([run[measure] for run in results[setting]])
+        # results of earlier versions have no probe of positions
+        return np.array([run.get(measure, np.nan) for run in results[setting]])
 
     for setting in results:
         cells = [cell(values(setting, measure)) for measure in MEASURES]
@@ -193,12 +220,12 @@ def table(results: dict[str, list[dict[str, float]]]) -> str:
             cells += [""] * 3
         else:
             cells += [cell(change, change=True) for change in changes.values()]
-            cheap = changes["mean Dice"].mean() > -0.02
+            cheap = setting != MEANS_REMOVED and changes["mean Dice"].mean() > -0.02
             if cheap and values(BASE, "probe").mean() > 0.85 and changes["probe"].mean() <= -0.15:
                 hidden.append(setting or "default")
             if cheap and interval(changes["gap"])[2] < 0:
                 fairer.append(setting or "default")
-        shown = "base" if setting == BASE else f"`{setting}`" if setting else "default"
+        shown = f"`{setting}`" if setting.startswith("_") else setting or "default"
         lines.append(f"| {shown} | " + " | ".join(cells) + " |")
     lines.append(
         f"\nMean Dice lower by less than 0.02, and the probe lower by 0.15 from above 0.85: "
@@ -275,7 +302,7 @@ def main() -> None:
                 json.loads(result_file(cache / f"{kind}{seed}", setting, args).read_text())
                 for seed in range(args.seeds)
             ]
-            for setting in (BASE, *args.settings)
+            for setting in (BASE, MEANS_REMOVED, *args.settings)
         }
         for kind in args.kinds
     }

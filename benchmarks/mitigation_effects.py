@@ -52,6 +52,7 @@ METHODS = (
     "nnUNetTrainerADV",
     "nnUNetTrainerAPPLE",
     "nnUNetTrainerAPPLE_fairconfusion",
+    "nnUNetTrainerDecoder",
     "nnUNetTrainerInD",
 )
 
