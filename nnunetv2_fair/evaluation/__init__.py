@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nnunetv2_fair.evaluation.discovery.settings import DiscoverySettings
+    from nnunetv2_fair.evaluation.downstream.settings import DownstreamSettings, Threshold
     from nnunetv2_fair.evaluation.metrics.two_masks import measure_masks
     from nnunetv2_fair.evaluation.model_comparison.comparison import compare_models
     from nnunetv2_fair.evaluation.request import evaluate, evaluate_csv
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DiscoverySettings",
+    "DownstreamSettings",
     "EvaluationResult",
     "EvaluationSettings",
     "FailureCriterion",
     "ModelComparison",
     "StatisticsSettings",
     "TableSettings",
+    "Threshold",
     "compare_models",
     "evaluate",
     "evaluate_csv",
@@ -35,12 +38,14 @@ __all__ = [
 
 _MODULES = {
     "DiscoverySettings": "evaluation.discovery.settings",
+    "DownstreamSettings": "evaluation.downstream.settings",
     "EvaluationResult": "evaluation.results.evaluation",
     "EvaluationSettings": "evaluation.run",
     "FailureCriterion": "evaluation.results.failures",
     "ModelComparison": "evaluation.results.comparison",
     "StatisticsSettings": "evaluation.statistics.group_comparison",
     "TableSettings": "tables.settings",
+    "Threshold": "evaluation.downstream.settings",
     "compare_models": "evaluation.model_comparison.comparison",
     "evaluate": "evaluation.request",
     "evaluate_csv": "evaluation.request",

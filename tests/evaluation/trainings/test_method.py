@@ -12,12 +12,14 @@ import scipy.stats
 from nnunetv2_fair.errors import EvaluationError, UsageError
 from nnunetv2_fair.evaluation import evaluate
 from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
+from nnunetv2_fair.evaluation.downstream.settings import DownstreamSettings
 from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.results.tables.of_trainings import trainings_table
 from nnunetv2_fair.evaluation.results.trainings import number_of_trainings, subject
 from nnunetv2_fair.evaluation.run import EvaluationSettings
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.evaluation.trainings.method import method_of
+from tests.evaluation.downstream.hearts import make_hearts
 from tests.evaluation.factories import make_dataset
 from tests.evaluation.trainings.factories import evaluated, scores_of_trainings
 
@@ -128,6 +130,28 @@ def test_boundary_maps_are_those_of_each_training(tmp_path):
     assert not method.boundary_maps
     assert not [f for f in method.findings if f.kind == "boundary"]
     assert any("are those of each training" in note for note in method.notes)
+
+
+def test_downstream_measures_are_those_of_each_training(tmp_path):
+    dataset = make_hearts(tmp_path, 12)
+    second = tmp_path / "second"
+    shutil.copytree(dataset.predictions, second)
+    shutil.copy(dataset.references / "P000_ES.nii.gz", second / "P000_ES.nii.gz")
+    method = evaluate(
+        dataset.references, [dataset.predictions, second], dataset.table, ["sex"],
+        settings=EvaluationSettings(
+            metrics=("dice",), statistics=StatisticsSettings(n_bootstrap=0)
+        ),
+        trainings="repeats", downstream=DownstreamSettings(("cardiac",)),
+    )  # fmt: skip
+    assert all(training.downstream for training in method.trainings)
+    assert not method.downstream
+    assert method.downstream_cases.empty
+    assert not [f for f in method.findings if f.kind == "downstream"]
+    assert any("are those of each training" in note for note in method.notes)
+    method.write(tmp_path / "out")
+    again = EvaluationResult.read(tmp_path / "out")
+    assert len(again.trainings[0].downstream_cases) == 12 * 8
 
 
 def test_files_hold_every_training(method, tmp_path):
