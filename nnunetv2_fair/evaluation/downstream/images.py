@@ -44,7 +44,6 @@ def read_intensities(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, st
         EvaluationError: If it is unreadable or of another size.
     """
     try:
-        check_file(path)
         if path.name.lower().endswith(_PLAIN_PICTURES):
             values, scaling = _picture(path), ""
         else:
@@ -67,6 +66,7 @@ def energy(intensities: np.ndarray, mask: np.ndarray) -> float:
 
 
 def _picture(path: Path) -> np.ndarray:
+    # Pillow notices itself what is damaged
     with PIL.Image.open(path) as image:
         # a palette is colours by number
         values = np.asarray(image.convert("RGB") if image.mode in ("P", "PA") else image)
@@ -74,6 +74,7 @@ def _picture(path: Path) -> np.ndarray:
 
 
 def _volume(path: Path) -> tuple[np.ndarray, str]:
+    check_file(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.SetImageIO(itk_reader(path))

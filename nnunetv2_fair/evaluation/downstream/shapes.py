@@ -8,11 +8,15 @@ other quantities.
 
 import math
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
-from scipy.spatial import ConvexHull
-from scipy.spatial.distance import pdist
+from scipy.spatial import ConvexHull, QhullError
 
+#: Points compared with all others at once.
+_ROWS = 256
+#: So few points are not worth a hull.
+_FEW = 24
 #: Cases of 2 x 2 pixels, of which the pixels count 1, 2 (right), 4 (below) and 8 (below, right).
 _ONE, _THREE = [1, 2, 4, 8], [7, 11, 13, 14]
 _ROW, _COLUMN, _OPPOSITE, _ALL = [3, 12], [5, 10], [6, 9], 15
@@ -74,11 +78,31 @@ def largest_diameter(mask: np.ndarray, spacing: Sequence[float]) -> float:
     if not mask.any():
         return 0.0
     ends = np.argwhere(np.logical_and.reduce([_is_end(mask, axis) for axis in range(mask.ndim)]))
-    # the outline passes half a voxel beside the outermost centres
-    half = np.eye(mask.ndim) / 2
-    points = (ends[:, None] + np.concatenate([half, -half])).reshape(-1, mask.ndim)
-    points = points * np.asarray(spacing, dtype=float)
-    return float(pdist(points[ConvexHull(points).vertices]).max())
+    step = np.asarray(spacing, dtype=float)
+    corners = _corners(ends) * step
+    largest = 0.0
+    for start in range(0, len(corners), _ROWS):
+        apart = np.abs(corners[start : start + _ROWS, None] - corners)
+        # the outline passes half a voxel beside the centres: on both sides along one axis, or at
+        # one end along one axis and at the other end along another
+        squared = (apart**2).sum(axis=-1)
+        longer = 2 * apart * step + step**2
+        best = longer.max(axis=-1)
+        half = apart * step + step**2 / 4
+        for first, second in combinations(range(mask.ndim), 2):
+            np.maximum(best, half[..., first] + half[..., second], out=best)
+        largest = max(largest, float((squared + best).max()))
+    return math.sqrt(largest)
+
+
+def _corners(points: np.ndarray) -> np.ndarray:
+    """Return the corners of the convex hull of points; all points if they are few or flat."""
+    if len(points) <= _FEW:
+        return points
+    try:
+        return np.asarray(points[ConvexHull(points).vertices])
+    except QhullError:
+        return points
 
 
 def _is_end(mask: np.ndarray, axis: int) -> np.ndarray:

@@ -80,3 +80,16 @@ def test_other_sizes_and_damaged_files_are_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:30])
     with pytest.raises(EvaluationError, match=r"a_0000.nii.gz cannot be read .* Copy it again"):
         read_intensities(path, (2, 3, 4))
+
+
+def test_damaged_pictures_are_refused(tmp_path):
+    path = tmp_path / "a_0000.png"
+    noise = np.random.default_rng(0).integers(0, 255, (40, 50)).astype(np.uint8)
+    sitk.WriteImage(sitk.GetImageFromArray(noise), str(path))
+    whole = path.read_bytes()
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2] ^= 255
+    for content in (whole[: len(whole) // 2], bytes(damaged), b"no picture"):
+        path.write_bytes(content)
+        with pytest.raises(EvaluationError, match=r"a_0000.png cannot be read .* Copy it again"):
+            read_intensities(path, (40, 50))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
 from nnunetv2_fair.evaluation.downstream.shapes import (
@@ -102,3 +103,19 @@ def test_nothing_of_an_empty_mask():
     assert perimeter(squares(empty), (1, 2)) == 0
     assert mesh_area(squares(empty), (1, 2)) == 0
     assert largest_diameter(empty, (1, 2)) == 0
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        np.ones((1, 30, 40), bool),  # flat
+        np.ones((200, 1), bool),  # a line
+        np.random.default_rng(2).random((20, 30, 25)) < 0.5,
+        ellipsoid((40, 45, 50), (18, 21, 24)),
+    ],
+)
+def test_diameter_of_masks_with_many_corners(mask):
+    spacing = (3, 0.8, 1.3)[: mask.ndim]
+    points = midpoints(mask, spacing)
+    hull = points if mask.ndim == 2 else points[ConvexHull(points).vertices]
+    assert largest_diameter(mask, spacing) == pytest.approx(pdist(hull).max(), rel=1e-12)
