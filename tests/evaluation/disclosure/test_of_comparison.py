@@ -308,8 +308,8 @@ def test_every_field_was_thought_of():
         Difference: "value interval p_value corrected_p simultaneous",
         RankRange: "first last",
         Finding: "kind verdict attribute metric label quantity who values between direction value "
-        "interval confidence test p_value corrected_p family_size n numbers items model baseline "
-        "reason sentence",
+        "interval confidence test p_value corrected_p family_size n numbers items chosen model "
+        "baseline reason sentence",
     }
     for kind, names in fields.items():
         assert [f.name for f in dataclasses.fields(kind)] == names.split(), kind
