@@ -34,6 +34,6 @@ def heatmap_at(asked: Asked, sources: Sources, place: Place, name: str) -> Made:
     return made_figure(
         figure.drawing,
         f"{title}: {name} ({place.words})",
-        "n: patients or images with a value. Hatched: nobody, or hidden.",
+        "n: patients or images with a value. Hatched: nobody, hidden, or too few to compare.",
         group_numbers([(metric, comparison)]),
     )
