@@ -14,6 +14,7 @@ from nnunetv2_fair.cli.crop import main as crop
 from nnunetv2_fair.errors import StudyError
 from nnunetv2_fair.study.asked import Asked, from_json
 from nnunetv2_fair.study.plan.plan import plan_study
+from nnunetv2_fair.study.plan.steps.commands import shown
 from nnunetv2_fair.study.step import Plan
 from tests.dataset_conversion.factories import fairseg, mama_mia, tusc, ukbb_cmr
 
@@ -160,6 +161,7 @@ def test_the_step_asks_for_names_and_places(plan):
     assert asked["f"].needs == "SAM"
     assert made.steps["paper"].outputs == ("paper/contents.md", "paper_exact/contents.md")
     assert "paper" in made.steps["index"].needs
+    assert shown(made.steps["paper"].commands[0]).endswith("-m nnunetv2_fair.study.papers .")
     assert "paper" not in plan().steps
 
 

@@ -75,6 +75,8 @@ def papers_command(asked: str) -> Command:
 
 def shown(command: Sequence[str]) -> str:
     """Return a command of the plan as people type it: with its console script, if it has one."""
+    if command[1:3] == ("-m", _PAPERS):
+        return shlex.join(command[:4])  # what it makes by default is what the plan asks for
     scripts = {_entry(script)[1]: script for script in _NNUNET}
     before, after = _OURS.split("{0}")
     if len(command) > 2 and command[1] == "-c":
