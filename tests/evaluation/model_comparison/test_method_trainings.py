@@ -167,7 +167,7 @@ def means_of(values, groups, n_groups, as_methods=True):
         unknown = np.full_like(by_group, np.nan)
         summaries = Summaries(by_group, unknown, each.mean(axis=1), unknown[:, 0])
         rows = tuple(f"{model} {k}" for k in range(len(each)))
-        trained.append(Trained("repeats", rows, summaries) if as_methods else None)
+        trained.append(Trained("repeats", rows, summaries, summaries) if as_methods else None)
     mean = np.stack([each.mean(axis=0) for each in values])
     units = Units.from_cases(mean, np.arange(len(groups)), groups, n_groups)
     return Means.of(units, trained)
