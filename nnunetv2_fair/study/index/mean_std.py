@@ -13,7 +13,7 @@ from nnunetv2_fair.evaluation.results.tables.over_trainings import (
     unit_of,
 )
 from nnunetv2_fair.evaluation.results.tables.safe_csv import csv_text
-from nnunetv2_fair.evaluation.results.tables.text_table import to_latex, to_markdown
+from nnunetv2_fair.evaluation.results.tables.text_table import TextTable, to_latex, to_markdown
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.files.atomic import write_text
 from nnunetv2_fair.report.drawing.numbers_table import Cell, Numbers
@@ -77,7 +77,7 @@ def _of(
 def mean_std_section(
     on_test: OnTestSet, attribute: str, label: str, place: Sequence[str], downloads: Downloads
 ) -> Html | None:
-    """Return the tables of an attribute, one per metric; None without several trainings.
+    """Return the tables of an attribute, one per metric; None if there is nothing to tell.
 
     Args:
         on_test: All methods on a test set.
@@ -89,13 +89,22 @@ def mean_std_section(
     if not has_trainings(on_test):
         return None
     first = next(iter(on_test.shown.values()))
+    made = {
+        metric: mean_std_table(on_test.shown, attribute, metric.name, label)
+        for metric in first.metrics
+    }
     tables = [
-        _table(on_test, attribute, label, metric, place, downloads) for metric in first.metrics
+        _shown(table, on_test, attribute, label, metric, place, downloads)
+        for metric, table in made.items()
+        if len(table.columns) > 1
     ]
+    if not tables:  # nothing that may be told of a single patient
+        return None
     return render("study/index/templates/mean_std.html", tables=tables, file=MEAN_STD_CSV)
 
 
-def _table(
+def _shown(
+    table: TextTable,
     on_test: OnTestSet,
     attribute: str,
     label: str,
@@ -103,7 +112,6 @@ def _table(
     place: Sequence[str],
     downloads: Downloads,
 ) -> Html:
-    table = mean_std_table(on_test.shown, attribute, metric.name, label)
     numbers = Numbers(
         ("method", *_WHAT[3:]),
         tuple(

@@ -90,3 +90,17 @@ def test_method_pays_for_the_models_of_its_groups(tmp_path):
     first, second = costs_of(read_progress(tmp_path))
     assert (first.trainer, first.wall_hours) == (base, 1)
     assert (second.trainer, second.wall_hours, second.steps) == (method, 2, 3)
+
+
+def test_the_runs_of_a_method_are_added_up(tmp_path):
+    made = StudyFolder(tmp_path)
+    for run in (1, 2):
+        of_run = {"method": FAIR}
+        for kind, test in (("train", ""), ("predict", "internal")):
+            name = f"{FAIR}_run{run}"
+            step = made.add(f"{kind}.{name}", kind, facts=facts(name, test) | of_run)
+            made.done(step, attempt(1800 * run))
+    made.done(made.add("evaluate", "evaluate", facts=facts(FAIR, "internal")), attempt(3600))
+    (cost,) = costs_of(read_progress(tmp_path))
+    assert (cost.trainer, cost.steps) == (FAIR, 5)
+    assert cost.wall_hours == pytest.approx(2 * (0.5 + 1) + 1)

@@ -101,3 +101,19 @@ def test_the_page_says_how_many_trainings_it_is_about(study, tmp_path):
     write_index(study.root)
     text = check_index(study.root).text
     assert "A model is a method of 3 trainings: what is said allows for what another" in text
+
+
+def test_what_must_not_be_told_has_no_table(tmp_path):
+    made = StudyFolder(tmp_path / "study")
+    table = scores_of_trainings(seed=1)
+    table.loc[table["case"] == "c000", "sex"] = "x"
+    result = evaluated(table, tmp_path)
+    result = dataclasses.replace(
+        result,
+        settings={**result.settings, "min_patients": 1},
+        comparisons=tuple(dataclasses.replace(c, left_out={}) for c in result.comparisons),
+    )
+    add_result(made, METHOD, result)
+    write_index(made.root)
+    assert "Mean (SD) over trainings" not in check_index(made.root).text
+    assert len(pd.read_csv(made.root / "mean_std.csv")) == 0
