@@ -15,6 +15,7 @@ failure is listed in the table, and makes the command fail.
 
 import argparse
 import gc
+import json
 import os
 import sys
 import tempfile
@@ -30,6 +31,8 @@ from training_step import all_trainers, peak_memory, prepare_dataset, start, wri
 
 BASELINE = "nnUNetTrainer"
 SHAPES = {"2d": [512, 512], "3d_fullres": [128, 128, 128]}
+#: What nnU-Net plans for such images where there are enough of them.
+BATCH_SIZES = {"2d": 12, "3d_fullres": 2}
 TINY_SHAPES = {"2d": [64, 64], "3d_fullres": [16, 32, 32]}
 #: Batches that lie ready for the timed steps.
 _BATCHES = 2
@@ -134,6 +137,14 @@ def let_go(trainer: Any) -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def set_batch_size(configuration: str) -> None:
+    """Give a configuration the batches of a large dataset; nnU-Net plans smaller ones for few."""
+    path = Path(os.environ["nnUNet_preprocessed"], "Dataset901_Benchmark", "nnUNetPlans.json")
+    plans = json.loads(path.read_text(encoding="utf-8"))
+    plans["configurations"][configuration]["batch_size"] = BATCH_SIZES[configuration]
+    path.write_text(json.dumps(plans), encoding="utf-8")
 
 
 def measure(configuration: str, args: argparse.Namespace, deadline: float) -> Iterator[Row]:
@@ -245,12 +256,14 @@ def main() -> int:
         deadline = time.monotonic() + left / (len(args.configurations) - number + 1)
         with tempfile.TemporaryDirectory() as folder, quiet():
             processes = 1 if args.tiny else min(8, os.cpu_count() or 1)
-            prepare_dataset(Path(folder), shape, configuration, 16, processes)
+            prepare_dataset(Path(folder), shape, configuration, 16, processes, single=True)
             name = configuration
             if args.tiny:
                 sizes = ["--features", "4", "--batch-size", "2", "--patch", str(max(shape))]
                 assert trial.main(["-d", "901", "-c", configuration, *sizes]) == 0
                 name = f"{configuration}_trial"
+            else:
+                set_batch_size(configuration)
             os.environ["nnUNet_n_proc_DA"] = "0"
             rows = list(measure(name, args, deadline))
         failed = failed or any(row.trouble for row in rows)

@@ -42,9 +42,24 @@ VARIATIONS = (
 
 
 def prepare_dataset(
-    root: Path, shape: list[int], configuration: str, patients: int = 60, processes: int = 1
+    root: Path,
+    shape: list[int],
+    configuration: str,
+    patients: int = 60,
+    processes: int = 1,
+    *,
+    single: bool = False,
 ) -> None:
-    """Make the dataset, half of it of either sex, and let nnU-Net preprocess it."""
+    """Make the dataset, half of it of either sex, and let nnU-Net preprocess it.
+
+    Args:
+        root: For nnU-Net's folders.
+        shape: Of the images.
+        configuration: Of nnU-Net.
+        patients: How many.
+        processes: For making and preprocessing.
+        single: Make one image of every patient. nnU-Net plans smaller batches for few images.
+    """
     from nnunetv2_fair.cli import phantoms, prepare
 
     size = [str(side) for side in shape]
@@ -53,7 +68,7 @@ def prepare_dataset(
         os.environ[variable] = str(root / variable)
     arguments = ["-d", "901", "-n", "Benchmark", "--dimension", str(len(shape))]
     arguments += ["--shape", *size, "--patients", str(patients), "--bias", "difficulty"]
-    arguments += ["--images-per-patient", "1", "1", "-np", str(processes)]
+    arguments += ["-np", str(processes), *(["--images-per-patient", "1", "1"] if single else [])]
     arguments += ["--spacing", "1", "1", "1"] if len(shape) == 3 else []
     assert phantoms.main(arguments) == 0
     assert prepare.main(["-d", "901"]) == 0
