@@ -33,7 +33,7 @@ BASELINE = "nnUNetTrainer"
 SHAPES = {"2d": [512, 512], "3d_fullres": [128, 128, 128]}
 #: What nnU-Net plans for such images where there are enough of them.
 BATCH_SIZES = {"2d": 12, "3d_fullres": 2}
-TINY_SHAPES = {"2d": [64, 64], "3d_fullres": [16, 32, 32]}
+TINY_SHAPES = {"2d": [64, 64], "3d_fullres": [16, 48, 56]}
 #: Batches that lie ready for the timed steps.
 _BATCHES = 2
 

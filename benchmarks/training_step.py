@@ -69,7 +69,8 @@ def prepare_dataset(
     arguments = ["-d", "901", "-n", "Benchmark", "--dimension", str(len(shape))]
     arguments += ["--shape", *size, "--patients", str(patients), "--bias", "difficulty"]
     arguments += ["-np", str(processes), *(["--images-per-patient", "1", "1"] if single else [])]
-    arguments += ["--spacing", "1", "1", "1"] if len(shape) == 3 else []
+    if len(shape) == 3 and len(set(shape)) == 1:  # others have thick slices, as phantoms have
+        arguments += ["--spacing", "1", "1", "1"]
     assert phantoms.main(arguments) == 0
     assert prepare.main(["-d", "901"]) == 0
     command = Path(sys.executable).parent / "nnUNetv2_plan_and_preprocess"
