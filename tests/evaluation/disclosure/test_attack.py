@@ -145,8 +145,8 @@ def test_patients_values_could_be_others(seed):
     metric, table, random = table_of(seed)
     publish = Publisher(metric, table)
     held = len(table.held_by_few())
-    # it stops as soon as few are left: the second half of the rounds is for one table in 200
-    left = attack.told_patients(table, publish, random, 2 * ROUNDS, until=held // 4)
+    # it stops as soon as few are left: most of the rounds are for one table in 200
+    left = attack.told_patients(table, publish, random, 4 * ROUNDS, until=held // 4)
     assert len(left) <= held / 4
 
 

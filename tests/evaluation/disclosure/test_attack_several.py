@@ -224,7 +224,9 @@ def values_without_twin(
     made = Publisher(people, values)
 
     def publish(of_one: np.ndarray) -> str:
-        told = to_json(replace(shareable(made.evaluated(people, of_one)), per_case=None))
+        shown = shareable(made.evaluated(people, of_one))
+        assert shown.downstream_cases.empty
+        told = to_json(replace(shown, per_case=None, downstream_cases=None))
         return json.dumps({**told, "created": ""}, sort_keys=True)
 
     own = values[1]
