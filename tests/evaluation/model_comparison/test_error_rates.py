@@ -113,7 +113,7 @@ def test_twelve_equal_models(sizes):
         units = Units.from_cases(models, about["patient"], groups, len(sizes))
         paired = SimpleNamespace(
             means=Means.of(units), enough=list(range(len(sizes))), names=range(len(sizes)),
-            patients=sizes, sizeable=5, is_sizeable=True, metric=INFO,
+            patients=sizes, sizeable=5, is_sizeable=True, metric=INFO, left_out={},
         )  # fmt: skip
         family, contrasts = Family(weights, 0.95), []
         for theirs, ours in itertools.combinations(range(12), 2):
