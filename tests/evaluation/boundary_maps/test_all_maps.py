@@ -128,7 +128,7 @@ def test_flat_and_solid_masks_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--shareable"], "nor boundary maps nor downstream measures, as small groups could be worked out"),
+        (["--shareable"], "nor boundary maps nor downstream measures, as small groups"),
         (["--from-csv", "scores.csv"], "--boundary-maps applies to masks, not to --from-csv"),
     ],
 )
