@@ -34,8 +34,9 @@ def act(args):
 def outer(args):
     run(act, command_parser("inner", "d", "e"), [])
 
-# tests that run in the background ignore it, and so would this
+# tests that run in the background or under nohup ignore them, and so would this
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 {before}
 sys.exit(run({action}, command_parser("prog", "d", "e"), []))
 """
