@@ -1,8 +1,9 @@
 """An error that nobody foresaw: one message, and a private file that holds the rest."""
 
+import multiprocessing.util
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ from nnunetv2_fair.study.run import execute
 
 
 @pytest.fixture(autouse=True)
-def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    # not in tmp_path: worker processes are started through a socket, whose path must be short
-    with tempfile.TemporaryDirectory() as folder:
-        monkeypatch.setattr(tempfile, "tempdir", folder)
-        yield Path(folder)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    # worker processes are started through a socket there, whose path must be short
+    multiprocessing.util.get_temp_dir()
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
 
 
 def said(capsys: pytest.CaptureFixture[str], work: Callable[[], None]) -> str:
