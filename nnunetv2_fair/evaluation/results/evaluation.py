@@ -19,7 +19,6 @@ from nnunetv2_fair.evaluation.results.discovery import Discovery
 from nnunetv2_fair.evaluation.results.downstream.cases import (
     no_measures,
     read_cases,
-    write_cases,
 )
 from nnunetv2_fair.evaluation.results.downstream.comparison import DownstreamComparison
 from nnunetv2_fair.evaluation.results.failures import FailureComparison
@@ -233,7 +232,7 @@ class EvaluationResult:
         if not self.shareable:
             write_per_case(folder / PER_CASE_CSV, self.per_case)
             if self.downstream:
-                write_cases(folder / DOWNSTREAM_CSV, self.downstream_cases)
+                write_per_case(folder / DOWNSTREAM_CSV, self.downstream_cases)
         _SUMMARY.write(self, folder / SUMMARY_JSON)
 
     @classmethod

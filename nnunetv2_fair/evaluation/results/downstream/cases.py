@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnunetv2_fair.errors import EvaluationError, TableError, shorten
-from nnunetv2_fair.evaluation.results.tables.safe_csv import csv_text, with_formulas
-from nnunetv2_fair.files.atomic import write_text
-from nnunetv2_fair.files.tabular import protected, read_table
+from nnunetv2_fair.errors import EvaluationError, TableError
+from nnunetv2_fair.evaluation.results.tables.per_case import number_of, read_as_text
 
 _NUMBERS = ("reference", "prediction", "error", "absolute_error")
 _BEFORE = ("case", "patient")
@@ -33,30 +31,17 @@ def no_measures() -> pd.DataFrame:
     return pd.DataFrame({column: pd.Series(dtype=object) for column in case_columns(())})
 
 
-def write_cases(path: Path, frame: pd.DataFrame) -> None:
-    """Write the table; it appears whole or not at all."""
-    write_text(path, csv_text(frame))
-
-
 def read_cases(path: Path, attributes: Sequence[str]) -> pd.DataFrame:
     """Read the table as it was written.
 
     Raises:
         EvaluationError: If it cannot be read, or is damaged.
     """
-    columns = case_columns(attributes)
+    text = [column for column in case_columns(attributes) if column not in _NUMBERS]
     try:
-        table = read_table(path, delimiter=",", strip=False)
-        missing = [column for column in columns if protected(column) not in table.header]
-        if missing:
-            raise EvaluationError(
-                f"{path} has no column {shorten(map(repr, missing))}. If another program has saved "
-                "the file again, restore it; otherwise evaluate again."
-            )
-        text = [column for column in columns if column not in _NUMBERS]
-        frame = with_formulas(pd.DataFrame(table.rows, columns=table.header, dtype=object), text)
+        frame = read_as_text(path, text, _NUMBERS)
         for column in _NUMBERS:
-            frame[column] = [float(cell or "nan") for cell in frame[column]]
+            frame[column] = [number_of(cell) for cell in frame[column]]
     except (TableError, ValueError) as error:
         raise EvaluationError(f"{path} is damaged ({error}). Evaluate again.") from error
     return frame

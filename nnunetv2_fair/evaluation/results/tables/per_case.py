@@ -65,21 +65,11 @@ def read_per_case(
     """
     text = ("case", "patient", "label", "flags", *attributes)
     try:
-        # all as text at first, which is what groups stay
-        table = read_table(path, delimiter=",", strip=False)
-        needed = (*text, *(metric.column for metric in metrics))
-        missing = [column for column in needed if protected(column) not in table.header]
-        if missing:
-            raise EvaluationError(
-                f"{path} has no column {shorten(map(repr, missing))} (found: "
-                f"{shorten(table.header, 12)}). If another program has saved the file again, "
-                "restore it; otherwise evaluate again."
-            )
-        frame = with_formulas(pd.DataFrame(table.rows, columns=table.header, dtype=object), text)
+        frame = read_as_text(path, text, [metric.column for metric in metrics])
         units = {metric.unit for metric in metrics if metric.unit}
         for column in (*(metric.column for metric in metrics), *(f"diagonal_{u}" for u in units)):
             if column in frame:
-                frame[column] = [_number(cell) for cell in frame[column]]
+                frame[column] = [number_of(cell) for cell in frame[column]]
         for column in ("reference_voxels", "prediction_voxels"):
             if column in frame:
                 frame[column] = pd.to_numeric(frame[column].replace("", np.nan)).astype("Int64")
@@ -90,7 +80,30 @@ def read_per_case(
     return frame
 
 
-def _number(cell: str) -> float:
+def read_as_text(path: Path, text: Sequence[str], numbers: Sequence[str]) -> pd.DataFrame:
+    """Read a table of cases as this package writes it, with every cell as text.
+
+    Args:
+        path: The file.
+        text: Columns that stay text.
+        numbers: Columns that will be numbers.
+
+    Raises:
+        EvaluationError: If a column is missing.
+        TableError: If the file cannot be read.
+    """
+    table = read_table(path, delimiter=",", strip=False)
+    missing = [c for c in (*text, *numbers) if protected(c) not in table.header]
+    if missing:
+        raise EvaluationError(
+            f"{path} has no column {shorten(map(repr, missing))} (found: "
+            f"{shorten(table.header, 12)}). If another program has saved the file again, "
+            "restore it; otherwise evaluate again."
+        )
+    return with_formulas(pd.DataFrame(table.rows, columns=table.header, dtype=object), text)
+
+
+def number_of(cell: str) -> float:
     """Return the number of a cell as this package writes it; empty is NaN.
 
     Raises:
