@@ -11,8 +11,8 @@ mean), SER of the means, ES-Dice; mean over the seeds, and the paired change aga
 ``--repeats 2`` trains the baseline two more times on every dataset: how much do trainings differ by
 chance alone?
 
-Every finished run is kept in ``--cache`` and skipped by the next call. The first seed comes first
-with all methods, then the second, so that what a stopped call leaves is balanced;
+Every finished run is a row of ``--results`` and skipped by the next call. The first seed comes
+first with all methods, then the second, so that what a stopped call leaves is balanced;
 ``--only-table`` shows it.
 
     python benchmarks/mitigation_effects.py                 # 5 seeds
@@ -21,10 +21,12 @@ with all methods, then the second, so that what a stopped call leaves is balance
 """
 
 import argparse
+import csv
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -55,6 +57,10 @@ METHODS = (
     "nnUNetTrainerDecoder",
     "nnUNetTrainerInD",
 )
+
+RESULTS = Path(__file__).with_suffix(".csv")
+#: Columns of the results: what was run, then mean Dice over all test cases, of women, and of men.
+COLUMNS = ("setting", "seed", "trainer", "all", "female", "male", "seconds")
 
 #: Measures of every finished run: method -> seed -> measure.
 Results = dict[str, dict[int, dict[str, float]]]
@@ -180,7 +186,31 @@ def train_and_test(root: Path, seed: int, method: str, args: argparse.Namespace)
     return {"dice": dice, "seconds": seconds}
 
 
-def measures(run: dict) -> dict[str, float]:
+def read_results(path: Path, setting: str) -> dict[tuple[int, str], dict[str, str]]:
+    """Return the rows of a setting by seed and trainer."""
+    if not path.is_file():
+        return {}
+    with path.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["setting"] == setting]
+    return {(int(row["seed"]), row["trainer"]): row for row in rows}
+
+
+def add_result(path: Path, setting: str, seed: int, method: str, run: dict) -> None:
+    """Add a finished run to the table."""
+    means = {
+        group: np.mean([dice for g, dice in run["dice"] if group in (g, "all")])
+        for group in ("all", "female", "male")
+    }
+    exists = path.is_file()
+    with path.open("a", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if not exists:
+            writer.writerow(COLUMNS)
+        numbers = [f"{mean:.6f}" for mean in means.values()]
+        writer.writerow([setting, seed, method, *numbers, f"{run['seconds']:.0f}"])
+
+
+def measures(row: dict[str, str]) -> dict[str, float]:
     """Return the five measures of one run."""
     from nnunetv2_fair.evaluation.estimation.gaps import (
         equity_scaled,
@@ -188,9 +218,8 @@ def measures(run: dict) -> dict[str, float]:
         skewed_error_ratio,
     )
 
-    groups = sorted({group for group, _ in run["dice"]})
-    means = {g: float(np.mean([d for group, d in run["dice"] if group == g])) for g in groups}
-    overall = float(np.mean([d for _, d in run["dice"]]))
+    means = {group: float(row[group]) for group in ("female", "male")}
+    overall = float(row["all"])
     return {
         "mean Dice": overall,
         "worst group": min(means.values()),
@@ -301,7 +330,9 @@ def main() -> None:
                         help="epochs of methods that build on the trained baseline")  # fmt: skip
     parser.add_argument("--only-table", action="store_true", help="train nothing")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
-    parser.add_argument("--cache", type=Path, default=Path(".mitigation_effects"))
+    parser.add_argument("--results", type=Path, default=RESULTS, help="table of finished runs")
+    parser.add_argument("--cache", type=Path, default=Path(".mitigation_effects"),
+                        help="folder of datasets and models")  # fmt: skip
     parser.add_argument("--plot", type=Path, help="SVG file to draw")
     parser.add_argument("--one", nargs=2, metavar=("SEED", "METHOD"), help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -313,44 +344,48 @@ def main() -> None:
     if args.one:
         seed, method = int(args.one[0]), args.one[1]
         result = train_and_test(cache / f"seed{seed}", seed, method, args)
-        target = cache / f"seed{seed}" / f"{method}.json"
-        target.with_suffix(".tmp").write_text(json.dumps(result))
-        target.with_suffix(".tmp").replace(target)
+        (cache / f"seed{seed}" / f"{method}.json").write_text(json.dumps(result))
         return
 
     methods = [BASELINE, *(method for method in args.methods or METHODS if method != BASELINE)]
     methods += [f"{BASELINE}_run{number}" for number in range(1, args.repeats + 1)]
 
-    def file(seed: int, method: str) -> Path:
-        return cache / f"seed{seed}" / f"{method}.json"
+    finished = read_results(args.results, settings)
+    lock = threading.Lock()
 
     def run(job: tuple[int, str]) -> None:
         seed, method = job
-        if file(seed, method).exists():
+        if job in finished:
             return
         begun = time.perf_counter()
         command = [sys.executable, __file__, *sys.argv[1:], "--one", str(seed), method]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             sys.exit(f"{method}, seed {seed} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        result = json.loads((cache / f"seed{seed}" / f"{method}.json").read_text())
+        with lock:
+            add_result(args.results, settings, seed, method, result)
         print(f"seed {seed} {method}: {time.perf_counter() - begun:.0f} s", flush=True)
 
     for seed in [] if args.only_table else range(args.seeds):
+        if all((seed, method) in finished for method in methods):
+            continue
         prepare(cache / f"seed{seed}", seed, args)
         run((seed, BASELINE))  # before those that build on it
         with ThreadPoolExecutor(args.jobs) as pool:
             list(pool.map(run, [(seed, method) for method in methods]))
+    finished = read_results(args.results, settings)
     results = {
         method: {
-            seed: measures(json.loads(file(seed, method).read_text()))
+            seed: measures(finished[seed, method])
             for seed in range(args.seeds)
-            if file(seed, method).exists()
+            if (seed, method) in finished
         }
         for method in methods
     }
     results = {method: runs for method, runs in results.items() if runs}
     if BASELINE not in results:
-        sys.exit(f"There is no finished run of {BASELINE} in {cache}.")
+        sys.exit(f"There is no finished run of {BASELINE} in {args.results}.")
     print(f"\n{table(results)}\n\n{variation(results)}")
     if args.plot:
         plot(results, args.plot)

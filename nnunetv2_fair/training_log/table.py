@@ -22,6 +22,8 @@ from nnunetv2_fair.training_log.columns import (
     current_names,
 )
 
+_SIX_DIGITS = "%.6g"
+
 
 def read_log(path: Path) -> pd.DataFrame | None:
     """Return the rows of a log, of an earlier version too, with today's names of columns.
@@ -49,10 +51,25 @@ def read_log(path: Path) -> pd.DataFrame | None:
     return with_derived(history)
 
 
+def as_written(history: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with numbers of six digits, as the table holds them.
+
+    What follows from them (:func:`with_derived`) is then the same when the table is read again.
+    """
+    rows = history.copy()
+    for name in history.select_dtypes(float):
+        rows[name] = history[name].map(_six_digits)
+    return rows
+
+
+def _six_digits(value: float) -> float:
+    return float(_SIX_DIGITS % value)
+
+
 def write_log(path: Path, history: pd.DataFrame) -> None:
     """Write a log, six digits of every number; no name is a formula in a spreadsheet."""
     safe = history.assign(**{name: history[name].map(protected) for name in TEXT})
-    write_text(path, safe.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    write_text(path, safe.to_csv(index=False, float_format=_SIX_DIGITS, lineterminator="\n"))
 
 
 def with_derived(history: pd.DataFrame) -> pd.DataFrame:

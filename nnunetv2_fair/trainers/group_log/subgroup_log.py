@@ -14,7 +14,7 @@ from nnunetv2_fair.trainers.group_log.values import GroupValues
 from nnunetv2_fair.trainers.group_log.visible import Visible
 from nnunetv2_fair.training_log import columns
 from nnunetv2_fair.training_log.columns import label_column
-from nnunetv2_fair.training_log.table import read_log, with_derived, write_log
+from nnunetv2_fair.training_log.table import as_written, read_log, with_derived, write_log
 
 #: Values of groups that are told in nnU-Net's log: column -> what it is.
 _TOLD: Mapping[str, str] = {
@@ -91,7 +91,7 @@ class SubgroupLog:
         new = [self._row(epoch, i, summary, values) for i in range(len(self._groups))]
         old = read_log(self._table) if self._table.is_file() else None
         rows = [] if old is None else old.to_dict("records")
-        history = with_derived(pd.DataFrame([*rows, *new]))
+        history = with_derived(as_written(pd.DataFrame([*rows, *new])))
         write_log(self._table, history)
         titles = {added.column: added.title for added in values}
         draw_log(self._plot, history, self._title, self._expression, self._groups, titles)

@@ -1,5 +1,6 @@
 """The log of the groups as people open it: with a spreadsheet."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,17 @@ def test_a_log_of_an_earlier_version_is_continued_without_losing_anything(tmp_pa
     assert found["pseudo_dice_disc"].tolist() == [0.5] * 8 + [0.75] * 4
     np.testing.assert_allclose(found["ema_pseudo_dice"], [0.5] * 8 + [0.525] * 4)
     assert found["val_loss_per_sample"].isna().tolist() == [True] * 8 + [False] * 4
+
+
+def test_a_training_that_has_ended_and_is_continued_leaves_every_byte(tmp_path: Path):
+    random = np.random.default_rng(0)
+    log = start(tmp_path)
+    for epoch in range(8):
+        dice = random.uniform(0.9, 1, (4, 1))
+        log.add(epoch, dataclasses.replace(SUMMARY, pseudo_dice=dice))
+        before = (tmp_path / "log.csv").read_bytes()
+        log.forget_from(epoch + 1)
+        assert (tmp_path / "log.csv").read_bytes() == before
 
 
 SMALL = {"a": GroupSize(90, 30), "b": GroupSize(40, 12), "c": GroupSize(3, 3), "d": GroupSize(2, 1)}
