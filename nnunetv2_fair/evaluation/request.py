@@ -14,7 +14,7 @@ from nnunetv2_fair.evaluation.boundary_maps.all_maps import with_boundary_maps
 from nnunetv2_fair.evaluation.disclosure.differencing import shareable_beside
 from nnunetv2_fair.evaluation.discovery.search import with_discovery
 from nnunetv2_fair.evaluation.discovery.settings import DiscoverySettings
-from nnunetv2_fair.evaluation.downstream.all_measures import check_downstream, with_downstream
+from nnunetv2_fair.evaluation.downstream.all_measures import check_downstream, downstream_task
 from nnunetv2_fair.evaluation.downstream.settings import DownstreamSettings
 from nnunetv2_fair.evaluation.failures.criteria import check_failures
 from nnunetv2_fair.evaluation.findings.all_findings import with_findings
@@ -230,7 +230,7 @@ def answer(request: Request, part: Part | None = None) -> Answer:
     if isinstance(request.source, Masks):
         plan = _plan(request, request.source)
         logger.info("Evaluating %d cases of %s", len(plan.pairs), plan.prediction_folder)
-        result = run_evaluation(plan, request.settings, part)
+        result = _measured(request, plan, part)
         return _finished(request, result, plan.table, plan)
     source = request.source
     scores = (
@@ -252,7 +252,7 @@ def _of_trainings(request: Request, kind: TrainingKind, part: Part | None) -> An
         answers = {}
         for name, plan in plans.items():
             logger.info("Evaluating %d cases of the training %s", len(plan.pairs), name)
-            result = run_evaluation(plan, request.settings, part)
+            result = _measured(request, plan, part)
             answers[name] = _finished(each, result, plan.table, plan)
     elif request.source.kind == "csv":
         source = request.source
@@ -304,10 +304,7 @@ def _finished(
         result = with_discovery(result, table, request.discover)
     if request.boundary_maps and plan is not None:
         result = with_boundary_maps(result, plan, request.processes)
-    if request.downstream is not None and plan is not None:
-        images = _images(request)
-        result = with_downstream(result, plan, request.downstream, images, request.processes)
-    if request.discover is not None or request.boundary_maps or request.downstream is not None:
+    if request.discover is not None or request.boundary_maps:
         result = with_findings(result)
     if request.preset is not None:
         result = with_preset(result, request.preset, plan, request.processes)
@@ -316,6 +313,10 @@ def _finished(
     if plan is None or not isinstance(request.source, Masks) or not request.pictures:
         return Answer(result)
     return Answer(result, make_pictures(plan, result, _images(request)))
+
+
+def _measured(request: Request, plan: EvaluationPlan, part: Part | None) -> EvaluationResult:
+    return run_evaluation(plan, request.settings, part, request.downstream, _images(request))
 
 
 def _images(request: Request) -> Path | None:
@@ -344,8 +345,10 @@ def measure_shard(request: Request, part: Part) -> tuple[int, int]:
     parts = list(_masks_by_training(request.source).values()) if several else [request.source]
     plans = [_plan(request, masks) for masks in parts]
     measured = 0
+    wanted = request.downstream
     for plan in plans:
-        task = case_task(plan, request.settings.metrics, request.tolerance)
+        further = None if wanted is None else downstream_task(plan, wanted, _images(request))
+        task = case_task(plan, request.settings.metrics, request.tolerance, further)
         measured += len(measure_all(plan, task, request.processes, part))
     return measured, sum(len(plan.pairs) for plan in plans)
 

@@ -14,6 +14,8 @@ from nnunetv2_fair.evaluation.confounding.adjusted_gaps import (
     definitions as definitions_of_adjustment,
 )
 from nnunetv2_fair.evaluation.confounding.confounders import confounders_of
+from nnunetv2_fair.evaluation.downstream.all_measures import downstream_task, with_downstream
+from nnunetv2_fair.evaluation.downstream.settings import DownstreamSettings
 from nnunetv2_fair.evaluation.failures.criteria import check_failures, criteria_of
 from nnunetv2_fair.evaluation.failures.rates import compare_failures
 from nnunetv2_fair.evaluation.failures.rates import definitions as failure_definitions
@@ -159,7 +161,11 @@ class _Cases:
 
 
 def run_evaluation(
-    plan: EvaluationPlan, settings: EvaluationSettings, part: Part | None = None
+    plan: EvaluationPlan,
+    settings: EvaluationSettings,
+    part: Part | None = None,
+    downstream: DownstreamSettings | None = None,
+    images: Path | None = None,
 ) -> EvaluationResult:
     """Measure every case and compare the groups.
 
@@ -169,6 +175,8 @@ def run_evaluation(
         plan: What to evaluate.
         settings: How.
         part: Where measured cases are kept; nowhere if None. Not for a single shard.
+        downstream: Which measures that clinicians take from masks are compared; None: none.
+        images: Folder of the images, for intensities; None if there is none.
 
     Raises:
         EvaluationError: If a mask is unreadable or holds wrong values; all cases at once.
@@ -186,7 +194,8 @@ def run_evaluation(
         {m.name: m.highest for m in metrics_named(settings.metrics)},
         settings.statistics.confidence,
     )
-    task = case_task(plan, settings.metrics, settings.tolerance)
+    further = None if downstream is None else downstream_task(plan, downstream, images)
+    task = case_task(plan, settings.metrics, settings.tolerance, further)
     measured = measure_all(plan, task, settings.processes, part or Part())
     labels = plan.labels if plan.labels is not None else labels_in(measured, plan)
     infos = tuple(
@@ -210,7 +219,10 @@ def run_evaluation(
         notes_after=notes_on_cases(plan),
         inputs_sha256=_hash_of_masks(plan, measured),
     )
-    return _compared(found, policy, statistics, settings.failures, confounders)
+    result = _compared(found, policy, statistics, settings.failures, confounders)
+    if downstream is not None and further is not None:
+        result = with_downstream(result, plan, downstream, further, measured)
+    return with_findings(result)
 
 
 def evaluate_scores(
@@ -286,7 +298,7 @@ def evaluate_scores(
         cases,
         statistics.min_patients,
     )
-    return _compared(found, policy, statistics, settings.failures, confounders)
+    return with_findings(_compared(found, policy, statistics, settings.failures, confounders))
 
 
 def _compared(
@@ -319,7 +331,7 @@ def _compared(
         *notes_on_units(rows, comparisons, statistics.unit, titles),
         *group_notes(found.vocabularies, comparisons, titles),
     )
-    result = EvaluationResult(
+    return EvaluationResult(
         name=found.name,
         per_case=rows,
         metrics=found.metrics,
@@ -361,7 +373,6 @@ def _compared(
             rows, found.metrics, labels, found.vocabularies, empty_distance, statistics, criteria
         ),
     )
-    return with_findings(result)
 
 
 def _metric_info(

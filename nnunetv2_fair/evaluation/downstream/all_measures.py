@@ -1,21 +1,23 @@
 """The downstream measures of all cases, and their errors compared by group."""
 
 import dataclasses
+import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pandas as pd
 
-from nnunetv2_fair.errors import EvaluationError, UsageError, counted, shorten, shorten_lines
+from nnunetv2_fair.errors import EvaluationError, UsageError, counted, shorten
 from nnunetv2_fair.evaluation.downstream.groups import compare_errors, with_corrected_tests
 from nnunetv2_fair.evaluation.downstream.heart import Beat, beats_of, heart_measures
-from nnunetv2_fair.evaluation.downstream.images import images_of
+from nnunetv2_fair.evaluation.downstream.images import images_in
 from nnunetv2_fair.evaluation.downstream.measures import (
     CARDIAC,
     CUP_DISC,
+    RADIOMICS,
+    SETS,
     TUMOUR,
     Parts,
     measure_info,
@@ -23,14 +25,15 @@ from nnunetv2_fair.evaluation.downstream.measures import (
     parts_of,
 )
 from nnunetv2_fair.evaluation.downstream.one_case import (
+    BOTH_EMPTY,
     CaseMeasured,
     DownstreamTask,
     Pair,
-    measure_downstream,
+    fitting,
 )
 from nnunetv2_fair.evaluation.downstream.settings import DownstreamSettings
 from nnunetv2_fair.evaluation.masks.label_maps import read_geometry
-from nnunetv2_fair.evaluation.measuring.one_case import CasePair
+from nnunetv2_fair.evaluation.measuring.one_case import CaseMeasures
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
 from nnunetv2_fair.evaluation.results.downstream.cases import case_columns
 from nnunetv2_fair.evaluation.results.downstream.comparison import DownstreamComparison
@@ -40,7 +43,6 @@ from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE, evaluated_
 from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.files.nifti import quiet_itk
-from nnunetv2_fair.files.pool import map_unordered
 
 
 @quiet_itk()
@@ -79,12 +81,34 @@ def check_downstream(plan: EvaluationPlan, settings: DownstreamSettings) -> None
         beats_of([pair.case for pair in plan.pairs], plan.table, settings.frames)
 
 
+def downstream_task(
+    plan: EvaluationPlan, settings: DownstreamSettings, images: Path | None
+) -> DownstreamTask:
+    """Return what to measure in every case while its masks are read.
+
+    Args:
+        plan: What will be evaluated, as :func:`check_downstream` accepts it.
+        settings: Which measures.
+        images: Folder of the images, for intensities; None if there is none.
+    """
+    cases = [pair.case for pair in plan.pairs if pair.prediction is not None]
+    read = images is not None and RADIOMICS in settings.sets
+    labels = plan.labels
+    return DownstreamTask(
+        settings.sets,
+        None if labels is None else parts_of(settings.sets, labels.regions),
+        None if labels is None else labels.ignore,
+        plan.unit,
+        images_in(images, cases) if read and images is not None else None,
+    )
+
+
 def with_downstream(
     result: EvaluationResult,
     plan: EvaluationPlan,
     settings: DownstreamSettings,
-    images: Path | None,
-    processes: int = 1,
+    task: DownstreamTask,
+    cases: Iterable[CaseMeasures],
 ) -> EvaluationResult:
     """Return the result with downstream measures of every case, and their errors by group.
 
@@ -92,78 +116,51 @@ def with_downstream(
         result: The evaluation, with its cases.
         plan: Where the masks are.
         settings: Which measures.
-        images: Folder of the images, for intensities; None if there is none.
-        processes: Number of worker processes.
+        task: What was measured.
+        cases: What was measured, of every case.
 
     Raises:
         UsageError: If a label that a set needs does not exist.
-        EvaluationError: If some masks have two dimensions and some three, or a file cannot be read;
-            all cases at once.
+        EvaluationError: If some masks have two dimensions and some three.
     """
     settings.check([label for label in result.labels if label != AVERAGE])
     parts = parts_of(settings.sets, result.settings["regions"])
-    pairs = [pair for pair in plan.pairs if pair.prediction is not None]
-    files = {} if images is None else images_of(images, [pair.case for pair in pairs])
-    if not files:
-        parts = _without_energy(parts)
-    task = DownstreamTask(
-        parts,
-        result.settings["ignore_label"],
-        plan.unit,
-        files if any("energy" in names for names in parts.shapes.values()) else {},
-    )
-    found = _measured(pairs, task, processes)
+    found = {
+        case.case: CaseMeasured.from_json(case.further.values)
+        for case in cases
+        if case.further is not None
+    }
+    _check_dimensions(found)
     beats = (
         beats_of([p.case for p in plan.pairs], plan.table, settings.frames) if parts.heart else ()
     )
-    rows = _rows(result, found, beats, parts, plan.unit)
+    energy = task.images is not None
+    rows = _rows(result, found, beats, parts, plan.unit, with_energy=energy)
     return dataclasses.replace(
         result,
         downstream=_comparisons(result, rows, parts, plan.unit, settings),
         downstream_cases=rows,
-        notes=(*result.notes, *_notes(settings, beats, found, energy=bool(task.images))),
+        notes=(*result.notes, *_notes(settings, beats, found, energy=energy)),
         settings={
             **result.settings,
             "downstream": {
                 "sets": list(settings.sets),
                 "frames": settings.frames or "",
                 "thresholds": [str(threshold) for threshold in settings.thresholds],
-                "images": str(images) if task.images else "",
+                "images": "" if task.images is None else str(task.images.folder),
             },
         },
     )
 
 
-def _without_energy(parts: Parts) -> Parts:
-    shapes = {
-        label: tuple(name for name in names if name != "energy")
-        for label, names in parts.shapes.items()
-    }
-    return dataclasses.replace(parts, shapes=shapes)
-
-
-def _measured(
-    pairs: Sequence[CasePair], task: DownstreamTask, processes: int
-) -> dict[str, CaseMeasured]:
-    done = map_unordered(
-        partial(measure_downstream, task=task), pairs, processes, "Measuring downstream", lost=_lost
-    )
-    found = [one for _, one in done]
-    problems = sorted(one.problem for one in found if one.problem)
-    if problems:
-        raise EvaluationError(f"No results were written:\n{shorten_lines(problems)}")
-    flat = sorted(one.case for one in found if one.dimensions == 2)
-    solid = sorted(one.case for one in found if one.dimensions == 3)
+def _check_dimensions(found: Mapping[str, CaseMeasured]) -> None:
+    flat = sorted(case for case, one in found.items() if one.dimensions == 2)
+    solid = sorted(case for case, one in found.items() if one.dimensions == 3)
     if flat and solid:
         raise EvaluationError(
             f"--downstream needs masks of one kind: {flat[0]} has two dimensions, {solid[0]} "
             "three. Evaluate them apart, or leave out --downstream."
         )
-    return {one.case: one for one in found}
-
-
-def _lost(pair: CasePair, ending: str) -> NoReturn:
-    raise EvaluationError(f"case '{pair.case}': the process that measured it {ending}.")
 
 
 def _rows(
@@ -172,6 +169,8 @@ def _rows(
     beats: Iterable[Beat],
     parts: Parts,
     unit: str,
+    *,
+    with_energy: bool,
 ) -> pd.DataFrame:
     """Return the table of cases; of the heart a row is one of two frames."""
     evaluated = evaluated_rows(result.per_case)
@@ -188,12 +187,22 @@ def _rows(
             for label, name, pair in heart_measures(beat, volumes, parts.heart):
                 made.append({**person, **_numbers(label, name, pair, units)})
     for case, known in people.items():
-        for (label, name), pair in found[case].values.items():
+        for label, name in _in_order(parts, found[case].dimensions, with_energy=with_energy):
+            # where it was not known which labels there are, those of other cases are missing
+            pair = found[case].values.get((label, name), Pair(math.nan, math.nan, BOTH_EMPTY))
             row = {**known, "case": case, **_numbers(label, name, pair, units)}
             if name == "energy":
                 row |= {"image": found[case].image, "scaling": found[case].scaling}
             made.append(row)
     return pd.DataFrame(made, columns=list(case_columns(result.attributes)))
+
+
+def _in_order(parts: Parts, dimensions: int, *, with_energy: bool) -> Iterator[tuple[str, str]]:
+    """Yield label and measure of all that is measured in a single case."""
+    for label, names in parts.shapes.items():
+        yield from ((label, n) for n in fitting(names, dimensions, with_energy=with_energy))
+    if parts.cup:
+        yield from ((parts.cup, name) for name in SETS[CUP_DISC])
 
 
 def _numbers(label: str, name: str, pair: Pair, units: Mapping[str, str]) -> dict[str, Any]:
@@ -253,7 +262,7 @@ def _notes(
             f"Measures of the heart that need both frames are undefined for "
             f"{counted(len(lacking), 'heart')}, as a frame is missing: {shorten(lacking, 12)}."
         )
-    if "radiomics" in settings.sets and not energy:
+    if RADIOMICS in settings.sets and not energy:
         yield (
             "Energy is not measured, as no image <case>_0000 was found (--images names their "
             "folder)."

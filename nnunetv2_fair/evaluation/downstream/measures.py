@@ -1,7 +1,7 @@
 """What is measured: every measure with its unit and definition, and the labels it is taken from."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nnunetv2_fair.errors import UsageError, shorten
@@ -139,6 +139,18 @@ def parts_of(sets: Sequence[str], regions: Mapping[str, Sequence[int]]) -> Parts
         names[_CUP] if CUP_DISC in sets else "",
         tuple(disc),
     )
+
+
+def parts_of_any(sets: Sequence[str], values: Iterable[int]) -> Parts:
+    """Return the measures of every label, where it is not known yet which labels there are.
+
+    Args:
+        sets: Names of sets that do not go by names of labels.
+        values: Values that occur.
+    """
+    names = tuple(dict.fromkeys(name for chosen in sets for name in SETS[chosen]))
+    regions = {str(value): (value,) for value in sorted(values)}
+    return Parts(dict.fromkeys(regions, names), regions)
 
 
 def measured(parts: Parts) -> tuple[tuple[str, str], ...]:

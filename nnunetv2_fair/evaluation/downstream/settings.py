@@ -1,13 +1,13 @@
 """What is asked for: sets of measures, frames of the heart, thresholds of decisions."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nnunetv2_fair.errors import UsageError, did_you_mean, shorten, shorten_lines
+from nnunetv2_fair.errors import UsageError, did_you_mean, shorten
 from nnunetv2_fair.evaluation.downstream.measures import CARDIAC, SETS
+from nnunetv2_fair.evaluation.failures.limits import LimitOption, in_one, parse_limits
 
-_FORM = "expected MEASURE=NUMBER or LABEL:MEASURE=NUMBER, such as ef=50"
+_OPTION = LimitOption("--threshold", "MEASURE", "ef=50", several=True)
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,7 @@ class DownstreamSettings:
                     f"{shorten(labels, 12)})"
                 )
         if problems:
-            raise UsageError(
-                f"{problems[0]}." if len(problems) == 1 else
-                f"The downstream measures cannot be taken:\n{shorten_lines(problems)}"
-            )  # fmt: skip
+            raise UsageError(in_one(problems, "The downstream measures cannot be taken"))
 
 
 def parse_thresholds(texts: Sequence[str]) -> tuple[Threshold, ...]:
@@ -85,25 +82,5 @@ def parse_thresholds(texts: Sequence[str]) -> tuple[Threshold, ...]:
     Raises:
         UsageError: If a text is malformed or given twice; all problems at once.
     """
-    found: list[Threshold] = []
-    problems = []
-    for text in texts:
-        left, _, right = text.rpartition("=")
-        label, colon, measure = left.strip().rpartition(":")
-        try:
-            value = float(right)
-        except ValueError:
-            value = math.nan
-        if not measure.strip() or (colon and not label.strip()) or not math.isfinite(value):
-            problems.append(f"--threshold {text}: {_FORM}")
-            continue
-        threshold = Threshold(measure.strip(), value, label.strip())
-        if threshold in found:
-            problems.append(f"--threshold {text} is given twice; give it once")
-        found.append(threshold)
-    if problems:
-        raise UsageError(
-            f"{problems[0]}." if len(problems) == 1 else
-            f"Some thresholds cannot be used:\n{shorten_lines(problems)}"
-        )  # fmt: skip
-    return tuple(found)
+    limits = parse_limits(texts, _OPTION)
+    return tuple(Threshold(measure, number, label) for label, measure, number in limits)

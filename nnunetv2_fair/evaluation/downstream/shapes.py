@@ -17,6 +17,10 @@ from scipy.spatial import ConvexHull, QhullError
 _ROWS = 256
 #: So few points are not worth a hull.
 _FEW = 24
+#: How often a pair of far ends is looked for.
+_ENDS = 3
+#: Share of a length that rounding may cost, and much more.
+_ROUNDING = 1e-9
 #: Cases of 2 x 2 pixels, of which the pixels count 1, 2 (right), 4 (below) and 8 (below, right).
 _ONE, _THREE = [1, 2, 4, 8], [7, 11, 13, 14]
 _ROW, _COLUMN, _OPPOSITE, _ALL = [3, 12], [5, 10], [6, 9], 15
@@ -77,14 +81,18 @@ def largest_diameter(mask: np.ndarray, spacing: Sequence[float]) -> float:
     """
     if not mask.any():
         return 0.0
-    ends = np.argwhere(np.logical_and.reduce([_is_end(mask, axis) for axis in range(mask.ndim)]))
     step = np.asarray(spacing, dtype=float)
-    corners = _corners(ends) * step
+    ends = np.argwhere(np.logical_and.reduce([_is_end(mask, axis) for axis in range(mask.ndim)]))
+    corners = _corners(_far_out(ends, step)) * step
     largest = 0.0
     for start in range(0, len(corners), _ROWS):
         apart = np.abs(corners[start : start + _ROWS, None] - corners)
         # the outline passes half a voxel beside the centres: on both sides along one axis, or at
-        # one end along one axis and at the other end along another
+        # one end along one axis and at the other end along another; so only pairs count whose
+        # centres are nearly as far apart as any
+        between = np.einsum("ijk,ijk->ij", apart, apart)
+        least = math.sqrt(between.max()) * (1 - _ROUNDING) - step.max()
+        apart = apart[between >= max(least, 0.0) ** 2]
         squared = (apart**2).sum(axis=-1)
         longer = 2 * apart * step + step**2
         best = longer.max(axis=-1)
@@ -93,6 +101,32 @@ def largest_diameter(mask: np.ndarray, spacing: Sequence[float]) -> float:
             np.maximum(best, half[..., first] + half[..., second], out=best)
         largest = max(largest, float((squared + best).max()))
     return math.sqrt(largest)
+
+
+def _far_out(points: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Return the points of which two can be farthest apart, by their distance from a centre.
+
+    Two points are at most as far apart as their distances from any centre together, and the
+    outline is at most the longest side of a voxel longer than that.
+    """
+    if len(points) <= _FEW:
+        return points
+    places = points * step
+    centre, apart = places.mean(axis=0), 0.0
+    for _ in range(_ENDS):  # from one end to the other
+        first = places[_distances(places, centre).argmax()]
+        from_first = _distances(places, first)
+        second = places[from_first.argmax()]
+        apart = max(apart, float(from_first.max()))
+        centre = (first + second) / 2
+    radii = _distances(places, centre)
+    least = apart - step.max() - radii.max()
+    return points[radii >= least - _ROUNDING * radii.max()]
+
+
+def _distances(places: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    apart = places - centre
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", apart, apart)))
 
 
 def _corners(points: np.ndarray) -> np.ndarray:

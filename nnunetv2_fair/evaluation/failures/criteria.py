@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from nnunetv2_fair.errors import UsageError, shorten, shorten_lines
+from nnunetv2_fair.errors import UsageError, shorten
+from nnunetv2_fair.evaluation.failures.limits import LimitOption, in_one, parse_limits
 from nnunetv2_fair.evaluation.metrics.registry import METRICS
 from nnunetv2_fair.evaluation.results.failures import FailureCriterion
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE
@@ -13,7 +14,7 @@ from nnunetv2_fair.evaluation.results.values import MetricInfo
 #: elsewhere, or found where there is none, and the mask is of no use in any application.
 USUAL = FailureCriterion("dice", 0.1)
 
-_FORM = "expected METRIC=NUMBER or LABEL:METRIC=NUMBER, such as dice=0.1 or lesion:dice=0.3"
+_OPTION = LimitOption("--failure", "METRIC", "dice=0.1 or lesion:dice=0.3")
 
 
 def parse_failures(texts: Sequence[str]) -> tuple[FailureCriterion, ...]:
@@ -25,29 +26,8 @@ def parse_failures(texts: Sequence[str]) -> tuple[FailureCriterion, ...]:
     Raises:
         UsageError: If a text is malformed, or two are about the same; all problems at once.
     """
-    found: dict[tuple[str, str], FailureCriterion] = {}
-    problems = []
-    for text in texts:
-        left, separator, right = text.rpartition("=")
-        label, colon, metric = left.strip().rpartition(":")
-        metric, label = metric.strip(), label.strip()
-        if not separator or not metric or (colon and not label):
-            problems.append(f"--failure {text}: {_FORM}")
-            continue
-        try:
-            threshold = float(right)
-        except ValueError:
-            threshold = math.nan
-        if not math.isfinite(threshold):
-            problems.append(f"--failure {text}: '{right.strip()}' is not a number; {_FORM}")
-            continue
-        if (label, metric) in found:
-            problems.append(f"--failure {text}: {left.strip()} is given twice; give it once")
-            continue
-        found[label, metric] = FailureCriterion(metric, threshold, label)
-    if problems:
-        raise UsageError(_listed(problems))
-    return tuple(found.values())
+    limits = parse_limits(texts, _OPTION)
+    return tuple(FailureCriterion(metric, number, label) for label, metric, number in limits)
 
 
 def check_failures(
@@ -67,7 +47,7 @@ def check_failures(
     """
     problems = [p for c in criteria for p in _problems(c, metrics, labels)]
     if problems:
-        raise UsageError(_listed(problems))
+        raise UsageError(in_one(problems, "Some failure criteria cannot be used"))
 
 
 def criteria_of(
@@ -119,9 +99,3 @@ def _range(metric: str) -> tuple[float, float, str]:
     if known.better == "higher":
         return 0.0, 1.0, "0 or more and less than 1, as every case fails at 1"
     return math.ulp(0.0), math.inf, "more than 0, as every case fails at 0"
-
-
-def _listed(problems: Sequence[str]) -> str:
-    if len(problems) == 1:
-        return f"{problems[0]}."
-    return f"Some failure criteria cannot be used:\n{shorten_lines(problems)}"

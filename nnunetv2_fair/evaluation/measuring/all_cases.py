@@ -13,6 +13,7 @@ from nnunetv2_fair.evaluation.measuring.one_case import (
     CaseMeasures,
     CasePair,
     CaseTask,
+    Further,
     measure_case,
 )
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
@@ -38,13 +39,24 @@ class Part:
     merge: bool = False
 
 
-def case_task(plan: EvaluationPlan, metrics: Sequence[str], tolerance: float) -> CaseTask:
+def case_task(
+    plan: EvaluationPlan,
+    metrics: Sequence[str],
+    tolerance: float,
+    further: Further | None = None,
+) -> CaseTask:
     """Return what to measure in every case of a plan."""
     labels = plan.labels
     if labels is None:
-        return CaseTask(tuple(metrics), tolerance, None)
+        return CaseTask(tuple(metrics), tolerance, None, further=further)
     return CaseTask(
-        tuple(metrics), tolerance, labels.regions, labels.ignore, labels.known, labels.source
+        tuple(metrics),
+        tolerance,
+        labels.regions,
+        labels.ignore,
+        labels.known,
+        labels.source,
+        further,
     )
 
 

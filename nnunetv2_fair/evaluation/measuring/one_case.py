@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
 from nnunetv2_fair.errors import EvaluationError, shorten
 from nnunetv2_fair.evaluation.masks.geometry import geometry_difference
@@ -32,6 +33,40 @@ class CasePair:
 
 
 @dataclass(frozen=True)
+class FurtherMeasures:
+    """What else was measured in a case.
+
+    Attributes:
+        values: As JSON.
+        sha256: Hashes of the bytes of all files that were read besides the masks.
+    """
+
+    values: Mapping[str, Any]
+    sha256: tuple[str, ...] = ()
+
+
+class Further(Protocol):
+    """What else is measured while both masks are in memory, small enough to send elsewhere."""
+
+    @property
+    def about(self) -> object:
+        """As JSON: all that changes the measures of a case, apart from its files."""
+
+    def files(self, case: str) -> tuple[Path, ...]:
+        """Return the files that are read besides the masks."""
+
+    def measure(self, pair: CasePair, reference: LabelMap, prediction: LabelMap) -> FurtherMeasures:
+        """Measure a case.
+
+        Raises:
+            EvaluationError: If it cannot be measured; the message names files, not the case.
+        """
+
+    def check(self, values: Mapping[str, Any]) -> None:
+        """Raise ValueError, TypeError, KeyError or AttributeError if values are damaged."""
+
+
+@dataclass(frozen=True)
 class CaseTask:
     """What to measure, small enough to send to another process.
 
@@ -42,6 +77,7 @@ class CaseTask:
         ignore: Value of reference voxels that are excluded from metrics.
         known: Values a mask may hold; None allows all.
         labels_source: What ``known`` was read from, for messages.
+        further: What else to measure; None: nothing.
     """
 
     metrics: tuple[str, ...]
@@ -50,6 +86,7 @@ class CaseTask:
     ignore: int | None = None
     known: frozenset[int] | None = None
     labels_source: str = ""
+    further: Further | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +116,7 @@ class CaseMeasures:
         diagonal: Image diagonal, in the unit of the spacing.
         sha256: Hashes of both masks' bytes, of all their files.
         problems: What is wrong with the case, one sentence each.
+        further: What else was asked for; None without a prediction.
     """
 
     case: str
@@ -88,6 +126,7 @@ class CaseMeasures:
     diagonal: float = math.nan
     sha256: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    further: FurtherMeasures | None = None
 
 
 @quiet_itk()
@@ -114,6 +153,17 @@ def measure_case(pair: CasePair, task: CaseTask) -> CaseMeasures:
         return _measure(pair, pair.prediction, maps[0], maps[1], task)
     except EvaluationError as error:
         return CaseMeasures(pair.case, problems=(str(error),))
+
+
+def _further(
+    pair: CasePair, first: LabelMap, second: LabelMap, task: CaseTask
+) -> FurtherMeasures | None:
+    if task.further is None:
+        return None
+    try:
+        return task.further.measure(pair, first, second)
+    except (EvaluationError, OSError, MemoryError) as error:
+        raise EvaluationError(f"case '{pair.case}': {error}") from error
 
 
 def _measure(
@@ -159,6 +209,7 @@ def _measure(
         in_prediction,
         first.geometry.diagonal,
         (first.sha256, second.sha256),
+        further=_further(pair, first, second, task),
     )
 
 

@@ -1,7 +1,8 @@
 """Measured cases on disk: what an interrupted evaluation and the shards of a large one leave.
 
 One line of JSON per case, written as soon as the case is measured. A line counts only for the same
-files, byte for byte, the same options and the same code. It holds no demographics.
+files, byte for byte, the same options and the same code; of what else is measured (and of the
+images that this reads), too. It holds no demographics.
 """
 
 import json
@@ -20,6 +21,7 @@ from nnunetv2_fair.evaluation.measuring.one_case import (
     CaseMeasures,
     CasePair,
     CaseTask,
+    FurtherMeasures,
     LabelMeasures,
 )
 from nnunetv2_fair.files.fingerprints import files_hash, text_hash
@@ -58,6 +60,7 @@ class CaseStore:
         self.path = folder / f"{name}.jsonl"
         self._task = _fingerprint(task)
         self._n_metrics = len(task.metrics)
+        self._further = task.further
         self._found: dict[str, dict[tuple[str, ...], CaseMeasures]] = {}
         self._file: TextIO | None = None
         for path in sorted(folder.glob(MEASURED_CASES)):
@@ -86,6 +89,8 @@ class CaseStore:
         if found is None:
             return None
         files = [path for path in (pair.reference, pair.prediction) if path is not None]
+        if self._further is not None and pair.prediction is not None:
+            files += self._further.files(pair.case)
         try:
             return found.get(tuple(map(image_hash, files)))
         except (DamagedFileError, OSError):
@@ -101,6 +106,8 @@ class CaseStore:
             if self.path.stat().st_size:
                 self._file.write("\n")  # the last line may be incomplete
         entry = {key: value for key, value in asdict(measured).items() if key != "problems"}
+        if measured.further is None:
+            del entry["further"]
         self._file.write(json.dumps({"task": self._task, **entry}) + "\n")
 
     def _read(self, path: Path) -> None:
@@ -114,11 +121,23 @@ class CaseStore:
                     measured = _measures(entry)
                     if any(len(m.values) != self._n_metrics for m in measured.labels.values()):
                         raise ValueError("another number of metrics")
-                    self._found.setdefault(measured.case, {})[measured.sha256] = measured
+                    self._check_further(measured)
+                    key = measured.sha256
+                    if measured.further is not None:
+                        key += measured.further.sha256
+                    self._found.setdefault(measured.case, {})[key] = measured
             except (ValueError, KeyError, TypeError, AttributeError):
                 damaged += 1
         if damaged:
             logger.info("%s: cases measured again, as their lines are damaged: %d", path, damaged)
+
+    def _check_further(self, measured: CaseMeasures) -> None:
+        if self._further is None:
+            return
+        if measured.further is not None:
+            self._further.check(measured.further.values)
+        elif len(measured.sha256) > 1:
+            raise ValueError("not all that is asked for")
 
 
 def number_of_shards(folder: Path) -> int | None:
@@ -155,6 +174,7 @@ def _measures(entry: Mapping[str, Any]) -> CaseMeasures:
         )
         for name, label in entry["labels"].items()
     }
+    further = entry.get("further")
     return CaseMeasures(
         case=str(entry["case"]),
         labels=labels,
@@ -162,23 +182,30 @@ def _measures(entry: Mapping[str, Any]) -> CaseMeasures:
         prediction_values=tuple(map(int, entry["prediction_values"])),
         diagonal=float(entry["diagonal"]),
         sha256=tuple(map(str, entry["sha256"])),
+        further=None
+        if further is None
+        else FurtherMeasures(further["values"], tuple(map(str, further["sha256"]))),
     )
 
 
 @cache
-def measuring_code() -> str:
+def measuring_code(*further: str) -> str:
     """Return a hash of the source of everything that turns two files into measures.
 
     A metric that an update has changed is measured again; measures of old and new never mix.
+
+    Args:
+        further: Further source files, as patterns of paths inside the package.
     """
     folder = Path(nnunetv2_fair.__file__).parent
-    sources = sorted(path for part in _MEASURING for path in folder.glob(part))
-    return files_hash(sources)
+    parts = (*_MEASURING, *further)
+    return files_hash(sorted({path for part in parts for path in folder.glob(part)}))
 
 
 def _fingerprint(task: CaseTask) -> str:
     """Return a hash of all that changes the measures of a case, apart from its files."""
     regions = None if task.regions is None else [[n, list(v)] for n, v in task.regions.items()]
     known = None if task.known is None else sorted(task.known)
-    about = [measuring_code(), task.metrics, task.tolerance, regions, task.ignore, known]
+    further = None if task.further is None else task.further.about
+    about = [measuring_code(), task.metrics, task.tolerance, regions, task.ignore, known, further]
     return text_hash(json.dumps(about))

@@ -1,14 +1,10 @@
 """The numbers behind a figure or table, in full precision, as CSV."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import pandas as pd
 
 from nnunetv2_fair.evaluation.findings.sentences import shortened
-from nnunetv2_fair.evaluation.results.tables.safe_csv import csv_text
+from nnunetv2_fair.evaluation.results.tables.safe_csv import csv_of_rows
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 
 #: A cell: text or a number; None and NaN are empty, because there is no value or it is hidden.
@@ -31,12 +27,7 @@ class Numbers:
 
     def csv(self) -> str:
         """Return it as CSV that spreadsheets open safely; undefined and hidden cells are empty."""
-        columns = [
-            _column([_written(row[position]) for row in self.rows])
-            for position in range(len(self.columns))
-        ]
-        frame = pd.DataFrame(dict(enumerate(columns)))
-        return csv_text(frame.set_axis(list(self.columns), axis=1))
+        return csv_of_rows(self.columns, [[_written(cell) for cell in row] for row in self.rows])
 
 
 def with_ends(value: float, limits: Interval) -> tuple[float, float, float]:
@@ -53,14 +44,6 @@ def interval_columns(quantity: str, metric: MetricInfo | None = None) -> tuple[s
     """
     of = f"{quantity}_{metric.column}" if metric is not None else quantity
     return of, f"{of}_interval_low", f"{of}_interval_high"
-
-
-def _column(cells: Sequence[Cell]) -> "pd.Series[Any]":
-    """Return a column in which whole numbers stay whole beside empty cells."""
-    known = [cell for cell in cells if cell is not None]
-    if known and all(isinstance(cell, int) for cell in known):
-        return pd.Series(cells, dtype="Int64")
-    return pd.Series(cells, dtype=object)
 
 
 def _written(cell: Cell) -> Cell:

@@ -1,12 +1,14 @@
 """Energy against pyradiomics 3.0.1 (golden value), and what of an image is used."""
 
+import nibabel
 import numpy as np
 import PIL.Image
 import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from nnunetv2_fair.errors import EvaluationError
-from nnunetv2_fair.evaluation.downstream.images import energy, images_of, read_intensities
+from nnunetv2_fair.evaluation.downstream.images import energy, images_in, read_intensities
+from nnunetv2_fair.files.integrity import image_hash
 from tests.evaluation.downstream.masks import ellipsoid
 
 
@@ -28,10 +30,10 @@ def test_nothing_of_an_empty_mask():
 def test_the_first_channel_of_each_case(tmp_path):
     for name in ("a_0000.png", "a_0001.png", "b_0000.nii.gz", "c.png", "d_0000.txt"):
         (tmp_path / name).touch()
-    found = images_of(tmp_path, ["a", "b", "c", "d"])
-    assert {case: path.name for case, path in found.items()} == {
-        "a": "a_0000.png", "b": "b_0000.nii.gz",
-    }  # fmt: skip
+    found = images_in(tmp_path, ["a", "b", "c", "d"])
+    names = [path and path.name for path in map(found.of, "abcd")]
+    assert names == ["a_0000.png", "b_0000.nii.gz", None, None]
+    assert images_in(tmp_path, ["c", "d"]) is None
 
 
 def test_colour_pictures_have_a_luminance(tmp_path):
@@ -39,16 +41,16 @@ def test_colour_pictures_have_a_luminance(tmp_path):
     colours[..., 1] = 100
     path = tmp_path / "a_0000.png"
     sitk.WriteImage(sitk.GetImageFromArray(colours, isVector=True), str(path))
-    values, scaling = read_intensities(path, (4, 5))
-    assert values == pytest.approx(np.full((4, 5), 58.7))
-    assert scaling == ""
+    found = read_intensities(path, (4, 5))
+    assert found.values == pytest.approx(np.full((4, 5), 58.7))
+    assert found.scaling == ""
 
 
 def test_a_volume_of_one_slice_has_no_colours(tmp_path):
     path = tmp_path / "a_0000.nii.gz"
     stored = np.arange(20, dtype=np.int16).reshape(1, 4, 5)
     sitk.WriteImage(sitk.GetImageFromArray(stored), str(path))
-    assert read_intensities(path, (4, 5))[0].tolist() == stored[0].tolist()
+    assert read_intensities(path, (4, 5)).values.tolist() == stored[0].tolist()
 
 
 def test_palettes_are_colours_by_number(tmp_path):
@@ -56,7 +58,7 @@ def test_palettes_are_colours_by_number(tmp_path):
     picture = PIL.Image.new("P", (5, 4), 1)
     picture.putpalette([0, 0, 0, 0, 100, 0])
     picture.save(path)
-    assert read_intensities(path, (4, 5))[0] == pytest.approx(np.full((4, 5), 58.7))
+    assert read_intensities(path, (4, 5)).values == pytest.approx(np.full((4, 5), 58.7))
 
 
 def test_scaling_of_the_header_is_applied_and_told(tmp_path):
@@ -66,15 +68,38 @@ def test_scaling_of_the_header_is_applied_and_told(tmp_path):
     content = bytearray(path.read_bytes())
     content[112:120] = np.array([2, -5], "<f4").tobytes()  # scl_slope, scl_inter
     path.write_bytes(content)
-    values, scaling = read_intensities(path, (2, 3, 4))
-    assert values == pytest.approx(stored * 2.0 - 5)
-    assert scaling == "slope 2, intercept -5"
+    found = read_intensities(path, (2, 3, 4))
+    assert found.values == pytest.approx(stored * 2.0 - 5)
+    assert found.scaling == "slope 2, intercept -5"
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.float32, ">i2"])
+@pytest.mark.parametrize("name", ["a_0000.nii", "a_0000.nii.gz", "a_0000.nrrd", "a_0000.mhd"])
+def test_volumes_are_what_simpleitk_reads(tmp_path, name, kind):
+    path = tmp_path / name
+    stored = np.random.default_rng(0).integers(0, 90, (3, 4, 5)).astype(np.dtype(kind))
+    native = stored.astype(stored.dtype.newbyteorder("="))
+    sitk.WriteImage(sitk.GetImageFromArray(native), str(path))
+    if stored.dtype.byteorder == ">" and ".nii" in name:
+        nibabel.save(nibabel.Nifti1Image(stored.T, np.eye(4), dtype=stored.dtype), path)
+    found = read_intensities(path, (3, 4, 5))
+    assert found.values.tolist() == sitk.GetArrayFromImage(sitk.ReadImage(str(path))).tolist()
+    assert found.sha256 == image_hash(path)
+
+
+def test_what_is_not_finite_is_as_simpleitk_reads_it(tmp_path):
+    path = tmp_path / "a_0000.nii.gz"
+    stored = np.ones((2, 3, 4), np.float32)
+    stored[0, 0] = [np.nan, np.inf, -np.inf, 5]
+    sitk.WriteImage(sitk.GetImageFromArray(stored), str(path))
+    read = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    np.testing.assert_array_equal(read_intensities(path, (2, 3, 4)).values, read)
 
 
 def test_other_sizes_and_damaged_files_are_refused(tmp_path):
     path = tmp_path / "a_0000.nii.gz"
     sitk.WriteImage(sitk.GetImageFromArray(np.zeros((2, 3, 4), np.int16)), str(path))
-    assert read_intensities(path, (2, 3, 4))[0].shape == (2, 3, 4)
+    assert read_intensities(path, (2, 3, 4)).values.shape == (2, 3, 4)
     with pytest.raises(EvaluationError, match=r"has the size 2 x 3 x 4, the masks .* 2 x 3 x 5"):
         read_intensities(path, (2, 3, 5))
     path.write_bytes(path.read_bytes()[:30])

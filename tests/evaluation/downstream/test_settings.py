@@ -23,7 +23,7 @@ def test_malformed_thresholds(text):
 
 
 def test_a_threshold_twice():
-    with pytest.raises(UsageError, match=r"--threshold ef=50.0 is given twice; give it once"):
+    with pytest.raises(UsageError, match=r"--threshold ef=50.0: ef=50.0 is given twice; give"):
         parse_thresholds(["ef=50", "ef=50.0"])
 
 
