@@ -8,6 +8,7 @@ import site
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from nnunetv2_fair import paths, registration
 from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.errors import FairError, counted
+from nnunetv2_fair.files.pool import LONGEST_TEMPORARY
 
 if TYPE_CHECKING:
     from nnunetv2_fair.subgroups.table import DemographicsTable
@@ -64,6 +66,7 @@ def examine(args: argparse.Namespace) -> None:
             *_check_registration(),
             *_check_versions(_EVALUATOR + _TRAINING),
             *_check_paths(),
+            *_check_temporary_folder(),
             *_check_device(),
             *_check_tables(),
         ]
@@ -162,6 +165,19 @@ def _check_paths() -> list[str]:
             state = value
         logger.info("%-20s %s", variable, state)
     return problems
+
+
+def _check_temporary_folder() -> list[str]:
+    folder = tempfile.gettempdir()
+    length = len(os.fsencode(folder))
+    if os.name != "posix" or length <= LONGEST_TEMPORARY:
+        return []
+    logger.info("%-20s %s (too long)", "temporary folder", folder)
+    return [
+        f"the temporary folder {folder} has a path of {length} characters. nnU-Net's own commands "
+        f'fail with more than {LONGEST_TEMPORARY} ("AF_UNIX path too long"); those of this '
+        "package, and its trainers, do not. Set TMPDIR to a shorter one: export TMPDIR=/tmp"
+    ]
 
 
 def _check_device() -> list[str]:

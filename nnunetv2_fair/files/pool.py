@@ -1,17 +1,22 @@
 """The one process pool: one function over many items; if a process dies, only its item is lost."""
 
 import multiprocessing
+import multiprocessing.util
 import os
 import signal
+import stat
 import sys
+import tempfile
 import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from functools import partial
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
 from types import FrameType
 from typing import Any, Generic, NoReturn, TypeVar
 
@@ -36,6 +41,15 @@ _GRACE_SECONDS = 5.0
 _FORKSERVER = sys.platform == "linux"
 _CONTEXT: Any = multiprocessing.get_context("forkserver" if _FORKSERVER else "spawn")
 
+#: Longest path of a socket in bytes; a longer one is "AF_UNIX path too long".
+_SOCKET_PATH = 107 if sys.platform == "linux" else 103
+#: What multiprocessing adds to the temporary folder: a folder of its own, and the socket in it.
+_OWN_FOLDER, _SOCKET = len("/pymp-12345678"), len("/listener-12345678")
+#: Longest temporary folder in bytes in which there is room for both.
+LONGEST_TEMPORARY = _SOCKET_PATH - _OWN_FOLDER - _SOCKET
+#: Where sockets go instead. Not the folder of a session: it goes away when its user logs out.
+_SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
+
 #: Signals that a process gets for a mistake of its own.
 _CRASHES = {
     getattr(signal, name)
@@ -52,16 +66,63 @@ def default_processes() -> int:
     return max(1, min(8, os.cpu_count() or 1))
 
 
+def make_room_for_sockets() -> None:
+    """Have multiprocessing keep its sockets in a short folder if the temporary one is too long.
+
+    Python starts and connects processes through sockets in the temporary folder (``TMPDIR``), and
+    their paths may have about 100 bytes. This process and all that it starts through
+    multiprocessing then use a folder that only its user may enter, and that is removed when the
+    process ends; other temporary files stay where they are. Where no short folder can be written
+    to, nothing is done.
+    """
+    config = multiprocessing.current_process()._config  # type: ignore[attr-defined]
+    chosen = config.get("tempdir")
+    length = len(os.fsencode(chosen or tempfile.gettempdir())) + (0 if chosen else _OWN_FOLDER)
+    if os.name != "posix" or length + _SOCKET <= _SOCKET_PATH:
+        return
+    usual = tempfile.tempdir
+    try:
+        for folder in filter(_is_safe, _SHORT_FOLDERS):
+            config["tempdir"], tempfile.tempdir = None, folder
+            with suppress(OSError):
+                multiprocessing.util.get_temp_dir()  # makes it, and sees to its removal
+                return
+        config["tempdir"] = chosen
+    finally:
+        tempfile.tempdir = usual
+
+
+def _is_safe(folder: str) -> bool:
+    """Return whether nobody else can move away what this user keeps in a folder."""
+    try:
+        mode = Path(folder).stat().st_mode
+    except OSError:
+        return False
+    return bool(mode & stat.S_ISVTX) or not mode & (stat.S_IWOTH | stat.S_IWGRP)
+
+
 def prepare_workers(processes: int, module: str) -> None:
     """Prepare the start of workers in the background; returns at once.
 
     Args:
         processes: How many will be asked for; nothing is done for 1.
         module: Full name of the module whose function they will run.
+
+    Raises:
+        WorkerError: If processes cannot be started.
     """
     if processes > 1 and _FORKSERVER:
+        make_room_for_sockets()
         forkserver.set_forkserver_preload([module])
-        forkserver.ensure_running()
+        try:
+            forkserver.ensure_running()
+        except OSError as error:
+            raise WorkerError(
+                f"Worker processes cannot be started ({error}): they need a temporary folder that "
+                f"can be written to, whose path has at most {LONGEST_TEMPORARY} characters; it is "
+                f"{tempfile.gettempdir()}. Set TMPDIR to another folder, or use one process (-np "
+                "1)."
+            ) from error
 
 
 def map_unordered(

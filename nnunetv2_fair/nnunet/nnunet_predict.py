@@ -16,6 +16,7 @@ from tqdm import tqdm
 from nnunetv2_fair.errors import ModelError, shorten
 
 _PREDICT = (
+    "from nnunetv2_fair.files.pool import make_room_for_sockets; make_room_for_sockets(); "
     "from nnunetv2.inference.predict_from_raw_data import predict_entry_point; "
     "predict_entry_point()"
 )

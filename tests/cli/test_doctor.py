@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -95,3 +96,15 @@ def test_without_registration_the_line_to_set_is_shown(site_packages, nnunet_fol
         )
     os.environ[registration.EXTERNAL_TRAINERS] = plugin
     assert doctor._check_registration() == []
+
+
+def test_a_temporary_folder_whose_path_is_too_long(
+    site_packages, nnunet_folders, capsys, monkeypatch, tmp_path
+):
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    assert doctor.main([]) == 1
+    said = capsys.readouterr().err
+    assert f"the temporary folder {folder} has a path of {len(str(folder))} characters" in said
+    assert "export TMPDIR=/tmp" in said

@@ -1,6 +1,5 @@
 """An error that nobody foresaw: one message, and a private file that holds the rest."""
 
-import multiprocessing.util
 import stat
 import tempfile
 from collections.abc import Callable
@@ -16,8 +15,6 @@ from nnunetv2_fair.study.run import execute
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    # worker processes are started through a socket there, whose path must be short
-    multiprocessing.util.get_temp_dir()
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from nnunetv2_fair.errors import ConversionError
+from nnunetv2_fair.errors import ConversionError, WorkerError
+from nnunetv2_fair.files import pool
 from nnunetv2_fair.files.atomic import replacing
-from nnunetv2_fair.files.pool import map_unordered
+from nnunetv2_fair.files.pool import LONGEST_TEMPORARY, map_unordered
 
 
 def _square(number: int) -> int:
@@ -222,3 +224,74 @@ def test_stopping_early_leaves_no_temporary_files(tmp_path: Path) -> None:
     assert time.monotonic() - begin < 10
     assert list(tmp_path.iterdir()) == []
     assert not active_children()
+
+
+_LONG_FOLDER = """
+import multiprocessing, os, stat, sys, tempfile
+from multiprocessing import util
+from nnunetv2_fair.files.pool import make_room_for_sockets, map_unordered
+
+if __name__ == "__main__":
+    make_room_for_sockets()
+    # as nnU-Net does when it predicts
+    manager = multiprocessing.get_context("spawn").Manager()
+    assert list(manager.list([1])) == [1]
+    assert len(list(map_unordered(abs, range(20), 2))) == 20
+    folder = util.get_temp_dir()
+    assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
+    assert tempfile.gettempdir() == os.environ["TMPDIR"]
+    print(folder)
+"""
+
+
+def _run_with_temporary_folder(tmp_path: Path, length: int) -> str:
+    """Run the script above; return the folder it used, or the end of what went wrong."""
+    folder = tmp_path
+    while len(str(folder)) < length - 1:
+        folder /= "x" * min(50, length - len(str(folder)) - 1)
+    folder.mkdir(parents=True, exist_ok=True)
+    script = tmp_path / "script.py"
+    script.write_text(_LONG_FOLDER)
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False,
+        env={**os.environ, "TMPDIR": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in folder.iterdir() if path != script] == []
+    used = Path(done.stdout.strip())
+    assert not used.exists(), "removed at the end"
+    return str(used.parent) if str(used.parent) != str(folder) else ""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes are used instead of sockets")
+def test_a_temporary_folder_with_a_long_path(tmp_path: Path) -> None:
+    assert _run_with_temporary_folder(tmp_path, 200) == "/tmp"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the longest path is that of Linux")
+@pytest.mark.parametrize(("more", "elsewhere"), [(0, ""), (1, "/tmp")])
+def test_only_where_the_path_is_too_long(more: int, elsewhere: str) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        assert _run_with_temporary_folder(Path(folder), LONGEST_TEMPORARY + more) == elsewhere
+
+
+def test_folders_in_which_others_could_move_ours_are_not_used(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    assert not pool._is_safe(str(tmp_path))
+    tmp_path.chmod(0o1777)
+    assert pool._is_safe(str(tmp_path))
+    tmp_path.chmod(0o700)
+    assert pool._is_safe(str(tmp_path))
+    assert not pool._is_safe(str(tmp_path / "nowhere"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there processes start through a socket")
+def test_no_folder_for_sockets_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError("AF_UNIX path too long")
+
+    monkeypatch.setattr(pool.forkserver, "ensure_running", fail)
+    with pytest.raises(
+        WorkerError, match=r"cannot be started \(AF_UNIX path too long\).*most 75 char.*-np 1"
+    ):
+        list(map_unordered(_square, range(20), 2))

@@ -11,6 +11,7 @@ import torch.distributed as dist
 from torch import nn
 
 from nnunetv2_fair.errors import shorten
+from nnunetv2_fair.files.pool import make_room_for_sockets
 from nnunetv2_fair.losses.monitor import GroupMonitor, MonitoredLoss
 from nnunetv2_fair.losses.per_sample import TargetFormat
 from nnunetv2_fair.networks.devices import require_device
@@ -183,6 +184,7 @@ class SubgroupTrainer(AveragedTrainer):
 
     def get_dataloaders(self) -> tuple[Any, Any]:
         """Return nnU-Net's data loaders, the training one with this trainer's sampler."""
+        make_room_for_sockets()  # workers pass their batches through them
         train, val = super().get_dataloaders()
         train_cases = list(loader_of(train).indices)
         val_cases = list(loader_of(val).indices)
