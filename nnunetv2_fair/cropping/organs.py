@@ -21,6 +21,8 @@ _SPECK = 0.1
 _MOST_PIECES = 64
 #: False pieces as large as the organ's that are expected at most beside an organ of several.
 _FURTHER = 3
+#: A box as large as those of training cases: longer or shorter by at most this factor.
+_ALIKE = 1.1
 #: Axes of a crop, by option -> how many of an array's last axes they are.
 AXES = {"xy": 2, "xyz": 3}
 #: Names of an array's last three axes.
@@ -152,7 +154,10 @@ class CropRule:
         """Return the box of the organ in a prediction; None if nothing is as large as an organ.
 
         As many pieces as a training case has are taken together, those of most voxels first, if
-        the box around them is plausible; else fewer of them. Specks are taken alone at most.
+        the box around them is plausible; else fewer of them, else more: an organ may be predicted
+        in parts. What is as large as a training case's organ to within a tenth goes first: a false
+        blob may be larger than the organ. Further pieces are added as long as the crop holds all
+        of them, with half its margin around. Specks are taken alone at most.
 
         Args:
             organ: What the prediction shows (:func:`organ_in`).
@@ -160,14 +165,36 @@ class CropRule:
         """
         if organ is None:
             return None
+        for nearest in (min(_ALIKE, factor), factor):
+            box = self._most_voxels(organ, nearest)
+            if box is not None:
+                return self._with_further(box, organ.large_pieces)
+        return None
+
+    def _most_voxels(self, organ: Organ, factor: float) -> Box | None:
+        """Return the plausible box of most voxels, of the usual number of pieces if possible."""
         large = organ.large_pieces[: self.pieces + _FURTHER]
-        for number in range(min(self.pieces, len(large)), 0, -1):
+        usual = min(self.pieces, len(large))
+        for number in (*range(usual, 0, -1), *range(usual + 1, len(large) + 1)):
             candidates = combinations(large if number > 1 else organ.pieces, number)
             for chosen in sorted(candidates, key=lambda c: -sum(piece.n_voxels for piece in c)):
                 box = _around([piece.box for piece in chosen])
-                if self.is_plausible(box, factor):
+                if self.is_plausible(box, factor) and (number <= usual or self._has_room_for(box)):
                     return box
         return None
+
+    def _has_room_for(self, box: Box) -> bool:
+        """Return whether the crop holds a box, with half its margin on each side."""
+        room = zip(self.lengths(box), self.size, self.largest, strict=True)
+        return all(length <= (size + longest) // 2 for length, size, longest in room)
+
+    def _with_further(self, box: Box, pieces: Sequence[Piece]) -> Box:
+        """Return a box with all pieces in it that there is room for, the largest first."""
+        for piece in pieces:
+            joint = _around([box, piece.box])
+            if self._has_room_for(joint):
+                box = joint
+        return box
 
     def why_not(self, organ: Organ | None) -> str:
         """Return why :meth:`find` has found nothing."""
@@ -217,6 +244,40 @@ class CropRule:
             raise ConversionError(
                 f'"cropped" is not as nnUNetv2_fair_crop writes it ({error!r})'
             ) from error
+
+
+def rule_of_training(
+    organs: Sequence[Organ],
+    source: str,
+    axes: str,
+    labels: Sequence[int],
+    margin: int,
+    size: Sequence[int] | None = None,
+) -> CropRule:
+    """Return how to crop a dataset, as its training cases have it.
+
+    Args:
+        organs: Of the training cases, at least one.
+        source: Name of the dataset.
+        axes: ``xy`` or ``xyz``.
+        labels: Values of the labels that boxes are drawn around.
+        margin: Voxels on every side of the longest box.
+        size: Voxels of every crop along the cropped axes, in the array's order; None takes the
+            longest box and the margin.
+
+    Source: Lee et al., MELBA 2025, section 4.7.
+    """
+    lengths = np.array([organ.box.lengths[-AXES[axes] :] for organ in organs])
+    smallest, largest = lengths.min(axis=0), lengths.max(axis=0)
+    return CropRule(
+        source,
+        axes,
+        tuple(int(n) + 2 * margin for n in largest) if size is None else tuple(size),
+        tuple(labels),
+        tuple(map(int, smallest)),
+        tuple(map(int, largest)),
+        max(len(organ.large_pieces) for organ in organs),
+    )
 
 
 def _count(value: object) -> int:

@@ -84,6 +84,28 @@ def test_an_organ_of_two_pieces_is_taken_whole():
     assert found(mask_of(left), pair) is None
 
 
+def test_an_organ_in_parts_is_put_together():
+    """A band of the organ is missing; each part is too small, or plausible alone."""
+    top, bottom = ((1, 4), (10, 18), (50, 78), 1), ((1, 4), (24, 34), (50, 78), 1)
+    assert found(mask_of(top)) is None
+    assert found(mask_of(top, bottom)) == ORGAN_BOX
+    most = ((1, 4), (10, 29), (50, 78), 2)
+    assert found(mask_of(most, ((1, 4), (31, 34), (50, 78), 1))) == ORGAN_BOX
+    # not with what the crop would not hold
+    far = ((1, 4), (70, 78), (50, 78), 1)
+    assert found(mask_of(top, far)) is None
+    assert found(mask_of(ORGAN, far)) == ORGAN_BOX
+
+
+def test_a_blob_larger_than_the_organ_and_than_those_of_training():
+    blob = ((0, 6), (50, 86), (2, 44), 1)
+    assert found(mask_of(blob)) == Box((0, 50, 2), (6, 86, 44)), "plausible if there is no other"
+    assert found(mask_of(ORGAN, blob)) == ORGAN_BOX
+    # as large as an organ: nothing says which of them is
+    blob = ((0, 6), (50, 82), (2, 36), 1)
+    assert found(mask_of(ORGAN, blob)) == Box((0, 50, 2), (6, 82, 36))
+
+
 def test_what_the_rule_says_is_read_again():
     for rule in (RULE, CropRule("D", "xyz", (9, 8, 7), (3,), (1, 2, 3), (4, 5, 6), 4)):
         assert CropRule.from_dict(rule.to_dict()) == rule

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from nnunetv2_fair.cropping.box import Box, Window
-from nnunetv2_fair.cropping.organs import AXES, AXIS_NAMES, CropRule
+from nnunetv2_fair.cropping.organs import AXES, AXIS_NAMES, CropRule, rule_of_training
 from nnunetv2_fair.dataset_conversion.cropped.source import SourceCase, SourceDataset, read_source
 from nnunetv2_fair.dataset_conversion.cropped.survey import (
     CaseFacts,
@@ -257,26 +257,17 @@ def _rule(
     facts: Mapping[str, CaseFacts],
 ) -> CropRule:
     """Return how all images are cropped, as the training cases have it."""
-    n = AXES[settings.axes]
     training = [case.case for case in source.cases if case.part == "train"]
     empty = [case for case in training if facts[case].organ is None]
     if empty:
         raise _refusal(source, [_no_box(empty, "is empty", "are empty")])
     organs = [organ for case in training if (organ := facts[case].organ) is not None]
-    lengths = np.array([organ.box.lengths[-n:] for organ in organs])
-    smallest, largest = lengths.min(axis=0), lengths.max(axis=0)
-    size = tuple(int(length) + 2 * settings.margin for length in largest)
+    size = None
     if settings.size is not None:
         rows, columns, *slices = settings.size
         size = (*slices, rows, columns)
-    return CropRule(
-        source.folder.name,
-        settings.axes,
-        size,
-        labels,
-        tuple(map(int, smallest)),
-        tuple(map(int, largest)),
-        max(len(organ.large_pieces) for organ in organs),
+    return rule_of_training(
+        organs, source.folder.name, settings.axes, labels, settings.margin, size
     )
 
 
