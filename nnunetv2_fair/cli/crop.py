@@ -8,6 +8,7 @@ from pathlib import Path
 from nnunetv2_fair import paths
 from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.cli.shared.conversion_arguments import convert, processes_of
+from nnunetv2_fair.errors import UsageError
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +89,14 @@ def _crop(args: argparse.Namespace) -> None:
         jitter=args.jitter,
         seed=args.seed,
     )
-    folds = carried_folds(source.name, f"Dataset{args.o:03d}_{name}", overwrite=args.overwrite)
+    target_name = f"Dataset{args.o:03d}_{name}"
+    if target_name == source.name:
+        # --overwrite would replace the only full images by their crops
+        raise UsageError(
+            f"{target_name} cannot be replaced by its own crops. Choose another id (-o), which no "
+            "dataset has."
+        )
+    folds = carried_folds(source.name, target_name, overwrite=args.overwrite)
     # a converter's -o is the folder of the datasets; here it is nnUNet_raw
     target = argparse.Namespace(
         d=args.o, n=name, o=None, np=args.np, overwrite=args.overwrite, dry_run=args.dry_run

@@ -319,6 +319,25 @@ def test_a_dataset_that_is_taken(nnunet_folders, capsys):
     assert "is a cropped dataset itself; crop the one that it was made of" in text
 
 
+def test_a_dataset_is_never_replaced_by_its_own_crops(nnunet_folders, capsys):
+    raw = nnunet_folders["nnUNet_raw"]
+    full = write_full(raw)
+    before = {path: path.read_bytes() for path in full.rglob("*") if path.is_file()}
+    code, text = refused(capsys, "-o", "42", "-n", "Heart", "--overwrite")
+    assert code == 2
+    assert "Dataset042_Heart cannot be replaced by its own crops. Choose another id (-o)" in text
+    assert {path: path.read_bytes() for path in full.rglob("*") if path.is_file()} == before
+
+
+def test_a_dataset_without_labels(nnunet_folders, capsys):
+    full = write_full(nnunet_folders["nnUNet_raw"])
+    content = json.loads((full / "dataset.json").read_text())
+    (full / "dataset.json").write_text(json.dumps({**content, "labels": {"background": 0}}))
+    code, text = refused(capsys)
+    assert code == 1
+    assert "has no label besides the background, so nothing says what to crop to" in text
+
+
 def test_cases_without_foreground_are_listed(nnunet_folders, capsys):
     raw = nnunet_folders["nnUNet_raw"]
     full = write_full(raw)

@@ -91,6 +91,11 @@ class SourceDataset:
         for name in names or known:
             value = labels[name]
             found.update(value if isinstance(value, tuple) else (value,))
+        if not found:
+            raise ConversionError(
+                f"{self.folder / DATASET_JSON} has no label besides the background, so nothing "
+                "says what to crop to. Add the labels of the masks to it."
+            )
         if 0 in found:
             raise ConversionError(
                 f"--labels: the background is everywhere; name labels of the organ: "

@@ -11,7 +11,7 @@ import pandas as pd
 
 from nnunetv2_fair.errors import EvaluationError, UsageError, counted, shorten
 from nnunetv2_fair.evaluation.downstream.groups import compare_errors, with_corrected_tests
-from nnunetv2_fair.evaluation.downstream.heart import Beat, beats_of, heart_measures
+from nnunetv2_fair.evaluation.downstream.heart import NO_VOLUME, Beat, beats_of, heart_measures
 from nnunetv2_fair.evaluation.downstream.images import images_in
 from nnunetv2_fair.evaluation.downstream.measures import (
     CARDIAC,
@@ -140,7 +140,7 @@ def with_downstream(
         result,
         downstream=_comparisons(result, rows, parts, plan.unit, settings),
         downstream_cases=rows,
-        notes=(*result.notes, *_notes(settings, beats, found, energy=energy)),
+        notes=(*result.notes, *_notes(settings, beats, found, rows, energy=energy)),
         settings={
             **result.settings,
             "downstream": {
@@ -253,6 +253,7 @@ def _notes(
     settings: DownstreamSettings,
     beats: Iterable[Beat],
     found: Mapping[str, CaseMeasured],
+    rows: pd.DataFrame,
     *,
     energy: bool,
 ) -> Iterator[str]:
@@ -261,6 +262,13 @@ def _notes(
         yield (
             f"Measures of the heart that need both frames are undefined for "
             f"{counted(len(lacking), 'heart')}, as a frame is missing: {shorten(lacking, 12)}."
+        )
+    hollow = list(dict.fromkeys(rows["case"][rows["remark"] == NO_VOLUME]))
+    if hollow:
+        yield (
+            f"The ejection fraction is undefined for {counted(len(hollow), 'heart')}, as its "
+            "end-diastolic volume is 0 in the reference or in the prediction: "
+            f"{shorten(hollow, 12)}."
         )
     if RADIOMICS in settings.sets and not energy:
         yield (

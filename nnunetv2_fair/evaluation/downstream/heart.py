@@ -19,7 +19,8 @@ _PHASES = {
 _ENDING = re.compile(r"(?P<heart>.+?)[_\-. ](?P<phase>ED|ES)", re.IGNORECASE)
 #: Density of heart muscle, in g/ml.
 _DENSITY = 1.05
-_NO_VOLUME = "end-diastolic volume 0"
+#: Why a measure is undefined.
+NO_VOLUME = "end-diastolic volume 0"
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def heart_measures(
             _value(name, *(getattr(one, which) for one in found))
             for which in ("reference", "prediction")
         )
-        yield label, name, Pair(ours, theirs, _NO_VOLUME if math.isnan(ours + theirs) else "")
+        yield label, name, Pair(ours, theirs, NO_VOLUME if math.isnan(ours + theirs) else "")
 
 
 def _value(name: str, first: float, second: float = math.nan) -> float:
@@ -126,7 +127,7 @@ def _column(table: DemographicsTable, column: str) -> dict[str, str]:
     if column not in table.frame:
         known = list(table.schema.attributes)
         raise UsageError(
-            f"--frames {column}: {table.source} has no column '{column}', or it does not say which."
+            f"--frames {column}: {table.source} has no column '{column}' that is described."
             f"{did_you_mean(column, known)} Attributes: {shorten(known, 12)}. If a dictionary "
             f"({table.source.with_suffix('.json').name}) describes the table, describe the column "
             "in it."

@@ -146,6 +146,10 @@ def test_missing_frames_and_volumes_are_counted_and_said(tmp_path):
         write_mask(dataset.predictions / f"P002_{phase}.nii.gz", heart(0, 0, 0), SPACING)
     found = measured(dataset, CARDIAC)
     assert any("undefined for 1 heart, as a frame is missing: P000 ES." in n for n in found.notes)
+    assert any(
+        "undefined for 1 heart, as its end-diastolic volume is 0 in the reference or in the "
+        "prediction: P002." in note for note in found.notes
+    )  # fmt: skip
     ef = of(found, "ef").groups
     assert (ef["female"].n, ef["female"].n_undefined) == (6, 2)
     assert (ef["male"].n, ef["male"].n_undefined) == (8, 0)
