@@ -15,6 +15,7 @@ _PURPOSES = {
     "nnUNetv2_fair_convert_TUSC": "thyroid ultrasound cine-clips -> nnU-Net dataset",
     "nnUNetv2_fair_convert_UKBB_CMR": "UK Biobank style heart MRI -> nnU-Net dataset",
     "nnUNetv2_fair_crop": "dataset -> the same, cropped around the organ",
+    "nnUNetv2_fair_degrade_labels": "dataset -> twins with worse training labels of one group",
     "nnUNetv2_fair_demo": "the whole chain on phantoms, on a CPU, in minutes",
     "nnUNetv2_fair_doctor": "check the installation; register with nnU-Net",
     "nnUNetv2_fair_evaluate": "predictions -> metrics per group, gaps, report",
@@ -23,6 +24,7 @@ _PURPOSES = {
     "nnUNetv2_fair_predict_cascade": "find the organ, segment the crop around it, paste back",
     "nnUNetv2_fair_predict_InD": "predict each case with the model of its group (nnUNetTrainerInD)",
     "nnUNetv2_fair_prepare": "describe and check demographics, write folds",
+    "nnUNetv2_fair_relabel": "dataset -> its twin with other training labels",
     "nnUNetv2_fair_study": "methods x attributes x folds from one file, here or on Slurm",
     "nnUNetv2_fair_trial": "add a small configuration for trying out on a CPU",
 }

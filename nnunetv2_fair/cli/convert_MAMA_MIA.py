@@ -44,6 +44,13 @@ def _parser() -> argparse.ArgumentParser:
         help="normalise by mean and standard deviation over all phases of the examination, as the "
         "authors of MAMA-MIA recommend, instead of nnU-Net's normalisation of each channel",
     )
+    parser.add_argument(
+        "--labels",
+        choices=("expert", "automated"),
+        default="expert",
+        help="whose masks models are trained on; test labels are always the experts'. With "
+        "automated, the experts' masks of training cases go to expertTr",
+    )
     add_table_arguments(parser, ("patient",), "the challenge's age groups", ranges=False)
     add_unpaired_argument(
         parser,
@@ -82,6 +89,7 @@ def _convert(args: argparse.Namespace) -> None:
         seed=args.seed,
         unpaired=args.unpaired,
         reading=reading,
+        labels=args.labels,
     )
     convert(lambda: plan_mama_mia(settings, processes_of(args)), args)
 

@@ -7,8 +7,12 @@ from pathlib import Path
 
 from nnunetv2_fair import paths
 from nnunetv2_fair.cli.shared.common import command_parser, run
-from nnunetv2_fair.cli.shared.conversion_arguments import convert, processes_of
-from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.cli.shared.conversion_arguments import (
+    add_twin_arguments,
+    convert,
+    processes_of,
+    twin_target,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -21,13 +25,7 @@ def _parser() -> argparse.ArgumentParser:
         "Models trained on it are for nnUNetv2_fair_predict_cascade.",
         "nnUNetv2_fair_crop -d 42 -o 43",
     )
-    parser.add_argument("-d", metavar="ID", required=True, help="dataset id or name to crop")
-    parser.add_argument(
-        "-o", metavar="ID", type=int, required=True, help="id of the cropped dataset, 1 to 999"
-    )
-    parser.add_argument(
-        "-n", metavar="NAME", help="its name (by default that of the dataset and Cropped)"
-    )
+    add_twin_arguments(parser, "Cropped")
     parser.add_argument(
         "--labels", nargs="+", default=[], metavar="LABEL",
         help="labels or regions that boxes are drawn around (default: all)",
@@ -54,33 +52,20 @@ def _parser() -> argparse.ArgumentParser:
         help="move training crops at random by up to N voxels, as far as the organ stays inside",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="seed of --jitter")
-    parser.add_argument(
-        "-np", metavar="N", type=int,
-        help="number of processes (by default one per processor, at most 8)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace a dataset of the same name, and its folds"
-    )
-    parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="check everything, every image and mask included; say what would be written, or all "
-        "that is wrong (exit code 1); write nothing",
-    )
     return parser
 
 
 def _crop(args: argparse.Namespace) -> None:
-    from nnunetv2_fair.dataset_conversion.cropped.folds import carried_folds
     from nnunetv2_fair.dataset_conversion.cropped.plan import CropSettings, plan_cropped
+    from nnunetv2_fair.dataset_conversion.shared.carried_folds import carried_folds
     from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetPlan, TargetOptions
 
     source = paths.raw_dataset(args.d)
-    name = args.n or f"{source.name[11:]}Cropped"
+    target = twin_target(args, source, "Cropped")
     settings = CropSettings(
         source=source,
-        dataset_id=args.o,
-        name=name,
+        dataset_id=target.d,
+        name=target.n,
         labels=tuple(args.labels),
         margin=args.margin,
         axes=args.axes,
@@ -89,18 +74,8 @@ def _crop(args: argparse.Namespace) -> None:
         jitter=args.jitter,
         seed=args.seed,
     )
-    target_name = f"Dataset{args.o:03d}_{name}"
-    if target_name == source.name:
-        # --overwrite would replace the only full images by their crops
-        raise UsageError(
-            f"{target_name} cannot be replaced by its own crops. Choose another id (-o), which no "
-            "dataset has."
-        )
-    folds = carried_folds(source.name, target_name, overwrite=args.overwrite)
-    # a converter's -o is the folder of the datasets; here it is nnUNet_raw
-    target = argparse.Namespace(
-        d=args.o, n=name, o=None, np=args.np, overwrite=args.overwrite, dry_run=args.dry_run
-    )
+    name = f"Dataset{target.d:03d}_{target.n}"
+    folds = carried_folds(source.name, name, overwrite=args.overwrite)
 
     def planner() -> DatasetPlan:
         plan = plan_cropped(settings, processes_of(target))

@@ -230,8 +230,9 @@ def _left_out(
     # with a single fold, every case of its validation part is meant to be held out
     if len(folds) > 1:
         real = set(cases) - table.synthetic_cases
+        never_drawn = {case for case, weight in table.sampling_weights.items() if not weight}
         for left, what in (
-            (validated - trained, "trained on"),
+            (validated - trained - never_drawn, "trained on"),
             ((real & trained) - validated, "validated"),
         ):
             if left:

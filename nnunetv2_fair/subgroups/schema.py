@@ -30,7 +30,8 @@ from nnunetv2_fair.tables.numbers import plain_number
 CASE = "case"
 PATIENT = "patient"
 SYNTHETIC = "synthetic"
-#: How often a training case counts when cases are drawn. Not "weight": people have one.
+#: How often a training case counts when cases are drawn; 0: it is only validated. Not "weight":
+#: people have one.
 SAMPLING_WEIGHT = "sampling_weight"
 RESERVED_COLUMNS = (CASE, PATIENT, SYNTHETIC, SAMPLING_WEIGHT)
 

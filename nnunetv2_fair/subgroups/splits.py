@@ -1,6 +1,6 @@
 """Cross-validation folds that keep patients together and groups in proportion."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -82,6 +82,22 @@ def make_folds(
                 }
             )
     return [folds[i] for i in rng.permutation(n_folds)]
+
+
+def redrawn(folds: Sequence[Fold], weights: Mapping[str, int]) -> list[Fold]:
+    """Return folds that list every training case as often as its sampling weight says.
+
+    Args:
+        folds: Their validation parts stay as they are.
+        weights: Of every case: 0 or more.
+    """
+    return [
+        {
+            "train": [case for case in dict.fromkeys(f["train"]) for _ in range(weights[case])],
+            "val": list(f["val"]),
+        }
+        for f in folds
+    ]
 
 
 def missing_groups(grouping: Grouping, folds: Sequence[Fold], cases: Sequence[str]) -> list[str]:

@@ -50,7 +50,7 @@ class DemographicsTable:
     Attributes:
         frame: Index ``case``; columns ``patient``, ``synthetic``, ``sampling_weight`` and the
             attributes, all text. Empty text means unknown. ``synthetic`` is ``"0"`` or ``"1"``,
-            ``sampling_weight`` a whole number from 1 on.
+            ``sampling_weight`` a whole number from 0 on.
         schema: What the attributes mean.
         source: File the table was read from, for messages.
         lines: Line of each row in that file; by default the first row is line 2.

@@ -160,9 +160,9 @@ def row_problems(
             problems.append(f"{where}: synthetic is '{synthetic}', expected 0 or 1")
         weight = roles["sampling_weight"][i] if "sampling_weight" in roles else ""
         # isdecimal() alone accepts the digits of all scripts, as int() does
-        if weight != "" and not (weight.isascii() and weight.isdecimal() and int(weight) > 0):
+        if weight != "" and not (weight.isascii() and weight.isdecimal()):
             problems.append(
-                f"{where}: sampling_weight is '{weight}', expected a whole number from 1 on"
+                f"{where}: sampling_weight is '{weight}', expected a whole number from 0 on"
             )
         shortened = [n for n in (name, patients[i] if patients else "") if is_shortened(n)]
         if shortened:

@@ -12,8 +12,8 @@ from nnunetv2_fair.cli import crop, prepare
 from nnunetv2_fair.cropping.box import Window
 from nnunetv2_fair.cropping.images import read_channel
 from nnunetv2_fair.dataset_conversion.cropped.plan import CropSettings, plan_cropped
-from nnunetv2_fair.dataset_conversion.cropped.source import read_source
 from nnunetv2_fair.dataset_conversion.cropped.survey import SurveyOrder, survey_case
+from nnunetv2_fair.dataset_conversion.shared.source import read_source
 from nnunetv2_fair.dataset_conversion.writing import case_files
 from tests.dataset_conversion.cropped.full_dataset import (
     N_TRAIN,
@@ -270,7 +270,7 @@ def test_what_travels_to_other_processes_can(nnunet_folders):
     for job in plan.jobs:
         copy = pickle.loads(pickle.dumps(job))
         assert np.array_equal(copy.load().mask, job.load().mask)
-    order = SurveyOrder(read_source(full).cases[0], (1, 2))
+    order = SurveyOrder(read_source(full, "cropped").cases[0], (1, 2))
     assert survey_case(pickle.loads(pickle.dumps(order))) == survey_case(order)
 
 
@@ -325,7 +325,7 @@ def test_a_dataset_is_never_replaced_by_its_own_crops(nnunet_folders, capsys):
     before = {path: path.read_bytes() for path in full.rglob("*") if path.is_file()}
     code, text = refused(capsys, "-o", "42", "-n", "Heart", "--overwrite")
     assert code == 2
-    assert "Dataset042_Heart cannot be replaced by its own crops. Choose another id (-o)" in text
+    assert "Dataset042_Heart cannot be replaced by what is made of it. Choose another id (-o)" in text
     assert {path: path.read_bytes() for path in full.rglob("*") if path.is_file()} == before
 
 

@@ -37,6 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "dataset_conversion/shared": {"dataset_conversion/writing", "subgroups", "tables"},
     "dataset_conversion/cropped": {
         "cropping",
+        "dataset_conversion/shared",
         "dataset_conversion/writing",
         "subgroups",
     },
@@ -58,6 +59,12 @@ ALLOWED: dict[str, set[str]] = {
         "dataset_conversion/writing",
         "subgroups",
         "tables",
+    },
+    "dataset_conversion/twins": {
+        "cropping",
+        "dataset_conversion/shared",
+        "dataset_conversion/writing",
+        "subgroups",
     },
     "dataset_conversion/tusc": {
         "dataset_conversion/shared",

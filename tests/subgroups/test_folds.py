@@ -1,6 +1,7 @@
 """Files of folds of every shape, and what folds promise: said and refused in the same words."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,11 @@ HALVES = [fold([0, 1, 2, 3, 8, 9], [4, 5, 6, 7]), fold([4, 5, 6, 7, 7, 7, 8, 9],
 
 def test_folds_that_keep_their_promises_need_no_words(table):
     assert check_folds(HALVES, table, table.cases, SPLITS) == []
+    # whoever has weight 0 is not meant to be trained on
+    frame = table.frame.copy()
+    frame.loc["c0", "sampling_weight"] = "0"
+    drawn = [HALVES[0] | {"train": HALVES[0]["train"][1:]}, HALVES[1]]
+    assert check_folds(drawn, replace(table, frame=frame), table.cases, SPLITS) == []
     # a single fold holds some cases out for good
     single = [fold([4, 5, 6, 7, 7, 7, 8, 9], [0, 1, 2, 3])]
     assert check_folds(single, table, table.cases, SPLITS) == []

@@ -3,7 +3,7 @@ import pytest
 
 from nnunetv2_fair.errors import DemographicsError
 from nnunetv2_fair.subgroups.groups import group_cases
-from nnunetv2_fair.subgroups.splits import make_folds, missing_groups
+from nnunetv2_fair.subgroups.splits import make_folds, missing_groups, redrawn
 from nnunetv2_fair.subgroups.table import read_table
 
 
@@ -44,7 +44,7 @@ def test_same_seed_same_folds_whatever_the_order(table):
 
 def test_training_parts_repeat_cases_by_their_sampling_weight(write_demographics):
     lines = ["case,patient,synthetic,sampling_weight,sex,age"]
-    lines += [f"p{p},p{p},0,{1 + p % 4},{'fe' * (p % 2)}male,40" for p in range(24)]
+    lines += [f"p{p},p{p},0,{p % 4},{'fe' * (p % 2)}male,40" for p in range(24)]
     lines += ["fake,fake,1,82,female,", "once,once,0,,male,30"]
     table = read_table(write_demographics("\n".join(lines) + "\n"))
     assert table.sampling_weights["once"] == 1
@@ -53,10 +53,18 @@ def test_training_parts_repeat_cases_by_their_sampling_weight(write_demographics
         assert counted == {
             case: weight
             for case, weight in table.sampling_weights.items()
-            if case not in fold["val"]
+            if case not in fold["val"] and weight
         }
         assert counted["fake"] == 82
         assert len(fold["val"]) == len(set(fold["val"]))
+
+
+def test_folds_are_redrawn_with_other_weights_and_validate_the_same():
+    folds = [{"train": ["a", "a", "b", "c"], "val": ["d"]}, {"train": ["d", "c"], "val": ["a"]}]
+    assert redrawn(folds, {"a": 1, "b": 0, "c": 3, "d": 2}) == [
+        {"train": ["a", "c", "c", "c"], "val": ["d"]},
+        {"train": ["d", "d", "c", "c", "c"], "val": ["a"]},
+    ]
 
 
 def test_too_many_folds(table):

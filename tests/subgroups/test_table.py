@@ -51,9 +51,9 @@ def test_repr_shows_no_person(write_demographics):
         ("case,patient,sex,age\na,,male,3\n", ["case 'a': the patient is empty"]),
         ("case,synthetic,sex,age\na,yes,male,3\n", ["synthetic is 'yes', expected 0 or 1"]),
         (
-            "case,sampling_weight,sex,age\na,0,male,3\nb,1.5,male,3\n",
+            "case,sampling_weight,sex,age\na,-1,male,3\nb,1.5,male,3\n",
             [
-                "line 2, case 'a': sampling_weight is '0', expected a whole number",
+                "line 2, case 'a': sampling_weight is '-1', expected a whole number",
                 "line 3, case 'b': sampling_weight",
             ],
         ),
@@ -189,7 +189,7 @@ def test_messages_name_the_true_line_behind_empty_ones_and_long_cells(tmp_path):
 
 
 def test_an_empty_cell_makes_nobody_synthetic_and_weighs_one(write_demographics):
-    text = "case,synthetic,sampling_weight,sex,age\na,,,male,3\nb,1,4,male,3\nc,0,,male,3\n"
+    text = "case,synthetic,sampling_weight,sex,age\na,,,male,3\nb,1,4,male,3\nc,0,0,male,3\n"
     table = read_table(write_demographics(text))
     assert table.synthetic_cases == {"b"}
-    assert table.sampling_weights == {"a": 1, "b": 4, "c": 1}
+    assert table.sampling_weights == {"a": 1, "b": 4, "c": 0}

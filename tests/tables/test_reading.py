@@ -604,12 +604,12 @@ def test_rows_without_key_or_patient_and_repeated_ones_are_problems():
     table = Table(
         ["case", "patient", "synthetic", "sampling_weight", "sex"],
         [2, 4, 5, 9],
-        [["a", "p", "yes", "0", "f"], ["a", "p", "", "", "m"], ["", "p", "", "", "m"],
+        [["a", "p", "yes", "-1", "f"], ["a", "p", "", "", "m"], ["", "p", "", "", "m"],
          ["b", "", "1", "2", "f"]],
     )  # fmt: skip
     assert read_people(table, PEOPLE, TableSettings()).problems == [
         "people.csv, line 2, case 'a': synthetic is 'yes', expected 0 or 1",
-        "people.csv, line 2, case 'a': sampling_weight is '0', expected a whole number from 1 on",
+        "people.csv, line 2, case 'a': sampling_weight is '-1', expected a whole number from 0 on",
         "people.csv, line 4: case 'a' already appears on line 2; keep one of the two rows",
         "people.csv, line 5: the case is empty",
         "people.csv, line 9, case 'b': the patient is empty; give it one (a name of its own will "

@@ -56,6 +56,74 @@ def add_conversion_arguments(parser: argparse.ArgumentParser, name: str | None =
     )
 
 
+def add_twin_arguments(
+    parser: argparse.ArgumentParser, suffix: str, *, several: bool = False
+) -> None:
+    """Add the flags of commands that make a dataset of one in ``nnUNet_raw``.
+
+    Args:
+        parser: Where to add them.
+        suffix: What the new name adds to that of the dataset, for the help.
+        several: Whether the command makes datasets of several ids.
+    """
+    which = "id of the first new dataset, 1 to 999" if several else "id of the new dataset"
+    parser.add_argument("-d", metavar="ID", required=True, help="dataset id or name")
+    parser.add_argument("-o", metavar="ID", type=int, required=True, help=which)
+    name = "what its name begins with" if several else "its name"
+    added = f"followed by {suffix}" if several else f"that of the dataset and {suffix}"
+    parser.add_argument("-n", metavar="NAME", help=f"{name} (by default {added})")
+    parser.add_argument(
+        "-np", metavar="N", type=int,
+        help="number of processes (by default one per processor, at most 8)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a dataset of the same name, and its folds"
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check everything, every image and mask included; say what would be written, or all "
+        "that is wrong (exit code 1); write nothing",
+    )
+
+
+def twin_target(args: argparse.Namespace, source: Path, suffix: str) -> argparse.Namespace:
+    """Return the arguments of a new dataset as :func:`convert` takes them.
+
+    Args:
+        args: Parsed arguments of :func:`add_twin_arguments`.
+        source: Folder of the dataset that it is made of.
+        suffix: What the new name adds to that of the dataset, where none is given.
+
+    Raises:
+        UsageError: If the new dataset would replace the one that it is made of.
+    """
+    name = args.n or f"{source.name[11:]}{suffix}"
+    check_not_itself(f"Dataset{args.o:03d}_{name}", source)
+    # a converter's -o is the folder of the datasets; here it is nnUNet_raw
+    return argparse.Namespace(
+        d=args.o, n=name, o=None, np=args.np,
+        overwrite=args.overwrite, dry_run=args.dry_run,
+    )  # fmt: skip
+
+
+def check_not_itself(new: str, source: Path) -> None:
+    """Refuse to replace a dataset by what is made of it: ``--overwrite`` would lose the original.
+
+    Args:
+        new: Name of the new dataset.
+        source: Folder of the dataset that it is made of.
+
+    Raises:
+        UsageError: If both are the same.
+    """
+    if new == source.name:
+        raise UsageError(
+            f"{new} cannot be replaced by what is made of it. Choose another id (-o), which no "
+            "dataset has."
+        )
+
+
 def add_resize_argument(parser: argparse.ArgumentParser, meaning: str) -> None:
     """Add ``--resize``, which :func:`size_of` reads; ``meaning`` is its help."""
     parser.add_argument("--resize", nargs=2, type=int, metavar=("ROWS", "COLUMNS"), help=meaning)
@@ -169,6 +237,42 @@ def convert(
         if before_writing is not None:
             before_writing()
     _finish(plan, args, problems)
+
+
+def convert_together(
+    plans: Sequence["DatasetPlan"],
+    args: argparse.Namespace,
+    problems: Sequence[Sequence[str]],
+    before_writing: Sequence[Callable[[], None]],
+) -> None:
+    """Write several planned datasets, or none: all are checked before the first is written.
+
+    Args:
+        plans: What to write.
+        args: Parsed arguments of :func:`add_conversion_arguments`.
+        problems: Further reasons not to write each, in words.
+        before_writing: Called before the first byte of each is written.
+
+    Raises:
+        ConversionError: If anything prevents writing one of them.
+    """
+    from nnunetv2_fair.dataset_conversion.writing.plan_problems import plan_problems
+    from nnunetv2_fair.dataset_conversion.writing.writer import raw_folder
+    from nnunetv2_fair.files.outputs import clean_up
+
+    raw = raw_folder(args.o)
+    found = []
+    for plan, own in zip(plans, problems, strict=True):
+        if not args.dry_run:
+            clean_up(raw / plan.description.folder_name)
+        found += [*own, *plan_problems(plan, raw, overwrite=args.overwrite)]
+    if found:
+        names = shorten(plan.description.folder_name for plan in plans)
+        raise ConversionError(f"Nothing was written ({names}):\n{shorten_lines(found, 100)}")
+    for plan, write in zip(plans, before_writing, strict=True):
+        if not args.dry_run:
+            write()
+        _finish(plan, args)
 
 
 def _finish(plan: "DatasetPlan", args: argparse.Namespace, problems: Sequence[str] = ()) -> None:

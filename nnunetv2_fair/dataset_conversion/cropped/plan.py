@@ -18,13 +18,19 @@ import numpy as np
 
 from nnunetv2_fair.cropping.box import Box, Window
 from nnunetv2_fair.cropping.organs import AXES, AXIS_NAMES, CropRule, rule_of_training
-from nnunetv2_fair.dataset_conversion.cropped.source import SourceCase, SourceDataset, read_source
 from nnunetv2_fair.dataset_conversion.cropped.survey import (
     CaseFacts,
     CroppedCase,
     SurveyOrder,
     share_outside,
     survey_case,
+)
+from nnunetv2_fair.dataset_conversion.shared.source import (
+    SourceCase,
+    SourceDataset,
+    people_of,
+    read_source,
+    rows_of,
 )
 from nnunetv2_fair.dataset_conversion.writing.case_files import CaseJob, fingerprint
 from nnunetv2_fair.dataset_conversion.writing.dataset_plan import (
@@ -36,14 +42,7 @@ from nnunetv2_fair.dataset_conversion.writing.log import UNKNOWN, ConversionLog
 from nnunetv2_fair.errors import ConversionError, UsageError, counted, shorten, shorten_lines
 from nnunetv2_fair.files.fingerprints import text_hash
 from nnunetv2_fair.files.pool import map_unordered
-from nnunetv2_fair.paths import DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON
-from nnunetv2_fair.subgroups.schema import CASE, SAMPLING_WEIGHT, SYNTHETIC, read_schema
-from nnunetv2_fair.subgroups.table import (
-    DemographicsTable,
-    check_against_cases,
-    missing_file,
-    read_table,
-)
+from nnunetv2_fair.subgroups.table import DemographicsTable
 
 logger = logging.getLogger(__name__)
 
@@ -107,8 +106,9 @@ def plan_cropped(settings: CropSettings, processes: int = 1) -> DatasetPlan:
         ConversionError: If anything is wrong with the data; problems are listed together.
     """
     _check_settings(settings)
-    source = read_source(settings.source)
-    table = _table_of(source)
+    source = read_source(settings.source, "cropped")
+    _refuse_cropped(source)
+    table = people_of(source)
     labels = source.values_of(settings.labels)
     boxes = _box_files(settings, source)
     facts = _survey(source, labels, boxes, processes)
@@ -134,7 +134,7 @@ def plan_cropped(settings: CropSettings, processes: int = 1) -> DatasetPlan:
     return DatasetPlan(
         _description(settings, source, rule),
         [_job(case, windows[case.case], facts[case.case]) for case in source.cases],
-        _rows(table, names),
+        rows_of(table, names),
         table.schema,
         log,
         further_masks=tuple(dict.fromkeys(name for case in source.cases for name in case.further)),
@@ -158,27 +158,14 @@ def _check_settings(settings: CropSettings) -> None:
             raise UsageError(f"--size {given}: expected 1 or more.")
 
 
-def _table_of(source: SourceDataset) -> DemographicsTable:
-    folder = source.folder
-    missing = missing_file(folder)
-    if missing is not None:
-        raise ConversionError(missing)
-    cases = [case.case for case in source.cases]
-    schema = read_schema(folder / DEMOGRAPHICS_JSON)
-    table = read_table(folder / DEMOGRAPHICS_CSV, schema).named_like(
-        {*cases, *source.without_reference}
-    )
-    check_against_cases(table, [*cases, *source.without_reference], str(folder))
-    return table
-
-
-def _rows(table: DemographicsTable, cases: Sequence[str]) -> Any:
-    """Return the rows of the cases; reserved columns that say nothing are left out."""
-    frame = table.frame.loc[list(cases)]
-    for column, nothing in ((SYNTHETIC, "0"), (SAMPLING_WEIGHT, "1")):
-        if (frame[column] == nothing).all():
-            frame = frame.drop(columns=column)
-    return frame.rename_axis(CASE).reset_index()
+def _refuse_cropped(source: SourceDataset) -> None:
+    found = source.content.get("cropped")
+    if found is not None:
+        made_of = found.get("source") if isinstance(found, dict) else None
+        raise ConversionError(
+            f"{source.folder.name} is a cropped dataset itself; crop the one that it was made of: "
+            f"-d {made_of}."
+        )
 
 
 def _box_files(settings: CropSettings, source: SourceDataset) -> dict[str, Path]:
@@ -410,27 +397,16 @@ def _cut_notes(
 def _description(
     settings: CropSettings, source: SourceDataset, rule: CropRule
 ) -> DatasetDescription:
-    content = source.content
-    order = content.get("regions_class_order")
-    texts = {
-        key: str(content[key]) for key in ("licence", "reference", "release") if key in content
-    }
-    further = {"cropped": rule.to_dict()}
-    reader = "overwrite_image_reader_writer"
-    if reader in content:
-        further[reader] = content[reader]
-    said = f"{source.folder.name}, cropped to {_sizes(rule)} voxels"
-    about = str(content.get("description") or "")
     return DatasetDescription(
         dataset_id=settings.dataset_id,
         name=settings.name,
-        channel_names=tuple(map(str, content["channel_names"].values())),
+        channel_names=tuple(map(str, source.content["channel_names"].values())),
         labels=source.labels,
         file_ending=source.ending,
-        regions_class_order=None if order is None else tuple(order),
-        description=f"{said}. {about}".rstrip() if about else said,
-        further=further,
-        **texts,
+        regions_class_order=source.class_order,
+        description=source.described_as(f"{source.folder.name}, cropped to {_sizes(rule)} voxels"),
+        further={"cropped": rule.to_dict(), **source.reader},
+        **source.texts,
     )
 
 

@@ -15,7 +15,7 @@ from zlib_ng import zlib_ng
 from nnunetv2_fair.cropping.box import Box, Window, box_of
 from nnunetv2_fair.cropping.images import grid_difference, grid_of_file, read_channel, read_mask
 from nnunetv2_fair.cropping.organs import Organ, organ_in
-from nnunetv2_fair.dataset_conversion.cropped.source import SourceCase
+from nnunetv2_fair.dataset_conversion.shared.source import SourceCase
 from nnunetv2_fair.dataset_conversion.writing.case_files import CaseData
 from nnunetv2_fair.errors import ConversionError
 from nnunetv2_fair.files.nifti import quiet_itk

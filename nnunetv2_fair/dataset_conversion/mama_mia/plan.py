@@ -9,7 +9,7 @@ expert segmentations, Scientific Data 2025; https://doi.org/10.7303/syn60868042.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +24,7 @@ from nnunetv2_fair.dataset_conversion.mama_mia.table import (
     read_official_parts,
 )
 from nnunetv2_fair.dataset_conversion.mama_mia.volumes import (
-    AUTOMATIC,
+    EXPERT,
     BreastCase,
     BreastFacts,
     BreastQuestion,
@@ -47,6 +47,9 @@ _LICENCE = (
 #: The phase on which the tumour was outlined: the first after contrast.
 _OUTLINED = 1
 _Part = Literal["train", "test"]
+_LABELS_FROM = {
+    "labels_from": {"training": "segmentations/automatic", "test": "segmentations/expert"}
+}
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class MamaMiaSettings:
         unpaired: ``error`` refuses patients who lack a file or a row, ``skip`` leaves them out and
             counts them by group.
         reading: What the user says about the tables, besides what is known of MAMA-MIA's.
+        labels: Whose masks are the labels of training cases; those of test cases are the experts'.
     """
 
     folder: Path
@@ -77,6 +81,7 @@ class MamaMiaSettings:
     seed: int = 0
     unpaired: Literal["error", "skip"] = "error"
     reading: TableSettings = field(default_factory=TableSettings)
+    labels: Literal["expert", "automated"] = "expert"
 
 
 def plan_mama_mia(settings: MamaMiaSettings, processes: int = 1) -> DatasetPlan:
@@ -100,6 +105,10 @@ def plan_mama_mia(settings: MamaMiaSettings, processes: int = 1) -> DatasetPlan:
     problems += [*download.problems, *clinical.problems]
 
     cases, unpaired, absent = _match(settings, download, clinical, official)
+    parts = official or (_own_parts(settings, list(cases), clinical) if cases else {})
+    if settings.labels == "automated":
+        cases, without = _swapped(cases, parts)
+        unpaired |= {"no automatic mask to train on": without} if without else {}
     problems += _unpaired_problems(settings, unpaired, cases)
     for reason, patients in {**unpaired, **absent}.items():
         log.skipped += [Skipped(p, reason, clinical.groups_of(p)) for p in patients]
@@ -126,7 +135,6 @@ def plan_mama_mia(settings: MamaMiaSettings, processes: int = 1) -> DatasetPlan:
         "automatic masks": len(download.automatic),
         "patients converted": len(cases),
     }
-    parts = official or _own_parts(settings, list(cases), clinical)
     jobs = [_job(patient, parts[patient], cases[patient], facts[patient]) for patient in cases]
     boxes = {p: (box, facts[p].shape) for p in cases if (box := facts[p].box) is not None}
     schema = clinical.schema(cases)
@@ -144,7 +152,7 @@ def plan_mama_mia(settings: MamaMiaSettings, processes: int = 1) -> DatasetPlan:
         frame,
         schema,
         log,
-        (AUTOMATIC,) if any(case.automatic for case in cases.values()) else (),
+        tuple(sorted({name for case in cases.values() for name in case.masks} - {"labels"})),
         {BREAST_BOXES_JSON: boxes_text(boxes)} if boxes else {},
     )
 
@@ -185,6 +193,7 @@ def _description(settings: MamaMiaSettings) -> DatasetDescription:
             "MAMA-MIA: primary breast tumours in DCE-MRI; the channels are the phases "
             f"{phases} (0: before contrast)"
         ),
+        further=_LABELS_FROM if settings.labels == "automated" else {},
     )
 
 
@@ -259,6 +268,22 @@ def _match(
     return cases, unpaired, absent
 
 
+def _swapped(
+    cases: Mapping[str, BreastCase], parts: Mapping[str, _Part]
+) -> tuple[dict[str, BreastCase], list[str]]:
+    """Return the cases with automatic labels in training, and training cases that have none.
+
+    Parts are decided before, so that the test part is that of the experts' dataset.
+    """
+    without = [p for p, case in cases.items() if parts[p] == "train" and case.automatic is None]
+    kept = {
+        patient: replace(case, swapped=parts[patient] == "train")
+        for patient, case in cases.items()
+        if patient not in without
+    }
+    return kept, without
+
+
 def _unpaired_problems(
     settings: MamaMiaSettings, unpaired: Mapping[str, Sequence[str]], cases: Mapping[str, object]
 ) -> list[str]:
@@ -287,6 +312,11 @@ def _notes(
     clinical: Clinical,
 ) -> list[str]:
     notes = []
+    if settings.labels == "automated":
+        notes.append(
+            "training labels are the automatic masks, test labels those of the experts; the "
+            f"experts' masks of training cases are in {EXPERT}Tr"
+        )
     if _OUTLINED not in settings.phases:
         notes.append("the tumours were outlined on phase 1, which is not among the channels")
     if download.strays:
@@ -323,7 +353,8 @@ def _own_parts(
 
 
 def _job(patient: str, part: _Part, case: BreastCase, facts: BreastFacts) -> CaseJob:
-    settings = (tuple(path.name for path in case.phases), bool(case.pooled), case.isotropic)
+    phases = tuple(path.name for path in case.phases)
+    settings = (phases, bool(case.pooled), case.isotropic, case.swapped)
     return CaseJob(
         patient,
         part,

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 #: Beginning of the folders' names that hold the automatic masks.
 AUTOMATIC = "automatic"
+#: Beginning of the folder's name that holds the experts' masks where automatic ones are labels.
+EXPERT = "expert"
 SPACING_MM = 1.0
 
 
@@ -50,6 +52,7 @@ class BreastCase:
         automatic: The automatic mask, if there is one.
         pooled: All phases of the examination for the pooled z-score; empty to leave intensities.
         isotropic: Whether to go to RAS and 1 mm.
+        swapped: Whether the automatic mask is the label, and the experts' one kept beside it.
     """
 
     phases: tuple[Path, ...]
@@ -57,6 +60,16 @@ class BreastCase:
     automatic: Path | None = None
     pooled: tuple[Path, ...] = ()
     isotropic: bool = False
+    swapped: bool = False
+
+    @property
+    def masks(self) -> dict[str, Path]:
+        """The mask that is the label, as ``labels``, and the other one, if there is one."""
+        if self.automatic is None:
+            return {"labels": self.mask}
+        if self.swapped:
+            return {"labels": self.automatic, EXPERT: self.mask}
+        return {"labels": self.mask, AUTOMATIC: self.automatic}
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -65,7 +78,7 @@ class BreastCase:
         return (*phases, self.mask, *([self.automatic] if self.automatic else []))
 
     def __call__(self) -> CaseData:
-        """Return the channels, the experts' mask and the automatic one.
+        """Return the channels, the mask that is the label and the other one.
 
         Raises:
             ConversionError: If a file is damaged, or grids differ.
@@ -75,7 +88,7 @@ class BreastCase:
         if problems:
             raise ConversionError("; ".join(problems))
         grid = headers[self.phases[0]]
-        masks = {"labels": self.mask, **({AUTOMATIC: self.automatic} if self.automatic else {})}
+        masks = self.masks
         labels = {name: binary_labels(path) for name, path in masks.items()}
         if self.isotropic:
             return self._on_common_grid(labels)
@@ -193,6 +206,8 @@ def survey_case(question: BreastQuestion) -> BreastFacts:
     problems += grid_problems(headers)
     try:
         mask = binary_labels(case.mask)
+        if case.swapped:
+            binary_labels(case.masks["labels"])
     except ConversionError as error:
         problems.append(str(error))
     if problems:

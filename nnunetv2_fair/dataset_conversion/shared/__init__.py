@@ -1,4 +1,4 @@
-"""What several converters need: columns of tables, pictures, resampling, held-out cases.
+"""What several converters need: tables, pictures, resampling, held-out cases, source datasets.
 
 Imports writing and subgroups.
 """

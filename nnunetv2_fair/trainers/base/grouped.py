@@ -89,7 +89,7 @@ class GroupedTrainer(NamedTrainer):
             cases: Of this dataset. Those of unknown group are counted last, if there are any.
         """
         patients = self.table.patients
-        cases = list(cases)
+        cases = list(dict.fromkeys(cases))  # folds repeat cases by their sampling weights
         members = self.grouping.members(cases)
         unknown = self.grouping.unknown(cases)
         if unknown:

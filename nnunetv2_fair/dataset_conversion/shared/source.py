@@ -1,4 +1,4 @@
-"""The nnU-Net dataset that is to be cropped: its files and what its ``dataset.json`` says."""
+"""The nnU-Net dataset that another one is made of: its files, ``dataset.json`` and people."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -6,10 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from nnunetv2_fair.errors import ConversionError, counted, shorten, shorten_lines
 from nnunetv2_fair.files.json_files import read_json_object
-from nnunetv2_fair.paths import DATASET_JSON
+from nnunetv2_fair.paths import DATASET_JSON, DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON
 from nnunetv2_fair.subgroups.prepare import cases_of
+from nnunetv2_fair.subgroups.schema import CASE, SAMPLING_WEIGHT, SYNTHETIC, read_schema
+from nnunetv2_fair.subgroups.table import (
+    DemographicsTable,
+    check_against_cases,
+    missing_file,
+    read_table,
+)
 
 #: Name of nnU-Net's label that takes part in no loss.
 _IGNORE = "ignore"
@@ -70,6 +79,29 @@ class SourceDataset:
             for name, value in self.content["labels"].items()
         }
 
+    @property
+    def texts(self) -> dict[str, str]:
+        """Licence, reference and release, as far as ``dataset.json`` has them."""
+        names = ("licence", "reference", "release")
+        return {name: str(self.content[name]) for name in names if name in self.content}
+
+    @property
+    def class_order(self) -> tuple[int, ...] | None:
+        """Order of classes where there are regions; None where there are none."""
+        order = self.content.get("regions_class_order")
+        return None if order is None else tuple(order)
+
+    @property
+    def reader(self) -> dict[str, Any]:
+        """nnU-Net's entry of the class that reads the images, if there is one."""
+        name = "overwrite_image_reader_writer"
+        return {name: self.content[name]} if name in self.content else {}
+
+    def described_as(self, said: str) -> str:
+        """Return a description: what was made, followed by that of the dataset."""
+        about = str(self.content.get("description") or "")
+        return f"{said}. {about}".rstrip() if about else said
+
     def values_of(self, names: Sequence[str]) -> tuple[int, ...]:
         """Return the values of labels or regions, ascending.
 
@@ -104,15 +136,16 @@ class SourceDataset:
         return tuple(sorted(found))
 
 
-def read_source(folder: Path) -> SourceDataset:
+def read_source(folder: Path, done: str) -> SourceDataset:
     """Return the files of a dataset; no image is read.
 
     Args:
         folder: Dataset folder in ``nnUNet_raw``.
+        done: What is to happen to its cases, such as ``cropped``; for messages.
 
     Raises:
         DatasetError: If ``dataset.json`` or the images are missing.
-        ConversionError: If it is a cropped dataset already, or files are missing.
+        ConversionError: If ``dataset.json`` is wrong, or references are missing.
     """
     train, test = cases_of(folder)
     content = read_json_object(folder / DATASET_JSON, ConversionError, _EXPECTED)
@@ -143,11 +176,43 @@ def read_source(folder: Path) -> SourceDataset:
     problems += [f"{case.mask} does not exist" for case in absent]
     if problems:
         raise ConversionError(
-            f"{counted(len(problems), 'case')} of {folder.name} cannot be cropped, for lack of a "
-            "reference. Add the files, or take the cases out of the dataset:\n"
+            f"{counted(len(problems), 'case')} of {folder.name} cannot be {done}, for lack of "
+            "a reference. Add the files, or take the cases out of the dataset:\n"
             f"{shorten_lines(problems)}"
         )
     return SourceDataset(folder, content, tuple(cases), without)
+
+
+def people_of(source: SourceDataset) -> DemographicsTable:
+    """Return the demographics of a dataset, checked against its cases.
+
+    Raises:
+        DemographicsError: If the table or its dictionary cannot be used.
+        ConversionError: If one of them is missing.
+    """
+    folder = source.folder
+    missing = missing_file(folder)
+    if missing is not None:
+        raise ConversionError(missing)
+    cases = [*(case.case for case in source.cases), *source.without_reference]
+    schema = read_schema(folder / DEMOGRAPHICS_JSON)
+    table = read_table(folder / DEMOGRAPHICS_CSV, schema).named_like(set(cases))
+    check_against_cases(table, cases, str(folder))
+    return table
+
+
+def rows_of(table: DemographicsTable, cases: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of cases as they are written; reserved columns that say nothing are left out.
+
+    Args:
+        table: Demographics.
+        cases: In the order of the rows.
+    """
+    frame = table.frame.loc[list(cases)]
+    for column, nothing in ((SYNTHETIC, "0"), (SAMPLING_WEIGHT, "1")):
+        if (frame[column] == nothing).all():
+            frame = frame.drop(columns=column)
+    return frame.rename_axis(CASE).reset_index()
 
 
 def _check(folder: Path, content: Mapping[str, Any]) -> None:
@@ -162,12 +227,6 @@ def _check(folder: Path, content: Mapping[str, Any]) -> None:
                 f"{path}: the value of label '{name}' is {value!r}, expected a whole number, or a "
                 f"list of them for a region. {_EXPECTED}"
             )
-    if "cropped" in content:
-        made_of = content["cropped"].get("source") if isinstance(content["cropped"], dict) else None
-        raise ConversionError(
-            f"{folder.name} is a cropped dataset itself; crop the one that it was made of: "
-            f"-d {made_of}."
-        )
 
 
 def _channels(folder: Path, case: str, ending: str) -> list[Path]:

@@ -1,6 +1,7 @@
-"""The folds of the dataset that was cropped, carried over to the cropped one."""
+"""The folds of a dataset, carried over to one that is made of it."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +10,12 @@ from nnunetv2_fair.files.atomic import existing, write_text
 from nnunetv2_fair.files.locks import LOCK, locked
 from nnunetv2_fair.paths import PREPROCESSED, SPLITS_JSON, environment_folder
 from nnunetv2_fair.subgroups.folds import read_folds
+from nnunetv2_fair.subgroups.splits import redrawn
 
 
 @dataclass(frozen=True)
 class CarriedFolds:
-    """Folds that are to be written for a cropped dataset.
+    """Folds that are to be written for the new dataset.
 
     Attributes:
         target: Its ``splits_final.json`` in ``nnUNet_preprocessed``.
@@ -40,13 +42,23 @@ class CarriedFolds:
             write_text(self.target, self.text)
 
 
-def carried_folds(source: str, target: str, *, overwrite: bool) -> CarriedFolds:
-    """Return the folds of a dataset for its cropped version; nothing is written.
+def carried_folds(
+    source: str,
+    target: str,
+    *,
+    overwrite: bool,
+    left_out: Collection[str] = (),
+    weights: Mapping[str, int] | None = None,
+) -> CarriedFolds:
+    """Return the folds of a dataset for one that is made of it; nothing is written.
 
     Args:
-        source: Name of the dataset that is cropped.
-        target: Name of the cropped one.
-        overwrite: Whether other folds of the cropped dataset may be replaced.
+        source: Name of the dataset that has them.
+        target: Name of the new one.
+        overwrite: Whether other folds of the new dataset may be replaced.
+        left_out: Cases that the new dataset does not have.
+        weights: How often each training case is listed, where that is another number than in the
+            folds of the source.
 
     Raises:
         ConversionError: If the folds of the source are damaged.
@@ -56,7 +68,8 @@ def carried_folds(source: str, target: str, *, overwrite: bool) -> CarriedFolds:
     except DatasetError:
         note = (
             f"the environment variable {PREPROCESSED} is not set, so folds of {source} are not "
-            "carried over: set it and crop again, or copy splits_final.json yourself"
+            "carried over: set it and run the same command again, or copy splits_final.json "
+            "yourself"
         )
         return CarriedFolds(Path(target, SPLITS_JSON), "", note)
     origin, path = (preprocessed / name / SPLITS_JSON for name in (source, target))
@@ -68,14 +81,27 @@ def carried_folds(source: str, target: str, *, overwrite: bool) -> CarriedFolds:
             f"the same options: nnUNetv2_fair_prepare -d {int(source[7:10])}",
         )
     try:
-        read_folds(origin)
+        folds = read_folds(origin)
     except DatasetError as error:
         raise ConversionError(str(error)) from error
     text = origin.read_text(encoding="utf-8")
+    said = f"folds as those of {source}"
+    if left_out or weights is not None:
+        folds = [
+            {
+                "train": [case for case in fold["train"] if case not in left_out],
+                "val": [case for case in fold["val"] if case not in left_out],
+            }
+            for fold in folds
+        ]
+        folds = redrawn(folds, weights) if weights is not None else folds
+        text = json.dumps(folds, indent=1) + "\n"
+        said += ", without the cases that are left out" if left_out else ""
+        said += ", training cases listed by their weights" if weights is not None else ""
     problems = []
     if path.exists() and not overwrite and path.read_text(encoding="utf-8") != text:
         problems.append(
             f"{path} exists with other folds than those of {source}. Remove it, or add --overwrite "
             "to replace it"
         )
-    return CarriedFolds(path, text, f"folds as those of {source}: {path}", problems)
+    return CarriedFolds(path, text, f"{said}: {PREPROCESSED}/{target}/{SPLITS_JSON}", problems)
