@@ -80,7 +80,7 @@ def test_the_twin_has_other_training_labels_and_nothing_else(
     assert changes.at["c00", "dice_with_before"] == 1, "the foreground is the same"
     text = capsys.readouterr().out
     assert f"training labels: {N_TRAIN} of {N_TRAIN} cases have other ones (mean Dice" in text
-    assert "sex, female: 3 of 3 cases have other ones" in text
+    assert "training labels, sex female: 3 of 3 cases have other ones" in text
     assert "Next: nnUNetv2_fair_prepare -d 43" in text
     assert not sightings(twin, [str(tmp_path)])
 

@@ -77,7 +77,7 @@ class Degrading:
         table: Its demographics.
         expression: Attribute expression.
         cases: Training cases of the group.
-        unit: Of the dose, with a blank before it; empty for a share.
+        unit: Of the dose, ``mm`` or ``px``; empty for a share.
     """
 
     settings: DegradeSettings
@@ -118,7 +118,7 @@ def find_group(settings: DegradeSettings) -> Degrading:
             f"so there is nothing to degrade. Training cases: "
             f"{', '.join(f'{name} {n}' for name, n in grouping.counts(training).items())}."
         )
-    unit = " pixels" if is_picture(source.cases[0].images[0]) else " mm"
+    unit = "px" if is_picture(source.cases[0].images[0]) else "mm"
     return Degrading(
         settings, source, table, grouping.expression, cases, "" if settings.how == "drop" else unit
     )
@@ -155,7 +155,8 @@ def plan_degraded(found: Degrading, step: int, processes: int = 1) -> DatasetPla
     """
     settings, source = found.settings, found.source
     amount = settings.amounts[step]
-    done = f"{_DONE[settings.how]} {amount:g}{found.unit}"
+    dose = f"{amount:g} {found.unit}".rstrip()
+    done = f"{_DONE[settings.how]} {dose}"
     direction = None if settings.direction is None else settings.direction[::-1]
     new = {
         case: DegradedLabels(settings.how, amount, direction, settings.seed, case)
@@ -174,7 +175,7 @@ def plan_degraded(found: Degrading, step: int, processes: int = 1) -> DatasetPla
             "attribute": found.expression,
             "group": settings.group,
             "how": settings.how,
-            "amount": f"{amount:g}{found.unit}",
+            "amount": dose,
             "direction (x y z)": "random" if direction is None else list(direction[::-1]),
             "seed": settings.seed,
         },
@@ -186,7 +187,7 @@ def plan_degraded(found: Degrading, step: int, processes: int = 1) -> DatasetPla
         "others stay, and all test labels"
     ]
     entry = {"source": source.folder.name, "how": settings.how, "amount": amount,
-             "unit": found.unit.strip() or "share of pieces"}  # fmt: skip
+             "unit": found.unit or "share of pieces"}  # fmt: skip
     # not the group: dataset.json goes into every model
     target = TwinTarget(
         settings.dataset_id + step,

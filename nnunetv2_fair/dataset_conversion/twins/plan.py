@@ -196,7 +196,7 @@ def _notes(
         for group in (*attribute.groups, UNKNOWN):
             if members := groups.get(group):
                 own = {case: changes[case] for case in members if case in changes}
-                yield f"  {attribute.name}, {group}: {change_in_words(own, len(members))}"
+                yield f"training labels, {attribute.name} {group}: {change_in_words(own, len(members))}"
 
 
 def change_in_words(changes: Mapping[str, LabelChange], n_cases: int) -> str:
