@@ -196,7 +196,8 @@ def _notes(
         for group in (*attribute.groups, UNKNOWN):
             if members := groups.get(group):
                 own = {case: changes[case] for case in members if case in changes}
-                yield f"training labels, {attribute.name} {group}: {change_in_words(own, len(members))}"
+                said = change_in_words(own, len(members))
+                yield f"training labels, {attribute.name} {group}: {said}"
 
 
 def change_in_words(changes: Mapping[str, LabelChange], n_cases: int) -> str:
