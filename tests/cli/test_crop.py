@@ -325,7 +325,7 @@ def test_a_dataset_is_never_replaced_by_its_own_crops(nnunet_folders, capsys):
     before = {path: path.read_bytes() for path in full.rglob("*") if path.is_file()}
     code, text = refused(capsys, "-o", "42", "-n", "Heart", "--overwrite")
     assert code == 2
-    assert "Dataset042_Heart cannot be replaced by what is made of it. Choose another id (-o)" in text
+    assert "Dataset042_Heart cannot be replaced by what is made of it. Choose another id" in text
     assert {path: path.read_bytes() for path in full.rglob("*") if path.is_file()} == before
 
 

@@ -129,7 +129,7 @@ def test_chance_depends_on_seed_and_name_alone(nnunet_folders, capsys):
          "has no training case of this group"),
         (["--how", "erode", "--amount", 0.5], 1, "none of 3 cases has other ones. Distances are"),
         (["--how", "drop", "--amount", 1e-9], 1, "By chance no piece was lost"),
-        (["--how", "erode", "--amount", 2, "-o", 42], 2, "cannot be replaced by what is made of it"),
+        (["--how", "erode", "--amount", 2, "-o", 42], 2, "cannot be replaced by what is made of"),
         (["--how", "erode", "--amount", 2, 3, "-o", 999], 1, "dataset id 1000: expected"),
     ],
 )  # fmt: skip
