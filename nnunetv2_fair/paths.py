@@ -35,6 +35,11 @@ REPORT_HTML = "report.html"
 COMPARISON_JSON = "comparison.json"
 COMPARISON_HTML = "comparison.html"
 LATENT_JSON = "latent.json"
+AUDIT_JSON = "audit.json"
+AUDIT_HTML = "audit.html"
+AUDIT_CASES_CSV = "audit_cases.csv"
+#: Folder in an audit of labels with the evaluation of the automated masks.
+QUALITY_FOLDER = "quality"
 SUBGROUP_LOG_CSV = "subgroup_log.csv"
 SUBGROUP_LOG_PNG = "subgroup_log.png"
 

@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -14,6 +13,8 @@ from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.cli.shared.evaluation_arguments import (
     add_findings,
     add_sources,
+    add_statistics,
+    check_numbers,
     check_sources,
     score_columns,
 )
@@ -25,7 +26,6 @@ from nnunetv2_fair.cli.shared.table_arguments import (
 )
 from nnunetv2_fair.cli.shared.written import tell_written
 from nnunetv2_fair.errors import UsageError
-from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, METRICS
 from nnunetv2_fair.files.privacy import meant_to_be_shared
 from nnunetv2_fair.tables.settings import TableSettings
 
@@ -67,43 +67,11 @@ def _parser() -> argparse.ArgumentParser:
         "--images", type=Path, metavar="FOLDER",
         help="images <case>_0000.<ending> for the pictures; by default imagesTs next to labelsTs",
     )  # fmt: skip
-    parser.add_argument(
-        "--reference", action="append", default=[], metavar="NAME=GROUP",
-        help="group that fairness gaps are measured from, for example sex=male; repeatable; by "
-        "default the dictionary's choice, else the group with most patients",
-    )  # fmt: skip
-    parser.add_argument(
-        "--groups", action="append", default=[], metavar="NAME=GROUP,GROUP",
-        help="compare only these groups, for example ethnicity=White,Black: gaps, tests and "
-        "verdicts are about them, the other groups are shown; repeatable for other attributes",
-    )  # fmt: skip
-    parser.add_argument(
-        "--metrics", nargs="+", metavar="METRIC",
-        help=f"of {', '.join(METRICS)}; by default {', '.join(DEFAULT_METRICS)}",
-    )  # fmt: skip
-    parser.add_argument(
-        "--tolerance", type=float, default=1.0, help="distance that nsd accepts, in mm (or pixels)"
-    )
-    parser.add_argument(
-        "--min-patients", type=int, default=5,
-        help="groups with fewer patients are shown but excluded from gaps and tests",
-    )  # fmt: skip
-    parser.add_argument(
-        "--empty-distance", choices=("diagonal", "inf", "nan"), default="diagonal",
-        help="what an infinite distance (one mask empty) counts as in statistics: the image "
-        "diagonal, infinity, or nothing",
-    )  # fmt: skip
+    add_statistics(parser)
     parser.add_argument(
         "--allow-missing", action="store_true",
         help="evaluate although predictions are missing, and report the missing ones by group",
     )  # fmt: skip
-    parser.add_argument(
-        "--unit", choices=("patient", "case"), default="patient",
-        help="what statistics count: patients (mean over a patient's cases) or cases",
-    )  # fmt: skip
-    parser.add_argument("--bootstrap", type=int, default=2000, help="number of resamples")
-    parser.add_argument("--confidence", type=float, default=0.95, help="coverage of intervals")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the resampling")
     parser.add_argument("--name", default="", help="title; by default the name of the -pred folder")
     add_findings(parser)
     add_table_arguments(
@@ -153,7 +121,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     groups = list_pairs(args.groups, "--groups", "ethnicity=White,Black")
     columns = score_columns(pairs(args.score, "--score", "lesion_f1=higher"))
     check_sources(args)
-    _check_numbers(args)
+    check_numbers(args)
     shard = _shard(args)
     predictions = args.pred or ()
     inputs = [("-gt", args.gt), *(("-pred", folder) for folder in predictions)]
@@ -327,28 +295,3 @@ def _shard(args: argparse.Namespace) -> tuple[int, int] | None:
     if not (number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total)):
         raise UsageError(f"--shard {args.shard}: expected a part and their number, such as 2/8.")
     return int(number), int(total)
-
-
-def _check_numbers(args: argparse.Namespace) -> None:
-    for option, value, ok, expected in (
-        ("--min-patients", args.min_patients, args.min_patients >= 1, "1 or more"),
-        ("--confidence", args.confidence, 0 < args.confidence < 1, "a share such as 0.95"),
-        ("--bootstrap", args.bootstrap, *_enough_resamples(args)),
-        ("--seed", args.seed, args.seed >= 0, "0 or more"),
-        ("--tolerance", args.tolerance, 0 <= args.tolerance < float("inf"), "0 or more"),
-        ("-np", args.np, args.np >= 1, "1 or more"),
-    ):
-        if not ok:
-            raise UsageError(f"{option} {value}: expected {expected}.")
-
-
-def _enough_resamples(args: argparse.Namespace) -> tuple[bool, str]:
-    """Return whether the ends of an interval can be told from so many resamples, and how many can.
-
-    One or two resamples would make an interval as narrow as they happen to be.
-    """
-    if not 0 < args.confidence < 1:
-        return True, ""  # refused by itself
-    fewest = math.ceil(1 / (1 - args.confidence) - 1e-9)
-    enough = args.bootstrap == 0 or args.bootstrap >= fewest
-    return enough, f"0 (no intervals), or at --confidence {args.confidence:g} {fewest} or more"

@@ -174,6 +174,22 @@ ALLOWED: dict[str, set[str]] = {
         "subgroups",
     },
     "evaluation": {"subgroups", "tables"},
+    "audit": set(),
+    "audit/results": {"evaluation/results"},
+    "audit/statistics": {
+        "audit/results",
+        "evaluation/boundary_maps/map_test",
+        "evaluation/estimation",
+        "evaluation/results",
+        "evaluation/statistics",
+    },
+    "audit/labels": {
+        "audit/results",
+        "audit/statistics",
+        "evaluation",
+        "subgroups",
+        "tables",
+    },
     "inspection": {
         "evaluation",
         "networks",
@@ -215,6 +231,15 @@ ALLOWED: dict[str, set[str]] = {
         "evaluation/findings",
         "evaluation/results",
         "inspection/result",
+    },
+    "report/of_audit": {
+        "audit/labels/wording",
+        "audit/results",
+        "report/drawing",
+        "report/html",
+        "report/of_evaluation",
+        "evaluation/findings",
+        "evaluation/results",
     },
     "report/of_training": {
         "report/drawing",
@@ -265,6 +290,7 @@ ALLOWED: dict[str, set[str]] = {
         "subgroups",
     },
     "cli": {
+        "audit",
         "console",
         "cropping",
         "dataset_conversion",
@@ -493,7 +519,7 @@ def test_evaluation_imports_neither_torch_nor_nnunet():
         ".".join(path.relative_to(ROOT.parent).with_suffix("").parts)
         for path in FILES
         if module_of(path).split("/")[0]
-        in ("evaluation", "report", "subgroups", "phantoms", "files")
+        in ("audit", "evaluation", "report", "subgroups", "phantoms", "files")
         and path.stem != "__init__"
     ]
     code = (

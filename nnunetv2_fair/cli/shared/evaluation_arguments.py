@@ -1,10 +1,12 @@
 """Arguments of ``nnUNetv2_fair_evaluate``: what is evaluated, and what is written."""
 
 import argparse
+import math
 from pathlib import Path
 from typing import Literal, cast
 
 from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.evaluation.metrics.registry import DEFAULT_METRICS, METRICS
 
 #: The presets of ``evaluation.presets``, which is slow to import.
 PRESET_NAMES = ("mama-mia", "lee", "apple", "fairdiff")
@@ -54,6 +56,43 @@ def add_sources(parser: argparse.ArgumentParser) -> None:
         "fold; --from-csv then needs a column training. Without it the results are about one "
         "trained model",
     )  # fmt: skip
+
+
+def add_statistics(parser: argparse.ArgumentParser) -> None:
+    """Add what is measured, and how cases are aggregated."""
+    parser.add_argument(
+        "--reference", action="append", default=[], metavar="NAME=GROUP",
+        help="group that fairness gaps are measured from, for example sex=male; repeatable; by "
+        "default the dictionary's choice, else the group with most patients",
+    )  # fmt: skip
+    parser.add_argument(
+        "--groups", action="append", default=[], metavar="NAME=GROUP,GROUP",
+        help="compare only these groups, for example ethnicity=White,Black: gaps, tests and "
+        "verdicts are about them, the other groups are shown; repeatable for other attributes",
+    )  # fmt: skip
+    parser.add_argument(
+        "--metrics", nargs="+", metavar="METRIC",
+        help=f"of {', '.join(METRICS)}; by default {', '.join(DEFAULT_METRICS)}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tolerance", type=float, default=1.0, help="distance that nsd accepts, in mm (or pixels)"
+    )
+    parser.add_argument(
+        "--min-patients", type=int, default=5,
+        help="groups with fewer patients are shown but excluded from gaps and tests",
+    )  # fmt: skip
+    parser.add_argument(
+        "--empty-distance", choices=("diagonal", "inf", "nan"), default="diagonal",
+        help="what an infinite distance (one mask empty) counts as in statistics: the image "
+        "diagonal, infinity, or nothing",
+    )  # fmt: skip
+    parser.add_argument(
+        "--unit", choices=("patient", "case"), default="patient",
+        help="what statistics count: patients (mean over a patient's cases) or cases",
+    )  # fmt: skip
+    parser.add_argument("--bootstrap", type=int, default=2000, help="number of resamples")
+    parser.add_argument("--confidence", type=float, default=0.95, help="coverage of intervals")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the resampling")
 
 
 def add_findings(parser: argparse.ArgumentParser) -> None:
@@ -207,3 +246,29 @@ def score_columns(found: dict[str, str]) -> dict[str, Literal["higher", "lower"]
         if better not in ("higher", "lower"):
             raise UsageError(f"--score {column}={better}: expected higher or lower.")
     return cast(dict[str, Literal["higher", "lower"]], found)
+
+
+def check_numbers(args: argparse.Namespace) -> None:
+    """Raise a UsageError unless the numbers of :func:`add_statistics` and ``-np`` make sense."""
+    for option, value, ok, expected in (
+        ("--min-patients", args.min_patients, args.min_patients >= 1, "1 or more"),
+        ("--confidence", args.confidence, 0 < args.confidence < 1, "a share such as 0.95"),
+        ("--bootstrap", args.bootstrap, *_enough_resamples(args)),
+        ("--seed", args.seed, args.seed >= 0, "0 or more"),
+        ("--tolerance", args.tolerance, 0 <= args.tolerance < float("inf"), "0 or more"),
+        ("-np", args.np, args.np >= 1, "1 or more"),
+    ):
+        if not ok:
+            raise UsageError(f"{option} {value}: expected {expected}.")
+
+
+def _enough_resamples(args: argparse.Namespace) -> tuple[bool, str]:
+    """Return whether the ends of an interval can be told from so many resamples, and how many can.
+
+    One or two resamples would make an interval as narrow as they happen to be.
+    """
+    if not 0 < args.confidence < 1:
+        return True, ""  # refused by itself
+    fewest = math.ceil(1 / (1 - args.confidence) - 1e-9)
+    enough = args.bootstrap == 0 or args.bootstrap >= fewest
+    return enough, f"0 (no intervals), or at --confidence {args.confidence:g} {fewest} or more"

@@ -22,6 +22,13 @@ from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 #: difference of overlap; ``boundary``: whether errors lie in other places along the outline;
 #: ``pair_difference``: two of more than two groups differ in a metric;
 #: ``downstream``: measures are wrong by other amounts, or decisions change more often.
+#:
+#: Of an audit of labels: ``label_quality``: automated masks of one group are worse among comparable
+#: patients; ``label_error``: they are too small, too large or shifted; ``source_gap``: sources of
+#: the data differ in their gap; ``ruler``: a gap depends on whose masks it is measured against;
+#: ``expert_gap``: a gap against expert masks, of which only some cases have one;
+#: ``amplification``: training on automated masks changes a gap; ``ceiling``: how their gap compares
+#: with that of a second expert.
 Kind = Literal[
     "group_difference",
     "failure_rate",
@@ -33,6 +40,13 @@ Kind = Literal[
     "boundary",
     "pair_difference",
     "downstream",
+    "label_quality",
+    "label_error",
+    "source_gap",
+    "ruler",
+    "expert_gap",
+    "amplification",
+    "ceiling",
 ]
 
 #: What can be said.

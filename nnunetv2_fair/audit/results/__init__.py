@@ -1,0 +1,1 @@
+"""What audits found: plain objects and their JSON. Imports the results of evaluations."""
