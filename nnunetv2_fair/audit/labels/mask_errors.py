@@ -24,9 +24,9 @@ MEASURES: Mapping[str, bool] = {"volume": True, "boundary": True, "shift": False
 DEFINITIONS: Mapping[str, str] = {
     "volume": "Logarithm of the volume of the automated mask over that of the expert's (areas in "
     "pictures), shown as the percentage by which it is larger. Undefined where a mask is empty.",
-    "boundary": "Mean over the expert's outline of the distance to the automated one: positive "
-    "where that lies outside the expert's mask, negative where it lies inside. Errors of both "
-    "signs cancel: a mask that is merely shifted has about 0.",
+    "boundary": "Mean distance of the automated outline from the expert's, positive where it lies "
+    "outside the expert's mask, negative where it lies inside; over the points of both outlines, "
+    "which count alike. Errors of both signs cancel: a mask that is merely shifted has 0.",
     "shift": "Distance between the centres of both masks, 0 or more.",
 }
 
@@ -73,13 +73,15 @@ def mask_errors(
         Name of each of :data:`MEASURES` -> value; distances in the unit of the spacing. Empty if
         either mask is.
     """
-    errors = signed_errors(expert, automated, spacing)
-    if errors is None:
+    of_expert = signed_errors(expert, automated, spacing)
+    of_automated = signed_errors(automated, expert, spacing)
+    if of_expert is None or of_automated is None:
         return {}
     centres = [np.argwhere(mask).mean(axis=0) for mask in (expert, automated)]
     return {
         "volume": math.log(int(automated.sum()) / int(expert.sum())),
-        "boundary": float(errors[1].mean()),
+        # seen from one outline alone, a shift would look like a mask that is too small
+        "boundary": float((of_expert[1].mean() - of_automated[1].mean()) / 2),
         "shift": float(np.linalg.norm((centres[1] - centres[0]) * np.asarray(spacing))),
     }
 

@@ -11,10 +11,16 @@ from nnunetv2_fair.evaluation.results.findings import Finding, Kind
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE, ONLY_LABEL
 from nnunetv2_fair.evaluation.results.values import Interval, MetricInfo
 
-#: Kinds of findings of an audit, in the order to tell.
-KINDS: tuple[Kind, ...] = (
-    "label_quality", "label_error", "source_gap", "ruler", "expert_gap", "amplification", "ceiling",
-)  # fmt: skip
+#: Kinds of findings of an audit, in the order to tell, and the question that they answer.
+KINDS: Mapping[Kind, str] = {
+    "label_quality": "Quality of the automated masks",
+    "label_error": "Errors of the automated masks",
+    "source_gap": "By source",
+    "ruler": "Two rulers",
+    "expert_gap": "Two rulers",
+    "amplification": "Training on automated masks",
+    "ceiling": "Two experts",
+}
 
 
 def headline(finding: Finding, result: AuditResult) -> Sentence:
@@ -81,9 +87,13 @@ def gap_words(value: float, between: Sequence[str], metric: MetricInfo) -> list[
             Data(reference)]  # fmt: skip
 
 
-def _certainty(finding: Finding, unit: str) -> str:
+def _certainty(finding: Finding, unit: str, *, signed: bool) -> str:
+    """Return interval and test; without signs the interval is that of the size of the gap."""
     parts = []
-    ends = numbers.interval(finding.interval, unit, signed=True)
+    limits = finding.interval
+    if not signed and finding.value < 0:
+        limits = limits.mirrored
+    ends = numbers.interval(limits, unit, signed=signed)
     if ends != numbers.UNDEFINED:
         parts.append(f"{numbers.percent(finding.confidence)} interval {ends}")
     if words := test_words(finding):
@@ -109,12 +119,12 @@ def _quality(finding: Finding, result: AuditResult) -> Sentence:
         return [
             *what, " is not shown to differ between ", *listed(finding.between),
             " among patients alike in ", *confounders, ": ", *adjusted,
-            _certainty(finding, metric.unit), "; without adjustment ", *crude, ".",
+            _certainty(finding, metric.unit, signed=False), "; without adjustment ", *crude, ".",
         ]  # fmt: skip
     return [
         start, *what, " differs between ", *listed(finding.between),
         " also among patients alike in ", *confounders, ": ", *adjusted,
-        _certainty(finding, metric.unit), "; without adjustment ", *crude, ".",
+        _certainty(finding, metric.unit, signed=False), "; without adjustment ", *crude, ".",
     ]  # fmt: skip
 
 
@@ -201,7 +211,7 @@ def _ruler(finding: Finding, result: AuditResult) -> Sentence:
     first, second = _two_gaps(finding, metric, ("Against automated masks", "against expert masks"))
     both = [*first, ", ", *second, "; difference ",
             numbers.with_unit(finding.value, metric.unit, signed=True),
-            _certainty(finding, metric.unit)]  # fmt: skip
+            _certainty(finding, metric.unit, signed=True)]  # fmt: skip
     reference, other = finding.between
     flattered = (finding.value < 0) == (metric.better == "higher")
     who = other if flattered else reference
@@ -230,8 +240,8 @@ def _expert_gap(finding: Finding, result: AuditResult) -> Sentence:
         "shown": "Against expert masks the model is ",
         "signs": "There are signs that against expert masks the model is ",
     }.get(finding.verdict)
-    tail = [_certainty(finding, metric.unit), f"; estimated from {few} patients with masks of both "
-            f"kinds among {every}."]  # fmt: skip
+    certainty = _certainty(finding, metric.unit, signed=False)
+    tail = [certainty, f"; estimated from {few} patients with masks of both kinds among {every}."]
     if verb is None:
         return ["Against expert masks no difference is shown in ", metric.title,
                 *of_label(finding.label), ": ", *gap, *tail]  # fmt: skip
@@ -252,7 +262,7 @@ def _amplification(finding: Finding, result: AuditResult) -> Sentence:
     first, second = _two_gaps(finding, metric, words)
     both = [*first, "; ", *second, "; difference ",
             numbers.with_unit(finding.value, metric.unit, signed=True),
-            _certainty(finding, metric.unit), "."]  # fmt: skip
+            _certainty(finding, metric.unit, signed=True), "."]  # fmt: skip
     if not finding.claims:
         return [
             "Training on automated masks is not shown to change ", *what,
@@ -275,7 +285,7 @@ def _ceiling(finding: Finding, result: AuditResult) -> Sentence:
     first, second = _two_gaps(finding, metric, ("Automated masks:", "a second expert:"))
     both = [*first, "; ", *second, "; difference ",
             numbers.with_unit(finding.value, metric.unit, signed=True),
-            _certainty(finding, metric.unit), "."]  # fmt: skip
+            _certainty(finding, metric.unit, signed=True), "."]  # fmt: skip
     if not finding.claims:
         return ["The automated masks are not shown to have another gap than two experts have "
                 "between them. ", *both]  # fmt: skip

@@ -41,10 +41,16 @@ class _Claim:
 
 
 @dataclass(frozen=True)
-class _Card:
-    attribute: str
+class _Topic:
+    title: str
     claims: Sequence[_Claim]
     others: Sequence[_Claim]
+
+
+@dataclass(frozen=True)
+class _Card:
+    attribute: str
+    topics: Sequence[_Topic]
 
 
 def write_audit(result: AuditResult, out: Path) -> tuple[Path, ...]:
@@ -111,7 +117,7 @@ def rendered(result: AuditResult) -> tuple[str, Downloads]:
         numbers.count(rows["patient"].nunique(), "patient"),
         f"created {clean(result.created)[:10]}",
     ]
-    title = f"Automated masks {shortened(result.name, 40)} against expert masks"
+    title = f"{shortened(result.name, 40)}: automated masks against expert masks"
     text = document(title, "Audit of labels", facts, navigation, sections, disclaimer("audited"))
     return text, downloads
 
@@ -127,17 +133,24 @@ def _card(result: AuditResult, attribute: str) -> _Card:
         )
         for f in main_findings(result.quality, attribute, label)
     ]
-    order = {kind: position for position, kind in enumerate(KINDS)}
-    ours = [f for f in result.findings if f.kind in order and f.attribute == attribute]
-    ours.sort(key=lambda f: order[f.kind])
+    topics = {title: list[_Claim]() for title in KINDS.values()}
+    topics[KINDS["label_quality"]] += told
     several = len(result.labels) > 1
-    told += [
-        _Claim(f.verdict.replace("_", "-"), VERDICTS[f.verdict], audit_headline(f, result))
-        for f in ours
-        if f.label == label or not several or f.verdict == "shown" or _by_label(f)
-    ]
-    claims = [claim for claim in told if claim.kind in ("shown", "signs")]
-    return _Card(attribute, claims, [claim for claim in told if claim not in claims])
+    for found in result.findings:
+        if found.attribute != attribute or found.kind not in KINDS:
+            continue
+        if found.label == label or not several or found.verdict == "shown" or _by_label(found):
+            verdict = VERDICTS[found.verdict]
+            words = audit_headline(found, result)
+            kind = found.verdict.replace("_", "-")
+            topics[KINDS[found.kind]].append(_Claim(kind, verdict, words))
+    made = []
+    for title, claims in topics.items():
+        shown = [claim for claim in claims if claim.kind in ("shown", "signs")]
+        others = [claim for claim in claims if claim not in shown]
+        if claims:
+            made.append(_Topic(title, shown, others))
+    return _Card(attribute, made)
 
 
 def _by_label(finding: Finding) -> bool:

@@ -86,9 +86,7 @@ def error_table(result: AuditResult, found: Sequence[LabelErrors]) -> Table:
                     (error_words(errors.measure, group.mean.value, errors.unit),),
                     (ends_words(errors.measure, group.mean.interval, errors.unit),),
                     (_p(group.mean),),
-                    (f"not compared: {left_out}",)
-                    if left_out
-                    else _against(None if gap is None else gap.gap),
+                    _against(gap, left_out),
                 )
             )
             cells.append(
@@ -235,9 +233,9 @@ def combined_table(result: AuditResult) -> Table:
     return Table(
         ("combined", "gaps"),
         "The model's gap against expert masks, estimated from both rulers",
-        ("Attribute", "Label", "Metric", "Groups", "Against automated masks, all patients",
-         "Against expert masks, those who have them", "Combined", "Interval", "Test",
-         "Patients with both", "Correlation of both scores"),
+        ("Attribute", "Label", "Metric", "Groups", "Automated masks, all",
+         "Expert masks, those who have them", "Combined", "Interval", "Test",
+         "Patients with both", "Correlation"),
         tuple(rows),
         Numbers(columns, tuple(cells)),
     )  # fmt: skip
