@@ -26,7 +26,7 @@ from nnunetv2_fair.audit.labels.scores import Scores
 from nnunetv2_fair.audit.labels.sources import source_gaps
 from nnunetv2_fair.audit.results.labels import Estimate
 from nnunetv2_fair.audit.statistics.contrasts import mean_of
-from nnunetv2_fair.audit.statistics.rulers import combined_mean, difference
+from nnunetv2_fair.audit.statistics.rulers import Sample, combined, difference
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 
@@ -95,9 +95,9 @@ def simulate(cell: Cell, runs: int, seed: int) -> Found:
             auto += flaw
             few, many = auto[: cell.n], auto[cell.n :]
             alone.append(mean_of(expert[: cell.n]))
-            both.append(combined_mean(expert[: cell.n], few, many).mean)
+            both.append(Sample(expert[: cell.n], few, many))
             crude.append(auto.mean())
-        gaps = [difference(*alone), difference(*both)]
+        gaps = [difference(*alone), combined(*both).gap]
         intervals = [gap.interval(LEVEL) for gap in gaps]
         values.append([gap.value for gap in gaps])
         widths.append([i.high - i.low for i in intervals])

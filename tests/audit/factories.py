@@ -1,5 +1,6 @@
 """Small folders of masks: automated ones of the young are two pixels too small."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,3 +70,7 @@ def make_masks(root: Path, n: int = 40, n_expert: int | None = None, names=(OLD,
     (root / "demographics.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     write_dataset_json(root, {"background": 0, "organ": 1})
     return Audited(root, tuple(cases))
+
+
+if __name__ == "__main__":  # python -m tests.audit.factories FOLDER: masks to try the command on
+    make_masks(Path(sys.argv[1]), 80, 40)

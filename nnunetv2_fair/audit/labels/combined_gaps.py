@@ -11,7 +11,6 @@ from nnunetv2_fair.audit.labels.people import Groups, People
 from nnunetv2_fair.audit.labels.scores import Scores
 from nnunetv2_fair.audit.results.labels import CombinedGap, Estimate
 from nnunetv2_fair.audit.statistics.contrasts import (
-    Spread,
     Units,
     corrected,
     estimate_gap,
@@ -19,8 +18,8 @@ from nnunetv2_fair.audit.statistics.contrasts import (
 )
 from nnunetv2_fair.audit.statistics.rulers import (
     FEWEST_DOUBLE,
-    combined_mean,
-    difference,
+    Sample,
+    combined,
     widths,
 )
 from nnunetv2_fair.evaluation.estimation.trainings import (
@@ -125,22 +124,21 @@ def _combined(
     if whole.in_both or double.in_both:
         return dataclasses.replace(found, combined=Estimate(reason=_SEVERAL))
     each = [
-        _of_rows(double.values[i], double.values[k + i], rest.values[i], double, rest)
+        combined(*_samples(double.values[i], double.values[k + i], rest.values[i], double, rest))
         for i in range(k)
     ]
-    mean = _of_rows(
-        double.values[:k].mean(axis=0), double.values[k:].mean(axis=0), rest.values.mean(axis=0),
-        double, rest,
-    )  # fmt: skip
-    spread = mean[0]
+    expert_scores = double.values[:k].mean(axis=0)
+    samples = _samples(
+        expert_scores, double.values[k:].mean(axis=0), rest.values.mean(axis=0), double, rest
+    )
+    made = combined(*samples)
+    spread = made.gap
     error = NO_ERROR
     if kind is not None and k > 1:
-        gaps = np.array([one[0].value for one in each])
+        gaps = np.array([one.gap.value for one in each])
         error = training_error(gaps - gaps.mean(), kind)
-    spreads = [
-        float(double.values[:k].mean(axis=0)[inside].std(ddof=1))
-        for inside in (~double.second, double.second)
-    ]
+    correlations = samples[0].correlation, samples[1].correlation
+    spreads = [float(sample.expert.std(ddof=1)) for sample in samples]
     n_all = tuple(a + b for a, b in zip(double.n, rest.n, strict=True))
     return dataclasses.replace(
         found,
@@ -150,28 +148,21 @@ def _combined(
                     settings.confidence),
             p_with_trainings(spread.p_value, spread.value, error),
         ),
-        weights=mean[1],
-        correlations=mean[2],
+        weights=made.weights,
+        correlations=correlations,
         widths=tuple(
-            widths(double.n, (n_all[0], n_all[1]), (spreads[0], spreads[1]), mean[2],
+            widths(double.n, (n_all[0], n_all[1]), (spreads[0], spreads[1]), correlations,
                    settings.confidence)
         ),
     )  # fmt: skip
 
 
-def _of_rows(
+def _samples(
     expert: np.ndarray, both: np.ndarray, others: np.ndarray, double: Units, rest: Units
-) -> tuple[Spread, tuple[float, float], tuple[float, float]]:
-    """Return the gap, and the weight and correlation in each group."""
+) -> tuple[Sample, Sample]:
+    """Return the scores of both groups."""
     first, second = (
-        combined_mean(expert[inside], both[inside], others[outside])
-        for inside, outside in (
-            (~double.second, ~rest.second),
-            (double.second, rest.second),
-        )
+        Sample(expert[inside], both[inside], others[outside])
+        for inside, outside in ((~double.second, ~rest.second), (double.second, rest.second))
     )
-    return (
-        difference(first.mean, second.mean),
-        (first.weight, second.weight),
-        (first.correlation, second.correlation),
-    )
+    return first, second

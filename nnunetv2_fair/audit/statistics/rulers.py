@@ -1,14 +1,19 @@
-"""A mean against expert masks, from cases that all have automated masks and some have expert ones.
+"""A gap against expert masks, from cases that all have automated masks and some have expert ones.
 
 The scores against expert masks of the few are corrected by how the few differ from all in their
 scores against automated masks, as far as both scores go together (double sampling, also known as
 prediction-powered inference)::
 
-    E = mean_n(E - w A) + w mean_m(A),    w = b m / (n + m),    b = cov_n(E, A) / var_n(A)
+    E = mean_n(E - w A) + w mean_m(A),    w = b m / (n + m)
 
-where n patients have both masks and m the automated one alone; b is kept within 0 and 1. What is
-wrong with the automated masks cancels, whatever it is, as long as those who were labelled twice are
-a random part of their group.
+for each group, where n of its patients have both masks and m the automated one alone. b is the
+slope of E on A among the patients with both, within groups and common to both, kept within 0 and 1.
+What is wrong with the automated masks cancels, whatever it is, as long as those who were labelled
+twice are a random part of their group.
+
+A slope of each group by itself would be as right with many patients. With few it is not: where the
+few happen to hold no mask that failed, it is that of ordinary scores, the standard error knows
+nothing of failures, and gaps of equal groups would be shown too often.
 
 Source: Cochran, Sampling Techniques, 3rd edition 1977, chapter 12 (regression estimator in double
 sampling); Angelopoulos, Duchi and Zrnic, PPI++, arXiv:2311.01453 (the same weight).
@@ -30,51 +35,84 @@ FEWEST_DOUBLE = 5
 STEPS = (1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 
 
-class CombinedMean(NamedTuple):
-    """Mean of one group against expert masks.
+class Sample(NamedTuple):
+    """Scores of one group.
 
     Attributes:
-        mean: The combined estimate.
-        weight: w above.
-        correlation: Of both scores among those who have both; NaN if one does not vary.
-    """
-
-    mean: Spread
-    weight: float
-    correlation: float
-
-
-def combined_mean(expert: np.ndarray, both: np.ndarray, automated: np.ndarray) -> CombinedMean:
-    """Return the mean against expert masks.
-
-    Args:
-        expert: (n,) scores against expert masks, of the patients who have both masks; n of
+        expert: (n,) against expert masks, of the patients who have both masks; n of
             :data:`FEWEST_DOUBLE` or more.
-        both: (n,) scores of the same patients against automated masks.
-        automated: (m,) scores of the other patients against automated masks; m may be 0.
+        both: (n,) of the same patients against automated masks.
+        automated: (m,) of the other patients against automated masks; m may be 0.
     """
-    n, m = len(expert), len(automated)
-    plain = mean_of(expert)
-    spread = float(np.var(both, ddof=1))
-    together = float(np.cov(expert, both)[0, 1])
-    varies = spread > 0 and plain.error > 0
-    correlation = (
-        together / math.sqrt(spread) / float(np.std(expert, ddof=1)) if varies else (math.nan)
+
+    expert: np.ndarray
+    both: np.ndarray
+    automated: np.ndarray
+
+    @property
+    def share_of_others(self) -> float:
+        """Share of all patients who have the automated mask alone."""
+        return len(self.automated) / (len(self.expert) + len(self.automated))
+
+    @property
+    def correlation(self) -> float:
+        """Of both scores among those who have both; NaN if one does not vary."""
+        spreads = self.expert.std(), self.both.std()
+        if not min(spreads) > 0:
+            return math.nan
+        return float(np.corrcoef(self.expert, self.both)[0, 1])
+
+
+class Combined(NamedTuple):
+    """The gap of two groups against expert masks.
+
+    Attributes:
+        gap: Mean of the first group minus mean of the second.
+        weights: w above, of each group.
+    """
+
+    gap: Spread
+    weights: tuple[float, float]
+
+
+def combined(first: Sample, second: Sample) -> Combined:
+    """Return the gap of two groups without patients in common."""
+    slope = common_slope((first, second))
+    n = len(first.expert) + len(second.expert)
+    weights = [
+        slope * len(s.automated) / (len(s.expert) + len(s.automated)) for s in (first, second)
+    ]
+    one, other = (
+        _mean(sample, weight, n) for sample, weight in zip((first, second), weights, strict=True)
     )
-    slope = min(1.0, max(0.0, together / spread)) if spread > 0 else 0.0
-    weight = slope * m / (n + m)
+    return Combined(difference(one, other), (weights[0], weights[1]))
+
+
+def common_slope(samples: Sequence[Sample]) -> float:
+    """Return the slope of expert on automated scores within groups, kept within 0 and 1."""
+    together = spread = 0.0
+    for sample in samples:
+        away = sample.both - sample.both.mean()
+        together += float((away * sample.expert).sum())
+        spread += float((away**2).sum())
+    return min(1.0, max(0.0, together / spread)) if spread > 0 else 0.0
+
+
+def _mean(sample: Sample, weight: float, n_both_groups: int) -> Spread:
+    """Return the mean of one group."""
+    n, m = len(sample.expert), len(sample.automated)
     if m < 2 or weight == 0:
-        return CombinedMean(plain, 0.0, correlation)
-    rest = expert - weight * both
-    away = rest - rest.mean()
+        return mean_of(sample.expert)
+    rest = sample.expert - weight * sample.both
     # the slope is estimated from the same patients, which costs a degree of freedom, and adds as
-    # much as their mean automated score is off, which is 1/(n - 3) on average
-    of_rest = float((away**2).sum()) / (n - 2) / n * (1 + m / (n + m) / (n - 3))
-    of_others = weight**2 * float(np.var(automated, ddof=1)) / m
+    # much as it is off times as the mean automated score of the few is
+    off = 1 + m / (n + m) / (n_both_groups - 4)
+    of_rest = float(((rest - rest.mean()) ** 2).sum()) / (n - 2) / n * off
+    of_others = weight**2 * float(np.var(sample.automated, ddof=1)) / m
     total = of_rest + of_others
-    freedom = total**2 / (of_rest**2 / (n - 2) + of_others**2 / (m - 1))
-    value = float(rest.mean() + weight * automated.mean())
-    return CombinedMean(Spread(value, math.sqrt(total), freedom), weight, correlation)
+    below = of_rest**2 / (n - 2) + of_others**2 / (m - 1)
+    value = float(rest.mean() + weight * sample.automated.mean())
+    return Spread(value, math.sqrt(total), total**2 / below if below > 0 else n - 2.0)
 
 
 def difference(first: Spread, second: Spread) -> Spread:

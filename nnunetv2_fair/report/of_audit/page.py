@@ -30,6 +30,8 @@ from nnunetv2_fair.report.of_audit.sections import further_sections
 from nnunetv2_fair.report.of_audit.shown import shown_table
 from nnunetv2_fair.report.of_audit.tables import coverage_table
 from nnunetv2_fair.report.of_evaluation.attribute import attribute_section
+from nnunetv2_fair.report.of_evaluation.cases.table import ANCHOR as CASES
+from nnunetv2_fair.report.of_evaluation.cases.table import case_table
 from nnunetv2_fair.report.of_evaluation.page import write_report
 
 
@@ -89,7 +91,7 @@ def rendered(result: AuditResult) -> tuple[str, Downloads]:
     navigation = [("summary", "Summary")]
     navigation += [(f"attribute-{i}", clean(a)) for i, a in enumerate(result.attributes)]
     navigation += [(anchor, title) for anchor, title, _ in further]
-    navigation += [("definitions", "Definitions"), ("settings", "Settings")]
+    navigation += [(CASES, "All cases"), ("definitions", "Definitions"), ("settings", "Settings")]
     masks = shown_table(coverage_table(result), downloads)
     sections = [
         render(
@@ -106,6 +108,7 @@ def rendered(result: AuditResult) -> tuple[str, Downloads]:
         for i, attribute in enumerate(result.attributes)
     ]
     sections += [section for _, _, section in further]
+    sections.append(case_table(quality, ()))
     sections += [
         terms.section(),
         settings_section(result.settings, result.versions, quality.inputs_sha256, result.created),

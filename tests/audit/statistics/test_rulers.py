@@ -6,7 +6,14 @@ from scipy import stats
 
 from benchmarks.rulers import Cell, simulate
 from nnunetv2_fair.audit.statistics.contrasts import Spread, mean_of
-from nnunetv2_fair.audit.statistics.rulers import STEPS, combined_mean, difference, widths
+from nnunetv2_fair.audit.statistics.rulers import (
+    STEPS,
+    Sample,
+    combined,
+    common_slope,
+    difference,
+    widths,
+)
 
 
 @pytest.fixture
@@ -14,37 +21,51 @@ def rng():
     return np.random.default_rng(5)
 
 
+def sample(rng, n, m, slope=0.4):
+    both = rng.normal(0.8, 0.1, n)
+    return Sample(slope * both + rng.normal(0.5, 0.05, n), both, rng.normal(0.8, 0.1, m))
+
+
 def test_is_the_regression_estimator_of_double_sampling(rng):
-    both = rng.normal(0.8, 0.1, 20)
-    expert = 0.4 * both + rng.normal(0.5, 0.05, 20)
-    others = rng.normal(0.8, 0.1, 180)
-    found = combined_mean(expert, both, others)
-    slope = stats.linregress(both, expert).slope
-    everybody = np.concatenate([both, others])
-    assert 0 < slope < 1
-    expected = expert.mean() + slope * (everybody.mean() - both.mean())
-    assert found.mean.value == pytest.approx(expected)
-    assert found.weight == pytest.approx(slope * 180 / 200)
-    assert found.correlation == pytest.approx(np.corrcoef(expert, both)[0, 1])
-    assert found.mean.error < mean_of(expert).error
+    """With the slope of an analysis of covariance: common to both groups, each with its mean."""
+    first, second = sample(rng, 20, 180), sample(rng, 30, 70)
+    in_second = np.repeat([0.0, 1.0], [20, 30])
+    design = np.column_stack([np.ones(50), in_second, np.concatenate([first.both, second.both])])
+    slope = np.linalg.lstsq(design, np.concatenate([first.expert, second.expert]), rcond=None)[0][2]
+    assert common_slope((first, second)) == pytest.approx(slope)
+    expected = []
+    for one in (first, second):
+        everybody = np.concatenate([one.both, one.automated])
+        expected.append(one.expert.mean() + slope * (everybody.mean() - one.both.mean()))
+    found = combined(first, second)
+    assert found.gap.value == pytest.approx(expected[0] - expected[1])
+    assert found.weights == pytest.approx((slope * 180 / 200, slope * 70 / 100))
+    assert first.correlation == pytest.approx(np.corrcoef(first.expert, first.both)[0, 1])
+    assert found.gap.error < difference(mean_of(first.expert), mean_of(second.expert)).error
 
 
-def test_without_others_or_relation_it_is_the_expert_mean(rng):
-    expert, both = rng.normal(size=10), rng.normal(size=10)
-    assert combined_mean(expert, both, np.empty(0)).mean == mean_of(expert)
-    found = combined_mean(expert, -expert, rng.normal(size=50))
-    assert (found.mean, found.weight) == (mean_of(expert), 0.0)
-    assert found.correlation == pytest.approx(-1)
-    flat = combined_mean(expert, np.ones(10), np.ones(50))
-    assert (flat.mean, flat.weight) == (mean_of(expert), 0.0)
+@pytest.mark.parametrize("slope", [-1.0, 0.4])
+def test_without_others_or_relation_it_is_the_gap_of_the_expert_scores(rng, slope):
+    others = 0 if slope > 0 else 50
+    first, second = sample(rng, 10, others, slope), sample(rng, 12, others, slope)
+    found = combined(first, second)
+    assert found.gap == difference(mean_of(first.expert), mean_of(second.expert))
+    assert found.weights == (0.0, 0.0)
+
+
+def test_scores_that_do_not_vary(rng):
+    flat = Sample(rng.normal(size=10), np.ones(10), np.ones(50))
     assert np.isnan(flat.correlation)
+    assert common_slope((flat, flat)) == 0
+    assert combined(flat, flat).gap.value == 0
+    same = Sample(np.ones(6), np.ones(6), np.ones(9))
+    assert combined(same, same).gap.p_value == 1
 
 
 def test_an_offset_of_the_ruler_cancels(rng):
-    expert = rng.normal(0.8, 0.1, 15)
-    both, others = expert + rng.normal(0, 0.02, 15), rng.normal(0.8, 0.1, 100)
-    moved = combined_mean(expert, both - 0.3, others - 0.3).mean
-    assert moved.value == pytest.approx(combined_mean(expert, both, others).mean.value)
+    first, second = sample(rng, 15, 100), sample(rng, 15, 100)
+    moved = Sample(second.expert, second.both - 0.3, second.automated - 0.3)
+    assert combined(first, moved).gap.value == pytest.approx(combined(first, second).gap.value)
 
 
 def test_difference_is_welch():
@@ -78,3 +99,5 @@ def test_flawed_ruler_of_equal_groups():
     assert found.coverage >= 0.93
     assert found.rmse < 0.8 * found.rmse_expert
     assert found.shown <= 0.07
+    # skewed scores, and masks that fail: a slope of each group by itself shows 0.10
+    assert simulate(Cell(20, 300, 0.5, 0.06, skewed=True), runs=400, seed=1).shown <= 0.07
