@@ -79,13 +79,9 @@ def combined(first: Sample, second: Sample) -> Combined:
     """Return the gap of two groups without patients in common."""
     slope = common_slope((first, second))
     n = len(first.expert) + len(second.expert)
-    weights = [
-        slope * len(s.automated) / (len(s.expert) + len(s.automated)) for s in (first, second)
-    ]
-    one, other = (
-        _mean(sample, weight, n) for sample, weight in zip((first, second), weights, strict=True)
-    )
-    return Combined(difference(one, other), (weights[0], weights[1]))
+    one, other = (slope * sample.share_of_others for sample in (first, second))
+    gap = difference(_mean(first, one, n), _mean(second, other, n))
+    return Combined(gap, (one, other))
 
 
 def common_slope(samples: Sequence[Sample]) -> float:
