@@ -1,7 +1,8 @@
 """What happens to commands that are given damaged, odd or hostile files?
 
 Makes inputs for every door of the package (tables, workbooks, dictionaries, images of all formats,
-``dataset.json``, folds, scores, summaries, studies, downloads, boxes), runs the real command on
+``dataset.json``, folds, scores, summaries, studies, downloads, boxes,
+crops, cascades, measures taken from masks), runs the real command on
 each in a process of its own, and counts what must not happen: tracebacks and messages of the last
 resort, crashes, commands that take longer than a minute, and accepted inputs in which an
 independent reading (``csv``, ``json``, openpyxl, nibabel, Pillow, SimpleITK, h5py, NumPy; never our
@@ -33,7 +34,10 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 
+import fuzz_crops  # noqa: E402
 import fuzz_doors  # noqa: E402
+
+DOORS = {**fuzz_doors.DOORS, **fuzz_crops.DOORS}
 
 #: What never may happen.
 FAULTS = ("traceback", "crash", "hang", "silent", "wrong")
@@ -48,23 +52,23 @@ def main() -> int:
     parser.add_argument("--inputs", type=int, help="about how many; by default all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=60, help="after which a command hangs")
-    parser.add_argument("--doors", nargs="+", choices=list(fuzz_doors.DOORS))
+    parser.add_argument("--doors", nargs="+", choices=list(DOORS))
     parser.add_argument("--only", metavar="DOOR:NUMBER", help="one input, and what it prints")
     parser.add_argument("-o", type=Path, default=Path("fuzz.jsonl"), help="results so far")
     args = parser.parse_args()
-    doors = args.doors or list(fuzz_doors.DOORS)
-    total = sum(door.inputs for door in fuzz_doors.DOORS.values())
+    doors = args.doors or list(DOORS)
+    total = sum(door.inputs for door in DOORS.values())
     share = 1.0 if args.inputs is None else args.inputs / total
     orders = [
         (name, number)
         for name in doors
-        for number in range(max(1, round(fuzz_doors.DOORS[name].inputs * share)))
+        for number in range(max(1, round(DOORS[name].inputs * share)))
     ]
     if args.only:
         name, _, number = args.only.partition(":")
         orders = [(name, int(number))]
     done = {} if args.only else _read(args.o, args.seed)
-    for name in dict.fromkeys(fuzz_doors.DOORS[name].module for name, _ in orders):
+    for name in dict.fromkeys(DOORS[name].module for name, _ in orders):
         importlib.import_module(f"nnunetv2_fair.cli.{name}")
     fuzz_doors.import_everything()
     with tempfile.TemporaryDirectory(prefix="fuzz") as folder:
@@ -95,11 +99,11 @@ def _read(path: Path, seed: int) -> dict[tuple[str, int], dict[str, Any]]:
 
 def _run(name: str, number: int, args: argparse.Namespace, root: Path) -> dict[str, Any]:
     """Run one command on one input, and compare what it wrote with an independent reading."""
-    door = fuzz_doors.DOORS[name]
+    door = DOORS[name]
     shutil.rmtree(root, ignore_errors=True)
     for part in ("raw", "preprocessed", "results"):
         (root / part).mkdir(parents=True)
-    seed = [args.seed, list(fuzz_doors.DOORS).index(name), number]
+    seed = [args.seed, list(DOORS).index(name), number]
     job = door.make(np.random.default_rng(seed), root)
     command = importlib.import_module(f"nnunetv2_fair.cli.{door.module}").main
     arguments = [str(argument) for argument in job.arguments]
