@@ -4,6 +4,7 @@ nnU-Net's own prediction is played by functions of grey values, so that what com
 """
 
 import csv
+import gzip
 import importlib
 import json
 import math
@@ -38,7 +39,8 @@ def _spoil_file(rng: np.random.Generator, path: Path, ending: str) -> str:
         if not isinstance(odd, np.ndarray):
             path.write_bytes(odd)
         elif ending != ".png":
-            path.write_bytes(nibabel.Nifti1Image(odd.T, np.diag([1.0, 1, 2, 1])).to_bytes())
+            data = nibabel.Nifti1Image(odd.T, np.diag([1.0, 1, 2, 1])).to_bytes()
+            path.write_bytes(gzip.compress(data, mtime=0))
         else:
             try:
                 Image.fromarray(odd).save(path)
@@ -292,7 +294,7 @@ def _downstream(rng: np.random.Generator, root: Path) -> Job:
                 case += f"_{row['measure'][2:4].upper()}"
             if "--frames" in more:
                 continue
-            value = {"LV_cavity": 1, "RV_cavity": 3}.get(row["label"], 1)
+            value = {**_HEART, **_TUMOUR}.get(row["label"], -1)
             for folder, column in ((gt, "reference"), (pred, "prediction")):
                 image = nibabel.load(folder / f"{case}.nii.gz")
                 spacing = float(np.prod(image.header.get_zooms()[:3]))

@@ -36,7 +36,8 @@ def box_table(boxes: Sequence[BoxOfCase], n_axes: int, *, with_reference: bool) 
         if with_reference:
             record["covered_share"] = found.covered
         records.append(record)
-    return pd.DataFrame.from_records(records).to_csv(index=False, lineterminator="\n")
+    # as objects: whole numbers stay whole beside empty cells
+    return pd.DataFrame(records, dtype=object).to_csv(index=False, lineterminator="\n")
 
 
 def _of_axis(

@@ -10,6 +10,7 @@ Source: Lee et al., MELBA 2025, section 4.7 and figure 1.
 
 import json
 import logging
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -153,8 +154,8 @@ def predict_cascade(
     """
     if out.resolve() == images.resolve():
         raise UsageError(f"-o {out} is the folder of the images; choose another one.")
-    if settings.factor < 1:
-        raise UsageError(f"--factor {settings.factor:g}: expected 1 or more.")
+    if not 1 <= settings.factor < math.inf:
+        raise UsageError(f"--factor {settings.factor:g}: expected a number, 1 or more.")
     if localizer is None and settings.references is None:
         raise UsageError("--upper-bound takes boxes from references; name their folder with -gt.")
     names = ["masks of the same name", BOXES_CSV]

@@ -204,6 +204,9 @@ def test_empty_and_implausible_first_predictions_fall_back(volumes, tmp_path, ca
     table = pd.read_csv(out / "boxes.csv").set_index("case")
     assert table["fallback"].to_dict() == {"c06": 1, "c07": 0, "c08": 0, "c09": 1}
     assert table.loc["c06", "reason"] == "empty"
+    text = (out / "boxes.csv").read_text().splitlines()
+    assert text[0].startswith("case,fallback,reason,x_start,x_end,crop_x_start,crop_x_end,")
+    assert text[3].startswith("c08,0,,9,17,2,24,"), "whole numbers beside empty cells"
     assert np.isnan(table.loc["c06", "covered_share"])
     assert table.loc["c08", "x_size_error_px"] == 0
     fallback = json.loads((out / "cascade.json").read_text())["fallback"]
@@ -305,7 +308,9 @@ LOCALIZER, SEGMENTER = MODELS[:7], MODELS[7:]
         (SEGMENTER, [], 2, "Name the first model with --localizer -d ID -c CONFIGURATION, or"),
         (MODELS, ["--upper-bound"], 2, "one of the two"),
         (SEGMENTER, ["--upper-bound"], 2, "name their folder with -gt"),
-        (MODELS, ["--factor", "0.5"], 2, "--factor 0.5: expected 1 or more"),
+        (MODELS, ["--factor", "0.5"], 2, "--factor 0.5: expected a number, 1 or more"),
+        (MODELS, ["--factor", "nan"], 2, "--factor nan: expected a number, 1 or more"),
+        (MODELS, ["--factor", "inf"], 2, "--factor inf: expected a number, 1 or more"),
         (MODELS, ["-np", "0"], 2, "-np 0: expected 1 or more"),
         (MODELS, ["-gt", "nowhere"], 1, "-gt nowhere does not exist"),
         (["--localizer", "-d", "43", *MODELS[3:]], [], 1,
