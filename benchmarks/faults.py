@@ -146,6 +146,81 @@ def _compare(given: Path, out: Path) -> int:
     return main([*models, *where, "--bootstrap", "0"])
 
 
+def _downstream_inputs(given: Path) -> None:
+    from tests.evaluation.downstream.hearts import make_hearts
+
+    make_hearts(given / "data", n_patients=6)
+
+
+def _downstream(given: Path, out: Path) -> int:
+    from nnunetv2_fair.cli.evaluate import main
+
+    data = given / "data"
+    return main([
+        "-gt", str(data / "labelsTs"), "-pred", str(data / "predictions"), "--demographics",
+        str(data / "demographics.csv"), "-o", str(out / "evaluation"), "-a", "sex", "-np", "1",
+        "--min-patients", "2", "--bootstrap", "0", "--metrics", "dice", "--downstream", "cardiac",
+        "--threshold", "ef=50",
+    ])  # fmt: skip
+
+
+def _crop_inputs(given: Path) -> None:
+    from tests.dataset_conversion.cropped.full_dataset import write_full
+
+    write_full(given / "raw", ".png")
+
+
+def _crop(given: Path, out: Path) -> int:
+    from nnunetv2_fair.cli.crop import main
+
+    # the cropped dataset goes beside the full one, which is only read
+    raw = out / "raw"
+    raw.mkdir(exist_ok=True)
+    if not (raw / "Dataset042_Heart").exists():
+        (raw / "Dataset042_Heart").symlink_to(given / "raw" / "Dataset042_Heart")
+    os.environ["nnUNet_raw"] = str(raw)
+    os.environ["nnUNet_preprocessed"] = str(out / "preprocessed")
+    return main(["-d", "42", "-o", "43", "-np", "1"])
+
+
+def _cascade_inputs(given: Path) -> None:
+    _crop_inputs(given)
+    os.environ["nnUNet_raw"] = str(given / "raw")
+    os.environ["nnUNet_results"] = str(given / "results")
+    from nnunetv2_fair.cli.crop import main
+
+    if main(["-d", "42", "-o", "43", "-np", "1"]):
+        raise SystemExit("The dataset for the cascade could not be cropped.")
+    for name in ("Dataset042_Heart", "Dataset043_HeartCropped"):
+        model = given / "results" / name / "nnUNetTrainer__nnUNetPlans__2d"
+        (model / "fold_0").mkdir(parents=True)
+        (model / "fold_0" / "checkpoint_final.pth").write_text(name)
+        shutil.copyfile(given / "raw" / name / "dataset.json", model / "dataset.json")
+
+
+def _cascade(given: Path, out: Path) -> int:
+    """Run a cascade whose models copy files: nnU-Net's writing is its own."""
+    from nnunetv2_fair.cli.predict_cascade import main
+    from nnunetv2_fair.nnunet import predict_cascade
+
+    os.environ["nnUNet_raw"] = str(given / "raw")
+    os.environ["nnUNet_results"] = str(given / "results")
+
+    def predict(command: list[str], predictions: Path, ending: str, *_: object) -> None:
+        for path in sorted(Path(command[command.index("-i") + 1]).iterdir()):
+            case = path.name.rpartition("_")[0]
+            full = command[command.index("-d") + 1] == "42"
+            name = "Dataset042_Heart" if full else "Dataset043_HeartCropped"
+            labels = given / "raw" / name / "labelsTs" / f"{case}{ending}"
+            shutil.copyfile(labels, predictions / labels.name)
+
+    predict_cascade.run_nnunet = predict
+    images = given / "raw" / "Dataset042_Heart" / "imagesTs"
+    models = [w for word, d in (("--localizer", "42"), ("--segmenter", "43"))
+              for w in (word, "-d", d, "-c", "2d", "-f", "0")]  # fmt: skip
+    return main(["-i", str(images), "-o", str(out / "cascade"), *models, "-device", "cpu"])
+
+
 def _begin_step(out: Path) -> None:
     from nnunetv2_fair.study.step import Plan, Step
 
@@ -204,6 +279,9 @@ COMMANDS = {
     "prepare": Command(_prepare_inputs, _prepare),
     "evaluate": Command(_evaluate_inputs, _evaluate),
     "compare": Command(_compare_inputs, _compare),
+    "downstream": Command(_downstream_inputs, _downstream),
+    "crop": Command(_crop_inputs, _crop),
+    "cascade": Command(_cascade_inputs, _cascade),
     "step": Command(
         _nothing,
         _step,
