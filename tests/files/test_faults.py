@@ -26,7 +26,7 @@ def test_the_same_command_mends_what_a_fault_left(tmp_path):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     entries = [json.loads(line) for line in results.read_text().splitlines()]
-    assert len(entries) == 24
+    assert len(entries) == 4 * 9
     assert [entry for entry in entries if entry["wrong"]] == []
     assert done.returncode == 0, done.stderr
     # it would see what is wrong
