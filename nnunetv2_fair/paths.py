@@ -13,6 +13,10 @@ from nnunetv2_fair.errors import DatasetError, shorten
 DEMOGRAPHICS_CSV = "demographics.csv"
 DEMOGRAPHICS_JSON = "demographics.json"
 DATASET_JSON = "dataset.json"
+#: In a cropped dataset: where the crops lie in the original images.
+CROPS_JSON = "crops.json"
+#: Log of a conversion, with its settings.
+CONVERSION_LOG_JSON = "conversion_log.json"
 #: In a preprocessed dataset: what its copy of the demographics was made of.
 PREPARED_JSON = "demographics_prepared.json"
 SPLITS_JSON = "splits_final.json"
@@ -48,6 +52,11 @@ PREPROCESSED = "nnUNet_preprocessed"
 RESULTS = "nnUNet_results"
 
 _DATASET_NAME = re.compile(r"Dataset(\d{3})_\S+")
+
+
+def is_dataset_name(text: str) -> bool:
+    """Return whether a text is a dataset's full name, such as ``Dataset042_Lungs``."""
+    return _DATASET_NAME.fullmatch(text) is not None
 
 
 def last_name(path: str) -> str:
@@ -90,7 +99,7 @@ def dataset_name(dataset: str | int, folder: Path) -> str:
         )
     present = sorted(p.name for p in folder.glob("Dataset*") if _DATASET_NAME.fullmatch(p.name))
     text = str(dataset)
-    if _DATASET_NAME.fullmatch(text):
+    if is_dataset_name(text):
         if text in present:
             return text
     elif text.isdigit():

@@ -318,6 +318,8 @@ class _Cascade:
             "fallback": dict(sorted(fallback.items())),
         }  # fmt: skip
         write_text(unit / CASCADE_JSON, json.dumps(content, indent=2) + "\n")
+        # as nnUNetv2_predict does: it names the labels
+        shutil.copyfile(self.segmenter.folder / DATASET_JSON, unit / DATASET_JSON)
         if self.settings.keep:
             for name in _STAGES:
                 shutil.copytree(self.work / name, unit / name)

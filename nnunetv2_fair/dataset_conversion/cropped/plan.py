@@ -42,12 +42,11 @@ from nnunetv2_fair.dataset_conversion.writing.log import UNKNOWN, ConversionLog
 from nnunetv2_fair.errors import ConversionError, UsageError, counted, shorten, shorten_lines
 from nnunetv2_fair.files.fingerprints import text_hash
 from nnunetv2_fair.files.pool import map_unordered
+from nnunetv2_fair.paths import CROPS_JSON
 from nnunetv2_fair.subgroups.table import DemographicsTable
 
 logger = logging.getLogger(__name__)
 
-#: File of a cropped dataset that says where the crops lie in the original images.
-CROPS_JSON = "crops.json"
 #: How many times longer or shorter than those of training cases a box of a prediction may be.
 PLAUSIBLE_FACTOR = 1.5
 #: The slice axis has usually the largest spacing; less than this makes no difference.

@@ -4,12 +4,17 @@ from pathlib import Path
 
 from nnunetv2_fair.dataset_conversion.writing.case_files import check_case
 from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetPlan
-from nnunetv2_fair.dataset_conversion.writing.log import LOG_JSON, LOG_TXT
+from nnunetv2_fair.dataset_conversion.writing.log import LOG_TXT
 from nnunetv2_fair.dataset_conversion.writing.plan_problems import plan_problems
 from nnunetv2_fair.dataset_conversion.writing.writer import write_orders
 from nnunetv2_fair.errors import counted, shorten
 from nnunetv2_fair.files.pool import map_unordered
-from nnunetv2_fair.paths import DATASET_JSON, DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON
+from nnunetv2_fair.paths import (
+    CONVERSION_LOG_JSON,
+    DATASET_JSON,
+    DEMOGRAPHICS_CSV,
+    DEMOGRAPHICS_JSON,
+)
 
 
 def dry_run_problems(
@@ -41,5 +46,12 @@ def files_to_write(plan: DatasetPlan) -> list[str]:
         if cases:
             folders = ", ".join(f"{n}{suffix}" for n in ("images", "labels", *plan.further_masks))
             lines.append(f"{folders}: {counted(len(cases), 'case')} as {ending}: {shorten(cases)}")
-    files = (DATASET_JSON, DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON, *plan.files, LOG_JSON, LOG_TXT)
+    files = (
+        DATASET_JSON,
+        DEMOGRAPHICS_CSV,
+        DEMOGRAPHICS_JSON,
+        *plan.files,
+        CONVERSION_LOG_JSON,
+        LOG_TXT,
+    )
     return [*lines, ", ".join(files)]

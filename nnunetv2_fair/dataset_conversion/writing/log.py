@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-LOG_JSON = "conversion_log.json"
 LOG_TXT = "conversion_log.txt"
 
 #: Name of the group whose value is not known.

@@ -32,7 +32,6 @@ from nnunetv2_fair.dataset_conversion.writing.case_files import (
 )
 from nnunetv2_fair.dataset_conversion.writing.dataset_plan import PARTS, DatasetPlan
 from nnunetv2_fair.dataset_conversion.writing.log import (
-    LOG_JSON,
     LOG_TXT,
     UNKNOWN,
     log_text,
@@ -47,6 +46,7 @@ from nnunetv2_fair.files.fingerprints import file_hash, text_hash
 from nnunetv2_fair.files.outputs import CONTENT, clean_up, made_beside, publish, workplace
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.paths import (
+    CONVERSION_LOG_JSON,
     DATASET_JSON,
     DEMOGRAPHICS_CSV,
     DEMOGRAPHICS_JSON,
@@ -201,7 +201,7 @@ def _write_descriptions(
     texts = {
         DATASET_JSON: json.dumps(content, indent=2, ensure_ascii=False) + "\n",
         **plan.files,
-        LOG_JSON: json.dumps(log, indent=2, ensure_ascii=False) + "\n",
+        CONVERSION_LOG_JSON: json.dumps(log, indent=2, ensure_ascii=False) + "\n",
         LOG_TXT: log_text(log),
     }
     for name, text in texts.items():

@@ -33,6 +33,7 @@ from nnunetv2_fair.evaluation.downstream.one_case import (
 )
 from nnunetv2_fair.evaluation.downstream.settings import DownstreamSettings
 from nnunetv2_fair.evaluation.masks.label_maps import read_geometry
+from nnunetv2_fair.evaluation.measuring.labels import LabelSet
 from nnunetv2_fair.evaluation.measuring.one_case import CaseMeasures
 from nnunetv2_fair.evaluation.measuring.plan import EvaluationPlan
 from nnunetv2_fair.evaluation.results.downstream.cases import case_columns
@@ -43,9 +44,9 @@ from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE, evaluated_
 from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 from nnunetv2_fair.files.nifti import quiet_itk
+from nnunetv2_fair.subgroups.table import DemographicsTable
 
 
-@quiet_itk()
 def check_downstream(plan: EvaluationPlan, settings: DownstreamSettings) -> None:
     """Raise unless the measures can be taken, as far as that is known before masks are read.
 
@@ -57,19 +58,45 @@ def check_downstream(plan: EvaluationPlan, settings: DownstreamSettings) -> None
         UsageError: If labels, frames or millimetres that they need are missing.
         EvaluationError: If the header of a mask cannot be read.
     """
-    settings.check(None if plan.labels is None else list(plan.labels.regions))
+    references = {pair.case: pair.reference for pair in plan.pairs}
+    check_references(settings, plan.labels, references, plan.table, in_mm=plan.unit == "mm")
+
+
+@quiet_itk()
+def check_references(
+    settings: DownstreamSettings,
+    labels: LabelSet | None,
+    references: Mapping[str, Path],
+    table: DemographicsTable,
+    *,
+    in_mm: bool,
+) -> None:
+    """Raise unless the measures can be taken from references.
+
+    Args:
+        settings: Which measures.
+        labels: What ``dataset.json`` says; None if there is none.
+        references: Case -> its mask, at least one.
+        table: Demographics of the cases.
+        in_mm: Whether the masks have a spacing in millimetres.
+
+    Raises:
+        UsageError: If labels, frames or millimetres that they need are missing.
+        EvaluationError: If the header of a mask cannot be read.
+    """
+    settings.check(None if labels is None else list(labels.regions))
     of_names = [name for name in settings.sets if name in (CARDIAC, CUP_DISC)]
-    if plan.labels is not None:
-        parts_of(settings.sets, plan.labels.regions)
+    if labels is not None:
+        parts_of(settings.sets, labels.regions)
     elif of_names:
         parts_of(of_names, {"numbers without names, as there is no dataset.json": (1,)})
-    in_mm = [name for name in settings.sets if name in (CARDIAC, TUMOUR)]
-    first = plan.pairs[0].reference
+    with_volume = [name for name in settings.sets if name in (CARDIAC, TUMOUR)]
+    first = next(iter(references.values()))
     dimensions = read_geometry(first).dimensions
-    if in_mm and (plan.unit != "mm" or dimensions != 3):
+    if with_volume and (not in_mm or dimensions != 3):
         raise UsageError(
-            f"--downstream {' '.join(in_mm)} needs volumes with spacing in millimetres; {first} is "
-            f"{'a picture' if plan.unit != 'mm' else 'a single slice'}. Leave it out, or evaluate "
+            f"--downstream {' '.join(with_volume)} needs volumes with spacing in millimetres; "
+            f"{first} is {'a single slice' if in_mm else 'a picture'}. Leave it out, or evaluate "
             "masks in NIfTI, NRRD or MetaImage."
         )
     if CUP_DISC in settings.sets and dimensions != 2:
@@ -78,7 +105,7 @@ def check_downstream(plan: EvaluationPlan, settings: DownstreamSettings) -> None
             "Leave it out."
         )
     if CARDIAC in settings.sets:
-        beats_of([pair.case for pair in plan.pairs], plan.table, settings.frames)
+        beats_of(list(references), table, settings.frames)
 
 
 def downstream_task(

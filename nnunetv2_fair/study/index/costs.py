@@ -96,6 +96,8 @@ def _owners(progress: Progress) -> dict[str, str]:
         if needed in steps
         and steps[needed].step.kind == "train"
         and steps[needed].fact("trainer") not in methods
+        # a cascade needs trainings of another dataset, which are methods there
+        and steps[needed].fact("dataset") == step.fact("dataset")
     }
 
 

@@ -19,6 +19,7 @@ from nnunetv2_fair.study.index.mean_std import mean_std_section
 from nnunetv2_fair.study.index.progress import StepProgress
 from nnunetv2_fair.study.index.results import Evaluated, OnTestSet, Score, scores_of
 from nnunetv2_fair.study.index.scores_table import score_numbers, scores_table
+from nnunetv2_fair.study.plan.study_dataset import REFERENCE_BOXES
 
 #: With more methods than this, arrows from the baseline become hard to follow.
 _MOST_ARROWS = 6
@@ -73,6 +74,7 @@ def section_of(
         attributes=_attributes(on_test, terms, downloads),
         nothing_to_draw=NOTHING_TO_DRAW,
         single=bool(on_test.predicted),
+        upper_bound=any(e.trainer.endswith(REFERENCE_BOXES) for e in on_test.evaluated),
     )
 
 

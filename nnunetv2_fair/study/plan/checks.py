@@ -12,7 +12,10 @@ from pathlib import Path
 from nnunetv2_fair.errors import shorten
 from nnunetv2_fair.files.atomic import nearest_existing
 from nnunetv2_fair.study.plan.check_results import Findings, parsed
+from nnunetv2_fair.study.plan.crops.cascades import cascades_of, check_crops_are_used
+from nnunetv2_fair.study.plan.crops.cropped_dataset import find_cropped
 from nnunetv2_fair.study.plan.datasets import Dataset, TestSet, find_dataset, find_test
+from nnunetv2_fair.study.plan.downstream_checks import check_downstream
 from nnunetv2_fair.study.plan.environment import FOLDERS
 from nnunetv2_fair.study.plan.model_checks import check_bases, models_of
 from nnunetv2_fair.study.plan.models import Named
@@ -47,12 +50,7 @@ def check(settings: Settings, shell: Mapping[str, str]) -> Findings:
             f"{missing[0]}: /data/{missing[0]}, or export them before",
         )
         return found
-    on_disk = [
-        (entry, dataset)
-        for entry in settings.datasets
-        for dataset in [_dataset(found, entry)]
-        if dataset is not None
-    ]
+    on_disk = _datasets(found)
     found.twice([(d.name, e.line("id"), "dataset") for e, d in on_disk])
     named = [_named(found, entry, dataset) for entry, dataset in on_disk]
     known = {name for _, dataset in on_disk for name in dataset.schema.attributes}
@@ -71,9 +69,31 @@ def check(settings: Settings, shell: Mapping[str, str]) -> Findings:
         check_folds(found, resolved)
         check_tables(found, resolved)
         found.datasets.append(resolved)
+    found.datasets = [
+        replace(on, cascades=cascades_of(found, on, found.datasets)) for on in found.datasets
+    ]
+    check_crops_are_used(found)
     check_options(found, known)
+    check_downstream(found)
     check_papers(found)
     return found
+
+
+def _datasets(found: Findings) -> list[tuple[DatasetEntry, Dataset]]:
+    """Return the datasets that are there, and those that the study makes by cropping them."""
+    entries = list(found.settings.datasets)
+    there = {
+        position: dataset
+        for position, entry in enumerate(entries)
+        if entry.crop is None and (dataset := _dataset(found, entry)) is not None
+    }
+    originals = [(entries[position], dataset) for position, dataset in there.items()]
+    for position, entry in enumerate(entries):
+        if entry.crop is not None:
+            cropped = find_cropped(found, entry, originals)
+            if cropped is not None:
+                there[position] = cropped
+    return [(entries[position], there[position]) for position in sorted(there)]
 
 
 def _dataset(found: Findings, entry: DatasetEntry) -> Dataset | None:
@@ -109,6 +129,8 @@ def _own_attributes(found: Findings, entry: DatasetEntry) -> tuple[tuple[str, ..
 
 
 def _tests(found: Findings, entry: DatasetEntry, dataset: Dataset) -> Iterator[TestSet]:
+    if entry.crop is not None:
+        return
     found.twice([(test.name, test.line(), "test set") for test in entry.tests])
     for test in entry.tests:
         reading = test.reading(found.settings.evaluation)

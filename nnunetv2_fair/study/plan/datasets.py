@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from nnunetv2_fair.subgroups.table import DemographicsTable
 
 
+#: What must be in the name of a test set of crops that the references show.
+UPPER_BOUND = "upper_bound"
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A dataset in nnU-Net's folders.
@@ -34,6 +38,7 @@ class Dataset:
         copied: Fingerprint of their copy in ``preprocessed``; None if there is none.
         n_folds: Folds of ``splits_final.json``; None if there is none.
         images: Fingerprint of its training cases and ``dataset.json``.
+        cropped_from: What the study crops to make it; None if it is there without the study.
     """
 
     name: str
@@ -46,6 +51,26 @@ class Dataset:
     copied: str | None
     n_folds: int | None
     images: str
+    cropped_from: "Dataset | None" = None
+
+    @property
+    def number(self) -> int:
+        """Its id."""
+        return int(self.name[7:10])
+
+    @property
+    def origin(self) -> "Dataset":
+        """The dataset whose files say who its cases are: of crops, what they are cropped from."""
+        return self.cropped_from or self
+
+    @property
+    def is_cropped(self) -> bool:
+        """Whether its images are crops of ``nnUNetv2_fair_crop``."""
+        return "cropped" in self.content
+
+    def is_called(self, wanted: str) -> bool:
+        """Return whether an id or a name means this dataset."""
+        return wanted == self.name or (wanted.isdigit() and int(wanted) == self.number)
 
     @property
     def short(self) -> str:
@@ -65,7 +90,7 @@ class Dataset:
         """
         from nnunetv2_fair.subgroups.table import read_table
 
-        return read_table(self.raw / paths.DEMOGRAPHICS_CSV, self.schema)
+        return read_table(self.origin.raw / paths.DEMOGRAPHICS_CSV, self.schema)
 
     def plans(self, identifier: str) -> dict[str, Any] | None:
         """Return the content of a plans file; None if it does not exist.
@@ -114,8 +139,8 @@ def find_dataset(dataset: str, environment: Mapping[str, str]) -> Dataset:
         results=roots[paths.RESULTS] / name,
         content=content,
         schema=read_schema(raw / paths.DEMOGRAPHICS_JSON),
-        table=_table_fingerprint(raw),
-        copied=_table_fingerprint(preprocessed)
+        table=table_fingerprint(raw),
+        copied=table_fingerprint(preprocessed)
         if (preprocessed / paths.DEMOGRAPHICS_CSV).is_file()
         else None,
         n_folds=len(read_folds(splits)) if splits.exists() else None,
@@ -128,7 +153,8 @@ def find_dataset(dataset: str, environment: Mapping[str, str]) -> Dataset:
     )
 
 
-def _table_fingerprint(folder: Path) -> str:
+def table_fingerprint(folder: Path) -> str:
+    """Return the fingerprint of the demographics in a folder."""
     files = (paths.DEMOGRAPHICS_CSV, paths.DEMOGRAPHICS_JSON)
     return digest([file_fingerprint(folder / file) for file in files])
 
@@ -196,6 +222,12 @@ def _of_dataset(entry: TestEntry, other: Dataset, dataset: Dataset) -> TestSet:
             f"test set '{entry.name}' consists of the training cases of {dataset.name} itself: "
             "test on cases that the models have not seen"
         )
+    if other.is_cropped and UPPER_BOUND not in entry.name:
+        raise StudyError(
+            f"test set '{entry.name}' holds crops that the references show, which nobody has when "
+            f"a model is used. Name it so: {{name: {UPPER_BOUND}, dataset: {other.number}}}; or "
+            "test the models by a cascade (key cascade)"
+        )
     images, labels = other.raw / f"images{suffix}", other.raw / f"labels{suffix}"
     table = other.raw / paths.DEMOGRAPHICS_CSV
     return _test_set(entry.name, images, labels, table, other.schema, dataset.ending)
@@ -228,8 +260,21 @@ def _test_set(
     return TestSet(name, images, labels, table, schema, listings, people)
 
 
+_NOT_CROPS = (
+    "{other} has full images, and models of {name} know crops only. List it under the dataset that "
+    "is cropped, with the key cascade"
+)
+_CROPS = "{other} has crops, and models of {name} know full images only. Leave it out"
+
+
 def _check_same_space(dataset: Dataset, other: Dataset) -> None:
     """Refuse a test set whose labels, channels or file format are not those of the training."""
+    if dataset.is_cropped != other.is_cropped:
+        raise DatasetError(
+            _NOT_CROPS.format(other=other.name, name=dataset.name)
+            if dataset.is_cropped
+            else _CROPS.format(other=other.name, name=dataset.name)
+        )
     ours, theirs = dataset.content, other.content
     for what, wanted, found in (
         ("labels", ours["labels"], theirs["labels"]),

@@ -105,7 +105,7 @@ def _per_group(parts: tuple[str, str], attribute: str | None, dataset: "Dataset"
     table = dataset.read_table()
     grouping = group_cases(table, attribute)
     suffix = f"_0000{dataset.ending}"
-    images = (dataset.raw / "imagesTr").glob(f"*{suffix}")
+    images = (dataset.origin.raw / "imagesTr").glob(f"*{suffix}")
     counts = grouping.counts(
         case
         for case in (image.name.removesuffix(suffix) for image in images)

@@ -83,9 +83,9 @@ def _check_item(found: Findings, item: PaperItem, kind: str) -> None:
         ("test", [t.name for on in chosen for t in on.tests]),
     ):
         _check_name(found, item, key, getattr(item, key), known)
-    trainers = [model.name for on in chosen for model in on.models]
-    for name, trainer in item.methods.items():
-        _check_name(found, item, "methods", trainer, trainers, name)
+    methods = [name for on in chosen for name in on.methods(item.test)]
+    for name, method in item.methods.items():
+        _check_name(found, item, "methods", method, methods, name)
     if isinstance(item, FigureItem):
         if "series" in KEYS[kind] and not item.series:
             found.add(
@@ -100,7 +100,7 @@ def _check_item(found: Findings, item: PaperItem, kind: str) -> None:
             )
         for name, points in item.series.items():
             for trainer in points:
-                _check_name(found, item, "series", trainer, trainers, name, trainer)
+                _check_name(found, item, "series", trainer, methods, name, trainer)
     _check_evaluated(found, item, kind, chosen)
 
 
@@ -169,7 +169,7 @@ def _check_cohort(found: Findings, item: TableItem) -> None:
             _check_groups(found, item, dataset.name, dataset.schema)
         for column in item.columns:
             _check_name(found, item, "columns", column, list(dataset.schema.attributes))
-        folder = dataset.raw / ("labelsTr" if item.part == "training" else "labelsTs")
+        folder = dataset.origin.raw / ("labelsTr" if item.part == "training" else "labelsTs")
         if not folder.is_dir():
             found.add(
                 item.line("part"),
@@ -207,11 +207,4 @@ def _check_name(
 
 def datasets_of(item: PaperItem, datasets: Sequence[StudyDataset]) -> list[StudyDataset]:
     """Return the datasets of the study that a table or figure is about."""
-    wanted = item.dataset
-    return [
-        on
-        for on in datasets
-        if not wanted
-        or wanted in (on.entry.id, on.dataset.name)
-        or (wanted.isdigit() and int(wanted) == int(on.dataset.name[7:10]))
-    ]
+    return [on for on in datasets if not item.dataset or on.dataset.is_called(item.dataset)]

@@ -1,6 +1,7 @@
 """Names of nnU-Net's plans and configurations; a dataset with all that a study does with it."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -24,6 +25,9 @@ PLANNED = ("2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres")
 CASCADE = "3d_cascade_fullres"
 CASCADE_NEEDS = "3d_lowres"
 TRIAL = "_trial"
+#: Ends of the names of methods whose boxes a first model finds, and the references show.
+FOUND_BOXES = "_cascade"
+REFERENCE_BOXES = "_upper_bound"
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class StudyDataset:
         tests: Test sets.
         models: In the file's order.
         attributes: Attribute expressions to evaluate by.
+        cascades: Test set -> what else predicts it: models of crops.
     """
 
     entry: DatasetEntry
@@ -43,13 +48,68 @@ class StudyDataset:
     tests: tuple[TestSet, ...] = ()
     models: tuple[Model, ...] = ()
     attributes: tuple[str, ...] = ()
+    cascades: "Mapping[str, Cascade]" = field(default_factory=dict)
 
     @cached_property
     def trainers(self) -> frozenset[str]:
         """Names of the trainers that the study trains here."""
         return frozenset(name for model in self.models for name in model.trainings)
 
+    def methods(self, test: str = "") -> tuple[str, ...]:
+        """Return the names of all that is evaluated on a test set; by default on any."""
+        chosen = [c for name, c in self.cascades.items() if test in ("", name)]
+        of_crops = [method.model.name for cascade in chosen for method in cascade.methods()]
+        return tuple(dict.fromkeys([*(model.name for model in self.models), *of_crops]))
+
     def fold_folder(self, trainer: str, plans: str, configuration: str, fold: str) -> Path:
         """Return where nnU-Net keeps a training."""
         name = f"{trainer}__{plans}__{configuration}"
         return self.dataset.results / name / f"fold_{fold}"
+
+
+@dataclass(frozen=True)
+class CascadeMethod:
+    """A model of crops with what says where to crop.
+
+    Attributes:
+        model: What is evaluated, named after the segmenter.
+        segmenter: Model of the crops.
+        localizer: Model of the full images; None takes the boxes of the references.
+    """
+
+    model: Model
+    segmenter: Model
+    localizer: Model | None
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """What predicts a test set besides the models of full images: models of crops.
+
+    Attributes:
+        cropped: The cropped dataset, with its models.
+        localizer: Model of the full images that finds the organ.
+        factor: How many times longer or shorter than those of training cases a plausible box is;
+            None for the command's choice.
+    """
+
+    cropped: StudyDataset
+    localizer: Model
+    factor: float | None = None
+
+    def methods(self) -> Iterator[CascadeMethod]:
+        """Yield every model of crops as a cascade, and with the boxes of the references."""
+        for segmenter in self.cropped.models:
+            yield CascadeMethod(_with_end(segmenter, FOUND_BOXES), segmenter, self.localizer)
+            yield CascadeMethod(_with_end(segmenter, REFERENCE_BOXES), segmenter, None)
+
+    def covers(self, plans: str, configuration: str) -> bool:
+        """Return whether its models of crops have these plans and this configuration."""
+        entry = self.cropped.entry
+        known = plans in entry.plans and configuration in entry.configurations
+        return known and configuration != CASCADE
+
+
+def _with_end(model: Model, end: str) -> Model:
+    runs = tuple(replace(run, name=f"{run.name}{end}") for run in model.runs)
+    return replace(model, name=f"{model.name}{end}", runs=runs)

@@ -117,6 +117,16 @@ def _presets() -> Collection[str]:
     return PRESETS
 
 
+def _downstream_sets() -> Collection[str]:
+    from nnunetv2_fair.evaluation.downstream.measures import SETS
+
+    return SETS
+
+
+def _one_or_several(value: object) -> object:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
 def _expected(description: str) -> Any:
     return Field(description=description)
 
@@ -178,6 +188,16 @@ Cuts = Annotated[
     _expected("a list of different numbers, such as [50, 65]"),
 ]
 MetricName = Annotated[str, one_of(_metrics), _expected("a metric, such as dice")]
+DownstreamSet = Annotated[
+    str, one_of(_downstream_sets), _expected("a set of downstream measures, such as cardiac")
+]
+#: Where a decision changes: a number, or several.
+Thresholds = Annotated[
+    Listed[Number],
+    BeforeValidator(_one_or_several),
+    AfterValidator(different),
+    _expected("a number, or a list of different numbers, such as 50 or [40, 50]"),
+]
 PresetName = Annotated[str, one_of(_presets), _expected("a paper's table, such as lee")]
 Range = Annotated[
     Listed[Number],

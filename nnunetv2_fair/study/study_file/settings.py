@@ -16,12 +16,14 @@ from pydantic import (
 )
 
 from nnunetv2_fair.study.step import Kind
+from nnunetv2_fair.study.study_file.crops import CascadeOptions, CropOptions
 from nnunetv2_fair.study.study_file.form import (
     AnyList,
     Choice,
     Content,
     Cuts,
     DatasetId,
+    DownstreamSet,
     Expression,
     Expressions,
     FilePath,
@@ -38,6 +40,7 @@ from nnunetv2_fair.study.study_file.form import (
     Range,
     Runtime,
     Text,
+    Thresholds,
     Variable,
     different,
 )
@@ -117,6 +120,7 @@ class TestEntry(Placed, TableKeys):
         images: Folder of images; None unless folders are given.
         labels: Folder of reference masks.
         demographics: Table of the cases.
+        cascade: What else predicts it: models of crops; None: nothing.
     """
 
     name: Name = Field(description="a short name of letters, digits, _, . and -, for folders")
@@ -130,6 +134,11 @@ class TestEntry(Placed, TableKeys):
     images: Given[FilePath] = None
     labels: Given[FilePath] = None
     demographics: Given[FilePath] = None
+    cascade: Given[CascadeOptions] = Field(
+        default=None,
+        description="the id or name of a cropped dataset of the study, or a mapping such as "
+        "{dataset: 43, localizer: nnUNetTrainer}",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -154,6 +163,7 @@ class DatasetEntry(Placed):
         attributes: Replace the study's; empty if it has none of its own.
         trainers: Replace the study's; empty if it has none of its own.
         tests: Test sets.
+        crop: What is cropped to make it, and how; None: it is there as it is.
     """
 
     id: DatasetId = Field(description="an id such as 42, or a name such as Dataset042_Lungs")
@@ -186,6 +196,11 @@ class DatasetEntry(Placed):
     tests: Listed[Annotated[TestEntry, Field(description=_A_TEST)]] = Field(
         default_factory=lambda: (TestEntry(name=INTERNAL),),
         description="a list of test sets, such as [internal]",
+    )
+    crop: Given[CropOptions] = Field(
+        default=None,
+        description="the id or name of the dataset that is cropped, or a mapping such as "
+        "{dataset: 42, margin: 5}",
     )
 
     def put(self, document: Document, place: Place = ()) -> None:
@@ -286,6 +301,17 @@ class EvaluationOptions(TableKeys):
     )
     permutations: Given[int] = Field(
         default=None, ge=19, description="a number of permutations, 19 or more"
+    )
+    downstream: Listed[DownstreamSet] = Field(
+        default=(), description="a list of measures, such as [cardiac]"
+    )
+    frames: Given[Text] = Field(
+        default=None, description="the column of the table that says ED or ES"
+    )
+    threshold: dict[str, Thresholds] = Field(
+        default_factory=dict,
+        description="downstream measures, or label:measure, with the number (or a list of "
+        'numbers) at which a decision changes, such as {ef: 50, "LV_cavity:ef": [40, 50]}',
     )
     tables: Listed[
         Annotated[Literal["csv", "md", "tex"], Field(description="one of csv, md, tex")]

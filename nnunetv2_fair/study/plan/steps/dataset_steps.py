@@ -1,5 +1,6 @@
 """Steps of a dataset: folds, fingerprint, plans, preprocessing."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from nnunetv2_fair import paths
@@ -7,6 +8,7 @@ from nnunetv2_fair.errors import shorten
 from nnunetv2_fair.study.plan.datasets import Dataset
 from nnunetv2_fair.study.plan.environment import ALLOW_CHANGED_TABLE
 from nnunetv2_fair.study.plan.steps.commands import Command
+from nnunetv2_fair.study.plan.steps.crop_steps import add_crop
 from nnunetv2_fair.study.plan.steps.evaluation_arguments import seed_arguments
 from nnunetv2_fair.study.plan.steps.step_builder import StepBuilder
 from nnunetv2_fair.study.plan.steps.step_names import (
@@ -34,12 +36,15 @@ _FOLDS, _MADE, _KEPT = "folds", "made", "kept"
 
 
 def add_dataset(builder: StepBuilder, on: StudyDataset) -> None:
-    """Add preparation, planning and preprocessing of a dataset."""
-    _add_prepare(builder, on)
+    """Add preparation, planning and preprocessing of a dataset; before that, how it is cropped."""
     dataset = on.dataset
+    cropping: tuple[str, ...] = ()
+    if dataset.cropped_from is not None:
+        cropping = (add_crop(builder, on).name,)
+    _add_prepare(builder, on, cropping)
     cpus = builder.cpus(_KIND)
     extracted = dataset.preprocessed / "dataset_fingerprint.json"
-    number = str(int(dataset.name[7:10]))
+    number = str(dataset.number)
     name = fingerprint_step(dataset)
     command = Command(
         "nnUNetv2_extract_fingerprint",
@@ -52,6 +57,7 @@ def add_dataset(builder: StepBuilder, on: StudyDataset) -> None:
             _KIND,
             (command,),
             {"dataset": dataset.name},
+            needs=cropping,
             inputs=(dataset.images,),
             outputs=(str(extracted),),
             earlier=_if_found(builder, name, extracted.is_file(), extracted),
@@ -69,8 +75,11 @@ def _if_found(builder: StepBuilder, name: str, there: bool, path: Path) -> Earli
     return Earlier(finished=str(path)) if there and not builder.is_known(name) else Earlier()
 
 
-def _add_prepare(builder: StepBuilder, on: StudyDataset) -> None:
-    """Add the preparation; existing folds of other origin are kept, even if the file differs."""
+def _add_prepare(builder: StepBuilder, on: StudyDataset, cropping: Sequence[str]) -> None:
+    """Add the preparation; existing folds of other origin are kept, even if the file differs.
+
+    Those of crops are the source's: the step that crops has carried them over.
+    """
     dataset, entry = on.dataset, on.entry
     name = prepare_step(dataset)
     splits = dataset.preprocessed / paths.SPLITS_JSON
@@ -80,9 +89,10 @@ def _add_prepare(builder: StepBuilder, on: StudyDataset) -> None:
         record.facts.get(_FOLDS) == _MADE and not record.taken_over
         for record in builder.records(name)
     )
-    kept = splits.is_file() and not made
+    kept = bool(cropping) or (splits.is_file() and not made)
     # trainings that are kept need the folds that they were trained with
     again = made and builder.environment.get(ALLOW_CHANGED_TABLE) != "1"
+    folds = [] if cropping else folds
     what, how = ([], folds) if kept else (folds, ["--overwrite"] if again else [])
     same = dataset.copied == dataset.table
     step = builder.add(
@@ -91,12 +101,13 @@ def _add_prepare(builder: StepBuilder, on: StudyDataset) -> None:
             "prepare",
             (Command("nnUNetv2_fair_prepare", ("-d", dataset.name, *what), tuple(how)),),
             {"dataset": dataset.name, _FOLDS: _KEPT if kept else _MADE},
+            needs=tuple(cropping),
             inputs=(dataset.table,),
             outputs=tuple(
                 str(dataset.preprocessed / file)
                 for file in (paths.DEMOGRAPHICS_CSV, paths.DEMOGRAPHICS_JSON, paths.SPLITS_JSON)
             ),
-            earlier=_if_found(builder, name, same and kept, splits),
+            earlier=_if_found(builder, name, same and kept and splits.is_file(), splits),
         )
     )
     if builder.environment.get(ALLOW_CHANGED_TABLE) == "1":
@@ -124,6 +135,9 @@ def _refuse_trained(builder: StepBuilder, on: StudyDataset, changed: bool) -> No
         f"the demographics of {on.dataset.name} have changed since nnUNetv2_fair_prepare copied "
         "them"
         if changed
+        else f"{on.dataset.cropped_from.name}, its folds, or what crop says have changed since "
+        f"this study made {on.dataset.name} of it"
+        if on.dataset.cropped_from is not None
         else f"the demographics of {on.dataset.name}, or seed, number_of_folds or stratify, have "
         "changed since this study made its folds"
     )

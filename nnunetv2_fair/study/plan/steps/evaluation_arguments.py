@@ -11,9 +11,9 @@ from nnunetv2_fair.tables.settings import TableSettings
 #: Keys of the file whose option takes one value.
 _SINGLE = (
     "preset", "tolerance", "min_patients", "empty_distance", "unit", "bootstrap", "confidence",
-    "min_support", "permutations",
+    "min_support", "permutations", "frames",
 )  # fmt: skip
-_LISTS = ("metrics", "adjust", "tables")
+_LISTS = ("metrics", "adjust", "tables", "downstream")
 _FLAGS = ("discover", "confirm", "allow_missing")
 
 
@@ -48,6 +48,9 @@ def evaluation_arguments(
     for option in ("failure", "margin"):
         for name, limit in getattr(options, option).items():
             arguments += [_flag(option), f"{name}={limit:.15g}"]
+    for name, limits in options.threshold.items():
+        for limit in limits:
+            arguments += ["--threshold", f"{name}={limit:.15g}"]
     arguments += [_flag(key) for key in _FLAGS if getattr(options, key)]
     return arguments + seed_arguments(seed)
 

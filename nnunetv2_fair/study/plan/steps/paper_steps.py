@@ -81,6 +81,12 @@ def _asked(builder: StepBuilder, item: PaperItem, datasets: Sequence[StudyDatase
         return Asked(figure, item.name, title=item.title, needs=item.needs)
     chosen = datasets_of(item, datasets)
     models = [model.name for on in chosen for model in on.models]
+    # what only some of the test sets have would leave empty columns
+    tests = [
+        set(on.methods(t.name)) for on in chosen for t in on.tests if item.test in ("", t.name)
+    ]
+    of_crops = [name for on in chosen for name in on.methods() if name not in models]
+    usual = [*models, *(name for name in of_crops if all(name in known for known in tests))]
     baseline = builder.settings.baseline or models[0]
     asked = Asked(
         figure,
@@ -88,7 +94,7 @@ def _asked(builder: StepBuilder, item: PaperItem, datasets: Sequence[StudyDatase
         kind=getattr(item, "kind", "") or "",
         title=item.title,
         places=tuple(_places(item, chosen)),
-        methods=item.methods or {_short(name): name for name in models},
+        methods=item.methods or {_short(name): name for name in usual},
         missing=item.missing,
         by=item.by,
         label=item.label,

@@ -21,6 +21,11 @@ def fingerprint_step(dataset: Dataset) -> str:
     return f"fingerprint.{dataset.short}"
 
 
+def crop_step(dataset: Dataset) -> str:
+    """Return the name of the step that makes a dataset by cropping another one."""
+    return f"crop.{dataset.short}"
+
+
 def prepare_step(dataset: Dataset) -> str:
     """Return the name of the step that makes the folds."""
     return f"prepare.{dataset.short}"

@@ -6,6 +6,7 @@ from dataclasses import replace
 from nnunetv2_fair import paths
 from nnunetv2_fair.study.plan.datasets import TestSet
 from nnunetv2_fair.study.plan.models import Model
+from nnunetv2_fair.study.plan.steps.cascade_commands import cascade_command
 from nnunetv2_fair.study.plan.steps.commands import Command
 from nnunetv2_fair.study.plan.steps.evaluation_arguments import (
     comparison_arguments,
@@ -26,7 +27,13 @@ from nnunetv2_fair.study.plan.steps.step_names import (
 )
 from nnunetv2_fair.study.plan.steps.task import Task
 from nnunetv2_fair.study.plan.steps.training_steps import Training
-from nnunetv2_fair.study.plan.study_dataset import CASCADE, CASCADE_NEEDS, StudyDataset
+from nnunetv2_fair.study.plan.study_dataset import (
+    CASCADE,
+    CASCADE_NEEDS,
+    Cascade,
+    CascadeMethod,
+    StudyDataset,
+)
 from nnunetv2_fair.study.step import Kind
 
 
@@ -40,6 +47,11 @@ def add_tests(builder: StepBuilder, on: StudyDataset) -> None:
                     for model in on.models:
                         bench.predict(model)
                         bench.evaluate(model)
+                    cascade = on.cascades.get(test.name)
+                    if cascade is not None and cascade.covers(plans, configuration):
+                        for method in cascade.methods():
+                            bench.predict_crops(cascade, method)
+                            bench.evaluate(method.model)
                     bench.compare()
 
 
@@ -96,17 +108,13 @@ class _Bench:
             "-tr", run.name, "-p", self._plans, "-c", self._configuration, "-f", *prediction.folds,
         ]  # fmt: skip
         options = builder.settings.prediction
-        if options.step_size is not None:
-            what += ["-step_size", f"{options.step_size:g}"]
-        if not options.mirroring:
-            what.append("--disable_tta")
-        needs = list(self._trainings(prediction))
+        what += self._options
+        needs = list(self._trainings(on, prediction))
         if self._configuration == CASCADE:
             before = self._folder("predictions", self._place(CASCADE_NEEDS))
             what += ["-prev_stage_predictions", f"{before}/{prediction.folder}"]
             needs.append(self._predicted(prediction, CASCADE_NEEDS))
-        half = str(max(1, int(builder.cpus("predict")) // 2))
-        how = ["-device", builder.settings.device, "-npp", half, "-nps", half]
+        how = self._device
         inputs = [self._test.inputs[0]]
         script = "nnUNetv2_predict"
         if model.per_group:
@@ -133,13 +141,53 @@ class _Bench:
             )
         )
 
+    @property
+    def _options(self) -> list[str]:
+        """Arguments of all predictions that change the outcome."""
+        options = self._builder.settings.prediction
+        step = [] if options.step_size is None else ["-step_size", f"{options.step_size:g}"]
+        return step if options.mirroring else [*step, "--disable_tta"]
+
+    @property
+    def _device(self) -> list[str]:
+        """Arguments of all predictions that do not."""
+        half = str(max(1, int(self._builder.cpus("predict")) // 2))
+        return ["-device", self._builder.settings.device, "-npp", half, "-nps", half]
+
+    def predict_crops(self, cascade: Cascade, method: CascadeMethod) -> None:
+        """Add the predictions of a model of crops, pasted back into the full images."""
+        builder, on, cropped = self._builder, self._on, cascade.cropped
+        firsts = list(self._way.of(method.localizer or cascade.localizer, on))
+        seconds = list(self._way.of(method.segmenter, cropped))
+        for number, prediction in enumerate(self._way.of(method.model, cropped)):
+            second = seconds[number]
+            first = None if method.localizer is None else firsts[number]
+            out = f"{self._folder('predictions')}/{prediction.folder}"
+            command = cascade_command(
+                cascade, self._test, out, None if first is None else (on.dataset, first), second,
+                ("-p", self._plans, "-c", self._configuration), self._options,
+                (*self._device, "-np", builder.cpus("predict"), "--overwrite"),
+            )  # fmt: skip
+            facts = {**self._facts, "trainer": prediction.run.name}
+            if method.model.is_repeated:
+                facts["method"] = method.model.name
+            needs = list(self._trainings(cropped, second))
+            needs += [] if first is None else self._trainings(on, first)
+            builder.add(
+                Task(
+                    self._predicted(prediction), "predict", (command,), facts,
+                    needs=tuple(needs), inputs=self._test.inputs,
+                    outputs=(f"{out}/{paths.DATASET_JSON}",),
+                )
+            )  # fmt: skip
+
     def _predicted(self, prediction: Prediction, configuration: str = "") -> str:
         return self._name("predict", f"{prediction.run.name}{prediction.end}", configuration)
 
-    def _trainings(self, prediction: Prediction) -> Iterator[str]:
+    def _trainings(self, on: StudyDataset, prediction: Prediction) -> Iterator[str]:
         for trainer in prediction.run.trainings:
             for fold in prediction.folds:
-                yield Training(self._on, self._plans, self._configuration, trainer, fold).name
+                yield Training(on, self._plans, self._configuration, trainer, fold).name
 
     def evaluate(self, model: Model) -> None:
         """Add the evaluation: one step, or shards and the step that merges them."""
@@ -160,6 +208,9 @@ class _Bench:
             *(() if kind is None else ("--trainings", kind)),
             "--demographics", str(self._test.table), "-o", out, "--name", evaluated, *arguments,
         )  # fmt: skip
+        if "radiomics" in builder.settings.evaluation.downstream:
+            # energy is taken of the images, which need not be beside the references
+            what += ("--images", str(self._test.images))
         how = ("--overwrite", "-np", builder.cpus("evaluate"))
         inputs = (self._test.inputs[1], self._test.people)
         predicted = tuple(self._predicted(prediction) for prediction in predictions)
