@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 #: The examples of ``study.examples``, the general one first: what each is of.
 EXAMPLES = {
     "example": "every key of a study's file",
+    "cropping": "crops to the heart and ejection fractions, heart MRI",
     "lee": "Lee et al., MELBA 2025, heart MRI of UK Biobank",
     "fairmedseg": "FairMedSeg, MAMA-MIA challenge 2025",
     "apple": "APPLE, npj Digital Medicine 2025, TUSC and QDUS",
@@ -40,8 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--init", nargs="?", const="example", metavar="EXAMPLE",
-        help="write a commented study instead of running anything: example, or one that makes a "
-        f"paper's tables and figures: {', '.join(name for name in EXAMPLES if name != 'example')}",
+        help="write a commented study instead of running anything: example, cropping (crops to the "
+        "heart), or one that makes a paper's tables and figures: "
+        f"{', '.join(name for name in EXAMPLES if name not in ('example', 'cropping'))}",
     )  # fmt: skip
     parser.add_argument(
         "--dry-run", action="store_true",

@@ -34,15 +34,25 @@ def check_downstream(found: Findings) -> None:
 
     line = settings.line("evaluation", "downstream")
     found.twice([(name, line, "set of downstream measures") for name in options.downstream])
-    given = "threshold" if options.threshold else "frames" if options.frames else "downstream"
-    with found.blamed(settings.line("evaluation", given)):
-        limits = [f"{name}={x:.15g}" for name, of in options.threshold.items() for x in of]
+    limits = [f"{name}={x:.15g}" for name, of in options.threshold.items() for x in of]
+    given = "threshold" if options.threshold else "frames"
+    try:
         asked = DownstreamSettings(options.downstream, options.frames, parse_thresholds(limits))
         asked.check()
-        for on in found.datasets:
-            for test in on.tests:
-                with found.blamed(line):
-                    _check_test(found, asked, on, test)
+    except FairError as error:
+        found.add(settings.line("evaluation", given), _in_one_line(error))
+        return
+    for on in found.datasets:
+        for test in on.tests:
+            try:
+                _check_test(found, asked, on, test)
+            except FairError as error:
+                found.add(line, f"test set '{test.name}': {_in_one_line(error)}")
+
+
+def _in_one_line(error: FairError) -> str:
+    """Return a message as one line: mistakes of a file are listed one to a line."""
+    return " ".join(part.strip() for part in str(error).splitlines()).rstrip(".")
 
 
 def _check_test(
@@ -62,15 +72,11 @@ def _check_test(
         bins=found.settings.evaluation.bins,
         optional=() if asked.frames is None else (asked.frames,),
     )
-    try:
-        table = read_table(test.table, test.schema, reading).named_like(set(references))
-        check_references(
-            asked,
-            read_label_set(on.dataset.raw / DATASET_JSON),
-            references,
-            table,
-            in_mm=has_physical_spacing(next(iter(references.values()))),
-        )
-    except FairError as error:
-        text = " ".join(part.strip() for part in str(error).splitlines())
-        raise type(error)(f"test set '{test.name}': {text}") from error
+    table = read_table(test.table, test.schema, reading).named_like(set(references))
+    check_references(
+        asked,
+        read_label_set(on.dataset.raw / DATASET_JSON),
+        references,
+        table,
+        in_mm=has_physical_spacing(next(iter(references.values()))),
+    )

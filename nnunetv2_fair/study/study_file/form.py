@@ -124,7 +124,11 @@ def _downstream_sets() -> Collection[str]:
 
 
 def _one_or_several(value: object) -> object:
-    return value if isinstance(value, list | tuple) else (value,)
+    """Return numbers as a tuple; a mistake is one of the whole, as the file may have no list."""
+    values = value if isinstance(value, list) else [value]
+    if not values or any(isinstance(x, bool) or not isinstance(x, int | float) for x in values):
+        raise ValueError
+    return tuple(map(float, values))
 
 
 def _expected(description: str) -> Any:
@@ -193,7 +197,7 @@ DownstreamSet = Annotated[
 ]
 #: Where a decision changes: a number, or several.
 Thresholds = Annotated[
-    Listed[Number],
+    tuple[float, ...],
     BeforeValidator(_one_or_several),
     AfterValidator(different),
     _expected("a number, or a list of different numbers, such as 50 or [40, 50]"),

@@ -16,11 +16,13 @@ def evaluation(plan, extra, text=STUDY):
 def test_arguments(plan, raw):
     words = evaluation(
         plan,
-        "evaluation: {downstream: [radiomics], threshold: {area: [50, 80.5], "
+        "evaluation: {downstream: [radiomics], threshold: {perimeter: [50, 80.5], "
         '"disc:diameter": 12}}\n',
     )
     assert "--downstream radiomics " in words
-    assert "--threshold area=50 --threshold area=80.5 --threshold disc:diameter=12" in words
+    assert (
+        "--threshold perimeter=50 --threshold perimeter=80.5 --threshold disc:diameter=12" in words
+    )
     assert f"--images {raw}/imagesTs" in words
     # studies that do not ask for it are not evaluated again
     assert "--images" not in evaluation(plan, "")
@@ -33,9 +35,9 @@ def test_arguments(plan, raw):
         ("frames: phase", "evaluation, frames is about downstream measures: add"),
         ("downstream: [hearts]", "found \"hearts\"; expected one of"),
         ("downstream: [radiomics], threshold: {ef: 50}", "'ef' is not measured"),
-        ("downstream: [radiomics], threshold: {area: [5, 5]}", "expected a number, or a list of"),
-        ("downstream: [radiomics], threshold: {area: many}", "expected a number"),
-        ('downstream: [radiomics], threshold: {"disk:area": 5}', "there is no label 'disk'"),
+        ("downstream: [radiomics], threshold: {diameter: [5, 5]}", "expected a number, or a list"),
+        ("downstream: [radiomics], threshold: {diameter: many}", "expected a number"),
+        ('downstream: [radiomics], threshold: {"disk:diameter": 5}', "there is no label 'disk'"),
         ("downstream: [radiomics], frames: phase", "it needs --downstream cardiac"),
         ("downstream: [cardiac]", "test set 'internal': --downstream cardiac needs the label"),
         ("downstream: [tumour]", "test set 'internal': --downstream tumour needs volumes"),

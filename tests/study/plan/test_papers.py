@@ -10,7 +10,6 @@ from nnunetv2_fair.cli.convert_FairSeg import main as convert_fairseg
 from nnunetv2_fair.cli.convert_MAMA_MIA import main as convert_mama_mia
 from nnunetv2_fair.cli.convert_TUSC import main as convert_tusc
 from nnunetv2_fair.cli.convert_UKBB_CMR import main as convert_cmr
-from nnunetv2_fair.cli.crop import main as crop
 from nnunetv2_fair.errors import StudyError
 from nnunetv2_fair.study.asked import Asked, from_json
 from nnunetv2_fair.study.plan.plan import plan_study
@@ -30,7 +29,12 @@ def lee(folder: Path) -> None:
               "--participant-map", folder / "map.csv"]  # fmt: skip
     convert(convert_cmr, *shared, "-d", 45, "--cohort", "white=8,black=2,seed=1")
     convert(convert_cmr, *shared, "-d", 46, "-n", "Minority", "--cohort", "white=8,black=4,seed=1")
-    convert(crop, "-d", 45, "-o", 48, "-np", 1)
+
+
+def hearts(folder: Path) -> None:
+    images = ukbb_cmr.build(folder / "download", ukbb_cmr.people(24, ("1001", "4001", "3001")))
+    convert(convert_cmr, "-i", images, "-np", 1, "--table", images.parent / "table.csv",
+            "--participant-map", folder / "map.csv", "-d", 45)  # fmt: skip
 
 
 def fairmedseg(folder: Path) -> None:
@@ -48,7 +52,13 @@ def fair_diff(folder: Path) -> None:
     convert(convert_fairseg, "-i", images, "-d", 45, "-np", 1, "--test-ratio", 0.3)
 
 
-CONVERTED = {"lee": lee, "fairmedseg": fairmedseg, "apple": apple, "fairdiff": fair_diff}
+CONVERTED = {
+    "cropping": hearts,
+    "lee": lee,
+    "fairmedseg": fairmedseg,
+    "apple": apple,
+    "fairdiff": fair_diff,
+}
 
 
 def asked_of(plan: Plan) -> dict[str, Asked]:

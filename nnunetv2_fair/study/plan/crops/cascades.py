@@ -60,6 +60,8 @@ def _cascade(
         )
         return None
     chosen = [other for other in datasets if other.dataset.is_called(options.dataset)]
+    if not chosen and options.dataset in [other.id for other in found.settings.datasets]:
+        return None  # what is wrong with it is reported there
     if not chosen:
         found.add(
             line,
