@@ -197,7 +197,7 @@ DownstreamSet = Annotated[
 ]
 #: Where a decision changes: a number, or several.
 Thresholds = Annotated[
-    tuple[float, ...],
+    tuple[Number, ...],
     BeforeValidator(_one_or_several),
     AfterValidator(different),
     _expected("a number, or a list of different numbers, such as 50 or [40, 50]"),
