@@ -263,6 +263,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "study": {"subgroups"},
     "study/study_file": {
+        "evaluation/downstream/measures",
         "evaluation/metrics/registry",
         "evaluation/papers/presets",
         "study",
