@@ -326,6 +326,10 @@ class _Cascade:
 
     def _clean_up(self) -> None:
         shutil.rmtree(self.work, ignore_errors=True)
+        if self.work.exists():  # a network drive that failed for a moment
+            shutil.rmtree(self.work, ignore_errors=True)
+        if self.work.exists():
+            logger.warning("%s is no longer needed and could not be removed.", self.work)
 
 
 def _described(model: CascadeModel) -> dict[str, Any]:
