@@ -87,17 +87,21 @@ def make_folds(
 def redrawn(folds: Sequence[Fold], weights: Mapping[str, int]) -> list[Fold]:
     """Return folds that list every training case as often as its sampling weight says.
 
+    Cases that are validated by some fold and trained on by none, as those of weight 0, are training
+    cases of all folds that do not validate them.
+
     Args:
         folds: Their validation parts stay as they are.
         weights: Of every case: 0 or more.
     """
-    return [
-        {
-            "train": [case for case in dict.fromkeys(f["train"]) for _ in range(weights[case])],
-            "val": list(f["val"]),
-        }
-        for f in folds
-    ]
+    trained = {case for fold in folds for case in fold["train"]}
+    back = [c for c in dict.fromkeys(c for fold in folds for c in fold["val"]) if c not in trained]
+    found: list[Fold] = []
+    for fold in folds:
+        cases = [*dict.fromkeys(fold["train"]), *(c for c in back if c not in fold["val"])]
+        drawn = [case for case in cases for _ in range(weights[case])]
+        found.append({"train": drawn, "val": list(fold["val"])})
+    return found
 
 
 def missing_groups(grouping: Grouping, folds: Sequence[Fold], cases: Sequence[str]) -> list[str]:

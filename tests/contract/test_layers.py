@@ -190,6 +190,22 @@ ALLOWED: dict[str, set[str]] = {
         "subgroups",
         "tables",
     },
+    "evaluation/difficulty": {
+        "evaluation/downstream/images",
+        "evaluation/masks",
+        "evaluation/metrics",
+    },
+    "balancing": {
+        "dataset_conversion/shared",
+        "dataset_conversion/twins",
+        "dataset_conversion/writing",
+        "evaluation/confounding/strata",
+        "evaluation/difficulty",
+        "report/drawing",
+        "sampling",
+        "subgroups",
+        "tables",
+    },
     "inspection": {
         "evaluation",
         "networks",
@@ -292,6 +308,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "cli": {
         "audit",
+        "balancing",
         "console",
         "cropping",
         "dataset_conversion",

@@ -65,6 +65,10 @@ def test_folds_are_redrawn_with_other_weights_and_validate_the_same():
         {"train": ["a", "c", "c", "c"], "val": ["d"]},
         {"train": ["d", "d", "c", "c", "c"], "val": ["a"]},
     ]
+    # weight 0 is not for good: a comes back where it is not validated
+    folds = [{"train": ["b"], "val": ["a"]}, {"train": ["c"], "val": ["b"]}]
+    again = redrawn(folds, {"a": 2, "b": 1, "c": 1})
+    assert [fold["train"] for fold in again] == [["b"], ["c", "a", "a"]]
 
 
 def test_too_many_folds(table):

@@ -57,7 +57,7 @@ def add_conversion_arguments(parser: argparse.ArgumentParser, name: str | None =
 
 
 def add_twin_arguments(
-    parser: argparse.ArgumentParser, suffix: str, *, several: bool = False
+    parser: argparse.ArgumentParser, suffix: str, *, several: bool = False, in_place: bool = False
 ) -> None:
     """Add the flags of commands that make a dataset of one in ``nnUNet_raw``.
 
@@ -65,10 +65,12 @@ def add_twin_arguments(
         parser: Where to add them.
         suffix: What the new name adds to that of the dataset, for the help.
         several: Whether the command makes datasets of several ids.
+        in_place: Whether it changes the dataset itself where no id is given.
     """
     which = "id of the first new dataset, 1 to 999" if several else "id of the new dataset"
+    which += ", a twin (default: the dataset itself is changed)" if in_place else ""
     parser.add_argument("-d", metavar="ID", required=True, help="dataset id or name")
-    parser.add_argument("-o", metavar="ID", type=int, required=True, help=which)
+    parser.add_argument("-o", metavar="ID", type=int, required=not in_place, help=which)
     name = "what its name begins with" if several else "its name"
     added = f"followed by {suffix}" if several else f"that of the dataset and {suffix}"
     parser.add_argument("-n", metavar="NAME", help=f"{name} (by default {added})")

@@ -25,11 +25,22 @@ def strata_of(columns: Sequence[np.ndarray]) -> np.ndarray:
     codes = []
     for column in columns:
         if column.dtype.kind == "f":
-            cuts = np.quantile(column, np.arange(1, N_BINS) / N_BINS)
-            codes.append(np.searchsorted(cuts, column, side="left"))
+            codes.append(np.searchsorted(cuts_of(column), column, side="left"))
         else:
             codes.append(np.unique(column, return_inverse=True)[1])
     return np.unique(np.column_stack(codes), axis=0, return_inverse=True)[1].ravel()
+
+
+def cuts_of(column: np.ndarray, n_bins: int = N_BINS) -> np.ndarray:
+    """Return where numbers are cut into strata with as many of them each: (n_bins - 1,).
+
+    A number that equals a cut belongs to the stratum below it.
+
+    Args:
+        column: (n,) numbers.
+        n_bins: How many strata.
+    """
+    return np.quantile(column, np.arange(1, n_bins) / n_bins)
 
 
 def van_elteren(values: np.ndarray, second: np.ndarray, strata: np.ndarray) -> float:

@@ -1,0 +1,5 @@
+"""Training cases balanced over groups within strata of difficulty, by sampling weights.
+
+May import `dataset_conversion.shared`, `.twins` and `.writing`, `evaluation.difficulty`,
+`evaluation.confounding.strata`, `report.drawing`, `sampling`, `subgroups`, `tables`.
+"""
