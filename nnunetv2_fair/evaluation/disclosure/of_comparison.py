@@ -155,6 +155,7 @@ def shareable_comparison(
             if key in compared.settings
         },
         shareable=True,
+        downstream=(),
     )
     return replace(told, findings=tuple(shareable_changes(compared, told, undecided)))
 

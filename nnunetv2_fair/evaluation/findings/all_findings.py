@@ -13,7 +13,7 @@ from nnunetv2_fair.evaluation.findings import (
     subgroups,
 )
 from nnunetv2_fair.evaluation.findings.downstream import kind as downstream
-from nnunetv2_fair.evaluation.findings.of_models import model_changes, ranks
+from nnunetv2_fair.evaluation.findings.of_models import downstream_changes, model_changes, ranks
 from nnunetv2_fair.evaluation.findings.sentences import Sentence
 from nnunetv2_fair.evaluation.findings.wording import VERDICTS
 from nnunetv2_fair.evaluation.results.comparison import ModelComparison
@@ -33,6 +33,7 @@ _HEADLINES: Mapping[Kind, Callable[[Finding, MetricInfo], Sentence]] = {
     "boundary": boundaries.headline,
     "pair_difference": pair_differences.headline,
     "downstream": downstream.headline,
+    "downstream_change": downstream_changes.headline,
 }
 
 #: Kind -> the claim in a few words.
@@ -47,6 +48,7 @@ _BRIEFS: Mapping[Kind, Callable[[Finding, MetricInfo], Sentence]] = {
     "boundary": boundaries.brief,
     "pair_difference": pair_differences.brief,
     "downstream": downstream.brief,
+    "downstream_change": downstream_changes.brief,
 }
 
 #: Kinds that say that something differs between the groups of an attribute.
@@ -65,6 +67,7 @@ def comparison_with_findings(result: ModelComparison) -> ModelComparison:
     """Return the comparison with everything that it claims, the headline label first."""
     found = [*model_changes.model_changes(result), *ranks.ranks(result)]
     found.sort(key=lambda finding: finding.label != result.headline_label)
+    found += downstream_changes.downstream_changes(result)
     return dataclasses.replace(result, findings=tuple(found))
 
 

@@ -19,6 +19,8 @@ from nnunetv2_fair.evaluation.model_comparison.checks import (
 )
 from nnunetv2_fair.evaluation.model_comparison.contrasts import Contrast, Key, contrasts_of
 from nnunetv2_fair.evaluation.model_comparison.differences import differences_of, gap_differences
+from nnunetv2_fair.evaluation.model_comparison.downstream.errors import error_comparisons
+from nnunetv2_fair.evaluation.model_comparison.downstream.tables import notes_on_measures
 from nnunetv2_fair.evaluation.model_comparison.method_trainings import (
     MethodTrainings,
     trainings_of,
@@ -86,6 +88,8 @@ def compare_models(
     ]
     settings = _settings(baseline, n_bootstrap, confidence, seed)
     trainings = trainings_of(results, models, cases)
+    # checked before the comparison, which takes longer
+    errors = error_comparisons(results, models, settings)
     entries, undefined = _entries(aligned, trainings, models, baseline, settings)
     result = ModelComparison(
         models=tuple(models),
@@ -98,6 +102,7 @@ def compare_models(
             *notes_of(evaluated, models, cases, undefined, baseline),
             *notes_on_tables(results, models),
             *notes_on_trainings(results, models),
+            *notes_on_measures(results, models),
         ),
         definitions={
             **definitions(settings),
@@ -108,6 +113,7 @@ def compare_models(
         versions=measuring_versions(),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         group_parts=baseline.group_parts,
+        downstream=errors,
     )
     return comparison_with_findings(result)
 

@@ -14,7 +14,7 @@ from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval, Metri
 from nnunetv2_fair.files.outputs import one_unit, read_as_one
 from nnunetv2_fair.paths import COMPARISON_JSON
 
-_FILE = JsonFormat(4, "nnUNetv2_fair_compare", "Compare again")
+_FILE = JsonFormat(5, "nnUNetv2_fair_compare", "Compare again")
 
 #: Fairness measures for which higher is fairer; for all others lower (in magnitude) is fairer.
 HIGHER_IS_FAIRER = frozenset({"es_std", "es_absolute"})
@@ -190,6 +190,66 @@ class PairedComparison:
 
 
 @dataclass(frozen=True)
+class ModelErrors:
+    """Mean absolute errors of a downstream measure under one model, in the measure's unit.
+
+    Attributes:
+        overall: Mean over all units of known group.
+        groups: Group -> mean over its units; NaN if it has none.
+    """
+
+    overall: float
+    groups: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class ErrorChanges:
+    """One model's mean absolute errors minus the baseline's; negative is better.
+
+    Attributes:
+        overall: Of all units.
+        groups: Group -> of its units.
+    """
+
+    overall: Difference
+    groups: Mapping[str, Difference]
+
+
+@dataclass(frozen=True)
+class ErrorComparison:
+    """Errors of one downstream measure of one label, by the groups of one attribute expression.
+
+    Attributes:
+        attribute: Attribute expression.
+        label: Label or region that the measure is taken from.
+        measure: Name, unit and definition.
+        per_model: Model -> its errors; every model is here, the baseline first.
+        differences: Model -> its changes; every model but the baseline.
+        n_patients: Patients with a value in every model.
+        n_cases: Cases (of the heart: pairs of frames) that they have.
+        n_undefined: Those without a value in some model, which are left out of all.
+        group_patients: Group -> number of patients.
+        group_cases: Group -> number of cases.
+        left_out: Groups that are too small or not chosen, with the reason.
+        family_size: Number of differences that are looked at together: of all measures, labels,
+            models, attributes and groups.
+    """
+
+    attribute: str
+    label: str
+    measure: MetricInfo
+    per_model: Mapping[str, ModelErrors]
+    differences: Mapping[str, ErrorChanges]
+    n_patients: int
+    n_cases: int
+    n_undefined: int
+    group_patients: Mapping[str, int]
+    group_cases: Mapping[str, int]
+    left_out: Mapping[str, str]
+    family_size: int = 0
+
+
+@dataclass(frozen=True)
 class ModelComparison:
     """Everything one comparison found.
 
@@ -210,6 +270,8 @@ class ModelComparison:
         group_parts: Attribute expression -> name of a group -> its level of each attribute, as in
             an evaluation.
         findings: Everything that is claimed, most important first.
+        downstream: Errors of downstream measures that all evaluations have; empty in a shareable
+            comparison.
     """
 
     models: tuple[str, ...]
@@ -226,10 +288,12 @@ class ModelComparison:
     shareable: bool = False
     group_parts: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    downstream: tuple[ErrorComparison, ...] = ()
 
     def metric(self, name: str) -> MetricInfo:
-        """Return how to read a metric."""
-        return next(metric for metric in self.metrics if metric.name == name)
+        """Return how to read a metric or a downstream measure."""
+        further = (found.measure for found in self.downstream)
+        return next(metric for metric in (*self.metrics, *further) if metric.name == name)
 
     def entry(self, attribute: str, metric: str, label: str) -> PairedComparison:
         """Return the comparison of one metric and label over one attribute.

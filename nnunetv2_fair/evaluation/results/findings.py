@@ -21,7 +21,8 @@ from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval
 #: gap beyond a margin is excluded; ``size_explains``: whether the size of the organ explains a
 #: difference of overlap; ``boundary``: whether errors lie in other places along the outline;
 #: ``pair_difference``: two of more than two groups differ in a metric;
-#: ``downstream``: measures are wrong by other amounts, or decisions change more often.
+#: ``downstream``: measures are wrong by other amounts, or decisions change more often;
+#: ``downstream_change``: with a model, errors of measures are smaller or larger.
 #:
 #: Of an audit of labels: ``label_quality``: automated masks of one group are worse among comparable
 #: patients; ``label_error``: they are too small, too large or shifted; ``source_gap``: sources of
@@ -40,6 +41,7 @@ Kind = Literal[
     "boundary",
     "pair_difference",
     "downstream",
+    "downstream_change",
     "label_quality",
     "label_error",
     "source_gap",

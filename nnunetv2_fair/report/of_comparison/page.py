@@ -14,6 +14,8 @@ from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.settings import settings_section
 from nnunetv2_fair.report.html.terms import Terms
 from nnunetv2_fair.report.of_comparison.attribute import attribute_section
+from nnunetv2_fair.report.of_comparison.downstream import ANCHOR as DOWNSTREAM
+from nnunetv2_fair.report.of_comparison.downstream import downstream_section
 from nnunetv2_fair.report.of_comparison.summary import summary_section
 
 
@@ -52,6 +54,7 @@ def _rendered(result: ModelComparison, latent: Html | None) -> tuple[str, Downlo
     terms = Terms(result.metrics, result.definitions)
     navigation = [("summary", "Summary")]
     navigation += [(f"attribute-{i}", clean(a)) for i, a in enumerate(result.attributes)]
+    navigation += [(DOWNSTREAM, "Downstream")] if result.downstream else []
     navigation += [("latent", "Latent space")] if latent else []
     navigation += [("definitions", "Definitions"), ("settings", "Settings")]
     sections = [summary_section(result, terms, downloads)]
@@ -59,6 +62,7 @@ def _rendered(result: ModelComparison, latent: Html | None) -> tuple[str, Downlo
         attribute_section(result, attribute, f"attribute-{i}", terms, downloads)
         for i, attribute in enumerate(result.attributes)
     ]
+    sections += [downstream_section(result, downloads)] if result.downstream else []
     sections += [latent] if latent else []
     sections += [
         terms.section(),

@@ -1,5 +1,7 @@
 """The models of a comparison, as the command prints them."""
 
+from collections.abc import Iterator
+
 from nnunetv2_fair.evaluation.findings import numbers
 from nnunetv2_fair.evaluation.findings.of_models.gains_and_losses import balance
 from nnunetv2_fair.evaluation.findings.sentences import plain, shortened
@@ -50,7 +52,21 @@ def console_comparison(result: ModelComparison, attribute: str) -> str:
     for model in result.others:
         found = balance(result, attribute, model)
         lines += wrapped(" ".join(plain(sentence) for sentence in (found.first, *found.more)))
+    lines += _downstream(result, attribute)
     return numbers.ascii_only("\n".join(lines))
+
+
+def _downstream(result: ModelComparison, attribute: str) -> Iterator[str]:
+    """Yield whose errors of downstream measures change; nothing if they are not compared."""
+    found = [
+        f for f in result.findings if (f.kind, f.attribute) == ("downstream_change", attribute)
+    ]
+    if not found:
+        return
+    yield "Errors of downstream measures"
+    claims = [f.sentence for f in found if f.claims]
+    for sentence in claims or ("No error is shown to change.",):
+        yield from wrapped(sentence)
 
 
 def _worst(group: str, mean: float, unit: str) -> str:

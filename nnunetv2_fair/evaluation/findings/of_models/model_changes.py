@@ -32,11 +32,14 @@ GAPS = (ABSOLUTE_GAP, BETWEEN_GROUP_VARIANCE)
 LEVELLING_DOWN = "levelling down"
 
 _FEW_GROUPS = "fewer than two groups are large enough"
-_FEW = "too few patients, or undefined"
+#: Why a change cannot be tested.
+FEW = "too few patients, or undefined"
 
-_DOUBT = "The corrected p-value is above the level, but below twice the level."
+#: What limits signs of a change.
+DOUBT = "The corrected p-value is above the level, but below twice the level."
 
-_T_TEST = "paired t test"
+#: The test of a change of a mean.
+T_TEST = "paired t test"
 _INTERSECTION = "intersection-union of t tests"
 
 
@@ -141,15 +144,15 @@ class _Maker:
         """
         p_value = math.nan if found.p_value is None else found.p_value
         corrected = math.nan if found.corrected_p is None else found.corrected_p
-        verdict = _verdict(found.value, corrected, self._level)
+        verdict = verdict_of(found.value, corrected, self._level)
         direction: Direction = ""
         if verdict in ("shown", "signs"):
             direction = self._direction(quantity, found.value)
         reason = limit if verdict == "shown" and direction == "smaller" else ""
         if verdict == "signs":
-            reason = _DOUBT
+            reason = DOUBT
         elif verdict == "not_comparable":
-            reason = _FEW_GROUPS if quantity in (*GAPS, WORST_GROUP_MEAN) else _FEW
+            reason = _FEW_GROUPS if quantity in (*GAPS, WORST_GROUP_MEAN) else FEW
             if any(self._entry.left_out.get(name) == NOT_CHOSEN for name in who):
                 reason = NOT_CHOSEN
         means = quantity in (OVERALL_MEAN, GROUP_MEAN)
@@ -168,7 +171,7 @@ class _Maker:
             value=found.value,
             interval=found.simultaneous,
             confidence=self._level,
-            test=_T_TEST if means else _INTERSECTION,
+            test=T_TEST if means else _INTERSECTION,
             p_value=p_value,
             corrected_p=corrected,
             family_size=self._entry.family_size,
@@ -184,7 +187,14 @@ class _Maker:
         return "better" if (value > 0) == (self._metric.better == "higher") else "worse"
 
 
-def _verdict(value: float, corrected_p: float, level: float) -> Verdict:
+def verdict_of(value: float, corrected_p: float, level: float) -> Verdict:
+    """Return what can be said of a change.
+
+    Args:
+        value: The change.
+        corrected_p: Its corrected p-value.
+        level: Confidence of the comparison.
+    """
     if math.isnan(value) or math.isnan(corrected_p):
         return "not_comparable"
     # 0.05 is 1 - 0.95 give or take a rounding error
