@@ -21,6 +21,8 @@ CONVERSION_LOG_JSON = "conversion_log.json"
 PREPARED_JSON = "demographics_prepared.json"
 SPLITS_JSON = "splits_final.json"
 PLANS_JSON = "plans.json"
+#: Beside predictions of a cascade: how they were made.
+CASCADE_JSON = "cascade.json"
 PER_CASE_CSV = "per_case.csv"
 #: What was measured in every case besides, such as ejection fractions.
 DOWNSTREAM_CSV = "downstream.csv"

@@ -1,13 +1,14 @@
 """Which dataset was evaluated and which trainer made the predictions, as far as files tell."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.trainings.folders import model_of
 from nnunetv2_fair.files.json_files import read_json_object
-from nnunetv2_fair.paths import DATASET_JSON, PLANS_JSON
+from nnunetv2_fair.paths import CASCADE_JSON, DATASET_JSON, PLANS_JSON
 
 _DATASET = re.compile(r"Dataset\d{3}_\S+")
 
@@ -26,17 +27,29 @@ def origin(references: Path | None, predictions: Path) -> dict[str, str]:
         predictions: Folder of the predictions, or file with scores.
 
     Returns:
-        ``dataset``, ``trainer`` and ``configuration``; empty where nothing tells.
+        ``dataset``, ``trainer`` and ``configuration``; empty where nothing tells. ``cropped`` if
+        the predictions are of crops (``crops``), or of crops and pasted back (``cascade``).
     """
     places = [place.resolve() for place in (references, predictions) if place is not None]
     parts = [part for place in places for part in reversed(place.parts)]
     model = model_of(predictions).split("__")
     named = next((part for part in parts if _DATASET.fullmatch(part)), "")
+    cropped = _cropped(places)
     return {
         "dataset": named or next(_told(places), ""),
         "trainer": model[0],
         "configuration": model[-1] if len(model) > 1 else "",
+        **({"cropped": cropped} if cropped else {}),
     }
+
+
+def _cropped(places: Sequence[Path]) -> str:
+    """Return how images were cropped before they were predicted; empty if they were not."""
+    folders = [place if place.is_dir() else place.parent for place in places]
+    if any((folder / CASCADE_JSON).is_file() for folder in folders):
+        return "cascade"
+    files = [inside / DATASET_JSON for folder in folders for inside in (folder, folder.parent)]
+    return "crops" if any("cropped" in _content(path) for path in files) else ""
 
 
 def name_of_scores(path: Path) -> str:
@@ -58,8 +71,13 @@ def _told(places: Iterable[Path]) -> Iterator[str]:
 
 def _value(path: Path, key: str) -> str:
     """Return a text of a JSON file; empty if there is none."""
-    try:
-        value = read_json_object(path, EvaluationError, "").get(key)
-    except EvaluationError:
-        return ""
+    value = _content(path).get(key)
     return value if isinstance(value, str) else ""
+
+
+def _content(path: Path) -> Mapping[str, Any]:
+    """Return what a JSON file holds; nothing if it cannot be read."""
+    try:
+        return read_json_object(path, EvaluationError, "")
+    except EvaluationError:
+        return {}

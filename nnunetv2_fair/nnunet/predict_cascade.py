@@ -57,11 +57,10 @@ from nnunetv2_fair.nnunet.trained_models import (
     image_format,
     model_folder,
 )
-from nnunetv2_fair.paths import DATASET_JSON
+from nnunetv2_fair.paths import CASCADE_JSON, DATASET_JSON
 
 logger = logging.getLogger(__name__)
 
-CASCADE_JSON = "cascade.json"
 _COMMAND = "nnUNetv2_fair_predict_cascade"
 _WORK = ".cascade"
 _STATE = "settings.json"

@@ -25,6 +25,18 @@ def test_files_tell_where_folders_do_not(tmp_path):
     assert origin(labels, predictions)["dataset"] == "Lungs"
 
 
+def test_crops_and_cascades_are_noticed(tmp_path):
+    labels, predictions = tmp_path / "labelsTs", tmp_path / "predictions"
+    labels.mkdir()
+    predictions.mkdir()
+    assert "cropped" not in origin(labels, predictions)
+    # nnU-Net copies the dataset.json of a dataset of crops beside predictions
+    (predictions / "dataset.json").write_text(json.dumps({"cropped": {"size": [64, 64]}}))
+    assert origin(labels, predictions)["cropped"] == "crops"
+    (predictions / "cascade.json").write_text("{}")
+    assert origin(labels, predictions)["cropped"] == "cascade"
+
+
 def test_scores_are_not_called_per_case(tmp_path):
     assert name_of_scores(tmp_path / "my_model" / "per_case.csv") == "my_model"
     assert name_of_scores(tmp_path / "my_model" / "monai.csv") == "monai"

@@ -15,9 +15,20 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from nnunetv2_fair.evaluation import (
+    DownstreamSettings,
+    EvaluationResult,
+    EvaluationSettings,
+    StatisticsSettings,
+    Threshold,
+    compare_models,
+    evaluate,
+)
 from nnunetv2_fair.evaluation.disclosure.of_evaluation import shareable
 from nnunetv2_fair.report.of_comparison.page import write_comparison
 from nnunetv2_fair.report.of_evaluation.page import write_report
+from tests.evaluation.downstream.hearts import make_hearts
+from tests.evaluation.factories import Dataset
 from tests.report import factories
 from tests.report.browser import (
     LOOKS,
@@ -51,6 +62,15 @@ def with_failures(result):
     return dataclasses.replace(result, per_case=frame)
 
 
+def hearts_of(dataset: Dataset, folder: str) -> EvaluationResult:
+    """Return an evaluation with downstream measures; one of the references is free of errors."""
+    return evaluate(
+        dataset.references, dataset.root / folder, dataset.table, ["sex"],
+        settings=EvaluationSettings(name=folder, statistics=StatisticsSettings(n_bootstrap=50)),
+        downstream=DownstreamSettings(("cardiac",), thresholds=(Threshold("ef", 65),)),
+    )  # fmt: skip
+
+
 def write(kind: str, path: Path) -> None:
     if kind == "comparison":
         write_comparison(three_models(), path)
@@ -61,6 +81,13 @@ def write(kind: str, path: Path) -> None:
         frame["case"] = frame["case"].map(strange)
         hostile = dataclasses.replace(result, per_case=frame, name=HOSTILE[0])
         write_report(hostile, [factories.picture(n) for n in HOSTILE], path)
+    elif kind in ("downstream", "downstream of models"):
+        dataset = make_hearts(path.parent / "hearts")
+        models = [hearts_of(dataset, name) for name in ("predictions", "labelsTs")]
+        if kind == "downstream":
+            write_report(models[0], [], path)
+        else:
+            write_comparison(compare_models(models, n_bootstrap=50), path)
     elif kind == "shareable":
         write_report(shareable(factories.full()), [], path)
     else:
@@ -474,3 +501,21 @@ def test_numbers_of_an_axis_do_not_run_together(browser, tmp_path):
       return [found, document.querySelectorAll('.ticks').length];""")
     assert not overlaps[0], overlaps
     assert overlaps[1] > 2
+
+
+@pytest.mark.parametrize("kind", ["downstream", "downstream of models"])
+def test_downstream_sections_open(browser, kind, tmp_path):
+    path = tmp_path / "report.html"
+    write(kind, path)
+    for width, scheme in LOOKS:
+        open_page(browser, path, width, scheme=scheme)
+        unfold(browser)
+        section = browser.find_element(By.ID, "downstream")
+        assert section.find_elements(By.TAG_NAME, "table")
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+        assert violations(browser) == []
+        assert stray_links(browser) == []
+    assert complaints(browser) == []
+    if kind == "downstream":
+        assert len(section.find_elements(By.CSS_SELECTOR, "svg")) >= 8
+        assert "Possible, not found" in browser.find_element(By.ID, "summary").text

@@ -23,6 +23,8 @@ _COLUMNS = (
     "baseline_mean_absolute_error", "model_mean_absolute_error", *interval_columns("change"), "p",
     "corrected_p", "verdict", "direction", "finding",
 )  # fmt: skip
+#: Claims that are told at once; the others are folded.
+_MOST_TOLD = 4
 #: Verdict, or direction of what is shown -> class of its cell.
 _KINDS = {"better": "good", "worse": "bad"}
 
@@ -69,6 +71,7 @@ def downstream_section(result: ModelComparison, downloads: Downloads) -> Html:
         family=max(entry.family_size for entry in result.downstream),
         chance=numbers.percent(round(1 - level, 9)),
         counted=_counted(result),
+        most_told=_MOST_TOLD,
     )
 
 
@@ -125,7 +128,7 @@ def _change(found: Finding, unit: str) -> _Change:
     mean = error(found.values[found.model], unit)
     if found.verdict == "not_comparable":
         return _Change(mean, "not tested", "", "", "")
-    size = "smaller" if found.direction == "better" else "larger"
+    size = str(found.direction)
     words = {"shown": size, "signs": f"signs of {size}"}.get(found.verdict, "not shown to change")
     kind = _KINDS[found.direction] if found.verdict == "shown" else ""
     text = error(found.value, unit, signed=True)

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 
 from nnunetv2_fair.evaluation.findings import numbers
+from nnunetv2_fair.evaluation.findings.crop_hint import hint_for
 from nnunetv2_fair.inspection.result import LatentResult, ModelSeparation
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
@@ -17,8 +18,14 @@ def latent_section(result: LatentResult, pictures: Mapping[str, bytes]) -> Html:
         result: What the inspection found.
         pictures: Picture's name -> PNG.
     """
+    told_apart = tuple(
+        attribute.attribute
+        for attribute in result.attributes
+        if any(m.probe_interval.low > attribute.chance for m in attribute.per_model.values())
+    )
     return render(
         "report/of_comparison/templates/latent.html",
+        hint=hint_for(told_apart) if told_apart else None,
         attributes=result.attributes,
         pictures={
             name: base64.b64encode(picture).decode("ascii") for name, picture in pictures.items()

@@ -12,6 +12,7 @@ from nnunetv2_fair.evaluation.findings.all_findings import (
     main_findings,
     verdict_words,
 )
+from nnunetv2_fair.evaluation.findings.crop_hint import crop_hint
 from nnunetv2_fair.evaluation.findings.group_differences import left_out
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, plain
 from nnunetv2_fair.evaluation.findings.wording import confidence, label_words
@@ -73,6 +74,7 @@ def summary_section(
         overview=overview(result, headlines, downloads),
         measured=measured(result),
         cards=[_card(result, c, headlines, downloads) for c in headlines.values()],
+        hint=crop_hint(result),
         notes=result.notes,
         model=subject(result.settings),
         n_metrics=len(result.metrics),

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnunetv2_fair.evaluation.findings.crop_hint import CropHint, crop_hint
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, shortened
 from nnunetv2_fair.evaluation.results.comparison import OVERALL_MEAN, WORST_GROUP_MEAN
 from nnunetv2_fair.evaluation.results.values import NO_INTERVAL, Interval, MetricInfo
@@ -75,7 +76,13 @@ def section_of(
         nothing_to_draw=NOTHING_TO_DRAW,
         single=bool(on_test.predicted),
         upper_bound=any(e.trainer.endswith(REFERENCE_BOXES) for e in on_test.evaluated),
+        hint=_hint(on_test),
     )
+
+
+def _hint(on_test: OnTestSet) -> CropHint | None:
+    """Return how a crop would be tried: for the first method with a gap; None if none has one."""
+    return next((hint for r in on_test.shown.values() if (hint := crop_hint(r))), None)
 
 
 def why_no_comparison(on_test: OnTestSet) -> Sentence:

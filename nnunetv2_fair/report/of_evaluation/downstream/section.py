@@ -51,6 +51,7 @@ class _Shown:
     Attributes:
         attribute: Attribute expression.
         title: Name of the measure, and its label.
+        plain_title: The same as plain text.
         definition: What it is.
         claims: What is said of it.
         figure: Distributions of the errors; empty if no group is compared.
@@ -61,6 +62,7 @@ class _Shown:
 
     attribute: str
     title: Sentence
+    plain_title: str
     definition: str
     claims: Sequence[Sentence]
     figure: Html
@@ -87,9 +89,11 @@ def _measures(result: EvaluationResult, downloads: Downloads) -> Iterator[_Shown
         claimed = [_claims(result, found) for found in ours]
         told = any(f.verdict == "shown" for claims in claimed for f in claims)
         for number, (found, claims) in enumerate(zip(ours, claimed, strict=True)):
+            title = [found.measure.title, *of_label(found.label)]
             yield _Shown(
                 attribute,
-                [found.measure.title, *of_label(found.label)],
+                title,
+                plain(title),
                 found.measure.definition,
                 [headline(f, found.measure) for f in claims],
                 _figure(result, found, downloads),
