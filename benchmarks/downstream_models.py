@@ -23,7 +23,7 @@ from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary
 from nnunetv2_fair.evaluation.statistics.group_comparison import StatisticsSettings
 
-SIZES = ((10, 10), (20, 100), (50, 50))
+SIZES = ((10, 10), (20, 100))
 ERRORS = {
     "half-normal": scipy.stats.halfnorm(),
     "gamma": scipy.stats.gamma(2),
