@@ -299,7 +299,7 @@ def test_every_field_was_thought_of():
     """A new field of a comparison is not shared by mistake: decide in the room, then add it."""
     fields = {
         ModelComparison: "models baseline metrics labels attributes entries notes definitions "
-        "settings versions created shareable group_parts findings",
+        "settings versions created shareable group_parts findings downstream",
         PairedComparison: "attribute metric label per_model differences n_cases n_patients "
         "group_cases group_patients left_out ranks gap_measure family_size",
         ModelScores: "overall_mean overall_interval group_means group_intervals worst_group "
