@@ -2,8 +2,8 @@
 
 Phantoms with the bias ``shortcut`` and faint nodules: in training, two bright bands outside the
 organ cross at the nodule of the biased group; in the test they cross anywhere. The small networks
-of ``phantom_bias.py`` in plain torch (nnU-Net's augmentation needs longer trainings before the
-shortcut is learnt), with the boxes, crops, plausibility and fallback of this package:
+of ``phantom_bias.py`` in plain torch, on which the shortcut has an effect, with the boxes, crops
+and fallback of this package:
 
 - full: trained and tested on full images;
 - nodule: trained on crops around the nodule of the training references. Test crops are those of the
@@ -19,7 +19,7 @@ share of the group's nodules' pixels.
 Every finished seed is kept in ``--cache`` and skipped by the next call; ``--only-table`` shows what
 is there.
 
-    python benchmarks/shortcut_cropping.py                 # 5 seeds, about 15 minutes on one core
+    python benchmarks/shortcut_cropping.py                 # 5 seeds, about 200 s of one core each
     python benchmarks/shortcut_cropping.py --seeds 1
 """
 
@@ -36,6 +36,7 @@ from phantom_bias import TinyUNet, predict, train
 
 from nnunetv2_fair.cropping.box import Window
 from nnunetv2_fair.cropping.organs import CropRule, organ_in
+from nnunetv2_fair.errors import counted
 from nnunetv2_fair.phantoms.bias import plant
 from nnunetv2_fair.phantoms.drawing import Drawing, draw
 from nnunetv2_fair.phantoms.rendering import PhantomImage, _axes, _bands, render
@@ -259,9 +260,9 @@ def main() -> None:
             print(f"seed {seed}: {time.process_time() - begun:.0f} s of the processor", flush=True)
         if path.exists():
             results[seed] = json.loads(path.read_text())
-    print(
-        f"\n{len(results)} seeds\n\n{table(results)}" if results else "There is no finished seed."
-    )
+    if not results:
+        parser.exit(1, "There is no finished seed.\n")
+    print(f"\n{counted(len(results), 'seed')}\n\n{table(results)}")
 
 
 if __name__ == "__main__":
