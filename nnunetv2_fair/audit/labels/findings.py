@@ -24,6 +24,7 @@ from nnunetv2_fair.evaluation.results.adjusted import REFERENCE_SIZE, AdjustedGa
 from nnunetv2_fair.evaluation.results.findings import Direction, Finding, Kind, Verdict
 
 PERMUTED = "permutation test of means"
+SKEWED = "t test for skewed values"
 
 #: What a change is about -> its kind.
 _KINDS: dict[str, Kind] = {
@@ -115,7 +116,7 @@ def _errors(errors: LabelErrors, level: float) -> Iterator[Finding]:
     for name, group in errors.groups.items():
         if not math.isnan(group.mean.p_value):
             yield _made(
-                "label_error", group.mean, level, "t test", attribute=errors.attribute,
+                "label_error", group.mean, level, SKEWED, attribute=errors.attribute,
                 label=errors.label, metric=errors.measure, quantity="mean", who=(name,),
                 values={name: group.mean.value}, n={name: group.n},
             )  # fmt: skip

@@ -9,7 +9,12 @@ import numpy as np
 from nnunetv2_fair.audit.labels.mask_errors import MEASURES
 from nnunetv2_fair.audit.labels.people import Groups, People
 from nnunetv2_fair.audit.results.labels import Estimate, GroupMean, LabelErrors, PairGap
-from nnunetv2_fair.audit.statistics.contrasts import corrected, estimate_gap, mean_of, units_of
+from nnunetv2_fair.audit.statistics.contrasts import (
+    corrected,
+    estimate_gap,
+    estimate_mean,
+    units_of,
+)
 from nnunetv2_fair.evaluation.estimation.units import Units
 
 #: case -> label -> measure -> value.
@@ -21,7 +26,8 @@ def label_errors(
 ) -> tuple[LabelErrors, ...]:
     """Return the errors of every group, with tests corrected over all by the same measure.
 
-    Means of volume and boundary error are tested to be 0 (Student's t over patients); all measures
+    Means of volume and boundary error are tested to be 0 (Student's t over patients, corrected for
+    skewness); all measures
     are compared with the reference group. A family is all of either kind by one measure.
 
     Args:
@@ -60,17 +66,12 @@ def _of_group(
         enough = index in compared and len(per_patient) >= settings.sizeable
         if not enough:
             left_out[name] = _reason(len(per_patient), index in compared, settings.sizeable)
-        mean = mean_of(per_patient)
-        tested = enough and MEASURES[measure]
-        found[name] = GroupMean(
-            len(per_patient),
-            int(inside.sum() - defined.sum()),
-            Estimate(mean.value, mean.interval(settings.confidence), mean.p_value)
-            if tested
-            else Estimate(mean.value, mean.interval(settings.confidence))
-            if enough
-            else Estimate(mean.value),
-        )
+        mean = estimate_mean(per_patient, settings.confidence)
+        if not enough:
+            mean = Estimate(mean.value)
+        elif not MEASURES[measure]:
+            mean = Estimate(mean.value, mean.interval)
+        found[name] = GroupMean(len(per_patient), int(inside.sum() - defined.sum()), mean)
     gaps = []
     for pair in groups.pairs:
         names = groups.named(pair)

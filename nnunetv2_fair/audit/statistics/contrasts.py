@@ -113,6 +113,41 @@ def mean_of(values: np.ndarray) -> Spread:
     return Spread(float(values.mean()), float(values.std(ddof=1) / math.sqrt(n)), n - 1.0)
 
 
+def estimate_mean(values: np.ndarray, confidence: float) -> Estimate:
+    """Return the mean of (n,) values with interval and p-value, allowing for skewness.
+
+    Student's t of one sample rejects too often where values are skewed, as errors of masks are, and
+    the transformation that removes skewness does where they have heavy tails: what the more careful
+    of the two says holds.
+
+    Args:
+        values: Finite.
+        confidence: Coverage of the interval.
+
+    Source: Hall, On the removal of skewness by transformation, Journal of the Royal Statistical
+    Society B 54, 1992.
+    """
+    spread = mean_of(values)
+    interval, p_value = spread.interval(confidence), spread.p_value
+    n = len(values)
+    if n < 3 or spread.error < _TINY:
+        return Estimate(spread.value, interval, p_value)
+    skewness = float(((values - spread.value) ** 3).mean() / values.std() ** 3)
+    bend, shift = skewness / math.sqrt(n) / 3, skewness / math.sqrt(n) / 6
+    t = spread.value / spread.error
+    transformed = t + bend * t**2 + bend**2 * t**3 / 3 + shift
+    quantile = float(stdtrit(n - 1, (1 + confidence) / 2))
+    if abs(bend) > _TINY:
+        ends = [
+            spread.value - spread.error * (np.cbrt(1 + 3 * bend * (end - shift)) - 1) / bend
+            for end in (quantile, -quantile)
+        ]
+        interval = Interval(min(interval.low, *ends), max(interval.high, *ends))
+    return Estimate(
+        spread.value, interval, max(p_value, float(2 * stdtr(n - 1, -abs(transformed))))
+    )
+
+
 def gap_of(values: np.ndarray, second: np.ndarray, clusters: np.ndarray) -> Spread:
     """Return the mean of the first group minus the mean of the second.
 

@@ -10,6 +10,7 @@ from nnunetv2_fair.audit.statistics.contrasts import (
     chance_of,
     corrected,
     estimate_gap,
+    estimate_mean,
     gap_of,
     mean_of,
     units_of,
@@ -78,6 +79,33 @@ def test_trainings_widen(rng):
     assert method.value == alone.value
     assert method.interval.low < alone.interval.low
     assert method.p_value > alone.p_value
+
+
+def test_mean_of_skewed_values(rng):
+    """Interval and p-value say the same, and neither is more certain than Student's."""
+    values = rng.exponential(1, 15) - 0.4
+    found = estimate_mean(values, 0.95)
+    student = stats.ttest_1samp(values, 0)
+    ends = student.confidence_interval()
+    assert found.value == pytest.approx(values.mean())
+    assert found.interval.low <= ends.low
+    assert found.interval.high > ends.high + 0.05  # the side to which values are skewed
+    assert found.p_value >= student.pvalue
+    for moved in np.linspace(-1, 1, 21) - values.mean():
+        one = estimate_mean(values + moved, 0.95)
+        assert (one.p_value < 0.05) == (one.interval.low > 0 or one.interval.high < 0)
+    symmetric = np.array([-2.0, -1, 0, 1, 2]) + 1
+    assert estimate_mean(symmetric, 0.9).p_value == pytest.approx(
+        stats.ttest_1samp(symmetric, 0).pvalue
+    )
+    assert estimate_mean(np.ones(6), 0.95).p_value == 0
+
+
+def test_level_of_the_mean_of_skewed_values(rng):
+    """Student's t alone shows 9%."""
+    samples = rng.exponential(1, (1000, 15)) - 1
+    shown = np.mean([estimate_mean(sample, 0.95).p_value < 0.05 for sample in samples])
+    assert shown <= 0.065
 
 
 def test_corrected_leaves_out_what_was_not_tested():
