@@ -139,7 +139,7 @@ def estimate_mean(values: np.ndarray, confidence: float) -> Estimate:
     quantile = float(stdtrit(n - 1, (1 + confidence) / 2))
     if abs(bend) > _TINY:
         ends = [
-            spread.value - spread.error * (np.cbrt(1 + 3 * bend * (end - shift)) - 1) / bend
+            spread.value - spread.error * (float(np.cbrt(1 + 3 * bend * (end - shift))) - 1) / bend
             for end in (quantile, -quantile)
         ]
         interval = Interval(min(interval.low, *ends), max(interval.high, *ends))

@@ -26,7 +26,7 @@ def test_accessible(browser, tmp_path):
         source="site",
     )  # fmt: skip
     write_audit(found, tmp_path / "out")
-    for width, scheme in LOOKS:
+    for width, scheme in (LOOKS[0], LOOKS[-1]):
         open_page(browser, tmp_path / "out" / "audit.html", width, scheme=scheme)
         assert violations(browser) == []
         unfold(browser)
