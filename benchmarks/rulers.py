@@ -209,6 +209,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=2000, help="of each row of the first table")
     parser.add_argument("--audits", type=int, default=400, help="audits without any difference")
+    parser.add_argument("--seed", type=int, default=0, help="of the audits")
     args = parser.parse_args()
     print(
         "| labelled twice | patients | correlation | scores | automated | RMSE expert | RMSE "
@@ -226,7 +227,7 @@ def main() -> None:
         )
     for n, n_expert in ((120, 60), (400, 200)):
         counts: Counter[str] = Counter()
-        rng = np.random.default_rng(n)
+        rng = np.random.default_rng(args.seed + n)
         for _ in range(args.audits):
             counts.update(equal_audit(rng, n, n_expert))
         print(f"\n{n} patients, {n_expert} with expert masks, {args.audits} audits\n")
