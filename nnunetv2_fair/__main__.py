@@ -8,7 +8,7 @@ from nnunetv2_fair.console.streams import lasting_streams
 _PURPOSES = {
     "nnUNetv2_fair_apply_breast_box": "set predictions outside the breast box to background",
     "nnUNetv2_fair_audit_labels": "automated against expert masks: for whom, and what follows",
-    "nnUNetv2_fair_balance": "equal distributions over strata of difficulty, by sampling weights",
+    "nnUNetv2_fair_balance": "folds in which groups are equally difficult to train on",
     "nnUNetv2_fair_compare": "compare evaluations of several models on the same cases",
     "nnUNetv2_fair_convert_FairSeg": "Harvard-FairSeg, FairDiff's images -> nnU-Net dataset",
     "nnUNetv2_fair_convert_image_folder": "images, masks and a table -> nnU-Net dataset",

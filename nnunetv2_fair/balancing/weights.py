@@ -1,4 +1,4 @@
-"""Sampling weights of all cases of a dataset, and what they change, as a table."""
+"""Folds whose training parts are balanced, and what that changes, as a table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,9 +7,8 @@ from typing import Literal
 import numpy as np
 
 from nnunetv2_fair.balancing.strata import Strata
-from nnunetv2_fair.errors import ConversionError, counted, shorten_lines
+from nnunetv2_fair.errors import ConversionError, counted, shorten, shorten_lines
 from nnunetv2_fair.sampling.strata import (
-    StrataWeights,
     balancing_choice,
     balancing_weights,
     counts_of,
@@ -17,24 +16,26 @@ from nnunetv2_fair.sampling.strata import (
     imbalance,
 )
 from nnunetv2_fair.subgroups.groups import Grouping
-from nnunetv2_fair.subgroups.splits import Fold
+from nnunetv2_fair.subgroups.splits import Fold, candidates
 
 How = Literal["weights", "subsample"]
 
 
 @dataclass(frozen=True)
 class BalanceRow:
-    """One group in one stratum; shares are those of the group's cases, 0 to 1.
+    """One group in one stratum of one fold's training part; shares are those of the group, 0 to 1.
 
     Attributes:
+        fold: Number of the fold.
         stratum: Its name.
         group: Its name.
         cases: Training cases.
         before: Share before.
         after: Share after weighting.
-        weight: Mean weight of a case, relative to one that counts once.
+        weight: Mean weight of a case, relative to one that counts once; NaN without a case.
     """
 
+    fold: int
     stratum: str
     group: str
     cases: int
@@ -44,12 +45,11 @@ class BalanceRow:
 
 
 @dataclass(frozen=True)
-class Balanced:
-    """Weights, and what they change.
+class BalancedFold:
+    """A fold, and what balancing it has changed.
 
     Attributes:
-        weights: Of every case of the dataset, test cases too: whole numbers.
-        unit: Weight of a case that counts once.
+        fold: As it is written.
         rows: By stratum and group.
         effective: How many equally weighted cases each group's training cases amount to.
         imbalance: Largest distance between two groups' distributions over strata, before and after.
@@ -57,8 +57,7 @@ class Balanced:
         unknown: Training cases of no group, which count once.
     """
 
-    weights: Mapping[str, int]
-    unit: int
+    fold: Fold
     rows: tuple[BalanceRow, ...]
     effective: Mapping[str, float]
     imbalance: tuple[float, float]
@@ -67,115 +66,145 @@ class Balanced:
 
 
 def balance(
+    folds: Sequence[Fold],
     strata: Strata,
     grouping: Grouping,
-    others: Sequence[str],
     how: How,
     alone: Literal["error", "keep", "drop"],
     seed: int,
-) -> Balanced:
-    """Return weights with which groups have equal distributions over strata.
+) -> list[BalancedFold]:
+    """Return folds in whose training parts groups have equal distributions over strata.
+
+    Each fold is balanced by itself: weights of all training cases together would leave a fold as
+    uneven as chance has made its part of them.
 
     Args:
+        folds: Their validation parts stay.
         strata: Of all training cases.
         grouping: The groups.
-        others: Test cases.
-        how: Weight all cases, or choose some.
+        how: List cases by weights, or choose some.
         alone: What to do with cases of strata that some group has no case in.
         seed: Of what is left to chance.
 
     Raises:
-        ConversionError: If there are fewer than two groups, or strata that a group has no case in
-            (``alone`` is ``error``), or no stratum that all groups share.
+        ConversionError: If a training part has fewer than two groups, or strata that a group has no
+            case in (``alone`` is ``error``), or no stratum that all groups share.
     """
-    cases = list(strata.index)
-    present = [name for name, members in grouping.members(cases).items() if members]
-    if len(present) < 2:
+    done, problems = [], []
+    for number, fold in enumerate(folds):
+        one = _One(number, fold, strata, grouping)
+        problem = one.problem(alone)
+        if problem:
+            problems.append(problem)
+        else:
+            done.append(one.balanced(how, alone, seed))
+    if problems:
         raise ConversionError(
-            f"'{grouping.expression}' has {counted(len(present), 'group')} among the training "
-            "cases; balancing needs two."
+            f"Groups of '{grouping.expression}' cannot be balanced by {strata.by}:\n"
+            f"{shorten_lines(problems)}\nChoose fewer strata (--strata) or another --by. Where "
+            "groups share other strata, leave these cases as they are (--alone keep), or do not "
+            "train on them (--alone drop)."
         )
-    group = np.array([_index(grouping.group_of[case], present) for case in cases])
-    stratum = np.array([strata.index[case] for case in cases])
-    counts = counts_of(group, stratum)
-    lonely = {
-        name: {g: int(n) for g, n in zip(present, counts[:, s], strict=True)}
-        for s, name in enumerate(strata.names)
-        if not counts[:, s].all() and counts[:, s].any()
-    }
-    if (lonely and alone == "error") or not counts.all(axis=0).any():
-        raise ConversionError(_refusal(strata, lonely))
-    make = balancing_weights if how == "weights" else balancing_choice
-    made = make(group, stratum, "drop" if alone == "drop" else "keep", np.random.default_rng(seed))
-    after = counts_of(group, stratum, made.weights)
-    weights = dict(zip(cases, made.weights.tolist(), strict=True))
-    return Balanced(
-        {**weights, **dict.fromkeys(others, 1)},
-        made.unit,
-        tuple(_rows(strata, present, counts, after, made)),
-        {name: effective_size(made.weights[group == g]) for g, name in enumerate(present)},
-        (imbalance(counts), imbalance(after)),
-        lonely,
-        int((group < 0).sum()),
-    )
+    return done
 
 
-def fold_imbalance(folds: Sequence[Fold], strata: Strata, grouping: Grouping) -> list[float]:
-    """Return how far groups' distributions are apart in the training part of every fold.
+class _One:
+    """A fold, its groups and strata as numbers."""
+
+    def __init__(self, number: int, fold: Fold, strata: Strata, grouping: Grouping) -> None:
+        self.number, self.fold, self.strata = number, fold, strata
+        self.expression = grouping.expression
+        self.cases = candidates(fold)
+        self.groups = [n for n, members in grouping.members(self.cases).items() if members]
+        names = [grouping.group_of[case] for case in self.cases]
+        self.group = np.array([-1 if n is None else self.groups.index(n) for n in names])
+        present = sorted({strata.index[case] for case in self.cases})
+        self.names = [strata.names[index] for index in present]
+        self.stratum = np.array([present.index(strata.index[case]) for case in self.cases])
+        self.counts = counts_of(self.group, self.stratum) if self.groups else np.zeros((0, 0))
+        self.alone = {
+            name: {g: int(n) for g, n in zip(self.groups, self.counts[:, s], strict=True)}
+            for s, name in enumerate(self.names)
+            if self.counts.size and self.counts[:, s].any() and not self.counts[:, s].all()
+        }
+
+    def problem(self, alone: str) -> str | None:
+        """Return why the fold cannot be balanced, in words."""
+        what = f"fold {self.number}"
+        if len(self.groups) < 2:
+            return f"{what} has {counted(len(self.groups), 'group')} to train on, expected two"
+        listed = [
+            f"{name} ({', '.join(f'{group} {n}' for group, n in groups.items())})"
+            for name, groups in self.alone.items()
+        ]
+        if not self.counts.all(axis=0).any():
+            return f"{what}: in no stratum is a training case of every group"
+        if self.alone and alone == "error":
+            return f"{what}: a group has no training case in {shorten(listed, 6)}"
+        return None
+
+    def balanced(self, how: How, alone: str, seed: int) -> BalancedFold:
+        """Return the fold, balanced."""
+        make = balancing_weights if how == "weights" else balancing_choice
+        rng = np.random.default_rng((seed, self.number))
+        made = make(self.group, self.stratum, "drop" if alone == "drop" else "keep", rng)
+        after = counts_of(self.group, self.stratum, made.weights)
+        sums, new_sums = self.counts.sum(axis=1), np.maximum(after.sum(axis=1), 1)
+        rows = [
+            BalanceRow(
+                self.number,
+                name,
+                group,
+                int(n),
+                float(n / sums[g]),
+                float(after[g, s] / new_sums[g]),
+                float(after[g, s] / n / made.unit) if n else float("nan"),
+            )
+            for s, name in enumerate(self.names)
+            for g, group in enumerate(self.groups)
+            for n in (self.counts[g, s],)
+        ]
+        pairs = zip(self.cases, made.weights.tolist(), strict=True)
+        listed: Fold = {
+            "train": [case for case, weight in pairs for _ in range(weight)],
+            "val": list(self.fold["val"]),
+            "balanced": {"of": self.expression, "by": self.strata.by, "cases": self.cases},
+        }
+        return BalancedFold(
+            listed,
+            tuple(rows),
+            {n: effective_size(made.weights[self.group == g]) for g, n in enumerate(self.groups)},
+            (imbalance(self.counts), imbalance(after)),
+            self.alone,
+            int((self.group < 0).sum()),
+        )
+
+
+def together(found: Sequence[BalancedFold]) -> list[BalanceRow]:
+    """Return the rows of all folds as one table: means of shares and weights, all cases once.
 
     Args:
-        folds: Folds that list training cases by their weights.
-        strata: Of all training cases.
-        grouping: The groups.
+        found: All folds.
+
+    Returns:
+        One row per stratum and group, in the order of the first fold that has them; ``fold`` is -1
+        and ``cases`` the mean number, rounded.
     """
-    found = []
-    for fold in folds:
-        group = np.array([grouping.index_of(case) for case in fold["train"]])
-        stratum = np.array([strata.index[case] for case in fold["train"]])
-        found.append(imbalance(counts_of(group, stratum)))
-    return found
-
-
-def _index(name: str | None, present: Sequence[str]) -> int:
-    return -1 if name is None else present.index(name)
-
-
-def _rows(
-    strata: Strata,
-    present: Sequence[str],
-    counts: np.ndarray,
-    after: np.ndarray,
-    made: StrataWeights,
-) -> list[BalanceRow]:
-    totals, new_totals = counts.sum(axis=1), np.maximum(after.sum(axis=1), 1)
+    rows: dict[tuple[str, str], list[BalanceRow]] = {}
+    for fold in found:
+        for row in fold.rows:
+            rows.setdefault((row.stratum, row.group), []).append(row)
+    n = len(found)
     return [
         BalanceRow(
-            name,
+            -1,
+            stratum,
             group,
-            int(counts[g, s]),
-            float(counts[g, s] / totals[g]),
-            float(after[g, s] / new_totals[g]),
-            float(after[g, s] / counts[g, s] / made.unit) if counts[g, s] else float("nan"),
+            round(sum(row.cases for row in own) / n),
+            sum(row.before for row in own) / n,
+            sum(row.after for row in own) / n,
+            float(np.nanmean([row.weight for row in own])) if any(r.cases for r in own) else
+            float("nan"),
         )
-        for s, name in enumerate(strata.names)
-        for g, group in enumerate(present)
-    ]
-
-
-def _refusal(strata: Strata, lonely: Mapping[str, Mapping[str, int]]) -> str:
-    lines = [
-        f"{name}: {', '.join(f'{group} {n}' for group, n in groups.items())}"
-        for name, groups in lonely.items()
-    ]
-    if len(lonely) == len(strata.names):
-        return (
-            f"No stratum of {strata.by} has a training case of every group, so that nobody can be "
-            f"compared with anybody:\n{shorten_lines(lines)}\nChoose fewer strata (--strata), or "
-            "another --by."
-        )
-    return (
-        f"{counted(len(lonely), 'stratum', 'strata')} of {strata.by} "
-        f"{'lacks' if len(lonely) == 1 else 'lack'} a group, and cannot be balanced:\n"
-        f"{shorten_lines(lines)}\nChoose fewer strata (--strata), leave these cases as they are "
-        "(--alone keep), or do not train on them (--alone drop)."
-    )
+        for (stratum, group), own in rows.items()
+    ]  # fmt: skip

@@ -17,22 +17,24 @@ from nnunetv2_fair.cli.shared.conversion_arguments import (
 from nnunetv2_fair.errors import shorten
 
 if TYPE_CHECKING:
-    from nnunetv2_fair.balancing.strata import Strata
-    from nnunetv2_fair.balancing.weights import Balanced
+    from nnunetv2_fair.balancing.weights import BalancedFold
     from nnunetv2_fair.dataset_conversion.shared.source import SourceDataset
-    from nnunetv2_fair.subgroups.groups import Grouping
+    from nnunetv2_fair.subgroups.splits import Fold
     from nnunetv2_fair.subgroups.table import DemographicsTable
 
 logger = logging.getLogger(__name__)
+
+#: Groups whose training hangs on fewer cases are named.
+_FEW = 10
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "nnUNetv2_fair_balance",
         "Let every group have the same distribution over strata of difficulty in training: by\n"
-        "sampling weights, or by leaving cases out. The weights are a column of demographics.csv\n"
-        "and decide how often folds list a case, so they hold for every trainer. What changes is\n"
-        "shown as a table and kept as balance.csv and balance.svg.",
+        "weights, or by leaving cases out. Folds list training cases as often as they count, so\n"
+        "weights hold for every trainer, nnU-Net's own included. What changes is shown as a\n"
+        "table and kept as balance.csv and balance.svg.",
         "nnUNetv2_fair_balance -d 42 -o 43 -a age --by size\n"
         "  nnUNetv2_fair_balance -d 42 -o 44 -a age --by difficulty --predictions "
         "nnUNetTrainer__nnUNetPlans__2d",
@@ -76,121 +78,106 @@ def _balance(args: argparse.Namespace) -> None:
     from nnunetv2_fair.balancing.strata import StrataSettings, strata_of_cases
     from nnunetv2_fair.balancing.told import files_of, lines_of
     from nnunetv2_fair.balancing.weights import balance
-    from nnunetv2_fair.balancing.writing import refuse_other_weights
+    from nnunetv2_fair.balancing.writing import prepared_folder, refuse_weights
     from nnunetv2_fair.dataset_conversion.shared.source import people_of, read_source
+    from nnunetv2_fair.subgroups.folds import check_folds, read_folds
     from nnunetv2_fair.subgroups.groups import group_cases
 
     folder = paths.raw_dataset(args.d)
     source = read_source(folder, "balanced")
     table = people_of(source)
+    refuse_weights(table)
     grouping = group_cases(table, args.a)
-    processes = processes_of(args)
-    strata = strata_of_cases(
-        StrataSettings(args.by, args.strata, args.predictions, args.table),
-        source, table, grouping, processes,
-    )  # fmt: skip
-    others = [case for case in table.cases if case not in strata.index]
-    found = balance(strata, grouping, others, args.how, args.alone, args.seed)
+    prepared = prepared_folder(folder.name)
+    folds = read_folds(prepared / paths.SPLITS_JSON)
+    training = [case.case for case in source.cases if case.part == "train"]
+    for sentence in check_folds(folds, table, training, prepared / paths.SPLITS_JSON):
+        logger.warning("WARNING: %s.", sentence)
+    settings = StrataSettings(args.by, args.strata, args.predictions, args.table)
+    strata = strata_of_cases(settings, source, table, grouping, processes_of(args))
+    found = balance(folds, strata, grouping, args.how, args.alone, args.seed)
     for line in lines_of(found, strata):
         logger.info("%s", line)
     for sentence in _warnings(found):
         logger.warning("WARNING: %s.", sentence)
-    if not args.overwrite:
-        refuse_other_weights(table, found.weights)
-    settings: dict[str, Any] = {
+    chosen: dict[str, Any] = {
         "source": folder.name, "attribute": grouping.expression, "by": args.by,
         "strata": args.strata, "how": args.how, "alone": args.alone, "seed": args.seed,
     }  # fmt: skip
-    files = files_of(found, strata, grouping.expression, settings)
+    files = files_of(found, strata, grouping.expression, chosen)
+    balanced = [fold.fold for fold in found]
     if args.o is None:
-        _in_place(args, source, table, grouping, strata, found, files)
+        _in_place(args, prepared, balanced, files)
     else:
-        _twin(args, source, table, found, files, settings)
+        _twin(args, source, table, balanced, files, chosen)
 
 
-def _warnings(found: "Balanced") -> list[str]:
+def _warnings(found: "Sequence[BalancedFold]") -> list[str]:
     sentences = []
-    if found.alone:
-        sentences.append(
-            f"strata in which a group has no case are not balanced: {shorten(found.alone)}"
-        )
-    if found.unknown:
-        sentences.append(f"{found.unknown} training cases of no known group count once")
-    small = [f"{group} {n:.1f}" for group, n in found.effective.items() if n < 10]
+    alone = dict.fromkeys(name for fold in found for name in fold.alone)
+    if alone:
+        sentences.append(f"strata in which a group has no case are not balanced: {shorten(alone)}")
+    unknown = max(fold.unknown for fold in found)
+    if unknown:
+        sentences.append(f"up to {unknown} training cases of a fold, of no known group, count once")
+    small = dict.fromkeys(g for fold in found for g, n in fold.effective.items() if n < _FEW)
     if small:
         sentences.append(
-            f"groups whose training hangs on few cases, counted as equal ones: {shorten(small)}"
+            f"in some fold the weighted training cases of {shorten(small)} say as much as fewer "
+            f"than {_FEW} equal ones"
         )
     return sentences
 
 
 def _in_place(
-    args: argparse.Namespace,
-    source: "SourceDataset",
-    table: "DemographicsTable",
-    grouping: "Grouping",
-    strata: "Strata",
-    found: "Balanced",
-    files: dict[str, str],
+    args: argparse.Namespace, prepared: Path, folds: "Sequence[Fold]", files: dict[str, str]
 ) -> None:
-    from nnunetv2_fair.balancing.weights import fold_imbalance
-    from nnunetv2_fair.balancing.writing import refuse_trained, splits_of, write_in_place
-    from nnunetv2_fair.subgroups.folds import read_folds
-    from nnunetv2_fair.subgroups.splits import redrawn
+    from nnunetv2_fair.balancing.writing import refuse_trained, write_in_place
 
     if not args.overwrite:
-        refuse_trained(source)
-    splits = splits_of(source.folder.name)
-    if splits is not None:
-        folds = redrawn(read_folds(splits), found.weights)
-        worst = max(fold_imbalance(folds, strata, grouping))
-        logger.info("In the training parts of its folds: up to %.3g%% apart.", 100 * worst)
+        refuse_trained(prepared.name)
     if args.dry_run:
         logger.info("Nothing was written (--dry-run).")
         return
-    written, warnings = write_in_place(source, table, found.weights, grouping.expression, files)
-    logger.info("Wrote %s: column sampling_weight.", source.folder / paths.DEMOGRAPHICS_CSV)
-    for sentence in warnings:
-        logger.warning("WARNING: %s.", sentence)
-    if written is not None:
-        logger.info("Wrote %s: training cases listed by their weights.", written)
-    else:
-        logger.info("Next: nnUNetv2_fair_prepare -d %d", int(source.folder.name[7:10]))
+    write_in_place(prepared, folds, files)
+    logger.info("Wrote %s: balanced training parts.", prepared / paths.SPLITS_JSON)
+    logger.info("Wrote %s: %s", prepared, ", ".join(files))
 
 
 def _twin(
     args: argparse.Namespace,
     source: "SourceDataset",
     table: "DemographicsTable",
-    found: "Balanced",
+    balanced: "Sequence[Fold]",
     files: dict[str, str],
-    settings: dict[str, Any],
+    chosen: dict[str, Any],
 ) -> None:
-    from nnunetv2_fair.balancing.writing import plan_balanced
     from nnunetv2_fair.dataset_conversion.shared.carried_folds import carried_folds
-    from nnunetv2_fair.dataset_conversion.twins.plan import TWIN_OPTIONS, TwinTarget
+    from nnunetv2_fair.dataset_conversion.twins.plan import (
+        TWIN_OPTIONS,
+        TwinTarget,
+        plan_twin,
+        survey,
+    )
     from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetPlan
     from nnunetv2_fair.dataset_conversion.writing.log import ConversionLog
 
     target = twin_target(args, source.folder, "Balanced")
-    folds = carried_folds(
-        source.folder.name,
-        f"Dataset{target.d:03d}_{target.n}",
-        overwrite=args.overwrite,
-        weights=found.weights,
-    )
-    log = ConversionLog("nnUNetv2_fair_balance", settings)
+    name = f"Dataset{target.d:03d}_{target.n}"
+    folds = carried_folds(source.folder.name, name, overwrite=args.overwrite, folds=balanced)
+    log = ConversionLog("nnUNetv2_fair_balance", chosen)
     log.notes = [folds.note]
 
     def planner() -> DatasetPlan:
         twin = TwinTarget(
             target.d,
             target.n,
-            f"{source.folder.name} with sampling weights that balance groups by {args.by}",
+            f"{source.folder.name} with training cases balanced by {args.by}",
             {"balanced": {"source": source.folder.name, "by": args.by, "how": args.how}},
             files=files,
         )
-        return plan_balanced(source, table, found.weights, twin, log, processes_of(target))
+        facts = survey(source, {}, processes=processes_of(target))
+        return plan_twin(source, table, twin, {}, facts, log)
 
     convert(
         planner, target, problems=folds.problems, before_writing=folds.write, options=TWIN_OPTIONS

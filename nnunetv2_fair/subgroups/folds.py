@@ -8,16 +8,17 @@ import json
 from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from nnunetv2_fair import paths
 from nnunetv2_fair.errors import DatasetError, counted, shorten, shorten_lines
 from nnunetv2_fair.files.json_files import in_words, read_json
 from nnunetv2_fair.subgroups.origin import changed_since
-from nnunetv2_fair.subgroups.splits import Fold
+from nnunetv2_fair.subgroups.splits import Fold, candidates
 from nnunetv2_fair.subgroups.table import DemographicsTable, prepare_command
 
 _PARTS = {"train": "training part", "val": "validation part"}
+_KEYS = (*_PARTS, "balanced")
 
 
 def checked_folds(
@@ -74,7 +75,7 @@ def read_folds(path: Path) -> list[Fold]:
         raise DatasetError(
             f"{path} cannot be used; {expected}.\n{shorten_lines(problems)}\n{remedy}"
         )
-    return [{"train": fold["train"], "val": fold["val"]} for fold in content]
+    return [cast(Fold, {key: fold[key] for key in _KEYS if key in fold}) for fold in content]
 
 
 def _problems_of(fold: Any) -> list[str]:
@@ -95,7 +96,19 @@ def _problems_of(fold: Any) -> list[str]:
             found.append(f": its {part} holds {shown} where names of cases belong, as texts")
         if not cases:
             found.append(f": its {part} is empty")
+    balanced = fold.get("balanced")
+    if balanced is not None and not _says_how(balanced):
+        found.append(
+            ': its "balanced" is not as nnUNetv2_fair_balance writes it ("of", "by" and "cases")'
+        )
     return found
+
+
+def _says_how(balanced: Any) -> bool:
+    if not isinstance(balanced, dict) or not isinstance(balanced.get("cases"), list):
+        return False
+    texts = [balanced.get("of"), balanced.get("by"), *balanced["cases"]]
+    return all(isinstance(text, str) for text in texts)
 
 
 def require_fold(folds: Sequence[Fold], fold: int, path: Path) -> None:
@@ -203,7 +216,7 @@ def _broken_promises(fold: Fold, table: DemographicsTable) -> list[str]:
     unequal = [
         f"{case} ({times} instead of {weights[case]})"
         for case, times in drawn.items()
-        if times != weights[case]
+        if times != weights[case] and "balanced" not in fold
     ]
     if unequal:
         found.append(
@@ -217,7 +230,8 @@ def _left_out(
     folds: Sequence[Fold], table: DemographicsTable, cases: Collection[str], path: Path
 ) -> list[str]:
     """Return sentences about cases that no fold has, or none has in one of its parts."""
-    trained = {case for fold in folds for case in fold["train"]}
+    # whoever is left out of a balanced fold could have been trained on
+    trained = {case for fold in folds for case in candidates(fold)}
     validated = {case for fold in folds for case in fold["val"]}
     remedy = f"Make folds of all cases: {_command(path)} --overwrite"
     absent = sorted(set(cases) - trained - validated)

@@ -1,6 +1,5 @@
 """From a raw dataset's demographics to what training reads: the checked table and the folds."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from nnunetv2_fair.subgroups.folds import check_folds, read_folds
 from nnunetv2_fair.subgroups.groups import Grouping, group_cases
 from nnunetv2_fair.subgroups.origin import origin_text
 from nnunetv2_fair.subgroups.schema import read_schema
-from nnunetv2_fair.subgroups.splits import Fold, make_folds, missing_groups, redrawn
+from nnunetv2_fair.subgroups.splits import Fold, folds_text, make_folds, missing_groups
 from nnunetv2_fair.subgroups.table import (
     DemographicsTable,
     check_against_cases,
@@ -73,7 +72,6 @@ def prepare_dataset(
     n_folds: int = 5,
     seed: int = 12345,
     overwrite: bool = False,
-    redraw: bool = False,
     reading: TableSettings = _AS_IT_IS,
 ) -> PreparedDataset:
     """Check a raw dataset's demographics, copy them to ``nnUNet_preprocessed``, and make folds.
@@ -87,8 +85,6 @@ def prepare_dataset(
         n_folds: Number of folds, at least 2.
         seed: Seed of the folds.
         overwrite: Whether to replace folds that exist; without it they are checked and kept.
-        redraw: Whether folds that are kept list their training cases anew, as often as the sampling
-            weights of the table say.
         reading: What columns and cells of the table mean that are not as its dictionary has them;
             what is then read is written, instead of a copy.
 
@@ -108,10 +104,8 @@ def prepare_dataset(
     with existing(folder), locked(folder / LOCK, wait=True):
         splits_file = folder / paths.SPLITS_JSON
         kept = splits_file.exists() and not overwrite
-        made = redraw or not kept
         if kept:
             folds = read_folds(splits_file)
-            folds = redrawn(folds, table.sampling_weights) if redraw else folds
             warnings = check_folds(folds, table, train, splits_file)
         else:
             folds = make_folds(table, grouping, train, n_folds, seed)
@@ -121,7 +115,7 @@ def prepare_dataset(
         copied = [paths.DEMOGRAPHICS_CSV, paths.DEMOGRAPHICS_JSON]
         changed = reading != _AS_IT_IS or table is not as_it_is
         texts = table_texts(table.frame.reset_index(), table.schema) if changed else {}
-        written = [*copied, paths.PREPARED_JSON, *([paths.SPLITS_JSON] if made else [])]
+        written = [*copied, paths.PREPARED_JSON, *([] if kept else [paths.SPLITS_JSON])]
         with filled_together(folder, written) as temporary:
             for name in copied:
                 if changed:
@@ -130,10 +124,9 @@ def prepare_dataset(
                     )
                 else:
                     shutil.copyfile(raw / name, temporary / name)
-            if made:
-                text = json.dumps(folds, indent=1) + "\n"
+            if not kept:
                 (temporary / paths.SPLITS_JSON).write_text(
-                    text, encoding="utf-8", errors="backslashreplace"
+                    folds_text(folds), encoding="utf-8", errors="backslashreplace"
                 )
             (temporary / paths.PREPARED_JSON).write_text(
                 origin_text(raw), encoding="utf-8", errors="backslashreplace"

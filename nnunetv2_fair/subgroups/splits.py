@@ -1,6 +1,7 @@
 """Cross-validation folds that keep patients together and groups in proportion."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -10,11 +11,35 @@ from nnunetv2_fair.subgroups.groups import Grouping
 from nnunetv2_fair.subgroups.table import DemographicsTable
 
 
-class Fold(TypedDict):
-    """One entry of nnU-Net's ``splits_final.json``."""
-
+class _Parts(TypedDict):
     train: list[str]
     val: list[str]
+
+
+class Balanced(TypedDict):
+    """Why a fold lists training cases as often as it does.
+
+    Attributes:
+        of: Attribute expression of the groups that are balanced.
+        by: What they are balanced by.
+        cases: Training cases before, each once.
+    """
+
+    of: str
+    by: str
+    cases: list[str]
+
+
+class Fold(_Parts, total=False):
+    """One entry of nnU-Net's ``splits_final.json``, which ignores further keys.
+
+    Attributes:
+        train: Training cases, as often as they count.
+        val: Validation cases.
+        balanced: There if the fold was balanced: it then need not follow sampling weights.
+    """
+
+    balanced: Balanced
 
 
 def make_folds(
@@ -84,24 +109,31 @@ def make_folds(
     return [folds[i] for i in rng.permutation(n_folds)]
 
 
-def redrawn(folds: Sequence[Fold], weights: Mapping[str, int]) -> list[Fold]:
-    """Return folds that list every training case as often as its sampling weight says.
+def folds_text(folds: Sequence[Fold]) -> str:
+    """Return the content of ``splits_final.json``."""
+    return json.dumps(folds, indent=1) + "\n"
 
-    Cases that are validated by some fold and trained on by none, as those of weight 0, are training
-    cases of all folds that do not validate them.
+
+def candidates(fold: Fold) -> list[str]:
+    """Return the cases that a fold could train on, each once: before it was balanced, if it was."""
+    return list(dict.fromkeys(fold["balanced"]["cases"] if "balanced" in fold else fold["train"]))
+
+
+def without(fold: Fold, left_out: Collection[str]) -> Fold:
+    """Return a fold without some cases.
 
     Args:
-        folds: Their validation parts stay as they are.
-        weights: Of every case: 0 or more.
+        fold: The fold.
+        left_out: The cases.
     """
-    trained = {case for fold in folds for case in fold["train"]}
-    back = [c for c in dict.fromkeys(c for fold in folds for c in fold["val"]) if c not in trained]
-    found: list[Fold] = []
-    for fold in folds:
-        cases = [*dict.fromkeys(fold["train"]), *(c for c in back if c not in fold["val"])]
-        drawn = [case for case in cases for _ in range(weights[case])]
-        found.append({"train": drawn, "val": list(fold["val"])})
-    return found
+    kept: Fold = {
+        "train": [case for case in fold["train"] if case not in left_out],
+        "val": [case for case in fold["val"] if case not in left_out],
+    }
+    if "balanced" in fold:
+        cases = [case for case in fold["balanced"]["cases"] if case not in left_out]
+        kept["balanced"] = {**fold["balanced"], "cases": cases}
+    return kept
 
 
 def missing_groups(grouping: Grouping, folds: Sequence[Fold], cases: Sequence[str]) -> list[str]:

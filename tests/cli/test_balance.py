@@ -50,110 +50,111 @@ def write_discs(raw):
 
 @pytest.fixture
 def discs(nnunet_folders):
-    return write_discs(nnunet_folders["nnUNet_raw"])
+    """A dataset of discs with three folds."""
+    folder = write_discs(nnunet_folders["nnUNet_raw"])
+    assert prepare.main(["-d", "42", "-a", "sex", "--folds", "3"]) == 0
+    return folder
 
 
 def run(*more):
     return balance.main(["-d", "42", "-a", "sex", "-np", "1", *map(str, more)])
 
 
-def weights_in(folder):
-    table = pd.read_csv(folder / "demographics.csv", index_col="case")
-    return table.sampling_weight[[f"d{i:02d}" for i in range(N_TRAIN)]]
+def listed(folder):
+    folds = read_folds(folder / "splits_final.json")
+    return folds, [Counter(fold["train"]) for fold in folds]
 
 
-def shares(weights, n_strata=2):
-    """Share of each sex's weight in each half of the sizes, worked out anew."""
+def shares(weights, cases, n_strata=2):
+    """Sum of each sex's weights in each half of the sizes, and shares, worked out anew."""
     sizes = np.array([side(i) ** 2 for i in range(N_TRAIN)])
-    cuts = np.quantile(sizes, np.arange(1, n_strata) / n_strata)
-    columns = {"sex": np.arange(N_TRAIN) % 2, "stratum": np.searchsorted(cuts, sizes)}
-    frame = pd.DataFrame({**columns, "w": weights.to_numpy()})
+    strata = np.searchsorted(np.quantile(sizes, np.arange(1, n_strata) / n_strata), sizes)
+    number = [int(case[1:]) for case in cases]
+    columns = {"sex": [i % 2 for i in number], "stratum": strata[number]}
+    frame = pd.DataFrame({**columns, "w": [weights[case] for case in cases]})
     table = frame.pivot_table("w", "sex", "stratum", "sum", fill_value=0)
-    return table, table.div(table.sum(axis=1), axis=0).to_numpy()
+    return table.to_numpy(float), table.div(table.sum(axis=1), axis=0).to_numpy()
 
 
-def test_a_twin_with_weights_by_size(nnunet_folders, discs, capsys):
+def bytes_of(*folders):
+    return {p: p.read_bytes() for f in folders for p in f.rglob("*") if p.is_file()}
+
+
+def test_a_twin_whose_folds_are_balanced_by_size(nnunet_folders, discs, capsys):
     raw, preprocessed = nnunet_folders["nnUNet_raw"], nnunet_folders["nnUNet_preprocessed"]
-    assert prepare.main(["-d", "42", "-a", "sex", "--folds", "3"]) == 0
-    before = {path: path.read_bytes() for path in discs.rglob("*") if path.is_file()}
+    before = bytes_of(discs, preprocessed)
     assert run("-o", 43, "--by", "size", "--strata", 2) == 0
-    assert {path: path.read_bytes() for path in discs.rglob("*") if path.is_file()} == before
-    weights = weights_in(raw / TWIN)
-    table, after = shares(weights)
-    assert np.abs(after[0] - after[1]).max() < 0.01
-    assert table.sum(axis=1).tolist() == [240, 240], "each group keeps its weight, in tenths"
-    first, twin = (read_folds(preprocessed / n / "splits_final.json") for n in (NAME, TWIN))
-    for old, new in zip(first, twin, strict=True):
-        assert new["val"] == old["val"]
-        assert Counter(new["train"]) == Counter({c: weights[c] for c in old["train"]})
-    assert prepare.main(["-d", "43", "-a", "sex"]) == 0
+    assert bytes_of(discs, preprocessed / NAME) == before
+    first, _ = listed(preprocessed / NAME)
+    twin, weights = listed(preprocessed / TWIN)
     told = pd.read_csv(raw / TWIN / "balance.csv")
-    assert told.cases.sum() == N_TRAIN
-    assert np.allclose(told.pivot_table("share_after", "group", "stratum"), after[::-1], atol=1e-5)
     content = json.loads((raw / TWIN / "balance.json").read_text())
-    assert content["imbalance"]["after"] < 0.01 < content["imbalance"]["before"]
-    own = weights[[i % 2 == 1 for i in range(N_TRAIN)]].to_numpy(float)
-    assert content["effective_cases"]["female"] == pytest.approx(own.sum() ** 2 / (own**2).sum())
+    for number, (old, new) in enumerate(zip(first, twin, strict=True)):
+        assert new["val"] == old["val"]
+        assert set(new["train"]) == set(old["train"])
+        counts, rates = shares(dict.fromkeys(old["train"], 1), old["train"])
+        table, after = shares(weights[number], old["train"])
+        assert np.abs(after[0] - after[1]).max() < 0.01
+        assert table.sum(axis=1).tolist() == (10 * counts.sum(axis=1)).tolist(), "weight is kept"
+        apart = content["folds"][number]["imbalance"]
+        assert apart["before"] == pytest.approx(np.abs(rates[0] - rates[1]).sum() / 2)
+        assert apart["after"] < 0.01
+        rows = told[told.fold == number].pivot_table("share_after", "group", "stratum")
+        assert np.allclose(rows, after[::-1], atol=1e-5)
+        own = np.array([w for case, w in weights[number].items() if int(case[1:]) % 2], float)
+        assert content["folds"][number]["effective_cases"]["female"] == pytest.approx(
+            own.sum() ** 2 / (own**2).sum()
+        )
     assert (raw / TWIN / "balance.svg").read_text().startswith("<svg")
     assert "female" not in (raw / TWIN / "dataset.json").read_text()
     text = capsys.readouterr().out
-    assert "Distributions of groups are up to" in text
-    assert "training cases listed by their weights" in text
-    assert "not as often as" not in text
+    assert "In a fold, distributions of groups are up to" in text
+    assert prepare.main(["-d", "43", "-a", "sex"]) == 0
+    assert "WARNING" not in capsys.readouterr().out
 
 
-def test_in_place_only_the_column_and_the_folds_change(nnunet_folders, discs, capsys):
-    preprocessed = nnunet_folders["nnUNet_preprocessed"]
-    assert prepare.main(["-d", "42", "-a", "sex", "--folds", "3"]) == 0
-    splits = preprocessed / NAME / "splits_final.json"
-    table, first = pd.read_csv(discs / "demographics.csv"), read_folds(splits)
+def test_in_place_only_the_training_parts_change(nnunet_folders, discs, capsys):
+    folder = nnunet_folders["nnUNet_preprocessed"] / NAME
+    before, raw = bytes_of(folder), bytes_of(discs)
+    first, _ = listed(folder)
     assert run("--by", "size", "--dry-run") == 0
-    assert "sampling_weight" not in (discs / "demographics.csv").read_text()
+    assert bytes_of(folder) == before
     assert run("--by", "size", "--strata", 2) == 0
-    after = pd.read_csv(discs / "demographics.csv")
-    assert after.drop(columns="sampling_weight").equals(table), "undescribed columns stay"
-    weights = weights_in(discs)
-    for old, new in zip(first, read_folds(splits), strict=True):
-        assert new["val"] == old["val"]
-        assert Counter(new["train"]) == Counter({c: weights[c] for c in old["train"]})
-    copied = pd.read_csv(preprocessed / NAME / "demographics.csv")
-    assert copied.sampling_weight.equals(after.sampling_weight)
-    assert "In the training parts of its folds: up to" in capsys.readouterr().out
+    assert bytes_of(discs) == raw
+    new, weights = listed(folder)
+    assert [fold["val"] for fold in new] == [fold["val"] for fold in first]
+    assert (folder / "balance.csv").exists()
+    capsys.readouterr()
     assert prepare.main(["-d", "42", "-a", "sex"]) == 0
     assert "WARNING" not in capsys.readouterr().out
-    # the same again is no loss, other weights are
+    # balanced again it starts from the same cases, whatever was left out before
+    assert run("--by", "size", "--how", "subsample", "--strata", 2) == 0
     assert run("--by", "size", "--strata", 2) == 0
-    assert run("--by", "size", "--how", "subsample", "--strata", 2) == 1
-    assert "has sampling weights already, which would be lost. Add --overwrite" in (
-        capsys.readouterr().err
-    )
-    assert run("--by", "size", "--how", "subsample", "--strata", 2, "--overwrite") == 0
-    assert set(weights_in(discs)) == {0, 1}
-    # and back: whoever was left out trains again
-    assert run("--by", "size", "--strata", 2, "--overwrite") == 0
-    for old, new in zip(first, read_folds(splits), strict=True):
-        assert Counter(new["train"]) == Counter({c: weights[c] for c in old["train"]})
-    (nnunet_folders["nnUNet_results"] / NAME / "nnUNetTrainer__nnUNetPlans__2d" / "fold_0").mkdir(
-        parents=True
-    )
-    assert run("--by", "noise", "--overwrite", "--dry-run") == 0
+    assert listed(folder)[1] == weights
+    model = nnunet_folders["nnUNet_results"] / NAME / "nnUNetTrainer__nnUNetPlans__2d"
+    (model / "fold_0").mkdir(parents=True)
+    done = bytes_of(folder)
     assert run("--by", "size", "--strata", 2) == 1
     assert "1 training on the folds that would change" in capsys.readouterr().err
+    assert bytes_of(folder) == done
+    assert run("--by", "size", "--strata", 2, "--overwrite") == 0
 
 
 def test_a_subsample_keeps_the_overlap_of_the_groups(nnunet_folders, discs, capsys):
-    assert run("-o", 43, "--by", "size", "--strata", 2, "--how", "subsample") == 0
-    weights = weights_in(nnunet_folders["nnUNet_raw"] / TWIN)
-    table, after = shares(weights)
-    full, rates = shares(weights * 0 + 1)
-    wanted = full.sum(axis=1).to_numpy()[:, None] * rates.min(axis=0)
-    assert np.abs(table.to_numpy() - wanted).max() < 1
-    assert np.abs(after[0] - after[1]).max() < 0.1
-    assert prepare.main(["-d", "43", "-a", "sex", "--folds", "3"]) == 0
-    assert "never trained on" not in capsys.readouterr().out
-    folds = read_folds(nnunet_folders["nnUNet_preprocessed"] / TWIN / "splits_final.json")
-    assert {c for f in folds for c in f["train"]} == set(weights.index[weights == 1])
-    assert {c for f in folds for c in f["val"]} == set(weights.index)
+    folder = nnunet_folders["nnUNet_preprocessed"] / NAME
+    first, _ = listed(folder)
+    assert run("--by", "size", "--strata", 2, "--how", "subsample") == 0
+    new, weights = listed(folder)
+    for old, fold, weight in zip(first, new, weights, strict=True):
+        assert set(weight.values()) == {1}
+        counts, rates = shares(dict.fromkeys(old["train"], 1), old["train"])
+        kept, _ = shares(weight, old["train"])
+        wanted = counts.sum(axis=1, keepdims=True) * rates.min(axis=0)
+        assert np.abs(kept - wanted).max() < 1
+        assert fold["balanced"]["cases"] == old["train"]
+    capsys.readouterr()
+    assert prepare.main(["-d", "42", "-a", "sex"]) == 0
+    assert "WARNING" not in capsys.readouterr().out
 
 
 def test_difficulty_of_held_out_predictions_of_a_table_and_of_images(
@@ -174,12 +175,10 @@ def test_difficulty_of_held_out_predictions_of_a_table_and_of_images(
     options = ("-o", 43, "--alone", "keep", "--strata", 2)
     assert run(*options, "--by", "difficulty", "--predictions", model) == 0
     twin = nnunet_folders["nnUNet_raw"] / TWIN
-    first = weights_in(twin)
     told = pd.read_csv(twin / "balance.csv")
     assert run(*options, "--by", "dice", "--table", scores, "--overwrite") == 0
     second = pd.read_csv(twin / "balance.csv")
     assert sorted(told.cases) == sorted(second.cases), "the same strata, in the other order"
-    assert sorted(Counter(first)) == sorted(Counter(weights_in(twin)))
     assert "dice in per_case.csv" in (twin / "balance.json").read_text()
     for by in ("contrast", "noise", "difficulty", "age"):
         assert run(*options, "--by", by, "--overwrite") == 0, by
@@ -202,37 +201,52 @@ def test_difficulty_of_held_out_predictions_of_a_table_and_of_images(
         (["--by", "weight"], 2, "has no such column. Choose one of difficulty, size, contrast"),
         (["--by", "size", "--strata", 1], 2, "--strata 1: expected 2 or more"),
         (["--by", "size", "--predictions", "."], 2, "--predictions belongs to --by difficulty"),
-        (["--by", "size", "-a", "age+sex"], 1, "Choose fewer strata (--strata), leave these cases"),
+        (["--by", "size", "-a", "age+sex"], 1, "Choose fewer strata (--strata) or another"),
         (["--by", "remark", "--table", "demographics.csv"], 1, "holds what is no number: d00"),
         (["--by", "mass", "--table", "demographics.csv"], 1, "has no column 'mass'"),
         (["--by", "size", "-o", 42, "-n", "Discs", "--overwrite"], 2, "replaced by what is made"),
         (["--by", "size", "-np", 0], 2, "-np 0: expected 1 or more"),
     ],
 )  # fmt: skip
-def test_what_makes_no_sense_is_refused(discs, capsys, monkeypatch, more, code, message):
+def test_what_makes_no_sense_is_refused(
+    nnunet_folders, discs, capsys, monkeypatch, more, code, message
+):
     monkeypatch.chdir(discs)
-    before = {path: path.read_bytes() for path in discs.rglob("*") if path.is_file()}
+    before = bytes_of(discs, nnunet_folders["nnUNet_preprocessed"])
     assert run(*more) == code
     assert message in capsys.readouterr().err
-    assert {path: path.read_bytes() for path in discs.rglob("*") if path.is_file()} == before
+    assert bytes_of(discs, nnunet_folders["nnUNet_preprocessed"]) == before
 
 
 def test_strata_without_a_group_are_named_and_handled(nnunet_folders, discs, capsys):
-    raw = nnunet_folders["nnUNet_raw"]
     path = discs / "demographics.csv"
     table = pd.read_csv(path)
     table.loc[table.sex == "male", "age"] = 40
-    table.loc[table.index[:6], "age"] = 70
-    women = table.index[(table.sex == "female") & (table.age < 65)]
+    women = table.index[table.sex == "female"]
     table.loc[women[::2], "age"], table.loc[women[1::2], "age"] = 40, 55
     table.to_csv(path, index=False)
-    assert run("-o", 43, "--by", "age") == 1
+    older = set(table.case[table.age == 55])
+    folder = nnunet_folders["nnUNet_preprocessed"] / NAME
+    first, _ = listed(folder)
+    assert run("--by", "age") == 1
     text = capsys.readouterr().err
-    assert "1 stratum of age lacks a group, and cannot be balanced:" in text
-    n = sum(i < N_TRAIN for i in women[1::2])
-    assert f"50-64: female {n}, male 0" in text
-    for alone, weight in (("keep", 10), ("drop", 0)):
-        assert run("-o", 43, "--by", "age", "--alone", alone, "--overwrite") == 0
-        found = pd.read_csv(raw / TWIN / "demographics.csv").iloc[:N_TRAIN]
-        assert set(found.sampling_weight[found.age == 55]) == {weight}
+    n = len(older & set(first[0]["train"]))
+    assert f"fold 0: a group has no training case in 50-64 (female {n}, male 0)" in text
+    for alone, weight in (("keep", {10}), ("drop", set())):
+        assert run("--by", "age", "--alone", alone) == 0
+        for weights in listed(folder)[1]:
+            assert {n for case, n in weights.items() if case in older} == weight
     assert "strata in which a group has no case are not balanced: 50-64" in capsys.readouterr().out
+
+
+def test_datasets_without_folds_or_with_weights_are_refused(nnunet_folders, discs, capsys):
+    path = discs / "demographics.csv"
+    text = path.read_text()
+    head, *lines = text.splitlines()
+    path.write_text("\n".join([f"{head},sampling_weight", *(f"{line},2" for line in lines)]))
+    assert run("--by", "size") == 1
+    assert "has sampling weights, which balanced folds could not follow" in capsys.readouterr().err
+    path.write_text(text)
+    (nnunet_folders["nnUNet_preprocessed"] / NAME / "splits_final.json").unlink()
+    assert run("--by", "size") == 1
+    assert "Make them first: nnUNetv2_fair_prepare -d 42" in capsys.readouterr().err

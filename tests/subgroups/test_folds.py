@@ -19,6 +19,8 @@ GOOD = {"train": ["a", "b"], "val": ["c"]}
     [
         ({"0": GOOD}, "holds an object; expected a list of {"),
         ("folds", "holds a text; expected a list"),
+        ([{**GOOD, "balanced": True}], 'fold 0: its "balanced" is not as nnUNetv2_fair_balance'),
+        ([{**GOOD, "balanced": {"of": "a", "by": "b", "cases": [1]}}], 'its "balanced" is not'),
         (3, "holds a number; expected a list"),
         (None, "holds null; expected a list"),
         ([], "holds no folds; expected a list"),
@@ -97,6 +99,13 @@ def test_folds_that_keep_their_promises_need_no_words(table):
     frame.loc["c0", "sampling_weight"] = "0"
     drawn = [HALVES[0] | {"train": HALVES[0]["train"][1:]}, HALVES[1]]
     assert check_folds(drawn, replace(table, frame=frame), table.cases, SPLITS) == []
+    # balanced folds follow other weights, and may leave cases out
+    cases = list(dict.fromkeys(HALVES[1]["train"]))
+    uneven = {"train": [*cases[1:], cases[1]], "val": HALVES[1]["val"]}
+    uneven["balanced"] = {"of": "sex", "by": "size", "cases": cases}
+    assert check_folds([HALVES[0], uneven], table, table.cases, SPLITS) == []
+    del uneven["balanced"]
+    assert len(check_folds([HALVES[0], uneven], table, table.cases, SPLITS)) == 2
     # a single fold holds some cases out for good
     single = [fold([4, 5, 6, 7, 7, 7, 8, 9], [0, 1, 2, 3])]
     assert check_folds(single, table, table.cases, SPLITS) == []

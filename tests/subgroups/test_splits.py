@@ -3,7 +3,7 @@ import pytest
 
 from nnunetv2_fair.errors import DemographicsError
 from nnunetv2_fair.subgroups.groups import group_cases
-from nnunetv2_fair.subgroups.splits import make_folds, missing_groups, redrawn
+from nnunetv2_fair.subgroups.splits import candidates, make_folds, missing_groups, without
 from nnunetv2_fair.subgroups.table import read_table
 
 
@@ -59,16 +59,14 @@ def test_training_parts_repeat_cases_by_their_sampling_weight(write_demographics
         assert len(fold["val"]) == len(set(fold["val"]))
 
 
-def test_folds_are_redrawn_with_other_weights_and_validate_the_same():
-    folds = [{"train": ["a", "a", "b", "c"], "val": ["d"]}, {"train": ["d", "c"], "val": ["a"]}]
-    assert redrawn(folds, {"a": 1, "b": 0, "c": 3, "d": 2}) == [
-        {"train": ["a", "c", "c", "c"], "val": ["d"]},
-        {"train": ["d", "d", "c", "c", "c"], "val": ["a"]},
-    ]
-    # weight 0 is not for good: a comes back where it is not validated
-    folds = [{"train": ["b"], "val": ["a"]}, {"train": ["c"], "val": ["b"]}]
-    again = redrawn(folds, {"a": 2, "b": 1, "c": 1})
-    assert [fold["train"] for fold in again] == [["b"], ["c", "a", "a"]]
+def test_a_fold_without_cases_keeps_what_it_was_balanced_for():
+    fold = {"train": ["a", "a", "b"], "val": ["d", "e"]}
+    assert candidates(fold) == ["a", "b"]
+    assert without(fold, ["b", "d"]) == {"train": ["a", "a"], "val": ["e"]}
+    how = {"of": "sex", "by": "size", "cases": ["a", "b", "c"]}
+    balanced = {**fold, "balanced": how}
+    assert candidates(balanced) == ["a", "b", "c"]
+    assert without(balanced, ["b"])["balanced"] == {**how, "cases": ["a", "c"]}
 
 
 def test_too_many_folds(table):

@@ -1,7 +1,6 @@
 """The folds of a dataset, carried over to one that is made of it."""
 
-import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from nnunetv2_fair.files.atomic import existing, write_text
 from nnunetv2_fair.files.locks import LOCK, locked
 from nnunetv2_fair.paths import PREPROCESSED, SPLITS_JSON, environment_folder
 from nnunetv2_fair.subgroups.folds import read_folds
-from nnunetv2_fair.subgroups.splits import redrawn
+from nnunetv2_fair.subgroups.splits import Fold, folds_text, without
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def carried_folds(
     *,
     overwrite: bool,
     left_out: Collection[str] = (),
-    weights: Mapping[str, int] | None = None,
+    folds: Sequence[Fold] | None = None,
 ) -> CarriedFolds:
     """Return the folds of a dataset for one that is made of it; nothing is written.
 
@@ -57,8 +56,7 @@ def carried_folds(
         target: Name of the new one.
         overwrite: Whether other folds of the new dataset may be replaced.
         left_out: Cases that the new dataset does not have.
-        weights: How often each training case is listed, where that is another number than in the
-            folds of the source.
+        folds: What is written instead of the folds of the source.
 
     Raises:
         ConversionError: If the folds of the source are damaged.
@@ -81,23 +79,17 @@ def carried_folds(
             f"the same options: nnUNetv2_fair_prepare -d {int(source[7:10])}",
         )
     try:
-        folds = read_folds(origin)
+        found = read_folds(origin)
     except DatasetError as error:
         raise ConversionError(str(error)) from error
     text = origin.read_text(encoding="utf-8")
     said = f"folds as those of {source}"
-    if left_out or weights is not None:
-        folds = [
-            {
-                "train": [case for case in fold["train"] if case not in left_out],
-                "val": [case for case in fold["val"] if case not in left_out],
-            }
-            for fold in folds
-        ]
-        folds = redrawn(folds, weights) if weights is not None else folds
-        text = json.dumps(folds, indent=1) + "\n"
-        said += ", without the cases that are left out" if left_out else ""
-        said += ", training cases listed by their weights" if weights is not None else ""
+    if folds is not None:
+        text = folds_text(folds)
+        said += ", training parts balanced"
+    elif left_out:
+        text = folds_text([without(fold, left_out) for fold in found])
+        said += ", without the cases that are left out"
     problems = []
     if path.exists() and not overwrite and path.read_text(encoding="utf-8") != text:
         problems.append(

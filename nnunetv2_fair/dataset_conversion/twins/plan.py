@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from nnunetv2_fair.dataset_conversion.shared.source import SourceCase, SourceDataset, rows_of
 from nnunetv2_fair.dataset_conversion.twins.cases import (
     PREVIOUS,
@@ -49,7 +47,6 @@ class TwinTarget:
         name: Follows ``DatasetXXX_``.
         said: What was done to the dataset: ``Dataset042_Lungs with labels eroded by 2 mm``.
         further: Further entries of ``dataset.json``; they say nothing of people.
-        frame: Demographics that replace those of the source; None: they stay.
         files: Text of further files, by name.
     """
 
@@ -57,7 +54,6 @@ class TwinTarget:
     name: str
     said: str
     further: Mapping[str, Any] = field(default_factory=dict)
-    frame: pd.DataFrame | None = field(default=None, repr=False)
     files: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -136,7 +132,7 @@ def plan_twin(
     return DatasetPlan(
         description,
         [_job(case, new.get(case.case), facts[case.case]) for case in cases],
-        rows_of(table, names) if target.frame is None else target.frame,
+        rows_of(table, names),
         table.schema,
         log,
         further_masks=(*further, *([PREVIOUS] if changes else [])),
