@@ -350,7 +350,7 @@ def main() -> None:
     methods = [BASELINE, *(method for method in args.methods or METHODS if method != BASELINE)]
     methods += [f"{BASELINE}_run{number}" for number in range(1, args.repeats + 1)]
 
-    finished = read_results(args.results, settings)
+    finished = set(read_results(args.results, settings))
     lock = threading.Lock()
 
     def run(job: tuple[int, str]) -> None:
@@ -365,6 +365,7 @@ def main() -> None:
         result = json.loads((cache / f"seed{seed}" / f"{method}.json").read_text())
         with lock:
             add_result(args.results, settings, seed, method, result)
+            finished.add(job)
         print(f"seed {seed} {method}: {time.perf_counter() - begun:.0f} s", flush=True)
 
     for seed in [] if args.only_table else range(args.seeds):
@@ -374,12 +375,12 @@ def main() -> None:
         run((seed, BASELINE))  # before those that build on it
         with ThreadPoolExecutor(args.jobs) as pool:
             list(pool.map(run, [(seed, method) for method in methods]))
-    finished = read_results(args.results, settings)
+    rows = read_results(args.results, settings)
     results = {
         method: {
-            seed: measures(finished[seed, method])
+            seed: measures(rows[seed, method])
             for seed in range(args.seeds)
-            if (seed, method) in finished
+            if (seed, method) in rows
         }
         for method in methods
     }
