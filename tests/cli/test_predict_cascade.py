@@ -150,7 +150,7 @@ def test_a_perfect_first_model_leads_to_the_crops_of_the_references(world, tmp_p
     assert (out / "segmenter").is_dir()
     assert not (bound / "crops").exists()
     assert sorted(p.name for p in bound.iterdir()) == [
-        "boxes.csv", *names(world), "cascade.json", "manifest.json",
+        "boxes.csv", *names(world), "cascade.json", "dataset.json", "manifest.json",
     ]  # fmt: skip
     content = json.loads((bound / "cascade.json").read_text())
     assert content["localizer"] == "the references: an upper bound"

@@ -509,6 +509,7 @@ def test_downstream_sections_open(browser, kind, tmp_path):
     write(kind, path)
     for width, scheme in LOOKS:
         open_page(browser, path, width, scheme=scheme)
+        assert stray_links(browser) == []
         unfold(browser)
         section = browser.find_element(By.ID, "downstream")
         assert section.find_elements(By.TAG_NAME, "table")

@@ -50,7 +50,10 @@ def _rest(document: Document, error: ValidationError) -> tuple[_Rest, Document]:
     """Return the settings from what is valid, and the document without what is not."""
     reading = Reading(document.path.parent, is_rest=True)
     while True:
-        document = document.without({useless(found) for found in error.errors()})
+        shorter = document.without({useless(found) for found in error.errors()})
+        if shorter.data == document.data:  # an error that points at no place would never end this
+            raise error
+        document = shorter
         try:
             return _Rest.model_validate(document.data, context=reading), document
         except ValidationError as again:

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from nnunetv2_fair.cli import compare, evaluate, predict_InD, prepare, trial
+from nnunetv2_fair.cli.shared.evaluation_arguments import check_numbers
 from nnunetv2_fair.study.plan.steps.commands import shown
 from nnunetv2_fair.study.record import Record
 from nnunetv2_fair.study.step import read_plan
@@ -160,7 +161,7 @@ def test_all_of_our_commands_take_the_arguments(plan):
                 parsed += 1
                 if script.endswith("evaluate"):
                     evaluate.check_sources(args)
-                    evaluate._check_numbers(args)
+                    check_numbers(args)
                     assert (args.a, args.seed, args.bins) == (
                         ["sex", "sex+age"],
                         7,

@@ -56,6 +56,8 @@
     if (at(event)) show(at(event)); else hide();
   });
   document.addEventListener("focusout", hide);
+  // the definition itself is in sight now, and the tooltip would lie over neighbouring links
+  document.addEventListener("click", (event) => { if (at(event) && at(event).href) hide(); });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
   // not hidden: moving the focus with the keyboard may scroll the page
   document.addEventListener("scroll", put, { passive: true, capture: true });
