@@ -23,6 +23,7 @@ from pathlib import Path
 
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
@@ -117,7 +118,9 @@ def stray_links(browser: webdriver.Chrome) -> list[str]:
         browser.execute_script(
             "arguments[0].scrollIntoView({behavior: 'instant', block: 'center'})", link
         )
-        webdriver.ActionChains(browser).move_to_element(link).click().perform()
+        # the definition of a link above, shown since the pointer is there, may lie over this one
+        away = webdriver.ActionChains(browser).send_keys(Keys.ESCAPE)
+        away.move_to_element(link).click().perform()
         settled(browser)
         top, covered, ends, height = browser.execute_script(
             "const place = document.getElementById(arguments[0]);"
