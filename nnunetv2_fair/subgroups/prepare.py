@@ -2,11 +2,12 @@
 
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from nnunetv2_fair import paths
-from nnunetv2_fair.errors import DatasetError, DemographicsError, shorten
+from nnunetv2_fair.errors import DatasetError, DemographicsError, FairError, shorten
 from nnunetv2_fair.files.atomic import existing, filled_together
 from nnunetv2_fair.files.json_files import read_json_object
 from nnunetv2_fair.files.locks import LOCK, locked
@@ -108,8 +109,8 @@ def prepare_dataset(
             folds = read_folds(splits_file)
             warnings = check_folds(folds, table, train, splits_file)
         else:
+            warnings = _lost_balance(splits_file)
             folds = make_folds(table, grouping, train, n_folds, seed)
-            warnings = []
         warnings += missing_groups(grouping, folds, train)
 
         copied = [paths.DEMOGRAPHICS_CSV, paths.DEMOGRAPHICS_JSON]
@@ -134,6 +135,19 @@ def prepare_dataset(
         return PreparedDataset(
             raw.name, folder, table, grouping, train, test, folds, kept, warnings
         )
+
+
+def _lost_balance(splits_file: Path) -> list[str]:
+    """Return what is lost when folds are replaced, if they were balanced over groups."""
+    with suppress(FairError, OSError):  # damaged ones are replaced as well
+        for fold in read_folds(splits_file):
+            if "balanced" in fold:
+                of, by = fold["balanced"]["of"], fold["balanced"]["by"]
+                return [
+                    f"the folds that were replaced had been balanced over '{of}' by {by}, the new "
+                    "ones are not (nnUNetv2_fair_balance)"
+                ]
+    return []
 
 
 def _read_raw_table(raw: Path, reading: TableSettings) -> DemographicsTable:

@@ -111,6 +111,11 @@ def test_a_twin_whose_folds_are_balanced_by_size(nnunet_folders, discs, capsys):
     assert "In a fold, distributions of groups are up to" in text
     assert prepare.main(["-d", "43", "-a", "sex"]) == 0
     assert "WARNING" not in capsys.readouterr().out
+    assert prepare.main(["-d", "43", "-a", "sex", "--overwrite"]) == 0
+    assert (
+        "WARNING: the folds that were replaced had been balanced over 'sex' by size, the new ones "
+        "are not (nnUNetv2_fair_balance)."
+    ) in capsys.readouterr().out
 
 
 def test_in_place_only_the_training_parts_change(nnunet_folders, discs, capsys):
