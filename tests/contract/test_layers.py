@@ -183,6 +183,14 @@ ALLOWED: dict[str, set[str]] = {
         "evaluation/results",
         "evaluation/statistics",
     },
+    "audit/causes": {
+        "audit/results",
+        "audit/statistics",
+        "evaluation/boundary_maps/map_test",
+        "evaluation/estimation",
+        "evaluation/results",
+        "evaluation/statistics",
+    },
     "audit/labels": {
         "audit/results",
         "audit/statistics",
