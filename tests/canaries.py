@@ -20,7 +20,10 @@ def contents(data: bytes, name: str) -> Iterator[tuple[str, bytes]]:
                 yield f"{name}/{member.filename}", member.filename.encode()
                 yield from contents(members.read(member), f"{name}/{member.filename}")
     elif data.startswith(b"\x1f\x8b"):
-        yield from contents(gzip.decompress(data), f"{name}/inflated")
+        inflated = b""
+        with suppress(gzip.BadGzipFile, EOFError, zlib.error):  # weights may begin so by chance
+            inflated = gzip.decompress(data)
+        yield from contents(inflated, f"{name}/inflated")
     elif data.startswith(b"\x89PNG"):
         at = 8
         while at < len(data):
