@@ -10,9 +10,8 @@ import numpy as np
 
 from nnunetv2_fair.errors import EvaluationError, shorten_lines
 from nnunetv2_fair.evaluation.boundary_maps.signed_errors import signed_errors
-from nnunetv2_fair.evaluation.masks.label_maps import read_label_map
 from nnunetv2_fair.evaluation.measuring.one_case import CasePair
-from nnunetv2_fair.evaluation.metrics.regions import region_mask
+from nnunetv2_fair.evaluation.measuring.pair_masks import read_pair
 from nnunetv2_fair.files.nifti import quiet_itk
 from nnunetv2_fair.files.pool import map_unordered
 
@@ -116,17 +115,12 @@ def errors_of_case(pair: CasePair, task: ErrorTask) -> MaskErrors:
     if pair.prediction is None:
         return MaskErrors(pair.case)
     try:
-        first, second = read_label_map(pair.reference), read_label_map(pair.prediction)
-    except (EvaluationError, OSError, MemoryError) as error:
-        return MaskErrors(pair.case, problem=f"{pair.reference} or {pair.prediction}: {error}")
-    expert, automated = first.labels, second.labels
-    if task.ignore is not None:
-        automated = np.where(expert == task.ignore, 0, automated)
-        expert = np.where(expert == task.ignore, 0, expert)
+        masks = read_pair(pair.reference, pair.prediction, task.ignore)
+    except EvaluationError as error:
+        return MaskErrors(pair.case, problem=str(error))
     found = {}
     for label, values in task.regions.items():
-        masks = [region_mask(labels, values) for labels in (expert, automated)]
-        errors = mask_errors(masks[0], masks[1], first.geometry.spacing)
+        errors = mask_errors(*masks.of(values), masks.geometry.spacing)
         if errors:
             found[label] = errors
     return MaskErrors(pair.case, found)

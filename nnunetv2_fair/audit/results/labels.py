@@ -128,7 +128,7 @@ class SourceGaps:
         between: (reference, other).
         by_source: Source -> the gap in it.
         left_out: Source -> why its gap is not known.
-        common: The gap that all have in common, weighted by precision.
+        common: Mean gap of the sources, weighted by the sizes of their groups.
         heterogeneity: Whether gaps differ between the sources; its value is the largest minus the
             smallest gap.
     """

@@ -9,9 +9,8 @@ from nnunetv2_fair.errors import EvaluationError
 from nnunetv2_fair.evaluation.boundary_maps.cells import ROWS, cell_of, mean_by_cell
 from nnunetv2_fair.evaluation.boundary_maps.orientation import View
 from nnunetv2_fair.evaluation.boundary_maps.signed_errors import is_inner, signed_errors
-from nnunetv2_fair.evaluation.masks.label_maps import read_label_map
 from nnunetv2_fair.evaluation.measuring.one_case import CasePair
-from nnunetv2_fair.evaluation.metrics.regions import region_mask
+from nnunetv2_fair.evaluation.measuring.pair_masks import read_pair
 from nnunetv2_fair.files.nifti import quiet_itk
 
 
@@ -57,19 +56,15 @@ def map_case(pair: CasePair, task: BoundaryTask) -> CaseErrors:
     if pair.prediction is None:
         return CaseErrors(pair.case)
     try:
-        first, second = read_label_map(pair.reference), read_label_map(pair.prediction)
-    except (EvaluationError, OSError, MemoryError) as error:
-        return CaseErrors(pair.case, problem=f"{pair.reference} or {pair.prediction}: {error}")
-    reference, prediction = first.labels, second.labels
-    if task.ignore is not None:
-        prediction = np.where(reference == task.ignore, 0, prediction)
-        reference = np.where(reference == task.ignore, 0, reference)
+        masks = read_pair(pair.reference, pair.prediction, task.ignore)
+    except EvaluationError as error:
+        return CaseErrors(pair.case, problem=str(error))
     found = {}
     for label, values in task.regions.items():
-        masks = [region_mask(labels, values) for labels in (reference, prediction)]
-        errors = signed_errors(masks[0], masks[1], first.geometry.spacing)
+        reference, prediction = masks.of(values)
+        errors = signed_errors(reference, prediction, masks.geometry.spacing)
         if errors is not None:
-            places = task.view.coordinates(errors[0], first.geometry)
-            inner = is_inner(masks[0], errors[0], task.view.axis(first.geometry))
+            places = task.view.coordinates(errors[0], masks.geometry)
+            inner = is_inner(reference, errors[0], task.view.axis(masks.geometry))
             found[label] = mean_by_cell(errors[1], cell_of(places, inner, task.rows), task.rows)
     return CaseErrors(pair.case, found)
