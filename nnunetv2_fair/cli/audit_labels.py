@@ -2,13 +2,16 @@
 
 import argparse
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunetv2_fair.cli.shared.common import command_parser, run
-from nnunetv2_fair.cli.shared.evaluation_arguments import add_statistics, check_numbers
+from nnunetv2_fair.cli.shared.evaluation_arguments import (
+    add_processes,
+    add_statistics,
+    check_numbers,
+)
 from nnunetv2_fair.cli.shared.pairs import list_pairs, number_pairs, pairs
 from nnunetv2_fair.cli.shared.table_arguments import (
     add_attributes,
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _COMMAND = "nnUNetv2_fair_audit_labels"
-_MOST_DEFAULT_PROCESSES = 8
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -116,10 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         "those of the dictionary next to the table, else quartiles",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier audit")
-    parser.add_argument(
-        "-np", type=int, default=min(_MOST_DEFAULT_PROCESSES, os.cpu_count() or 1),
-        help="number of processes",
-    )  # fmt: skip
+    add_processes(parser)
     return parser
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.cli.shared.evaluation_arguments import (
     add_findings,
+    add_processes,
     add_sources,
     add_statistics,
     check_numbers,
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from nnunetv2_fair.evaluation.results.evaluation import EvaluationResult
 
 logger = logging.getLogger(__name__)
-
-_MOST_DEFAULT_PROCESSES = 8
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -97,10 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--merge", action="store_true", help="evaluate from what all shards measured into this -o"
     )
-    parser.add_argument(
-        "-np", type=int, default=min(_MOST_DEFAULT_PROCESSES, os.cpu_count() or 1),
-        help="number of processes",
-    )  # fmt: skip
+    add_processes(parser)
     return parser
 
 

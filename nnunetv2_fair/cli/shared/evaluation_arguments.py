@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 from pathlib import Path
 from typing import Literal, cast
 
@@ -14,6 +15,7 @@ PRESET_NAMES = ("mama-mia", "lee", "apple", "fairdiff")
 TABLE_FORMATS = ("csv", "md", "tex")
 #: The sets of ``evaluation.downstream.measures``.
 DOWNSTREAM_SETS = ("radiomics", "cardiac", "cup_disc", "tumour")
+_MOST_DEFAULT_PROCESSES = 8
 
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
@@ -246,6 +248,14 @@ def score_columns(found: dict[str, str]) -> dict[str, Literal["higher", "lower"]
         if better not in ("higher", "lower"):
             raise UsageError(f"--score {column}={better}: expected higher or lower.")
     return cast(dict[str, Literal["higher", "lower"]], found)
+
+
+def add_processes(parser: argparse.ArgumentParser) -> None:
+    """Add ``-np``, by default one per processor, 8 at most."""
+    parser.add_argument(
+        "-np", type=int, default=min(_MOST_DEFAULT_PROCESSES, os.cpu_count() or 1),
+        help="number of processes",
+    )  # fmt: skip
 
 
 def check_numbers(args: argparse.Namespace) -> None:
