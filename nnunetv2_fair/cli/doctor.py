@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunetv2_fair import paths, registration
-from nnunetv2_fair.cli.shared.common import command_parser, run
-from nnunetv2_fair.errors import FairError, counted
+from nnunetv2_fair.cli.shared.common import command_parser, require_nnunet, run
+from nnunetv2_fair.errors import FairError, UsageError, counted
 from nnunetv2_fair.files.pool import LONGEST_TEMPORARY
 
 if TYPE_CHECKING:
@@ -44,6 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="register with nnU-Net for this environment (needed once after 'pip install -e .')",
     )
     which.add_argument("--unregister", action="store_true", help="undo --register")
+    which.add_argument(
+        "--sam", type=Path, metavar="FILE",
+        help="say what these weights are (SAM, MedSAM, LiteMedSAM: a .pth file or a folder of "
+        "Hugging Face), and whether they can be used",
+    )  # fmt: skip
     return run(examine, parser, argv)
 
 
@@ -51,6 +56,9 @@ def examine(args: argparse.Namespace) -> None:
     """Register or unregister if asked to; else report."""
     if args.unregister:
         remove_registration()
+        return
+    if args.sam is not None:
+        _check_weights(args.sam)
         return
     if args.register:
         write_registration()
@@ -84,6 +92,33 @@ def examine(args: argparse.Namespace) -> None:
             logger.info("  export %s=/path/to/%s", variable, variable)
     else:
         logger.info("Everything is in place.")
+
+
+def _check_weights(path: Path) -> None:
+    """Tell what weights are, having built the model that they are of.
+
+    Raises:
+        FairError: If they cannot be used.
+    """
+    require_nnunet()
+    from nnunetv2_fair.foundation.model import PromptedModel
+    from nnunetv2_fair.foundation.weights import read_weights
+
+    try:
+        weights = read_weights(path)
+        family = f"{weights.family.title} ({weights.reason})"
+    except UsageError:
+        weights = read_weights(path, "sam")
+        family = "SAM or MedSAM, which look alike: say which with --family sam or --family medsam"
+    PromptedModel(weights)
+    sizes = weights.sizes
+    logger.info("%-14s %s", "family", family)
+    logger.info("%-14s %s, %.1f million parameters", "model", weights.encoder,
+                weights.n_parameters / 1e6)  # fmt: skip
+    logger.info("%-14s %d x %d pixels", "image", sizes.image, sizes.image)
+    logger.info("%-14s %d x %d x %d", "embedding", sizes.channels, sizes.grid, sizes.grid)
+    logger.info("%-14s %s", "SHA-256", weights.sha256)
+    logger.info("The weights can be used.")
 
 
 def registration_file() -> Path:

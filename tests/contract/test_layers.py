@@ -88,6 +88,18 @@ ALLOWED: dict[str, set[str]] = {
         "training_log",
     },
     "plugin": {"trainers"},
+    "foundation": {
+        "cropping",
+        "losses",
+        "networks",
+        "nnunet",
+        "subgroups",
+        "tables",
+        "trainers/adversarial",
+        "trainers/group_log",
+        "trainers/shared",
+        "training_log",
+    },
     "evaluation/masks": set(),
     "evaluation/metrics": {"evaluation/masks"},
     "evaluation/results": {"evaluation/metrics/registry", "subgroups"},
@@ -321,6 +333,7 @@ ALLOWED: dict[str, set[str]] = {
         "cropping",
         "dataset_conversion",
         "evaluation",
+        "foundation",
         "inspection",
         "networks/devices",
         "nnunet",
@@ -332,7 +345,7 @@ ALLOWED: dict[str, set[str]] = {
         "tables",
     },
 }
-USES_TORCH = {"losses", "networks", "sampling", "trainers", "inspection/embeddings"}
+USES_TORCH = {"foundation", "losses", "networks", "sampling", "trainers", "inspection/embeddings"}
 USES_NNUNET = {"trainers", "inspection/embeddings"}
 #: Most modules of a room; commands and trainers have one file each, by nature.
 MOST_MODULES = 14
