@@ -23,6 +23,7 @@ _PURPOSES = {
     "nnUNetv2_fair_evaluate": "predictions -> metrics per group, gaps, report",
     "nnUNetv2_fair_inspect_latent": "what a model's bottleneck knows about the groups",
     "nnUNetv2_fair_phantoms": "make images with a planted, known bias",
+    "nnUNetv2_fair_predict_SAM": "masks of SAM, MedSAM or LiteMedSAM from boxes",
     "nnUNetv2_fair_predict_cascade": "find the organ, segment the crop around it, paste back",
     "nnUNetv2_fair_predict_InD": "predict each case with the model of its group (nnUNetTrainerInD)",
     "nnUNetv2_fair_prepare": "describe and check demographics, write folds",

@@ -35,13 +35,13 @@ def test_an_original_file_gives_the_original_logits(tmp_path):
     boxes = torch.tensor([[[5.0, 8, 40, 50], [0, 0, 20, 63]], [[10, 30, 60, 55], [3, 3, 9, 9]]])
     expected = sam.image_encoder(pixels)
     embedding = model.embed(pixels)
-    torch.testing.assert_close(embedding, expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(embedding, expected, rtol=1e-5, atol=1e-4)
     masks = model.logits(embedding, boxes)
     assert masks.shape == (2, 2, model.sizes.mask, model.sizes.mask)
     for i in range(2):
         for j in range(2):
             reference = reference_logits(sam, expected[i], boxes[i, j])
-            torch.testing.assert_close(masks[i, j], reference, rtol=0, atol=1e-5)
+            torch.testing.assert_close(masks[i, j], reference, rtol=1e-5, atol=1e-4)
 
 
 def test_sizes_follow_from_the_shapes(tmp_path):
@@ -58,6 +58,7 @@ def test_a_folder_and_the_file_it_came_from_agree(tmp_path):
     boxes = torch.tensor([[[5.0, 8, 40, 50]]])
     one, two = (m.logits(m.embed(pixels), boxes) for m in (model, other))
     torch.testing.assert_close(one, two, rtol=0, atol=1e-5)
+    assert one.std() > 1
 
 
 def test_a_training_s_file_and_half_precision_are_read(tmp_path):
