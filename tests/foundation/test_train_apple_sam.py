@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nnunetv2_fair.cli import predict_SAM, prepare, train_APPLE_SAM
-from nnunetv2_fair.foundation import embeddings, train
+from nnunetv2_fair.foundation import dataset_training, embeddings
 from nnunetv2_fair.foundation.model import PromptedModel
 from nnunetv2_fair.foundation.perturbation import FINAL, LATEST, Perturbation, read_perturbation
 from nnunetv2_fair.foundation.training import segmentation_loss
@@ -46,13 +46,14 @@ def test_the_generator_learns_and_the_model_stays(weights, tmp_path, monkeypatch
             super().__init__(found)
             kept.append((self, {k: v.clone() for k, v in self.state_dict().items()}))
 
-    monkeypatch.setattr(train, "PromptedModel", Watched)
+    monkeypatch.setattr(dataset_training, "PromptedModel", Watched)
     out = tmp_path / "out"
     assert trained(weights, out) == 0
     ((model, before),) = kept
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     found = read_perturbation(out, read_weights(weights))
-    assert found.generator["layers.10.weight"].abs().max() > 0
+    name = list(found.generator)[-2]  # of the last convolution, which began at zero
+    assert found.generator[name].abs().max() > 0
     assert (found.epoch, found.state, found.settings["beta"]) == (2, {}, 1.0)
     assert not (out / LATEST).exists()
     log = pd.read_csv(out / "subgroup_log.csv")
@@ -104,14 +105,12 @@ def test_a_continued_training_is_the_one_that_was_not_interrupted(weights, tmp_p
 
 
 def test_without_the_fairness_term_the_attribute_does_not_matter(weights, tmp_path):
-    assert trained(weights, tmp_path / "sex", "--fairness", "0") == 0
+    assert trained(weights, tmp_path / "sex", "--fairness", "0", epochs="1") == 0
     table = Path(os.environ["nnUNet_preprocessed"]) / NAME / "demographics.csv"
-    text = table.read_text()
-    table.write_text(
-        text.replace(",female", ",x").replace(",male", ",female").replace(",x", ",male")
-    )
-    assert trained(weights, tmp_path / "other", "--fairness", "0") == 0
-    assert trained(weights, tmp_path / "fair") == 0
+    swapped = table.read_text().replace(",female", ",x").replace(",male", ",female")
+    table.write_text(swapped.replace(",x", ",male"))
+    assert trained(weights, tmp_path / "other", "--fairness", "0", epochs="1") == 0
+    assert trained(weights, tmp_path / "fair", epochs="1") == 0
     one, other, fair = (generator(tmp_path / n, weights) for n in ("sex", "other", "fair"))
     assert all(torch.equal(value, other[name]) for name, value in one.items())
     assert not all(torch.equal(value, fair[name]) for name, value in one.items())
