@@ -24,7 +24,7 @@ CELLS = (
     "discovery: detection; 200 patients, 5 images",
     "discovery: planted, 26 of 1,000 worse by 0.10",
 )
-STUDIES = 60
+STUDIES = 36
 #: Monte-Carlo errors that a short run may be off by: one of some eighty claims may be by chance.
 ERRORS = 3.5
 

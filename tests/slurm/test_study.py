@@ -22,7 +22,7 @@ SCRIPT = PROJECT / "scripts" / "slurm_single_node.sh"
 #: Long sleeps, because a slow machine does not make them longer: one that needs half of a minute
 #: to begin still gets some epochs further in each job.
 LENGTHS = {
-    "nnUNetTrainerOversampling": (15, 6.0),
+    "nnUNetTrainerOversampling": (11, 6.0),
     "nnUNetTrainerAPPLE": (4, 0.0),
     "nnUNetTrainerReweighting": (2, 0.0),
     "nnUNetTrainer": (10, 1.0),
@@ -152,7 +152,7 @@ def test_killed_out_of_time_failing_and_mended(folder):
         assert 40 < attempts[0].seconds < 120
         log = (folder / plan.steps[name].log).read_text(encoding="utf-8")
         assert log.count("Epoch 0\n") == 1
-        assert "Epoch 14\n" in log
+        assert "Epoch 10\n" in log
     # failed by itself: once, and named
     failed = training("nnUNetTrainerReweighting_sex", 1)
     assert exits(folder, plan, failed) == [(1, False)]

@@ -159,7 +159,7 @@ def test_who_loses_is_said_first():
 )
 def test_calibration(sizes, images, deviations):
     rng = np.random.default_rng(9)
-    studies, found = 200, Counter()
+    studies, found = 120, Counter()
     about = people(sizes, images)
     for _ in range(studies):
         found += claims(compared(equal_models(rng, about, deviations), about))
