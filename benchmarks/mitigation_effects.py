@@ -291,20 +291,20 @@ def plot(results: Results, path: Path) -> None:
     matplotlib.use("svg")
     import matplotlib.pyplot as plt
 
-    figure, axis = plt.subplots(figsize=(8, 5.5), layout="constrained")
-    for method, runs in results.items():
-        if len(runs) < 2:
-            continue
+    figure, axis = plt.subplots(figsize=(10, 6), layout="constrained")
+    shown = {method: runs for method, runs in results.items() if len(runs) > 1}
+    for number, (method, runs) in enumerate(shown.items()):
         x, x_low, x_high = interval(np.array([run["mean Dice"] for run in runs.values()]))
         y, y_low, y_high = interval(np.array([run["gap"] for run in runs.values()]))
         axis.errorbar(x, y, xerr=[[x - x_low], [x_high - x]], yerr=[[y - y_low], [y_high - y]],
-                      fmt="o", capsize=2, alpha=0.8,
+                      fmt="os^"[number // 10 % 3], color=f"C{number % 10}", capsize=2, alpha=0.8,
+                      linewidth=1,
                       label=f"{method.removeprefix('nnUNetTrainer')} ({len(runs)})")  # fmt: skip
     axis.set(xlabel="mean Dice (right is better)", ylabel="gap of the group means (up is fairer)",
              title="Utility against fairness, 95% intervals over (n) seeds")  # fmt: skip
     axis.invert_yaxis()
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=8)
+    figure.legend(fontsize=8, loc="outside right center")
     figure.savefig(path)
 
 
