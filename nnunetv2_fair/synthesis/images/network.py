@@ -1,0 +1,140 @@
+"""The network that makes images from masks: its sizes, and how it is built."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn
+
+from nnunetv2_fair.errors import InstallationError, UsageError
+
+#: Steps of the noise schedule.
+NOISE_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """Sizes of the network.
+
+    Attributes:
+        size: Pixels of a side of the square images.
+        channels: Channels of the images.
+        classes: Classes of the masks with the background.
+        groups: Names of the groups. Nothing else about people is in a model.
+        shuffle: Pixels of a side that become channels: 2 makes 64 x 64 pixels 32 x 32.
+        widths: Channels of the network's stages, each half as large as the one before.
+    """
+
+    size: int
+    channels: int
+    classes: int
+    groups: tuple[str, ...]
+    shuffle: int = 2
+    widths: tuple[int, ...] = (32, 64, 96)
+
+    def __post_init__(self) -> None:
+        step = self.shuffle * 2 ** (len(self.widths) - 1)
+        if self.size % step or self.size < 2 * step:
+            raise UsageError(
+                f"Images of {self.size} x {self.size} pixels: the side must be a multiple of {step}"
+                f" and at least {2 * step}, because the network halves it."
+            )
+        if not self.groups or self.classes < 2:
+            raise UsageError("A model needs at least one group and one structure in the masks.")
+
+    @property
+    def no_group(self) -> int:
+        """Index that stands for no group in particular."""
+        return len(self.groups)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what :meth:`from_dict` reads, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "NetworkPlan":
+        """Return the plan that :meth:`as_dict` described."""
+        return cls(
+            **{k: tuple(v) if isinstance(v, Sequence) and not isinstance(v, str) else v
+               for k, v in content.items()}
+        )  # fmt: skip
+
+
+def default_plan(size: int, channels: int, classes: int, groups: Sequence[str]) -> NetworkPlan:
+    """Return sizes that fit images: up to 128 pixels for a CPU, above for a GPU."""
+    if size <= 128:
+        return NetworkPlan(size, channels, classes, tuple(groups))
+    return NetworkPlan(
+        size, channels, classes, tuple(groups), shuffle=4, widths=(64, 128, 192, 256)
+    )
+
+
+class MaskToImage(nn.Module):
+    """diffusers' ``UNet2DModel`` on pixels moved into channels, with the mask beside the image.
+
+    Args:
+        plan: Sizes.
+
+    Raises:
+        InstallationError: If diffusers is not installed.
+    """
+
+    def __init__(self, plan: NetworkPlan) -> None:
+        super().__init__()
+        try:
+            from diffusers import UNet2DModel
+        except ImportError as error:
+            raise InstallationError(
+                "Making images needs diffusers and Python 3.11 or newer. Run "
+                'pip install "nnunetv2_fair[synthesis]".'
+            ) from error
+        self.plan = plan
+        inner = plan.shuffle**2
+        last = len(plan.widths) - 1
+        down = ["DownBlock2D"] * last + ["AttnDownBlock2D"]
+        self.network = UNet2DModel(
+            sample_size=plan.size // plan.shuffle,
+            in_channels=inner * (plan.channels + plan.classes - 1),
+            out_channels=inner * plan.channels,
+            layers_per_block=1,
+            block_out_channels=plan.widths,
+            norm_num_groups=8,
+            down_block_types=tuple(down),
+            up_block_types=("AttnUpBlock2D",) + ("UpBlock2D",) * last,
+            num_class_embeds=len(plan.groups) + 1,
+        )
+
+    def forward(
+        self, noisy: torch.Tensor, labels: torch.Tensor, steps: torch.Tensor, groups: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the predicted velocity.
+
+        Args:
+            noisy: ``(n, channels, size, size)``.
+            labels: ``(n, size, size)`` of class numbers.
+            steps: ``(n,)`` of noise steps.
+            groups: ``(n,)`` of group indices; ``plan.no_group`` for none.
+
+        Returns:
+            As ``noisy``.
+        """
+        structures = F.one_hot(labels.long(), self.plan.classes)[..., 1:].movedim(-1, 1)
+        seen = torch.cat([noisy, structures.to(noisy.dtype) * 2 - 1], dim=1)
+        out = self.network(
+            F.pixel_unshuffle(seen, self.plan.shuffle), steps, class_labels=groups
+        ).sample
+        return F.pixel_shuffle(out, self.plan.shuffle)
+
+
+def signal_shares(device: torch.device) -> torch.Tensor:
+    """Return ``(1000,)`` shares of signal in the variance, the squared cosine schedule.
+
+    Source:
+        Nichol and Dhariwal 2021, equation 17, betas cut at 0.999.
+    """
+    step = torch.arange(NOISE_STEPS + 1, dtype=torch.float64) / NOISE_STEPS
+    curve = torch.cos((step + 0.008) / 1.008 * torch.pi / 2) ** 2
+    kept = (curve[1:] / curve[:-1]).clamp(min=1e-3)
+    return kept.cumprod(0).float().to(device)
