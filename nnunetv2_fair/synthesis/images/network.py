@@ -56,10 +56,8 @@ class NetworkPlan:
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "NetworkPlan":
         """Return the plan that :meth:`as_dict` described."""
-        return cls(
-            **{k: tuple(v) if isinstance(v, Sequence) and not isinstance(v, str) else v
-               for k, v in content.items()}
-        )  # fmt: skip
+        lists: dict[str, Any] = {name: tuple(content[name]) for name in ("groups", "widths")}
+        return cls(**{**content, **lists})
 
 
 def default_plan(size: int, channels: int, classes: int, groups: Sequence[str]) -> NetworkPlan:
@@ -94,7 +92,8 @@ class MaskToImage(nn.Module):
         inner = plan.shuffle**2
         last = len(plan.widths) - 1
         down = ["DownBlock2D"] * last + ["AttnDownBlock2D"]
-        self.network = UNet2DModel(
+        unet: Any = UNet2DModel  # which is typed as not callable
+        self.network = unet(
             sample_size=plan.size // plan.shuffle,
             in_channels=inner * (plan.channels + plan.classes - 1),
             out_channels=inner * plan.channels,
