@@ -42,11 +42,13 @@ def test_boxes_are_moved_alike_in_any_order_and_stay_inside():
     assert jittered(prompts, 0.0, (32, 64), 0) == prompts
 
 
-def test_a_box_of_one_pixel_never_vanishes():
+@pytest.mark.parametrize("box", [Box((0, 9), (1, 10)), Box((0, 0), (10, 10))])
+def test_a_box_never_vanishes_nor_leaves_the_image(box):
     for i in range(50):
-        (box,) = jittered({Place(0, 0): Box((0, 9), (1, 10))}, 0.4, (10, 10), i).values()
-        assert min(box.lengths) >= 1
-        assert box.fits((10, 10))
+        (moved,) = jittered({Place(0, 0): box}, 0.4, (10, 10), i).values()
+        assert min(moved.lengths) >= 1
+        assert min(moved.start) >= 0
+        assert moved.fits((10, 10))
 
 
 def test_a_table_of_boxes(tmp_path):
