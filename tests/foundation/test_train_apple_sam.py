@@ -1,5 +1,6 @@
 """``nnUNetv2_fair_train_APPLE_SAM`` on a small random model: what is learnt, kept and refused."""
 
+import json
 import os
 from pathlib import Path
 
@@ -166,8 +167,13 @@ def test_a_finished_training_and_other_settings_are_refused(weights, tmp_path, c
 
 
 @pytest.mark.slow
-def test_real_weights_are_trained_on_and_improve(weights, tmp_path):
+def test_real_weights_are_trained_on(weights, tmp_path):
     out = tmp_path / "out"
+    # two patients of each sex in either part: what is told of one would be told of a patient
+    parts = {"train": (0, 6, 2, 4), "val": (12, 18, 8, 16)}
+    fold = {part: [f"case_{i:03d}" for i in numbers] for part, numbers in parts.items()}
+    folds = Path(os.environ["nnUNet_preprocessed"]) / NAME / "splits_final.json"
+    folds.write_text(json.dumps([fold]))
     assert trained(lite_medsam(), out, "--steps", "2", epochs="2") == 0
     log = pd.read_csv(out / "subgroup_log.csv")
     assert log["pseudo_dice"].iloc[-1] > 0.7
