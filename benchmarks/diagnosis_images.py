@@ -189,6 +189,11 @@ COLUMNS = (
 )  # fmt: skip
 
 
+def described(name: str, design: Design) -> str:
+    """Return all that was chosen for a setting."""
+    return f"{dict(SETTINGS[name].planted)} {design}" if name in SETTINGS else ""
+
+
 def row(name: str, design: Design, seed: int) -> dict[str, str]:
     """Return what one run found."""
     begun = time.process_time()
@@ -197,7 +202,7 @@ def row(name: str, design: Design, seed: int) -> dict[str, str]:
     out = [cause for cause, one in found.causes.items() if one.verdict == "excluded"]
     left = {edit: gap(replace(evidence, scores=scores[edit])).spread.value for edit in EDITS}
     return {
-        "design": str(design),
+        "design": described(name, design),
         "setting": name,
         "seed": str(seed),
         "gap": f"{found.gap.value:.4f}",
@@ -216,7 +221,8 @@ def finished(path: Path, design: Design) -> list[dict[str, str]]:
     if not path.exists():
         return []
     with path.open(newline="") as file:
-        return [one for one in csv.DictReader(file) if one["design"] == str(design)]
+        rows = csv.DictReader(file)
+        return [one for one in rows if one["design"] == described(one["setting"], design)]
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> str:

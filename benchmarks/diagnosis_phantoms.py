@@ -83,7 +83,7 @@ SETTINGS: Mapping[str, Setting] = {
     "labels": Setting({"labels": 0.5}),
     "shortcut": Setting({"shortcut": 1.0}),
     "representation and labels": Setting({"representation": 1.0, "labels": 0.5}),
-    "difficulty and shortcut": Setting({"difficulty": 0.6, "shortcut": 1.0}),
+    "labels and shortcut": Setting({"labels": 0.8, "shortcut": 1.0}),
 }
 #: Backgrounds of test images: name in the results -> in words.
 EDITS = {

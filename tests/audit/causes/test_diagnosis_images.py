@@ -99,20 +99,20 @@ def test_edited_images_keep_the_organ_and_lose_the_bands():
 
 
 def test_a_run_is_a_row_and_rows_are_a_table(tmp_path):
-    made = row("difficulty and shortcut", SMALL, 0)
+    made = row("labels and shortcut", SMALL, 0)
     assert tuple(made) == COLUMNS
     assert float(made["gap"]) == pytest.approx(0, abs=0.5)
     assert finished(tmp_path / "none.csv", SMALL) == []
     rows = [
-        {**made, "shown": "1", "named": "shortcut difficulty", "mixed": "1", "excluded": "labels"},
-        {**made, "shown": "1", "named": "labels", "mixed": "0", "excluded": "shortcut"},
+        {**made, "shown": "1", "named": "shortcut labels", "mixed": "1", "excluded": "difficulty"},
+        {**made, "shown": "1", "named": "representation", "mixed": "0", "excluded": "shortcut"},
         {**made, "shown": "0", "named": "", "mixed": "0", "excluded": ""},
     ]
     cells = table(rows).splitlines()[2].split(" | ")
-    assert cells[:2] == ["| difficulty and shortcut", "3"]
+    assert cells[:2] == ["| labels and shortcut", "3"]
     titles = table(rows).splitlines()[0].strip("| ").split(" | ")
     found = dict(zip(titles, "".join(table(rows).splitlines()[2]).strip("| ").split(" | "),
                      strict=True))  # fmt: skip
     expected = {"gap shown": 2, "right": 1, "wrong": 1, "nothing": 1, "mixed": 1,
-                "excluded wrongly": 1, **dict.fromkeys(CAUSES, 1), "representation": 0}  # fmt: skip
+                "excluded wrongly": 1, **dict.fromkeys(CAUSES, 1), "difficulty": 0}  # fmt: skip
     assert {title: int(found[title]) for title in expected} == expected
