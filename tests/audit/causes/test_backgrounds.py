@@ -112,6 +112,18 @@ def test_the_donor_is_moved_onto_the_organ_and_its_own_organ_is_not_shown(dimens
     assert np.array_equal(made[:, inner], expected[:, inner])
 
 
+def test_a_larger_organ_of_the_donor_is_filled_with_the_nearest_background():
+    one, donor = case(0, 3), case(1, 3)
+    donor = donor._replace(organ=np.zeros_like(donor.organ))
+    donor.organ[4:13, 6:25, 7:26] = True
+    donor.image[:, donor.organ] = -1e6
+    spacing = SPACINGS[3]
+    made = exchanged(one, donor, MARGIN, spacing).image
+    assert made.min() > -1e5
+    # both centres are (8, 15, 16); from row 5 of slice 4, row 2 is nearer in mm, slice 2 in voxels
+    assert np.array_equal(made[:, 4, 5, 16], donor.image[:, 4, 2, 16])
+
+
 def test_donors_of_another_shape_are_mirrored_at_their_edges():
     one, small = case(0), case(1, shape=(24, 24))
     made = exchanged(one, small, 2.0, SPACINGS[2]).image
