@@ -46,6 +46,12 @@ AUDIT_HTML = "audit.html"
 AUDIT_CASES_CSV = "audit_cases.csv"
 #: Folder in an audit of labels with the evaluation of the automated masks.
 QUALITY_FOLDER = "quality"
+#: Folder of a study with what is said of the causes of a gap.
+DIAGNOSIS_FOLDER = "diagnosis"
+DIAGNOSIS_JSON = "diagnosis.json"
+DIAGNOSIS_HTML = "diagnosis.html"
+#: Beside images with edited backgrounds: whose background each case was given.
+BACKGROUNDS_CSV = "backgrounds.csv"
 SUBGROUP_LOG_CSV = "subgroup_log.csv"
 SUBGROUP_LOG_PNG = "subgroup_log.png"
 

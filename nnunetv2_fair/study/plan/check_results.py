@@ -11,6 +11,7 @@ from nnunetv2_fair.study.study_file.problems import Problem
 from nnunetv2_fair.study.study_file.settings import Settings
 
 if TYPE_CHECKING:
+    from nnunetv2_fair.study.plan.diagnosis.diagnosed import Diagnosed
     from nnunetv2_fair.subgroups.schema import Attribute, Schema
 
 
@@ -24,6 +25,7 @@ class Findings:
         environment: Variables that steps are run with.
         datasets: Datasets of which enough is valid to continue.
         problems: All mistakes.
+        diagnosed: Which gap is diagnosed, and how; None: none.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -31,6 +33,7 @@ class Findings:
         self.environment = study_environment(settings)
         self.datasets: list[StudyDataset] = []
         self.problems: list[Problem] = []
+        self.diagnosed: Diagnosed | None = None
 
     @contextmanager
     def blamed(self, line: int) -> Iterator[None]:

@@ -15,6 +15,7 @@ from nnunetv2_fair.study.plan.check_results import Findings, parsed
 from nnunetv2_fair.study.plan.crops.cascades import cascades_of, check_crops_are_used
 from nnunetv2_fair.study.plan.crops.cropped_dataset import find_cropped
 from nnunetv2_fair.study.plan.datasets import Dataset, TestSet, find_dataset, find_test
+from nnunetv2_fair.study.plan.diagnosis.choose import diagnosed
 from nnunetv2_fair.study.plan.downstream_checks import check_downstream
 from nnunetv2_fair.study.plan.environment import FOLDERS
 from nnunetv2_fair.study.plan.model_checks import check_bases, models_of
@@ -76,6 +77,7 @@ def check(settings: Settings, shell: Mapping[str, str]) -> Findings:
     check_options(found, known)
     check_downstream(found)
     check_papers(found)
+    found.diagnosed = diagnosed(found)
     return found
 
 

@@ -176,6 +176,9 @@ class TestSet:
         inputs: Fingerprint of names and sizes of images and masks.
         people: Fingerprint of the demographics.
         reading: How the table is read.
+        made_by: Step that makes the images; empty if they are there. A case may then be missing.
+        predicted_as: Test set with the same images, whose predictions are evaluated; empty for
+            its own.
     """
 
     name: str
@@ -186,6 +189,8 @@ class TestSet:
     inputs: tuple[str, str]
     people: str
     reading: TableSettings = field(default_factory=TableSettings)
+    made_by: str = ""
+    predicted_as: str = ""
 
 
 def find_test(entry: TestEntry, dataset: Dataset, environment: Mapping[str, str]) -> TestSet:

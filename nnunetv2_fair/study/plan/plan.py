@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 from nnunetv2_fair.study.plan import checks
+from nnunetv2_fair.study.plan.diagnosis.balanced_trainers import with_balanced_trainers
 from nnunetv2_fair.study.plan.steps.commands import index_command
 from nnunetv2_fair.study.plan.steps.dataset_steps import add_dataset
+from nnunetv2_fair.study.plan.steps.diagnosis_steps import add_diagnosis
 from nnunetv2_fair.study.plan.steps.paper_steps import add_papers
 from nnunetv2_fair.study.plan.steps.step_builder import StepBuilder
 from nnunetv2_fair.study.plan.steps.task import Task
@@ -18,7 +20,7 @@ from nnunetv2_fair.study.study_file.problems import refuse
 from nnunetv2_fair.study.study_file.reading import read_settings
 from nnunetv2_fair.study.study_file.settings import Settings
 
-_SHOWN = ("train", "evaluate", "merge", "compare", "paper")
+_SHOWN = ("train", "evaluate", "merge", "compare", "diagnose", "paper")
 INDEX_OUTPUTS = ("index.html", "provenance.json", "costs.csv", "rankings.csv")
 
 
@@ -37,6 +39,7 @@ def plan_study(path: Path, folder: Path, most_cpus: int | None = None) -> Plan:
         StudyError: With all mistakes of the file, each with its line.
     """
     settings, problems = read_settings(path)
+    settings = with_balanced_trainers(settings)
     found = checks.check(settings, os.environ)
     found.problems += problems
     found.problems += checks.check_folder(settings, folder)
@@ -48,6 +51,8 @@ def plan_study(path: Path, folder: Path, most_cpus: int | None = None) -> Plan:
             add_trainings(builder, on)
         for on in found.datasets:
             add_tests(builder, on)
+        if found.diagnosed is not None:
+            add_diagnosis(builder, found.diagnosed)
         add_papers(builder, found.datasets)
         found.problems += builder.problems
     refuse(path, found.problems)

@@ -17,6 +17,7 @@ from pydantic import (
 
 from nnunetv2_fair.study.step import Kind
 from nnunetv2_fair.study.study_file.crops import CascadeOptions, CropOptions
+from nnunetv2_fair.study.study_file.diagnose import DiagnoseOptions
 from nnunetv2_fair.study.study_file.form import (
     AnyList,
     Choice,
@@ -374,6 +375,7 @@ class ResourceOptions(Part):
     evaluate: _Job = JobRequest()
     merge: _Job = JobRequest()
     compare: _Job = JobRequest()
+    diagnose: _Job = JobRequest()
     paper: _Job = JobRequest()
     index: _Job = JobRequest()
     trainers: dict[str, _Job] = Field(
@@ -404,6 +406,7 @@ class Settings(Placed):
         evaluation: Options of evaluations.
         tables: Tables of all methods to make at the end.
         figures: Figures of all methods to make at the end.
+        diagnose: Which gap is diagnosed; None: none.
         resources: What jobs ask for.
         device: Where trainings and predictions run.
         attempts: How often a job may be started.
@@ -451,6 +454,11 @@ class Settings(Placed):
             Field(description="a figure, such as {name: figure_1, kind: boxes, by: sex}"),
         ]
     ] = Field(default=(), description="a list of figures, each with name and kind")
+    diagnose: Given[DiagnoseOptions] = Field(
+        default=None,
+        description="keys on the gap that is diagnosed, such as attributes and expert; {} for "
+        "what is usual",
+    )
     resources: ResourceOptions = Field(
         default_factory=ResourceOptions,
         description="what jobs ask for: default, or a kind of step, such as train",

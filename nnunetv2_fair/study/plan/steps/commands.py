@@ -24,6 +24,9 @@ _NNUNET = {
 #: Also part of fingerprints, so they must keep their names.
 _INDEX = "nnunetv2_fair.study.index"
 _PAPERS = "nnunetv2_fair.study.papers"
+_DIAGNOSIS = "nnunetv2_fair.study.diagnosis"
+#: Modules that are given what a study's file asks for, as JSON.
+_ASKED = (_PAPERS, _DIAGNOSIS)
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Command:
 
 
 def _entry(script: str) -> tuple[str, str]:
-    if script in (_INDEX, _PAPERS):
+    if script in (_INDEX, *_ASKED):
         return "-m", script
     if script in _NNUNET:
         module, function = _NNUNET[script]
@@ -73,9 +76,18 @@ def papers_command(asked: str) -> Command:
     return Command(_PAPERS, (".", asked))
 
 
+def diagnosis_command(asked: str) -> Command:
+    """Return the command that reads the answer of a diagnosis, in the study's folder.
+
+    Args:
+        asked: What is asked for, as JSON.
+    """
+    return Command(_DIAGNOSIS, (".", asked))
+
+
 def shown(command: Sequence[str]) -> str:
     """Return a command of the plan as people type it: with its console script, if it has one."""
-    if command[1:3] == ("-m", _PAPERS):
+    if command[1] == "-m" and command[2] in _ASKED:
         return shlex.join(command[:4])  # what it makes by default is what the plan asks for
     scripts = {_entry(script)[1]: script for script in _NNUNET}
     before, after = _OURS.split("{0}")

@@ -18,6 +18,7 @@ _USUAL: Mapping[Kind, Resources] = {
     "evaluate": Resources(cpus=4, memory_mb=16_000, runtime_min=6 * 60),
     "merge": Resources(cpus=1, memory_mb=8000, runtime_min=60),
     "compare": Resources(cpus=1, memory_mb=8000, runtime_min=60),
+    "diagnose": Resources(cpus=4, memory_mb=16_000, runtime_min=120),
     "paper": Resources(cpus=1, memory_mb=8000, runtime_min=120),
     "index": Resources(cpus=1, memory_mb=8000, runtime_min=60),
 }

@@ -3,6 +3,7 @@
 from nnunetv2_fair.study.plan.datasets import Dataset
 from nnunetv2_fair.study.plan.study_dataset import CASCADE, TRIAL
 from nnunetv2_fair.study.step import Kind
+from nnunetv2_fair.subgroups.tokens import group_token
 
 
 def configuration_name(plans: str, configuration: str) -> str:
@@ -58,6 +59,11 @@ def train_step(dataset: Dataset, plans: str, configuration: str, trainer: str, f
     """Return the name of the step that trains one fold of one trainer."""
     where = configuration_name(plans, configuration)
     return f"train.{dataset.short}.{where}.{trainer}.f{fold}"
+
+
+def edit_step(dataset: Dataset, test: str, attribute: str) -> str:
+    """Return the name of the step that edits the backgrounds of a test set's images."""
+    return f"edit.{dataset.short}.{test}.{group_token(attribute)}"
 
 
 def step_on_test_set(

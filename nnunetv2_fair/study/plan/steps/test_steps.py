@@ -55,6 +55,41 @@ def add_tests(builder: StepBuilder, on: StudyDataset) -> None:
                     bench.compare()
 
 
+def add_further_test(
+    builder: StepBuilder,
+    on: StudyDataset,
+    plans: str,
+    configuration: str,
+    test: TestSet,
+    model: Model,
+) -> str:
+    """Add the evaluation of one model on a test set that only it is tested on.
+
+    Args:
+        builder: Steps are added there, those of the model's own test sets before.
+        on: What the model is trained on.
+        plans: nnU-Net plans.
+        configuration: nnU-Net configuration.
+        test: The test set; predicted, too, unless its predictions are another one's.
+        model: The model.
+
+    Returns:
+        Folder of the evaluation, in the study's folder.
+    """
+    bench = _Bench(builder, on, plans, configuration, test, Ensemble())
+    if not test.predicted_as:
+        bench.predict(model)
+    return bench.evaluate(model)
+
+
+def evaluation_folder(
+    on: StudyDataset, plans: str, configuration: str, test: TestSet, model: Model
+) -> str:
+    """Return where a study keeps the evaluation of a model whose folds predict together."""
+    place = configuration_name(plans, configuration)
+    return f"evaluations/{on.dataset.name}/{place}/{test.name}/{model.name}"
+
+
 class _Bench:
     """All models of one configuration on one test set, predicted with in one way."""
 
@@ -83,13 +118,21 @@ class _Bench:
             **dict(way.facts),
         }
 
-    def _place(self, configuration: str) -> str:
+    def _place(self, configuration: str, test: str = "") -> str:
         folder = configuration_name(self._plans, configuration)
-        return f"{self._on.dataset.name}/{folder}/{self._test.name}"
+        return f"{self._on.dataset.name}/{folder}/{test or self._test.name}"
+
+    @property
+    def _predictions(self) -> str:
+        """Folder of the predictions, which may be those of another test set."""
+        return self._folder(
+            "predictions", self._place(self._configuration, self._test.predicted_as)
+        )
 
     def _name(self, kind: Kind, trainer: str = "", configuration: str = "") -> str:
         on, configuration = self._on, configuration or self._configuration
-        test = f"{self._test.name}{self._way.mark}"
+        own = (self._test.predicted_as if kind == "predict" else "") or self._test.name
+        test = f"{own}{self._way.mark}"
         return step_on_test_set(kind, on.dataset, self._plans, configuration, test, trainer)
 
     def _folder(self, what: str, where: str = "") -> str:
@@ -102,7 +145,7 @@ class _Bench:
 
     def _predict(self, model: Model, prediction: Prediction) -> None:
         builder, on, run = self._builder, self._on, prediction.run
-        out = f"{self._folder('predictions')}/{prediction.folder}"
+        out = f"{self._predictions}/{prediction.folder}"
         what = [
             "-d", on.dataset.name, "-i", str(self._test.images), "-o", out,
             "-tr", run.name, "-p", self._plans, "-c", self._configuration, "-f", *prediction.folds,
@@ -110,6 +153,7 @@ class _Bench:
         options = builder.settings.prediction
         what += self._options
         needs = list(self._trainings(on, prediction))
+        needs += [self._test.made_by] if self._test.made_by else []
         if self._configuration == CASCADE:
             before = self._folder("predictions", self._place(CASCADE_NEEDS))
             what += ["-prev_stage_predictions", f"{before}/{prediction.folder}"]
@@ -162,7 +206,7 @@ class _Bench:
         for number, prediction in enumerate(self._way.of(method.model, cropped)):
             second = seconds[number]
             first = None if method.localizer is None else firsts[number]
-            out = f"{self._folder('predictions')}/{prediction.folder}"
+            out = f"{self._predictions}/{prediction.folder}"
             command = cascade_command(
                 cascade, self._test, out, None if first is None else (on.dataset, first), second,
                 ("-p", self._plans, "-c", self._configuration), self._options,
@@ -189,8 +233,12 @@ class _Bench:
             for fold in prediction.folds:
                 yield Training(on, self._plans, self._configuration, trainer, fold).name
 
-    def evaluate(self, model: Model) -> None:
-        """Add the evaluation: one step, or shards and the step that merges them."""
+    def evaluate(self, model: Model) -> str:
+        """Add the evaluation: one step, or shards and the step that merges them.
+
+        Returns:
+            Its folder, in the study's folder.
+        """
         builder, evaluated = self._builder, self._way.name_of(model)
         out = f"{self._folder('evaluations')}/{evaluated}"
         predictions = list(self._way.of(model, self._on))
@@ -204,13 +252,15 @@ class _Bench:
         )
         what = (
             "-gt", str(self._test.labels),
-            "-pred", *(f"{self._folder('predictions')}/{p.folder}" for p in predictions),
+            "-pred", *(f"{self._predictions}/{p.folder}" for p in predictions),
             *(() if kind is None else ("--trainings", kind)),
             "--demographics", str(self._test.table), "-o", out, "--name", evaluated, *arguments,
         )  # fmt: skip
         if "radiomics" in builder.settings.evaluation.downstream:
             # energy is taken of the images, which need not be beside the references
             what += ("--images", str(self._test.images))
+        if self._test.made_by and "--allow-missing" not in arguments:
+            what += ("--allow-missing",)
         how = ("--overwrite", "-np", builder.cpus("evaluate"))
         inputs = (self._test.inputs[1], self._test.people)
         predicted = tuple(self._predicted(prediction) for prediction in predictions)
@@ -231,7 +281,7 @@ class _Bench:
                     needs=predicted, inputs=inputs, outputs=outputs,
                 )
             )  # fmt: skip
-            return
+            return out
         parts = []
         for number in range(1, shards + 1):
             parts.append(shard_step(name, number, shards))
@@ -251,6 +301,7 @@ class _Bench:
                 needs=(*predicted, *parts), inputs=inputs, outputs=outputs,
             )
         )  # fmt: skip
+        return out
 
     def compare(self) -> None:
         """Add the comparison with the baseline, if there is something to compare."""

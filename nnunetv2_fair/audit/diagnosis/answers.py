@@ -1,0 +1,163 @@
+"""The answer of a diagnosis: the rule, what the control edit forbids it to say, and the words."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from nnunetv2_fair.audit.causes.contrasts import Removal, gap, removals
+from nnunetv2_fair.audit.causes.evidence import CAUSES, Cause, Evidence
+from nnunetv2_fair.audit.causes.verdicts import Diagnosis, diagnose
+from nnunetv2_fair.audit.diagnosis.evaluations import Compared, Evaluations, compared, pairs_of
+from nnunetv2_fair.audit.diagnosis.wording import CONDITIONS, answer, decides, sentence
+from nnunetv2_fair.audit.results.causes import CauseFinding, CauseVerdict, GapOf, Question
+from nnunetv2_fair.audit.results.labels import Estimate
+from nnunetv2_fair.evaluation.boundary_maps.map_test import FEWEST_PATIENTS
+from nnunetv2_fair.evaluation.results.values import MetricInfo
+
+#: Coverage of all intervals: that with which error rates were measured.
+CONFIDENCE = 0.95
+NO_CONTROL = (
+    "there is no control edit, without which nobody can tell a cause from what editing itself does"
+)
+EDIT_DOES_IT = (
+    "the control edit, another background of the same group, is not shown to leave most of the gap: "
+    "editing itself may remove it"
+)
+
+
+def questions(
+    found: Evaluations,
+    attributes: Sequence[str],
+    metric: MetricInfo,
+    label: str,
+    why_not: Mapping[tuple[str, str], str],
+) -> tuple[tuple[Question, ...], tuple[str, ...]]:
+    """Return what is said of every gap, and of which nothing can be said.
+
+    Args:
+        found: Evaluations as they are and after interventions.
+        attributes: Attribute expressions.
+        metric: Metric of the gaps.
+        label: Label of the gaps.
+        why_not: Cause and attribute (empty: all) -> why it was not examined.
+    """
+    made, unsaid = [], []
+    for attribute in attributes:
+        pairs = pairs_of(found.model, attribute)
+        if not pairs:
+            unsaid.append(
+                f"{attribute}: fewer than two groups have {FEWEST_PATIENTS} patients with scores."
+            )
+        for between in pairs:
+            scores = compared(found, attribute, between, metric.name, label)
+            if isinstance(scores, str):
+                unsaid.append(f"{attribute}, {between[1]} against {between[0]}: {scores}.")
+                continue
+            reasons = {
+                cause: why_not.get((cause, attribute), why_not.get((cause, ""), ""))
+                for cause in CAUSES
+            }
+            made.append(question(scores, attribute, between, metric, reasons))
+    return tuple(made), tuple(unsaid)
+
+
+def question(
+    scores: Compared,
+    attribute: str,
+    between: tuple[str, str],
+    metric: MetricInfo,
+    why_not: Mapping[Cause, str],
+) -> Question:
+    """Return what is said of one gap.
+
+    Args:
+        scores: Scores of both groups.
+        attribute: Attribute expression.
+        between: (reference, other).
+        metric: Metric of the gap.
+        why_not: Cause -> why it was not examined; empty where it was.
+    """
+    evidence = scores.evidence
+    given = diagnose(evidence, CONFIDENCE)
+    vetoed = veto(given, evidence, scores.scores.get(("control", "")))
+    mixed = tuple(cause for cause in given.mixed if cause != "shortcut" or not vetoed)
+    mixed = mixed if len(mixed) > 1 else ()
+    made = []
+    for cause in CAUSES:
+        one = given.causes[cause]
+        verdict: CauseVerdict = "mixed" if cause in mixed else one.verdict
+        reason = why_not.get(cause, "") or scores.left_out.get(cause, "") or one.contrast.reason
+        if cause == "shortcut" and vetoed and verdict == "supported":
+            verdict = "open"
+        if cause == "shortcut" and vetoed and verdict == "open":
+            reason = vetoed
+        finding = CauseFinding(cause, verdict, one.removed, one.contrast, one.share)
+        made.append(
+            dataclasses.replace(
+                finding,
+                sentence=sentence(finding, given.shown, reason, metric, one.part),
+                decides=decides(finding, given.shown, reason, one.widest),
+            )
+        )
+    sizes = (int((~evidence.second).sum()), int(evidence.second.sum()))
+    return Question(
+        attribute,
+        between,
+        sizes,
+        len(evidence.scores),
+        given.gap,
+        given.shown,
+        answer(made, given.gap, given.shown, between, metric),
+        tuple(made),
+        tuple(_gaps(scores)),
+        scores.notes,
+    )
+
+
+def veto(given: Diagnosis, evidence: Evidence, control: np.ndarray | None) -> str:
+    """Return why the background must not be named; empty if it may be, or would not be anyway.
+
+    An image with another background of the same group is as odd to a model as one with none. The
+    background is only named if that edit is shown to remove less than half of the gap, and
+    images without background are shown to remove more than it does. This can only take a name
+    away, so that the rule names no cause more often than without it.
+
+    Args:
+        given: What the rule says.
+        evidence: What it is based on.
+        control: (trainings, patients) scores on images with another background of the same group;
+            None without. Patients without a score are left out.
+    """
+    if "shortcut" not in given.named or evidence.neutral is None:
+        return ""
+    if control is None:
+        return NO_CONTROL
+    known = np.isfinite(control).all(axis=0)
+    second = evidence.second[known]
+    if min(int(second.sum()), int((~second).sum())) < FEWEST_PATIENTS:
+        return NO_CONTROL
+    edited, neutral = control[:, known], evidence.neutral[:, known]
+    by_edit = removals(Evidence(evidence.scores[:, known], second, neutral=edited))["shortcut"]
+    beyond = removals(Evidence(edited, second, neutral=neutral))["shortcut"]
+    assert isinstance(by_edit, Removal)
+    assert isinstance(beyond, Removal)
+    if 1 - by_edit.contrast.p_above < 1 - CONFIDENCE and beyond.removed.p_above < 1 - CONFIDENCE:
+        return ""
+    return EDIT_DOES_IT
+
+
+def _gaps(scores: Compared) -> Iterator[GapOf]:
+    """Yield the gap under every condition, of the patients that have scores under it."""
+    for (kind, name), values in scores.scores.items():
+        known = np.isfinite(values).all(axis=0)
+        second = scores.evidence.second[known]
+        n = int((~second).sum()), int(second.sum())
+        words = name or CONDITIONS[kind]
+        if min(n) < FEWEST_PATIENTS:
+            few = Estimate(reason=f"fewer than {FEWEST_PATIENTS} patients of a group")
+            yield GapOf(kind, words, few, n, len(values))
+            continue
+        found = gap(Evidence(values[:, known], second))
+        estimate = Estimate(found.spread.value, found.interval(CONFIDENCE), found.p_value)
+        yield GapOf(kind, words, estimate, n, len(values))
