@@ -8,6 +8,7 @@ from nnunetv2_fair.console.streams import lasting_streams
 _PURPOSES = {
     "nnUNetv2_fair_apply_breast_box": "set predictions outside the breast box to background",
     "nnUNetv2_fair_audit_labels": "automated against expert masks: for whom, and what follows",
+    "nnUNetv2_fair_backgrounds": "images with other backgrounds, to find shortcuts",
     "nnUNetv2_fair_balance": "folds in which groups are equally difficult to train on",
     "nnUNetv2_fair_compare": "compare evaluations of several models on the same cases",
     "nnUNetv2_fair_convert_FairSeg": "Harvard-FairSeg, FairDiff's images -> nnU-Net dataset",
@@ -19,6 +20,7 @@ _PURPOSES = {
     "nnUNetv2_fair_crop": "dataset -> the same, cropped around the organ",
     "nnUNetv2_fair_degrade_labels": "dataset -> twins with worse training labels of one group",
     "nnUNetv2_fair_demo": "the whole chain on phantoms, on a CPU, in minutes",
+    "nnUNetv2_fair_diagnose": "which causes of a gap the evidence supports",
     "nnUNetv2_fair_doctor": "check the installation; register with nnU-Net",
     "nnUNetv2_fair_evaluate": "predictions -> metrics per group, gaps, report",
     "nnUNetv2_fair_inspect_latent": "what a model's bottleneck knows about the groups",

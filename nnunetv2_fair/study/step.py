@@ -9,8 +9,16 @@ from typing import Any, Literal
 from nnunetv2_fair.files.atomic import write_text
 
 Kind = Literal[
-    "prepare", "preprocess", "train", "predict", "evaluate", "merge", "compare", "diagnose",
-    "paper", "index",
+    "prepare",
+    "preprocess",
+    "train",
+    "predict",
+    "evaluate",
+    "merge",
+    "compare",
+    "diagnose",
+    "paper",
+    "index",
 ]
 #: Folder of the study's own state, inside the study's folder.
 STATE = ".study"

@@ -203,6 +203,18 @@ ALLOWED: dict[str, set[str]] = {
         "evaluation/results",
         "evaluation/statistics",
     },
+    "audit/diagnosis": {
+        "audit/causes",
+        "audit/labels/scores",
+        "audit/results",
+        "cropping",
+        "evaluation/boundary_maps/map_test",
+        "evaluation/findings",
+        "evaluation/masks",
+        "evaluation/results",
+        "evaluation/statistics/group_comparison",
+        "subgroups",
+    },
     "audit/labels": {
         "audit/results",
         "audit/statistics",
@@ -305,6 +317,7 @@ ALLOWED: dict[str, set[str]] = {
         "inspection/result",
     },
     "report/of_audit": {
+        "audit/diagnosis/wording",
         "audit/labels/wording",
         "audit/results",
         "report/drawing",
@@ -353,6 +366,14 @@ ALLOWED: dict[str, set[str]] = {
         "study/run",
         "subgroups",
         "training_log",
+    },
+    "study/diagnosis": {
+        "audit/diagnosis",
+        "audit/results",
+        "console",
+        "evaluation",
+        "report/of_audit",
+        "study",
     },
     "study/papers": {
         "console",

@@ -21,8 +21,8 @@ NO_CONTROL = (
     "there is no control edit, without which nobody can tell a cause from what editing itself does"
 )
 EDIT_DOES_IT = (
-    "the control edit, another background of the same group, is not shown to leave most of the gap: "
-    "editing itself may remove it"
+    "the control edit, another background of the same group, is not shown to leave most of the "
+    "gap: editing itself may remove it"
 )
 
 

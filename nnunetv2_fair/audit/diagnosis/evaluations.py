@@ -68,9 +68,7 @@ def pairs_of(result: EvaluationResult, attribute: str) -> tuple[tuple[str, str],
     rows = evaluated_rows(result.per_case)
     people = rows.drop_duplicates(["patient", attribute])[attribute].value_counts()
     sizes = [int(people.get(name, 0)) for name in names]
-    enough = [
-        i for i, name in enumerate(names) if name in chosen and sizes[i] >= FEWEST_PATIENTS
-    ]
+    enough = [i for i, name in enumerate(names) if name in chosen and sizes[i] >= FEWEST_PATIENTS]
     wanted = result.settings["reference_groups"].get(attribute)
     reference = reference_index(names, enough, sizes, wanted)
     if reference is None:
@@ -101,13 +99,9 @@ def compared(
     group, patient = rows[attribute], rows["patient"]
     cases = [case for case in base.index if group[case] in between]
     notes = []
-    both = {
-        name for name, of in group[cases].groupby(patient[cases]) if of.nunique() > 1
-    }
+    both = {name for name, of in group[cases].groupby(patient[cases]) if of.nunique() > 1}
     if both:
-        notes.append(
-            f"{counted(len(both), 'patient')} with images in both groups: left out."
-        )
+        notes.append(f"{counted(len(both), 'patient')} with images in both groups: left out.")
         cases = [case for case in cases if patient[case] not in both]
     frames = {
         (kind, name): _frame(result, metric, label)
@@ -156,14 +150,10 @@ def compared(
         one.get("expert"),
         one.get("neutralised") if "shortcut" not in left_out else None,
     )
-    return Compared(
-        evidence, {("model", ""): evidence.scores, **scores}, left_out, tuple(notes)
-    )
+    return Compared(evidence, {("model", ""): evidence.scores, **scores}, left_out, tuple(notes))
 
 
-def _conditions(
-    found: Evaluations, attribute: str
-) -> dict[tuple[str, str], EvaluationResult]:
+def _conditions(found: Evaluations, attribute: str) -> dict[tuple[str, str], EvaluationResult]:
     """Return the evaluations besides that of the model as it is."""
     one = {
         "balanced": found.balanced.get(attribute),

@@ -52,9 +52,7 @@ _MORE: Mapping[str, str] = {
 }
 
 
-def sentence(
-    found: CauseFinding, shown: bool, reason: str, metric: MetricInfo, part: bool
-) -> str:
+def sentence(found: CauseFinding, shown: bool, reason: str, metric: MetricInfo, part: bool) -> str:
     """Return what is said of one cause.
 
     Args:
@@ -71,8 +69,7 @@ def sentence(
     if not shown:
         return f"{name}: nothing is said, as no gap is shown."
     effect = (
-        f"without it ({INTERVENTIONS[found.cause]}) the gap is "
-        f"{_smaller(found.removed, metric)}"
+        f"without it ({INTERVENTIONS[found.cause]}) the gap is {_smaller(found.removed, metric)}"
     )
     if found.verdict == "supported":
         return f"{name}: supported; it makes more than half of the gap: {effect}."
@@ -130,9 +127,7 @@ def answer(
     head = f"{metric.title}, {who}: {size}. "
     if not shown:
         return head + "No gap is shown, so nothing is said of causes."
-    by = {
-        verdict: [one.cause for one in causes if one.verdict == verdict] for verdict in VERDICTS
-    }
+    by = {verdict: [one.cause for one in causes if one.verdict == verdict] for verdict in VERDICTS}
     if by["supported"]:
         names = _and(by["supported"])
         told = f"The evidence supports {names}"

@@ -12,7 +12,7 @@ from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence, clean, p
 from nnunetv2_fair.evaluation.findings.wording import label_words
 from nnunetv2_fair.files.outputs import one_unit
 from nnunetv2_fair.paths import DIAGNOSIS_HTML, DIAGNOSIS_JSON
-from nnunetv2_fair.report.drawing.numbers_table import Numbers
+from nnunetv2_fair.report.drawing.numbers_table import Cell, Numbers
 from nnunetv2_fair.report.html.document import disclaimer, document, page_bytes, put_files
 from nnunetv2_fair.report.html.downloads import Downloads
 from nnunetv2_fair.report.html.markup import Html
@@ -142,7 +142,7 @@ def _plot(result: DiagnosisResult, one: Question, downloads: Downloads) -> Html:
 def _causes(result: DiagnosisResult, one: Question) -> Table:
     unit = result.metric.unit
     rows: list[tuple[Sentence, ...]] = []
-    cells = []
+    cells: list[tuple[Cell, ...]] = []
     for c in one.causes:
         share = "" if c.share != c.share else f"{100 * c.share:.0f}%"
         rows.append(

@@ -33,9 +33,7 @@ class ModelChoice(Part):
     """
 
     trainer: Text = Field(default="", description="the name of a trainer of the study")
-    dataset: DatasetId = Field(
-        default="", description="the id or name of a dataset of the study"
-    )
+    dataset: DatasetId = Field(default="", description="the id or name of a dataset of the study")
 
     @model_validator(mode="before")
     @classmethod

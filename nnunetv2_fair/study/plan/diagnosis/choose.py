@@ -150,9 +150,7 @@ def _dataset(found: Findings, wanted: str) -> StudyDataset | None:
     return None
 
 
-def _model(
-    found: Findings, on: StudyDataset, wanted: str, key: str = "trainer"
-) -> Model | None:
+def _model(found: Findings, on: StudyDataset, wanted: str, key: str = "trainer") -> Model | None:
     names = [model.name for model in on.models]
     if not names:
         return None

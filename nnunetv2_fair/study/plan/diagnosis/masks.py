@@ -38,9 +38,7 @@ def expert_test(
         found.add(line, f"diagnose, expert: {folder} holds the references themselves; leave it out")
         return None, []
     if not masks:
-        found.add(
-            line, f"diagnose, expert: {folder} has no mask called <case>{on.dataset.ending}"
-        )
+        found.add(line, f"diagnose, expert: {folder} has no mask called <case>{on.dataset.ending}")
         return None, []
     strange = sorted(set(masks) - set(references))
     if strange:
