@@ -125,7 +125,8 @@ def compared(
             "with: left out of everything."
         )
     names = sorted(set(patient[kept]))
-    second = np.array([group[kept][patient[kept] == name].iloc[0] == between[1] for name in names])
+    group_of = dict(zip(patient[kept], group[kept], strict=True))
+    second = np.array([group_of[name] == between[1] for name in names])
     sizes = int((~second).sum()), int(second.sum())
     if min(sizes) < FEWEST_PATIENTS:
         return (

@@ -1,13 +1,28 @@
 """The trainers that a diagnosis needs and a study's file does not have to name."""
 
+import re
+
 from nnunetv2_fair.study.study_file.settings import DatasetEntry, Settings
 
 _BALANCED = "nnUNetTrainerOversampling"
+#: Trainers from which oversampling differs in nothing else, with what says how long they train.
+_PLAIN = re.compile(r"nnUNetTrainer(?:Monitor)?(_\d+epochs?)?")
 
 
-def balanced_trainer(attribute: str) -> str:
-    """Return the trainer with balanced groups; without attribute it takes the dataset's own."""
-    return f"{_BALANCED}_{attribute}" if attribute else _BALANCED
+def balanced_trainer(trainer: str, attribute: str) -> str:
+    """Return the trainer that differs from another one by balanced groups alone.
+
+    Args:
+        trainer: The other one.
+        attribute: Attribute expression; empty for the dataset's default.
+
+    Returns:
+        Empty if there is none.
+    """
+    plain = _PLAIN.fullmatch(trainer)
+    if plain is None:
+        return ""
+    return f"{_BALANCED}{f'_{attribute}' if attribute else ''}{plain[1] or ''}"
 
 
 def with_balanced_trainers(settings: Settings) -> Settings:
@@ -22,16 +37,16 @@ def with_balanced_trainers(settings: Settings) -> Settings:
     if (settings.repeats or 1) < 2 or not settings.datasets:
         return settings  # nothing could be said of one training
     position, entry = diagnosed_entry(settings)
-    attributes = options.attributes or entry.attributes or settings.attributes or ("",)
     owner = entry if entry.trainers else settings
     known = owner.trainers
-    added = [name for name in map(balanced_trainer, attributes) if name not in known]
+    trainer = options.trainer or settings.baseline or (known[0] if known else "")
+    named = entry.attributes or settings.attributes
+    attributes = options.attributes or named or ("",)
     # one that is written with a wildcard would be listed twice
-    wild = f"{_BALANCED}_{{attribute}}"
-    if wild in known:
-        covered = entry.attributes or settings.attributes
-        added = [name for name in added if name not in map(balanced_trainer, covered)]
-    trainers = (*known, *added)
+    wild = balanced_trainer(trainer, "{attribute}")
+    there = {*known, *(balanced_trainer(trainer, a) for a in named if wild in known)}
+    wanted = [balanced_trainer(trainer, attribute) for attribute in attributes]
+    trainers = (*known, *(name for name in wanted if name and name not in there))
     if owner is settings:
         return settings.model_copy(update={"trainers": trainers})
     datasets = list(settings.datasets)

@@ -28,6 +28,9 @@ _CROPS = (
     "the images are crops, and what was around them is not in them; diagnose the models of full "
     "images"
 )
+_NO_BALANCED = (
+    "which trainer differs from {} by balanced groups alone is not known; name it with balanced"
+)
 _SKIPPED = "left out by skip"
 
 
@@ -116,6 +119,13 @@ def _with_causes(
     balanced = {}
     if chosen.does("representation") and len(chosen.of.model.runs) < 2:
         cannot.append(Impossible("representation", "", _FEW_TRAININGS))
+    elif (
+        chosen.does("representation")
+        and options.balanced is None
+        and not balanced_trainer(chosen.of.model.name, "")
+    ):
+        why = _NO_BALANCED.format(chosen.of.model.name)
+        cannot.append(Impossible("representation", "", why))
     elif chosen.does("representation"):
         for attribute in chosen.attributes:
             made = _balanced(found, chosen, attribute)
@@ -228,7 +238,8 @@ def _balanced(found: Findings, chosen: Diagnosed, attribute: str) -> Chosen | No
     if chosen.options.balanced is not None:
         return _other(found, chosen, chosen.options.balanced, "balanced", attribute)
     on = chosen.of.on
-    for name in (balanced_trainer(attribute), balanced_trainer("")):
+    trainer = chosen.of.model.name
+    for name in (balanced_trainer(trainer, attribute), balanced_trainer(trainer, "")):
         for model in on.models:
             if model.name == name:
                 return Chosen(on, model)
