@@ -124,8 +124,8 @@ def _with_causes(
         and options.balanced is None
         and not balanced_trainer(chosen.of.model.name, "")
     ):
-        why = _NO_BALANCED.format(chosen.of.model.name)
-        cannot.append(Impossible("representation", "", why))
+        unnamed = _NO_BALANCED.format(chosen.of.model.name)
+        cannot.append(Impossible("representation", "", unnamed))
     elif chosen.does("representation"):
         for attribute in chosen.attributes:
             made = _balanced(found, chosen, attribute)
