@@ -35,6 +35,7 @@ from nnunetv2_fair.evaluation.results.tables.public_notes import MISSING_PREDICT
 from nnunetv2_fair.evaluation.results.trainings import ONE_TRAINING
 from nnunetv2_fair.evaluation.results.values import MetricInfo
 from nnunetv2_fair.evaluation.run_notes import (
+    note_on_synthetic,
     notes_on_cases,
     notes_on_masks,
     notes_on_scores,
@@ -44,6 +45,7 @@ from nnunetv2_fair.evaluation.scored_cases import (
     check_cases,
     check_infinite_distances,
     scored_rows,
+    without_synthetic,
 )
 from nnunetv2_fair.evaluation.scores_from_files import Scores
 from nnunetv2_fair.evaluation.statistics.all_comparisons import GroupVocabulary, compare_all
@@ -235,13 +237,14 @@ def evaluate_scores(
 
     Args:
         scores: Scores per case and label.
-        table: Demographics; rows without scores are not used.
+        table: Demographics; rows without scores are not used, and cases with ``synthetic`` 1 are
+            left out.
         attributes: Attribute expressions; the table's default one if empty.
         settings: How to compare.
 
     Raises:
-        EvaluationError: If a case has no row in the table, or an infinite distance cannot be
-            replaced.
+        EvaluationError: If a case has no row in the table, all cases are synthetic, or an
+            infinite distance cannot be replaced.
         DemographicsError: If an attribute expression is wrong.
         UsageError: If a reference group does not exist.
     """
@@ -253,6 +256,7 @@ def evaluate_scores(
     )
     groupings = make_groupings(table, attributes)
     check_cases(scores, table)
+    scores, n_synthetic = without_synthetic(scores, table)
     cases = list(dict.fromkeys(scores.rows["case"]))
     vocabularies = make_vocabularies(
         groupings,
@@ -287,7 +291,7 @@ def evaluate_scores(
             **_settings_of(statistics),
         },
         notes_before=(*table.notes, *notes_on_scores(scores, rows)),
-        notes_after=(),
+        notes_after=note_on_synthetic(n_synthetic),
         inputs_sha256=_hash_of_scores(scores, table.source),
     )
     confounders = confounders_of(

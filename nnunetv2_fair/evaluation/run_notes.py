@@ -50,12 +50,23 @@ def notes_on_masks(
 
 
 def notes_on_cases(plan: EvaluationPlan) -> Iterator[str]:
-    """Yield how many cases are synthetic, and how many predictions were not used."""
-    synthetic = plan.table.synthetic_cases & {pair.case for pair in plan.pairs}
-    if synthetic:
-        yield f"{counted(len(synthetic), 'case')} marked as synthetic in the table."
+    """Yield how many cases were left out as synthetic, and how many predictions were not used."""
+    yield from note_on_synthetic(len(plan.synthetic))
     if plan.unused_predictions:
         yield f"{counted(len(plan.unused_predictions), 'prediction')} without reference: not used."
+
+
+def note_on_synthetic(n_cases: int) -> Iterator[str]:
+    """Yield that synthetic cases were left out, if there are any.
+
+    Args:
+        n_cases: How many.
+    """
+    if n_cases:
+        yield (
+            f"{counted(n_cases, 'synthetic case')} (synthetic = 1 in the table) left out: "
+            "generated images tell nothing about people."
+        )
 
 
 def notes_on_scores(scores: Scores, per_case: pd.DataFrame) -> Iterator[str]:

@@ -1,10 +1,12 @@
 """Scores of other tools as an evaluation needs them: demographics, and rows of ``per_case.csv``."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pandas as pd
 
 from nnunetv2_fair.errors import EvaluationError, UsageError, counted, shorten
+from nnunetv2_fair.evaluation.measuring.plan import all_synthetic
 from nnunetv2_fair.evaluation.metrics.registry import METRICS
 from nnunetv2_fair.evaluation.results.tables.per_case import AVERAGE, EmptyDistance
 from nnunetv2_fair.evaluation.scores_from_files import Scores
@@ -50,6 +52,30 @@ def check_cases(scores: Scores, table: DemographicsTable) -> None:
             f"{shorten(table.cases, 2)}). Add a row for each; leave cells empty where a value is "
             "unknown."
         )
+
+
+def without_synthetic(scores: Scores, table: DemographicsTable) -> tuple[Scores, int]:
+    """Return the scores of real cases, and how many synthetic ones were left out.
+
+    Args:
+        scores: The scores.
+        table: Says which cases are synthetic.
+
+    Raises:
+        EvaluationError: If all are.
+    """
+    of_synthetic = scores.rows["case"].isin(table.synthetic_cases)
+    if not of_synthetic.any():
+        return scores, 0
+    if of_synthetic.all():
+        raise EvaluationError(all_synthetic(str(scores.source), table.source))
+    about = scores.about_cases
+    kept = replace(
+        scores,
+        rows=scores.rows[~of_synthetic].reset_index(drop=True),
+        about_cases=about[~about["case"].isin(table.synthetic_cases)].reset_index(drop=True),
+    )
+    return kept, int(scores.rows["case"][of_synthetic].nunique())
 
 
 def check_infinite_distances(scores: Scores, per_case: pd.DataFrame, wanted: EmptyDistance) -> None:

@@ -42,6 +42,7 @@ class EvaluationPlan:
         prediction_folder: Folder of the predictions.
         pairs: Files of every case, sorted by case.
         unused_predictions: Cases that have a prediction but no reference.
+        synthetic: Cases with a reference that are left out, since they were generated.
         table: Demographics.
         groupings: Groups of each attribute expression asked for.
         vocabularies: The same, with the reference groups chosen.
@@ -54,6 +55,7 @@ class EvaluationPlan:
     prediction_folder: Path
     pairs: tuple[CasePair, ...]
     unused_predictions: tuple[str, ...]
+    synthetic: tuple[str, ...]
     table: DemographicsTable
     groupings: tuple[Grouping, ...]
     vocabularies: tuple[GroupVocabulary, ...]
@@ -87,7 +89,8 @@ def plan_evaluation(
         reference_folder: Folder of the reference masks, such as ``labelsTs``; its files are the
             cases.
         prediction_folder: Folder of the predicted masks.
-        table: Demographics; rows without reference (training cases) are not used.
+        table: Demographics; rows without reference (training cases) are not used, and cases with
+            ``synthetic`` 1 are left out.
         attributes: Attribute expressions; the dataset's default one if empty.
         dataset_json: Says which labels there are; looked for in the folders if None.
         references: Attribute expression -> group that fairness gaps are measured from.
@@ -98,7 +101,8 @@ def plan_evaluation(
         suffixes: What names of reference and predicted masks have behind the case.
 
     Raises:
-        EvaluationError: If files, table and labels do not fit together; all problems at once.
+        EvaluationError: If files, table and labels do not fit together, all problems at once; or
+            if all cases are synthetic.
         DemographicsError: If an attribute expression is wrong.
         UsageError: If ``references`` names an attribute or group that is not evaluated.
     """
@@ -112,6 +116,12 @@ def plan_evaluation(
     prediction_files = find_masks(prediction_folder, "predicted masks", suffixes[1])
     table = table.named_like(reference_files)
     groupings = make_groupings(table, attributes)
+    generated = table.synthetic_cases
+    synthetic = tuple(case for case in reference_files if case in generated)
+    if reference_files and len(synthetic) == len(reference_files):
+        raise EvaluationError(all_synthetic(str(reference_folder), table.source))
+    reference_files = {c: path for c, path in reference_files.items() if c not in generated}
+    prediction_files = {c: path for c, path in prediction_files.items() if c not in generated}
     _check_cases(
         reference_files, prediction_files, reference_folder, prediction_folder, table, allow_missing
     )
@@ -133,12 +143,26 @@ def plan_evaluation(
         prediction_folder=prediction_folder,
         pairs=pairs,
         unused_predictions=tuple(c for c in prediction_files if c not in reference_files),
+        synthetic=synthetic,
         table=table,
         groupings=groupings,
         vocabularies=vocabularies,
         labels=labels,
         dataset_json=found,
         unit=unit,
+    )
+
+
+def all_synthetic(what: str, table: Path) -> str:
+    """Return why nothing can be evaluated where all cases were generated.
+
+    Args:
+        what: Folder or file whose cases they are.
+        table: Table that says so.
+    """
+    return (
+        f"Nothing was evaluated: all cases of {what} have synthetic = 1 in {table}, and synthetic "
+        "cases tell nothing about people. Evaluate real cases, or correct the column synthetic."
     )
 
 
