@@ -22,6 +22,7 @@ _PURPOSES = {
     "nnUNetv2_fair_demo": "the whole chain on phantoms, on a CPU, in minutes",
     "nnUNetv2_fair_diagnose": "which causes of a gap the evidence supports",
     "nnUNetv2_fair_doctor": "check the installation; register with nnU-Net",
+    "nnUNetv2_fair_equal_scale": "groups of equal size, filled up with synthetic cases",
     "nnUNetv2_fair_evaluate": "predictions -> metrics per group, gaps, report",
     "nnUNetv2_fair_inspect_latent": "what a model's bottleneck knows about the groups",
     "nnUNetv2_fair_phantoms": "make images with a planted, known bias",

@@ -1,5 +1,7 @@
-"""Groups of one size in training: large ones sampled down, small ones filled up.
+"""Groups of one size: sampled down, or filled up with synthetic cases that are only trained on.
 
-May import `dataset_conversion.shared`, `.twins` and `.writing`, `subgroups`, `synthesis.pack`,
-`tables`.
+``amounts`` decides how many of which, ``pack_cases`` checks the synthetic ones, ``folds`` lists
+cases in training parts, ``plan`` is the dataset that is written.
+
+May import `dataset_conversion.shared`, `.twins` and `.writing`, `subgroups`, `synthesis.pack`.
 """
