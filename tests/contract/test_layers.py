@@ -267,6 +267,7 @@ ALLOWED: dict[str, set[str]] = {
         "tables",
     },
     "synthesis/equal_scale": {
+        "cropping",
         "dataset_conversion/shared",
         "dataset_conversion/twins",
         "dataset_conversion/writing",

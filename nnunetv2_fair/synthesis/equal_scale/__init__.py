@@ -3,5 +3,6 @@
 ``amounts`` decides how many of which, ``pack_cases`` checks the synthetic ones, ``folds`` lists
 cases in training parts, ``plan`` is the dataset that is written.
 
-May import `dataset_conversion.shared`, `.twins` and `.writing`, `subgroups`, `synthesis.pack`.
+May import `cropping`, `dataset_conversion.shared`, `.twins` and `.writing`, `subgroups` and
+`synthesis.pack`.
 """
