@@ -1,0 +1,182 @@
+"""Nested structures as ordered points along their outlines, and back.
+
+Arrays of points are (structures, points, 2): row and column in pixels, outermost structure first,
+the first point to the right of the centre, then in the direction of growing angle.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Mask = NDArray[Any]
+Points = NDArray[np.float64]
+
+#: Share of a structure that may lie in further pieces, which are ignored.
+_SPECKS = 0.02
+#: Fewest pixels of a structure.
+_FEWEST = 12
+
+
+def nesting_order(masks: Sequence[Mask], values: Sequence[int]) -> tuple[int, ...]:
+    """Return labels from the outermost to the innermost: by the area that each encloses.
+
+    Args:
+        masks: Label maps, (rows, columns).
+        values: Labels without background.
+    """
+    enclosed = [
+        sum(int(ndimage.binary_fill_holes(mask == value).sum()) for mask in masks)
+        for value in values
+    ]
+    return tuple(value for _, value in sorted(zip(enclosed, values, strict=True), reverse=True))
+
+
+def regions_of(mask: Mask, order: Sequence[int]) -> list[NDArray[np.bool_]]:
+    """Return each structure with all that lies within it, outermost first."""
+    return [np.isin(mask, order[i:]) for i in range(len(order))]
+
+
+def problem_of(mask: Mask, order: Sequence[int]) -> str | None:
+    """Return why the structures of a mask have no single outline each; None if they have.
+
+    Args:
+        mask: (rows, columns).
+        order: Labels, outermost first.
+    """
+    for value, region in zip(order, regions_of(mask, order), strict=True):
+        total = int(region.sum())
+        if total < _FEWEST:
+            return f"label {value} has {total} pixels, too few for an outline"
+        pieces, n = ndimage.label(region)
+        sizes = np.sort(np.bincount(pieces.ravel())[1:])
+        if n > 1 and sizes[:-1].sum() > _SPECKS * total:
+            return f"label {value} is in {n} pieces"
+        holes = ndimage.binary_fill_holes(region).sum() - total
+        if holes > _SPECKS * total:
+            return f"label {value} has a hole"
+        if touches_border(region):
+            return f"label {value} touches the border of the image"
+        drawn = filled(outline(region, 64), region.shape)
+        both = 2 * (drawn & region).sum() / (drawn.sum() + total)
+        if both < 0.9:
+            return f"label {value} is too branched for an outline of 64 points (Dice {both:.2f})"
+    return None
+
+
+def touches_border(region: NDArray[np.bool_]) -> bool:
+    """Whether a region reaches the first or last row or column."""
+    return bool(region[0].any() or region[-1].any() or region[:, 0].any() or region[:, -1].any())
+
+
+def outline(region: NDArray[np.bool_], n: int) -> Points:
+    """Return points at equal distances along the outline of a region's largest piece.
+
+    Args:
+        region: (rows, columns), not empty.
+        n: How many.
+
+    Returns:
+        (n, 2).
+    """
+    contour = _contour(region)
+    x, y = contour[:, 1], contour[:, 0]
+    if np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)) < 0:
+        contour = contour[::-1]
+    offset = contour - _centre(contour)
+    # the same point of the outline first in every case
+    start = int(np.argmin(np.abs(np.arctan2(offset[:, 0], offset[:, 1]))))
+    return _resampled(np.roll(contour, -start, axis=0), n)
+
+
+def outlines(mask: Mask, order: Sequence[int], n: int) -> Points:
+    """Return the outlines of all structures.
+
+    Args:
+        mask: (rows, columns), without :func:`problem_of`.
+        order: Labels, outermost first.
+        n: Points of each.
+
+    Returns:
+        (structures, n, 2).
+    """
+    return np.stack([outline(region, n) for region in regions_of(mask, order)])
+
+
+def filled(points: Points, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return the pixels whose centres lie within a closed outline (even-odd rule).
+
+    Args:
+        points: (n, 2), row and column in pixels.
+        shape: Rows and columns of the result.
+    """
+    inside = np.zeros(shape, dtype=bool)
+    first, second = points, np.roll(points, -1, axis=0)
+    rows = np.arange(shape[0])[:, None]
+    (r0, c0), (r1, c1) = first.T, second.T
+    crossing = (r0[None] <= rows) != (r1[None] <= rows)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        at = c0 + (rows - r0) / (r1 - r0) * (c1 - c0)
+    columns = np.arange(shape[1])
+    for row in np.flatnonzero(crossing.any(axis=1)):
+        crossings = np.sort(at[row][crossing[row]])
+        inside[row] = np.searchsorted(crossings, columns, side="left") % 2 == 1
+    return inside
+
+
+def mask_of(
+    points: Points, order: Sequence[int], shape: tuple[int, ...], dtype: Any = np.uint8
+) -> tuple[Mask, str | None]:
+    """Return the label map of outlines, and why it is not valid (None: it is).
+
+    Args:
+        points: (structures, n, 2), outermost first.
+        order: Labels.
+        shape: Rows and columns.
+        dtype: Of the label map.
+    """
+    mask = np.zeros(shape, dtype=dtype)
+    if not np.isfinite(points).all():
+        return mask, "not finite"
+    outer = np.ones(shape, dtype=bool)
+    for value, own in zip(order, points, strict=True):
+        region = filled(own, shape)
+        total = int(region.sum())
+        if total < _FEWEST:
+            return mask, "empty"
+        if (region & ~outer).sum() > _SPECKS * total:
+            return mask, "not nested"
+        region &= outer
+        if ndimage.label(region)[1] != 1:
+            return mask, "several pieces"
+        if touches_border(region):
+            return mask, "touches the border"
+        mask[region] = value
+        outer = region
+    return mask, None
+
+
+def _contour(region: NDArray[np.bool_]) -> Points:
+    """Return the outer outline of the largest piece, half a pixel outside the outermost centres."""
+    pieces, n = ndimage.label(region)
+    if n > 1:
+        region = pieces == 1 + int(np.argmax(np.bincount(pieces.ravel())[1:]))
+    from contourpy import contour_generator
+
+    padded = np.pad(ndimage.binary_fill_holes(region), 1).astype(float)
+    lines = contour_generator(z=padded).lines(0.5)
+    longest = max(lines, key=len)
+    return longest[:-1, ::-1] - 1.0
+
+
+def _centre(contour: Points) -> Points:
+    return np.asarray(_resampled(contour, 128).mean(axis=0))
+
+
+def _resampled(contour: Points, n: int) -> Points:
+    closed = np.vstack([contour, contour[:1]])
+    along = np.r_[0, np.cumsum(np.hypot(*np.diff(closed, axis=0).T))]
+    wanted = np.linspace(0, along[-1], n, endpoint=False)
+    return np.stack([np.interp(wanted, along, closed[:, axis]) for axis in (0, 1)], axis=1)
