@@ -166,9 +166,8 @@ def _contour(region: NDArray[np.bool_]) -> Points:
     from contourpy import contour_generator
 
     padded = np.pad(ndimage.binary_fill_holes(region), 1).astype(float)
-    lines = contour_generator(z=padded).lines(0.5)
-    longest = max(lines, key=len)
-    return longest[:-1, ::-1] - 1.0
+    lines: list[Points] = [np.asarray(line) for line in contour_generator(z=padded).lines(0.5)]
+    return np.asarray(max(lines, key=len)[:-1, ::-1] - 1.0)
 
 
 def _centre(contour: Points) -> Points:
