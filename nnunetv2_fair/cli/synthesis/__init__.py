@@ -1,0 +1,1 @@
+"""Subcommands of ``nnUNetv2_fair_synthesize``: each adds its arguments and acts on them."""
