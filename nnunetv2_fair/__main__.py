@@ -32,6 +32,7 @@ _PURPOSES = {
     "nnUNetv2_fair_prepare": "describe and check demographics, write folds",
     "nnUNetv2_fair_relabel": "dataset -> its twin with other training labels",
     "nnUNetv2_fair_study": "methods x attributes x folds from one file, here or on Slurm",
+    "nnUNetv2_fair_synthesize": "synthetic masks of small groups, learnt from training masks",
     "nnUNetv2_fair_train_APPLE_SAM": "APPLE on the embedding of SAM, MedSAM or LiteMedSAM",
     "nnUNetv2_fair_trial": "add a small configuration for trying out on a CPU",
 }

@@ -13,8 +13,7 @@ _STEPS = ("masks",)
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "nnUNetv2_fair_synthesize",
-        "Make synthetic cases of small groups: masks, then images for them. They are for training\n"
-        "only; nnUNetv2_fair_equal_scale makes a dataset of real and synthetic cases.",
+        "Make synthetic cases of small groups, for training only.",
         "nnUNetv2_fair_synthesize masks -d 42 -a race -n 500 -o pack",
     )
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")

@@ -246,6 +246,7 @@ ALLOWED: dict[str, set[str]] = {
         "networks/devices",
         "subgroups",
         "synthesis/pack",
+        "synthesis/quality",
         "tables",
     },
     "synthesis/images": {

@@ -18,6 +18,8 @@ Points = NDArray[np.float64]
 _SPECKS = 0.02
 #: Fewest pixels of a structure.
 _FEWEST = 12
+#: Least Dice of a structure and the inside of its outline.
+_ALIKE = 0.9
 
 
 def nesting_order(masks: Sequence[Mask], values: Sequence[int]) -> tuple[int, ...]:
@@ -37,33 +39,6 @@ def nesting_order(masks: Sequence[Mask], values: Sequence[int]) -> tuple[int, ..
 def regions_of(mask: Mask, order: Sequence[int]) -> list[NDArray[np.bool_]]:
     """Return each structure with all that lies within it, outermost first."""
     return [np.isin(mask, order[i:]) for i in range(len(order))]
-
-
-def problem_of(mask: Mask, order: Sequence[int]) -> str | None:
-    """Return why the structures of a mask have no single outline each; None if they have.
-
-    Args:
-        mask: (rows, columns).
-        order: Labels, outermost first.
-    """
-    for value, region in zip(order, regions_of(mask, order), strict=True):
-        total = int(region.sum())
-        if total < _FEWEST:
-            return f"label {value} has {total} pixels, too few for an outline"
-        pieces, n = ndimage.label(region)
-        sizes = np.sort(np.bincount(pieces.ravel())[1:])
-        if n > 1 and sizes[:-1].sum() > _SPECKS * total:
-            return f"label {value} is in {n} pieces"
-        holes = ndimage.binary_fill_holes(region).sum() - total
-        if holes > _SPECKS * total:
-            return f"label {value} has a hole"
-        if touches_border(region):
-            return f"label {value} touches the border of the image"
-        drawn = filled(outline(region, 64), region.shape)
-        both = 2 * (drawn & region).sum() / (drawn.sum() + total)
-        if both < 0.9:
-            return f"label {value} is too branched for an outline of 64 points (Dice {both:.2f})"
-    return None
 
 
 def touches_border(region: NDArray[np.bool_]) -> bool:
@@ -91,18 +66,41 @@ def outline(region: NDArray[np.bool_], n: int) -> Points:
     return _resampled(np.roll(contour, -start, axis=0), n)
 
 
-def outlines(mask: Mask, order: Sequence[int], n: int) -> Points:
-    """Return the outlines of all structures.
+def outlines(mask: Mask, order: Sequence[int], n: int) -> tuple[Points, str | None]:
+    """Return the outlines of all structures, and why there are none (None: there are).
 
     Args:
-        mask: (rows, columns), without :func:`problem_of`.
+        mask: (rows, columns).
         order: Labels, outermost first.
         n: Points of each.
 
     Returns:
-        (structures, n, 2).
+        (structures, n, 2), NaN if there is a reason; the reason.
     """
-    return np.stack([outline(region, n) for region in regions_of(mask, order)])
+    found = np.full((len(order), n, 2), np.nan)
+    corner, part = _cut(mask)
+    for own, value, region, whole in zip(
+        found, order, regions_of(part, order), regions_of(mask, order), strict=True
+    ):
+        total = int(region.sum())
+        if total < _FEWEST:
+            return found * np.nan, f"label {value} has {total} pixels, too few for an outline"
+        pieces, several = ndimage.label(region)
+        sizes = np.sort(np.bincount(pieces.ravel())[1:])
+        if several > 1 and sizes[:-1].sum() > _SPECKS * total:
+            return found * np.nan, f"label {value} is in {several} pieces"
+        holes = ndimage.binary_fill_holes(region).sum() - total
+        if holes > _SPECKS * total:
+            return found * np.nan, f"label {value} has a hole"
+        if touches_border(whole):
+            return found * np.nan, f"label {value} touches the border of the image"
+        own[:] = outline(region, n)
+        drawn = filled(own, region.shape)
+        both = 2 * (drawn & region).sum() / (drawn.sum() + total)
+        if both < _ALIKE:
+            why = f"label {value} is too branched for an outline of {n} points (Dice {both:.2f})"
+            return found * np.nan, why
+    return found + corner, None
 
 
 def filled(points: Points, shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -156,6 +154,14 @@ def mask_of(
         mask[region] = value
         outer = region
     return mask, None
+
+
+def _cut(mask: Mask) -> tuple[NDArray[np.int_], Mask]:
+    """Return the first row and column, and the pixels, of the part that is not background."""
+    places = ndimage.find_objects((mask != 0).astype(np.uint8))
+    if not places:
+        return np.zeros(2, dtype=int), mask
+    return np.array([place.start for place in places[0]]), mask[places[0]]
 
 
 def _contour(region: NDArray[np.bool_]) -> Points:

@@ -2,13 +2,15 @@
 
 The coefficients are whitened, so that every direction in which outlines differ has variance 1. One
 network learns the noise that was added to the coefficients of all groups; each group is drawn
-equally often, whatever its size.
+equally often, whatever its size. Torch works in one thread: the network is so small that several
+wait for each other most of the time.
 
 Source: Ho et al. 2020 (training, Algorithm 1), Song et al. 2021 (DDIM sampling); diffusers'
 schedulers. Cootes et al. 1995 for the baseline, a Gaussian of the coefficients per group.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,18 +112,22 @@ class ShapeModel:
         self.groups = tuple(outlines)
         self._known = {g: self.components.whitened(own) for g, own in outlines.items()}
         self.losses: list[float] = []
-        self._network = self._trained(steps, seed) if diffusion else None
+        self._network: nn.Module | None = None
+        if diffusion:
+            with _one_thread():
+                self._network = self._trained(steps, seed)
 
     def _trained(self, steps: int, seed: int) -> nn.Module:
-        scheduler = _schedulers()[0](num_train_timesteps=_STEPS_OF_NOISE, clip_sample=False)
-        torch.manual_seed(seed)
+        scheduler = schedulers()[0](num_train_timesteps=_STEPS_OF_NOISE, clip_sample=False)
         draw = torch.Generator().manual_seed(seed)
         k = len(self.components.axes)
-        network = _Denoiser(k, len(self.groups))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = _Denoiser(k, len(self.groups))
         mean = _Denoiser(k, len(self.groups))
         mean.load_state_dict(network.state_dict())
         cases = [torch.tensor(self._known[g], dtype=torch.float32) for g in self.groups]
-        best = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-4)
+        best = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-4, fused=True)
         rate = torch.optim.lr_scheduler.CosineAnnealingLR(best, steps)
         share = max(1, 256 // len(cases))
         group = torch.arange(len(cases)).repeat_interleave(share)
@@ -137,11 +143,9 @@ class ShapeModel:
             self.losses.append(float(loss.detach()))
             kept = min(0.995, (1 + step) / (10 + step))
             with torch.no_grad():
-                for slow, fast in zip(mean.parameters(), network.parameters(), strict=True):
-                    slow.lerp_(fast, 1 - kept)
+                torch._foreach_lerp_([*mean.parameters()], [*network.parameters()], 1 - kept)
         return mean.eval()
 
-    @torch.no_grad()
     def draw(self, group: str, n: int, seed: int) -> Outlines:
         """Return new outlines, (n, structures, points, 2).
 
@@ -156,25 +160,43 @@ class ShapeModel:
             spread = np.cov(known.T).reshape(known.shape[1], -1)
             drawn = rng.multivariate_normal(known.mean(axis=0), spread, n, method="svd")
             return self.components.outlines(drawn)
-        scheduler = _schedulers()[1](num_train_timesteps=_STEPS_OF_NOISE, clip_sample=False)
+        with _one_thread(), torch.no_grad():
+            return self.components.outlines(self._denoised(self._network, group, n, seed))
+
+    def _denoised(self, network: nn.Module, group: str, n: int, seed: int) -> NDArray[np.float64]:
+        scheduler = schedulers()[1](num_train_timesteps=_STEPS_OF_NOISE, clip_sample=False)
         scheduler.set_timesteps(50)
         source = torch.Generator().manual_seed(seed)
         x = torch.randn((n, len(self.components.axes)), generator=source)
         of = torch.full((n,), self.groups.index(group))
         for at in scheduler.timesteps:
-            noise = self._network(x, at.expand(n), of)
+            noise = network(x, at.expand(n), of)
             x = scheduler.step(noise, at, x).prev_sample
-        return self.components.outlines(x.double().numpy())
+        return np.asarray(x.double().numpy())
 
 
-def _schedulers() -> tuple[type, type]:
-    """Return diffusers' schedulers of training and of sampling."""
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def schedulers() -> tuple[type, type]:
+    """Return diffusers' schedulers of training and of sampling.
+
+    Raises:
+        InstallationError: If diffusers is not installed.
+    """
     try:
         from diffusers.schedulers.scheduling_ddim import DDIMScheduler
         from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
     except ImportError as error:
         raise InstallationError(
-            "Diffusion needs the package diffusers: pip install 'nnunetv2_fair[synthesis]' (Python "
-            "3.11 or newer). Or draw from the baseline, which needs nothing: --model pca."
+            "--model shape needs the package diffusers: pip install 'nnunetv2_fair[synthesis]' "
+            "(Python 3.11 or newer). Or draw from the baseline, which needs nothing: --model pca."
         ) from error
     return DDPMScheduler, DDIMScheduler

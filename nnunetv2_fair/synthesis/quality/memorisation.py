@@ -54,7 +54,7 @@ def nearest_training_cases(
             "The training cases are of one patient: nothing says how near patients are to each "
             "other, so copies cannot be told from new cases. Train on at least two patients."
         )
-    a, b = _small(synthetic), _small(training)
+    a, b = (averaged(images).reshape(len(images), -1) for images in (synthetic, training))
     within = squared_distances(b, b)
     within[names[:, None] == names[None]] = np.inf
     real = np.sqrt(within.min(axis=1) / b.shape[1])
@@ -69,10 +69,17 @@ def nearest_training_cases(
     return Nearest(limit, found, real)
 
 
-def _small(images: np.ndarray) -> np.ndarray:
-    n, channels, *shape = images.shape
+def averaged(images: np.ndarray) -> np.ndarray:
+    """Return images averaged to ``SIDE`` pixels; those that are as small stay as they are.
+
+    Args:
+        images: ``(n, channels, y, x)``.
+
+    Returns:
+        ``(n, channels, SIDE, SIDE)`` of float.
+    """
+    shape = images.shape[2:]
     rows, columns = (np.linspace(0, size, min(SIDE, size) + 1).astype(int) for size in shape)
     sums = np.add.reduceat(images.astype(np.float64), rows[:-1], axis=2)
     sums = np.add.reduceat(sums, columns[:-1], axis=3)
-    means = sums / (np.diff(rows)[:, None] * np.diff(columns)[None])
-    return means.reshape(n, channels * means.shape[2] * means.shape[3])
+    return np.asarray(sums / (np.diff(rows)[:, None] * np.diff(columns)[None]))
