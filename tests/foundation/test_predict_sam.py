@@ -198,6 +198,6 @@ def test_real_weights_segment_discs_and_are_evaluated(raw, tmp_path):
     assert predicted(raw, out, lite_medsam(), "--boxes", "references", "--jitter", "0.05") == 0
     table = pd.read_csv(out / "prompts.csv")
     assert table["dice_mask"].mean() > 0.75
-    code = evaluate.main(["-d", "901", "-pred", str(out), "-gt", str(raw / "labelsTs"), "-o",
+    code = evaluate.main(["-pred", str(out), "-gt", str(raw / "labelsTs"), "-o",
                           str(tmp_path / "evaluation"), "-a", "sex"])  # fmt: skip
     assert code == 0
