@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from nnunetv2_fair.cli.shared.common import command_parser, run
 
 #: Modules of ``cli.synthesis``; each has ``HELP``, ``add_arguments`` and ``act``.
-_STEPS = ("masks",)
+_STEPS = ("masks", "images", "quality")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "nnUNetv2_fair_synthesize",
         "Make synthetic cases of small groups, for training only.",
-        "nnUNetv2_fair_synthesize masks -d 42 -a race -n 500 -o pack",
+        "nnUNetv2_fair_synthesize masks -d 42 -a race -n 500 -o masks\n"
+        "  nnUNetv2_fair_synthesize images -d 42 -a race --pack masks -o pack\n"
+        "  nnUNetv2_fair_synthesize quality -d 42 -a race --pack pack",
     )
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
     for name in _STEPS:

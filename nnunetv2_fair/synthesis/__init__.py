@@ -1,6 +1,7 @@
 """Synthetic cases for small groups: masks, images, their quality, and datasets filled up with them.
 
 ``pack`` is the folder that synthetic cases are kept in, ``masks`` and ``images`` make them,
-``quality`` compares them with real ones, ``equal_scale`` puts them beside real ones. Networks need
-the extra ``synthesis`` (diffusers); nothing is downloaded.
+``quality`` compares them with real ones, ``equal_scale`` puts them beside real ones;
+``training_cases`` finds and reads what is learnt from. Networks need the extra
+``synthesis`` (diffusers); nothing is downloaded.
 """

@@ -240,6 +240,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "synthesis": set(),
     "synthesis/pack": {"cropping"},
+    "synthesis/training_cases": {"cropping", "dataset_conversion/shared", "subgroups"},
     "synthesis/masks": {
         "cropping",
         "dataset_conversion/shared",
@@ -247,6 +248,7 @@ ALLOWED: dict[str, set[str]] = {
         "subgroups",
         "synthesis/pack",
         "synthesis/quality",
+        "synthesis/training_cases",
         "tables",
     },
     "synthesis/images": {
@@ -256,6 +258,7 @@ ALLOWED: dict[str, set[str]] = {
         "subgroups",
         "synthesis/pack",
         "synthesis/quality",
+        "synthesis/training_cases",
         "tables",
     },
     "synthesis/quality": {
@@ -265,6 +268,7 @@ ALLOWED: dict[str, set[str]] = {
         "nnunet",
         "subgroups",
         "synthesis/pack",
+        "synthesis/training_cases",
         "tables",
     },
     "synthesis/equal_scale": {

@@ -69,6 +69,34 @@ def default_plan(size: int, channels: int, classes: int, groups: Sequence[str]) 
     )
 
 
+def unet_class() -> Any:
+    """Return diffusers' ``UNet2DModel``, which is typed as not callable.
+
+    Raises:
+        InstallationError: If diffusers is not installed.
+    """
+    try:
+        from diffusers import UNet2DModel
+    except ImportError as error:
+        raise InstallationError(
+            "Making images needs diffusers and Python 3.11 or newer. Run "
+            'pip install "nnunetv2_fair[synthesis]".'
+        ) from error
+    return UNet2DModel
+
+
+def padded_size(rows: int, columns: int) -> int:
+    """Return the side of the smallest square that :func:`default_plan` takes and that holds images.
+
+    Args:
+        rows: Of the images.
+        columns: Of the images.
+    """
+    side = max(rows, columns)
+    step = 8 if side <= 128 else 32
+    return max(-(-side // step) * step, 2 * step)
+
+
 class MaskToImage(nn.Module):
     """diffusers' ``UNet2DModel`` on pixels moved into channels, with the mask beside the image.
 
@@ -81,19 +109,11 @@ class MaskToImage(nn.Module):
 
     def __init__(self, plan: NetworkPlan) -> None:
         super().__init__()
-        try:
-            from diffusers import UNet2DModel
-        except ImportError as error:
-            raise InstallationError(
-                "Making images needs diffusers and Python 3.11 or newer. Run "
-                'pip install "nnunetv2_fair[synthesis]".'
-            ) from error
         self.plan = plan
         inner = plan.shuffle**2
         last = len(plan.widths) - 1
         down = ["DownBlock2D"] * last + ["AttnDownBlock2D"]
-        unet: Any = UNet2DModel  # which is typed as not callable
-        self.network = unet(
+        self.network = unet_class()(
             sample_size=plan.size // plan.shuffle,
             in_channels=inner * (plan.channels + plan.classes - 1),
             out_channels=inner * plan.channels,

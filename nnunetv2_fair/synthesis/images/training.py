@@ -97,6 +97,7 @@ def train(
     folder: Path,
     device: torch.device,
     tell: Callable[[Progress], None] = lambda _: None,
+    stepped: Callable[[int], None] = lambda _: None,
 ) -> tuple[MaskToImage, list[float]]:
     """Train, or continue where a killed training stopped.
 
@@ -110,6 +111,7 @@ def train(
         folder: Where the checkpoint is, or will be; exists.
         device: On which to train; mixed precision (bfloat16) on a GPU.
         tell: Called after every epoch and at the end.
+        stepped: Called with the number of steps done, at the start and after every step.
 
     Returns:
         The averaged network, and the loss of every step.
@@ -129,6 +131,7 @@ def train(
     groups = torch.from_numpy(cases.groups.astype(np.int64)).to(device)
     weights = torch.from_numpy(1 / counts[cases.groups])
     begun, start = time.monotonic(), state.step
+    stepped(start)
     while state.step < settings.steps:
         # all chance comes from the CPU, whose generator is the same on every machine
         generator = torch.Generator().manual_seed(_mixed(settings.seed, state.step))
@@ -144,6 +147,7 @@ def train(
         untold = torch.rand(settings.batch, generator=generator) < settings.no_group
         g = torch.where(untold.to(device), plan.no_group, g)
         state.update(x, y, steps.to(device), noise.to(device), g)
+        stepped(state.step)
         if state.step % EPOCH == 0 or state.step == settings.steps:
             state.save()
             each = (time.monotonic() - begun) / (state.step - start)
@@ -234,7 +238,7 @@ class _State:
         if content["mark"] != self.mark:
             raise ModelError(
                 f"{self.path} is of a training on other cases, groups or settings. Continue with "
-                "those, or choose an empty folder."
+                "those, or choose an empty folder (--training)."
             )
         self.network.load_state_dict(content["network"])
         self.average.load_state_dict(content["average"])

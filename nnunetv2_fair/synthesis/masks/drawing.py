@@ -12,13 +12,17 @@ from nnunetv2_fair.errors import DatasetError
 from nnunetv2_fair.synthesis.masks.outlines import mask_of, regions_of
 from nnunetv2_fair.synthesis.masks.shape_model import ShapeModel
 from nnunetv2_fair.synthesis.masks.training_masks import TrainingMasks
-from nnunetv2_fair.synthesis.quality.memorisation import averaged, nearest_training_cases
+from nnunetv2_fair.synthesis.quality.memorisation import (
+    TOO_NEAR,
+    averaged,
+    nearest_training_cases,
+)
 
 #: How far beyond the group's training masks the area of a structure may be.
 _MARGIN = 0.1
 #: Draws for each mask that is asked for before the group is given up.
 _DRAWS = 20
-AREA, TOO_NEAR = "area beyond the training masks", "nearer to one patient than patients are"
+AREA = "area beyond the training masks"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 Test cases, synthetic cases and cases of no known group take no part.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,29 +11,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnunetv2_fair.cropping.images import PICTURE_ENDINGS, read_mask
+from nnunetv2_fair.cropping.images import read_mask
 from nnunetv2_fair.dataset_conversion.shared.source import (
     SourceDataset,
-    people_of,
-    read_source,
 )
 from nnunetv2_fair.errors import (
     ConversionError,
-    DatasetError,
-    UsageError,
     counted,
-    did_you_mean,
-    shorten,
     shorten_lines,
 )
-from nnunetv2_fair.subgroups.groups import group_cases
 from nnunetv2_fair.synthesis.masks.outlines import nesting_order, outlines, regions_of
 from nnunetv2_fair.synthesis.quality.memorisation import averaged
+from nnunetv2_fair.synthesis.training_cases.by_group import cases_by_group
 
 #: Points of each outline.
 POINTS = 64
-#: Patients of a group below which nothing is learnt from it, and below which a warning is given.
-FEWEST, FEW = 3, 10
 #: Masks that the order of the structures is found from.
 _LOOKED_AT = 100
 
@@ -97,35 +89,12 @@ def read_training_masks(
         DemographicsError: If the table or the attribute cannot be used.
         ConversionError: If masks are missing, cannot be read, or have no outline.
     """
-    source = read_source(folder, "learnt from")
-    if source.ending not in PICTURE_ENDINGS:
-        raise ConversionError(
-            f"{folder.name} holds {source.ending} files. Masks are drawn for pictures "
-            f"({', '.join(PICTURE_ENDINGS)}) only; volumes have no single outline."
-        )
-    table = people_of(source)
-    grouping = group_cases(table, attribute)
-    real = [
-        case.case
-        for case in source.cases
-        if case.part == "train" and case.case not in table.synthetic_cases
-    ]
-    members = grouping.members(real)
-    unknown = [name for name in wanted if name not in members]
-    if unknown:
-        raise UsageError(
-            f"--group {unknown[0]}: '{grouping.expression}' has no such group."
-            f"{did_you_mean(unknown[0], grouping.names)} Groups: {shorten(grouping.names, 20)}."
-        )
-    if not any(members.values()):
-        raise DatasetError(
-            f"No training case of {folder.name} is in a group of '{grouping.expression}'. Fill "
-            "the column in demographics.csv, or choose another attribute with -a."
-        )
-    names = tuple(wanted) or grouping.names
-    patients = table.patients
-    kept = _large_enough(members, names, patients, grouping.expression)
-    files = {case.case: case.mask for case in source.cases}
+    known = cases_by_group(
+        folder, attribute, wanted, "masks are drawn as outlines, and volumes have no single one"
+    )
+    source, patients = known.source, known.patients
+    kept = known.large_enough(known.members)
+    files = {name: case.mask for name, case in known.files().items()}
     order = _order(source, [files[case] for cases in kept.values() for case in cases])
     read = _Reading(order)
     found: dict[str, list[str]] = {}
@@ -137,28 +106,15 @@ def read_training_masks(
             "from: every structure needs one closed outline. Correct them, or leave them out with "
             f"--unusable skip:\n{shorten_lines(read.problems.values())}"
         )
-    kept = _large_enough(found, names, patients, grouping.expression)
-    sentences = []
-    without = len(grouping.unknown(real))
-    if without:
-        sentences.append(f"{counted(without, 'training case')} of no known group took no part")
-    for group, cases in members.items():
+    kept = known.large_enough({group: found.get(group, []) for group in known.members})
+    sentences = known.sentences(kept, "masks")
+    for group, cases in known.members.items():
         lost = len([case for case in cases if case in read.problems])
         if lost:
             sentences.append(f"{lost} of {len(cases)} masks of {group} have no outline: left out")
-    for group in names:
-        n = _people(kept[group], patients)
-        if n < FEW:
-            sentences.append(
-                f"{group} has {n} training patients, fewer than {FEW}: drawn masks can hardly "
-                "differ from theirs"
-            )
-    small = [group for group, cases in members.items() if cases and group not in kept]
-    if small:
-        sentences.append(f"{shorten(small)}: too few patients, not learnt from")
     return TrainingMasks(
-        grouping.expression,
-        names,
+        known.attribute,
+        known.wanted,
         {group: read.of(cases, patients) for group, cases in kept.items()},
         order,
         read.shape,
@@ -202,29 +158,6 @@ class _Reading:
         points, areas, shares = zip(*(self._kept[case] for case in cases), strict=True)
         people = tuple(patients[case] for case in cases)
         return GroupMasks(np.stack(points), np.stack(areas), np.stack(shares), people)
-
-
-def _large_enough(
-    members: Mapping[str, Sequence[str]],
-    wanted: Collection[str],
-    patients: Mapping[str, str],
-    attribute: str,
-) -> dict[str, Sequence[str]]:
-    """Return the groups that can be learnt from; refuse if one of the wanted ones cannot."""
-    sizes = {group: _people(cases, patients) for group, cases in members.items()}
-    few = [group for group in wanted if sizes[group] < FEWEST]
-    if few:
-        enough = [group for group, n in sizes.items() if n >= FEWEST]
-        other = f" Name the others: --group {' '.join(map(repr, enough))}." if enough else ""
-        raise DatasetError(
-            f"'{attribute}': {shorten(few)} has fewer than {FEWEST} training patients whose masks "
-            f"can be used; what is drawn would show these patients.{other}"
-        )
-    return {group: cases for group, cases in members.items() if sizes[group] >= FEWEST}
-
-
-def _people(cases: Sequence[str], patients: Mapping[str, str]) -> int:
-    return len({patients[case] for case in cases})
 
 
 def _order(source: SourceDataset, files: Sequence[Path]) -> tuple[int, ...]:

@@ -12,6 +12,8 @@ from nnunetv2_fair.synthesis.quality.distances import squared_distances
 SIDE = 16
 #: Share of real patients whose nearest other patient is nearer than the limit.
 SHARE = 0.01
+#: Why cases are dropped.
+TOO_NEAR = "nearer to one patient than patients are"
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,15 @@ def _same(first: MaskToImage, second: MaskToImage) -> bool:
     return all(torch.equal(a, b) for a, b in pairs)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """Tensors are so small that several threads take five times as long."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> tuple[MaskToImage, list[float]]:
     settings = TrainingSettings(steps=250, rate=4e-3)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from nnunetv2_fair.errors import DatasetError
-from nnunetv2_fair.synthesis.masks.drawing import AREA, TOO_NEAR, draw_masks
+from nnunetv2_fair.synthesis.masks.drawing import AREA, draw_masks
 from nnunetv2_fair.synthesis.masks.shape_model import ShapeModel
 from nnunetv2_fair.synthesis.masks.training_masks import TrainingMasks, read_training_masks
+from nnunetv2_fair.synthesis.quality.memorisation import TOO_NEAR
 from tests.synthesis.masks.eyes import write_eyes
 
 

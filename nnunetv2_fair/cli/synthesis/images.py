@@ -1,0 +1,187 @@
+"""``nnUNetv2_fair_synthesize images``: images for the masks of a pack."""
+
+import argparse
+import importlib.metadata
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnunetv2_fair import __version__, paths
+from nnunetv2_fair.errors import InUseError, UsageError, counted
+from nnunetv2_fair.files.atomic import existing
+from nnunetv2_fair.files.locks import LOCK, locked
+from nnunetv2_fair.files.outputs import check_writable, one_unit, output_folder
+
+if TYPE_CHECKING:
+    import torch
+
+    from nnunetv2_fair.synthesis.images.material import Material
+    from nnunetv2_fair.synthesis.images.network import MaskToImage
+    from nnunetv2_fair.synthesis.images.training import TrainingSettings
+
+logger = logging.getLogger(__name__)
+
+HELP = "learn from the training images by group, and make an image for each mask of a pack"
+_COMMAND = "nnUNetv2_fair_synthesize images"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this step."""
+    parser.add_argument("-d", required=True, metavar="DATASET", help="id or name of the dataset")
+    parser.add_argument(
+        "-a", metavar="EXPRESSION",
+        help="attribute expression, such as race or sex+age (default: that of the pack)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--pack", type=Path, required=True, metavar="FOLDER",
+        help="masks: labels/ and groups.csv, as nnUNetv2_fair_synthesize masks writes them",
+    )  # fmt: skip
+    parser.add_argument(
+        "-o", type=Path, required=True, metavar="FOLDER", help="new pack of masks and images"
+    )
+    parser.add_argument(
+        "--group", nargs="+", default=[], metavar="GROUP",
+        help="groups of the pack to make images for (default: all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--training", type=Path, metavar="FOLDER",
+        help="checkpoint and samples; a training that is there is continued, and used once it is "
+        "finished (default: SynthesisImages_ATTRIBUTE of the dataset in nnUNet_results)",
+    )  # fmt: skip
+    parser.add_argument("--steps", type=int, default=1500, metavar="N", help="training steps")
+    parser.add_argument("--batch", type=int, default=8, metavar="N", help="cases in each step")
+    parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
+    parser.add_argument(
+        "--no-mirror", action="store_true",
+        help="do not mirror training cases left to right: where sides differ",
+    )  # fmt: skip
+    parser.add_argument(
+        "--sampling-steps", type=int, default=20, metavar="N", help="steps from noise to image"
+    )
+    parser.add_argument(
+        "--guidance", type=float, default=1.0,
+        help="1 follows the group as training cases do; above, more so",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="seed of all that is random")
+    parser.add_argument("-device", choices=("cuda", "cpu", "mps"), default="cuda", help="device")
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier pack in -o")
+
+
+def act(args: argparse.Namespace) -> None:
+    """Train and draw."""
+    if not 1 <= args.sampling_steps <= 1000:
+        raise UsageError(f"--sampling-steps {args.sampling_steps}: expected 1 to 1000.")
+    if not 0 <= args.guidance <= 100:
+        raise UsageError(f"--guidance {args.guidance}: expected 0 to 100.")
+    if args.seed < 0:
+        raise UsageError(f"--seed is {args.seed}, expected at least 0.")
+    folder = paths.raw_dataset(args.d)
+    for place, what in ((folder, f"the dataset {folder.name}"), (args.pack, "the pack")):
+        if place.resolve() in (args.o.resolve(), *args.o.resolve().parents):
+            raise UsageError(f"-o {args.o} is in {what}. Choose another folder.")
+    names = ("labels", "images", "groups.csv", "pack.json")
+    with output_folder(args.o, _COMMAND, names, overwrite=args.overwrite):
+        _make_into(args, folder)
+
+
+def _make_into(args: argparse.Namespace, folder: Path) -> None:
+    """Read, train, draw and write, in a folder that nobody else uses."""
+    import numpy as np
+    import torch
+    from tqdm import tqdm
+
+    from nnunetv2_fair.networks.devices import require_device
+    from nnunetv2_fair.synthesis.images.material import read_material
+    from nnunetv2_fair.synthesis.images.network import unet_class
+    from nnunetv2_fair.synthesis.images.sampling import sample
+    from nnunetv2_fair.synthesis.images.training import TrainingSettings
+    from nnunetv2_fair.synthesis.images.writing import kept_images, write_pack
+
+    require_device(args.device)
+    unet_class()  # refused before anything is read
+    settings = TrainingSettings(
+        steps=args.steps, batch=args.batch, rate=args.rate, mirror=not args.no_mirror,
+        seed=args.seed,
+    )  # fmt: skip
+    material = read_material(folder, args.a, args.group, args.pack)
+    for sentence in material.warnings:
+        logger.warning("WARNING: %s.", sentence)
+    training = args.training
+    if training is None:
+        results = paths.environment_folder(paths.RESULTS)
+        training = results / folder.name / f"SynthesisImages_{material.attribute}"
+    logger.info(
+        "Learning from %d images, in %s.", len(material.training.groups), training
+    )  # fmt: skip
+    network = _trained(material, settings, training, torch.device(args.device))
+    with tqdm(total=len(material.cases), desc="Drawing", unit="image") as bar:
+
+        def tell(done: int) -> None:
+            bar.update(done - bar.n)
+
+        drawn = sample(
+            network,
+            material.labels,
+            material.groups,
+            [case.case for case in material.cases],
+            seed=args.seed,
+            steps=args.sampling_steps,
+            guidance=args.guidance,
+            tell=tell,
+        )
+    kept = kept_images(material, drawn)
+    made = {
+        "command": _COMMAND, "version": __version__,
+        "diffusers": importlib.metadata.version("diffusers"), "training": asdict(settings),
+        "sampling_steps": args.sampling_steps, "guidance": args.guidance, "seed": args.seed,
+    }  # fmt: skip
+    with one_unit(args.o, _COMMAND) as temporary:
+        write_pack(temporary, material, kept, made)
+    of = np.array([material.cases[place].group for place in kept.which])
+    for group, n in kept.dropped.items():
+        logger.info(
+            "%s: %s, %d dropped as nearer to one patient than patients are",
+            group, counted(int((of == group).sum()), "case"), n,
+        )  # fmt: skip
+    logger.info("Wrote %s", args.o)
+
+
+def _trained(
+    material: "Material", settings: "TrainingSettings", training: Path, device: "torch.device"
+) -> "MaskToImage":
+    """Train in a folder that nobody else uses, or continue there."""
+    import numpy as np
+    from tqdm import tqdm
+
+    from nnunetv2_fair.synthesis.images.training import Progress, train
+    from nnunetv2_fair.synthesis.images.writing import write_samples
+
+    check_writable(training)
+    try:
+        with (
+            existing(training),
+            locked(training / LOCK),
+            tqdm(total=settings.steps, desc="Training", unit="step") as bar,
+        ):
+
+            def tell(progress: Progress) -> None:
+                path = training / f"samples_{progress.step:06d}.png"
+                write_samples(path, material, progress.network, settings.seed)
+                bar.set_postfix(loss=f"{np.mean(progress.losses[-100:]):.3f}")
+
+            def stepped(done: int) -> None:
+                if not bar.n:  # steps of an earlier run say nothing of the time left
+                    bar.n = bar.last_print_n = bar.initial = done
+                bar.update(done - bar.n)
+
+            network, losses = train(
+                material.training, material.plan, settings, training, device, tell, stepped
+            )
+    except InUseError as error:
+        raise UsageError(
+            f"{training} is in use by {error.holder}. Wait until it is done, or choose another "
+            "--training."
+        ) from error
+    logger.info("Mean loss of the last 100 steps: %.3f", np.mean(losses[-100:]))
+    return network
