@@ -112,7 +112,7 @@ def read_material(
     averages = averaged(images)
     patients = tuple(known.patients[case] for case in names)
     # refused now, not after hours of training
-    nearest_training_cases(averages[:0], averages, patients)
+    nearest_training_cases(averages[:1], averages, patients)
     size = padded_size(*form.size)
     groups = np.concatenate([np.full(len(c), i) for i, c in enumerate(members.values())])
     return Material(

@@ -129,8 +129,8 @@ def pack_quality(
         found[group] = GroupQuality(
             *sizes[group],
             measures.n,
-            measures.measured | _nearness(distances, nearest.limit),
-            measures.floor | _nearness(floors, nearest.limit),
+            {**measures.measured, **_nearness(distances, nearest.limit)},
+            {**measures.floor, **_nearness(floors, nearest.limit)},
         )
     return PackQuality(known.attribute, found, unmeasured)
 
