@@ -14,8 +14,6 @@ from nnunetv2_fair.files.locks import LOCK, locked
 from nnunetv2_fair.files.outputs import check_writable, one_unit, output_folder
 
 if TYPE_CHECKING:
-    import torch
-
     from nnunetv2_fair.synthesis.images.material import Material
     from nnunetv2_fair.synthesis.images.network import MaskToImage
     from nnunetv2_fair.synthesis.images.training import TrainingSettings
@@ -88,7 +86,6 @@ def act(args: argparse.Namespace) -> None:
 def _make_into(args: argparse.Namespace, folder: Path) -> None:
     """Read, train, draw and write, in a folder that nobody else uses."""
     import numpy as np
-    import torch
     from tqdm import tqdm
 
     from nnunetv2_fair.networks.devices import require_device
@@ -114,7 +111,7 @@ def _make_into(args: argparse.Namespace, folder: Path) -> None:
     logger.info(
         "Learning from %d images, in %s.", len(material.training.groups), training
     )  # fmt: skip
-    network = _trained(material, settings, training, torch.device(args.device))
+    network = _trained(material, settings, training, args.device)
     with tqdm(total=len(material.cases), desc="Drawing", unit="image") as bar:
 
         def tell(done: int) -> None:
@@ -148,7 +145,7 @@ def _make_into(args: argparse.Namespace, folder: Path) -> None:
 
 
 def _trained(
-    material: "Material", settings: "TrainingSettings", training: Path, device: "torch.device"
+    material: "Material", settings: "TrainingSettings", training: Path, device: str
 ) -> "MaskToImage":
     """Train in a folder that nobody else uses, or continue there."""
     import numpy as np

@@ -95,7 +95,7 @@ def train(
     plan: NetworkPlan,
     settings: TrainingSettings,
     folder: Path,
-    device: torch.device,
+    device: torch.device | str,
     tell: Callable[[Progress], None] = lambda _: None,
     stepped: Callable[[int], None] = lambda _: None,
 ) -> tuple[MaskToImage, list[float]]:
@@ -125,6 +125,7 @@ def train(
     if (counts == 0).any():
         names = [name for name, n in zip(plan.groups, counts, strict=False) if n == 0]
         raise UsageError(f"No training case of group {', '.join(names)}. Leave it out.")
+    device = torch.device(device)
     state = _State(cases, plan, settings, folder / CHECKPOINT, device)
     images = torch.from_numpy(cases.images).to(device)
     labels = torch.from_numpy(cases.labels).to(device)
