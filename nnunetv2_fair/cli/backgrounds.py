@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from nnunetv2_fair.cli.shared.common import command_parser, run
+from nnunetv2_fair.cli.shared.common import add_attribute, command_parser, run
 from nnunetv2_fair.cli.shared.evaluation_arguments import add_processes
 from nnunetv2_fair.cli.shared.table_arguments import add_table_arguments, table_settings
 from nnunetv2_fair.errors import UsageError, counted
@@ -39,10 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         "--demographics", type=Path, metavar="CSV",
         help="table with a row per case; by default demographics.csv next to the -i folder",
     )  # fmt: skip
-    parser.add_argument(
-        "-a", metavar="EXPRESSION",
-        help="attribute expression, such as sex or sex+age (default: the default attribute)",
-    )  # fmt: skip
+    add_attribute(parser)
     parser.add_argument(
         "--margin", type=float, metavar="MM",
         help="what stays around the organ, in mm (pixels of pictures; default: a tenth of the "

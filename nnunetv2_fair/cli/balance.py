@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunetv2_fair import paths
-from nnunetv2_fair.cli.shared.common import command_parser, run
+from nnunetv2_fair.cli.shared.common import add_attribute, command_parser, run
 from nnunetv2_fair.cli.shared.conversion_arguments import (
     add_twin_arguments,
     convert,
@@ -40,10 +40,7 @@ def _parser() -> argparse.ArgumentParser:
         "nnUNetTrainer__nnUNetPlans__2d",
     )
     add_twin_arguments(parser, "Balanced", in_place=True)
-    parser.add_argument(
-        "-a", metavar="EXPRESSION",
-        help="attribute expression, such as sex or sex+age (default: the default attribute)",
-    )  # fmt: skip
+    add_attribute(parser)
     parser.add_argument(
         "--by", required=True, metavar="WHAT",
         help="size (of the reference), contrast (to its surroundings), noise (of the image), "

@@ -1,7 +1,6 @@
 """``nnUNetv2_fair_crop``: a dataset cropped around its references."""
 
 import argparse
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,12 +8,10 @@ from nnunetv2_fair import paths
 from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.cli.shared.conversion_arguments import (
     add_twin_arguments,
-    convert,
+    convert_twin,
     processes_of,
     twin_target,
 )
-
-logger = logging.getLogger(__name__)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,7 +55,6 @@ def _parser() -> argparse.ArgumentParser:
 def _crop(args: argparse.Namespace) -> None:
     from nnunetv2_fair.dataset_conversion.cropped.plan import CropSettings, plan_cropped
     from nnunetv2_fair.dataset_conversion.shared.carried_folds import carried_folds
-    from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetPlan, TargetOptions
 
     source = paths.raw_dataset(args.d)
     target = twin_target(args, source, "Cropped")
@@ -77,16 +73,7 @@ def _crop(args: argparse.Namespace) -> None:
     name = f"Dataset{target.d:03d}_{target.n}"
     folds = carried_folds(source.name, name, overwrite=args.overwrite)
 
-    def planner() -> DatasetPlan:
-        plan = plan_cropped(settings, processes_of(target))
-        plan.log.notes.append(folds.note)
-        logger.info("Note: %s", folds.note)
-        return plan
-
-    convert(
-        planner, target, problems=folds.problems, before_writing=folds.write,
-        options=TargetOptions("-o", "the environment variable nnUNet_raw"),
-    )  # fmt: skip
+    convert_twin(lambda: plan_cropped(settings, processes_of(target)), target, folds)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

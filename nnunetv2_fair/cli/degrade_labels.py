@@ -1,20 +1,18 @@
 """``nnUNetv2_fair_degrade_labels``: the training labels of one group made worse on purpose."""
 
 import argparse
-import logging
 from collections.abc import Sequence
 
 from nnunetv2_fair import paths
-from nnunetv2_fair.cli.shared.common import command_parser, run
+from nnunetv2_fair.cli.shared.common import add_attribute, command_parser, run
 from nnunetv2_fair.cli.shared.conversion_arguments import (
     add_twin_arguments,
     check_not_itself,
     convert_together,
     processes_of,
     twin_target,
+    with_folds,
 )
-
-logger = logging.getLogger(__name__)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -26,10 +24,7 @@ def _parser() -> argparse.ArgumentParser:
         "nnUNetv2_fair_degrade_labels -d 42 -o 43 -a sex --group female --how erode --amount 1 2 4",
     )
     add_twin_arguments(parser, "<How><dose>, such as Erode2", several=True)
-    parser.add_argument(
-        "-a", metavar="EXPRESSION",
-        help="attribute expression, such as sex or sex+age (default: the default attribute)",
-    )  # fmt: skip
+    add_attribute(parser)
     parser.add_argument(
         "--group", required=True, metavar="GROUP", help="group whose training labels are degraded"
     )
@@ -83,9 +78,7 @@ def _degrade(args: argparse.Namespace) -> None:
         plan = plan_degraded(found, step, processes)
         name = plan.description.folder_name
         folds = carried_folds(source.name, name, overwrite=args.overwrite)
-        plan.log.notes.append(folds.note)
-        logger.info("Note: %s", folds.note)
-        return plan, folds
+        return with_folds(plan, folds), folds
 
     both = [planned(step, amount) for step, amount in enumerate(settings.amounts)]
     convert_together(

@@ -9,7 +9,7 @@ from nnunetv2_fair import paths
 from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.cli.shared.conversion_arguments import (
     add_twin_arguments,
-    convert,
+    convert_twin,
     processes_of,
     twin_target,
 )
@@ -58,8 +58,6 @@ def _equal_scale(args: argparse.Namespace) -> None:
     from nnunetv2_fair.balancing.writing import prepared_folder, refuse_weights
     from nnunetv2_fair.dataset_conversion.shared.carried_folds import carried_folds
     from nnunetv2_fair.dataset_conversion.shared.source import people_of, read_source
-    from nnunetv2_fair.dataset_conversion.twins.plan import TWIN_OPTIONS
-    from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetPlan
     from nnunetv2_fair.subgroups.folds import check_folds, read_folds
     from nnunetv2_fair.synthesis.equal_scale.amounts import target_of
     from nnunetv2_fair.synthesis.equal_scale.folds import filled_folds
@@ -96,15 +94,7 @@ def _equal_scale(args: argparse.Namespace) -> None:
     for line in lines_of(chosen.found):
         logger.info("%s", line)
 
-    def planner() -> DatasetPlan:
-        plan = plan_equal_scale(chosen, target.d, target.n, processes)
-        plan.log.notes.append(folds.note)
-        logger.info("Note: %s", folds.note)
-        return plan
-
-    convert(
-        planner, target, problems=folds.problems, before_writing=folds.write, options=TWIN_OPTIONS
-    )
+    convert_twin(lambda: plan_equal_scale(chosen, target.d, target.n, processes), target, folds)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,7 +1,6 @@
 """``nnUNetv2_fair_relabel``: a dataset with the training labels of somebody else."""
 
 import argparse
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,12 +8,10 @@ from nnunetv2_fair import paths
 from nnunetv2_fair.cli.shared.common import command_parser, run
 from nnunetv2_fair.cli.shared.conversion_arguments import (
     add_twin_arguments,
-    convert,
+    convert_twin,
     processes_of,
     twin_target,
 )
-
-logger = logging.getLogger(__name__)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,13 +39,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _relabel(args: argparse.Namespace) -> None:
     from nnunetv2_fair.dataset_conversion.shared.carried_folds import carried_folds
-    from nnunetv2_fair.dataset_conversion.twins.plan import TWIN_OPTIONS
     from nnunetv2_fair.dataset_conversion.twins.relabelled import (
         RelabelSettings,
         find_masks,
         plan_relabelled,
     )
-    from nnunetv2_fair.dataset_conversion.writing.dataset_plan import DatasetPlan
 
     source = paths.raw_dataset(args.d)
     target = twin_target(args, source, "Relabelled")
@@ -61,15 +56,7 @@ def _relabel(args: argparse.Namespace) -> None:
         left_out=found.left_out,
     )
 
-    def planner() -> DatasetPlan:
-        plan = plan_relabelled(found, processes)
-        plan.log.notes.append(folds.note)
-        logger.info("Note: %s", folds.note)
-        return plan
-
-    convert(
-        planner, target, problems=folds.problems, before_writing=folds.write, options=TWIN_OPTIONS
-    )
+    convert_twin(lambda: plan_relabelled(found, processes), target, folds)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -115,6 +115,10 @@ class Plan:
     container: tuple[str, ...] = ()
     source: str = ""
 
+    def of_kind(self, kind: str) -> Step | None:
+        """Return the first step of a kind; None if there is none."""
+        return next((step for step in self.steps.values() if step.kind == kind), None)
+
     def write(self, folder: Path) -> None:
         """Write the plan into a study's folder."""
         path = folder / PLAN_JSON

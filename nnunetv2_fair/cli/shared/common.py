@@ -36,6 +36,24 @@ def command_parser(prog: str, description: str, example: str) -> argparse.Argume
     )
 
 
+def add_attribute(
+    parser: argparse.ArgumentParser,
+    example: str = "sex",
+    default: str = "the default attribute",
+) -> None:
+    """Add ``-a``, an attribute expression that may be left out.
+
+    Args:
+        parser: Where to add it.
+        example: An attribute, for the help.
+        default: What is used without it, for the help.
+    """
+    parser.add_argument(
+        "-a", metavar="EXPRESSION",
+        help=f"attribute expression, such as {example} or sex+age (default: {default})",
+    )  # fmt: skip
+
+
 def run(
     action: Callable[[argparse.Namespace], None],
     parser: argparse.ArgumentParser,

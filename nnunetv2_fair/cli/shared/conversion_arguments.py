@@ -10,6 +10,7 @@ from nnunetv2_fair.cli.shared.pairs import number_pairs
 from nnunetv2_fair.errors import ConversionError, UsageError, shorten, shorten_lines
 
 if TYPE_CHECKING:
+    from nnunetv2_fair.dataset_conversion.shared.carried_folds import CarriedFolds
     from nnunetv2_fair.dataset_conversion.writing.dataset_plan import (
         DatasetPlan,
         TargetOptions,
@@ -106,6 +107,34 @@ def twin_target(args: argparse.Namespace, source: Path, suffix: str) -> argparse
     return argparse.Namespace(
         d=args.o, n=name, o=None, np=args.np,
         overwrite=args.overwrite, dry_run=args.dry_run,
+    )  # fmt: skip
+
+
+def with_folds(plan: "DatasetPlan", folds: "CarriedFolds") -> "DatasetPlan":
+    """Note on the screen, and in the log of a twin, which folds it gets; return its plan."""
+    plan.log.notes.append(folds.note)
+    logger.info("Note: %s", folds.note)
+    return plan
+
+
+def convert_twin(
+    planner: Callable[[], "DatasetPlan"], target: argparse.Namespace, folds: "CarriedFolds"
+) -> None:
+    """Plan and write a dataset that is made of another, and its folds; see :func:`convert`.
+
+    Args:
+        planner: Reads and checks the dataset that it is made of.
+        target: What :func:`twin_target` returned.
+        folds: Its folds, written when all checks have passed.
+
+    Raises:
+        ConversionError: If anything prevents writing.
+    """
+    from nnunetv2_fair.dataset_conversion.twins.plan import TWIN_OPTIONS
+
+    convert(
+        lambda: with_folds(planner(), folds), target,
+        problems=folds.problems, before_writing=folds.write, options=TWIN_OPTIONS,
     )  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunetv2_fair import __version__, paths
+from nnunetv2_fair.cli.shared.common import add_attribute
+from nnunetv2_fair.cli.synthesis.checks import check_least, check_outside
 from nnunetv2_fair.errors import InUseError, UsageError, counted
 from nnunetv2_fair.files.atomic import existing
 from nnunetv2_fair.files.locks import LOCK, locked
@@ -27,10 +29,7 @@ _COMMAND = "nnUNetv2_fair_synthesize images"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this step."""
     parser.add_argument("-d", required=True, metavar="DATASET", help="id or name of the dataset")
-    parser.add_argument(
-        "-a", metavar="EXPRESSION",
-        help="attribute expression, such as race or sex+age (default: that of the pack)",
-    )  # fmt: skip
+    add_attribute(parser, "race", "that of the pack")
     parser.add_argument(
         "--pack", type=Path, required=True, metavar="FOLDER",
         help="masks: labels/ and groups.csv, as nnUNetv2_fair_synthesize masks writes them",
@@ -72,12 +71,9 @@ def act(args: argparse.Namespace) -> None:
         raise UsageError(f"--sampling-steps {args.sampling_steps}: expected 1 to 1000.")
     if not 0 <= args.guidance <= 100:
         raise UsageError(f"--guidance {args.guidance}: expected 0 to 100.")
-    if args.seed < 0:
-        raise UsageError(f"--seed is {args.seed}, expected at least 0.")
+    check_least("--seed", args.seed, 0)
     folder = paths.raw_dataset(args.d)
-    for place, what in ((folder, f"the dataset {folder.name}"), (args.pack, "the pack")):
-        if place.resolve() in (args.o.resolve(), *args.o.resolve().parents):
-            raise UsageError(f"-o {args.o} is in {what}. Choose another folder.")
+    check_outside(args.o, folder, args.pack)
     names = ("labels", "images", "groups.csv", "pack.json")
     with output_folder(args.o, _COMMAND, names, overwrite=args.overwrite):
         _make_into(args, folder)

@@ -6,7 +6,9 @@ import logging
 from pathlib import Path
 
 from nnunetv2_fair import __version__, paths
-from nnunetv2_fair.errors import UsageError, counted
+from nnunetv2_fair.cli.shared.common import add_attribute
+from nnunetv2_fair.cli.synthesis.checks import check_least, check_outside
+from nnunetv2_fair.errors import counted
 from nnunetv2_fair.files.outputs import one_unit, output_folder
 
 logger = logging.getLogger(__name__)
@@ -18,10 +20,7 @@ _COMMAND = "nnUNetv2_fair_synthesize masks"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this step."""
     parser.add_argument("-d", required=True, metavar="DATASET", help="id or name of the dataset")
-    parser.add_argument(
-        "-a", metavar="EXPRESSION",
-        help="attribute expression, such as race or sex+age (default: the default attribute)",
-    )  # fmt: skip
+    add_attribute(parser, "race")
     parser.add_argument("-o", type=Path, required=True, metavar="FOLDER", help="new pack")
     parser.add_argument("-n", type=int, default=500, metavar="N", help="masks of each group")
     parser.add_argument(
@@ -46,13 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def act(args: argparse.Namespace) -> None:
     """Learn and draw."""
-    for option, value, least in (("-n", args.n, 1), ("--steps", args.steps, 1),
-                                 ("--seed", args.seed, 0)):  # fmt: skip
-        if value < least:
-            raise UsageError(f"{option} is {value}, expected at least {least}.")
+    check_least("-n", args.n, 1)
+    check_least("--steps", args.steps, 1)
+    check_least("--seed", args.seed, 0)
     folder = paths.raw_dataset(args.d)
-    if folder.resolve() in (args.o.resolve(), *args.o.resolve().parents):
-        raise UsageError(f"-o {args.o} is in the dataset {folder.name}. Choose another folder.")
+    check_outside(args.o, folder)
     names = ("labels", "groups.csv", "pack.json")
     with output_folder(args.o, _COMMAND, names, overwrite=args.overwrite):
         _draw_into(args, folder)

@@ -5,7 +5,8 @@ import logging
 from pathlib import Path
 
 from nnunetv2_fair import __version__, paths
-from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.cli.shared.common import add_attribute
+from nnunetv2_fair.cli.synthesis.checks import check_least, check_outside
 from nnunetv2_fair.files.outputs import one_unit, output_folder
 
 logger = logging.getLogger(__name__)
@@ -20,10 +21,7 @@ _FEW = 10
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this step."""
     parser.add_argument("-d", required=True, metavar="DATASET", help="id or name of the dataset")
-    parser.add_argument(
-        "-a", metavar="EXPRESSION",
-        help="attribute expression, such as race or sex+age (default: that of the pack)",
-    )  # fmt: skip
+    add_attribute(parser, "race", "that of the pack")
     parser.add_argument(
         "--pack", type=Path, required=True, metavar="FOLDER",
         help="synthetic cases: labels/, images/ and groups.csv",
@@ -38,16 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def act(args: argparse.Namespace) -> None:
     """Measure."""
-    for option, value, least in (("--draws", args.draws, 1), ("--seed", args.seed, 0)):
-        if value < least:
-            raise UsageError(f"{option} is {value}, expected at least {least}.")
+    check_least("--draws", args.draws, 1)
+    check_least("--seed", args.seed, 0)
     folder = paths.raw_dataset(args.d)
     if args.o is None:
         _measure(args, folder)
         return
-    for place, what in ((folder, f"the dataset {folder.name}"), (args.pack, "the pack")):
-        if place.resolve() in (args.o.resolve(), *args.o.resolve().parents):
-            raise UsageError(f"-o {args.o} is in {what}. Choose another folder.")
+    check_outside(args.o, folder, args.pack)
     with output_folder(args.o, _COMMAND, (_JSON, _CSV), overwrite=args.overwrite):
         _measure(args, folder)
 

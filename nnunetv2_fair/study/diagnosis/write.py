@@ -153,7 +153,7 @@ def _planned(folder: Path) -> str:
         StudyError: If it asks for nothing.
     """
     plan = read_plan(folder)
-    step = next((step for step in plan.steps.values() if step.kind == "diagnose"), None)
+    step = plan.of_kind("diagnose")
     if step is None:
         raise StudyError(
             f"The study in {folder} asks for no diagnosis. Add the key diagnose to "

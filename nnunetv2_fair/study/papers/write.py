@@ -176,7 +176,7 @@ def _planned(folder: Path) -> str:
         StudyError: If it asks for nothing.
     """
     plan = read_progress(folder).plan
-    step = next((step for step in plan.steps.values() if step.kind == "paper"), None)
+    step = plan.of_kind("paper")
     if step is None:
         raise StudyError(
             f"The study in {folder} asks for no table or figure. Add the key tables or figures to "

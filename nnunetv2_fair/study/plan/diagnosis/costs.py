@@ -44,10 +44,8 @@ class InterventionCost:
 
 def diagnosis_of(plan: Plan) -> tuple[Step, DiagnosisAsked] | None:
     """Return the step of a plan's diagnosis and what it asks; None if there is none."""
-    for step in plan.steps.values():
-        if step.kind == "diagnose":
-            return step, from_json(step.commands[-1][-1])
-    return None
+    step = plan.of_kind("diagnose")
+    return None if step is None else (step, from_json(step.commands[-1][-1]))
 
 
 def costs_of(plan: Plan, folder: Path) -> tuple[InterventionCost, ...]:
