@@ -4,7 +4,7 @@ import argparse
 import logging
 from collections.abc import Sequence
 
-from nnunetv2_fair.cli.shared.common import command_parser, run
+from nnunetv2_fair.cli.shared.common import command_parser, run_for_status
 from nnunetv2_fair.cli.shared.studies import (
     add_file_and_folder,
     add_running,
@@ -47,12 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 if all steps have succeeded, 1 on bad data or if a step failed, 2 on bad usage.
     """
-    outcome = [0]
-
-    def action(args: argparse.Namespace) -> None:
-        outcome[0] = _diagnose(args)
-
-    return run(action, _parser(), argv) or outcome[0]
+    return run_for_status(_diagnose, _parser(), argv)
 
 
 def _diagnose(args: argparse.Namespace) -> int:

@@ -38,6 +38,7 @@ from nnunetv2_fair.foundation.prompts import (
 )
 from nnunetv2_fair.foundation.task import Task
 from nnunetv2_fair.foundation.weights import Weights, described
+from nnunetv2_fair.losses.monitor import dice_of_counts
 from nnunetv2_fair.networks.perturbation import PerturbationGenerator
 from nnunetv2_fair.paths import DATASET_JSON
 
@@ -343,5 +344,5 @@ class _Run:
 
 def _dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     """Return the Dice of two masks, NaN if both are empty."""
-    total = int(one.sum()) + int(other.sum())
-    return 2 * int((one & other).sum()) / total if total else float("nan")
+    counts = [[(one & other).sum()], [(one & ~other).sum()], [(other & ~one).sum()]]
+    return float(dice_of_counts(np.array(counts))[0])

@@ -20,17 +20,9 @@ from nnunetv2_fair.synthesis.images.material import read_material
 from nnunetv2_fair.synthesis.images.writing import kept_images, write_pack
 from nnunetv2_fair.synthesis.pack.pack import case_name, read_pack, write_about
 from tests.synthesis.masks.eyes import SHAPE, eye, write_eyes
+from tests.synthesis.one_thread import one_thread  # noqa: F401 - used by all
 
 pytest.importorskip("diffusers")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Tensors are so small that several threads take longer."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

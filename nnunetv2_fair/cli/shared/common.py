@@ -72,6 +72,24 @@ def run(
     return run_command(parser.prog, argv, lambda: action(parser.parse_args(argv)))
 
 
+def run_for_status(
+    action: Callable[[argparse.Namespace], int],
+    parser: argparse.ArgumentParser,
+    argv: Sequence[str] | None,
+) -> int:
+    """Run a command whose work itself ends with an exit status; see :func:`run`.
+
+    Returns:
+        That of :func:`run` where it is not 0, else what ``action`` returned.
+    """
+    outcome = [0]
+
+    def kept(args: argparse.Namespace) -> None:
+        outcome[0] = action(args)
+
+    return run(kept, parser, argv) or outcome[0]
+
+
 def require_nnunet() -> None:
     """Refuse at once what starts or imports nnU-Net where only the evaluator is installed.
 

@@ -88,13 +88,7 @@ def read_material(
         (),
         "images are made for pictures only, because a network for volumes does not exist yet",
     )
-    strange = sorted(set(pack.groups) - set(known.members))
-    if strange:
-        raise ConversionError(
-            f"{pack_folder} has masks of {shorten(map(repr, strange))}; the groups of "
-            f"'{known.attribute}' in {folder.name} are {shorten(known.members, 20)}. Correct "
-            "groups.csv."
-        )
+    known.check_groups(pack_folder, pack.groups, "masks")
     known = known.asking_for(tuple(wanted) or tuple(pack.groups))
     if pack.ending != known.source.ending:
         raise ConversionError(

@@ -78,13 +78,7 @@ def pack_quality(
     """
     pack = read_pack(pack_folder, attribute, images=True)
     known = cases_by_group(folder, pack.attribute, (), "features of volumes are not offered yet")
-    strange = sorted(set(pack.groups) - set(known.members))
-    if strange:
-        raise ConversionError(
-            f"{pack_folder} has images of {shorten(map(repr, strange))}; the groups of "
-            f"'{known.attribute}' in {folder.name} are {shorten(known.members, 20)}. Correct "
-            "groups.csv."
-        )
+    known.check_groups(pack_folder, pack.groups, "images")
     firsts = {
         group: list(
             {known.patients[case]: case for case in reversed(known.members[group])}.values()

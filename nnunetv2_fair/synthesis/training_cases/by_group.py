@@ -56,6 +56,25 @@ class GroupedCases:
         """Return the same cases with other groups that are asked for."""
         return replace(self, wanted=wanted)
 
+    def check_groups(self, pack: Path, groups: Collection[str], what: str) -> None:
+        """Refuse a pack with groups that the dataset does not have.
+
+        Args:
+            pack: Its folder.
+            groups: Its groups.
+            what: What it has of them, such as ``masks``.
+
+        Raises:
+            ConversionError: If there are any.
+        """
+        strange = sorted(set(groups) - set(self.members))
+        if strange:
+            raise ConversionError(
+                f"{pack} has {what} of {shorten(map(repr, strange))}; the groups of "
+                f"'{self.attribute}' in {self.source.folder.name} are "
+                f"{shorten(self.members, 20)}. Correct groups.csv."
+            )
+
     def large_enough(self, members: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
         """Return the groups that can be learnt from.
 

@@ -20,6 +20,7 @@ from nnunetv2_fair.synthesis.images.training import (
     train,
     trained_network,
 )
+from tests.synthesis.one_thread import one_thread  # noqa: F401 - used by all
 
 pytest.importorskip("diffusers")
 CPU = torch.device("cpu")
@@ -40,15 +41,6 @@ def _cases(n: int = 40) -> TrainingCases:
 def _same(first: MaskToImage, second: MaskToImage) -> bool:
     pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
     return all(torch.equal(a, b) for a, b in pairs)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Tensors are so small that several threads take five times as long."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
