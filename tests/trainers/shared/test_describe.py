@@ -79,7 +79,7 @@ def test_the_trainers_of_all_examples_exist():
 
     folder = resources.files("nnunetv2_fair.study").joinpath("examples")
     examples = sorted(entry.name for entry in folder.iterdir())
-    assert len(examples) == 6
+    assert len(examples) == 7
     for example in examples:
         with resources.as_file(folder.joinpath(example)) as path:
             settings, problems = read_settings(path)
