@@ -72,11 +72,12 @@ def environment(root: Path) -> dict[str, str]:
     return {variable: str(root / variable) for variable in variables}
 
 
-def prepare(root: Path, seed: int, args: argparse.Namespace) -> None:
+def prepare(
+    root: Path, seed: int, args: argparse.Namespace, *, folds: int = 5, size: int = 64
+) -> None:
     """Make one seed's dataset and let nnU-Net preprocess it."""
     from nnunetv2_fair.cli.phantoms import main as phantoms
     from nnunetv2_fair.cli.prepare import main as prepare_command
-    from nnunetv2_fair.cli.trial import main as trial
 
     if (root / "prepared").exists():
         return
@@ -84,17 +85,24 @@ def prepare(root: Path, seed: int, args: argparse.Namespace) -> None:
     for folder in environment(root).values():
         Path(folder).mkdir(parents=True, exist_ok=True)
     options = ["-d", "901", "-n", "Effects", "--overwrite", "--seed", str(seed)]
-    options += ["--bias", args.bias]
+    options += ["--bias", args.bias, "--shape", str(size), str(size)]
     options += ["--minority-share", str(args.minority)] if args.bias == "representation" else []
     assert phantoms([*options, "--patients", str(args.patients)]) == 0
-    assert prepare_command(["-d", "901", "--overwrite"]) == 0
+    assert prepare_command(["-d", "901", "--folds", str(folds), "--overwrite"]) == 0
+    preprocess("901")
+    (root / "prepared").touch()
+
+
+def preprocess(dataset: str) -> None:
+    """Let nnU-Net preprocess a dataset for a tiny network."""
+    from nnunetv2_fair.cli.trial import main as trial
+
     command = Path(sys.executable).parent / "nnUNetv2_plan_and_preprocess"
     subprocess.run(
-        [str(command), "-d", "901", "-c", "2d", "-np", "1", "-npfp", "1"],
+        [str(command), "-d", dataset, "-c", "2d", "-np", "1", "-npfp", "1"],
         check=True, stdout=subprocess.DEVNULL, env={**os.environ, "nnUNet_n_proc_DA": "1"},
     )  # fmt: skip
-    assert trial(["-d", "901"]) == 0
-    (root / "prepared").touch()
+    assert trial(["-d", dataset]) == 0
 
 
 def trainer_names(method: str, args: argparse.Namespace) -> dict[str | None, str]:
@@ -116,7 +124,15 @@ def trainer_names(method: str, args: argparse.Namespace) -> dict[str | None, str
     }
 
 
-def train(name: str, seed: int, args: argparse.Namespace, *, keep: bool) -> Any:
+def train(
+    name: str,
+    seed: int,
+    args: argparse.Namespace,
+    *,
+    keep: bool,
+    dataset: str = "901",
+    fold: int = 0,
+) -> Any:
     """Train from the seed's weights; return the network without deep supervision.
 
     Args:
@@ -124,6 +140,8 @@ def train(name: str, seed: int, args: argparse.Namespace, *, keep: bool) -> Any:
         seed: Of weights, batches and augmentation, unless the name says otherwise (``_run1``).
         args: The command's.
         keep: Whether to save a checkpoint, for methods that build on this one.
+        dataset: Its id.
+        fold: Whose training part is used.
     """
     import torch
     from nnunetv2.run.run_training import get_trainer_from_args
@@ -131,7 +149,7 @@ def train(name: str, seed: int, args: argparse.Namespace, *, keep: bool) -> Any:
     torch.set_num_threads(1)
     np.random.seed(seed)
     torch.manual_seed(seed)
-    trainer = get_trainer_from_args("901", "2d_trial", 0, name, device=torch.device("cpu"))
+    trainer = get_trainer_from_args(dataset, "2d_trial", fold, name, device=torch.device("cpu"))
     trainer.num_iterations_per_epoch = args.iterations
     trainer.num_val_iterations_per_epoch = 10
     trainer.disable_checkpointing = not keep
@@ -145,12 +163,7 @@ def train_and_test(root: Path, seed: int, method: str, args: argparse.Namespace)
     os.environ.update(environment(root))
     os.environ["nnUNet_n_proc_DA"] = "0"
 
-    import torch
-    from PIL import Image
-
     from nnunetv2_fair import registration
-    from nnunetv2_fair.subgroups.groups import group_cases
-    from nnunetv2_fair.subgroups.table import read_dataset_table
 
     registration.register()
     base_name = trainer_names(BASELINE, args)[None]
@@ -168,6 +181,21 @@ def train_and_test(root: Path, seed: int, method: str, args: argparse.Namespace)
         for group, name in trainer_names(method, args).items()
     }
     seconds = time.perf_counter() - begun
+    return {"dice": dice_of_test_cases(root, networks), "seconds": seconds}
+
+
+def dice_of_test_cases(root: Path, networks: dict[str | None, Any]) -> list[list[Any]]:
+    """Return group and Dice of every test case of a seed's dataset.
+
+    Args:
+        root: The seed's folder.
+        networks: Of each group, or of all (None).
+    """
+    import torch
+    from PIL import Image
+
+    from nnunetv2_fair.subgroups.groups import group_cases
+    from nnunetv2_fair.subgroups.table import read_dataset_table
 
     raw = root / "nnUNet_raw" / "Dataset901_Effects"
     sex = group_cases(read_dataset_table(raw), "sex")
@@ -183,7 +211,7 @@ def train_and_test(root: Path, seed: int, method: str, args: argparse.Namespace)
         truth = np.asarray(Image.open(reference)) == 1
         score = 2 * (found & truth).sum() / max(found.sum() + truth.sum(), 1)
         dice.append([group, float(score)])
-    return {"dice": dice, "seconds": seconds}
+    return dice
 
 
 def read_results(path: Path, setting: str) -> dict[tuple[int, str], dict[str, str]]:
@@ -240,11 +268,17 @@ def interval(values: np.ndarray) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def table(results: Results) -> str:
-    """Return the results as a Markdown table; changes are over the seeds of both trainers."""
-    columns = ["trainer", "seeds", *MEASURES, "change of the gap", "change of mean Dice"]
+def table(results: Results, baseline: str = BASELINE, what: str = "trainer") -> str:
+    """Return the results as a Markdown table; changes are over the seeds of both rows.
+
+    Args:
+        results: By row.
+        baseline: Row that others are compared with.
+        what: Heading of the names of the rows.
+    """
+    columns = [what, "seeds", *MEASURES, "change of the gap", "change of mean Dice"]
     lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
-    base = results[BASELINE]
+    base = results[baseline]
     for method, runs in results.items():
         cells = [f"`{method}`", str(len(runs))]
         for measure in MEASURES:
@@ -252,7 +286,7 @@ def table(results: Results) -> str:
             cells.append(f"{mean:.3f}" + (f" ({low:.3f} to {high:.3f})" if len(runs) > 1 else ""))
         for measure in ("gap", "mean Dice"):
             both = [seed for seed in runs if seed in base]
-            if method == BASELINE or not both:
+            if method == baseline or not both:
                 cells.append("")
                 continue
             mean, low, high = interval(

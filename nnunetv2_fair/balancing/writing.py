@@ -9,7 +9,7 @@ from nnunetv2_fair.errors import ConversionError, DatasetError, counted
 from nnunetv2_fair.files.atomic import filled_together
 from nnunetv2_fair.files.locks import LOCK, locked
 from nnunetv2_fair.subgroups.splits import Fold, folds_text
-from nnunetv2_fair.subgroups.table import DemographicsTable, prepare_command
+from nnunetv2_fair.subgroups.table import prepare_command
 
 
 def prepared_folder(name: str) -> Path:
@@ -29,22 +29,6 @@ def prepared_folder(name: str) -> Path:
             f"{prepare_command(name)}"
         )
     return folder
-
-
-def refuse_weights(table: DemographicsTable) -> None:
-    """Raise if the table has sampling weights: balanced folds follow others.
-
-    Args:
-        table: Demographics of the dataset.
-
-    Raises:
-        ConversionError: If a weight is not 1.
-    """
-    if any(weight != 1 for weight in table.sampling_weights.values()):
-        raise ConversionError(
-            f"{table.source} has sampling weights, which balanced folds could not follow. Balance "
-            "a dataset without them, or remove the column sampling_weight and prepare it again."
-        )
 
 
 def refuse_trained(name: str) -> None:

@@ -75,8 +75,12 @@ def _balance(args: argparse.Namespace) -> None:
     from nnunetv2_fair.balancing.strata import StrataSettings, strata_of_cases
     from nnunetv2_fair.balancing.told import files_of, lines_of
     from nnunetv2_fair.balancing.weights import balance
-    from nnunetv2_fair.balancing.writing import prepared_folder, refuse_weights
-    from nnunetv2_fair.dataset_conversion.shared.source import people_of, read_source
+    from nnunetv2_fair.balancing.writing import prepared_folder
+    from nnunetv2_fair.dataset_conversion.shared.source import (
+        people_of,
+        read_source,
+        refuse_weights,
+    )
     from nnunetv2_fair.subgroups.folds import check_folds, read_folds
     from nnunetv2_fair.subgroups.groups import group_cases
 

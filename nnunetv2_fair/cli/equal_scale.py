@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _equal_scale(args: argparse.Namespace) -> None:
-    from nnunetv2_fair.balancing.writing import prepared_folder, refuse_weights
+    from nnunetv2_fair.balancing.writing import prepared_folder
     from nnunetv2_fair.dataset_conversion.shared.carried_folds import carried_folds
     from nnunetv2_fair.dataset_conversion.shared.source import people_of, read_source
     from nnunetv2_fair.subgroups.folds import check_folds, read_folds
@@ -76,7 +76,6 @@ def _equal_scale(args: argparse.Namespace) -> None:
     processes = processes_of(target)
     source = read_source(folder, "filled up")
     table = people_of(source)
-    refuse_weights(table)
     chosen = choose_cases(source, table, args.a, settings)
     splits = prepared_folder(folder.name) / paths.SPLITS_JSON
     before = read_folds(splits)

@@ -10,6 +10,7 @@ from nnunetv2_fair.files.atomic import write_text
 
 Kind = Literal[
     "prepare",
+    "synthesize",
     "preprocess",
     "train",
     "predict",

@@ -201,6 +201,22 @@ def people_of(source: SourceDataset) -> DemographicsTable:
     return table
 
 
+def refuse_weights(table: DemographicsTable) -> None:
+    """Raise if the table has sampling weights: balanced folds follow others.
+
+    Args:
+        table: Demographics of the dataset.
+
+    Raises:
+        ConversionError: If a weight is not 1.
+    """
+    if any(weight != 1 for weight in table.sampling_weights.values()):
+        raise ConversionError(
+            f"{table.source} has sampling weights, which balanced folds could not follow. Balance "
+            "a dataset without them, or remove the column sampling_weight and prepare it again."
+        )
+
+
 def rows_of(table: DemographicsTable, cases: Sequence[str]) -> pd.DataFrame:
     """Return the rows of cases as they are written; reserved columns that say nothing are left out.
 

@@ -28,6 +28,8 @@ from nnunetv2_fair.study.plan.option_checks import (
 )
 from nnunetv2_fair.study.plan.paper_checks import check_papers
 from nnunetv2_fair.study.plan.study_dataset import StudyDataset
+from nnunetv2_fair.study.plan.synthesis.filled_dataset import find_filled
+from nnunetv2_fair.study.plan.synthesis.filled_models import filled_of
 from nnunetv2_fair.study.plan.trainer_facts import TrainerFacts, ask
 from nnunetv2_fair.study.step import PLAN_JSON, read_plan
 from nnunetv2_fair.study.study_file.problems import Problem
@@ -71,7 +73,12 @@ def check(settings: Settings, shell: Mapping[str, str]) -> Findings:
         check_tables(found, resolved)
         found.datasets.append(resolved)
     found.datasets = [
-        replace(on, cascades=cascades_of(found, on, found.datasets)) for on in found.datasets
+        replace(
+            on,
+            cascades=cascades_of(found, on, found.datasets),
+            filled=filled_of(found, on, found.datasets),
+        )
+        for on in found.datasets
     ]
     check_crops_are_used(found)
     check_options(found, known)
@@ -82,20 +89,33 @@ def check(settings: Settings, shell: Mapping[str, str]) -> Findings:
 
 
 def _datasets(found: Findings) -> list[tuple[DatasetEntry, Dataset]]:
-    """Return the datasets that are there, and those that the study makes by cropping them."""
+    """Return the datasets that are there, and those that the study makes of them."""
     entries = list(found.settings.datasets)
     there = {
         position: dataset
         for position, entry in enumerate(entries)
-        if entry.crop is None and (dataset := _dataset(found, entry)) is not None
+        if not _is_made(entry) and (dataset := _dataset(found, entry)) is not None
     }
     originals = [(entries[position], dataset) for position, dataset in there.items()]
     for position, entry in enumerate(entries):
-        if entry.crop is not None:
-            cropped = find_cropped(found, entry, originals)
-            if cropped is not None:
-                there[position] = cropped
+        made = None
+        if entry.crop is not None and entry.synthesis is not None:
+            found.add(
+                entry.line("synthesis"),
+                "crop and synthesis make two datasets. Give each an entry with an id of its own",
+            )
+        elif entry.crop is not None:
+            made = find_cropped(found, entry, originals)
+        elif entry.synthesis is not None:
+            made = find_filled(found, entry, originals)
+        if made is not None:
+            there[position] = made
     return [(entries[position], there[position]) for position in sorted(there)]
+
+
+def _is_made(entry: DatasetEntry) -> bool:
+    """Return whether the study makes a dataset of another one."""
+    return entry.crop is not None or entry.synthesis is not None
 
 
 def _dataset(found: Findings, entry: DatasetEntry) -> Dataset | None:
@@ -131,7 +151,7 @@ def _own_attributes(found: Findings, entry: DatasetEntry) -> tuple[tuple[str, ..
 
 
 def _tests(found: Findings, entry: DatasetEntry, dataset: Dataset) -> Iterator[TestSet]:
-    if entry.crop is not None:
+    if _is_made(entry):
         return
     found.twice([(test.name, test.line(), "test set") for test in entry.tests])
     for test in entry.tests:

@@ -15,6 +15,7 @@ from nnunetv2_fair.study.study_file.settings import INTERNAL, TestEntry
 from nnunetv2_fair.tables.settings import TableSettings
 
 if TYPE_CHECKING:
+    from nnunetv2_fair.study.plan.synthesis.filling import Filling
     from nnunetv2_fair.subgroups.schema import Schema
     from nnunetv2_fair.subgroups.table import DemographicsTable
 
@@ -38,7 +39,9 @@ class Dataset:
         copied: Fingerprint of their copy in ``preprocessed``; None if there is none.
         n_folds: Folds of ``splits_final.json``; None if there is none.
         images: Fingerprint of its training cases and ``dataset.json``.
-        cropped_from: What the study crops to make it; None if it is there without the study.
+        cropped_from: What the study crops to make it; None: nothing.
+        filled_from: What the study fills up with synthetic cases to make it; None: nothing.
+        filling: How it is filled up; None if it is not.
     """
 
     name: str
@@ -52,6 +55,8 @@ class Dataset:
     n_folds: int | None
     images: str
     cropped_from: "Dataset | None" = None
+    filled_from: "Dataset | None" = None
+    filling: "Filling | None" = None
 
     @property
     def number(self) -> int:
@@ -60,8 +65,13 @@ class Dataset:
 
     @property
     def origin(self) -> "Dataset":
-        """The dataset whose files say who its cases are: of crops, what they are cropped from."""
-        return self.cropped_from or self
+        """The dataset whose files say who its patients are: what it is made of, if it is made."""
+        return self.cropped_from or self.filled_from or self
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the study makes it of another dataset."""
+        return self.origin is not self
 
     @property
     def is_cropped(self) -> bool:

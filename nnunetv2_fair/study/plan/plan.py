@@ -45,8 +45,8 @@ def plan_study(path: Path, folder: Path, most_cpus: int | None = None) -> Plan:
     found.problems += checks.check_folder(settings, folder)
     builder = StepBuilder(settings, found.environment, folder, _python(settings), most_cpus)
     if settings.title and not found.problems:
-        # a dataset comes before its crops, and all trainings before the cascades made of them
-        for on in sorted(found.datasets, key=lambda on: on.dataset.cropped_from is not None):
+        # a dataset comes before what is made of it, and all trainings before the tests
+        for on in sorted(found.datasets, key=lambda on: on.dataset.is_made):
             add_dataset(builder, on)
             add_trainings(builder, on)
         for on in found.datasets:

@@ -41,6 +41,7 @@ class StudyDataset:
         models: In the file's order.
         attributes: Attribute expressions to evaluate by.
         cascades: Test set -> what else predicts it: models of crops.
+        filled: Datasets made of it with synthetic cases, whose models are tested with its own.
     """
 
     entry: DatasetEntry
@@ -49,6 +50,7 @@ class StudyDataset:
     models: tuple[Model, ...] = ()
     attributes: tuple[str, ...] = ()
     cascades: "Mapping[str, Cascade]" = field(default_factory=dict)
+    filled: "tuple[Filled, ...]" = ()
 
     @cached_property
     def trainers(self) -> frozenset[str]:
@@ -59,7 +61,9 @@ class StudyDataset:
         """Return the names of all that is evaluated on a test set; by default on any."""
         chosen = [c for name, c in self.cascades.items() if test in ("", name)]
         of_crops = [method.model.name for cascade in chosen for method in cascade.methods()]
-        return tuple(dict.fromkeys([*(model.name for model in self.models), *of_crops]))
+        of_filled = [method.model.name for filled in self.filled for method in filled.methods()]
+        own = [model.name for model in self.models]
+        return tuple(dict.fromkeys([*own, *of_filled, *of_crops]))
 
     def fold_folder(self, trainer: str, plans: str, configuration: str, fold: str) -> Path:
         """Return where nnU-Net keeps a training."""
@@ -108,6 +112,41 @@ class Cascade:
         entry = self.cropped.entry
         known = plans in entry.plans and configuration in entry.configurations
         return known and configuration != CASCADE
+
+
+@dataclass(frozen=True)
+class FilledMethod:
+    """A model of a filled-up dataset.
+
+    Attributes:
+        model: What is evaluated, named after what was trained.
+        trained: The model as it was trained.
+    """
+
+    model: Model
+    trained: Model
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A dataset of real and synthetic cases, whose models are tested where the real cases are.
+
+    Attributes:
+        on: The dataset, with its models.
+        end: What is added to their names.
+    """
+
+    on: StudyDataset
+    end: str
+
+    def methods(self) -> Iterator[FilledMethod]:
+        """Yield its models."""
+        for model in self.on.models:
+            yield FilledMethod(_with_end(model, self.end), model)
+
+    def covers(self, plans: str, configuration: str) -> bool:
+        """Return whether it has models of these plans and this configuration."""
+        return plans in self.on.entry.plans and configuration in self.on.entry.configurations
 
 
 def _with_end(model: Model, end: str) -> Model:

@@ -1,24 +1,14 @@
 """What a study's file can say about crops: of a dataset, and of the two models of a cascade."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from nnunetv2_fair.study.study_file.form import DatasetId, Given, Listed, Text
-from nnunetv2_fair.study.study_file.parts import Part
+from nnunetv2_fair.study.study_file.parts import OfDataset
 
 
-class _OfDataset(Part):
-    """A mapping that may be written as the dataset alone."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _dataset_alone(cls, value: Any) -> Any:
-        is_id = isinstance(value, int | str) and not isinstance(value, bool)
-        return {"dataset": value} if is_id else value
-
-
-class CropOptions(_OfDataset):
+class CropOptions(OfDataset):
     """How a dataset is cropped: options of the same name of ``nnUNetv2_fair_crop``.
 
     Attributes:
@@ -46,7 +36,7 @@ class CropOptions(_OfDataset):
     seed: Given[int] = Field(default=None, ge=0, description="one whole number, 0 or more")
 
 
-class CascadeOptions(_OfDataset):
+class CascadeOptions(OfDataset):
     """A cascade on a test set: options of ``nnUNetv2_fair_predict_cascade``.
 
     Attributes:

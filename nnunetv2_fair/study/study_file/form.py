@@ -64,12 +64,13 @@ def _fold(value: object) -> object:
     return value
 
 
-def _whole_or_text(value: object) -> object:
+def whole_or_text(value: object) -> object:
+    """Return a whole number as text, and what is not one as it is."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _number_or_text(value: object) -> object:
-    return str(value) if isinstance(value, float) else _whole_or_text(value)
+    return str(value) if isinstance(value, float) else whole_or_text(value)
 
 
 def _low_and_high(values: tuple[float, ...]) -> tuple[float, ...]:
@@ -144,7 +145,7 @@ Listed = Annotated[tuple[_T, ...], Field(strict=False), AfterValidator(_not_empt
 Text = Annotated[str, Field(min_length=1)]
 #: Part of the names of folders.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
-DatasetId = Annotated[str, BeforeValidator(_whole_or_text)]
+DatasetId = Annotated[str, BeforeValidator(whole_or_text)]
 FilePath = Annotated[
     Path,
     BeforeValidator(_path),

@@ -1,6 +1,8 @@
 """Mappings of a study's file: only known keys, no conversions; some know their lines."""
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr, model_validator
 
 from nnunetv2_fair.study.study_file.yaml_lines import Document, Place
 
@@ -9,6 +11,16 @@ class Part(BaseModel):
     """A mapping of the file: only known keys, and no value that would have to be converted."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class OfDataset(Part):
+    """A mapping that may be written as the dataset alone."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _dataset_alone(cls, value: Any) -> Any:
+        is_id = isinstance(value, int | str) and not isinstance(value, bool)
+        return {"dataset": value} if is_id else value
 
 
 class Placed(Part):

@@ -47,6 +47,7 @@ from nnunetv2_fair.study.study_file.form import (
 )
 from nnunetv2_fair.study.study_file.paper_items import FigureItem, TableItem
 from nnunetv2_fair.study.study_file.parts import Part, Placed
+from nnunetv2_fair.study.study_file.synthesis import SynthesisOptions
 from nnunetv2_fair.study.study_file.values import megabytes, minutes
 from nnunetv2_fair.study.study_file.yaml_lines import Document, Place
 from nnunetv2_fair.tables.settings import TableSettings
@@ -164,7 +165,8 @@ class DatasetEntry(Placed):
         attributes: Replace the study's; empty if it has none of its own.
         trainers: Replace the study's; empty if it has none of its own.
         tests: Test sets.
-        crop: What is cropped to make it, and how; None: it is there as it is.
+        crop: What is cropped to make it, and how; None: nothing.
+        synthesis: What is filled up with synthetic cases to make it, and how; None: nothing.
     """
 
     id: DatasetId = Field(description="an id such as 42, or a name such as Dataset042_Lungs")
@@ -202,6 +204,11 @@ class DatasetEntry(Placed):
         default=None,
         description="the id or name of the dataset that is cropped, or a mapping such as "
         "{dataset: 42, margin: 5}",
+    )
+    synthesis: Given[SynthesisOptions] = Field(
+        default=None,
+        description="the id or name of the dataset whose groups are filled up with synthetic "
+        "cases, or a mapping such as {dataset: 42, attribute: sex}",
     )
 
     def put(self, document: Document, place: Place = ()) -> None:
@@ -369,6 +376,7 @@ class ResourceOptions(Part):
 
     default: _Job = JobRequest()
     prepare: _Job = JobRequest()
+    synthesize: _Job = JobRequest()
     preprocess: _Job = JobRequest()
     train: _Job = JobRequest()
     predict: _Job = JobRequest()

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnunetv2_fair.dataset_conversion.shared.source import SourceCase, SourceDataset
+from nnunetv2_fair.dataset_conversion.shared.source import (
+    SourceCase,
+    SourceDataset,
+    refuse_weights,
+)
 from nnunetv2_fair.dataset_conversion.twins.plan import (
     TwinTarget,
     named_folder,
@@ -72,6 +76,40 @@ class EqualScale:
     synthetic: Mapping[str, SourceCase]
 
 
+def groups_to_fill(
+    source: SourceDataset, table: DemographicsTable, expression: str | None
+) -> tuple[Grouping, dict[str, list[str]]]:
+    """Return the groups of a dataset, and the real training cases of each.
+
+    Args:
+        source: The dataset of real cases.
+        table: Its demographics.
+        expression: Attribute; the dataset's default one if None.
+
+    Raises:
+        DemographicsError: If there is no such attribute, or it has no groups.
+        ConversionError: If groups of it cannot be filled up, the table has sampling weights, or
+            synthetic cases are there already.
+    """
+    refuse_weights(table)
+    grouping = group_cases(table, expression)
+    attribute = grouping.expression
+    if INTERSECTION in attribute or table.schema[attribute].type == "numeric":
+        raise ConversionError(
+            f"-a {attribute}: a synthetic case has the group of one attribute and no value of a "
+            "number. Choose a single attribute with levels (type categorical in "
+            f"{source.folder.name}/demographics.json)."
+        )
+    training = _training(source)
+    generated = sorted(set(training) & table.synthetic_cases)
+    if generated:
+        raise ConversionError(
+            f"{source.folder.name} has {counted(len(generated), 'synthetic case')} already. Start "
+            "from the dataset of real cases."
+        )
+    return grouping, grouping.members(training)
+
+
 def choose_cases(
     source: SourceDataset,
     table: DemographicsTable,
@@ -91,24 +129,9 @@ def choose_cases(
         ConversionError: If groups cannot get that size, or the pack does not fit.
         UsageError: If the settings contradict each other.
     """
-    grouping = group_cases(table, expression)
-    attribute = grouping.expression
-    if INTERSECTION in attribute or table.schema[attribute].type == "numeric":
-        raise ConversionError(
-            f"-a {attribute}: a synthetic case has the group of one attribute and no value of a "
-            "number. Choose a single attribute with levels (type categorical in "
-            f"{source.folder.name}/demographics.json)."
-        )
-    training = [case.case for case in source.cases if case.part == "train"]
-    generated = sorted(set(training) & table.synthetic_cases)
-    if generated:
-        raise ConversionError(
-            f"{source.folder.name} has {counted(len(generated), 'synthetic case')} already. Start "
-            "from the dataset of real cases."
-        )
-    pack = read_pack(settings.pack, attribute, images=True)
+    grouping, real = groups_to_fill(source, table, expression)
+    pack = read_pack(settings.pack, grouping.expression, images=True)
     cases, members = synthetic_cases(pack, source, grouping.names)
-    real = grouping.members(training)
     found = amounts(
         settings.target,
         {group: own for group, own in real.items() if own or group in members},
@@ -124,7 +147,7 @@ def choose_cases(
         table,
         grouping,
         found,
-        grouping.unknown(training),
+        grouping.unknown(_training(source)),
         {case: cases[case] for case in sorted(used)},
     )
 
@@ -199,9 +222,12 @@ def _rows(chosen: EqualScale) -> pd.DataFrame:
     return pd.concat([frame, new])
 
 
+def _training(source: SourceDataset) -> list[str]:
+    return [case.case for case in source.cases if case.part == "train"]
+
+
 def _real_members(chosen: EqualScale) -> list[tuple[Amount, list[str]]]:
-    training = [case.case for case in chosen.source.cases if case.part == "train"]
-    members = chosen.grouping.members(training)
+    members = chosen.grouping.members(_training(chosen.source))
     return [(amount, members[amount.group]) for amount in chosen.found]
 
 

@@ -285,7 +285,9 @@ def _dataset_of(found: Findings, wanted: str, key: str) -> StudyDataset | None:
 def _unlike(chosen: Diagnosed, on: StudyDataset) -> Iterator[str]:
     """Yield why gaps of models of another dataset cannot be compared with the model's."""
     test = next((test for test in on.tests if test.name == chosen.test.name), None)
-    if test is None:
+    if on.dataset.is_made:
+        yield f"the study makes {on.dataset.name}, whose models have no test sets of their own"
+    elif test is None:
         yield f"{on.dataset.name} has no test set '{chosen.test.name}'; add it to its tests"
     elif test.inputs != chosen.test.inputs:
         yield (

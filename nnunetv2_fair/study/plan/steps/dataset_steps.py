@@ -27,6 +27,7 @@ from nnunetv2_fair.study.plan.study_dataset import (
     TRIAL,
     StudyDataset,
 )
+from nnunetv2_fair.study.plan.synthesis.synthesis_steps import add_synthesis
 from nnunetv2_fair.study.step import Kind
 from nnunetv2_fair.study.study_file.problems import Problem
 
@@ -36,12 +37,14 @@ _FOLDS, _MADE, _KEPT = "folds", "made", "kept"
 
 
 def add_dataset(builder: StepBuilder, on: StudyDataset) -> None:
-    """Add preparation, planning and preprocessing of a dataset; before that, how it is cropped."""
+    """Add preparation, planning and preprocessing of a dataset; before that, how it is made."""
     dataset = on.dataset
-    cropping: tuple[str, ...] = ()
+    making: tuple[str, ...] = ()
     if dataset.cropped_from is not None:
-        cropping = (add_crop(builder, on).name,)
-    _add_prepare(builder, on, cropping)
+        making = (add_crop(builder, on).name,)
+    elif dataset.filled_from is not None:
+        making = (add_synthesis(builder, on).name,)
+    _add_prepare(builder, on, making)
     cpus = builder.cpus(_KIND)
     extracted = dataset.preprocessed / "dataset_fingerprint.json"
     number = str(dataset.number)
@@ -57,7 +60,7 @@ def add_dataset(builder: StepBuilder, on: StudyDataset) -> None:
             _KIND,
             (command,),
             {"dataset": dataset.name},
-            needs=cropping,
+            needs=making,
             inputs=(dataset.images,),
             outputs=(str(extracted),),
             earlier=_if_found(builder, name, extracted.is_file(), extracted),
@@ -75,10 +78,10 @@ def _if_found(builder: StepBuilder, name: str, there: bool, path: Path) -> Earli
     return Earlier(finished=str(path)) if there and not builder.is_known(name) else Earlier()
 
 
-def _add_prepare(builder: StepBuilder, on: StudyDataset, cropping: Sequence[str]) -> None:
+def _add_prepare(builder: StepBuilder, on: StudyDataset, making: Sequence[str]) -> None:
     """Add the preparation; existing folds of other origin are kept, even if the file differs.
 
-    Those of crops are the source's: the step that crops has carried them over.
+    Those of a made dataset are the source's: the step that makes it has carried them over.
     """
     dataset, entry = on.dataset, on.entry
     name = prepare_step(dataset)
@@ -89,10 +92,10 @@ def _add_prepare(builder: StepBuilder, on: StudyDataset, cropping: Sequence[str]
         record.facts.get(_FOLDS) == _MADE and not record.taken_over
         for record in builder.records(name)
     )
-    kept = bool(cropping) or (splits.is_file() and not made)
+    kept = bool(making) or (splits.is_file() and not made)
     # trainings that are kept need the folds that they were trained with
     again = made and builder.environment.get(ALLOW_CHANGED_TABLE) != "1"
-    folds = [] if cropping else folds
+    folds = [] if making else folds
     what, how = ([], folds) if kept else (folds, ["--overwrite"] if again else [])
     same = dataset.copied == dataset.table
     step = builder.add(
@@ -101,7 +104,7 @@ def _add_prepare(builder: StepBuilder, on: StudyDataset, cropping: Sequence[str]
             "prepare",
             (Command("nnUNetv2_fair_prepare", ("-d", dataset.name, *what), tuple(how)),),
             {"dataset": dataset.name, _FOLDS: _KEPT if kept else _MADE},
-            needs=tuple(cropping),
+            needs=tuple(making),
             inputs=(dataset.table,),
             outputs=tuple(
                 str(dataset.preprocessed / file)
@@ -135,9 +138,10 @@ def _refuse_trained(builder: StepBuilder, on: StudyDataset, changed: bool) -> No
         f"the demographics of {on.dataset.name} have changed since nnUNetv2_fair_prepare copied "
         "them"
         if changed
-        else f"{on.dataset.cropped_from.name}, its folds, or what crop says have changed since "
+        else f"{on.dataset.origin.name}, its folds, or what "
+        f"{'crop' if on.dataset.cropped_from is not None else 'synthesis'} says have changed since "
         f"this study made {on.dataset.name} of it"
-        if on.dataset.cropped_from is not None
+        if on.dataset.is_made
         else f"the demographics of {on.dataset.name}, or seed, number_of_folds or stratify, have "
         "changed since this study made its folds"
     )

@@ -12,6 +12,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 #: For datasets of a few thousand cases; nnU-Net needs the cores to augment and to resample.
 _USUAL: Mapping[Kind, Resources] = {
     "prepare": Resources(cpus=1, memory_mb=4000, runtime_min=30),
+    "synthesize": Resources(cpus=4, gpus=1, memory_mb=32_000, runtime_min=24 * 60),
     "preprocess": Resources(cpus=8, memory_mb=32_000, runtime_min=12 * 60),
     "train": Resources(cpus=8, gpus=1, memory_mb=32_000, runtime_min=48 * 60),
     "predict": Resources(cpus=4, gpus=1, memory_mb=24_000, runtime_min=6 * 60),
@@ -22,7 +23,7 @@ _USUAL: Mapping[Kind, Resources] = {
     "paper": Resources(cpus=1, memory_mb=8000, runtime_min=120),
     "index": Resources(cpus=1, memory_mb=8000, runtime_min=60),
 }
-_ON_GPU = ("train", "predict")
+_ON_GPU = ("synthesize", "train", "predict")
 
 
 class ResourceBook:

@@ -27,6 +27,26 @@ def crop_step(dataset: Dataset) -> str:
     return f"crop.{dataset.short}"
 
 
+def masks_step(dataset: Dataset) -> str:
+    """Return the name of the step that draws masks of the groups that a dataset is filled up in."""
+    return f"masks.{dataset.short}"
+
+
+def images_step(dataset: Dataset) -> str:
+    """Return the name of the step that makes images for these masks."""
+    return f"images.{dataset.short}"
+
+
+def quality_step(dataset: Dataset) -> str:
+    """Return the name of the step that measures these images beside real ones."""
+    return f"quality.{dataset.short}"
+
+
+def equal_scale_step(dataset: Dataset) -> str:
+    """Return the name of the step that makes a dataset of real and synthetic cases."""
+    return f"equal_scale.{dataset.short}"
+
+
 def prepare_step(dataset: Dataset) -> str:
     """Return the name of the step that makes the folds."""
     return f"prepare.{dataset.short}"

@@ -47,6 +47,11 @@ def add_tests(builder: StepBuilder, on: StudyDataset) -> None:
                     for model in on.models:
                         bench.predict(model)
                         bench.evaluate(model)
+                    for filled in on.filled:
+                        if filled.covers(plans, configuration):
+                            for own in filled.methods():
+                                bench.predict(own.model, own.trained, filled.on)
+                                bench.evaluate(own.model)
                     cascade = on.cascades.get(test.name)
                     if cascade is not None and cascade.covers(plans, configuration):
                         for method in cascade.methods():
@@ -138,17 +143,29 @@ class _Bench:
     def _folder(self, what: str, where: str = "") -> str:
         return f"{what}{self._way.suffix}/{where or self._where}"
 
-    def predict(self, model: Model) -> None:
-        """Add the predictions that are evaluated together."""
-        for prediction in self._way.of(model, self._on):
-            self._predict(model, prediction)
+    def predict(
+        self, model: Model, trained: Model | None = None, trained_on: StudyDataset | None = None
+    ) -> None:
+        """Add the predictions that are evaluated together.
 
-    def _predict(self, model: Model, prediction: Prediction) -> None:
-        builder, on, run = self._builder, self._on, prediction.run
+        Args:
+            model: What is evaluated.
+            trained: The model as it was trained, where that has another name.
+            trained_on: What it was trained on, where that is another dataset.
+        """
+        on = trained_on or self._on
+        as_trained = self._way.of(trained or model, on)
+        for own, prediction in zip(as_trained, self._way.of(model, on), strict=True):
+            self._predict(model, prediction, own.run.name, on)
+
+    def _predict(
+        self, model: Model, prediction: Prediction, trainer: str, on: StudyDataset
+    ) -> None:
+        builder, run = self._builder, prediction.run
         out = f"{self._predictions}/{prediction.folder}"
         what = [
             "-d", on.dataset.name, "-i", str(self._test.images), "-o", out,
-            "-tr", run.name, "-p", self._plans, "-c", self._configuration, "-f", *prediction.folds,
+            "-tr", trainer, "-p", self._plans, "-c", self._configuration, "-f", *prediction.folds,
         ]  # fmt: skip
         options = builder.settings.prediction
         what += self._options

@@ -155,6 +155,13 @@ def test_mistakes(mistakes, raw, key, told):
     assert any(told in line for line in lines), lines
 
 
+def test_models_of_a_dataset_that_the_study_makes(mistakes, raw):
+    made = "  - {id: 903, crop: 901, configurations: [2d]}\nattributes: [sex]"
+    text = DIAGNOSED.replace("attributes: [sex]", made)
+    lines = mistakes(text, "repeats: 2\ndiagnose: {metric: dice, further: [{dataset: 903}]}\n")
+    assert any("diagnose, further: the study makes Dataset903_TinyCropped" in x for x in lines)
+
+
 def test_single_folds_alone_are_refused(mistakes, raw):
     (line,) = mistakes(DIAGNOSED, "prediction: {folds: [single]}\ndiagnose: {}\n")
     assert "a diagnosis is of all folds together; add ensemble" in line
