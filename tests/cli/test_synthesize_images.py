@@ -15,9 +15,9 @@ from PIL import Image
 from nnunetv2_fair.cli import synthesize
 from nnunetv2_fair.cropping.images import read_channel, read_mask
 from nnunetv2_fair.errors import DatasetError
-from nnunetv2_fair.synthesis.images import training
 from nnunetv2_fair.synthesis.images.material import read_material
 from nnunetv2_fair.synthesis.images.writing import kept_images, write_pack
+from nnunetv2_fair.synthesis.learning import resumable
 from nnunetv2_fair.synthesis.pack.pack import case_name, read_pack, write_about
 from tests.synthesis.masks.eyes import SHAPE, eye, write_eyes
 from tests.synthesis.one_thread import one_thread  # noqa: F401 - used by all
@@ -126,12 +126,12 @@ def test_real_images_as_a_pack_reach_the_floor_and_are_all_too_near(eyes, tmp_pa
 
 def test_a_training_killed_midway_continues_to_the_same_pack(eyes, tmp_path, monkeypatch):
     pack = masks(tmp_path / "masks")
-    monkeypatch.setattr(training, "EPOCH", 6)
+    monkeypatch.setattr(resumable, "EPOCH", 6)
     assert images(pack, tmp_path / "whole", "--steps", 12, "--training", tmp_path / "t1") == 0
     place = tmp_path / "t2"
     code = (
         "import sys, torch; torch.set_num_threads(1)\n"
-        "from nnunetv2_fair.synthesis.images import training; training.EPOCH = 6\n"
+        "from nnunetv2_fair.synthesis.learning import resumable; resumable.EPOCH = 6\n"
         "from nnunetv2_fair.cli.synthesize import main; main(sys.argv[1:])"
     )
     given = ["images", "-d", "42", "--pack", pack, "-o", tmp_path / "out", "-device", "cpu",
@@ -142,7 +142,8 @@ def test_a_training_killed_midway_continues_to_the_same_pack(eyes, tmp_path, mon
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert 0 < training.read_checkpoint(place / "checkpoint.pth", torch.device("cpu"))["step"] < 12
+    path, cpu = place / "checkpoint.pth", torch.device("cpu")
+    assert 0 < resumable.read_checkpoint(path, cpu, "an image model")["step"] < 12
     assert images(pack, tmp_path / "out", "--steps", 12, "--training", place) == 0
     assert content(tmp_path / "out") == content(tmp_path / "whole")
 

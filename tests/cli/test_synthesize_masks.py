@@ -8,8 +8,11 @@ import pytest
 
 from nnunetv2_fair.cli import synthesize
 from nnunetv2_fair.cropping.images import read_mask
+from nnunetv2_fair.synthesis.masks import point_model
+from nnunetv2_fair.synthesis.masks.point_network import PointPlan
 from nnunetv2_fair.synthesis.pack.pack import read_pack
 from tests.synthesis.masks.eyes import SHAPE, write_eyes
+from tests.synthesis.one_thread import one_thread  # noqa: F401 - used by all
 
 
 @pytest.fixture
@@ -111,12 +114,29 @@ def test_small_groups(nnunet_folders, tmp_path, capsys):
         (("--group", "Blakc"), "'race' has no such group. Did you mean 'Black'?", 2),
         (("-n", 0), "-n is 0, expected at least 1.", 2),
         (("-a", "sex"), "sex", 1),
+        (("--training", "t"), "--training is for --model points; --model pca has none.", 2),
     ],
 )
 def test_what_is_refused(eyes, tmp_path, capsys, more, said, code):
     assert run(tmp_path / "pack", "--model", "pca", *more) == code
     assert said in capsys.readouterr().err
     assert not (tmp_path / "pack").exists()
+
+
+def test_points_of_too_short_a_training_give_no_mask(eyes, tmp_path, capsys, monkeypatch):
+    # the sizes of the paper take minutes here
+    small = PointPlan(points=64, code=4, widths=(8,), encoder=(8,), couplings=2)
+    monkeypatch.setattr(point_model, "PointPlan", lambda: small)
+    given = ("--model", "points", "-device", "cpu", "--group", "Black", "-n", 1, "--steps", 2)
+    place = tmp_path / "t"
+    assert run(tmp_path / "pack", *given, "--training", place) == 1
+    said = "".join(capsys.readouterr())
+    assert "masks drawn of Black, 0 could be used" in said
+    assert "no closed outline" in said
+    assert not (tmp_path / "pack").exists()
+    assert [path.name for path in (place / "1").iterdir()] == ["checkpoint.pth"]
+    assert run(tmp_path / "pack", *given, "--training", place, "--seed", 1) == 1
+    assert "on other cases, groups or settings" in capsys.readouterr().err
 
 
 def test_masks_of_several_sizes_and_volumes(eyes, tmp_path, capsys):

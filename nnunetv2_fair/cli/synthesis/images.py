@@ -5,20 +5,20 @@ import importlib.metadata
 import logging
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nnunetv2_fair import __version__, paths
 from nnunetv2_fair.cli.shared.common import add_attribute
 from nnunetv2_fair.cli.synthesis.checks import check_least, check_outside
-from nnunetv2_fair.errors import InUseError, UsageError, counted
-from nnunetv2_fair.files.atomic import existing
-from nnunetv2_fair.files.locks import LOCK, locked
-from nnunetv2_fair.files.outputs import check_writable, one_unit, output_folder
+from nnunetv2_fair.cli.synthesis.training_folder import held, show, training_folder
+from nnunetv2_fair.errors import UsageError, counted
+from nnunetv2_fair.files.outputs import one_unit, output_folder
 
 if TYPE_CHECKING:
     from nnunetv2_fair.synthesis.images.material import Material
-    from nnunetv2_fair.synthesis.images.network import MaskToImage
+    from nnunetv2_fair.synthesis.images.network import ImageNetwork
     from nnunetv2_fair.synthesis.images.training import TrainingSettings
+    from nnunetv2_fair.synthesis.learning.resumable import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--steps", type=int, default=1500, metavar="N", help="training steps")
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="cases in each step")
-    parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
+    parser.add_argument(
+        "--rate", type=float, help="highest learning rate (default: 0.001, with --from 0.00001)"
+    )
+    parser.add_argument(
+        "--from", type=Path, metavar="FOLDER", dest="weights",
+        help="train a ControlNet on Stable Diffusion 1.5 in this folder, instead of a network from "
+        "scratch: unet, vae and scheduler, as .safetensors; nothing is downloaded",
+    )  # fmt: skip
+    parser.add_argument(
+        "--prompt", type=Path, metavar="FILE",
+        help="embedding of a prompt for --from (default: prompt_embedding.safetensors in it)",
+    )  # fmt: skip
     parser.add_argument(
         "--no-mirror", action="store_true",
         help="do not mirror training cases left to right: where sides differ",
@@ -72,6 +83,13 @@ def act(args: argparse.Namespace) -> None:
     if not 0 <= args.guidance <= 100:
         raise UsageError(f"--guidance {args.guidance}: expected 0 to 100.")
     check_least("--seed", args.seed, 0)
+    if args.weights is None and args.prompt is not None:
+        raise UsageError("--prompt is for --from, which was not given.")
+    if args.weights is not None and args.guidance != 1:
+        raise UsageError(
+            f"--guidance {args.guidance}: with --from, groups are not told to the network, so that "
+            "nothing can be followed more closely. Leave it out."
+        )
     folder = paths.raw_dataset(args.d)
     check_outside(args.o, folder, args.pack)
     names = ("labels", "images", "groups.csv", "pack.json")
@@ -86,24 +104,26 @@ def _make_into(args: argparse.Namespace, folder: Path) -> None:
 
     from nnunetv2_fair.networks.devices import require_device
     from nnunetv2_fair.synthesis.images.material import read_material
-    from nnunetv2_fair.synthesis.images.network import unet_class
+    from nnunetv2_fair.synthesis.images.network import scratch_plan, unet_class
     from nnunetv2_fair.synthesis.images.sampling import sample
+    from nnunetv2_fair.synthesis.images.stable_diffusion import read_stable_diffusion
     from nnunetv2_fair.synthesis.images.training import TrainingSettings
     from nnunetv2_fair.synthesis.images.writing import kept_images, write_pack
 
     require_device(args.device)
     unet_class()  # refused before anything is read
+    rate = args.rate if args.rate is not None else 1e-3 if args.weights is None else 1e-5
     settings = TrainingSettings(
-        steps=args.steps, batch=args.batch, rate=args.rate, mirror=not args.no_mirror,
-        seed=args.seed,
-    )  # fmt: skip
-    material = read_material(folder, args.a, args.group, args.pack)
+        steps=args.steps, batch=args.batch, rate=rate, mirror=not args.no_mirror, seed=args.seed
+    )
+    plan_of: Any = scratch_plan
+    if args.weights is not None:
+        plan_of = read_stable_diffusion(args.weights, args.prompt).plan
+    material = read_material(folder, args.a, args.group, args.pack, plan_of)
     for sentence in material.warnings:
         logger.warning("WARNING: %s.", sentence)
-    training = args.training
-    if training is None:
-        results = paths.environment_folder(paths.RESULTS)
-        training = results / folder.name / f"SynthesisImages_{material.attribute}"
+    name = f"SynthesisImages_{material.attribute}"
+    training = training_folder(args.training, folder.name, name)
     logger.info(
         "Learning from %d images, in %s.", len(material.training.groups), training
     )  # fmt: skip
@@ -129,6 +149,8 @@ def _make_into(args: argparse.Namespace, folder: Path) -> None:
         "diffusers": importlib.metadata.version("diffusers"), "training": asdict(settings),
         "sampling_steps": args.sampling_steps, "guidance": args.guidance, "seed": args.seed,
     }  # fmt: skip
+    if args.weights is not None:
+        made["weights"] = material.plan.as_dict()["weights"]
     with one_unit(args.o, _COMMAND) as temporary:
         write_pack(temporary, material, kept, made)
     of = np.array([material.cases[place].group for place in kept.which])
@@ -142,39 +164,26 @@ def _make_into(args: argparse.Namespace, folder: Path) -> None:
 
 def _trained(
     material: "Material", settings: "TrainingSettings", training: Path, device: str
-) -> "MaskToImage":
+) -> "ImageNetwork":
     """Train in a folder that nobody else uses, or continue there."""
     import numpy as np
     from tqdm import tqdm
 
-    from nnunetv2_fair.synthesis.images.training import Progress, train
+    from nnunetv2_fair.synthesis.images.training import train
     from nnunetv2_fair.synthesis.images.writing import write_samples
 
-    check_writable(training)
-    try:
-        with (
-            existing(training),
-            locked(training / LOCK),
-            tqdm(total=settings.steps, desc="Training", unit="step") as bar,
-        ):
+    with held(training), tqdm(total=settings.steps, desc="Training", unit="step") as bar:
 
-            def tell(progress: Progress) -> None:
-                path = training / f"samples_{progress.step:06d}.png"
-                write_samples(path, material, progress.network, settings.seed)
-                bar.set_postfix(loss=f"{np.mean(progress.losses[-100:]):.3f}")
+        def tell(progress: "Progress[ImageNetwork]") -> None:
+            path = training / f"samples_{progress.step:06d}.png"
+            write_samples(path, material, progress.network, settings.seed)
+            bar.set_postfix(loss=f"{np.mean(progress.losses[-100:]):.3f}")
 
-            def stepped(done: int) -> None:
-                if not bar.n:  # steps of an earlier run say nothing of the time left
-                    bar.n = bar.last_print_n = bar.initial = done
-                bar.update(done - bar.n)
+        def stepped(done: int) -> None:
+            show(bar, done)
 
-            network, losses = train(
-                material.training, material.plan, settings, training, device, tell, stepped
-            )
-    except InUseError as error:
-        raise UsageError(
-            f"{training} is in use by {error.holder}. Wait until it is done, or choose another "
-            "--training."
-        ) from error
+        network, losses = train(
+            material.training, material.plan, settings, training, device, tell, stepped
+        )
     logger.info("Mean loss of the last 100 steps: %.3f", np.mean(losses[-100:]))
     return network

@@ -1,6 +1,6 @@
 """What images are made from: the training cases of a dataset, and the masks of a pack."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunetv2_fair.errors import ConversionError, UsageError, shorten
-from nnunetv2_fair.synthesis.images.network import NetworkPlan, default_plan, padded_size
+from nnunetv2_fair.synthesis.images.network import ImagePlan, scratch_plan
 from nnunetv2_fair.synthesis.images.training import TrainingCases
 from nnunetv2_fair.synthesis.pack.pack import SyntheticCase, read_pack
 from nnunetv2_fair.synthesis.quality.memorisation import averaged, nearest_training_cases
@@ -41,7 +41,7 @@ class Material:
 
     attribute: str
     training: TrainingCases = field(repr=False)
-    plan: NetworkPlan
+    plan: ImagePlan
     form: PictureFormat = field(repr=False)
     averages: NDArray[np.float64] = field(repr=False)
     patients: tuple[str, ...] = field(repr=False)
@@ -58,7 +58,11 @@ class Material:
 
 
 def read_material(
-    folder: Path, attribute: str | None, wanted: Sequence[str], pack_folder: Path
+    folder: Path,
+    attribute: str | None,
+    wanted: Sequence[str],
+    pack_folder: Path,
+    plan_of: Callable[[int, int, int, int, Sequence[str]], ImagePlan] = scratch_plan,
 ) -> Material:
     """Read and check the training cases of a dataset, and the masks of a pack.
 
@@ -67,6 +71,7 @@ def read_material(
         attribute: Attribute expression; None: that of the pack.
         wanted: Groups of the pack to make images for; none of them means all.
         pack_folder: The pack; images in it are not looked at.
+        plan_of: Returns the sizes of a network for rows, columns, channels, classes and groups.
 
     Raises:
         UsageError: If there is no such group.
@@ -107,17 +112,17 @@ def read_material(
     patients = tuple(known.patients[case] for case in names)
     # refused now, not after hours of training
     nearest_training_cases(averages[:1], averages, patients)
-    size = padded_size(*form.size)
+    plan = plan_of(*form.size, images.shape[1], len(values) + 1, tuple(members))
     groups = np.concatenate([np.full(len(c), i) for i, c in enumerate(members.values())])
     return Material(
         known.attribute,
-        TrainingCases(padded(images, size), padded(labels, size), groups),
-        default_plan(size, images.shape[1], len(values) + 1, tuple(members)),
+        TrainingCases(padded(images, plan.size), padded(labels, plan.size), groups),
+        plan,
         form,
         averages,
         patients,
         cases,
-        padded(drawn, size),
+        padded(drawn, plan.size),
         pack.ending,
         {k: v for k, v in pack.made.items() if k not in ("attribute", "groups")},
         tuple(known.sentences(members, "images")),

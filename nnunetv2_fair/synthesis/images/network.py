@@ -1,8 +1,9 @@
 """The network that makes images from masks: its sizes, and how it is built."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol, cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -12,6 +13,70 @@ from nnunetv2_fair.errors import InstallationError, UsageError
 
 #: Steps of the noise schedule.
 NOISE_STEPS = 1000
+
+
+class ImagePlan(Protocol):
+    """Sizes of a network, and how it is built; its repr says all that it depends on."""
+
+    @property
+    def size(self) -> int:
+        """Pixels of a side."""
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images."""
+
+    @property
+    def classes(self) -> int:
+        """Classes of the masks."""
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the groups."""
+
+    @property
+    def no_group(self) -> int:
+        """Index of none."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the sizes as plain values."""
+
+    def build(self) -> nn.Module:
+        """Return what is trained, as it is before the first step."""
+
+    def network(self, learnt: nn.Module) -> "ImageNetwork":
+        """Return the whole network of a trained part."""
+
+
+class ImageNetwork(nn.Module, ABC):
+    """From noise and a mask to an image, by one prediction for each step of noise.
+
+    Attributes:
+        plan: Its sizes.
+        predicts_noise: Whether it predicts the noise; otherwise the velocity.
+        bounded: Whether what is denoised lies between -1 and 1.
+    """
+
+    plan: ImagePlan
+    predicts_noise: bool
+    bounded: bool
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of what is denoised."""
+
+    @abstractmethod
+    def shares(self, device: torch.device) -> torch.Tensor:
+        """Return ``(1000,)`` shares of signal in the variance."""
+
+    @abstractmethod
+    def encoded(self, images: torch.Tensor) -> torch.Tensor:
+        """Return what is denoised in place of images, ``(n, *shape)``."""
+
+    @abstractmethod
+    def decoded(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the images, ``(n, channels, size, size)``, of what was denoised."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +115,16 @@ class NetworkPlan:
         return len(self.groups)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what :meth:`from_dict` reads, for JSON."""
+        """Return the sizes as plain values."""
         return asdict(self)
 
-    @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> "NetworkPlan":
-        """Return the plan that :meth:`as_dict` described."""
-        lists: dict[str, Any] = {name: tuple(content[name]) for name in ("groups", "widths")}
-        return cls(**{**content, **lists})
+    def build(self) -> nn.Module:
+        """Return what is trained, with random weights."""
+        return MaskToImage(self)
+
+    def network(self, learnt: nn.Module) -> "ImageNetwork":
+        """Return the network of a trained part, which is all of it."""
+        return cast("MaskToImage", learnt)
 
 
 def default_plan(size: int, channels: int, classes: int, groups: Sequence[str]) -> NetworkPlan:
@@ -67,6 +134,13 @@ def default_plan(size: int, channels: int, classes: int, groups: Sequence[str]) 
     return NetworkPlan(
         size, channels, classes, tuple(groups), shuffle=4, widths=(64, 128, 192, 256)
     )
+
+
+def scratch_plan(
+    rows: int, columns: int, channels: int, classes: int, groups: Sequence[str]
+) -> NetworkPlan:
+    """Return sizes that fit images, which are filled up to squares."""
+    return default_plan(padded_size(rows, columns), channels, classes, groups)
 
 
 def unet_class() -> Any:
@@ -97,7 +171,7 @@ def padded_size(rows: int, columns: int) -> int:
     return max(-(-side // step) * step, 2 * step)
 
 
-class MaskToImage(nn.Module):
+class MaskToImage(ImageNetwork):
     """diffusers' ``UNet2DModel`` on pixels moved into channels, with the mask beside the image.
 
     Args:
@@ -106,6 +180,10 @@ class MaskToImage(nn.Module):
     Raises:
         InstallationError: If diffusers is not installed.
     """
+
+    plan: NetworkPlan
+    predicts_noise = False
+    bounded = True
 
     def __init__(self, plan: NetworkPlan) -> None:
         super().__init__()
@@ -124,6 +202,23 @@ class MaskToImage(nn.Module):
             up_block_types=("AttnUpBlock2D",) + ("UpBlock2D",) * last,
             num_class_embeds=len(plan.groups) + 1,
         )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """As the images."""
+        return self.plan.channels, self.plan.size, self.plan.size
+
+    def shares(self, device: torch.device) -> torch.Tensor:
+        """Return those of :func:`signal_shares`."""
+        return signal_shares(device)
+
+    def encoded(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the images."""
+        return images
+
+    def decoded(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the images."""
+        return x
 
     def forward(
         self, noisy: torch.Tensor, labels: torch.Tensor, steps: torch.Tensor, groups: torch.Tensor

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from nnunetv2_fair.synthesis.images.network import NOISE_STEPS, MaskToImage, signal_shares
+from nnunetv2_fair.synthesis.images.network import NOISE_STEPS, ImageNetwork
 
 
 def sample(
-    network: MaskToImage,
+    network: ImageNetwork,
     labels: np.ndarray,
     groups: np.ndarray,
     names: Sequence[str],
@@ -47,7 +47,7 @@ def sample(
     out = np.empty((len(labels), plan.channels, plan.size, plan.size), np.float32)
     for start in range(0, len(labels), batch):
         part = slice(start, start + batch)
-        noise = np.stack([_noise(seed, name, out.shape[1:]) for name in names[part]])
+        noise = np.stack([_noise(seed, name, network.shape) for name in names[part]])
         out[part] = _denoised(
             network,
             torch.from_numpy(noise).to(device),
@@ -62,27 +62,32 @@ def sample(
 
 @torch.no_grad()
 def _denoised(
-    network: MaskToImage,
+    network: ImageNetwork,
     x: torch.Tensor,
     labels: torch.Tensor,
     groups: torch.Tensor,
     steps: int,
     guidance: float,
 ) -> np.ndarray:
-    shares = signal_shares(x.device)
+    shares = network.shares(x.device)
     times = np.round(np.arange(NOISE_STEPS, 0, -NOISE_STEPS / steps)).astype(int) - 1
     for now, later in zip(times, [*times[1:], -1], strict=True):
         at = torch.full((len(x),), int(now), device=x.device)
-        velocity = network(x, labels, at, groups)
+        predicted = network(x, labels, at, groups)
         if guidance != 1:
             free = network(x, labels, at, torch.full_like(groups, network.plan.no_group))
-            velocity = free + guidance * (velocity - free)
+            predicted = free + guidance * (predicted - free)
         share = shares[now]
-        image = (share.sqrt() * x - (1 - share).sqrt() * velocity).clamp(-1, 1)
+        if network.predicts_noise:
+            image = (x - (1 - share).sqrt() * predicted) / share.sqrt()
+        else:
+            image = share.sqrt() * x - (1 - share).sqrt() * predicted
+        if network.bounded:
+            image = image.clamp(-1, 1)
         noise = (x - share.sqrt() * image) / (1 - share).sqrt()
         after = shares[later] if later >= 0 else torch.ones_like(share)
         x = after.sqrt() * image + (1 - after).sqrt() * noise
-    return np.asarray(x.clamp(-1, 1).float().cpu())
+    return np.asarray(network.decoded(x).clamp(-1, 1).float().cpu())
 
 
 def _noise(seed: int, name: str, shape: Sequence[int]) -> np.ndarray:

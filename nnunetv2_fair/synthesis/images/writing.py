@@ -13,7 +13,7 @@ from nnunetv2_fair.cropping.images import write_image
 from nnunetv2_fair.errors import DatasetError
 from nnunetv2_fair.files.atomic import replacing
 from nnunetv2_fair.synthesis.images.material import Material
-from nnunetv2_fair.synthesis.images.network import MaskToImage
+from nnunetv2_fair.synthesis.images.network import ImageNetwork
 from nnunetv2_fair.synthesis.images.sampling import sample
 from nnunetv2_fair.synthesis.pack.pack import IMAGES, LABELS, write_about
 from nnunetv2_fair.synthesis.quality.memorisation import (
@@ -101,7 +101,7 @@ def write_pack(folder: Path, material: Material, kept: KeptImages, made: dict[st
     )
 
 
-def write_samples(path: Path, material: Material, network: MaskToImage, seed: int) -> None:
+def write_samples(path: Path, material: Material, network: ImageNetwork, seed: int) -> None:
     """Draw a sheet: of each group a row of masks, and below it a row of their images.
 
     Args:

@@ -1,17 +1,16 @@
 """Masks drawn until there are enough valid ones; what is not valid is counted by reason."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnunetv2_fair.errors import DatasetError
-from nnunetv2_fair.synthesis.masks.outlines import mask_of, regions_of
-from nnunetv2_fair.synthesis.masks.shape_model import ShapeModel
-from nnunetv2_fair.synthesis.masks.training_masks import TrainingMasks
+from nnunetv2_fair.synthesis.masks.outlines import Mask, regions_of
+from nnunetv2_fair.synthesis.masks.training_masks import GroupMasks, TrainingMasks
 from nnunetv2_fair.synthesis.quality.memorisation import (
     TOO_NEAR,
     averaged,
@@ -22,6 +21,8 @@ from nnunetv2_fair.synthesis.quality.memorisation import (
 _MARGIN = 0.1
 #: Draws for each mask that is asked for before the group is given up.
 _DRAWS = 20
+#: Fewest masks that are drawn at once.
+_FEWEST = 32
 AREA = "area beyond the training masks"
 
 
@@ -38,7 +39,19 @@ class DrawnMasks:
     dropped: Mapping[str, Mapping[str, int]]
 
 
-def draw_masks(model: ShapeModel, known: TrainingMasks, n: int, seed: int) -> DrawnMasks:
+class MaskModel(Protocol):
+    """What masks are drawn by."""
+
+    def draw(self, group: str, n: int, seed: int) -> NDArray[np.float64]:
+        """Return points of n new masks of a group, (n, ...)."""
+
+    def mask_of(
+        self, drawn: NDArray[np.float64], order: Sequence[int], shape: tuple[int, ...], dtype: Any
+    ) -> tuple[Mask, str | None]:
+        """Return the label map of such points, and why it is not valid (None: it is)."""
+
+
+def draw_masks(model: MaskModel, known: TrainingMasks, n: int, seed: int) -> DrawnMasks:
     """Draw masks of the wanted groups.
 
     A mask is dropped if its structures are not nested, in several pieces, touch the border or have
@@ -61,9 +74,11 @@ def draw_masks(model: ShapeModel, known: TrainingMasks, n: int, seed: int) -> Dr
     while missing := {group: n - len(own) for group, own in masks.items() if len(own) < n}:
         drawn = {
             group: [
-                _judged(points, known, group)
+                _judged(model, points, known, group)
                 # a few more, so that one turn is mostly enough
-                for points in model.draw(group, k + k // 10 + 4, _seed(seed, known, group, turn))
+                for points in model.draw(
+                    group, max(k + k // 10, _FEWEST), _seed(seed, known, group, turn)
+                )
             ]
             for group, k in missing.items()
         }
@@ -84,16 +99,24 @@ def draw_masks(model: ShapeModel, known: TrainingMasks, n: int, seed: int) -> Dr
 
 
 def _judged(
-    points: NDArray[np.float64], known: TrainingMasks, group: str
-) -> tuple[NDArray[Any], str | None]:
-    mask, why = mask_of(points, known.order, known.shape, known.dtype)
+    model: MaskModel, points: NDArray[np.float64], known: TrainingMasks, group: str
+) -> tuple[Mask, str | None]:
+    mask, why = model.mask_of(points, known.order, known.shape, known.dtype)
     if why is None:
-        areas = [region.sum() for region in regions_of(mask, known.order)]
-        real = known.groups[group].areas
-        low, high = real.min(axis=0) * (1 - _MARGIN), real.max(axis=0) * (1 + _MARGIN)
-        if (areas < low).any() or (areas > high).any():
-            why = AREA
+        why = why_unlike(regions_of(mask, known.order), known.groups[group])
     return mask, why
+
+
+def why_unlike(regions: Sequence[NDArray[np.bool_]], real: GroupMasks) -> str | None:
+    """Return why structures are unlike those of a group's training masks; None if they are alike.
+
+    Args:
+        regions: Each structure with all that lies within it, outermost first.
+        real: The training masks.
+    """
+    areas = [region.sum() for region in regions]
+    low, high = real.areas.min(axis=0) * (1 - _MARGIN), real.areas.max(axis=0) * (1 + _MARGIN)
+    return AREA if (areas < low).any() or (areas > high).any() else None
 
 
 def _judge_nearness(
@@ -124,6 +147,6 @@ def _hardly_any(group: str, valid: int, dropped: Counter[str]) -> DatasetError:
     reasons = ", ".join(f"{why} {k}" for why, k in dropped.most_common())
     return DatasetError(
         f"Of {valid + sum(dropped.values())} masks drawn of {group}, {valid} could be used. "
-        f"Dropped: {reasons}. Try the other --model, or more --steps; masks that resemble their "
+        f"Dropped: {reasons}. Try another --model, or more --steps; masks that resemble their "
         "patients need more patients."
     )

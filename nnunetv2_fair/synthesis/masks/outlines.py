@@ -63,7 +63,20 @@ def outline(region: NDArray[np.bool_], n: int) -> Points:
     offset = contour - _centre(contour)
     # the same point of the outline first in every case
     start = int(np.argmin(np.abs(np.arctan2(offset[:, 0], offset[:, 1]))))
-    return _resampled(np.roll(contour, -start, axis=0), n)
+    return resampled(np.roll(contour, -start, axis=0), n)
+
+
+def resampled(contour: Points, n: int) -> Points:
+    """Return points at equal distances along a closed outline, from its first point on.
+
+    Args:
+        contour: (m, 2), without its first point again at the end.
+        n: How many.
+    """
+    closed = np.vstack([contour, contour[:1]])
+    along = np.r_[0, np.cumsum(np.hypot(*np.diff(closed, axis=0).T))]
+    wanted = np.linspace(0, along[-1], n, endpoint=False)
+    return np.stack([np.interp(wanted, along, closed[:, axis]) for axis in (0, 1)], axis=1)
 
 
 def outlines(mask: Mask, order: Sequence[int], n: int) -> tuple[Points, str | None]:
@@ -135,24 +148,36 @@ def mask_of(
         shape: Rows and columns.
         dtype: Of the label map.
     """
-    mask = np.zeros(shape, dtype=dtype)
     if not np.isfinite(points).all():
-        return mask, "not finite"
-    outer = np.ones(shape, dtype=bool)
-    for value, own in zip(order, points, strict=True):
-        region = filled(own, shape)
+        return np.zeros(shape, dtype=dtype), "not finite"
+    return nested([filled(own, shape) for own in points], order, dtype)
+
+
+def nested(
+    regions: Sequence[NDArray[np.bool_]], order: Sequence[int], dtype: Any = np.uint8
+) -> tuple[Mask, str | None]:
+    """Return the label map of regions that lie in each other, and why it is not valid.
+
+    Args:
+        regions: Each structure with all that lies within it, outermost first.
+        order: Labels.
+        dtype: Of the label map.
+    """
+    mask = np.zeros(regions[0].shape, dtype=dtype)
+    outer = np.ones(mask.shape, dtype=bool)
+    for value, region in zip(order, regions, strict=True):
         total = int(region.sum())
         if total < _FEWEST:
             return mask, "empty"
         if (region & ~outer).sum() > _SPECKS * total:
             return mask, "not nested"
-        region &= outer
-        if ndimage.label(region)[1] != 1:
+        within = region & outer
+        if ndimage.label(within)[1] != 1:
             return mask, "several pieces"
-        if touches_border(region):
+        if touches_border(within):
             return mask, "touches the border"
-        mask[region] = value
-        outer = region
+        mask[within] = value
+        outer = within
     return mask, None
 
 
@@ -177,11 +202,4 @@ def _contour(region: NDArray[np.bool_]) -> Points:
 
 
 def _centre(contour: Points) -> Points:
-    return np.asarray(_resampled(contour, 128).mean(axis=0))
-
-
-def _resampled(contour: Points, n: int) -> Points:
-    closed = np.vstack([contour, contour[:1]])
-    along = np.r_[0, np.cumsum(np.hypot(*np.diff(closed, axis=0).T))]
-    wanted = np.linspace(0, along[-1], n, endpoint=False)
-    return np.stack([np.interp(wanted, along, closed[:, axis]) for axis in (0, 1)], axis=1)
+    return np.asarray(resampled(contour, 128).mean(axis=0))

@@ -5,13 +5,15 @@ network learns the noise that was added to the coefficients of all groups; each 
 equally often, whatever its size. Torch works in one thread: the network is so small that several
 wait for each other most of the time.
 
-Source: Ho et al. 2020 (training, Algorithm 1), Song et al. 2021 (DDIM sampling); diffusers'
-schedulers. Cootes et al. 1995 for the baseline, a Gaussian of the coefficients per group.
+Source: Ho et al. 2020 (training, Algorithm 1), Song et al. 2021 (DDIM sampling), Saharia et al.
+2022 (predictions kept within a range); diffusers' schedulers. Cootes et al. 1995 for the baseline,
+a Gaussian of the coefficients per group.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nnunetv2_fair.errors import InstallationError
+from nnunetv2_fair.synthesis.masks.outlines import Mask, mask_of
 
 Outlines = NDArray[np.float64]
 
@@ -163,8 +166,19 @@ class ShapeModel:
         with _one_thread(), torch.no_grad():
             return self.components.outlines(self._denoised(self._network, group, n, seed))
 
+    def mask_of(
+        self, drawn: Outlines, order: Sequence[int], shape: tuple[int, ...], dtype: Any
+    ) -> tuple[Mask, str | None]:
+        """Return the label map of outlines, as :func:`~.outlines.mask_of`."""
+        return mask_of(drawn, order, shape, dtype)
+
     def _denoised(self, network: nn.Module, group: str, n: int, seed: int) -> NDArray[np.float64]:
-        scheduler = schedulers()[1](num_train_timesteps=_STEPS_OF_NOISE, clip_sample=False)
+        # where noise is all there is, a small error in it is a large one in the coefficients: they
+        # are kept within those of the training masks, or a few outlines are far too large
+        most = max(float(np.abs(own).max()) for own in self._known.values())
+        scheduler = schedulers()[1](
+            num_train_timesteps=_STEPS_OF_NOISE, clip_sample=True, clip_sample_range=most
+        )
         scheduler.set_timesteps(50)
         source = torch.Generator().manual_seed(seed)
         x = torch.randn((n, len(self.components.axes)), generator=source)

@@ -24,7 +24,7 @@ from nnunetv2_fair.synthesis.masks.outlines import nesting_order, outlines, regi
 from nnunetv2_fair.synthesis.quality.memorisation import averaged
 from nnunetv2_fair.synthesis.training_cases.by_group import cases_by_group
 
-#: Points of each outline.
+#: Points of each outline, for models of ordered outlines.
 POINTS = 64
 #: Masks that the order of the structures is found from.
 _LOOKED_AT = 100
@@ -73,7 +73,12 @@ class TrainingMasks:
 
 
 def read_training_masks(
-    folder: Path, attribute: str | None, wanted: Sequence[str], *, leave_out: bool
+    folder: Path,
+    attribute: str | None,
+    wanted: Sequence[str],
+    *,
+    leave_out: bool,
+    points: int = POINTS,
 ) -> TrainingMasks:
     """Find and read the training masks of a dataset.
 
@@ -82,6 +87,7 @@ def read_training_masks(
         attribute: Attribute expression; None: the dataset's default one.
         wanted: Groups to draw masks of; none of them means all.
         leave_out: Leave out masks that have no outline, instead of refusing them.
+        points: Of each outline.
 
     Raises:
         UsageError: If there is no such group.
@@ -96,7 +102,7 @@ def read_training_masks(
     kept = known.large_enough(known.members)
     files = {name: case.mask for name, case in known.files().items()}
     order = _order(source, [files[case] for cases in kept.values() for case in cases])
-    read = _Reading(order)
+    read = _Reading(order, points)
     found: dict[str, list[str]] = {}
     for group, cases in kept.items():
         found[group] = [case for case in cases if read.add(case, files[case])]
@@ -127,8 +133,8 @@ def read_training_masks(
 class _Reading:
     """Masks read one after the other, of which only what is needed is kept."""
 
-    def __init__(self, order: tuple[int, ...]) -> None:
-        self.order = order
+    def __init__(self, order: tuple[int, ...], points: int) -> None:
+        self.order, self.points = order, points
         self.problems: dict[str, str] = {}
         self.shape: tuple[int, ...] = ()
         self.dtype: Any = None
@@ -146,7 +152,7 @@ class _Reading:
                 "expected masks of one size. Crop or resample the dataset first, such as with "
                 "nnUNetv2_fair_crop."
             )
-        points, why = outlines(mask, self.order, POINTS)
+        points, why = outlines(mask, self.order, self.points)
         if why is not None:
             self.problems[case] = f"{path.name}: {why}"
             return False

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from nnunetv2_fair.errors import ModelError, TrainingError, UsageError
-from nnunetv2_fair.synthesis.images import training as module
 from nnunetv2_fair.synthesis.images.network import (
     MaskToImage,
     NetworkPlan,
@@ -14,12 +13,12 @@ from nnunetv2_fair.synthesis.images.network import (
 )
 from nnunetv2_fair.synthesis.images.sampling import sample
 from nnunetv2_fair.synthesis.images.training import (
-    CHECKPOINT,
     TrainingCases,
     TrainingSettings,
     train,
-    trained_network,
 )
+from nnunetv2_fair.synthesis.learning import resumable as module
+from nnunetv2_fair.synthesis.learning.resumable import CHECKPOINT, read_checkpoint
 from tests.synthesis.one_thread import one_thread  # noqa: F401 - used by all
 
 pytest.importorskip("diffusers")
@@ -87,7 +86,7 @@ def test_a_killed_training_continues_to_the_same_bytes(tmp_path, monkeypatch):
     killed.mkdir()
     expected, losses = train(_cases(), PLAN, settings, whole, CPU)
 
-    def stop(progress: module.Progress) -> None:
+    def stop(progress) -> None:
         if progress.step == 4:
             raise KeyboardInterrupt
 
@@ -96,7 +95,8 @@ def test_a_killed_training_continues_to_the_same_bytes(tmp_path, monkeypatch):
     found, again = train(_cases(), PLAN, settings, killed, CPU)
     assert again == losses
     assert _same(found, expected)
-    assert _same(trained_network(killed / CHECKPOINT, CPU), expected)
+    kept = read_checkpoint(killed / CHECKPOINT, CPU, "an image model")["average"]
+    assert all(torch.equal(kept[k], v) for k, v in expected.state_dict().items())
     assert [path.name for path in killed.iterdir()] == [CHECKPOINT]
 
 
@@ -112,7 +112,7 @@ def test_a_checkpoint_of_other_settings_or_a_damaged_one_is_refused(tmp_path):
         train(_cases(), PLAN, TrainingSettings(steps=1), tmp_path, CPU)
     torch.save({"state_dict": {}}, path)
     with pytest.raises(ModelError, match="it lacks parts"):
-        trained_network(path, CPU)
+        read_checkpoint(path, CPU, "an image model")
 
 
 def test_what_cannot_be_trained_is_refused(tmp_path):

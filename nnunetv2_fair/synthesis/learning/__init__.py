@@ -1,0 +1,1 @@
+"""How networks of masks and images are trained: one loop for all of them."""
