@@ -23,7 +23,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-d", required=True, metavar="ID", help="dataset id or name")
     parser.add_argument("-i", type=Path, required=True, help="folder with the images")
     parser.add_argument("-o", type=Path, required=True, help="output folder")
-    add_weights(parser)
+    add_weights(parser, required=False)
+    parser.add_argument(
+        "--filled-boxes", action="store_true",
+        help="in place of --weights: write the boxes themselves, filled, as the masks, to assess "
+        "what the prompt gives away as a model is",
+    )  # fmt: skip
     parser.add_argument(
         "--boxes", required=True, metavar="SOURCE",
         help="where boxes come from: the word references (which tell the model where the organ "
@@ -49,10 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def add_weights(parser: argparse.ArgumentParser) -> None:
+def add_weights(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add the options that say which model is meant, and which channel it is shown."""
     parser.add_argument(
-        "--weights", type=Path, required=True, metavar="FILE",
+        "--weights", type=Path, required=required, metavar="FILE",
         help="a .pth file of SAM, MedSAM or LiteMedSAM, or a folder of Hugging Face; "
         "nnUNetv2_fair_doctor --sam FILE says what it is",
     )  # fmt: skip
@@ -85,19 +90,27 @@ def _predict(args: argparse.Namespace) -> None:
 
     if args.seed < 0:
         raise UsageError(f"--seed {args.seed}: expected 0 or more.")
+    if (args.weights is None) != args.filled_boxes:
+        raise UsageError("Pass either --weights FILE or --filled-boxes, which needs no model.")
+    if args.filled_boxes and (args.generator or args.family):
+        raise UsageError("--filled-boxes uses no model: leave out --generator and --family.")
     require_device(args.device)
     raw = raw_dataset(args.d)
     task = read_task(raw, args.channel)
-    weights = read_weights(args.weights, args.family)
-    found = None if args.generator is None else read_perturbation(args.generator, weights)
+    weights = None if args.filled_boxes else read_weights(args.weights, args.family)
+    found = None
+    if weights is not None and args.generator is not None:
+        found = read_perturbation(args.generator, weights)
     request = PredictionRequest(
         raw, args.i, args.o, args.boxes, args.gt, args.jitter, args.seed, args.device
     )
     done = predict(request, task, weights, found, overwrite=args.overwrite)
-    logger.info("Predicted %s with %s: %s", counted(done.n_cases, "case"),
-                weights.family.title, args.o)  # fmt: skip
+    with_what = "filled boxes" if weights is None else weights.family.title
+    logger.info("Predicted %s with %s: %s", counted(done.n_cases, "case"), with_what, args.o)
     if done.dice_of_boxes is None:
         logger.info("Dice of the filled boxes is not known: name the references with -gt.")
+    elif weights is None:
+        logger.info("Mean Dice of the filled boxes %.3f (%s).", done.dice_of_boxes, PROMPTS_CSV)
     else:
         logger.info(
             "Mean Dice %.3f; that of the filled boxes alone %.3f, which the model was given (%s).",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nnunetv2_fair.cli.predict_SAM import add_weights
 from nnunetv2_fair.cli.shared.common import command_parser, require_nnunet, run
-from nnunetv2_fair.errors import UsageError
+from nnunetv2_fair.errors import UsageError, counted
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ def _parser() -> argparse.ArgumentParser:
         "nnUNetv2_fair_train_APPLE_SAM -d 42 -a sex --weights medsam_vit_b.pth",
     )
     parser.add_argument("-d", required=True, metavar="ID", help="dataset id or name")
-    parser.add_argument("-a", required=True, metavar="ATTRIBUTE", help="such as sex or sex+age")
+    parser.add_argument("-a", metavar="ATTRIBUTE", help="such as sex or sex+age")
     add_weights(parser)
     parser.add_argument("-f", type=int, default=0, metavar="FOLD", help="fold to train on")
     parser.add_argument(
@@ -39,6 +39,10 @@ def _parser() -> argparse.ArgumentParser:
         help="weight of the fairness loss; 0 trains for the segmentation alone: the control that "
         "says how much of a change is fine-tuning",
     )  # fmt: skip
+    parser.add_argument(
+        "--dloss", choices=("plain", "balanced"), default="plain",
+        help="the discriminator's loss; balanced: every group counts the same however rare it is",
+    )  # fmt: skip
     parser.add_argument("--epochs", type=int, default=20, help="number of epochs")
     parser.add_argument("--steps", type=int, default=25, help="steps of an epoch")
     parser.add_argument("--batch", type=int, default=4, help="slices in a step")
@@ -47,6 +51,10 @@ def _parser() -> argparse.ArgumentParser:
         help="move every side of the boxes in training by at most this share of their length",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="seed of weights, batches and boxes")
+    parser.add_argument(
+        "--only-embeddings", action="store_true",
+        help="make the embeddings and train nothing: for several trainings that start together",
+    )  # fmt: skip
     parser.add_argument("-device", choices=("cuda", "cpu", "mps"), default="cuda", help="device")
     return parser
 
@@ -64,7 +72,7 @@ def _train(args: argparse.Namespace) -> None:
     require_nnunet()
     _check(args)
     from nnunetv2_fair import paths
-    from nnunetv2_fair.foundation.dataset_training import Place, train
+    from nnunetv2_fair.foundation.dataset_training import Place, embed, train
     from nnunetv2_fair.foundation.task import read_task
     from nnunetv2_fair.foundation.training import TrainingSettings
     from nnunetv2_fair.foundation.weights import read_weights
@@ -74,9 +82,14 @@ def _train(args: argparse.Namespace) -> None:
     raw = paths.raw_dataset(args.d)
     task = read_task(raw, args.channel)
     weights = read_weights(args.weights, args.family)
+    if args.only_embeddings:
+        slices = embed(raw, args.device, args.f, task, weights)
+        logger.info("Embeddings of %s are there.", counted(slices, "slice"))
+        return
     settings = TrainingSettings(
         attribute=args.a, fold=args.f, beta=args.beta, alpha=args.alpha, fairness=args.fairness,
         epochs=args.epochs, steps=args.steps, batch=args.batch, jitter=args.jitter, seed=args.seed,
+        balanced=args.dloss == "balanced",
     )  # fmt: skip
     out = args.o
     if out is None:
@@ -86,6 +99,7 @@ def _train(args: argparse.Namespace) -> None:
             for name in ("beta", "alpha", "fairness", "epochs", "steps", "batch", "jitter", "seed")
             if getattr(settings, name) != getattr(usual, name)
         ]
+        changed += ["_dlossbalanced"] if settings.balanced else []
         name = f"APPLE_SAM_{args.a}{''.join(changed)}__{weights.family.name}"
         results = paths.environment_folder(paths.RESULTS)
         out = results / raw.name / name / f"fold_{args.f}"
@@ -107,6 +121,8 @@ def _check(args: argparse.Namespace) -> None:
     ):
         if not ok:
             raise UsageError(f"{option} {value}: expected {expected}.")
+    if args.a is None and not args.only_embeddings:
+        raise UsageError("Pass -a with the attribute of the groups, such as -a sex.")
     if args.beta == 0 and args.fairness == 0:
         raise UsageError("--beta 0 and --fairness 0: nothing would be learnt. Leave out one.")
 

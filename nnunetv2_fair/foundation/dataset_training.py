@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nnunetv2_fair import paths
 from nnunetv2_fair.errors import TrainingError, counted
-from nnunetv2_fair.foundation.embeddings import EmbeddingCache
+from nnunetv2_fair.foundation.embeddings import EmbeddingCache, Sample
 from nnunetv2_fair.foundation.model import PromptedModel
 from nnunetv2_fair.foundation.perturbation import FINAL
 from nnunetv2_fair.foundation.task import Task
@@ -74,30 +74,10 @@ def train(
             f"(nnUNetv2_fair_predict_SAM --generator {place.out}), or train into another folder "
             "with -o."
         )
-    folder = paths.preprocessed_dataset(place.raw.name)
-    table = read_dataset_table(folder)
-    grouping = group_cases(table, settings.attribute)
-    every = task.images(place.raw / "imagesTr")
-    folds, warnings = checked_folds(folder, table, list(every))
-    require_fold(folds, settings.fold, folder / paths.SPLITS_JSON)
-    for sentence in warnings:
-        logger.warning("WARNING: %s.", sentence)
-    fold = folds[settings.fold]
-    parts = {"train": list(fold["train"]), "val": list(fold["val"])}
-    cases = list(dict.fromkeys([*parts["train"], *parts["val"]]))
-    images = {case: every[case] for case in cases}
-    masks = task.masks(place.raw / "labelsTr", cases, "the dataset's labelsTr")
-    model = PromptedModel(weights).to(place.device)
-    cache = EmbeddingCache(_cache_folder(folder, task, weights), task, model)
-    found = cache.samples(images, masks)
-    by_case: dict[str, list] = {}
-    for sample in found:
-        by_case.setdefault(sample.case, []).append(sample)
-    samples = {
-        part: [sample for case in listed for sample in by_case.get(case, [])]
-        for part, listed in parts.items()
-    }
-    sizes = {part: _sizes(table, grouping, listed) for part, listed in parts.items()}
+    fold = _Fold(place.raw, settings.fold, task, weights)
+    grouping = group_cases(fold.table, settings.attribute)
+    fold.read(place.device)
+    sizes = {part: _sizes(fold.table, grouping, listed) for part, listed in fold.parts.items()}
     place.out.mkdir(parents=True, exist_ok=True)
     with fold_held(place.out):
         log = SubgroupLog(
@@ -109,19 +89,91 @@ def train(
             Visible({"train": sizes["train"], "val": sizes["val"]}),
             [target.name for target in task.targets],
         )
-        settings = replace(settings, table=table_hash(table))
-        training = AppleTraining(place.out, settings, weights, model, cache, samples, grouping, log)
+        settings = replace(settings, table=table_hash(fold.table))
+        training = AppleTraining(
+            place.out, settings, weights, fold.model, fold.cache, fold.samples, grouping, log
+        )
         if continues:
             training.load()
         log.forget_from(training.epoch)
         logger.info("Groups of '%s' in the training part of fold %d: %s", settings.attribute,
                     settings.fold, sizes_in_words(sizes["train"]))  # fmt: skip
-        side, channels = weights.sizes.grid, weights.sizes.channels
-        logger.info("%s to embed, %.1f MB each on disk.", counted(len(found), "slice"),
-                    2 * channels * side * side / 1e6)  # fmt: skip
-        cache.fill(found, images, masks)
+        fold.embed()
         training.run()
     return final
+
+
+def embed(raw: Path, device: str, fold: int, task: Task, weights: Weights) -> int:
+    """Make the embeddings that trainings on a fold read, without training.
+
+    Args:
+        raw: The dataset's folder in ``nnUNet_raw``.
+        device: Torch's name.
+        fold: Which.
+        task: What is segmented.
+        weights: Of the model.
+
+    Returns:
+        Number of slices.
+
+    Raises:
+        FairError: As :func:`train`.
+    """
+    found = _Fold(raw, fold, task, weights)
+    found.read(device)
+    return found.embed()
+
+
+class _Fold:
+    """Cases of a fold, and their embeddings.
+
+    Args:
+        raw: The dataset's folder in ``nnUNet_raw``.
+        number: Of the fold.
+        task: What is segmented.
+        weights: Of the model.
+    """
+
+    def __init__(self, raw: Path, number: int, task: Task, weights: Weights) -> None:
+        self._raw, self._task, self._weights = raw, task, weights
+        self._folder = paths.preprocessed_dataset(raw.name)
+        self.table = read_dataset_table(self._folder)
+        self._every = task.images(raw / "imagesTr")
+        folds, warnings = checked_folds(self._folder, self.table, list(self._every))
+        require_fold(folds, number, self._folder / paths.SPLITS_JSON)
+        for sentence in warnings:
+            logger.warning("WARNING: %s.", sentence)
+        fold = folds[number]
+        self.parts = {"train": list(fold["train"]), "val": list(fold["val"])}
+
+    def read(self, device: str) -> None:
+        """Build the model, and find the slices that show something.
+
+        Args:
+            device: Torch's name.
+        """
+        cases = list(dict.fromkeys([*self.parts["train"], *self.parts["val"]]))
+        self._images = {case: self._every[case] for case in cases}
+        self._masks = self._task.masks(self._raw / "labelsTr", cases, "the dataset's labelsTr")
+        self.model = PromptedModel(self._weights).to(device)
+        folder = _cache_folder(self._folder, self._task, self._weights)
+        self.cache = EmbeddingCache(folder, self._task, self.model)
+        self._found = self.cache.samples(self._images, self._masks)
+        by_case: dict[str, list[Sample]] = {}
+        for sample in self._found:
+            by_case.setdefault(sample.case, []).append(sample)
+        self.samples = {
+            part: [sample for case in listed for sample in by_case.get(case, [])]
+            for part, listed in self.parts.items()
+        }
+
+    def embed(self) -> int:
+        """Make the embeddings that are missing; return the number of all."""
+        side, channels = self._weights.sizes.grid, self._weights.sizes.channels
+        logger.info("%s to embed, %.1f MB each on disk.", counted(len(self._found), "slice"),
+                    2 * channels * side * side / 1e6)  # fmt: skip
+        self.cache.fill(self._found, self._images, self._masks)
+        return len(self._found)
 
 
 def _cache_folder(folder: Path, task: Task, weights: Weights) -> Path:

@@ -98,7 +98,7 @@ class PredictionResult:
 def predict(
     request: PredictionRequest,
     task: Task,
-    weights: Weights,
+    weights: Weights | None,
     found: Perturbation | None = None,
     *,
     overwrite: bool = False,
@@ -108,7 +108,7 @@ def predict(
     Args:
         request: What to predict.
         task: What is segmented.
-        weights: Of the model.
+        weights: Of the model; None fills the boxes, without a model.
         found: A perturbation of its embedding; None for the model as it is.
         overwrite: Whether the output folder may hold masks already.
 
@@ -135,18 +135,24 @@ class _Run:
     """One run in a folder that nobody else uses."""
 
     def __init__(
-        self, request: PredictionRequest, task: Task, weights: Weights, found: Perturbation | None
+        self,
+        request: PredictionRequest,
+        task: Task,
+        weights: Weights | None,
+        found: Perturbation | None,
     ) -> None:
         self.request, self.task, self.weights, self.found = request, task, weights, found
         self.work = request.out / _WORK
         self.images = task.images(request.images)
         self.references = self._references()
         self.prompts = self._prompts()
-        model = PromptedModel(weights).to(request.device)
-        self.model = model
+        self.model: PromptedModel | None = None
         self.generator: PerturbationGenerator | None = None
-        if found is not None:
-            self.generator = generator_of(model.sizes.channels, found).to(request.device).eval()
+        if weights is not None:
+            self.model = PromptedModel(weights).to(request.device)
+        if weights is not None and found is not None:
+            made = generator_of(weights.sizes.channels, found)
+            self.generator = made.to(request.device).eval()
 
     def _beside(self) -> Path | None:
         """Return the references' folder: the one that was named, or the one beside the images."""
@@ -265,9 +271,11 @@ class _Run:
         grid = grid_of_file(path)
         if not prompts:
             return np.zeros(grid.shape, np.uint8)
+        if self.model is None:
+            return self._filled(prompts, grid.shape)
         slices = read_slices(path, is_ct=self.task.is_ct)
         labels = np.zeros(slices.shape[:3], np.uint8)
-        fit = Fit((slices.shape[1], slices.shape[2]), self.weights.family, self.weights.sizes)
+        fit = Fit((slices.shape[1], slices.shape[2]), self.model.family, self.model.sizes)
         for number in sorted({place.slice for place in prompts}):
             own = {place.target: box for place, box in prompts.items() if place.slice == number}
             chosen = sorted(own)
@@ -279,6 +287,13 @@ class _Run:
             logits = fit.on_slice(self.model.logits(embedding, boxes)[0]).cpu().numpy()
             labels[number] = self._merged(logits, chosen)
         return labels.reshape(grid.shape)
+
+    def _filled(self, prompts: Prompts, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Return the label map of the boxes themselves; later targets lie over earlier ones."""
+        labels = np.zeros((1, *shape)[-3:], np.uint8)
+        for i, target in enumerate(self.task.targets):
+            labels[filled(prompts, i, labels.shape)] = target.written
+        return labels.reshape(shape)
 
     def _merged(self, logits: NDArray[np.float32], chosen: list[int]) -> NDArray[np.uint8]:
         """Return one label map of the masks of several targets.
@@ -330,7 +345,7 @@ class _Run:
     def _description(self) -> dict[str, Any]:
         request = self.request
         return {
-            **described(self.weights),
+            **({"filled_boxes": True} if self.weights is None else described(self.weights)),
             "dataset": self.task.dataset,
             "channel": self.task.channel,
             "boxes": REFERENCES if request.boxes == REFERENCES else Path(request.boxes).name,

@@ -28,6 +28,7 @@ from nnunetv2_fair.foundation.perturbation import (
 from nnunetv2_fair.foundation.prompts import Place, jittered
 from nnunetv2_fair.foundation.weights import Weights
 from nnunetv2_fair.losses.monitor import EpochSummary, dice_of_counts
+from nnunetv2_fair.losses.reweighting import group_weights
 from nnunetv2_fair.networks.discriminator import AttributeDiscriminator
 from nnunetv2_fair.subgroups.groups import Grouping
 from nnunetv2_fair.trainers.adversarial.adversary import Adversary, CollapseWatch
@@ -56,6 +57,8 @@ class TrainingSettings:
         batch: Slices in a step.
         jitter: The most that a side of a box is moved in training, as a share of its length.
         seed: Of weights, batches and boxes.
+        balanced: Whether the discriminator's loss counts all groups the same, however rarely they
+            are drawn.
         table: Hash of the demographics table.
     """
 
@@ -69,6 +72,7 @@ class TrainingSettings:
     batch: int = 4
     jitter: float = 0.05
     seed: int = 0
+    balanced: bool = False
     table: str = field(default="", repr=False)
 
     def plain(self) -> dict[str, Any]:
@@ -124,9 +128,16 @@ class AppleTraining:
             _LEARNING_RATE,
             settings.epochs,
             alpha=settings.alpha,
+            weights=self._balancing_weights() if settings.balanced else None,
         )
         self._watch = CollapseWatch(logger.warning)
         self.epoch = 0
+
+    def _balancing_weights(self) -> torch.Tensor:
+        """Return ``(G,)`` weights with which all groups count the same among the slices drawn."""
+        groups = [self._grouping.index_of(sample.case) for sample in self._samples["train"]]
+        drawn = [float(groups.count(i)) for i in range(self._n_groups)]
+        return torch.tensor(group_weights(drawn, drawn)[:-1], dtype=torch.float32)
 
     def load(self) -> None:
         """Continue from the checkpoint of an interrupted training.

@@ -54,6 +54,26 @@ def test_masks_lie_beside_the_dice_of_their_boxes(raw, tmp_path, capsys):
     assert f"filled boxes alone {table['dice_filled_box'].mean():.3f}" in capsys.readouterr().out
 
 
+def test_filled_boxes_are_masks_that_need_no_model(raw, tmp_path, capsys):
+    out, boxes = tmp_path / "out", ("--boxes", "references", "-device", "cpu")
+    given = ["-d", "901", "-i", str(raw / "imagesTs"), "-o", str(out), *boxes]
+    assert predict_SAM.main(given) == 2
+    assert "either --weights FILE or --filled-boxes" in capsys.readouterr().err
+    assert predict_SAM.main([*given, "--filled-boxes", "--family", "sam"]) == 2
+    assert "leave out --generator and --family" in capsys.readouterr().err
+    assert predict_SAM.main([*given, "--filled-boxes"]) == 0
+    table = pd.read_csv(out / "prompts.csv")
+    assert (table["dice_mask"] == table["dice_filled_box"]).all()
+    assert f"filled boxes {table['dice_mask'].mean():.3f}" in capsys.readouterr().out
+    assert json.loads((out / "sam.json").read_text())["filled_boxes"] is True
+    for path in sorted(out.glob("*.png")):
+        truth, mask = (read_mask(f / path.name) for f in (raw / "labelsTs", out))
+        rows, columns = np.nonzero(truth)
+        expected = np.zeros_like(truth)
+        expected[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] = 1
+        assert (mask == expected).all()
+
+
 def test_a_mask_is_what_the_model_says_inside_its_box(raw, tmp_path):
     from nnunetv2_fair.foundation.pictures import Fit, read_slices
     from nnunetv2_fair.foundation.prompts import boxes_around

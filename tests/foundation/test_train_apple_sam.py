@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from nnunetv2_fair.cli import predict_SAM, prepare, train_APPLE_SAM
-from nnunetv2_fair.foundation import dataset_training, embeddings
+from nnunetv2_fair.foundation import dataset_training, embeddings, training
 from nnunetv2_fair.foundation.model import PromptedModel
 from nnunetv2_fair.foundation.perturbation import FINAL, LATEST, Perturbation, read_perturbation
 from nnunetv2_fair.foundation.training import segmentation_loss
 from nnunetv2_fair.foundation.weights import read_weights
+from nnunetv2_fair.trainers.adversarial.adversary import Adversary
 from tests.foundation.tiny_models import lite_medsam, write_tiny
 from tests.nnunet_dataset import NAME, write_raw
 
@@ -115,6 +116,38 @@ def test_without_the_fairness_term_the_attribute_does_not_matter(weights, tmp_pa
     one, other, fair = (generator(tmp_path / n, weights) for n in ("sex", "other", "fair"))
     assert all(torch.equal(value, other[name]) for name, value in one.items())
     assert not all(torch.equal(value, fair[name]) for name, value in one.items())
+
+
+def test_the_discriminator_can_count_rare_groups_as_much(weights, tmp_path, monkeypatch):
+    kept = []
+
+    class Watched(Adversary):
+        def __init__(self, *args, weights, **rest):
+            super().__init__(*args, weights=weights, **rest)
+            kept.append(weights)
+
+    monkeypatch.setattr(training, "Adversary", Watched)
+    folder = Path(os.environ["nnUNet_preprocessed"]) / NAME
+    people = pd.read_csv(folder / "demographics.csv").set_index("case")["sex"]
+    by_sex = [list(people.index[people == sex]) for sex in ("female", "male")]
+    fold = {"train": [*by_sex[0][:3], by_sex[1][0]], "val": [by_sex[0][3], by_sex[1][1]]}
+    (folder / "splits_final.json").write_text(json.dumps([fold]))
+    assert trained(weights, tmp_path / "rare", "--dloss", "balanced", epochs="1") == 0
+    # 3 of 4 samples are of women; the mean over the samples is 1
+    assert kept[0].tolist() == pytest.approx([2 / 3, 2])
+    assert read_perturbation(tmp_path / "rare", read_weights(weights)).settings["balanced"] is True
+
+
+def test_embeddings_alone_are_made_once(weights, tmp_path, capsys, monkeypatch):
+    given = ["-d", "901", "--weights", str(weights), "-device", "cpu"]
+    assert train_APPLE_SAM.main(given) == 2
+    assert "Pass -a with the attribute" in capsys.readouterr().err
+    assert train_APPLE_SAM.main([*given, "--only-embeddings"]) == 0
+    assert "Embeddings of" in capsys.readouterr().out
+    made = []
+    monkeypatch.setattr(PromptedModel, "embed", lambda *_: made.append(1))
+    assert trained(weights, tmp_path / "out", epochs="1") == 0
+    assert not made
 
 
 def test_the_segmentation_loss_is_half_of_both_terms():
