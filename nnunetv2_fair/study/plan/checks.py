@@ -18,6 +18,7 @@ from nnunetv2_fair.study.plan.datasets import Dataset, TestSet, find_dataset, fi
 from nnunetv2_fair.study.plan.diagnosis.choose import diagnosed
 from nnunetv2_fair.study.plan.downstream_checks import check_downstream
 from nnunetv2_fair.study.plan.environment import FOLDERS
+from nnunetv2_fair.study.plan.foundation.choose import with_prompted
 from nnunetv2_fair.study.plan.model_checks import check_bases, models_of
 from nnunetv2_fair.study.plan.models import Named
 from nnunetv2_fair.study.plan.option_checks import (
@@ -81,6 +82,7 @@ def check(settings: Settings, shell: Mapping[str, str]) -> Findings:
         for on in found.datasets
     ]
     check_crops_are_used(found)
+    found.datasets = with_prompted(found, found.datasets, shell)
     check_options(found, known)
     check_downstream(found)
     check_papers(found)

@@ -202,6 +202,17 @@ class TestSet:
     made_by: str = ""
     predicted_as: str = ""
 
+    def without_reference(self, ending: str) -> list[str]:
+        """Return the images that have no reference mask.
+
+        Args:
+            ending: Of the names of images and masks.
+        """
+        suffix = f"_0000{ending}"
+        images = {path.name.removesuffix(suffix) for path in self.images.glob(f"*{suffix}")}
+        labels = {path.name.removesuffix(ending) for path in self.labels.glob(f"*{ending}")}
+        return sorted(images - labels)
+
 
 def find_test(entry: TestEntry, dataset: Dataset, environment: Mapping[str, str]) -> TestSet:
     """Read what is known about a test set.

@@ -173,6 +173,8 @@ def check_options(found: Findings, known: set[str]) -> None:
     _check_claims(found)
     trainers = {name for on in found.datasets for name in on.trainers}
     trainers |= {model.name for on in found.datasets for model in on.models}
+    learnt = [one for on in found.datasets for one in on.learnt]
+    trainers |= {name for one in learnt for name in (one.name, *(n for n, _ in one.trainings()))}
     for pattern in settings.resources.trainers:
         if trainers and not any(fnmatchcase(name, pattern) for name in trainers):
             found.add(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nnunetv2_fair.study.plan import checks
 from nnunetv2_fair.study.plan.diagnosis.balanced_trainers import with_balanced_trainers
+from nnunetv2_fair.study.plan.foundation.apple_steps import add_learning
 from nnunetv2_fair.study.plan.steps.commands import index_command
 from nnunetv2_fair.study.plan.steps.dataset_steps import add_dataset
 from nnunetv2_fair.study.plan.steps.diagnosis_steps import add_diagnosis
@@ -49,6 +50,7 @@ def plan_study(path: Path, folder: Path, most_cpus: int | None = None) -> Plan:
         for on in sorted(found.datasets, key=lambda on: on.dataset.is_made):
             add_dataset(builder, on)
             add_trainings(builder, on)
+            add_learning(builder, on)
         for on in found.datasets:
             add_tests(builder, on)
         if found.diagnosed is not None:

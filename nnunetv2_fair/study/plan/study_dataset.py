@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from nnunetv2_fair.study.plan.datasets import Dataset, TestSet
+from nnunetv2_fair.study.plan.foundation.methods import Learnt, PromptedMethod
 from nnunetv2_fair.study.plan.models import Model
 from nnunetv2_fair.study.study_file.settings import DatasetEntry
 
@@ -42,6 +43,8 @@ class StudyDataset:
         attributes: Attribute expressions to evaluate by.
         cascades: Test set -> what else predicts it: models of crops.
         filled: Datasets made of it with synthetic cases, whose models are tested with its own.
+        learnt: What is trained on the embedding of prompted models.
+        prompted: What else predicts all test sets: prompted models.
     """
 
     entry: DatasetEntry
@@ -51,6 +54,8 @@ class StudyDataset:
     attributes: tuple[str, ...] = ()
     cascades: "Mapping[str, Cascade]" = field(default_factory=dict)
     filled: "tuple[Filled, ...]" = ()
+    learnt: tuple[Learnt, ...] = ()
+    prompted: tuple[PromptedMethod, ...] = ()
 
     @cached_property
     def trainers(self) -> frozenset[str]:
@@ -63,7 +68,16 @@ class StudyDataset:
         of_crops = [method.model.name for cascade in chosen for method in cascade.methods()]
         of_filled = [method.model.name for filled in self.filled for method in filled.methods()]
         own = [model.name for model in self.models]
-        return tuple(dict.fromkeys([*own, *of_filled, *of_crops]))
+        prompted = [method.model.name for method in self.prompted]
+        return tuple(dict.fromkeys([*own, *of_filled, *of_crops, *prompted]))
+
+    def is_home(self, plans: str, configuration: str) -> bool:
+        """Return whether prompted models, which have neither, stand beside models of these."""
+        return (plans, configuration) == (self.entry.plans[0], self.entry.configurations[0])
+
+    def learnt_folder(self, training: str, fold: int) -> Path:
+        """Return where a training on the embedding of a prompted model is kept."""
+        return self.dataset.results / f"{training}__sam" / f"fold_{fold}"
 
     def fold_folder(self, trainer: str, plans: str, configuration: str, fold: str) -> Path:
         """Return where nnU-Net keeps a training."""

@@ -124,7 +124,7 @@ def _downstream_sets() -> Collection[str]:
     return SETS
 
 
-def _one_or_several(value: object) -> object:
+def one_or_several(value: object) -> object:
     """Return numbers as a tuple; a mistake is one of the whole, as the file may have no list."""
     values = value if isinstance(value, list) else [value]
     if not values or any(isinstance(x, bool) or not isinstance(x, int | float) for x in values):
@@ -199,7 +199,7 @@ DownstreamSet = Annotated[
 #: Where a decision changes: a number, or several.
 Thresholds = Annotated[
     tuple[Number, ...],
-    BeforeValidator(_one_or_several),
+    BeforeValidator(one_or_several),
     AfterValidator(different),
     _expected("a number, or a list of different numbers, such as 50 or [40, 50]"),
 ]

@@ -47,6 +47,7 @@ from nnunetv2_fair.study.study_file.form import (
 )
 from nnunetv2_fair.study.study_file.paper_items import FigureItem, TableItem
 from nnunetv2_fair.study.study_file.parts import Part, Placed
+from nnunetv2_fair.study.study_file.sam import SamOptions
 from nnunetv2_fair.study.study_file.synthesis import SynthesisOptions
 from nnunetv2_fair.study.study_file.values import megabytes, minutes
 from nnunetv2_fair.study.study_file.yaml_lines import Document, Place
@@ -415,6 +416,7 @@ class Settings(Placed):
         tables: Tables of all methods to make at the end.
         figures: Figures of all methods to make at the end.
         diagnose: Which gap is diagnosed; None: none.
+        sam: Which prompted models are assessed beside the trainers; None: none.
         resources: What jobs ask for.
         device: Where trainings and predictions run.
         attempts: How often a job may be started.
@@ -466,6 +468,11 @@ class Settings(Placed):
         default=None,
         description="keys on the gap that is diagnosed, such as attributes and expert; {} for "
         "what is usual",
+    )
+    sam: Given[SamOptions] = Field(
+        default=None,
+        description="keys on models that are prompted with boxes, such as "
+        "{models: {MedSAM: medsam_vit_b.pth}}",
     )
     resources: ResourceOptions = Field(
         default_factory=ResourceOptions,

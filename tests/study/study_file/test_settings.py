@@ -9,6 +9,7 @@ from nnunetv2_fair.cli.shared.evaluation_arguments import TABLE_FORMATS
 from nnunetv2_fair.evaluation.statistics.all_comparisons import EmptyDistance
 from nnunetv2_fair.evaluation.statistics.group_comparison import Unit
 from nnunetv2_fair.study.step import Kind
+from nnunetv2_fair.study.study_file.sam import SamOptions
 from nnunetv2_fair.study.study_file.settings import (
     DatasetEntry,
     EvaluationOptions,
@@ -63,7 +64,9 @@ def test_resources_can_be_given_for_every_kind_of_step():
 
 def test_the_reference_names_every_key():
     text = (PROJECT / "docs" / "reference" / "study_yaml.md").read_text(encoding="utf-8")
-    for part in (Settings, DatasetEntry, PredictionOptions, EvaluationOptions, JobRequest):
+    for part in (
+        Settings, DatasetEntry, PredictionOptions, EvaluationOptions, JobRequest, SamOptions,
+    ):  # fmt: skip
         for key in part.model_fields:
             # in code, or in the example of resources
             assert re.search(rf"`[^`\n]*\b{key}\b[^`\n]*`|\b{key}: ", text), f"{part}: {key}"

@@ -144,11 +144,7 @@ def _check_segmenters(found: Findings, on: StudyDataset, cropped: StudyDataset, 
 
 def _check_references(found: Findings, on: StudyDataset, entry: TestEntry, test: TestSet) -> None:
     """Refuse images without reference: nothing would say where their organ is."""
-    ending = on.dataset.ending
-    suffix = f"_0000{ending}"
-    images = {path.name.removesuffix(suffix) for path in test.images.glob(f"*{suffix}")}
-    labels = {path.name.removesuffix(ending) for path in test.labels.glob(f"*{ending}")}
-    without = sorted(images - labels)
+    without = test.without_reference(on.dataset.ending)
     if without:
         found.add(
             entry.line("cascade"),

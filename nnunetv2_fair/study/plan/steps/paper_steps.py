@@ -85,15 +85,19 @@ def _asked(builder: StepBuilder, item: PaperItem, datasets: Sequence[StudyDatase
     tests = [
         set(on.methods(t.name)) for on in chosen for t in on.tests if item.test in ("", t.name)
     ]
-    of_crops = [name for on in chosen for name in on.methods() if name not in models]
-    usual = [*models, *(name for name in of_crops if all(name in known for known in tests))]
+    further = [name for on in chosen for name in on.methods() if name not in models]
+    places = tuple(_places(item, chosen))
+    if not all(_is_home(place, chosen) for place in places):
+        prompted = {method.model.name for on in chosen for method in on.prompted}
+        further = [name for name in further if name not in prompted]
+    usual = [*models, *(name for name in further if all(name in known for known in tests))]
     baseline = builder.settings.baseline or models[0]
     asked = Asked(
         figure,
         item.name,
         kind=getattr(item, "kind", "") or "",
         title=item.title,
-        places=tuple(_places(item, chosen)),
+        places=places,
         methods=item.methods or {_short(name): name for name in usual},
         missing=item.missing,
         by=item.by,
@@ -122,6 +126,15 @@ def _places(item: PaperItem, chosen: Sequence[StudyDataset]) -> Iterator[Place]:
                     there = configuration, plans, test.name
                     if all(a in ("", t) for a, t in zip(asked, there, strict=True)):
                         yield place
+
+
+def _is_home(place: Place, chosen: Sequence[StudyDataset]) -> bool:
+    """Return whether prompted models were evaluated at a place."""
+    return any(
+        on.is_home(place.plans, place.configuration)
+        for on in chosen
+        if on.dataset.name == place.dataset
+    )
 
 
 def _short(trainer: str) -> str:

@@ -81,6 +81,16 @@ def train_step(dataset: Dataset, plans: str, configuration: str, trainer: str, f
     return f"train.{dataset.short}.{where}.{trainer}.f{fold}"
 
 
+def embedding_step(dataset: Dataset, model: str, fold: int) -> str:
+    """Return the name of the step that makes the embeddings of a prompted model."""
+    return f"embed.{dataset.short}.{model}.f{fold}"
+
+
+def learning_step(dataset: Dataset, training: str, fold: int) -> str:
+    """Return the name of the step that trains on the embedding of a prompted model."""
+    return train_step(dataset, "nnUNetPlans", "sam", training, str(fold))
+
+
 def edit_step(dataset: Dataset, test: str, attribute: str) -> str:
     """Return the name of the step that edits the backgrounds of a test set's images."""
     return f"edit.{dataset.short}.{test}.{group_token(attribute)}"

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 from nnunetv2_fair import paths
 from nnunetv2_fair.study.plan.datasets import TestSet
+from nnunetv2_fair.study.plan.foundation.commands import prompted_command
+from nnunetv2_fair.study.plan.foundation.methods import PromptedMethod
 from nnunetv2_fair.study.plan.models import Model
 from nnunetv2_fair.study.plan.steps.cascade_commands import cascade_command
 from nnunetv2_fair.study.plan.steps.commands import Command
@@ -22,6 +24,7 @@ from nnunetv2_fair.study.plan.steps.predictions import (
 from nnunetv2_fair.study.plan.steps.step_builder import StepBuilder
 from nnunetv2_fair.study.plan.steps.step_names import (
     configuration_name,
+    learning_step,
     shard_step,
     step_on_test_set,
 )
@@ -57,6 +60,10 @@ def add_tests(builder: StepBuilder, on: StudyDataset) -> None:
                         for method in cascade.methods():
                             bench.predict_crops(cascade, method)
                             bench.evaluate(method.model)
+                    if on.is_home(plans, configuration) and not isinstance(way, Single):
+                        for prompted in on.prompted:
+                            bench.predict_prompted(prompted)
+                            bench.evaluate(prompted.model)
                     bench.compare()
 
 
@@ -238,6 +245,34 @@ class _Bench:
                 Task(
                     self._predicted(prediction), "predict", (command,), facts,
                     needs=tuple(needs), inputs=self._test.inputs,
+                    outputs=(f"{out}/{paths.DATASET_JSON}",),
+                )
+            )  # fmt: skip
+
+    def predict_prompted(self, method: PromptedMethod) -> None:
+        """Add the predictions of a prompted model, or of the boxes that it would be given."""
+        builder, on, options = self._builder, self._on, self._builder.settings.sam
+        assert options is not None
+        given = [] if method.boxes is None else list(self._way.of(method.boxes, on))
+        predictions = self._way.of(method.model, on)
+        for prediction, run in zip(predictions, method.runs, strict=True):
+            out = f"{self._predictions}/{prediction.folder}"
+            boxes = given[run.boxes] if given else None
+            folder = "" if boxes is None else f"{self._predictions}/{boxes.folder}"
+            command = prompted_command(
+                options, on, self._test, method, run, out, folder, builder.settings.device
+            )
+            needs = [] if boxes is None else [self._predicted(boxes)]
+            if run.training:
+                needs.append(learning_step(on.dataset, run.training, options.fold))
+            facts = {**self._facts, "trainer": prediction.run.name}
+            if method.model.is_repeated:
+                facts["method"] = method.model.name
+            weights = () if method.of is None else (method.of.fingerprint,)
+            builder.add(
+                Task(
+                    self._predicted(prediction), "predict", (command,), facts,
+                    needs=tuple(needs), inputs=(*self._test.inputs, *weights),
                     outputs=(f"{out}/{paths.DATASET_JSON}",),
                 )
             )  # fmt: skip

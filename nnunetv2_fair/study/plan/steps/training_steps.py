@@ -1,6 +1,6 @@
 """Steps that train: one for each trainer and fold."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -73,14 +73,28 @@ def add_trainings(builder: StepBuilder, on: StudyDataset) -> None:
         step = builder.add(_task(builder, training, base))
         if builder.was_done_otherwise(step) and (training.folder / FINAL).is_file():
             changed.append(str(training.folder))
-    line = on.entry.line("id")
+    refuse_changed(builder, on, changed, on.entry.line("id"), "images, plans, folds or base")
+
+
+def refuse_changed(
+    builder: StepBuilder, on: StudyDataset, changed: Sequence[str], line: int, what: str
+) -> None:
+    """Refuse to go on with finished trainings that would now be others.
+
+    Args:
+        builder: Problems are added there.
+        on: What was trained on.
+        changed: Folders of the trainings.
+        line: Line of the study's file.
+        what: May have changed, in words.
+    """
     told = any(problem.line == line for problem in builder.problems)
     if changed and not told and builder.environment.get(ALLOW_CHANGED_TABLE) != "1":
         builder.problems.append(
             Problem(
                 line,
                 f"{len(changed)} trainings of {on.dataset.name} have finished, and what they "
-                f"depend on (images, plans, folds or base) has changed since: "
+                f"depend on ({what}) has changed since: "
                 f"{shorten(changed, 3)}. Finished trainings are never overwritten: undo the "
                 "change, or move these folders away to train again",
             )
