@@ -73,14 +73,13 @@ class Asked:
 
 
 def to_json(asked: tuple[Asked, ...]) -> str:
-    """Return what is asked for as the step's argument; what is at its default is left out."""
+    """Return what is asked for as the step's argument; what is at its default is left out.
+
+    Methods keep their order, in which they are shown.
+    """
     usual = asdict(Asked(False, ""))
     return json.dumps(
-        [
-            {key: value for key, value in asdict(one).items() if value != usual[key]}
-            for one in asked
-        ],
-        sort_keys=True,
+        [{key: value for key, value in asdict(one).items() if value != usual[key]} for one in asked]
     )
 
 

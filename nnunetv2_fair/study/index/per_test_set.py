@@ -20,6 +20,7 @@ from nnunetv2_fair.study.index.mean_std import mean_std_section
 from nnunetv2_fair.study.index.progress import StepProgress
 from nnunetv2_fair.study.index.results import Evaluated, OnTestSet, Score, scores_of
 from nnunetv2_fair.study.index.scores_table import score_numbers, scores_table
+from nnunetv2_fair.study.plan.foundation.methods import FILLED_BOXES
 from nnunetv2_fair.study.plan.study_dataset import REFERENCE_BOXES
 
 #: With more methods than this, arrows from the baseline become hard to follow.
@@ -76,6 +77,8 @@ def section_of(
         nothing_to_draw=NOTHING_TO_DRAW,
         single=bool(on_test.predicted),
         upper_bound=any(e.trainer.endswith(REFERENCE_BOXES) for e in on_test.evaluated),
+        from_references=any(e.trainer == FILLED_BOXES for e in on_test.evaluated),
+        prompted=any(e.trainer.startswith(FILLED_BOXES) for e in on_test.evaluated),
         hint=_hint(on_test),
     )
 
