@@ -18,6 +18,7 @@ from nnunetv2_fair.study.index.progress import Progress
 from nnunetv2_fair.study.index.provenance import PROVENANCE_JSON, distinct, distinct_versions
 from nnunetv2_fair.study.index.results import OnTestSet
 from nnunetv2_fair.study.index.summary import STATES, summary_section
+from nnunetv2_fair.study.index.synthetic.section import synthetic_datasets, synthetic_section
 
 
 def render_index(
@@ -40,11 +41,17 @@ def render_index(
     defined = any(on_test.shown for on_test in results)
     navigation = [("summary", "Summary")]
     navigation += [(f"test-{i}", ", ".join(title_of(r))) for i, r in enumerate(results)]
+    synthetic = synthetic_datasets(progress)
+    navigation += [(f"synthetic-{i}", f"Synthetic cases, {d}") for i, d in enumerate(synthetic)]
     navigation += [("costs", "Costs"), ("provenance", "Where it ran")]
     navigation += [("definitions", "Definitions")] if defined else []
     sections = [summary_section(folder, progress, results)]
     sections += [
         section_of(folder, r, f"test-{i}", terms, downloads) for i, r in enumerate(results)
+    ]
+    sections += [
+        synthetic_section(folder, progress, dataset, f"synthetic-{i}", downloads)
+        for i, dataset in enumerate(synthetic)
     ]
     sections += [
         costs_section(folder, costs, has_index=progress.index_state is not None),

@@ -89,7 +89,7 @@ def _add_pack(
     masks, pack = f"{folder}/masks", f"{folder}/pack"
     of = ("-d", source.name, "-a", filling.attribute)
     groups = ("--group", *filling.groups)
-    facts = {"dataset": dataset.name}
+    facts = {"dataset": dataset.name, "source": source.name, "attribute": filling.attribute}
     inputs = (source.images, source.table)
     drawn = _options(options.masks, ("model", "steps", "unusable"))
     builder.add(
