@@ -1,4 +1,4 @@
-"""Nested cohorts: the same training cases with fewer patients of the smallest group."""
+"""Cohorts: training cases with fewer patients of the smallest group, or as many of all."""
 
 from collections.abc import Mapping, Sequence
 
@@ -29,12 +29,7 @@ def with_fewer_of_the_smallest(
 
     Source: Lee et al., MELBA 2025, Fig. S1 (number of minority subjects).
     """
-    members = {name: own for name, own in grouping.members(cases).items() if own}
-    if not members:
-        raise TrainingError(
-            f"No training case has a known '{grouping.expression}', so there is no smallest group."
-        )
-    sizes = {name: len({patients[case] for case in own}) for name, own in members.items()}
+    members, sizes = _sized(cases, grouping, patients)
     smallest = min(sizes, key=lambda name: sizes[name])
     if sizes[smallest] < n_patients:
         raise TrainingError(
@@ -42,8 +37,55 @@ def with_fewer_of_the_smallest(
             f"{n_patients} patients among the training cases. Choose a smaller number, or train on "
             "more of them (-f all)."
         )
-    own = members[smallest]
-    ordered = sorted({patients[case] for case in own}, key=text_hash)
-    kept = set(ordered[:n_patients])
-    left_out = {case for case in own if patients[case] not in kept}
+    left_out = _without(members[smallest], patients, n_patients, "")
     return [case for case in cases if case not in left_out]
+
+
+def with_equal_numbers(
+    cases: Sequence[str], grouping: Grouping, patients: Mapping[str, str], draw: int
+) -> list[str]:
+    """Return cases with as many patients of each group as the smallest group has.
+
+    Groups without a case do not count. Which patients stay is drawn by their names and a number.
+
+    Args:
+        cases: Training cases.
+        grouping: Groups of all cases.
+        patients: Patient of each case.
+        draw: Draws of different numbers are of different patients.
+
+    Returns:
+        The cases that stay, in their order. Cases of unknown group stay, too.
+
+    Raises:
+        TrainingError: If there is no group.
+    """
+    members, sizes = _sized(cases, grouping, patients)
+    n_patients = min(sizes.values())
+    left_out = {
+        case
+        for own in members.values()
+        for case in _without(own, patients, n_patients, f"{draw} ")
+    }
+    return [case for case in cases if case not in left_out]
+
+
+def _sized(
+    cases: Sequence[str], grouping: Grouping, patients: Mapping[str, str]
+) -> tuple[dict[str, list[str]], dict[str, int]]:
+    """Return the cases and the number of patients of each group that has any."""
+    members = {name: own for name, own in grouping.members(cases).items() if own}
+    if not members:
+        raise TrainingError(
+            f"No training case has a known '{grouping.expression}', so there is no smallest group."
+        )
+    return members, {name: len({patients[c] for c in own}) for name, own in members.items()}
+
+
+def _without(
+    own: Sequence[str], patients: Mapping[str, str], n_patients: int, salt: str
+) -> set[str]:
+    """Return the cases of a group's patients beyond the first ``n_patients``, in salted order."""
+    ordered = sorted({patients[case] for case in own}, key=lambda name: text_hash(salt + name))
+    kept = set(ordered[:n_patients])
+    return {case for case in own if patients[case] not in kept}

@@ -1,4 +1,4 @@
-"""Nested cohorts: only patients of the smallest group leave, and always the same first."""
+"""Cohorts: whose patients leave, and that all images of a patient leave together."""
 
 import re
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nnunetv2_fair.errors import TrainingError
 from nnunetv2_fair.subgroups.groups import Group, Grouping
-from nnunetv2_fair.subgroups.nested import with_fewer_of_the_smallest
+from nnunetv2_fair.subgroups.nested import with_equal_numbers, with_fewer_of_the_smallest
 
 
 def grouping_of(group_of: dict[str, str | None]) -> Grouping:
@@ -46,6 +46,30 @@ def test_who_stays_does_not_depend_on_the_others():
     fewer = [case for case in cases if case[0] != "w" or case[1] in "0123456"]
     again = with_fewer_of_the_smallest(fewer[::-1], grouping, patients, 2)
     assert {c for c in kept if c[0] == "b"} == {c for c in again if c[0] == "b"}
+
+
+@given(st.integers(1, 12), st.integers(0, 5))
+def test_equal_numbers_of_patients(n_black, draw):
+    cases, grouping, patients = cohort(13, n_black)
+    kept = with_equal_numbers(cases, grouping, patients, draw)
+    assert kept == [case for case in cases if case in set(kept)]
+    for group in "wb":
+        own = [case for case in kept if case[0] == group]
+        assert len({patients[case] for case in own}) == n_black
+        assert len(own) == 2 * n_black
+    assert [case for case in kept if case[0] == "u"] == ["u0_ED", "u0_ES"]
+
+
+def test_draws_are_of_other_patients_and_each_as_often():
+    cases, grouping, patients = cohort(20, 5)
+    draws = [
+        {patients[c] for c in with_equal_numbers(cases, grouping, patients, draw) if c[0] == "w"}
+        for draw in range(400)
+    ]
+    assert len({frozenset(one) for one in draws}) > 350
+    times = [sum(f"w{i}" in one for one in draws) for i in range(20)]
+    assert min(times) > 65  # expected 100, standard deviation 8.7
+    assert max(times) < 135
 
 
 @pytest.mark.parametrize(

@@ -398,3 +398,27 @@ def test_a_cohort_has_fewer_of_the_smallest_group(tiny_nnunet, method):
         assert left == sizes | {smallest: 1}
     with pytest.raises(TrainingError, match="has fewer than 999 patients"):
         make_trainer(f"{method}_minority999_1epochs").do_split()
+
+
+def test_a_cohort_of_equal_groups_differs_between_runs(tiny_nnunet):
+    def drawn(name):
+        trainer = make_trainer(name)
+        groups, patients = trainer.all_groups, trainer.table.patients
+        trained, validated = trainer.do_split()
+        members = {g: {patients[c] for c in m} for g, m in groups.members(trained).items() if m}
+        return members, trained, validated
+
+    whole, cases, val = drawn("nnUNetTrainerMonitor_sex_1epochs")
+    few = min(len(own) for own in whole.values())
+    assert few < max(len(own) for own in whole.values())
+    runs = [drawn(f"nnUNetTrainerMonitor_sex_cohortequal_run{i}_1epochs") for i in range(1, 9)]
+    for members, trained, validated in runs:
+        assert {len(own) for own in members.values()} == {few}
+        assert set(trained) < set(cases)
+        assert list(validated) == list(val)
+    assert len({tuple(trained) for _, trained, _ in runs}) > 1
+    again = drawn("nnUNetTrainerMonitor_sex_cohortequal_run1_1epochs")
+    assert again[1] == runs[0][1]
+    own, alone, _ = drawn("nnUNetTrainerInD_sex=female_cohortequal_run1_1epochs")
+    assert set(alone) == {c for c in runs[0][1] if c in alone}
+    assert len(own["female"]) == few

@@ -7,7 +7,7 @@ from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2_fair.errors import TrainingError, shorten
 from nnunetv2_fair.paths import SPLITS_JSON
 from nnunetv2_fair.subgroups.folds import checked_folds, read_folds, require_fold
-from nnunetv2_fair.subgroups.nested import with_fewer_of_the_smallest
+from nnunetv2_fair.subgroups.nested import with_equal_numbers, with_fewer_of_the_smallest
 from nnunetv2_fair.subgroups.origin import changed_since
 from nnunetv2_fair.subgroups.table import check_against_cases
 from nnunetv2_fair.trainers.base.grouped import GroupedTrainer
@@ -60,16 +60,19 @@ def require_existing_fold(trainer: GroupedTrainer) -> None:
 
 
 def chosen_cohort(trainer: GroupedTrainer, train_cases: list[str]) -> list[str]:
-    """Return the training cases, with fewer of the smallest group where the name says so.
+    """Return the training cases; with fewer of the smallest or of all others if the name says so.
 
     Raises:
         TrainingError: If the smallest group has fewer patients than the name says.
     """
-    wanted = trainer.option("minority")
-    if wanted is None:
-        return train_cases
-    patients = trainer.table.patients
-    return with_fewer_of_the_smallest(train_cases, trainer.all_groups, patients, wanted)
+    wanted, chosen = trainer.option("minority"), train_cases
+    if wanted is not None:
+        groups, patients = trainer.all_groups, trainer.table.patients
+        chosen = with_fewer_of_the_smallest(chosen, groups, patients, wanted)
+    if trainer.option("cohort") == "equal":
+        groups, patients = trainer.all_groups, trainer.table.patients
+        chosen = with_equal_numbers(chosen, groups, patients, trainer.option("run") or 0)
+    return chosen
 
 
 def check_groups(

@@ -62,6 +62,13 @@ class NamedTrainer(nnUNetTrainer):
             "how many patients of the smallest group are trained with; cohorts of fewer are part "
             "of those of more",
         ),
+        choice_option(
+            "cohort",
+            "all",
+            ("all", "equal"),
+            "equal: trains with as many patients of each group as the smallest has; every run "
+            "draws others",
+        ),
     )
 
     @classmethod

@@ -163,7 +163,7 @@ class SubgroupTrainer(AveragedTrainer):
     def do_split(self) -> tuple[list[str], list[str]]:
         """Return nnU-Net's cases of the fold; validation alone needs them, too.
 
-        Where the name says so, with fewer training cases of the smallest group.
+        Where the name says so, with fewer training cases of the smallest group, or of all others.
 
         Raises:
             DatasetError: If there is no such fold, for which nnU-Net would draw cases itself.
@@ -176,7 +176,7 @@ class SubgroupTrainer(AveragedTrainer):
     def get_tr_and_val_datasets(self) -> tuple[Any, Any]:
         """Return nnU-Net's datasets of the fold; workers that read them have not started yet."""
         train, val = super().get_tr_and_val_datasets()
-        if self.option("minority") is not None:
+        if self.option("minority") is not None or self.option("cohort") != "all":
             # nnU-Net has just said how many there are in the fold
             self._show(f"The cohort has {len(train.identifiers)} of these training cases.")
         checks.check_groups(self, list(train.identifiers), list(val.identifiers), self.least_groups)
