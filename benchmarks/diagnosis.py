@@ -34,7 +34,7 @@ class Cell:
         trainings: Of either kind.
         between: Standard deviation of a group's mean score between trainings.
         unsteady: Times as much models of balanced groups vary.
-    double: Share of the patients with expert masks.
+        double: Share of the patients with expert masks.
         spread: Standard deviation of scores between patients.
         skewed: Whether scores have a long tail to the left.
     """

@@ -1,12 +1,15 @@
 """Further masks of the test cases: those of an expert, and of what stays when images are edited."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from nnunetv2_fair.errors import EvaluationError, shorten
 from nnunetv2_fair.evaluation.masks.geometry import geometry_difference
-from nnunetv2_fair.evaluation.masks.label_maps import read_geometry
+from nnunetv2_fair.evaluation.masks.label_maps import read_geometry, read_label_map
+from nnunetv2_fair.files.pool import default_processes, map_unordered
 from nnunetv2_fair.study.diagnosis_asked import Impossible
 from nnunetv2_fair.study.plan.check_results import Findings
 from nnunetv2_fair.study.plan.datasets import TestSet
@@ -25,7 +28,7 @@ def expert_test(
     """Return the test set with expert masks as references, and for which groups there are too few.
 
     Args:
-        found: Mistakes are added there: masks of other cases, or on other grids.
+        found: Mistakes are added there: masks of other cases, on other grids, with other labels.
         on: What the model is trained on.
         test: The test set, whose references are automated masks.
         folder: The expert masks.
@@ -57,6 +60,9 @@ def expert_test(
             f"reference: {shorten(other, 3)}. Resample them to it",
         )
         return None, []
+    for problem in _other_labels(masks, references, on):
+        found.add(line, f"diagnose, expert: {problem}")
+        return None, []
     why = []
     for attribute in groups:
         people = patients_by_group(found.settings.evaluation, on, test, attribute, masks)
@@ -81,6 +87,55 @@ def expert_test(
         predicted_as=test.name,
     )
     return expert, why
+
+
+def _other_labels(
+    masks: Mapping[str, Path], references: Mapping[str, Path], on: StudyDataset
+) -> Iterator[str]:
+    """Yield what is wrong with the labels that expert masks hold, in words."""
+    known = _values(on.dataset.content.get("labels", {}))
+    theirs = _labels_of(masks)
+    strange = {case: sorted(held - set(known)) for case, held in theirs.items() if held - set(known)}
+    if strange:
+        case = min(strange)
+        listed = ", ".join(f"{value} {name}" for value, name in sorted(known.items()))
+        yield (
+            f"{len(strange)} of {len(masks)} masks hold values that are no labels of "
+            f"{on.dataset.name}, such as {case}: {shorten(strange[case], 6)}. Its labels are "
+            f"{listed}. Give the masks the same numbers"
+        )
+        return
+    ours = _labels_of({case: references[case] for case in masks})
+    held = set().union(*theirs.values())
+    for value in sorted(set(known) - held):
+        cases = sorted(case for case, values in ours.items() if value in values)
+        if len(cases) >= FEWEST:
+            yield (
+                f"no mask holds label {value} ({known[value]}), which the references of "
+                f"{len(cases)} of the same cases hold: {shorten(cases, 3)}. Give the masks the "
+                "same labels"
+            )
+            return
+
+
+def _values(labels: Mapping[str, object]) -> dict[int, str]:
+    """Return the values of the labels of ``dataset.json`` with their names; those of regions."""
+    named: dict[int, str] = {}
+    for name, value in labels.items():
+        for one in value if isinstance(value, (list, tuple)) else [value]:
+            named.setdefault(int(one), name)
+    return {0: "background", **named}
+
+
+def _labels_of(masks: Mapping[str, Path]) -> dict[str, frozenset[int]]:
+    """Return which labels each mask holds, besides 0."""
+    found = dict(map_unordered(_held, list(masks.values()), default_processes()))
+    return {case: found[path] for case, path in masks.items()}
+
+
+def _held(path: Path) -> frozenset[int]:
+    labels = np.unique(read_label_map(path).foreground.labels)
+    return frozenset(int(value) for value in labels if value)
 
 
 def organ_of(found: Findings, test: TestSet, folder: Path | None) -> tuple[Path | None, str]:

@@ -2,6 +2,7 @@
 
 import shutil
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -167,7 +168,7 @@ def test_single_folds_alone_are_refused(mistakes, raw):
     assert "a diagnosis is of all folds together; add ensemble" in line
 
 
-def test_expert_masks_of_other_cases_or_grids(mistakes, raw, tmp_path):
+def test_expert_masks_of_other_cases_grids_or_labels(mistakes, raw, tmp_path):
     expert = tmp_path / "expert"
     shutil.copytree(raw / "labelsTs", expert)
     ask = f"diagnose: {{expert: {expert}}}\n"
@@ -178,6 +179,18 @@ def test_expert_masks_of_other_cases_or_grids(mistakes, raw, tmp_path):
     Image.new("L", (9, 9)).save(expert / "case_024.png")
     (line,) = mistakes(DIAGNOSED, ask)
     assert "1 of 18 masks are on another grid than their reference: case_024 (size: " in line
+    shutil.copy(raw / "labelsTs" / "case_024.png", expert / "case_024.png")
+    white = np.asarray(Image.open(expert / "case_024.png")) * np.uint8(255)
+    Image.fromarray(white).save(expert / "case_024.png")
+    (line,) = mistakes(DIAGNOSED, ask)
+    assert (
+        "1 of 18 masks hold values that are no labels of Dataset901_Tiny, such as case_024: 255. "
+        "Its labels are 0 background, 1 disc. Give the masks the same numbers" in line
+    )
+    for path in expert.glob("*.png"):
+        Image.fromarray(np.zeros_like(white)).save(path)
+    (line,) = mistakes(DIAGNOSED, ask)
+    assert "no mask holds label 1 (disc), which the references of 18 of the same cases" in line
     (line,) = mistakes(DIAGNOSED, f"diagnose: {{expert: {raw}/labelsTs}}\n")
     assert "holds the references themselves" in line
     (line,) = mistakes(DIAGNOSED, f"diagnose: {{expert: {tmp_path}/none}}\n")
