@@ -6,11 +6,14 @@ torch; every intervention of ``docs/methods/causes.md`` on the same test patient
 
 - scores: models trained on the training patients as they are, against the masks of the test images
   as a user has them (wrong for one group where labels are the cause);
-- representation: models whose batches hold as many images of either group;
+- representation: models trained on as many patients of each group as the smaller one has, others
+  for each training. Where groups are unequal, balanced batches of all patients are measured, too;
 - difficulty: contrast and noise of the image, size and contrast by the expert mask;
 - labels: expert masks of a share of the test patients;
 - shortcut: backgrounds outside the organ neutralised. Exchanged between groups, and within them
-  (the control edit), they are measured and kept beside it; the rule does not read them.
+  (the control edit), they are measured and kept beside it; the rule does not read them. Nor
+  does it read images that show nothing but the nodule: those are asked about separately, as an
+  edit that spoils more than backgrounds.
 
 Every finished run is a row of ``--results`` and skipped by the next call. Runs come seed by seed,
 so that what a stopped call leaves is balanced. Seeds are 0, 1, 2, ...; the design was settled on
@@ -50,6 +53,8 @@ from benchmarks.diagnosis_phantoms import (
     Setting,
     covariates,
     edited,
+    equal_numbers,
+    nodules_alone,
 )
 from nnunetv2_fair.audit.causes.contrasts import gap
 from nnunetv2_fair.audit.causes.evidence import CAUSES, Evidence
@@ -106,21 +111,19 @@ def tensor(images: Array) -> Tensor:
     return (stack - stack.mean((2, 3), True)) / stack.std((2, 3), keepdim=True)
 
 
-def train(images: Images, balanced: Sequence[bool], steps: int, seed: int) -> Networks:
+def train(images: Images, shares: Sequence[Array], steps: int, seed: int) -> Networks:
     """Train on random batches with flips; cross-entropy and Dice.
 
     Args:
         images: Training images.
-        balanced: Of each network, whether it is shown either group as often as the other.
+        shares: Of each network, how often it is shown each image.
         steps: Of one batch for each network.
         seed: Of weights and batches; every network has its own.
     """
     torch.manual_seed(seed)
     x, y = tensor(images.images), torch.from_numpy(images.masks).float()[:, None]
-    second = torch.from_numpy(images.second)
-    even = torch.where(second, 1 / second.sum(), 1 / (~second).sum())
-    weights = torch.stack([even if one else torch.ones(len(x)) for one in balanced])
-    networks = Networks(len(balanced))
+    weights = torch.from_numpy(np.stack(shares)).float()
+    networks = Networks(len(shares))
     optimiser = torch.optim.Adam(networks.parameters(), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
     for _ in range(steps):
@@ -157,14 +160,20 @@ def dice(masks: Array, references: Array) -> Array:
 
 
 def measured(setting: Setting, design: Design, seed: int) -> tuple[Evidence, dict[str, Array]]:
-    """Return the evidence of one run, and scores (trainings, patients) on edited images."""
+    """Return the evidence of one run, and scores (trainings, patients) beside it."""
     training, test = (Images(setting, design, seed, split) for split in ("train", "test"))
-    k = design.trainings
-    networks = train(training, [False] * k + [True] * k, design.steps, seed)
+    k, second = design.trainings, training.second
+    shares = [np.ones(len(second))] * k
+    shares += [equal_numbers(training, design.trainings * seed + one) for one in range(k)]
+    if second.sum() != (~second).sum():
+        shares += [np.where(second, 1 / second.sum(), 1 / (~second).sum())] * k
+    networks = train(training, shares, design.steps, seed)
     masks = predicted(networks, test.images)
     made = {"": dice(masks[:k], test.masks), "expert": dice(masks[:k], test.expert)}
-    made["balanced"] = dice(masks[k:], test.masks)
-    for name, images in edited(test, design.images, seed).items():
+    made["equal"] = dice(masks[k : 2 * k], test.masks)
+    made["batches"] = dice(masks[-k:], test.masks)
+    edits = {**edited(test, design.images, seed), "nodule": nodules_alone(test)}
+    for name, images in edits.items():
         made[name] = dice(predicted(networks, images)[:k], test.masks)
     by_patient = {
         name: scores.reshape(k, -1, design.images).mean(axis=2) for name, scores in made.items()
@@ -174,7 +183,7 @@ def measured(setting: Setting, design: Design, seed: int) -> tuple[Evidence, dic
     by_patient["expert"][:, rng.random(len(second)) >= design.double] = np.nan
     means = covariates(test).reshape(len(second), design.images, -1).mean(axis=1)
     evidence = Evidence(
-        by_patient[""], second, by_patient["balanced"], means, by_patient["expert"],
+        by_patient[""], second, by_patient["equal"], means, by_patient["expert"],
         by_patient["neutral"],
     )  # fmt: skip
     return evidence, by_patient
@@ -182,10 +191,14 @@ def measured(setting: Setting, design: Design, seed: int) -> tuple[Evidence, dic
 
 #: Columns of the results. ``shown``: whether a gap is shown; ``named`` and ``excluded``: causes,
 #: with a space between; of each cause, the share of the gap that is removed and whether it is shown
-#: to make a part; of each edit of the background, the gap that is left.
+#: to make a part; of each edit of the background, the gap that is left; what is named with balanced
+#: batches, and with nodules alone in place of images without background; of the latter two, whether
+#: the background is not named only because the worse group does not gain.
 COLUMNS = (
     "design", "setting", "seed", "gap", "shown", "named", "mixed", "excluded",
-    *(f"{cause} removes" for cause in CAUSES), *(f"gap, {name}" for name in EDITS), "seconds",
+    *(f"{cause} removes" for cause in CAUSES), *(f"gap, {name}" for name in EDITS),
+    "gap, nodule", "withheld", "batches remove", "named, batches", "named, nodule",
+    "withheld, nodule", "seconds",
 )  # fmt: skip
 
 
@@ -200,7 +213,12 @@ def row(name: str, design: Design, seed: int) -> dict[str, str]:
     evidence, scores = measured(SETTINGS[name], design, seed)
     found = diagnose(evidence)
     out = [cause for cause, one in found.causes.items() if one.verdict == "excluded"]
-    left = {edit: gap(replace(evidence, scores=scores[edit])).spread.value for edit in EDITS}
+    left = {
+        edit: gap(replace(evidence, scores=scores[edit])).spread.value
+        for edit in (*EDITS, "nodule")
+    }
+    batches = diagnose(replace(evidence, balanced=scores["batches"]))
+    nodule = diagnose(replace(evidence, neutral=scores["nodule"]))
     return {
         "design": described(name, design),
         "setting": name,
@@ -212,6 +230,11 @@ def row(name: str, design: Design, seed: int) -> dict[str, str]:
         "excluded": " ".join(out),
         **{f"{cause} removes": f"{one.removed.value:.4f}" for cause, one in found.causes.items()},
         **{f"gap, {edit}": f"{value:.4f}" for edit, value in left.items()},
+        "withheld": str(int(bool(found.causes["shortcut"].withheld))),
+        "batches remove": f"{batches.causes['representation'].removed.value:.4f}",
+        "named, batches": " ".join(batches.named),
+        "named, nodule": " ".join(nodule.named),
+        "withheld, nodule": str(int(bool(nodule.causes["shortcut"].withheld))),
         "seconds": f"{time.process_time() - begun:.0f}",
     }
 
@@ -251,14 +274,43 @@ def table(rows: Sequence[Mapping[str, str]]) -> str:
     return "\n".join(lines)
 
 
+def beside_table(rows: Sequence[Mapping[str, str]]) -> str:
+    """Return what equal numbers and balanced batches do, and what the group's gain forbids."""
+    titles = ("planted", "runs", "equal numbers remove", "batches remove", "right", "with batches",
+              "background named", "withheld", "nodules alone: wrong", "withheld")  # fmt: skip
+    lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
+    for name, setting in SETTINGS.items():
+        runs = [one for one in rows if one["setting"] == name]
+        if not runs:
+            continue
+        truth = set(setting.planted)
+        named, batches, nodule = (
+            [set(one[column].split()) for one in runs]
+            for column in ("named", "named, batches", "named, nodule")
+        )
+        cells = (
+            len(runs),
+            *(f"{np.mean([float(one[column]) for one in runs]):.3f}"
+              for column in ("representation removes", "batches remove")),
+            sum(one == truth for one in named),
+            sum(one == truth for one in batches),
+            sum("shortcut" in one for one in named),
+            sum(one["withheld"] == "1" for one in runs),
+            sum(bool(one - truth) for one in nodule),
+            sum(one["withheld, nodule"] == "1" for one in runs),
+        )  # fmt: skip
+        lines.append("| " + " | ".join(map(str, (name, *cells))) + " |")
+    return "\n".join(lines)
+
+
 def edits_table(rows: Sequence[Mapping[str, str]]) -> str:
     """Return the mean gap as it is and after each edit of the background."""
-    lines = ["| planted | as it is | " + " | ".join(EDITS.values()) + " |"]
-    lines.append("|" + "---|" * (2 + len(EDITS)))
+    lines = ["| planted | as it is | " + " | ".join((*EDITS.values(), "nodule alone")) + " |"]
+    lines.append("|" + "---|" * (3 + len(EDITS)))
     for name in SETTINGS:
         runs = [one for one in rows if one["setting"] == name]
         if runs:
-            columns = ("gap", *(f"gap, {edit}" for edit in EDITS))
+            columns = ("gap", *(f"gap, {edit}" for edit in (*EDITS, "nodule")))
             means = [np.mean([float(one[column]) for one in runs]) for column in columns]
             lines.append(f"| {name} | " + " | ".join(f"{mean:.3f}" for mean in means) + " |")
     return "\n".join(lines)
@@ -290,7 +342,7 @@ def main() -> None:
     rows = finished(args.results, design)
     if not rows:
         parser.exit(1, "There is no finished run.\n")
-    print(f"\n{table(rows)}\n\n{edits_table(rows)}")
+    print(f"\n{table(rows)}\n\n{beside_table(rows)}\n\n{edits_table(rows)}")
 
 
 if __name__ == "__main__":

@@ -25,11 +25,15 @@ from nnunetv2_fair.phantoms.bias import plant
 from nnunetv2_fair.phantoms.drawing import Drawing, draw
 from nnunetv2_fair.phantoms.rendering import PhantomImage, render
 from nnunetv2_fair.phantoms.spec import Mechanism, PhantomSpec
+from nnunetv2_fair.subgroups.groups import Group, Grouping
+from nnunetv2_fair.subgroups.nested import with_equal_numbers
 
 Array = NDArray[Any]
 SPACING = (1.0, 1.0)
 #: What edits keep around the organ: its nearest pixels, as there are hardly more outside.
 MARGIN = 1.05
+#: What stays around a nodule where nothing but that stays, in pixels.
+NODULE_MARGIN = 2.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Design:
     images: int = 2
     shape: tuple[int, int] = (32, 32)
     contrast: tuple[float, float] = (0.25, 1.0)
-    minority: float = 0.25
+    minority: float = 0.3
     trainings: int = 5
     steps: int = 150
     double: float = 0.6
@@ -113,6 +117,7 @@ class Images:
         self.expert = np.stack([one.clean_mask > 0 for one in made])
         self.organs = np.stack([one.organ for one in made])
         self.second = np.array([one.patient.biased for one in drawings])
+        self.patients = [str(one.patient.name) for one in drawings]
         self.masks = self.expert.copy()
         rng = np.random.default_rng([seed, split == "test"])
         for i in np.flatnonzero(self.second) if "labels" in setting.planted else ():
@@ -171,6 +176,28 @@ def covariates(test: Images) -> Array:
     ]
     found = np.array(rows)
     return np.column_stack([found, found[:, 0] ** 2])
+
+
+def equal_numbers(training: Images, draw: int) -> Array:
+    """Return (images,) bool: those of as many patients of each group as the smaller group has.
+
+    Args:
+        training: Images.
+        draw: Of who stays.
+    """
+    cases = [str(place) for place in range(len(training.second))]
+    names = ["second" if one else "first" for one in training.second]
+    groups = Group(("first",)), Group(("second",))
+    grouping = Grouping("group", groups, dict(zip(cases, names, strict=True)))
+    patients = dict(zip(cases, training.patients, strict=True))
+    kept = set(with_equal_numbers(cases, grouping, patients, draw))
+    return np.array([case in kept for case in cases])
+
+
+def nodules_alone(test: Images) -> Array:
+    """Return the test images without anything but nodules: more is edited than the background."""
+    cases = [Case(image[None], mask) for image, mask in zip(test.images, test.expert, strict=True)]
+    return np.stack([neutralised(case, NODULE_MARGIN, SPACING).image[0] for case in cases])
 
 
 def edited(test: Images, each: int, seed: int) -> dict[str, Array]:

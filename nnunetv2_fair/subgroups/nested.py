@@ -63,9 +63,7 @@ def with_equal_numbers(
     members, sizes = _sized(cases, grouping, patients)
     n_patients = min(sizes.values())
     left_out = {
-        case
-        for own in members.values()
-        for case in _without(own, patients, n_patients, f"{draw} ")
+        case for own in members.values() for case in _without(own, patients, n_patients, f"{draw} ")
     }
     return [case for case in cases if case not in left_out]
 

@@ -86,6 +86,29 @@ def gap(evidence: Evidence) -> Measured:
     return _paired(evidence.scores, evidence.second)
 
 
+def gain(evidence: Evidence) -> Measured | None:
+    """Return how much better the worse group becomes on images without background.
+
+    What an edit spoils makes scores worse. A gap may then vanish because the better group falls to
+    the other; only what misled the model can make the worse group better.
+
+    Args:
+        evidence: Checked.
+
+    Returns:
+        The mean over the group's patients, above 0 if scores improve; None without such images.
+    """
+    if evidence.neutral is None:
+        return None
+    upwards = 1.0 if evidence.better == "higher" else -1.0
+    worse = evidence.second == (upwards * gap(evidence).spread.value > 0)
+    values = upwards * (evidence.neutral - evidence.scores)[:, worse]
+    each = values.mean(axis=0)
+    error = float(each.std(ddof=1)) / math.sqrt(len(each))
+    spread = Spread(float(each.mean()), error, float(len(each) - 1))
+    return Measured(spread, _error(values.mean(axis=1)))
+
+
 def removals(evidence: Evidence) -> dict[Cause, Removal | str]:
     """Return, of each cause, what its removal does, or why that is not known.
 

@@ -2,7 +2,7 @@
 
 The four causes, and what removes each of them:
 
-- ``representation``, too few training cases of a group: training with balanced groups;
+- ``representation``, too few training cases of a group: training on as many of each group;
 - ``difficulty``, images of a group are harder: adjustment for covariates of image and expert mask;
 - ``labels``, labels of a group are systematically different: expert masks as the ruler;
 - ``shortcut``, something outside the organ: the background is neutralised before prediction.
@@ -36,6 +36,7 @@ class Evidence:
             ``scores`` are against automated ones; NaN for patients without an expert mask.
         neutral: (trainings, patients) of the models of ``scores`` on images with a neutralised
             background; finite.
+        better: Whether higher or lower scores are better.
     """
 
     scores: np.ndarray
@@ -44,6 +45,7 @@ class Evidence:
     covariates: np.ndarray | None = None
     expert: np.ndarray | None = None
     neutral: np.ndarray | None = None
+    better: Literal["higher", "lower"] = "higher"
 
     def check(self) -> None:
         """Raise if the arrays do not fit together.

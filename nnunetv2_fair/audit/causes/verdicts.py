@@ -13,13 +13,17 @@ level :data:`LEVEL_OF_PARTS`: where several causes are named, each is one more t
 Where no cause is supported and two or more are shown to make a part, the gap is ``mixed`` of these:
 two causes that make half of it each have contrasts of 0, and no number of patients would support
 either.
+
+An image without background is odd to a model, and what is odd spoils scores, often those of the
+better group most. Therefore ``shortcut`` is neither supported nor a part unless the worse group is
+shown to be better on such images, at :data:`LEVEL_OF_GAINS`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from nnunetv2_fair.audit.causes.contrasts import Measured, Removal, gap, removals
+from nnunetv2_fair.audit.causes.contrasts import Measured, Removal, gain, gap, removals
 from nnunetv2_fair.audit.causes.evidence import CAUSES, Cause, Evidence
 from nnunetv2_fair.audit.results.labels import Estimate
 from nnunetv2_fair.evaluation.statistics.corrections import holm
@@ -29,6 +33,12 @@ Verdict = Literal["supported", "excluded", "open"]
 Source = Literal["patients", "trainings"]
 #: Level of the one-sided tests of parts, corrected by Holm's method.
 LEVEL_OF_PARTS = 0.02
+#: Level of the one-sided test that the worse group is better without background.
+LEVEL_OF_GAINS = 0.02
+NO_GAIN = (
+    "the group with the worse scores is not shown to be better without background: the gap may be "
+    "smaller because edited images are worse for the other group"
+)
 _TAIL = 0.025
 
 
@@ -48,6 +58,7 @@ class Judged:
             where it is not known.
         widest: Whether more patients or more trainings would narrow the contrast's interval most;
             empty where there is none.
+        withheld: Why the cause is not named though the gap is smaller without it; mostly empty.
     """
 
     cause: Cause
@@ -57,6 +68,7 @@ class Judged:
     contrast: Estimate
     share: float
     widest: Source | Literal[""]
+    withheld: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,16 +117,23 @@ def diagnose(evidence: Evidence, confidence: float = 0.95) -> Diagnosis:
     contrasts = _estimates(measured, lambda one: one.contrast, confidence)
     removed = _estimates(measured, lambda one: one.removed, confidence)
     below = _corrected({cause: 1 - one.p_value for cause, one in contrasts.items()})
+    gained = gain(evidence)
+    gains = gained is not None and gained.p_above < LEVEL_OF_GAINS
     judged: dict[Cause, Judged] = {}
     for cause in CAUSES:
         one = measured[cause]
         part = shown and removed[cause].corrected_p < LEVEL_OF_PARTS
+        most = shown and _above(contrasts[cause], confidence)
+        withheld = NO_GAIN if cause == "shortcut" and (part or most) and not gains else ""
+        if withheld:
+            part = most = False
         verdict: Verdict = "open"
-        if shown and _above(contrasts[cause], confidence):
+        if most:
             verdict = "supported"
         elif (
             shown
             and not part
+            and not withheld
             and below[cause] < 1 - confidence
             and (contrasts[cause].interval.high < 0)
         ):
@@ -122,7 +141,7 @@ def diagnose(evidence: Evidence, confidence: float = 0.95) -> Diagnosis:
         judged[cause] = Judged(
             cause, verdict, part, removed[cause], contrasts[cause],
             removed[cause].value / abs(whole.value) if whole.value else float("nan"),
-            _widest(one.contrast) if isinstance(one, Removal) else "",
+            _widest(one.contrast) if isinstance(one, Removal) else "", withheld,
         )  # fmt: skip
     parts = tuple(cause for cause in CAUSES if judged[cause].part)
     single = any(one.verdict == "supported" for one in judged.values())

@@ -1,4 +1,4 @@
-"""The answer of a diagnosis: the rule, what the control edit forbids it to say, and the words."""
+"""The answer of a diagnosis: the rule, and the words."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +7,7 @@ import numpy as np
 
 from nnunetv2_fair.audit.causes.contrasts import Removal, gap, removals
 from nnunetv2_fair.audit.causes.evidence import CAUSES, Cause, Evidence
-from nnunetv2_fair.audit.causes.verdicts import Diagnosis, diagnose
+from nnunetv2_fair.audit.causes.verdicts import diagnose
 from nnunetv2_fair.audit.diagnosis.evaluations import Compared, Evaluations, compared, pairs_of
 from nnunetv2_fair.audit.diagnosis.wording import CONDITIONS, answer, decides, sentence
 from nnunetv2_fair.audit.results.causes import CauseFinding, CauseVerdict, GapOf, Question
@@ -17,12 +17,10 @@ from nnunetv2_fair.evaluation.results.values import MetricInfo
 
 #: Coverage of all intervals: that with which error rates were measured.
 CONFIDENCE = 0.95
-NO_CONTROL = (
-    "there is no control edit, without which nobody can tell a cause from what editing itself does"
-)
-EDIT_DOES_IT = (
-    "the control edit, another background of the same group, is not shown to leave most of the "
-    "gap: editing itself may remove it"
+CONTROL_TOO = (
+    "The background of another patient of the same group is not shown to leave most of the gap, "
+    "either. What misleads the model may be where things lie in a background rather than whose it "
+    "is, or any edit may show it where to look: look at edited images and what is predicted there."
 )
 
 
@@ -80,18 +78,12 @@ def question(
     """
     evidence = scores.evidence
     given = diagnose(evidence, CONFIDENCE)
-    vetoed = veto(given, evidence, scores.scores.get(("control", "")))
-    mixed = tuple(cause for cause in given.mixed if cause != "shortcut" or not vetoed)
-    mixed = mixed if len(mixed) > 1 else ()
     made = []
     for cause in CAUSES:
         one = given.causes[cause]
-        verdict: CauseVerdict = "mixed" if cause in mixed else one.verdict
+        verdict: CauseVerdict = "mixed" if cause in given.mixed else one.verdict
         reason = why_not.get(cause, "") or scores.left_out.get(cause, "") or one.contrast.reason
-        if cause == "shortcut" and vetoed and verdict == "supported":
-            verdict = "open"
-        if cause == "shortcut" and vetoed and verdict == "open":
-            reason = vetoed
+        reason = reason or one.withheld
         finding = CauseFinding(cause, verdict, one.removed, one.contrast, one.share)
         made.append(
             dataclasses.replace(
@@ -100,6 +92,9 @@ def question(
                 decides=decides(finding, given.shown, reason, one.widest),
             )
         )
+    notes = scores.notes
+    if "shortcut" in given.named and not _control_leaves(scores):
+        notes = (*notes, CONTROL_TOO)
     sizes = (int((~evidence.second).sum()), int(evidence.second.sum()))
     return Question(
         attribute,
@@ -111,40 +106,26 @@ def question(
         answer(made, given.gap, given.shown, between, metric),
         tuple(made),
         tuple(_gaps(scores)),
-        scores.notes,
+        notes,
     )
 
 
-def veto(given: Diagnosis, evidence: Evidence, control: np.ndarray | None) -> str:
-    """Return why the background must not be named; empty if it may be, or would not be anyway.
+def _control_leaves(scores: Compared) -> bool:
+    """Return whether the control edit is shown to leave more than half of the gap.
 
-    An image with another background of the same group is as odd to a model as one with none. The
-    background is only named if that edit is shown to remove less than half of the gap, and
-    images without background are shown to remove more than it does. This can only take a name
-    away, so that the rule names no cause more often than without it.
-
-    Args:
-        given: What the rule says.
-        evidence: What it is based on.
-        control: (trainings, patients) scores on images with another background of the same group;
-            None without. Patients without a score are left out.
+    Patients without a score on its images are left out; True without such images.
     """
-    if "shortcut" not in given.named or evidence.neutral is None:
-        return ""
-    if control is None:
-        return NO_CONTROL
-    known = np.isfinite(control).all(axis=0)
-    second = evidence.second[known]
+    edited = scores.scores.get(("control", ""))
+    if edited is None:
+        return True
+    known = np.isfinite(edited).all(axis=0)
+    second = scores.evidence.second[known]
     if min(int(second.sum()), int((~second).sum())) < FEWEST_PATIENTS:
-        return NO_CONTROL
-    edited, neutral = control[:, known], evidence.neutral[:, known]
-    by_edit = removals(Evidence(evidence.scores[:, known], second, neutral=edited))["shortcut"]
-    beyond = removals(Evidence(edited, second, neutral=neutral))["shortcut"]
+        return True
+    kept = Evidence(scores.evidence.scores[:, known], second, neutral=edited[:, known])
+    by_edit = removals(kept)["shortcut"]
     assert isinstance(by_edit, Removal)
-    assert isinstance(beyond, Removal)
-    if 1 - by_edit.contrast.p_above < 1 - CONFIDENCE and beyond.removed.p_above < 1 - CONFIDENCE:
-        return ""
-    return EDIT_DOES_IT
+    return 1 - by_edit.contrast.p_above < 1 - CONFIDENCE
 
 
 def _gaps(scores: Compared) -> Iterator[GapOf]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.diagnosis_images import COLUMNS, finished, row, table
+from benchmarks.diagnosis_images import COLUMNS, beside_table, finished, row, table
 from benchmarks.diagnosis_phantoms import (
     EDITS,
     SETTINGS,
@@ -15,6 +15,7 @@ from benchmarks.diagnosis_phantoms import (
     covariates,
     displaced,
     edited,
+    equal_numbers,
 )
 from nnunetv2_fair.audit.causes.evidence import CAUSES
 
@@ -43,6 +44,15 @@ def test_the_group_is_rare_where_representation_is_planted():
     rare = Images(SETTINGS["representation"], SMALL, 0, "train").second.mean()
     assert rare == pytest.approx(SMALL.minority, abs=0.03)
     assert Images(SETTINGS["difficulty"], SMALL, 0, "train").second.mean() == 0.5
+
+
+def test_equal_numbers_of_the_rare_group_and_others_for_each_training():
+    training = Images(SETTINGS["representation"], SMALL, 0, "train")
+    drawn = [equal_numbers(training, draw) for draw in range(6)]
+    for kept in drawn:
+        assert kept[training.second].all()
+        assert kept.sum() == 2 * training.second.sum()
+    assert len({kept.tobytes() for kept in drawn}) > 3
 
 
 def test_covariates_tell_difficulty_and_groups_overlap_in_it():
@@ -116,3 +126,4 @@ def test_a_run_is_a_row_and_rows_are_a_table(tmp_path):
     expected = {"gap shown": 2, "right": 1, "wrong": 1, "nothing": 1, "mixed": 1,
                 "excluded wrongly": 1, **dict.fromkeys(CAUSES, 1), "difficulty": 0}  # fmt: skip
     assert {title: int(found[title]) for title in expected} == expected
+    assert beside_table(rows).splitlines()[2].split(" | ")[4:7] == ["1", "0", "1"]

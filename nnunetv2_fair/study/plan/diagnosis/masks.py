@@ -95,7 +95,9 @@ def _other_labels(
     """Yield what is wrong with the labels that expert masks hold, in words."""
     known = _values(on.dataset.content.get("labels", {}))
     theirs = _labels_of(masks)
-    strange = {case: sorted(held - set(known)) for case, held in theirs.items() if held - set(known)}
+    strange = {
+        case: sorted(held - set(known)) for case, held in theirs.items() if held - set(known)
+    }
     if strange:
         case = min(strange)
         listed = ", ".join(f"{value} {name}" for value, name in sorted(known.items()))
