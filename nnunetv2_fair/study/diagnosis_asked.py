@@ -39,6 +39,7 @@ class DiagnosisAsked:
         images: Folder of the test images; empty: difficulty is not examined.
         masks: Folder of masks for covariates of difficulty; empty: noise of the image alone.
         ending: Of the names of images and masks.
+        whole_organ: Whether more stays in edited images than what is segmented.
         impossible: What cannot be done.
     """
 
@@ -56,6 +57,7 @@ class DiagnosisAsked:
     images: str = ""
     masks: str = ""
     ending: str = ""
+    whole_organ: bool = False
     impossible: tuple[Impossible, ...] = ()
 
     def folders(self) -> dict[str, tuple[str, ...]]:

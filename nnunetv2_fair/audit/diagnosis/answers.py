@@ -17,6 +17,10 @@ from nnunetv2_fair.evaluation.results.values import MetricInfo
 
 #: Coverage of all intervals: that with which error rates were measured.
 CONFIDENCE = 0.95
+NOTHING_ELSE_STAYS = (
+    "nothing stays in the edited images but what is segmented, so that they show where it is, and "
+    "that may help one group more; it can be named with masks of more: organ: FOLDER"
+)
 CONTROL_TOO = (
     "The background of another patient of the same group is not shown to leave most of the gap, "
     "either. What misleads the model may be where things lie in a background rather than whose it "
@@ -30,6 +34,7 @@ def questions(
     metric: MetricInfo,
     label: str,
     why_not: Mapping[tuple[str, str], str],
+    withheld: str = "",
 ) -> tuple[tuple[Question, ...], tuple[str, ...]]:
     """Return what is said of every gap, and of which nothing can be said.
 
@@ -39,6 +44,7 @@ def questions(
         metric: Metric of the gaps.
         label: Label of the gaps.
         why_not: Cause and attribute (empty: all) -> why it was not examined.
+        withheld: Why the background must not be named; empty if it may be.
     """
     made, unsaid = [], []
     for attribute in attributes:
@@ -56,7 +62,7 @@ def questions(
                 cause: why_not.get((cause, attribute), why_not.get((cause, ""), ""))
                 for cause in CAUSES
             }
-            made.append(question(scores, attribute, between, metric, reasons))
+            made.append(question(scores, attribute, between, metric, reasons, withheld))
     return tuple(made), tuple(unsaid)
 
 
@@ -66,6 +72,7 @@ def question(
     between: tuple[str, str],
     metric: MetricInfo,
     why_not: Mapping[Cause, str],
+    withheld: str = "",
 ) -> Question:
     """Return what is said of one gap.
 
@@ -75,15 +82,22 @@ def question(
         between: (reference, other).
         metric: Metric of the gap.
         why_not: Cause -> why it was not examined; empty where it was.
+        withheld: Why the background must not be named; empty if it may be.
     """
     evidence = scores.evidence
     given = diagnose(evidence, CONFIDENCE)
+    mixed = given.mixed
+    if withheld and "shortcut" in mixed:
+        mixed = tuple(cause for cause in mixed if cause != "shortcut")
+        mixed = mixed if len(mixed) > 1 else ()
     made = []
     for cause in CAUSES:
         one = given.causes[cause]
-        verdict: CauseVerdict = "mixed" if cause in given.mixed else one.verdict
+        verdict: CauseVerdict = "mixed" if cause in mixed else one.verdict
         reason = why_not.get(cause, "") or scores.left_out.get(cause, "") or one.contrast.reason
         reason = reason or one.withheld
+        if withheld and cause == "shortcut" and cause in given.named:
+            verdict, reason = "open", withheld
         finding = CauseFinding(cause, verdict, one.removed, one.contrast, one.share)
         made.append(
             dataclasses.replace(
@@ -93,7 +107,7 @@ def question(
             )
         )
     notes = scores.notes
-    if "shortcut" in given.named and not _control_leaves(scores):
+    if "shortcut" in given.named and not withheld and not _control_leaves(scores):
         notes = (*notes, CONTROL_TOO)
     sizes = (int((~evidence.second).sum()), int(evidence.second.sum()))
     return Question(

@@ -23,7 +23,7 @@ CAUSES: Mapping[str, str] = {
 }
 #: Cause -> what is done to remove it.
 INTERVENTIONS: Mapping[str, str] = {
-    "representation": "models trained with balanced groups",
+    "representation": "models trained on balanced groups",
     "difficulty": "adjusted for size, contrast and noise",
     "labels": "measured against expert masks",
     "shortcut": "images without background",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnunetv2_fair.audit.diagnosis.answers import questions
+from nnunetv2_fair.audit.diagnosis.answers import NOTHING_ELSE_STAYS, questions
 from nnunetv2_fair.audit.diagnosis.evaluations import Evaluations
 from nnunetv2_fair.audit.diagnosis.wording import CAUSES
 from nnunetv2_fair.audit.results.causes import DiagnosisResult
@@ -70,7 +70,8 @@ def answered(folder: Path, asked: DiagnosisAsked, processes: int = 1) -> Diagnos
     )
     why_not = {(one.cause, one.attribute): one.why for one in asked.impossible if one.cause}
     metric = model.metric(asked.metric)
-    said, unsaid = questions(found, asked.attributes, metric, label, why_not)
+    withheld = "" if asked.whole_organ else NOTHING_ELSE_STAYS
+    said, unsaid = questions(found, asked.attributes, metric, label, why_not, withheld)
     return DiagnosisResult(
         asked.name,
         metric,

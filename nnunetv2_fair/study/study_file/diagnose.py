@@ -56,7 +56,7 @@ class DiagnoseOptions(Part):
         metric: Metric of the gap.
         label: Label; empty for the one that represents the results.
         skip: Causes that are left out.
-        balanced: Model trained with balanced groups; None: oversampling.
+        balanced: Model trained on balanced groups; None: on as many patients of each group.
         expert: Expert masks of test cases whose references are automated masks; None: there are
             none, and the references count as an expert's.
         organ: Masks of what must stay when the background is edited; None: the references.

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.diagnosis import Cell, draw, simulate
 from nnunetv2_fair.audit.causes.evidence import CAUSES, Evidence
-from nnunetv2_fair.audit.causes.verdicts import LEVEL_OF_PARTS, diagnose
+from nnunetv2_fair.audit.causes.verdicts import LEVEL_OF_PARTS, NO_GAIN, diagnose
 from nnunetv2_fair.evaluation.statistics.corrections import holm
 
 
@@ -83,7 +83,7 @@ def test_direction_and_scale_do_not_matter():
     arrays = (evidence.scores, evidence.balanced, evidence.expert, evidence.neutral)
     scores, balanced, expert, neutral = (-30 * array for array in arrays)
     turned = diagnose(
-        Evidence(scores, evidence.second, balanced, evidence.covariates, expert, neutral)
+        Evidence(scores, evidence.second, balanced, evidence.covariates, expert, neutral, "lower")
     )
     swapped = diagnose(
         Evidence(evidence.scores, ~evidence.second, evidence.balanced, evidence.covariates,
@@ -111,3 +111,21 @@ def test_equal_scores():
     assert not found.shown
     assert found.named == ()
     assert np.isnan(found.causes["shortcut"].share)
+
+
+@pytest.mark.parametrize("better", ["higher", "lower"])
+def test_an_edit_that_spoils_the_better_group_names_no_background(better):
+    """Both groups fall to the same; all of the gap goes, and nothing was in the background."""
+    rng = np.random.default_rng(9)
+    named = withheld = 0
+    for _ in range(40):
+        drawn = draw(Cell({"other": 0.08}), rng)
+        spoilt = 0.5 + 0.02 * rng.standard_normal(drawn.scores.shape)
+        sign = 1 if better == "higher" else -1
+        one = diagnose(
+            Evidence(sign * drawn.scores, drawn.second, neutral=sign * spoilt, better=better)
+        )
+        named += "shortcut" in one.named
+        withheld += one.causes["shortcut"].withheld == NO_GAIN
+    assert named == 0
+    assert withheld >= 36

@@ -55,6 +55,7 @@ def drawn(
     gap: float = 0.0,
     cause: str = "",
     by_edit: float = 0.0,
+    spoils: float = 0.0,
 ) -> Evaluations:
     """Draw evaluations with a gap that a cause makes.
 
@@ -65,25 +66,26 @@ def drawn(
         gap: Of the model.
         cause: What removes it; empty: nothing.
         by_edit: What editing removes in any case.
+        spoils: How much worse both groups are on images without background.
     """
     second = np.repeat([False, True], n)
     groups = np.where(second, "female", "male").tolist()
     stable = 0.05 * rng.standard_normal(2 * n)
     covariate = rng.standard_normal(2 * n) + second * (cause == "difficulty")
 
-    def scores(removes: str, edited: float = 0.0) -> EvaluationResult:
+    def scores(removes: str, edited: float = 0.0, spoilt: float = 0.0) -> EvaluationResult:
         left = 0.0 if cause == removes else gap
         of_group = -max(left - edited, 0.0) * second
         own = -gap * covariate if cause == "difficulty" else of_group
         noise = 0.02 * rng.standard_normal((trainings, 2 * n))
-        return evaluation((0.7 + stable + own + noise).clip(0.01, 0.99), groups)
+        return evaluation((0.7 - spoilt + stable + own + noise).clip(0.01, 0.99), groups)
 
     names = [f"c{i:03d}" for i in range(2 * n)]
     return Evaluations(
         scores("none"),
         {"sex": scores("representation")},
         scores("labels"),
-        scores("shortcut", by_edit),
+        scores("shortcut", by_edit, spoils),
         {"sex": scores("shortcut")},
         {"sex": scores("none", by_edit)},
         {"group-only": scores("none")},

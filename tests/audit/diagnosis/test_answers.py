@@ -1,16 +1,17 @@
-"""What is said of causes: words follow the rule, and the control edit can only take names away."""
+"""What is said of causes: words follow the rule, and edited images must show no more than that."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
-from nnunetv2_fair.audit.diagnosis.answers import EDIT_DOES_IT, NO_CONTROL, questions
+from nnunetv2_fair.audit.causes.verdicts import NO_GAIN
+from nnunetv2_fair.audit.diagnosis.answers import CONTROL_TOO, NOTHING_ELSE_STAYS, questions
 from tests.audit.diagnosis.factories import DICE, LABEL, drawn
 
 
-def asked(found, why_not=None):
-    said, unsaid = questions(found, ["sex"], DICE, LABEL, why_not or {})
+def asked(found, why_not=None, withheld=""):
+    said, unsaid = questions(found, ["sex"], DICE, LABEL, why_not or {}, withheld)
     assert unsaid == ()
     (one,) = said
     return one
@@ -51,24 +52,34 @@ def test_another_cause_is_not_named():
     assert "something else makes it" in one.sentence
 
 
-def test_an_edit_that_removes_the_gap_by_itself_names_nothing():
-    rng = np.random.default_rng(5)
-    found = drawn(rng, gap=0.1, cause="shortcut", by_edit=0.1)
+def test_a_gap_that_closes_because_the_better_group_falls_names_nothing():
+    found = drawn(np.random.default_rng(5), gap=0.1, cause="shortcut", spoils=0.1)
     one = asked(found)
-    assert "shortcut" not in one.named()
     shortcut = next(c for c in one.causes if c.cause == "shortcut")
-    assert shortcut.verdict == "open"
-    assert EDIT_DOES_IT in shortcut.sentence
-    # the rule alone would have named it
+    assert (one.named(), shortcut.verdict) == ((), "open")
+    assert NO_GAIN in shortcut.sentence
+    # the gap goes all the same
     assert shortcut.contrast.interval.low > 0
 
 
-def test_without_a_control_edit_the_background_is_not_named():
-    found = drawn(np.random.default_rng(5), gap=0.1, cause="shortcut")
-    one = asked(dataclasses.replace(found, control={}))
+def test_a_control_edit_that_removes_the_gap_too_is_told():
+    rng = np.random.default_rng(5)
+    one = asked(drawn(rng, gap=0.1, cause="shortcut", by_edit=0.1))
+    assert one.named() == ("shortcut",)
+    assert CONTROL_TOO in one.notes
+    assert CONTROL_TOO not in asked(drawn(rng, gap=0.1, cause="shortcut")).notes
+
+
+def test_the_background_is_not_named_where_nothing_but_the_target_stays():
+    found = drawn(np.random.default_rng(5), gap=0.1, cause="shortcut", by_edit=0.1)
+    one = asked(found, withheld=NOTHING_ELSE_STAYS)
     shortcut = next(c for c in one.causes if c.cause == "shortcut")
-    assert shortcut.verdict == "open"
-    assert NO_CONTROL in shortcut.sentence
+    assert (one.named(), shortcut.verdict) == ((), "open")
+    assert NOTHING_ELSE_STAYS in shortcut.sentence
+    assert CONTROL_TOO not in one.notes
+    # other causes, and what is excluded, are said as before
+    other = drawn(np.random.default_rng(2), gap=0.1, cause="labels")
+    assert asked(other, withheld=NOTHING_ELSE_STAYS).causes == asked(other).causes
 
 
 def test_what_was_not_done_is_open_with_its_reason():

@@ -4,13 +4,13 @@ import re
 
 from nnunetv2_fair.study.study_file.settings import DatasetEntry, Settings
 
-_BALANCED = "nnUNetTrainerOversampling"
-#: Trainers from which oversampling differs in nothing else, with what says how long they train.
+_EQUAL = "nnUNetTrainerMonitor{}_cohortequal{}"
+#: Trainers from which that one differs in its cases alone, with what says how long they train.
 _PLAIN = re.compile(r"nnUNetTrainer(?:Monitor)?(_\d+epochs?)?")
 
 
 def balanced_trainer(trainer: str, attribute: str) -> str:
-    """Return the trainer that differs from another one by balanced groups alone.
+    """Return the trainer that differs from another one by equal numbers of each group alone.
 
     Args:
         trainer: The other one.
@@ -22,7 +22,7 @@ def balanced_trainer(trainer: str, attribute: str) -> str:
     plain = _PLAIN.fullmatch(trainer)
     if plain is None:
         return ""
-    return f"{_BALANCED}{f'_{attribute}' if attribute else ''}{plain[1] or ''}"
+    return _EQUAL.format(f"_{attribute}" if attribute else "", plain[1] or "")
 
 
 def with_balanced_trainers(settings: Settings) -> Settings:

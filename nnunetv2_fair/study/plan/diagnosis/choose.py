@@ -29,7 +29,8 @@ _CROPS = (
     "images"
 )
 _NO_BALANCED = (
-    "which trainer differs from {} by balanced groups alone is not known; name it with balanced"
+    "which trainer differs from {} by equal numbers of each group alone is not known; name it with "
+    "balanced"
 )
 _SKIPPED = "left out by skip"
 

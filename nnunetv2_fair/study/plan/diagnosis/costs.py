@@ -15,7 +15,7 @@ _TITLES: Mapping[str, str] = {
     "difficulty": "difficulty: adjusted for size, contrast and noise",
     "labels": "labels: measured against expert masks",
     "shortcut": "shortcut: backgrounds edited",
-    "representation": "representation: balanced groups",
+    "representation": "representation: equal numbers of each group",
     "further": "further models",
 }
 _HEADER = ("what", "trainings", "there already", "predictions", "GPU hours at most")

@@ -49,6 +49,7 @@ def add_diagnosis(builder: StepBuilder, chosen: Diagnosed) -> None:
         images=str(test.images) if difficult else "",
         masks=str(masks) if difficult and not partly else "",
         ending=of.on.dataset.ending,
+        whole_organ=options.organ is not None,
         impossible=chosen.impossible,
     )
     wanted = {asked.model, *(f for folders in asked.folders().values() for f in folders)}

@@ -12,6 +12,7 @@ from nnunetv2_fair.study.plan.steps.commands import shown
 from tests.study.plan.diagnosis.conftest import DIAGNOSED
 
 ASK = "repeats: 2\ndiagnose: {metric: dice}\n"
+EQUAL = "nnUNetTrainerMonitor_sex_cohortequal"
 WHERE = "evaluations/Dataset901_Tiny/2d"
 
 
@@ -28,12 +29,13 @@ def test_steps(plan, raw):
     asked = asked_of(found)
     assert asked.attributes == ("sex",)
     assert asked.model == f"{WHERE}/internal/nnUNetTrainer"
-    assert asked.balanced == {"sex": f"{WHERE}/internal/nnUNetTrainerOversampling_sex"}
+    assert asked.balanced == {"sex": f"{WHERE}/internal/{EQUAL}"}
     assert asked.neutralised == f"{WHERE}/internal_neutralised/nnUNetTrainer"
     assert asked.exchanged == {"sex": f"{WHERE}/internal_exchanged_sex/nnUNetTrainer"}
     assert asked.masks == str(raw / "labelsTs")
+    assert not asked.whole_organ
     # what the file does not name is trained, with the same repeats
-    assert "train.d901.2d.nnUNetTrainerOversampling_sex_run2.f1" in found.steps
+    assert f"train.d901.2d.{EQUAL}_run2.f1" in found.steps
     edit = found.steps["edit.d901.internal.sex"]
     assert shown(edit.commands[0]).startswith(
         f"nnUNetv2_fair_backgrounds -i {raw}/imagesTs -organ {raw}/labelsTs "
@@ -48,9 +50,7 @@ def test_steps(plan, raw):
         found.steps["evaluate.d901.2d.internal.nnUNetTrainer"].commands[0]
     )
     last = found.steps["diagnose"]
-    assert {evaluate.name, "evaluate.d901.2d.internal.nnUNetTrainerOversampling_sex"} <= set(
-        last.needs
-    )
+    assert {evaluate.name, f"evaluate.d901.2d.internal.{EQUAL}"} <= set(last.needs)
     assert "diagnose" in found.steps["index"].needs
     assert shown(last.commands[0]).endswith("-m nnunetv2_fair.study.diagnosis .")
     seen = set()
@@ -72,7 +72,7 @@ def test_costs_those_without_training_first(plan, raw, study_root):
     assert costs["shortcut"].gpu_hours == 36
     assert costs["representation"].gpu_hours == 4 * 48 + 2 * 6
     cheap = cheap_steps(found, study_root)
-    assert not any("Oversampling" in name for name in cheap)
+    assert not any(EQUAL in name for name in cheap)
     assert "evaluate.d901.2d.internal_control_sex.nnUNetTrainer" in cheap
     text = costs_in_words(found, study_root)
     assert "Diagnosis of nnUNetTrainer, Dataset901_Tiny, 2d, internal, by sex" in text
@@ -85,12 +85,12 @@ def test_what_is_impossible_is_told_and_the_rest_goes_on(plan, raw):
     assert "repeats: 2 is the least" in told["representation", ""]
     assert told["shortcut", ""] == "left out by skip"
     assert "expert: FOLDER" in told["labels", ""]
-    assert not any("edit" in name or "Oversampling" in name for name in found.steps)
+    assert not any("edit" in name or "cohortequal" in name for name in found.steps)
     assert asked_of(found).images
     text = DIAGNOSED.replace("- nnUNetTrainer", "- nnUNetTrainerGroupDRO_sex")
     told = why(plan(text, ASK))
     assert (
-        "differs from nnUNetTrainerGroupDRO_sex by balanced groups alone"
+        "differs from nnUNetTrainerGroupDRO_sex by equal numbers of each group alone"
         in told["representation", ""]
     )
 
@@ -200,8 +200,8 @@ def test_expert_masks_of_other_cases_grids_or_labels(mistakes, raw, tmp_path):
 
 
 def test_a_trainer_with_a_wildcard_is_not_listed_twice(plan, raw):
-    text = DIAGNOSED + "  - nnUNetTrainerOversampling_{attribute}\n"
+    text = DIAGNOSED + "  - nnUNetTrainerMonitor_{attribute}_cohortequal\n"
     assert asked_of(plan(text, ASK)).balanced
     short = text.replace("- nnUNetTrainer\n", "- nnUNetTrainer_5epochs\n")
     balanced = asked_of(plan(short, ASK)).balanced
-    assert balanced == {"sex": f"{WHERE}/internal/nnUNetTrainerOversampling_sex_5epochs"}
+    assert balanced == {"sex": f"{WHERE}/internal/{EQUAL}_5epochs"}
