@@ -60,7 +60,6 @@ from nnunetv2_fair.audit.causes.contrasts import gap
 from nnunetv2_fair.audit.causes.evidence import CAUSES, Evidence
 from nnunetv2_fair.audit.causes.verdicts import diagnose
 
-BATCH = 8
 RATE = 2e-2
 
 
@@ -111,13 +110,14 @@ def tensor(images: Array) -> Tensor:
     return (stack - stack.mean((2, 3), True)) / stack.std((2, 3), keepdim=True)
 
 
-def train(images: Images, shares: Sequence[Array], steps: int, seed: int) -> Networks:
+def train(images: Images, shares: Sequence[Array], steps: int, batch: int, seed: int) -> Networks:
     """Train on random batches with flips; cross-entropy and Dice.
 
     Args:
         images: Training images.
         shares: Of each network, how often it is shown each image.
         steps: Of one batch for each network.
+        batch: Its images.
         seed: Of weights and batches; every network has its own.
     """
     torch.manual_seed(seed)
@@ -127,7 +127,7 @@ def train(images: Images, shares: Sequence[Array], steps: int, seed: int) -> Net
     optimiser = torch.optim.Adam(networks.parameters(), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
     for _ in range(steps):
-        chosen = torch.multinomial(weights, BATCH, replacement=True).T
+        chosen = torch.multinomial(weights, batch, replacement=True).T
         a, b = x[chosen, 0], y[chosen, 0]
         turned = (torch.rand(chosen.shape) < 0.5)[..., None, None]
         a, b = torch.where(turned, a.flip(3), a), torch.where(turned, b.flip(3), b)
@@ -167,7 +167,7 @@ def measured(setting: Setting, design: Design, seed: int) -> tuple[Evidence, dic
     shares += [equal_numbers(training, design.trainings * seed + one) for one in range(k)]
     if second.sum() != (~second).sum():
         shares += [np.where(second, 1 / second.sum(), 1 / (~second).sum())] * k
-    networks = train(training, shares, design.steps, seed)
+    networks = train(training, shares, design.steps, setting.batch, seed)
     masks = predicted(networks, test.images)
     made = {"": dice(masks[:k], test.masks), "expert": dice(masks[:k], test.expert)}
     made["equal"] = dice(masks[k : 2 * k], test.masks)
@@ -204,7 +204,11 @@ COLUMNS = (
 
 def described(name: str, design: Design) -> str:
     """Return all that was chosen for a setting."""
-    return f"{dict(SETTINGS[name].planted)} {design}" if name in SETTINGS else ""
+    if name not in SETTINGS:
+        return ""
+    setting = SETTINGS[name]
+    batch = f" batches of {setting.batch}" if setting.batch != Setting.batch else ""
+    return f"{dict(setting.planted)} {design}{batch}"
 
 
 def row(name: str, design: Design, seed: int) -> dict[str, str]:
@@ -321,13 +325,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=12, help="of each setting")
     parser.add_argument("--first", type=int, default=0, help="first seed")
+    parser.add_argument(
+        "--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS), help="which are run"
+    )
     parser.add_argument("--results", type=Path, default=Path(__file__).with_suffix(".csv"))
     parser.add_argument("--only-table", action="store_true", help="run nothing")
     args = parser.parse_args()
     torch.set_num_threads(1)
     design = Design()
     for seed in () if args.only_table else range(args.first, args.first + args.runs):
-        for name in SETTINGS:
+        for name in args.settings:
             done = {(one["setting"], one["seed"]) for one in finished(args.results, design)}
             if (name, str(seed)) in done:
                 continue
