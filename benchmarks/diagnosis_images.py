@@ -207,8 +207,8 @@ def described(name: str, design: Design) -> str:
     if name not in SETTINGS:
         return ""
     setting = SETTINGS[name]
-    batch = f" batches of {setting.batch}" if setting.batch != Setting.batch else ""
-    return f"{dict(setting.planted)} {design}{batch}"
+    rare = f" share {setting.minority} batches of {setting.batch}"
+    return f"{dict(setting.planted)} {design}{rare if setting.minority != 0.5 else ''}"
 
 
 def row(name: str, design: Design, seed: int) -> dict[str, str]:

@@ -43,11 +43,13 @@ class Setting:
     Attributes:
         planted: Cause -> strength of its mechanism in the phantom; of labels, how far masks are
             moved (:func:`displaced`).
+        minority: Share of the group in training.
         batch: Images of a training step. With 8, two of which are of a rare group, one training in
             ten never finds the group's nodules, and what it says of the gap drowns the others.
     """
 
     planted: Mapping[Cause, float] = field(default_factory=dict)
+    minority: float = 0.5
     batch: int = 8
 
 
@@ -61,7 +63,6 @@ class Design:
         images: Of each patient.
         shape: Rows and columns.
         contrast: Of the nodules, see :class:`PhantomSpec`.
-        minority: Share of the group in training where representation is a cause.
         trainings: Of either kind.
         steps: Of a training.
         double: Share of the test patients with expert masks.
@@ -72,7 +73,6 @@ class Design:
     images: int = 2
     shape: tuple[int, int] = (32, 32)
     contrast: tuple[float, float] = (0.25, 1.0)
-    minority: float = 0.25
     trainings: int = 5
     steps: int = 150
     double: float = 0.6
@@ -83,13 +83,15 @@ MECHANISMS: Mapping[Cause, Mechanism] = {
     "difficulty": "difficulty",
     "shortcut": "shortcut",
 }
+#: Share of the group in training where representation is a cause.
+_RARE = 0.22
 SETTINGS: Mapping[str, Setting] = {
     "none": Setting(),
-    "representation": Setting({"representation": 1.0}, 16),
+    "representation": Setting({"representation": 1.0}, _RARE, 16),
     "difficulty": Setting({"difficulty": 0.6}),
     "labels": Setting({"labels": 0.5}),
     "shortcut": Setting({"shortcut": 1.0}),
-    "representation and labels": Setting({"representation": 1.0, "labels": 0.5}, 16),
+    "representation and labels": Setting({"representation": 1.0, "labels": 0.5}, _RARE, 16),
     "labels and shortcut": Setting({"labels": 0.8, "shortcut": 1.0}),
 }
 #: Backgrounds of test images: name in the results -> in words.
@@ -104,11 +106,10 @@ class Images:
     """Training or test images of a phantom in one order, with what the benchmark reads of them."""
 
     def __init__(self, setting: Setting, design: Design, seed: int, split: str) -> None:
-        share = design.minority if "representation" in setting.planted else 0.5
         total = design.training + design.test
         base = PhantomSpec(
             n_patients=total, images_per_patient=(design.images,) * 2, shape=design.shape,
-            contrast=design.contrast, minority_share=share, test_share=design.test / total,
+            contrast=design.contrast, minority_share=setting.minority, test_share=design.test / total,
             seed=seed,
         )  # fmt: skip
         drawings = [one for one in draw(base) if one.patient.split == split]

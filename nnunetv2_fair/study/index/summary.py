@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from nnunetv2_fair.evaluation.findings.of_models.gains_and_losses import answer
 from nnunetv2_fair.evaluation.findings.sentences import Data, Sentence
 from nnunetv2_fair.evaluation.results.trainings import TRAININGS, subjects
-from nnunetv2_fair.paths import COMPARISON_HTML
+from nnunetv2_fair.paths import COMPARISON_HTML, DIAGNOSIS_FOLDER, DIAGNOSIS_HTML
 from nnunetv2_fair.report.html.markup import Html
 from nnunetv2_fair.report.html.templating import render
 from nnunetv2_fair.study.index.costs import COSTS_CSV
@@ -91,7 +91,15 @@ def summary_section(folder: Path, progress: Progress, results: Sequence[OnTestSe
         provenance=link_to(folder, PurePath(PROVENANCE_JSON)),
         provenance_json=PROVENANCE_JSON,
         papers=_papers(folder, progress),
+        diagnosis=_diagnosis(folder, progress),
     )
+
+
+def _diagnosis(folder: Path, progress: Progress) -> str | None:
+    """Return the address of the diagnosis, empty before it is made; None if none is asked for."""
+    if progress.plan.of_kind("diagnose") is None:
+        return None
+    return link_to(folder, PurePath(DIAGNOSIS_FOLDER, DIAGNOSIS_HTML))
 
 
 def _papers(folder: Path, progress: Progress) -> list[str]:

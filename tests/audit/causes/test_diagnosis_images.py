@@ -41,8 +41,9 @@ def test_half_of_the_test_patients_and_their_expert_masks_are_the_same(name):
 
 
 def test_the_group_is_rare_where_representation_is_planted():
-    rare = Images(SETTINGS["representation"], SMALL, 0, "train").second.mean()
-    assert rare == pytest.approx(SMALL.minority, abs=0.03)
+    setting = SETTINGS["representation"]
+    rare = Images(setting, SMALL, 0, "train").second.mean()
+    assert rare == pytest.approx(setting.minority, abs=0.03)
     assert Images(SETTINGS["difficulty"], SMALL, 0, "train").second.mean() == 0.5
 
 

@@ -307,3 +307,16 @@ def test_the_page_links_to_tables_and_figures(tmp_path):
 def _without_papers(folder):
     StudyFolder(folder).add("index", "index")
     return folder
+
+
+def test_the_page_links_to_the_diagnosis(tmp_path):
+    folder = StudyFolder(tmp_path)
+    folder.add("diagnose", "diagnose", outputs=("diagnosis/diagnosis.html",))
+    write_index(tmp_path)
+    assert (
+        "Which cause the gap has: the diagnosis (missing) (private)." in check_index(tmp_path).text
+    )
+    (tmp_path / "diagnosis").mkdir()
+    (tmp_path / "diagnosis" / "diagnosis.html").write_text("x", encoding="utf-8")
+    write_index(tmp_path)
+    assert "diagnosis/diagnosis.html" in links(check_index(tmp_path))
