@@ -109,8 +109,8 @@ class Images:
         total = design.training + design.test
         base = PhantomSpec(
             n_patients=total, images_per_patient=(design.images,) * 2, shape=design.shape,
-            contrast=design.contrast, minority_share=setting.minority, test_share=design.test / total,
-            seed=seed,
+            contrast=design.contrast, minority_share=setting.minority,
+            test_share=design.test / total, seed=seed,
         )  # fmt: skip
         drawings = [one for one in draw(base) if one.patient.split == split]
         drawings = [planted(one, setting, base) for one in drawings]
