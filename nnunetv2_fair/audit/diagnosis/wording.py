@@ -23,7 +23,7 @@ CAUSES: Mapping[str, str] = {
 }
 #: Cause -> what is done to remove it.
 INTERVENTIONS: Mapping[str, str] = {
-    "representation": "models trained on balanced groups",
+    "representation": "models trained on groups of equal size",
     "difficulty": "adjusted for size, contrast and noise",
     "labels": "measured against expert masks",
     "shortcut": "images without background",
@@ -124,9 +124,11 @@ def answer(
         f"{numbers.p_value(gap.p_value)})"
     )
     who = plain((Data(between[0]), " minus ", Data(between[1])))
-    head = f"{metric.title}, {who}: {size}. "
+    head = f"{metric.title}, {who}: {size}"
     if not shown:
-        return head + "No gap is shown, so nothing is said of causes."
+        return head + ". No gap is shown, so nothing is said of causes."
+    worse = between[1] if (gap.value > 0) == (metric.better == "higher") else between[0]
+    head += plain((", worse for ", Data(worse), ". "))
     by = {verdict: [one.cause for one in causes if one.verdict == verdict] for verdict in VERDICTS}
     if by["supported"]:
         names = _and(by["supported"])

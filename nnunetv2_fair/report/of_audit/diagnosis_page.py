@@ -24,7 +24,9 @@ from nnunetv2_fair.report.of_audit.shown import shown_table
 from nnunetv2_fair.report.of_audit.tables import Table
 
 #: Verdict -> the look of its badge, that of a claim of an evaluation.
-_LOOKS = {"supported": "shown", "mixed": "signs", "excluded": "not-shown", "open": "not-comparable"}
+_LOOKS = {"supported": "shown", "mixed": "signs", "open": "not-comparable", "excluded": "not-shown"}
+#: Verdicts in the order in which a page tells them: what is named first.
+_ORDER = tuple(_LOOKS)
 #: Settings that are long, and are in the file.
 _HIDDEN = ("impossible", "balanced", "exchanged", "control", "further", "images", "masks")
 
@@ -101,7 +103,8 @@ def rendered_diagnosis(result: DiagnosisResult) -> tuple[str, Downloads]:
 
 def _card(result: DiagnosisResult, one: Question, downloads: Downloads) -> _Card:
     claims = [
-        _Claim(_LOOKS[c.verdict], VERDICTS[c.verdict], c.sentence, c.decides) for c in one.causes
+        _Claim(_LOOKS[c.verdict], VERDICTS[c.verdict], c.sentence, c.decides)
+        for c in sorted(one.causes, key=lambda c: _ORDER.index(c.verdict))
     ]
     facts = (
         f"{one.n[0]:,} and {one.n[1]:,} patients; "
@@ -156,8 +159,8 @@ def _causes(result: DiagnosisResult, one: Question) -> Table:
     return Table(
         ("causes", *_name(one)),
         f"Causes of the gap, {_who(one)}",
-        ("Cause", "The evidence", "Removed", "Interval", "Of the gap", "Above half", "Interval",
-         "Test of more than half"),
+        ("Cause", "The evidence", "Removed", "Interval", "Of the gap",
+         "Removed less half of the gap", "Interval", "Test of more than half"),
         tuple(rows),
         Numbers(
             ("cause", "verdict", *(f"removed_{e}" for e in ends), "share",

@@ -27,7 +27,7 @@ def test_a_planted_cause_is_named_alone(cause):
     found = {c.cause: c for c in one.causes}
     assert "supported; it makes more than half of the gap: without it" in found[cause].sentence
     assert found[cause].decides == ""
-    assert "The evidence supports" in one.sentence
+    assert ", worse for female. The evidence supports" in one.sentence
     kinds = [gap.kind for gap in one.gaps]
     assert kinds == ["model", "balanced", "expert", "neutralised", "exchanged", "control",
                      "further"]  # fmt: skip
