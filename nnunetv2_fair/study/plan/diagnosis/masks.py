@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -120,7 +121,7 @@ def _other_labels(
             return
 
 
-def _values(labels: Mapping[str, object]) -> dict[int, str]:
+def _values(labels: Mapping[str, Any]) -> dict[int, str]:
     """Return the values of the labels of ``dataset.json`` with their names; those of regions."""
     named: dict[int, str] = {}
     for name, value in labels.items():
