@@ -43,6 +43,7 @@ from nnunetv2_fair.dataset_conversion.writing.plan_problems import (
 from nnunetv2_fair.errors import ConversionError, DemographicsError, counted, shorten, shorten_lines
 from nnunetv2_fair.files.atomic import nearest_existing, remove_unfinished, write_text
 from nnunetv2_fair.files.fingerprints import file_hash, text_hash
+from nnunetv2_fair.files.locks import LOCK
 from nnunetv2_fair.files.outputs import CONTENT, clean_up, made_beside, publish, workplace
 from nnunetv2_fair.files.pool import map_unordered
 from nnunetv2_fair.paths import (
@@ -315,8 +316,9 @@ def _hash(path: Path) -> str | None:
 def _warn_of_old_preprocessing(name: str) -> None:
     if os.environ.get(PREPROCESSED, "").strip():
         folder = environment_folder(PREPROCESSED) / name
-        # carried over or made by nnUNetv2_fair_prepare, which looks at the new dataset again
-        ours = {SPLITS_JSON, DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON, PREPARED_JSON}
+        # carried over or made by nnUNetv2_fair_prepare, which looks at the new dataset again; a
+        # study holds the folder's lock
+        ours = {LOCK, SPLITS_JSON, DEMOGRAPHICS_CSV, DEMOGRAPHICS_JSON, PREPARED_JSON}
         if folder.is_dir() and {path.name for path in folder.iterdir()} - ours:
             logger.warning(
                 "%s was made from an earlier version of this dataset. Remove it, then plan and "

@@ -344,6 +344,20 @@ def test_a_failed_overwrite_keeps_the_old_dataset(raw: Path) -> None:
     assert tree(target) == before
 
 
+def test_a_folder_that_is_only_locked_was_not_preprocessed(
+    raw: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # a study holds the lock of the folder while it makes the dataset
+    folder = raw.parent / "nnUNet_preprocessed" / "Dataset007_Tiny"
+    folder.mkdir(parents=True)
+    (folder / LOCK).touch()
+    write_dataset(plan_of(pictures(3)), raw)
+    assert "earlier version of this dataset" not in caplog.text
+    (folder / "nnUNetPlans.json").touch()
+    write_dataset(plan_of(pictures(3)), raw, overwrite=True)
+    assert "earlier version of this dataset" in caplog.text
+
+
 @pytest.mark.parametrize("variable", ["nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"])
 def test_an_id_that_another_dataset_has_is_refused(raw: Path, variable: str) -> None:
     (raw.parent / variable / "Dataset007_Other").mkdir(parents=True)
