@@ -28,7 +28,9 @@ class MaskOptions(Part):
             quarter more.
     """
 
-    model: Given[Literal["shape", "pca"]] = Field(default=None, description="shape or pca")
+    model: Given[Literal["shape", "pca", "points"]] = Field(
+        default=None, description="shape, pca or points"
+    )
     steps: Given[int] = Field(default=None, ge=1, description=_WHOLE)
     unusable: Given[Literal["error", "skip"]] = Field(default=None, description="error or skip")
     number: Given[int] = Field(default=None, ge=1, description=_WHOLE)
@@ -44,6 +46,8 @@ class ImageOptions(Part):
         mirror: Whether training cases are mirrored left to right.
         sampling_steps: Steps from noise to image.
         guidance: How strongly images follow the group.
+        weights: Folder of Stable Diffusion that a ControlNet is trained on; the key ``from``.
+        prompt: Embedding of a prompt for it.
     """
 
     steps: Given[int] = Field(default=None, ge=1, description=_WHOLE)
@@ -56,6 +60,8 @@ class ImageOptions(Part):
     guidance: Given[float] = Field(
         default=None, ge=0, le=100, description="a number, 0 to 100; 1 follows the group as is"
     )
+    weights: Given[FilePath] = Field(default=None, alias="from")
+    prompt: Given[FilePath] = None
 
 
 class SynthesisOptions(OfDataset):

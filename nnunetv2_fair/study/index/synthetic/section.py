@@ -57,7 +57,7 @@ def synthetic_section(
         downloads: What readers can take along.
     """
     steps = [s for s in progress.steps if s.fact(_SOURCE) and s.fact("dataset") == dataset]
-    images = next(step for step in steps if step.step.kind == "synthesize")
+    images = next(step for step in steps if step.step.name.startswith("images."))
     measuring = next((s for s in steps if s.step.outputs[0].endswith(_QUALITY_CSV)), None)
     rows, problem = _measures(folder, measuring)
     table = None

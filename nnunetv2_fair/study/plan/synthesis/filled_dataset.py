@@ -14,7 +14,7 @@ from nnunetv2_fair.study.plan.fingerprints import digest, file_fingerprint, list
 from nnunetv2_fair.study.plan.made.made_dataset import made_dataset, refuse_keys, source_of
 from nnunetv2_fair.study.plan.synthesis.filling import Filling
 from nnunetv2_fair.study.study_file.settings import DatasetEntry
-from nnunetv2_fair.study.study_file.synthesis import SynthesisOptions
+from nnunetv2_fair.study.study_file.synthesis import ImageOptions, SynthesisOptions
 
 if TYPE_CHECKING:
     from nnunetv2_fair.synthesis.equal_scale.amounts import Amount
@@ -95,6 +95,7 @@ def _check_drawing(found: Findings, entry: DatasetEntry, options: SynthesisOptio
             f"synthesis: with a pack that is there, {shorten(sorted(given))} would have no effect. "
             "Leave out one of both",
         )
+    _check_weights(found, entry, options.images)
     elsewhere = found.settings.python or found.settings.container
     missing = importlib.util.find_spec("diffusers") is None
     if options.pack is None and not elsewhere and missing:
@@ -102,6 +103,32 @@ def _check_drawing(found: Findings, entry: DatasetEntry, options: SynthesisOptio
             line,
             "synthesis: making images needs diffusers and Python 3.11 or newer. Run pip install "
             '"nnunetv2_fair[synthesis]", or name synthetic cases that are there: pack: FOLDER',
+        )
+
+
+def _check_weights(found: Findings, entry: DatasetEntry, images: ImageOptions) -> None:
+    """Refuse weights that are not there, and keys that need or exclude them."""
+    if images.weights is not None and not images.weights.is_dir():
+        found.add(
+            entry.line("synthesis", "images", "from"),
+            f"synthesis, images, from: {images.weights} is not a folder. Name one with Stable "
+            "Diffusion's unet, vae and scheduler",
+        )
+    if images.prompt is not None and not images.prompt.is_file():
+        found.add(
+            entry.line("synthesis", "images", "prompt"),
+            f"synthesis, images, prompt: {images.prompt} is not a file",
+        )
+    if images.prompt is not None and images.weights is None:
+        found.add(
+            entry.line("synthesis", "images", "prompt"),
+            "synthesis, images: prompt is for from, which is not there",
+        )
+    if images.weights is not None and images.guidance not in (None, 1):
+        found.add(
+            entry.line("synthesis", "images", "guidance"),
+            "synthesis, images: with from, groups are not told to the network, so that guidance "
+            "has nothing to follow. Leave it out",
         )
 
 

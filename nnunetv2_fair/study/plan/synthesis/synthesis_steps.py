@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from nnunetv2_fair import paths
-from nnunetv2_fair.study.plan.fingerprints import digest
+from nnunetv2_fair.study.plan.fingerprints import digest, listing_fingerprint
 from nnunetv2_fair.study.plan.steps.commands import Command
 from nnunetv2_fair.study.plan.steps.evaluation_arguments import seed_arguments
 from nnunetv2_fair.study.plan.steps.step_builder import StepBuilder
@@ -25,6 +25,8 @@ _ON_CPU: Kind = "preprocess"
 _COMMAND = "nnUNetv2_fair_synthesize"
 #: Files that the commands write last.
 _PACK_JSON, _QUALITY_CSV = "pack.json", "quality.csv"
+#: Digits that tell trainings from each other.
+_MARK = 8
 
 
 def add_synthesis(builder: StepBuilder, on: StudyDataset) -> Step:
@@ -92,27 +94,33 @@ def _add_pack(
     facts = {"dataset": dataset.name, "source": source.name, "attribute": filling.attribute}
     inputs = (source.images, source.table)
     drawn = _options(options.masks, ("model", "steps", "unusable"))
+    long, how = options.masks.model == "points", ["--overwrite"]
+    if long:
+        mark = digest([*of, *groups, *drawn, *seed, *inputs])[:_MARK]
+        how += ["--training", f"{folder}/training_masks_{mark}"]
+        how += ["-device", builder.settings.device]
+    what = ("masks", *of, *groups, "-n", str(filling.number), "-o", masks, *drawn, *seed)
     builder.add(
         Task(
             masks_step(dataset),
-            _ON_CPU,
-            (
-                Command(
-                    _COMMAND,
-                    ("masks", *of, *groups, "-n", str(filling.number), "-o", masks, *drawn, *seed),
-                    ("--overwrite",),
-                ),
-            ),
+            "synthesize" if long else _ON_CPU,
+            (Command(_COMMAND, what, tuple(how)),),
             facts,
             inputs=inputs,
             outputs=(f"{masks}/{_PACK_JSON}",),
         )
     )
-    trained = _options(options.images, ("steps", "batch", "rate"))
+    trained = _options(options.images, ("steps", "batch", "rate", "prompt"))
+    local: tuple[str, ...] = ()
+    if options.images.weights is not None:
+        trained += ["--from", str(options.images.weights)]
+        local = tuple(
+            listing_fingerprint(options.images.weights / part) for part in ("unet", "vae")
+        )
     trained += [] if options.images.mirror else ["--no-mirror"]
     sampled = _options(options.images, ("sampling_steps", "guidance"))
     # a training on other images or with other options cannot be continued
-    mark = digest([*of, *trained, *seed, *inputs])[:8]
+    mark = digest([*of, *trained, *seed, *inputs, *local])[:_MARK]
     builder.add(
         Task(
             images_step(dataset),
@@ -129,7 +137,7 @@ def _add_pack(
             ),
             facts,
             needs=(masks_step(dataset),),
-            inputs=inputs,
+            inputs=(*inputs, *local),
             outputs=(f"{pack}/{_PACK_JSON}",),
         )
     )  # fmt: skip

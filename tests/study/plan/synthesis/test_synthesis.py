@@ -148,6 +148,30 @@ def test_options_are_those_of_the_commands(plan, changed):
     assert "--seed 7" in shown(short["equal_scale.d903"].commands[0])
 
 
+def test_models_of_the_paper(plan, mistakes, changed, tmp_path):
+    weights = tmp_path / "sd15"
+    own = f"{{dataset: 901, masks: {{model: points}}, images: {{from: {weights}}}}}"
+    text = changed(("{dataset: 901, attribute: sex}", own))
+    (line,) = mistakes(text)
+    assert line.startswith(f"line 8: synthesis, images, from: {weights} is not a folder")
+    (weights / "unet").mkdir(parents=True)
+    steps = plan(text).steps
+    assert (steps["masks.d903"].kind, steps["masks.d903"].resources.gpus) == ("synthesize", 1)
+    masks = shown(steps["masks.d903"].commands[0])
+    assert f"--model points --overwrite --training {WHERE}/training_masks_" in masks
+    assert masks.endswith("-device cuda")
+    assert f"--from {weights} --training" in shown(steps["images.d903"].commands[0])
+    (weights / "unet" / "weights.safetensors").write_bytes(b"other")
+    other = plan(text).steps
+    assert other["images.d903"].fingerprint != steps["images.d903"].fingerprint
+    assert other["masks.d903"].fingerprint == steps["masks.d903"].fingerprint
+    lines = mistakes(text.replace("{from", "{guidance: 2, from"))
+    assert "groups are not told to the network" in lines[0]
+    lines = mistakes(changed(("attribute: sex}", "images: {prompt: nowhere}}")))
+    assert "nowhere is not a file" in lines[0]
+    assert "prompt is for from, which is not there" in lines[1]
+
+
 def test_a_pack_of_ones_own_needs_no_masks_and_no_images(plan, changed, pack, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     text = changed(("attribute: sex}", f"attribute: sex, pack: {pack}}}"))
@@ -229,7 +253,8 @@ def test_tables_figures_runs_and_single_folds_know_the_models(plan, mistakes, ch
          ["line 10: folds: nnU-Net's fold all trains on every case, drawn or not"]),
         ([("attribute: sex}", "masks: {number: 3}}")], "",
          ["line 8: synthesis, masks: number is 3, and 4 synthetic cases are needed of a group"]),
-        ([("attribute: sex}", "masks: {model: ddpm}}")], "", ["line 8: ", "expected shape or pca"]),
+        ([("attribute: sex}", "masks: {model: ddpm}}")], "",
+         ["line 8: ", "expected shape, pca or points"]),
         ([("attribute: sex}", "pack: nowhere}")], "",
          ["line 8: synthesis: ", "nowhere is not a folder"]),
         ([("attribute: sex}", "pack: nowhere, images: {steps: 9}}")], "",
