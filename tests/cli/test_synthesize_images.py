@@ -1,5 +1,6 @@
 """``nnUNetv2_fair_synthesize images`` and ``quality``: written, dropped, continued and refused."""
 
+import csv
 import json
 import shutil
 import signal
@@ -19,6 +20,7 @@ from nnunetv2_fair.synthesis.images.material import read_material
 from nnunetv2_fair.synthesis.images.writing import kept_images, write_pack
 from nnunetv2_fair.synthesis.learning import resumable
 from nnunetv2_fair.synthesis.pack.pack import case_name, read_pack, write_about
+from tests.synthesis.images.tiny_diffusion import write_tiny_diffusion
 from tests.synthesis.masks.eyes import SHAPE, eye, write_eyes
 from tests.synthesis.one_thread import one_thread  # noqa: F401 - used by all
 
@@ -68,7 +70,7 @@ def test_images_of_each_mask_and_their_quality(eyes, tmp_path, nnunet_folders, c
     said = "".join(capsys.readouterr())
     assert "Learning from 24 images" in said
     assert "1 training case of no known group took no part" in said
-    assert "White: 5 cases, 0 dropped as nearer to one patient than patients are" in said
+    assert "White: 5 cases, 0 drawn and dropped as nearer to one patient than patients are" in said
     found = read_pack(out, "race", images=True)
     assert len(found.cases) == 10
     assert found.made["masks"] == {"model": "by hand"}
@@ -96,7 +98,9 @@ def test_images_of_each_mask_and_their_quality(eyes, tmp_path, nnunet_folders, c
     assert "on other cases, groups or settings" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
 
-    assert quality(out, "-o", tmp_path / "q", "--draws", 3) == 0
+    assert quality(out, "--sheet") == 2
+    assert "--sheet needs a folder to write to: -o" in capsys.readouterr().err
+    assert quality(out, "-o", tmp_path / "q", "--draws", 3, "--sheet") == 0
     said = "".join(capsys.readouterr())
     assert "White: 5 synthetic images, 14 real ones; compared: 5 with 5" in said
     assert "Black: sets of 5 images, fewer than 10, say little" in said
@@ -108,6 +112,46 @@ def test_images_of_each_mask_and_their_quality(eyes, tmp_path, nnunet_folders, c
     rows = (tmp_path / "q" / "quality.csv").read_text().splitlines()
     assert rows[0] == "group,n,measure,synthetic,floor"
     assert len(rows) == 1 + 2 * 10
+    with Image.open(tmp_path / "q" / "sheet.png") as sheet:
+        assert sheet.size == (1240, 1754)
+        page = np.asarray(sheet.convert("L"))
+        assert not sheet.text
+    key = list(csv.DictReader((tmp_path / "q" / "sheet_key.csv").open()))
+    assert [row["number"] for row in key] == [str(i) for i in range(1, 21)]
+    for row in key:
+        made = row["kind"] == "synthetic"
+        folder = out / "images" if made else eyes / "imagesTr"
+        pixels = read_channel(folder / f"{row['case']}_0000.png") / 200
+        # the picture is where the number says: 3 in a row, 175 pixels each
+        across, down = (int(row["number"]) - 1) % 3, (int(row["number"]) - 1) // 3
+        top, left = 60 + down * 204 + 24, 60 + across * 381
+        shown = Image.fromarray(page[top : top + 175, left : left + 175])
+        shown = np.asarray(shown.resize(SHAPE, Image.Resampling.BOX))
+        assert np.corrcoef(shown.ravel(), pixels.ravel())[0, 1] > 0.9
+    assert sorted((row["kind"], row["group"]) for row in key) == sorted(
+        (kind, group)
+        for kind in ("real", "synthetic")
+        for group in ("White", "Black")
+        for _ in range(5)
+    )
+
+
+def test_images_by_a_local_stable_diffusion(eyes, tmp_path, capsys):
+    pack, out = masks(tmp_path / "masks"), tmp_path / "pack"
+    folder = write_tiny_diffusion(tmp_path / "sd")
+    assert images(pack, out, "--prompt", tmp_path / "p") == 2
+    assert "--prompt is for --from, which was not given" in capsys.readouterr().err
+    assert images(pack, out, "--from", folder, "--guidance", 2) == 2
+    assert "with --from, groups are not told to the network" in capsys.readouterr().err
+    assert images(pack, out, "--from", tmp_path / "masks") == 2
+    assert "masks has no unet/config.json" in capsys.readouterr().err
+    assert not out.exists()
+    assert images(pack, out, "--from", folder) == 0
+    found = read_pack(out, "race", images=True)
+    assert len(found.cases) == 6
+    assert read_channel(found.cases[0].images[0]).shape == SHAPE
+    assert found.made["training"]["rate"] == 1e-5
+    assert len(found.made["weights"]) == 64
 
 
 def test_real_images_as_a_pack_reach_the_floor_and_are_all_too_near(eyes, tmp_path, capsys):
@@ -148,24 +192,33 @@ def test_a_training_killed_midway_continues_to_the_same_pack(eyes, tmp_path, mon
     assert content(tmp_path / "out") == content(tmp_path / "whole")
 
 
-def test_copies_of_patients_are_dropped_and_counted(eyes, tmp_path):
+def test_copies_of_patients_are_dropped_counted_and_drawn_again(eyes, tmp_path):
     material = read_material(eyes, None, (), masks(tmp_path / "masks"))
-    drawn = np.random.default_rng(0).uniform(-1, 1, (6, 1, 48, 48)).astype(np.float32)
+    drawn = np.random.default_rng(0).uniform(-1, 1, (3, 6, 1, 48, 48)).astype(np.float32)
     copy = read_channel(eyes / "imagesTr" / "eye002_0000.png") / 100 - 1
-    drawn[[1, 3]] = copy + 0.05 * drawn[[1, 3]]
-    kept = kept_images(material, drawn)
-    assert kept.which == [0, 2, 4, 5]
-    assert kept.dropped == {"White": 1, "Black": 1}
+    drawn[0, [1, 3]] = copy + 0.05 * drawn[0, [1, 3]]
+    drawn[1:, 3] = copy
+    asked = []
+
+    def draw(places, turn):
+        asked.append((list(places), turn))
+        return drawn[turn, places]
+
+    kept = kept_images(material, draw)
+    assert asked == [([0, 1, 2, 3, 4, 5], 0), ([1, 3], 1), ([3], 2)]
+    assert kept.which == [0, 1, 2, 4, 5]
+    assert np.array_equal(kept.images[1], drawn[1, 1])
+    assert kept.dropped == {"White": 1, "Black": 3}
     (tmp_path / "new").mkdir()
     write_pack(tmp_path / "new", material, kept, {"seed": 0})
     found = read_pack(tmp_path / "new", images=True)
-    assert {group: len(cases) for group, cases in found.groups.items()} == {"White": 2, "Black": 2}
-    assert len(list((found.folder / "labels").iterdir())) == 4
+    assert {group: len(cases) for group, cases in found.groups.items()} == {"White": 3, "Black": 2}
+    assert len(list((found.folder / "labels").iterdir())) == 5
     reason = "nearer to one patient than patients are"
-    assert found.made["dropped"] == {"White": {reason: 1}, "Black": {reason: 1}}
-    drawn[:3] = copy
-    with pytest.raises(DatasetError, match=f"All 3 images made of White are {reason} to each"):
-        kept_images(material, drawn)
+    assert found.made["dropped"] == {"White": {reason: 1}, "Black": {reason: 3}}
+    drawn[:, :3] = copy
+    with pytest.raises(DatasetError, match=f"All 9 images made of White are {reason} to each"):
+        kept_images(material, draw)
 
 
 def test_what_is_refused_before_a_training(eyes, tmp_path, capsys, nnunet_folders):

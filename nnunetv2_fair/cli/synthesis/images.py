@@ -3,6 +3,7 @@
 import argparse
 import importlib.metadata
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ from nnunetv2_fair.errors import UsageError, counted
 from nnunetv2_fair.files.outputs import one_unit, output_folder
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from nnunetv2_fair.synthesis.images.material import Material
     from nnunetv2_fair.synthesis.images.network import ImageNetwork
     from nnunetv2_fair.synthesis.images.training import TrainingSettings
@@ -130,20 +134,22 @@ def _make_into(args: argparse.Namespace, folder: Path) -> None:
     network = _trained(material, settings, training, args.device)
     with tqdm(total=len(material.cases), desc="Drawing", unit="image") as bar:
 
-        def tell(done: int) -> None:
-            bar.update(done - bar.n)
+        def draw(places: Sequence[int], turn: int) -> "NDArray[np.float32]":
+            before = bar.n
+            bar.total = max(bar.total, before + len(places))
+            names = [material.cases[place].case for place in places]
+            return sample(
+                network,
+                material.labels[places],
+                material.groups[places],
+                [f"{name}/{turn}" for name in names] if turn else names,
+                seed=args.seed,
+                steps=args.sampling_steps,
+                guidance=args.guidance,
+                tell=lambda done: show(bar, before + done),
+            )
 
-        drawn = sample(
-            network,
-            material.labels,
-            material.groups,
-            [case.case for case in material.cases],
-            seed=args.seed,
-            steps=args.sampling_steps,
-            guidance=args.guidance,
-            tell=tell,
-        )
-    kept = kept_images(material, drawn)
+        kept = kept_images(material, draw)
     made = {
         "command": _COMMAND, "version": __version__,
         "diffusers": importlib.metadata.version("diffusers"), "training": asdict(settings),
@@ -156,7 +162,7 @@ def _make_into(args: argparse.Namespace, folder: Path) -> None:
     of = np.array([material.cases[place].group for place in kept.which])
     for group, n in kept.dropped.items():
         logger.info(
-            "%s: %s, %d dropped as nearer to one patient than patients are",
+            "%s: %s, %d drawn and dropped as nearer to one patient than patients are",
             group, counted(int((of == group).sum()), "case"), n,
         )  # fmt: skip
     logger.info("Wrote %s", args.o)

@@ -1,7 +1,7 @@
 """Images of a pack: those that resemble a patient are dropped and counted, the others written."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from nnunetv2_fair.synthesis.training_cases.pictures import unpadded
 
 #: Masks of each group in a sheet of samples.
 _SHOWN = 8
+#: How often an image is drawn for a mask.
+_TURNS = 3
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,9 @@ class KeptImages:
     """Images that may be used.
 
     Attributes:
-        which: Their places in the cases of the material.
+        which: Their places in the cases of the material, ascending.
         images: (kept, channels, rows, columns), -1 to 1.
-        dropped: How many of each group were dropped.
+        dropped: How many of each group were drawn and dropped.
     """
 
     which: list[int]
@@ -42,34 +44,47 @@ class KeptImages:
     dropped: Mapping[str, int]
 
 
-def kept_images(material: Material, drawn: NDArray[np.float32]) -> KeptImages:
-    """Drop images that are nearer to a training image than patients are to each other.
+def kept_images(
+    material: Material, draw: Callable[[Sequence[int], int], NDArray[np.float32]]
+) -> KeptImages:
+    """Draw images until none is nearer to a training image than patients are to each other.
 
     Nearer, that is, than all but 1% of the training images are to the nearest image of another
-    patient, of any group, after averaging to 16 x 16 pixels.
+    patient, of any group, after averaging to 16 x 16 pixels. Masks whose image is too near after
+    three turns get none.
 
     Args:
         material: The training cases, and the cases of the pack.
-        drawn: An image for each of these, (cases, channels, size, size), -1 to 1.
+        draw: Returns an image, (channels, size, size), -1 to 1, for each of the cases at these
+            places; other images in each turn, which is counted from 0.
 
     Raises:
         DatasetError: If no image of a group is left.
     """
-    images = unpadded(drawn, material.form.size)
-    near = nearest_training_cases(averaged(images), material.averages, material.patients).too_near
-    dropped: dict[str, int] = {}
-    total: dict[str, int] = {}
-    for case, bad in zip(material.cases, near, strict=True):
-        dropped[case.group] = dropped.get(case.group, 0) + int(bad)
-        total[case.group] = total.get(case.group, 0) + 1
+    missing = list(range(len(material.cases)))
+    found: dict[int, NDArray[np.float32]] = {}
+    dropped = {case.group: 0 for case in material.cases}
+    for turn in range(_TURNS):
+        if not missing:
+            break
+        images = unpadded(draw(missing, turn), material.form.size)
+        near = nearest_training_cases(averaged(images), material.averages, material.patients)
+        for place, image, bad in zip(missing, images, near.too_near, strict=True):
+            if bad:
+                dropped[material.cases[place].group] += 1
+            else:
+                found[place] = image
+        missing = [place for place in missing if place not in found]
+    have = {material.cases[place].group for place in found}
     for group, n in dropped.items():
-        if n == total[group]:
+        if group not in have:
             raise DatasetError(
                 f"All {n} images made of {group} are {TOO_NEAR} to each other. The model repeats "
                 "its training cases, or makes all alike: train with fewer or more --steps (into "
                 "another --training), or on more patients."
             )
-    return KeptImages(list(np.flatnonzero(~near)), images[~near], dropped)
+    which = sorted(found)
+    return KeptImages(which, np.stack([found[place] for place in which]), dropped)
 
 
 def write_pack(folder: Path, material: Material, kept: KeptImages, made: dict[str, Any]) -> None:

@@ -46,12 +46,18 @@ class Quality:
     floor: Mapping[str, float] = field(repr=False)
 
 
-def quality(synthetic: np.ndarray, real: np.ndarray, *, draws: int = 20, seed: int = 0) -> Quality:
+def quality(
+    synthetic: np.ndarray,
+    real: np.ndarray,
+    *,
+    draws: int = 20,
+    seed: int = 0,
+    scaled: bool = True,
+) -> Quality:
     """Measure synthetic features against real ones, and real against real at the same n.
 
     Each draw splits the real cases at random into two halves of n: one is the reference, the other
-    one and n synthetic cases are compared with it. Features are scaled by mean and standard
-    deviation of all real cases.
+    one and n synthetic cases are compared with it.
 
     Of few cases with many features the Frechet distance is nearly all floor: with 40 cases and 128
     features, blur moves it from 112 to 113, with 150 from 36 to 54. The kernel distance, whose
@@ -63,6 +69,7 @@ def quality(synthetic: np.ndarray, real: np.ndarray, *, draws: int = 20, seed: i
             of one patient on both sides would lower the floor.
         draws: How many, at least 1.
         seed: Of the draws.
+        scaled: Whether features are scaled by mean and standard deviation of all real cases.
 
     Raises:
         DatasetError: If there are fewer than 8 real or 4 synthetic cases.
@@ -74,10 +81,11 @@ def quality(synthetic: np.ndarray, real: np.ndarray, *, draws: int = 20, seed: i
             f"least {2 * LEAST} real ones, half of which give the floor, and {LEAST} synthetic "
             "ones. Measure larger groups only, or all groups together."
         )
-    mean, spread = real.mean(axis=0), real.std(axis=0)
-    # a feature that is the same in all real cases has no scale
-    spread = np.where(spread > 0, spread, 1)
-    synthetic, real = (synthetic - mean) / spread, (real - mean) / spread
+    if scaled:
+        mean, spread = real.mean(axis=0), real.std(axis=0)
+        # a feature that is the same in all real cases has no scale
+        spread = np.where(spread > 0, spread, 1)
+        synthetic, real = (synthetic - mean) / spread, (real - mean) / spread
     rng = np.random.default_rng(seed)
     measured: dict[str, list[float]] = {name: [] for name in MEASURES}
     floor: dict[str, list[float]] = {name: [] for name in MEASURES}

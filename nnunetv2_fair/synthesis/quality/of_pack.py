@@ -1,6 +1,6 @@
 """Quality of a pack: the images of each group beside real training images of that group."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,13 +10,14 @@ from nnunetv2_fair.errors import ConversionError, DatasetError, shorten
 from nnunetv2_fair.synthesis.pack.pack import read_pack
 from nnunetv2_fair.synthesis.quality.beside_floor import LEAST, quality
 from nnunetv2_fair.synthesis.quality.memorisation import averaged, nearest_training_cases
-from nnunetv2_fair.synthesis.quality.random_features import random_features
 from nnunetv2_fair.synthesis.training_cases.by_group import cases_by_group
 from nnunetv2_fair.synthesis.training_cases.pictures import read_pictures, read_pictures_like
 
 #: Measures of likeness to single patients, beside those of ``beside_floor.MEASURES``.
 NEAREST, TOO_NEAR = "nearest_training_image", "share_too_near"
 _SMALLEST = 16
+#: Images, ``(n, channels, y, x)`` from -1 to 1, and the files of each -> ``(n, d)``.
+Features = Callable[[np.ndarray, Sequence[Sequence[Path]]], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,14 @@ class PackQuality:
 
 
 def pack_quality(
-    folder: Path, attribute: str | None, pack_folder: Path, *, draws: int, seed: int
+    folder: Path,
+    attribute: str | None,
+    pack_folder: Path,
+    features: Features,
+    *,
+    draws: int,
+    seed: int,
+    scaled: bool = True,
 ) -> PackQuality:
     """Measure the images of a pack against the training images of a dataset.
 
@@ -68,8 +76,10 @@ def pack_quality(
         folder: Dataset folder in ``nnUNet_raw``, with pictures of one size.
         attribute: Attribute expression; None: that of the pack.
         pack_folder: The pack, with images.
+        features: What images are compared by.
         draws: Splits of the real images.
-        seed: Of the splits and of the random features.
+        seed: Of the splits.
+        scaled: Whether features are divided by their spread.
 
     Raises:
         DatasetError: If no group has enough images, or patients cannot be told apart.
@@ -109,7 +119,8 @@ def pack_quality(
     made = read_pictures_like({case.case: case.images for case in pack.cases}, form)
     patients = [known.patients[case] for case in names]
     nearest = nearest_training_cases(averaged(made), averaged(real), patients)
-    features_made, features_real = random_features(made, seed), random_features(real, seed)
+    features_made = features(made, [case.images for case in pack.cases])
+    features_real = features(real, [files[case].images for case in names])
     group_made = np.array([case.group for case in pack.cases])
     found = {}
     for group in pack.groups:
@@ -118,7 +129,7 @@ def pack_quality(
         ours = group_made == group
         members = np.isin(names, list(known.members[group]))
         compared = features_real[np.isin(names, firsts[group])]
-        measures = quality(features_made[ours], compared, draws=draws, seed=seed)
+        measures = quality(features_made[ours], compared, draws=draws, seed=seed, scaled=scaled)
         distances, floors = nearest.distances[ours], nearest.real[members]
         found[group] = GroupQuality(
             *sizes[group],

@@ -60,7 +60,15 @@ def test_a_mask_has_no_effect_before_the_first_step(folder):
         ):
             assert not zeros.weight.any()
             torch.nn.init.normal_(zeros.weight, std=0.1)
-        assert not torch.allclose(ours, network(x, labels, steps, groups), atol=1e-3)
+        told = network(x, labels, steps, groups)
+        assert not torch.allclose(ours, told, atol=1e-3)
+        last = network.control.controlnet_cond_embedding.conv_out
+        assert not last.weight.any()
+        torch.nn.init.normal_(last.weight)
+        assert not torch.allclose(told, network(x, labels, steps, groups), atol=1e-3)
+        assert not torch.allclose(
+            network(x, labels, steps, groups), network(x, labels.flip(1), steps, groups), atol=1e-3
+        )
 
 
 def test_images_are_coded_and_noise_is_as_diffusers_has_it(folder):
