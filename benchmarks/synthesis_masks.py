@@ -4,6 +4,10 @@ Discs with cups of 128 x 128 pixels, 650 of one group and 150 of another whose c
 each seed, other discs and another training. Real unseen masks go through the same checks.
 
     python benchmarks/synthesis_masks.py --seeds 0 1 2
+
+Of the model of points, only the time of a step and of a mask, because it needs a GPU::
+
+    python benchmarks/synthesis_masks.py --model points -n 4
 """
 
 import argparse
@@ -18,7 +22,9 @@ from PIL import Image
 from scipy.stats import wasserstein_distance
 
 from nnunetv2_fair.synthesis.masks.drawing import draw_masks, why_unlike
-from nnunetv2_fair.synthesis.masks.outlines import regions_of
+from nnunetv2_fair.synthesis.masks.outlines import outlines, regions_of
+from nnunetv2_fair.synthesis.masks.point_clouds import POINTS
+from nnunetv2_fair.synthesis.masks.point_model import PointModel, PointSettings
 from nnunetv2_fair.synthesis.masks.shape_model import ShapeModel
 from nnunetv2_fair.synthesis.masks.training_masks import TrainingMasks, read_training_masks
 from nnunetv2_fair.synthesis.quality.memorisation import TOO_NEAR
@@ -129,6 +135,28 @@ def report(seed: int, n: int, model: str) -> None:
         print(*lines, sep="\n  ", flush=True)
 
 
+def report_points(steps: int, n: int) -> None:
+    """Print what FairDiff's model of points needs, at the sizes of the paper."""
+    rng = np.random.default_rng(0)
+    known = np.stack([outlines(eye(rng, 0.5), (1, 2), POINTS)[0] for _ in range(8)])
+    times: list[float] = []
+    settings = PointSettings(steps=steps)
+    with tempfile.TemporaryDirectory() as name:
+        model = PointModel(
+            {"White": known}, ["White"], settings, Path(name), "cpu",
+            stepped=lambda *_: times.append(time.process_time()),
+        )  # fmt: skip
+        kept = sum(path.stat().st_size for path in Path(name).rglob("*")) / 1e6
+    began = time.process_time()
+    clouds = model.draw("White", n, 0)
+    drawn = time.process_time() - began
+    for cloud in clouds:
+        model.mask_of(cloud, (1, 2), (SIDE, SIDE), np.uint8)
+    decoded = time.process_time() - began - drawn
+    print(f"a step of {settings.batch} clouds: {np.median(np.diff(times)):.1f} s of processor time")
+    print(f"a mask: {drawn / n:.1f} s, decoded in {decoded / n:.2f} s; checkpoint {kept:.0f} MB")
+
+
 def _files(folder: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {group: [] for group in GROUPS}
     for row in (folder / "demographics.csv").read_text().splitlines()[1:]:
@@ -142,8 +170,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("-n", type=int, default=500, help="masks of each group")
-    parser.add_argument("--model", choices=("shape", "pca"), default="shape")
+    parser.add_argument("--model", choices=("shape", "pca", "points"), default="shape")
+    parser.add_argument("--steps", type=int, default=3, help="training steps of points")
     args = parser.parse_args()
+    if args.model == "points":
+        report_points(args.steps, args.n)
+        return
     for seed in args.seeds:
         report(seed, args.n, args.model)
 

@@ -135,8 +135,8 @@ def _make_into(args: argparse.Namespace, folder: Path) -> None:
     with tqdm(total=len(material.cases), desc="Drawing", unit="image") as bar:
 
         def draw(places: Sequence[int], turn: int) -> "NDArray[np.float32]":
-            before = bar.n
-            bar.total = max(bar.total, before + len(places))
+            before = int(bar.n)
+            bar.total = before + len(places)
             names = [material.cases[place].case for place in places]
             return sample(
                 network,
