@@ -14,7 +14,7 @@ from nnunetv2_fair.study.record import Attempt, find_record
 from nnunetv2_fair.study.step import Plan, Step
 
 #: Kinds whose outcomes are large, and may be deleted once everything that needs them is done.
-_DISPOSABLE = ("preprocess", "train", "predict")
+_DISPOSABLE = ("synthesize", "preprocess", "train", "predict")
 
 Begun = Literal["not", "unfinished", "by us, finished", "by others, finished"]
 
@@ -92,7 +92,8 @@ def absent_outputs(folder: Path, step: Step) -> list[str]:
 def forget_incomplete(folder: Path, plan: Plan) -> list[str]:
     """Remove records of steps whose outcome is gone, so that they are done again.
 
-    Images, checkpoints and predictions may be deleted when all that needs them is done.
+    Images, checkpoints, synthetic cases and predictions may be deleted when all that needs them is
+    done.
 
     Args:
         folder: The study's folder, held by this process.

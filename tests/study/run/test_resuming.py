@@ -9,9 +9,10 @@ from tests.study.stub_plans import stub, write_plan
 
 @pytest.fixture
 def study(tmp_path):
-    """Return the plan of a training, its predictions and their evaluation, all of it done."""
+    """Return the plan of a training on synthetic images, its predictions and evaluation, done."""
     steps = [
-        stub("train.a", kind="train", outputs=("final.pth",)),
+        stub("images.a", kind="synthesize", outputs=("pack.json",)),
+        stub("train.a", kind="train", needs=("images.a",), outputs=("final.pth",)),
         stub("predict.a", kind="predict", needs=("train.a",), outputs=("dataset.json",)),
         stub("evaluate.a", kind="evaluate", needs=("predict.a",), outputs=("summary.json",)),
     ]
@@ -28,7 +29,7 @@ def done(folder, plan):
 
 def test_all_is_done(tmp_path, study):
     assert forget_incomplete(tmp_path, study) == []
-    assert done(tmp_path, study) == {"train.a", "predict.a", "evaluate.a"}
+    assert done(tmp_path, study) == {"images.a", "train.a", "predict.a", "evaluate.a"}
 
 
 @pytest.mark.parametrize("empty", [False, True])
@@ -38,17 +39,17 @@ def test_a_result_that_is_gone_is_made_again(tmp_path, study, empty):
     assert forget_incomplete(tmp_path, study) == [
         "evaluate.a is done again: summary.json is missing or empty."
     ]
-    assert done(tmp_path, study) == {"train.a", "predict.a"}
+    assert done(tmp_path, study) == {"images.a", "train.a", "predict.a"}
     assert not (tmp_path / ".study" / "done" / "evaluate.a").exists()
 
 
 def test_checkpoints_and_predictions_may_be_deleted_until_they_are_needed(tmp_path, study):
-    for name in ("final.pth", "dataset.json"):
+    for name in ("pack.json", "final.pth", "dataset.json"):
         (tmp_path / name).unlink()
     assert forget_incomplete(tmp_path, study) == []
     (tmp_path / "summary.json").unlink()
     assert [sentence.split()[0] for sentence in forget_incomplete(tmp_path, study)] == [
-        "train.a", "predict.a", "evaluate.a",
+        "images.a", "train.a", "predict.a", "evaluate.a",
     ]  # fmt: skip
     assert done(tmp_path, study) == set()
 
@@ -59,7 +60,7 @@ def test_a_damaged_record_does_not_count(tmp_path, study, text):
     assert forget_incomplete(tmp_path, study) == [
         "evaluate.a is checked again: its record is damaged."
     ]
-    assert done(tmp_path, study) == {"train.a", "predict.a"}
+    assert done(tmp_path, study) == {"images.a", "train.a", "predict.a"}
 
 
 def test_a_folder_is_an_outcome(tmp_path):
