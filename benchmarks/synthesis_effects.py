@@ -15,7 +15,7 @@ learns from all training cases, and must know no patient that the others do not.
 are real, and nobody has seen them.
 
 Every finished training is a row of ``--results`` and skipped by the next call. A seed of the
-defaults takes about 8 minutes of one core; the image model is a short one (``--image-steps``).
+defaults takes about 7 minutes of one core: small images, and an image model of 400 steps.
 
     nice -n 10 python benchmarks/synthesis_effects.py --threads 1
 """

@@ -43,7 +43,7 @@ def models_of(
                 found.add(trainer.line, f"'{unsafe[0]}' cannot be the name of a folder")
                 continue
             if model.per_group:
-                _check_unknown(found, on, model)
+                check_unknown(found, on, model)
             usable.append(model)
     with found.blamed(named[0].line if named else 0):
         in_order(usable)
@@ -79,7 +79,7 @@ def _check_attribute(dataset: Dataset, trainer: str, known: TrainerFacts) -> Non
             attribute.group_of("0")  # says what to add to the dictionary
 
 
-def _check_unknown(found: Findings, on: StudyDataset, model: Model) -> None:
+def check_unknown(found: Findings, on: StudyDataset, model: Model) -> None:
     """Refuse cases of unknown group for models per group, unless the file names one for them."""
     from nnunetv2_fair.subgroups.groups import group_cases
     from nnunetv2_fair.subgroups.table import read_table

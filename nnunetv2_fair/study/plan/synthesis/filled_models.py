@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from nnunetv2_fair.study.plan.check_results import Findings
+from nnunetv2_fair.study.plan.model_checks import check_unknown
 from nnunetv2_fair.study.plan.study_dataset import Filled, StudyDataset
 from nnunetv2_fair.study.study_file.settings import SINGLE
 
@@ -22,7 +23,8 @@ def filled_of(
         for other in datasets
         if other.dataset.filling is not None and other.dataset.origin.name == on.dataset.name
     ]
-    taken = set(on.methods())
+    names = on.methods()
+    taken = set(names)
     for filled in chosen:
         entry = filled.on.entry
         for method in filled.methods():
@@ -33,6 +35,9 @@ def filled_of(
                     f"{method.model.name}. Name one of both: synthesis: {{..., name: NAME}}",
                 )
             taken.add(method.model.name)
+            if method.trained.per_group and method.trained.name not in names:
+                with found.blamed(method.trained.line):
+                    check_unknown(found, on, method.trained)
         if not any(
             filled.covers(plans, configuration)
             for plans in on.entry.plans

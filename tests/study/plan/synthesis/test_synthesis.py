@@ -300,6 +300,19 @@ def test_what_cannot_be_learnt_from(mistakes, plan, raw, pack, changed, monkeypa
     assert any("4 label maps without a row in groups.csv" in line for line in lines), lines
 
 
+def test_models_of_groups_need_the_groups_of_the_test_cases(mistakes, plan, raw, changed):
+    text = changed(
+        ("folds: [1]", "folds: [1]\n    trainers: [nnUNetTrainer, nnUNetTrainerInD_sex]")
+    )
+    step = plan(text).steps["predict.d901.2d.internal.nnUNetTrainerInD_sex_equal_scale_sex"]
+    assert shown(step.commands[0]).startswith(f"nnUNetv2_fair_predict_InD -d {NAME} -i ")
+    assert "train.d903.2d.nnUNetTrainerInD_sex=male.f1" in step.needs
+    table = raw / "demographics.csv"
+    table.write_text(table.read_text().replace("secretpatient12,female", "secretpatient12,"))
+    (line,) = mistakes(text)
+    assert line.startswith("line 11: nnUNetTrainerInD_sex: 2 cases of test set 'internal' have no")
+
+
 def test_volumes_need_a_pack(mistakes, nnunet_folders, study_root, changed):
     write_raw_volumes(nnunet_folders["nnUNet_raw"])
     text = changed(("901", "902"), ("[2d]", "[3d_fullres]"))
