@@ -25,6 +25,7 @@ from nnunetv2_fair.foundation.model import PromptedModel
 from nnunetv2_fair.foundation.pictures import Fit, read_slices
 from nnunetv2_fair.foundation.prompts import Place, boxes_around, in_slices
 from nnunetv2_fair.foundation.task import Task
+from nnunetv2_fair.networks.perturbation import PerturbationGenerator
 
 
 @dataclass(frozen=True)
@@ -156,3 +157,38 @@ class EmbeddingCache:
         arrays = [np.load(self._folder / f"{sample.name}.npy") for sample in samples]
         masks = [np.load(self._folder / f"{sample.name}_m.npy") for sample in samples]
         return torch.from_numpy(np.stack(arrays)).float(), torch.from_numpy(np.stack(masks)).float()
+
+
+@torch.no_grad()
+@quiet_itk()
+def pooled_embeddings(
+    images: Mapping[str, Path],
+    task: Task,
+    model: PromptedModel,
+    generators: Mapping[str, PerturbationGenerator | None],
+) -> dict[str, NDArray[np.float64]]:
+    """Return each case's image embedding, averaged over its positions and the case's slices.
+
+    Args:
+        images: Of each case.
+        task: Which channel of images is shown, and how.
+        model: The model, on the device.
+        generators: Name -> what perturbs the embedding; None: nothing does.
+
+    Returns:
+        Name -> ``(cases, C)`` in the order of ``images``, C the channels of the embedding.
+    """
+    device = next(model.parameters()).device
+    found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in generators}
+    for path in tqdm(images.values(), desc="Embedding", unit="case"):
+        slices = read_slices(path, is_ct=task.is_ct)
+        fit = Fit((slices.shape[1], slices.shape[2]), model.family, model.sizes)
+        of_slices: dict[str, list[torch.Tensor]] = {name: [] for name in generators}
+        for pixels in slices:
+            embedding = model.embed(fit.prepared(pixels)[None].to(device))
+            for name, generator in generators.items():
+                seen = embedding if generator is None else embedding + generator(embedding)
+                of_slices[name].append(seen.mean(dim=(0, 2, 3)).double().cpu())
+        for name, pooled in of_slices.items():
+            found[name].append(torch.stack(pooled).mean(dim=0).numpy())
+    return {name: np.stack(rows) for name, rows in found.items()}

@@ -13,6 +13,7 @@ from nnunetv2_fair.foundation.weights import Weights
 if TYPE_CHECKING:
     pass
 
+_OLDEST_PYTHON = (3, 11)
 _OLDEST_TRANSFORMERS = 5
 
 
@@ -135,14 +136,15 @@ def _vision_sizes(sizes: Sizes) -> dict[str, Any]:
 def _transformers() -> Any:
     import sys
 
-    remedy = (
-        "Models that are prompted with boxes need transformers 5: "
-        "pip install 'nnunetv2_fair[sam]' (Python 3.11 or newer)"
-    )
+    version = ".".join(map(str, sys.version_info[:2]))
+    install = "pip install 'nnunetv2_fair[sam]'"
+    if sys.version_info < _OLDEST_PYTHON:
+        # the extra asks for nothing here, so that installing it would not help
+        install = f"make an environment with Python 3.11 or newer, and in it {install}"
+    remedy = f"Models that are prompted with boxes need transformers 5: {install}"
     try:
         import transformers
     except ImportError as error:
-        version = ".".join(map(str, sys.version_info[:2]))
         raise InstallationError(
             f"transformers is not installed (this is Python {version}). {remedy}"
         ) from error

@@ -164,5 +164,9 @@ def test_folders_without_what_is_needed_are_refused(tmp_path):
 def test_without_transformers_the_extra_is_named(tmp_path, monkeypatch):
     weights = read_weights(write_tiny(tmp_path))
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(InstallationError, match=r"nnunetv2_fair\[sam\]' \(Python 3\.11 or newer"):
+    with pytest.raises(InstallationError, match=r"transformers 5: pip install 'nnunetv2_fair\[sam"):
+        PromptedModel(weights)
+    monkeypatch.setattr(sys, "version_info", (3, 10, 13))
+    told = r"\(this is Python 3\.10\)\. .* make an environment with Python 3\.11 or newer"
+    with pytest.raises(InstallationError, match=told):
         PromptedModel(weights)
