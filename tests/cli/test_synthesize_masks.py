@@ -123,6 +123,7 @@ def test_what_is_refused(eyes, tmp_path, capsys, more, said, code):
     assert not (tmp_path / "pack").exists()
 
 
+@pytest.mark.slow
 def test_points_of_too_short_a_training_give_no_mask(eyes, tmp_path, capsys, monkeypatch):
     # the sizes of the paper take minutes here
     small = PointPlan(points=64, code=4, widths=(8,), encoder=(8,), couplings=2)
