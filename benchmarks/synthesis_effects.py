@@ -28,13 +28,17 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.mitigation_effects import (
     BASELINE,
+    Results,
     add_result,
     dice_of_test_cases,
     environment,
+    interval,
     measures,
     prepare,
     preprocess,
@@ -140,6 +144,20 @@ def train_and_test(root: Path, seed: int, arm: str, args: argparse.Namespace) ->
     return {"dice": dice_of_test_cases(root, {None: network}), "seconds": seconds}
 
 
+def against_oversampling(results: Results, arm: str, measure: str) -> str:
+    """Return how much an arm differs from oversampling, paired by seed."""
+    pair = results.get(arm, {}), results.get("oversampling", {})
+    seeds = [seed for seed in pair[0] if seed in pair[1]]
+    if len(seeds) < 2:
+        return f"{arm} against oversampling, {measure}: needs two seeds"
+    changes = np.array([pair[0][seed][measure] - pair[1][seed][measure] for seed in seeds])
+    mean, low, high = interval(changes)
+    return (
+        f"{arm} against oversampling, {measure}: {mean:+.3f} ({low:+.3f} to {high:+.3f}), "
+        f"{len(seeds)} seeds"
+    )
+
+
 def main() -> None:
     """Run what is missing, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -205,7 +223,10 @@ def main() -> None:
     results = {arm: runs for arm, runs in results.items() if runs}
     if "real" not in results:
         sys.exit(f"There is no finished run of 'real' in {args.results}.")
-    print(f"\n{table(results, 'real', 'training')}")
+    print(f"\n{table(results, 'real', 'training')}\n")
+    for arm in ("equal scale", "both"):
+        for measure in ("worst group", "mean Dice"):
+            print(against_oversampling(results, arm, measure))
 
 
 if __name__ == "__main__":
