@@ -41,8 +41,9 @@ lint: install
 test: lint
 	$(PYTEST)
 
+# in the order of the folders: by default, files of one long test would come last
 test-slow: install
-	$(PYTEST) -m slow $(SLOW)
+	$(PYTEST) --no-loadscope-reorder -m slow $(SLOW)
 
 # as root: installs Slurm by apt where it is missing, starts a node, and stops it at the end
 test-slurm: install
