@@ -96,17 +96,17 @@ def gain(evidence: Evidence) -> Measured | None:
         evidence: Checked.
 
     Returns:
-        The mean over the group's patients, above 0 if scores improve; None without such images.
+        The mean over the group's patients, above 0 if scores improve; None without such images. It
+        is of these trained models: whether others would gain, too, the gap's own test asks.
     """
     if evidence.neutral is None:
         return None
     upwards = 1.0 if evidence.better == "higher" else -1.0
     worse = evidence.second == (upwards * gap(evidence).spread.value > 0)
-    values = upwards * (evidence.neutral - evidence.scores)[:, worse]
-    each = values.mean(axis=0)
+    each = upwards * (evidence.neutral - evidence.scores)[:, worse].mean(axis=0)
     error = float(each.std(ddof=1)) / math.sqrt(len(each))
     spread = Spread(float(each.mean()), error, float(len(each) - 1))
-    return Measured(spread, _error(values.mean(axis=1)))
+    return Measured(spread, NO_ERROR)
 
 
 def removals(evidence: Evidence) -> dict[Cause, Removal | str]:
