@@ -11,8 +11,8 @@ cases (``--target largest``). Four trainings start from the same weights:
 - ``both``: of the minority's draws, half are of real cases, half of synthetic ones
 
 All are trained on the same fold, one that validates no case of the minority: the model of images
-learns from all training cases, and must know no patient that the others do not. The test cases
-are real, and nobody has seen them.
+learns from all training cases, and must know no patient of the minority that the others do not. The
+test cases are real, and nobody has seen them.
 
 Every finished training is a row of ``--results`` and skipped by the next call. A seed of the
 defaults takes about 7 minutes of one core: small images, and an image model of 400 steps.
