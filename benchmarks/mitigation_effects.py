@@ -191,9 +191,6 @@ def dice_of_test_cases(root: Path, networks: dict[str | None, Any]) -> list[list
         root: The seed's folder.
         networks: Of each group, or of all (None).
     """
-    import torch
-    from PIL import Image
-
     from nnunetv2_fair.subgroups.groups import group_cases
     from nnunetv2_fair.subgroups.table import read_dataset_table
 
@@ -203,15 +200,23 @@ def dice_of_test_cases(root: Path, networks: dict[str | None, Any]) -> list[list
     for reference in sorted((raw / "labelsTs").glob("*.png")):
         group = sex.group_of[reference.stem]
         network = networks.get(group) or networks[None]
-        pixels = np.asarray(Image.open(raw / "imagesTs" / f"{reference.stem}_0000.png"))
-        image = (pixels - pixels.mean()) / max(pixels.std(), 1e-8)  # nnU-Net's z-score
-        with torch.no_grad():
-            logits = network(torch.from_numpy(image.astype(np.float32))[None, None])
-        found = logits[0].argmax(0).numpy() == 1
-        truth = np.asarray(Image.open(reference)) == 1
-        score = 2 * (found & truth).sum() / max(found.sum() + truth.sum(), 1)
-        dice.append([group, float(score)])
+        image = raw / "imagesTs" / f"{reference.stem}_0000.png"
+        dice.append([group, dice_of_image(network, image, reference)])
     return dice
+
+
+def dice_of_image(network: Any, image: Path, reference: Path) -> float:
+    """Return the Dice of what a network finds in an image."""
+    import torch
+    from PIL import Image
+
+    pixels = np.asarray(Image.open(image))
+    scaled = (pixels - pixels.mean()) / max(pixels.std(), 1e-8)  # nnU-Net's z-score
+    with torch.no_grad():
+        logits = network(torch.from_numpy(scaled.astype(np.float32))[None, None])
+    found = logits[0].argmax(0).numpy() == 1
+    truth = np.asarray(Image.open(reference)) == 1
+    return float(2 * (found & truth).sum() / max(found.sum() + truth.sum(), 1))
 
 
 def read_results(path: Path, setting: str) -> dict[tuple[int, str], dict[str, str]]:

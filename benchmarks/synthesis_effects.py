@@ -18,6 +18,10 @@ Every finished training is a row of ``--results`` and skipped by the next call. 
 defaults takes about 7 minutes of one core: small images, and an image model of 400 steps.
 
     nice -n 10 python benchmarks/synthesis_effects.py --threads 1
+
+Do synthetic images show what their masks say? ``--pairs`` asks a network that was trained on real
+cases alone, with oversampling: its Dice on synthetic pairs of the minority, beside that on the
+minority's test cases.
 """
 
 import argparse
@@ -26,6 +30,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +41,7 @@ from benchmarks.mitigation_effects import (
     BASELINE,
     Results,
     add_result,
+    dice_of_image,
     dice_of_test_cases,
     environment,
     interval,
@@ -144,6 +150,24 @@ def train_and_test(root: Path, seed: int, arm: str, args: argparse.Namespace) ->
     return {"dice": dice_of_test_cases(root, {None: network}), "seconds": seconds}
 
 
+def measure_pairs(root: Path, seed: int, args: argparse.Namespace) -> dict[str, float]:
+    """Return the mean Dice on real test cases and on synthetic pairs of the minority."""
+    os.environ["nnUNet_n_proc_DA"] = "0"
+    from nnunetv2_fair import registration
+
+    registration.register()
+    method, dataset = ARMS["oversampling"]
+    name = trainer_names(method, args)[None]
+    network = train(name, seed, args, keep=False, dataset=dataset, fold=fold_of_all_minority(root))
+    real = [dice for sex, dice in dice_of_test_cases(root, {None: network}) if sex == _MINORITY]
+    pack = root / "pack"
+    synthetic = [
+        dice_of_image(network, pack / "images" / f"{mask.stem}_0000.png", mask)
+        for mask in sorted((pack / "labels").glob("*.png"))
+    ]
+    return {"real": float(np.mean(real)), "synthetic": float(np.mean(synthetic))}
+
+
 def against_oversampling(results: Results, arm: str, measure: str) -> str:
     """Return how much an arm differs from oversampling, paired by seed."""
     pair = results.get(arm, {}), results.get("oversampling", {})
@@ -171,6 +195,7 @@ def main() -> None:
     parser.add_argument("--image-steps", type=int, default=400, help="of the image model")
     parser.add_argument("--sampling-steps", type=int, default=10, help="from noise to image")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--pairs", action="store_true", help="of seeds whose cases are there")
     parser.add_argument("--only-table", action="store_true", help="train nothing")
     parser.add_argument("--results", type=Path, default=RESULTS, help="table of finished runs")
     parser.add_argument("--cache", type=Path, default=Path(".synthesis_effects"),
@@ -193,7 +218,8 @@ def main() -> None:
             prepare(root, seed, args, folds=_FOLDS, size=args.size)
             make_cases(root, seed, args)
         else:
-            result = train_and_test(root, seed, arm, args)
+            measure = measure_pairs if arm == "pairs" else partial(train_and_test, arm=arm)
+            result = measure(root, seed, args=args)
             (root / f"{arm}.json").write_text(json.dumps(result))
         return
 
@@ -205,6 +231,13 @@ def main() -> None:
             sys.exit(f"{arm}, seed {seed} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
         print(f"seed {seed} {arm}: {time.perf_counter() - begun:.0f} s", flush=True)
 
+    if args.pairs:
+        for seed in range(args.seeds):
+            root = cache / f"seed{seed}"
+            if (root / "filled").exists():
+                run(seed, "pairs")
+                print(json.loads((root / "pairs.json").read_text()))
+        return
     finished = set(read_results(args.results, settings))
     for seed in [] if args.only_table else range(args.seeds):
         missing = [arm for arm in ARMS if (seed, arm) not in finished]
