@@ -100,7 +100,6 @@ def base(tiny_nnunet):
         "nnUNetTrainerFairMedSeg",
         "nnUNetTrainerAPPLE",
         "nnUNetTrainerADV",
-        "nnUNetTrainerDecoder",
     ],
 )
 def test_compiled_trainings_are_the_same(base, monkeypatch, name):
