@@ -59,12 +59,17 @@ RAW = "nnUNet_raw"
 PREPROCESSED = "nnUNet_preprocessed"
 RESULTS = "nnUNet_results"
 
-_DATASET_NAME = re.compile(r"Dataset(\d{3})_\S+")
+_DATASET_NAME = re.compile(r"Dataset([0-9]{3})_[^\s/\\]+")
 
 
 def is_dataset_name(text: str) -> bool:
     """Return whether a text is a dataset's full name, such as ``Dataset042_Lungs``."""
     return _DATASET_NAME.fullmatch(text) is not None
+
+
+def is_dataset_id(text: str) -> bool:
+    """Return whether a text is digits that can be a dataset's id; ² is a digit elsewhere."""
+    return text.isascii() and text.isdigit()
 
 
 def last_name(path: str) -> str:
@@ -110,7 +115,7 @@ def dataset_name(dataset: str | int, folder: Path) -> str:
     if is_dataset_name(text):
         if text in present:
             return text
-    elif text.isdigit():
+    elif is_dataset_id(text):
         matches = [name for name in present if int(name[7:10]) == int(text)]
         if len(matches) == 1:
             return matches[0]

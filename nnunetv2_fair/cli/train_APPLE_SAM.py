@@ -9,6 +9,7 @@ from pathlib import Path
 from nnunetv2_fair.cli.predict_SAM import add_weights
 from nnunetv2_fair.cli.shared.common import command_parser, require_nnunet, run
 from nnunetv2_fair.errors import UsageError, counted
+from nnunetv2_fair.subgroups.tokens import attribute_token
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ def _train(args: argparse.Namespace) -> None:
             if getattr(settings, name) != getattr(usual, name)
         ]
         changed += ["_dlossbalanced"] if settings.balanced else []
-        name = f"APPLE_SAM_{args.a}{''.join(changed)}__{weights.family.name}"
+        name = f"APPLE_SAM_{attribute_token(args.a)}{''.join(changed)}__{weights.family.name}"
         results = paths.environment_folder(paths.RESULTS)
         out = results / raw.name / name / f"fold_{args.f}"
     final = train(Place(raw, out, args.device), settings, task, weights, continues=args.c)

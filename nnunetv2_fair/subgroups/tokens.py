@@ -30,6 +30,11 @@ def group_token(group: str) -> str:
     return _OTHER.sub("-", _JOINT.sub("+", group))
 
 
+def attribute_token(expression: str) -> str:
+    """Return how an attribute expression is written in names: without spaces and slashes."""
+    return re.sub(r"[^\w.+-]", "-", expression)
+
+
 def group_named(token: str, groups: Iterable[str], attribute: str) -> str:
     """Return the group that is written ``token`` in names.
 

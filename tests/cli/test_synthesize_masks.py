@@ -42,7 +42,7 @@ def content(folder):
 def test_masks_of_each_group(eyes, tmp_path, capsys, model):
     if model == "shape" and importlib.util.find_spec("diffusers") is None:
         pytest.skip("needs the extra synthesis")
-    given = ("--model", model, "-n", 30, "--steps", 200)
+    given = ("--model", model, "-n", 30, *(("--steps", 200) if model == "shape" else ()))
     assert run(tmp_path / "one", *given) == 0
     said = "".join(capsys.readouterr())
     assert "Learning from 60 masks." in said
@@ -114,6 +114,7 @@ def test_small_groups(nnunet_folders, tmp_path, capsys):
         (("--group", "Blakc"), "'race' has no such group. Did you mean 'Black'?", 2),
         (("-n", 0), "-n is 0, expected at least 1.", 2),
         (("-a", "sex"), "sex", 1),
+        (("--steps", 9), "--steps is for --model shape and points; --model pca is not trained.", 2),
         (("--training", "t"), "--training is for --model points; --model pca has none.", 2),
     ],
 )

@@ -14,6 +14,7 @@ from nnunetv2_fair.cli.synthesis.checks import check_least, check_outside
 from nnunetv2_fair.cli.synthesis.training_folder import held, show, training_folder
 from nnunetv2_fair.errors import UsageError, counted
 from nnunetv2_fair.files.outputs import one_unit, output_folder
+from nnunetv2_fair.subgroups.tokens import attribute_token
 
 if TYPE_CHECKING:
     import numpy as np
@@ -126,7 +127,7 @@ def _make_into(args: argparse.Namespace, folder: Path) -> None:
     material = read_material(folder, args.a, args.group, args.pack, plan_of)
     for sentence in material.warnings:
         logger.warning("WARNING: %s.", sentence)
-    name = f"SynthesisImages_{material.attribute}"
+    name = f"SynthesisImages_{attribute_token(material.attribute)}"
     training = training_folder(args.training, folder.name, name)
     logger.info(
         "Learning from %d images, in %s.", len(material.training.groups), training

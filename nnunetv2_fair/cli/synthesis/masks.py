@@ -13,6 +13,7 @@ from nnunetv2_fair.cli.synthesis.checks import check_least, check_outside
 from nnunetv2_fair.cli.synthesis.training_folder import held, show, training_folder
 from nnunetv2_fair.errors import UsageError, counted
 from nnunetv2_fair.files.outputs import one_unit, output_folder
+from nnunetv2_fair.subgroups.tokens import attribute_token
 
 if TYPE_CHECKING:
     from nnunetv2_fair.synthesis.masks.drawing import MaskModel
@@ -66,6 +67,8 @@ def act(args: argparse.Namespace) -> None:
     if args.steps is not None:
         check_least("--steps", args.steps, 1)
     check_least("--seed", args.seed, 0)
+    if args.steps is not None and args.model == "pca":
+        raise UsageError("--steps is for --model shape and points; --model pca is not trained.")
     for option, given in (("--training", args.training), ("-device", args.device)):
         if given is not None and args.model != "points":
             raise UsageError(f"{option} is for --model points; --model {args.model} has none.")
@@ -140,7 +143,9 @@ def _clouds(
     if args.steps is not None:
         settings = replace(settings, steps=args.steps)
     made |= {"training": asdict(settings)}
-    training = training_folder(args.training, folder.name, f"SynthesisMasks_{known.attribute}")
+    training = training_folder(
+        args.training, folder.name, f"SynthesisMasks_{attribute_token(known.attribute)}"
+    )
     cases = {group: own.outlines for group, own in known.groups.items()}
     total = settings.steps * len(known.wanted)
     with held(training), tqdm(total=total, desc="Training", unit="step") as bar:

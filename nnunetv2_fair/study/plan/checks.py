@@ -112,7 +112,21 @@ def _datasets(found: Findings) -> list[tuple[DatasetEntry, Dataset]]:
             made = find_filled(found, entry, originals)
         if made is not None:
             there[position] = made
+    _check_numbers(found, [(entries[position], there[position]) for position in sorted(there)])
     return [(entries[position], there[position]) for position in sorted(there)]
+
+
+def _check_numbers(found: Findings, datasets: Sequence[tuple[DatasetEntry, Dataset]]) -> None:
+    """Refuse two names with one id, which only datasets that do not exist yet can have."""
+    first: dict[int, tuple[DatasetEntry, Dataset]] = {}
+    for entry, dataset in datasets:
+        before, other = first.setdefault(dataset.number, (entry, dataset))
+        if other.name != dataset.name:
+            found.add(
+                entry.line("id"),
+                f"id {dataset.number} is that of {other.name}, too, on line {before.line('id')}. "
+                f"Choose another id for {dataset.name}",
+            )
 
 
 def _is_made(entry: DatasetEntry) -> bool:

@@ -80,7 +80,7 @@ class Dataset:
 
     def is_called(self, wanted: str) -> bool:
         """Return whether an id or a name means this dataset."""
-        return wanted == self.name or (wanted.isdigit() and int(wanted) == self.number)
+        return wanted == self.name or (paths.is_dataset_id(wanted) and int(wanted) == self.number)
 
     @property
     def short(self) -> str:

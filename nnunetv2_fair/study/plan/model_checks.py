@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from nnunetv2_fair.errors import FairError, StudyError, shorten
+from nnunetv2_fair.errors import FairError, StudyError, counted, shorten
 from nnunetv2_fair.study.plan.check_results import Findings, parsed
 from nnunetv2_fair.study.plan.datasets import Dataset
 from nnunetv2_fair.study.plan.environment import BASE_CHECKPOINT
@@ -102,8 +102,8 @@ def check_unknown(found: Findings, on: StudyDataset, model: Model) -> None:
         if unknown:
             found.add(
                 model.line,
-                f"{model.name}: {len(unknown)} cases of test set '{test.name}' have no known "
-                f"'{grouping.expression}', so no model can predict them. Fill the cells of "
+                f"{model.name}: {counted(len(unknown), 'case')} of test set '{test.name}' without "
+                f"known '{grouping.expression}', which no model can predict. Fill the cells of "
                 f"{test.table}, or choose the group whose model predicts them with prediction: "
                 "{unknown_model: "
                 f"{{{grouping.expression}: GROUP}}}}",

@@ -50,7 +50,7 @@ def _rest(document: Document, error: ValidationError) -> tuple[_Rest, Document]:
     """Return the settings from what is valid, and the document without what is not."""
     reading = Reading(document.path.parent, is_rest=True)
     while True:
-        shorter = document.without({useless(found) for found in error.errors()})
+        shorter = document.without({document.nearest(useless(e)) for e in error.errors()})
         if shorter.data == document.data:  # an error that points at no place would never end this
             raise error
         document = shorter

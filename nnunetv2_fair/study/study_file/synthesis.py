@@ -9,7 +9,6 @@ from nnunetv2_fair.study.study_file.form import (
     Expression,
     FilePath,
     Given,
-    Name,
     whole_or_text,
 )
 from nnunetv2_fair.study.study_file.parts import OfDataset, Part
@@ -83,8 +82,10 @@ class SynthesisOptions(OfDataset):
 
     dataset: DatasetId = Field(description="the id or name of the dataset of real cases")
     attribute: Expression = Field(default="", description="one attribute with levels, such as sex")
-    name: Name | Literal[""] = Field(
-        default="", description="a short name of letters, digits, _, . and -, for models"
+    name: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9_.-]*$",
+        description="a short name of letters, digits, _, . and -, for models",
     )
     target: Annotated[
         str,

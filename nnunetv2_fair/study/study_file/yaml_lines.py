@@ -45,18 +45,24 @@ class Document:
 
     def line(self, *place: str | int) -> int:
         """Return the line of an entry, or of the nearest entry that contains it."""
+        return self.lines.get(self.nearest(place), 1)
+
+    def nearest(self, place: Place) -> Place:
+        """Return a place, or that around it where one value stands for a whole mapping."""
         while place and place not in self.lines:
             place = place[:-1]
-        return self.lines.get(place, 1)
+        return place
 
     def value(self, *place: str | int) -> Any:
-        """Return what is at a place.
+        """Return what is at a place, or around it where one value stands for a whole mapping.
 
         Raises:
             LookupError: If nothing is there.
         """
         value = self.data
         for step in place:
+            if type(value) not in (dict, list):
+                return value
             value = value[step]
         return value
 

@@ -124,16 +124,55 @@ def amounts(
     Source: Li et al., FairDiff, MICCAI 2024, section 2.4; ``as_published``: the numbers and the
     way of drawing in the comment and code of their ``data_combination.py``, not in the paper.
     """
-    present = {group: len(cases) for group, cases in real.items()}
+    shares = real_and_all(
+        target,
+        {group: len(cases) for group, cases in real.items()},
+        {group: len(synthetic.get(group, ())) for group in real},
+        subsample=subsample,
+        as_published=as_published,
+    )
+    found = []
+    for group, cases in real.items():
+        rng = np.random.default_rng(int(text_hash(f"{seed}|{group}")[:16], 16))
+        drawn, wanted = shares[group]
+        chosen = rng.choice(len(cases), drawn, replace=as_published) if cases else ()
+        made = sorted(synthetic.get(group, ()))
+        filled = rng.permutation(len(made))[: wanted - drawn]
+        times = Counter(sorted(cases)[i] for i in chosen)
+        found.append(Amount(group, wanted, len(cases), times, [made[i] for i in filled]))
+    return found
+
+
+def real_and_all(
+    target: Target,
+    present: Mapping[str, int],
+    there: Mapping[str, int] | None,
+    *,
+    subsample: bool,
+    as_published: bool,
+) -> dict[str, tuple[int, int]]:
+    """Return how many real cases of every group are drawn, and how many cases it gets in all.
+
+    Args:
+        target: How many.
+        present: Real training cases of each group.
+        there: Synthetic cases of each group; None: as many as it needs.
+        subsample: As for :func:`amounts`.
+        as_published: As for :func:`amounts`.
+
+    Raises:
+        UsageError: As :func:`amounts`.
+        ConversionError: As :func:`amounts`.
+    """
     wanted = targets(target, present)
     if as_published:
         if target.kind != "total":
             raise UsageError("--as-published needs --target total=N; the authors took total=8000.")
         drawn = _shared(round(PUBLISHED_SHARE * target.number), present)
     else:
-        drawn = {group: min(present[group], wanted[group]) for group in real}
+        drawn = {group: min(present[group], wanted[group]) for group in present}
     problems = []
-    for group in real:
+    for group in present:
         if not (subsample or as_published) and present[group] > wanted[group]:
             problems.append(
                 f"group '{group}' has {present[group]} cases, more than its target of "
@@ -146,23 +185,16 @@ def amounts(
                 f"{wanted[group]}, since a quarter of all are real, shared as in the data. Leave "
                 "out --as-published"
             )
-        needed, there = max(wanted[group] - drawn[group], 0), len(synthetic.get(group, ()))
-        if needed > there:
+        needed = max(wanted[group] - drawn[group], 0)
+        found = needed if there is None else there[group]
+        if needed > found:
             problems.append(
                 f"group '{group}' needs {counted(needed, 'synthetic case')}, and there "
-                f"{'is' if there == 1 else 'are'} {there}. Make more, or choose a smaller --target"
+                f"{'is' if found == 1 else 'are'} {found}. Make more, or choose a smaller --target"
             )
     if problems:
         raise ConversionError(f"The groups cannot have equal sizes:\n{shorten_lines(problems, 30)}")
-    found = []
-    for group, cases in real.items():
-        rng = np.random.default_rng(int(text_hash(f"{seed}|{group}")[:16], 16))
-        chosen = rng.choice(len(cases), drawn[group], replace=as_published) if cases else ()
-        made = sorted(synthetic.get(group, ()))
-        filled = rng.permutation(len(made))[: wanted[group] - drawn[group]]
-        times = Counter(sorted(cases)[i] for i in chosen)
-        found.append(Amount(group, wanted[group], present[group], times, [made[i] for i in filled]))
-    return found
+    return {group: (drawn[group], wanted[group]) for group in present}
 
 
 def _shared(total: int, present: Mapping[str, int]) -> dict[str, int]:

@@ -333,7 +333,7 @@ def test_a_model_per_group_and_cases_of_unknown_group(mistakes, plan, raw):
     )
     assert table.read_text() != content
     (line,) = mistakes(text)
-    assert "line 10: nnUNetTrainerInD_sex: 1 cases of test set 'internal' have no known" in line
+    assert "line 10: nnUNetTrainerInD_sex: 1 case of test set 'internal' without known" in line
     assert "prediction: {unknown_model: {sex: GROUP}}" in line
     assert "case_025" not in line
     assert plan(text, "prediction: {unknown_model: {sex: male}}\n")
@@ -377,12 +377,12 @@ def test_a_table_that_changed_under_finished_trainings(mistakes, plan, raw, resu
     folder = finish_training(results, "nnUNetTrainer", 1)
     (line,) = mistakes()
     assert line.startswith("line 3: the demographics of Dataset901_Tiny have changed since")
-    assert f"1 trainings have begun with the previous ones: {folder}" in line
+    assert f"1 training has begun with the previous ones: {folder}" in line
     assert "move these folders away" in line
     found = plan(extra="environment: {nnUNet_fair_allow_changed_table: 1}\n")
     assert "--overwrite" not in found.steps["prepare.d901"].commands[0]
     (folder / "checkpoint_final.pth").rename(folder / "checkpoint_latest.pth")
-    assert "have begun" in mistakes()[0]
+    assert "has begun" in mistakes()[0]
 
 
 def test_a_seed_that_changed_under_finished_trainings(mistakes, plan, study_root, results):
@@ -407,7 +407,7 @@ def test_a_finished_training_whose_images_changed(mistakes, plan, study_root, ra
     with (raw / "imagesTr" / "case_000_0000.png").open("ab") as image:
         image.write(b"x")
     (line,) = mistakes()
-    assert line.startswith("line 3: 1 trainings of Dataset901_Tiny have finished, and what they")
+    assert line.startswith("line 3: 1 training of Dataset901_Tiny has finished, and what it")
     assert str(folder) in line
     assert "never overwritten" in line
     shutil.rmtree(folder)

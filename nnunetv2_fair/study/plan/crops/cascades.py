@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from nnunetv2_fair.errors import did_you_mean, shorten
+from nnunetv2_fair.errors import counted, did_you_mean, shorten
 from nnunetv2_fair.study.plan.check_results import Findings
 from nnunetv2_fair.study.plan.datasets import TestSet
 from nnunetv2_fair.study.plan.models import Model
@@ -148,6 +148,7 @@ def _check_references(found: Findings, on: StudyDataset, entry: TestEntry, test:
     if without:
         found.add(
             entry.line("cascade"),
-            f"cascade: {len(without)} images of test set '{test.name}' have no reference, which "
-            f"the upper bound is made of: {shorten(without)}. Take them out of {test.images}",
+            f"cascade: {counted(len(without), 'image')} of test set '{test.name}' without "
+            f"reference, which the upper bound is made of: {shorten(without)}. Take them out of "
+            f"{test.images}",
         )

@@ -37,7 +37,8 @@ def find_cropped(
         found.add(
             entry.line("crop", "dataset"),
             f"crop: '{crop.dataset}' is not a dataset of this study that could be cropped. List it "
-            f"under datasets, too, as its models find the organ. There: {shorten(names, 12)}",
+            "under datasets, too, as its models find the organ. There: "
+            f"{shorten(names, 12) or 'none'}",
         )
         return None
     of_source, source = known

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nnunetv2_fair.errors import EvaluationError, shorten
+from nnunetv2_fair.errors import EvaluationError, counted, shorten
 from nnunetv2_fair.evaluation.masks.geometry import geometry_difference
 from nnunetv2_fair.evaluation.masks.label_maps import read_geometry, read_label_map
 from nnunetv2_fair.files.pool import default_processes, map_unordered
@@ -156,9 +156,9 @@ def organ_of(found: Findings, test: TestSet, folder: Path | None) -> tuple[Path 
     if missing:
         found.add(
             found.settings.line("diagnose", "organ"),
-            f"diagnose, organ: {len(missing)} cases of test set '{test.name}' have no mask in "
-            f"{folder}: {shorten(missing, 3)}. Add them, or leave organ out, which keeps the "
-            "references",
+            f"diagnose, organ: {counted(len(missing), 'case')} of test set '{test.name}' without "
+            f"mask in {folder}: {shorten(missing, 3)}. Add them, or leave organ out, which "
+            "keeps the references",
         )
         return None, ""
     return folder, listing_fingerprint(folder)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from nnunetv2_fair.errors import FairError, StudyError, did_you_mean, shorten
+from nnunetv2_fair.errors import FairError, StudyError, counted, did_you_mean, shorten
 from nnunetv2_fair.study.plan.check_results import Findings, parsed
 from nnunetv2_fair.study.plan.datasets import Dataset
 from nnunetv2_fair.study.plan.fingerprints import digest, file_fingerprint
@@ -21,8 +21,10 @@ from nnunetv2_fair.study.plan.models import Model
 from nnunetv2_fair.study.plan.study_dataset import StudyDataset
 from nnunetv2_fair.study.study_file.sam import REFERENCES, SamOptions
 from nnunetv2_fair.study.study_file.settings import ENSEMBLE
+from nnunetv2_fair.subgroups.schema import INTERSECTION
 
-_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+#: Names of folders, behind options of commands, too.
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 def with_prompted(
@@ -69,7 +71,7 @@ def _check_for_all(found: Findings, options: SamOptions, shell: Mapping[str, str
             found.add(
                 _line(found, "models", name),
                 f"sam, models: '{name}' cannot be the name of a model; expected letters, digits, "
-                f"_, . and -, and not {FILLED_BOXES}",
+                f"_, . and -, a letter, digit or _ first, and not {FILLED_BOXES}",
             )
     if ENSEMBLE not in found.settings.prediction.folds:
         found.add(
@@ -138,9 +140,9 @@ def _check_dataset(found: Findings, options: SamOptions, on: StudyDataset) -> No
         if without:
             found.add(
                 _line(found, "boxes"),
-                f"sam: {len(without)} images of test set '{test.name}' have no reference to draw a "
-                f"box around: {shorten(without)}. Take them out of {test.images}, or take boxes "
-                "of a trainer: boxes: [nnUNetTrainer]",
+                f"sam: {counted(len(without), 'image')} of test set '{test.name}' without "
+                f"reference to draw a box around: {shorten(without)}. Take them out of "
+                f"{test.images}, or take boxes of a trainer: boxes: [nnUNetTrainer]",
             )
 
 
@@ -175,14 +177,12 @@ def _learnt(
     found: Findings, options: SamOptions, on: StudyDataset, models: Sequence[Prompted]
 ) -> Iterator[Learnt]:
     """Yield what is trained, having checked the attributes."""
-    attributes = options.attributes or on.attributes
     line = _line(found, "attributes")
-    found.twice([(attribute, line, "attribute") for attribute in attributes])
-    usable = []
-    for attribute in attributes:
+    usable: list[str] = []
+    for expression in options.attributes or on.attributes:
         with found.blamed(line):
-            _check_attribute(on.dataset, attribute)
-            usable.append(attribute)
+            usable.append(_checked_attribute(on.dataset, expression))
+    found.twice([(attribute, line, "attribute") for attribute in usable])
     repeats = options.repeats or found.settings.repeats
     for model in models:
         for attribute in usable:
@@ -192,8 +192,8 @@ def _learnt(
             yield Learnt(model, usable[0], control=True, repeats=repeats)
 
 
-def _check_attribute(dataset: Dataset, expression: str) -> None:
-    """Refuse an attribute without groups, and training cases of one group."""
+def _checked_attribute(dataset: Dataset, expression: str) -> str:
+    """Return an expression without spaces; refuse one without groups, or with cases of one."""
     from nnunetv2_fair.subgroups.groups import group_cases
 
     try:
@@ -212,6 +212,7 @@ def _check_attribute(dataset: Dataset, expression: str) -> None:
             f"sam, attributes: the training cases of {dataset.name} are in fewer than two groups "
             f"of '{expression}', so that there is nothing to hide. Name other attributes"
         )
+    return INTERSECTION.join(attribute.name for attribute in attributes)
 
 
 def _methods(
@@ -235,12 +236,15 @@ def _methods(
 
 
 def _check_names(found: Findings, on: StudyDataset, made: Sequence[PromptedMethod]) -> None:
-    """Refuse methods of the same name, and names of trainers."""
-    taken = set(on.methods())
+    """Refuse methods and runs of the same name, and names of trainers."""
+    taken = {*on.methods(), *(run.name for model in on.models for run in model.runs)}
+    taken |= {run.name for one in on.filled for m in one.methods() for run in m.model.runs}
     for method in made:
-        if method.model.name in taken:
+        names = {method.model.name, *(run.name for run in method.model.runs)}
+        if names & taken:
             found.add(
                 method.model.line,
-                f"sam, models: two methods would be called {method.model.name}; rename the model",
+                f"sam, models: two methods would be called {min(names & taken)}; rename the model, "
+                "or change beta where it is written with six digits",
             )
-        taken.add(method.model.name)
+        taken |= names

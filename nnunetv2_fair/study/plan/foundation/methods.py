@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunetv2_fair.study.plan.models import Model, Run
+from nnunetv2_fair.subgroups.tokens import attribute_token
 
 #: Name of the method that predicts the boxes themselves, filled.
 FILLED_BOXES = "filled_boxes"
@@ -61,7 +62,7 @@ class Learnt:
         if self.control:
             return f"{self.of.name}{CONTROL}"
         beta = "" if self.beta == 1 else f"_beta{self.beta:g}"
-        return f"{self.of.name}{APPLE}{self.attribute}{beta}"
+        return f"{self.of.name}{APPLE}{attribute_token(self.attribute)}{beta}"
 
     def trainings(self) -> Iterator[tuple[str, int]]:
         """Yield the name of each run with its seed."""

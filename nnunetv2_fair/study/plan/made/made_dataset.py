@@ -100,7 +100,7 @@ def made_dataset(
 
 
 def _name_of(dataset: str, source: Dataset, end: str) -> str:
-    if not dataset.isdigit():
+    if not paths.is_dataset_id(dataset):
         if not paths.is_dataset_name(dataset):
             raise StudyError(
                 f"'{dataset}': expected an id from 1 to 999 that is free, or a name such as "

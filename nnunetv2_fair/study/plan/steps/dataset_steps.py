@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunetv2_fair import paths
-from nnunetv2_fair.errors import shorten
+from nnunetv2_fair.errors import counted, shorten
 from nnunetv2_fair.study.plan.datasets import Dataset
 from nnunetv2_fair.study.plan.environment import ALLOW_CHANGED_TABLE
 from nnunetv2_fair.study.plan.steps.commands import Command
@@ -148,9 +148,10 @@ def _refuse_trained(builder: StepBuilder, on: StudyDataset, changed: bool) -> No
     builder.problems.append(
         Problem(
             on.entry.line("id"),
-            f"{what}, and {len(begun)} trainings have begun with the previous ones: "
-            f"{shorten(begun, 3)}. Put the previous ones back; or move these folders away to train "
-            f"again; or keep them with {ALLOW_CHANGED_TABLE}: 1 in environment",
+            f"{what}, and {counted(len(begun), 'training has', 'trainings have')} begun with "
+            f"the previous ones: {shorten(begun, 3)}. Put the previous ones back; or move these "
+            f"folders away to train again; or keep them with {ALLOW_CHANGED_TABLE}: 1 in "
+            "environment",
         )
     )
 

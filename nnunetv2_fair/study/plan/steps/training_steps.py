@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nnunetv2_fair.errors import shorten
+from nnunetv2_fair.errors import counted, shorten
 from nnunetv2_fair.study.plan.environment import ALLOW_CHANGED_TABLE, BASE_CHECKPOINT
 from nnunetv2_fair.study.plan.fingerprints import digest
 from nnunetv2_fair.study.plan.models import in_order
@@ -88,13 +88,15 @@ def refuse_changed(
         line: Line of the study's file.
         what: May have changed, in words.
     """
+    one = len(changed) == 1
     told = any(problem.line == line for problem in builder.problems)
     if changed and not told and builder.environment.get(ALLOW_CHANGED_TABLE) != "1":
         builder.problems.append(
             Problem(
                 line,
-                f"{len(changed)} trainings of {on.dataset.name} have finished, and what they "
-                f"depend on ({what}) has changed since: "
+                f"{counted(len(changed), 'training')} of {on.dataset.name} "
+                f"{'has' if one else 'have'} finished, and what "
+                f"{'it depends' if one else 'they depend'} on ({what}) has changed since: "
                 f"{shorten(changed, 3)}. Finished trainings are never overwritten: undo the "
                 "change, or move these folders away to train again",
             )

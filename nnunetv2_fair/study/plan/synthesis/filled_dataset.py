@@ -5,7 +5,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from nnunetv2_fair.errors import ConversionError, DatasetError, StudyError, UsageError, shorten
 from nnunetv2_fair.study.plan.check_results import Findings
@@ -15,9 +14,6 @@ from nnunetv2_fair.study.plan.made.made_dataset import made_dataset, refuse_keys
 from nnunetv2_fair.study.plan.synthesis.filling import Filling
 from nnunetv2_fair.study.study_file.settings import DatasetEntry
 from nnunetv2_fair.study.study_file.synthesis import ImageOptions, SynthesisOptions
-
-if TYPE_CHECKING:
-    from nnunetv2_fair.synthesis.equal_scale.amounts import Amount
 
 _NO_TESTS = (
     "its models are tested with those of the dataset that is filled up, on the test sets there"
@@ -56,7 +52,7 @@ def find_filled(
             entry.line("synthesis", "dataset"),
             f"synthesis: '{options.dataset}' is not a dataset of this study that could be filled "
             "up. List it under datasets, too, as its models are compared with those of the other. "
-            f"There: {shorten([dataset.name for _, dataset in originals], 12)}",
+            f"There: {shorten([dataset.name for _, dataset in originals], 12) or 'none'}",
         )
         return None
     of_source, source = known
@@ -94,6 +90,12 @@ def _check_drawing(found: Findings, entry: DatasetEntry, options: SynthesisOptio
             entry.line("synthesis", *sorted(given)[:1]),
             f"synthesis: with a pack that is there, {shorten(sorted(given))} would have no effect. "
             "Leave out one of both",
+        )
+    if options.masks.model == "pca" and options.masks.steps is not None:
+        found.add(
+            entry.line("synthesis", "masks", "steps"),
+            "synthesis, masks: model pca is not trained, so that steps would have no effect. Leave "
+            "out steps",
         )
     _check_weights(found, entry, options.images)
     elsewhere = found.settings.python or found.settings.container
@@ -151,6 +153,7 @@ def _filling(source: Dataset, options: SynthesisOptions) -> Filling:
         FairError: If it cannot be.
     """
     from nnunetv2_fair.dataset_conversion.shared.source import people_of, read_source
+    from nnunetv2_fair.subgroups.tokens import attribute_token
     from nnunetv2_fair.synthesis.equal_scale.pack_cases import synthetic_cases
     from nnunetv2_fair.synthesis.equal_scale.plan import groups_to_fill
     from nnunetv2_fair.synthesis.pack.pack import GROUPS_CSV, IMAGES, LABELS, read_pack
@@ -158,16 +161,15 @@ def _filling(source: Dataset, options: SynthesisOptions) -> Filling:
     files = read_source(source.raw, "filled up")
     grouping, real = groups_to_fill(files, people_of(files), options.attribute or None)
     attribute = grouping.expression
-    end = f"_{options.name or f'equal_scale_{attribute}'}"
+    end = f"_{options.name or f'equal_scale_{attribute_token(attribute)}'}"
     if options.pack is None:
-        present = {group: cases for group, cases in real.items() if cases}
-        short = _short(_amounts(options, present, None))
+        short = _short(options, {group: len(cases) for group, cases in real.items() if cases})
         number, measured = _number(source, options, attribute, short)
         return Filling(attribute, end, tuple(short), number, measured)
     pack = read_pack(options.pack, attribute, images=True)
     _, members = synthetic_cases(pack, files, grouping.names)
-    used = {group: cases for group, cases in real.items() if cases or group in members}
-    short = _short(_amounts(options, used, members))
+    used = {group: len(cases) for group, cases in real.items() if cases or group in members}
+    short = _short(options, used, {group: len(members.get(group, ())) for group in used})
     fingerprint = digest(
         [
             file_fingerprint(options.pack / GROUPS_CSV),
@@ -177,30 +179,26 @@ def _filling(source: Dataset, options: SynthesisOptions) -> Filling:
     return Filling(attribute, end, tuple(short), 0, measured=False, pack=fingerprint)
 
 
-def _amounts(
-    options: SynthesisOptions,
-    real: Mapping[str, Sequence[str]],
-    synthetic: Mapping[str, Sequence[str]] | None,
-) -> "list[Amount]":
-    """Return what every group gets; without synthetic cases, as many as it needs.
+def _short(
+    options: SynthesisOptions, present: Mapping[str, int], there: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """Return the groups that need synthetic cases, with their number.
+
+    Args:
+        options: With the target.
+        present: Real training cases of each group.
+        there: Synthetic cases of each group; None: as many as it needs.
 
     Raises:
         FairError: If groups cannot get that size.
     """
-    from nnunetv2_fair.synthesis.equal_scale.amounts import amounts, target_of, targets
+    from nnunetv2_fair.synthesis.equal_scale.amounts import real_and_all, target_of
 
-    target = target_of(options.target)
-    if synthetic is None:
-        wanted = targets(target, {group: len(cases) for group, cases in real.items()})
-        synthetic = {group: [str(i) for i in range(n)] for group, n in wanted.items()}
-    return amounts(
-        target, real, synthetic,
-        subsample=options.subsample, as_published=options.as_published, seed=0,
+    found = real_and_all(
+        target_of(options.target), present, there,
+        subsample=options.subsample, as_published=options.as_published,
     )  # fmt: skip
-
-
-def _short(found: "Sequence[Amount]") -> dict[str, int]:
-    return {amount.group: len(amount.synthetic) for amount in found if amount.synthetic}
+    return {group: wanted - real for group, (real, wanted) in found.items() if wanted > real}
 
 
 def _number(

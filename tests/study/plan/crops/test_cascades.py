@@ -126,7 +126,7 @@ def test_cascades_that_make_no_sense(mistakes, changed, pairs, extra, words):
 def test_images_without_reference(mistakes, raw):
     (raw / "labelsTs" / "case_024.png").unlink()
     (line,) = mistakes(CROPPED)
-    assert line.startswith("line 8: cascade: 1 images of test set 'internal' have no reference")
+    assert line.startswith("line 8: cascade: 1 image of test set 'internal' without reference")
     assert "case_024" in line
 
 

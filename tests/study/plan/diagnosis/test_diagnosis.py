@@ -196,7 +196,7 @@ def test_expert_masks_of_other_cases_grids_or_labels(mistakes, raw, tmp_path):
     (line,) = mistakes(DIAGNOSED, f"diagnose: {{expert: {tmp_path}/none}}\n")
     assert "has no mask called <case>.png" in line
     (line,) = mistakes(DIAGNOSED, f"diagnose: {{organ: {tmp_path}/none}}\n")
-    assert "18 cases of test set 'internal' have no mask in" in line
+    assert "18 cases of test set 'internal' without mask in" in line
 
 
 def test_a_trainer_with_a_wildcard_is_not_listed_twice(plan, raw):

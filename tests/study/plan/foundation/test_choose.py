@@ -129,6 +129,13 @@ def test_other_weights_make_steps_run_again(sam_plan, study_root):
     [
         ("sam: {}\n", "line 11: sam: missing models"),
         ("sam: {models: {}}\n", "sam, models: found {}; expected names of models with the paths"),
+        ("sam: {models: {..: sam_vit_tiny.pth}}\n", "'..' cannot be the name of a model"),
+        ("sam: {models: {A: ''}}\n", 'sam, models, A, weights: found ""; expected a path'),
+        (
+            "repeats: 2\nsam: {models: {nnUNetTrainer_run1: sam_vit_tiny.pth}}\n",
+            "two methods would be called nnUNetTrainer_run1; rename the model",
+        ),
+        (SAM + "  attributes: [sex+age, sex + age]\n", "'sex+age' is listed twice"),
         ("sam: {models: {A: gone.pth}}\n", "gone.pth does not exist. Put the weights of A there"),
         ("sam: {models: {a b: sam_vit_tiny.pth}}\n", "'a b' cannot be the name of a model"),
         ("sam: {models: {filled_boxes: sam_vit_tiny.pth}}\n", "and not filled_boxes"),
@@ -160,7 +167,7 @@ def test_mistakes_are_told_with_their_line(sam_plan, study_root, extra, told):
 
 def test_images_without_a_reference_have_no_box(sam_plan, raw):
     next((raw / "labelsTs").iterdir()).unlink()
-    with pytest.raises(StudyError, match="1 images of test set 'internal' have no reference to"):
+    with pytest.raises(StudyError, match="1 image of test set 'internal' without reference to"):
         sam_plan()
     sam_plan(SAM + "  boxes: [nnUNetTrainer]\n")
 

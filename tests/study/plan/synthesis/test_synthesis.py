@@ -125,12 +125,12 @@ def test_its_models_are_tested_with_those_of_the_real_cases(plan, raw):
 def test_options_are_those_of_the_commands(plan, changed):
     own = (
         "{dataset: 901, attribute: sex, name: down, target: 9, subsample: true, seed: 3, masks: "
-        "{model: pca, steps: 20, unusable: skip, number: 9}, images: {steps: 30, batch: 2, "
+        "{model: shape, steps: 20, unusable: skip, number: 9}, images: {steps: 30, batch: 2, "
         "rate: 0.002, mirror: false, sampling_steps: 5, guidance: 1.5}}"
     )
     found = plan(changed(("{dataset: 901, attribute: sex}", own)), "seed: 7\ndevice: cpu\n")
     masks = shown(found.steps["masks.d903"].commands[0])
-    assert f"-n 9 -o {WHERE}/masks --model pca --steps 20 --unusable skip --seed 3" in masks
+    assert f"-n 9 -o {WHERE}/masks --model shape --steps 20 --unusable skip --seed 3" in masks
     images = shown(found.steps["images.d903"].commands[0])
     assert ("--steps 30 --batch 2 --rate 0.002 --no-mirror --sampling-steps 5 --guidance 1.5 "
             "--seed 3") in images  # fmt: skip
@@ -255,6 +255,17 @@ def test_tables_figures_runs_and_single_folds_know_the_models(plan, mistakes, ch
          ["line 8: synthesis, masks: number is 3, and 4 synthetic cases are needed of a group"]),
         ([("attribute: sex}", "masks: {model: ddpm}}")], "",
          ["line 8: ", "expected shape, pca or points"]),
+        ([("attribute: sex}", "masks: {model: pca, steps: 9}}")], "",
+         ["line 8: synthesis, masks: model pca is not trained, so that steps would have"]),
+        ([("attribute: sex}", "name: a b}")], "",
+         ['line 8: datasets, entry 2, synthesis, name: found "a b"; expected a short name of let']),
+        ([("attribute: sex}", "name: null}")], "", ["synthesis, name: found nothing; expected"]),
+        ([("id: 903", "id: ²")], "", ["line 7: '²': expected an id from 1 to 999 that is free"]),
+        ([("id: 903", "id: Dataset903_../x")], "", ["line 7: 'Dataset903_../x': expected an id"]),
+        ([("id: 901", "id: 902")], "", ["not a dataset of this study", "There: none"]),
+        ([("attributes: [sex]", "  - {id: Dataset903_Two, synthesis: {dataset: 901, name: two}, "
+           "configurations: [2d], folds: [1]}\nattributes: [sex]")], "",
+         ["line 11: id 903 is that of Dataset903_TinyEqualScale, too, on line 7. Choose"]),
         ([("attribute: sex}", "pack: nowhere}")], "",
          ["line 8: synthesis: ", "nowhere is not a folder"]),
         ([("attribute: sex}", "pack: nowhere, images: {steps: 9}}")], "",
@@ -310,7 +321,21 @@ def test_models_of_groups_need_the_groups_of_the_test_cases(mistakes, plan, raw,
     table = raw / "demographics.csv"
     table.write_text(table.read_text().replace("secretpatient12,female", "secretpatient12,"))
     (line,) = mistakes(text)
-    assert line.startswith("line 11: nnUNetTrainerInD_sex: 2 cases of test set 'internal' have no")
+    assert line.startswith("line 11: nnUNetTrainerInD_sex: 2 cases of test set 'internal' without")
+
+
+def test_a_far_too_large_target_takes_no_memory(plan, changed):
+    found = plan(changed(("attribute: sex}", "target: 900000000000}")))
+    assert "--target 900000000000" in shown(found.steps["equal_scale.d903"].commands[0])
+
+
+def test_attributes_whose_names_are_no_names_of_files(plan, changed, raw):
+    for file in ("demographics.csv", "demographics.json"):
+        path = raw / file
+        path.write_text(path.read_text().replace("sex", "sex/at birth"))
+    text = changed(("attribute: sex}", "attribute: sex/at birth}"), ("[sex]", "[sex/at birth]"))
+    found = plan(text.replace("  - nnUNetTrainerOversampling_sex\n", ""))
+    assert "predict.d901.2d.internal.nnUNetTrainer_equal_scale_sex-at-birth" in found.steps
 
 
 def test_volumes_need_a_pack(mistakes, nnunet_folders, study_root, changed):
