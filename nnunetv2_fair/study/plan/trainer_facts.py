@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from nnunetv2_fair.errors import StudyError
 
@@ -53,11 +54,26 @@ def ask(
     """
     if not names:
         return {}
+    asked = {"names": list(names), "attributes": list(attributes), "repeats": repeats}
+    answer = answer_of(_MODULE, asked, environment, "The trainers' names could not be checked")
+    return {name: _facts(found) for name, found in answer.items()}
+
+
+def answer_of(module: str, asked: Any, environment: Mapping[str, str], failure: str) -> Any:
+    """Return what a module of ours, run as a process of its own, answers to a question, in JSON.
+
+    Args:
+        module: Reads the question from its standard input, and writes the answer.
+        asked: The question.
+        environment: Of the process.
+        failure: What could not be done, in words, if it fails.
+
+    Raises:
+        StudyError: If nnU-Net or torch do not start here.
+    """
     done = subprocess.run(
-        [sys.executable, "-m", _MODULE],
-        input=json.dumps(
-            {"names": list(names), "attributes": list(attributes), "repeats": repeats}
-        ),
+        [sys.executable, "-m", module],
+        input=json.dumps(asked),
         env=dict(environment),
         capture_output=True,
         text=True,
@@ -66,11 +82,10 @@ def ask(
     if done.returncode:
         last = "\n".join(done.stderr.strip().splitlines()[-5:])
         raise StudyError(
-            f"The trainers' names could not be checked, because nnU-Net does not start here. Run "
-            f"nnUNetv2_fair_doctor. The last output was:\n{last}"
+            f"{failure}, because nnU-Net or torch does not start here. Run nnUNetv2_fair_doctor. "
+            f"The last output was:\n{last}"
         )
-    answer = json.loads(done.stdout)
-    return {name: _facts(found) for name, found in answer.items()}
+    return json.loads(done.stdout)
 
 
 def _facts(found: dict) -> TrainerFacts:

@@ -31,15 +31,11 @@ def find_cropped(
     crop = entry.crop
     assert crop is not None
     refuse_keys(found, entry, "a cropped dataset", _NO_TESTS)
-    known = source_of(crop.dataset, originals)
+    known = source_of(
+        found, entry, originals,
+        key="crop", wanted=crop.dataset, done="cropped", why="its models find the organ",
+    )  # fmt: skip
     if known is None:
-        names = [dataset.name for _, dataset in originals]
-        found.add(
-            entry.line("crop", "dataset"),
-            f"crop: '{crop.dataset}' is not a dataset of this study that could be cropped. List it "
-            "under datasets, too, as its models find the organ. There: "
-            f"{shorten(names, 12) or 'none'}",
-        )
         return None
     of_source, source = known
     if source.is_cropped:

@@ -1,12 +1,9 @@
 """Whether weights of prompted models can be used, found out in a separate process."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nnunetv2_fair.errors import StudyError
+from nnunetv2_fair.study.plan.trainer_facts import answer_of
 
 _MODULE = "nnunetv2_fair.foundation.describe"
 
@@ -24,19 +21,6 @@ def ask_weights(
         StudyError: If torch does not start here.
     """
     asked = [{"name": n, "weights": str(path), "family": family} for n, path, family in models]
-    done = subprocess.run(
-        [sys.executable, "-m", _MODULE],
-        input=json.dumps(asked),
-        env=dict(environment),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        last = "\n".join(done.stderr.strip().splitlines()[-5:])
-        raise StudyError(
-            f"The weights could not be looked at, because torch does not start here. Run "
-            f"nnUNetv2_fair_doctor. The last output was:\n{last}"
-        )
-    answer: dict[str, str] = json.loads(done.stdout)
+    failure = "The weights could not be looked at"
+    answer: dict[str, str] = answer_of(_MODULE, asked, environment, failure)
     return answer

@@ -35,15 +35,36 @@ def refuse_keys(found: Findings, entry: DatasetEntry, what: str, why_no_tests: s
 
 
 def source_of(
-    wanted: str, originals: Sequence[tuple[DatasetEntry, Dataset]]
+    found: Findings,
+    entry: DatasetEntry,
+    originals: Sequence[tuple[DatasetEntry, Dataset]],
+    *,
+    key: str,
+    wanted: str,
+    done: str,
+    why: str,
 ) -> tuple[DatasetEntry, Dataset] | None:
-    """Return the dataset of the study that another one is made of; None if it is not there.
+    """Return the dataset of the study that another one is made of; report if it is not there.
 
     Args:
-        wanted: Its id or name.
+        found: Mistakes are added there.
+        entry: Of the made dataset.
         originals: Datasets of the study that it does not make.
+        key: Key of the entry whose ``dataset`` names the source.
+        wanted: Its id or name.
+        done: What is done to it, such as ``cropped``.
+        why: Why the study lists it, too.
     """
-    return next(((of, dataset) for of, dataset in originals if dataset.is_called(wanted)), None)
+    for of, dataset in originals:
+        if dataset.is_called(wanted):
+            return of, dataset
+    names = [dataset.name for _, dataset in originals]
+    found.add(
+        entry.line(key, "dataset"),
+        f"{key}: '{wanted}' is not a dataset of this study that could be {done}. List it under "
+        f"datasets, too, as {why}. There: {shorten(names, 12) or 'none'}",
+    )
+    return None
 
 
 def made_dataset(

@@ -46,14 +46,11 @@ def find_filled(
     options = entry.synthesis
     assert options is not None
     refuse_keys(found, entry, "a dataset with synthesis", _NO_TESTS)
-    known = source_of(options.dataset, originals)
+    known = source_of(
+        found, entry, originals, key="synthesis", wanted=options.dataset, done="filled up",
+        why="its models are compared with those of the other",
+    )  # fmt: skip
     if known is None:
-        found.add(
-            entry.line("synthesis", "dataset"),
-            f"synthesis: '{options.dataset}' is not a dataset of this study that could be filled "
-            "up. List it under datasets, too, as its models are compared with those of the other. "
-            f"There: {shorten([dataset.name for _, dataset in originals], 12) or 'none'}",
-        )
         return None
     of_source, source = known
     _check_drawing(found, entry, options)

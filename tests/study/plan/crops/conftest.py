@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.study.plan.changing import changing
+
 #: A dataset, its crops, and cascades on the test part.
 CROPPED = """\
 title: Crops
@@ -28,12 +30,4 @@ trainers:
 @pytest.fixture
 def changed() -> Callable[..., str]:
     """The study with some of its text replaced: pairs of old and new."""
-
-    def change(*pairs: tuple[str, str]) -> str:
-        text = CROPPED
-        for old, new in pairs:
-            assert old in text, old
-            text = text.replace(old, new)
-        return text
-
-    return change
+    return changing(CROPPED)

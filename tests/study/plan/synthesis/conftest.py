@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.study.plan.changing import changing
+
 #: A dataset with 8 training cases of women and 12 of men, and groups of equal size made of it.
 FILLED = """\
 title: Filled up
@@ -26,12 +28,4 @@ trainers:
 @pytest.fixture
 def changed() -> Callable[..., str]:
     """The study with some of its text replaced: pairs of old and new."""
-
-    def change(*pairs: tuple[str, str]) -> str:
-        text = FILLED
-        for old, new in pairs:
-            assert old in text, old
-            text = text.replace(old, new)
-        return text
-
-    return change
+    return changing(FILLED)
