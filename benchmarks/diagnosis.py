@@ -28,6 +28,8 @@ _APART = 1.2
 class Cell:
     """One setting.
 
+    With the background of another patient of the same group, half of a shortcut's gap is gone.
+
     Attributes:
         planted: Cause -> the gap it makes. ``other`` is a cause that no intervention removes.
         n: Test patients of each group.
@@ -37,6 +39,8 @@ class Cell:
         double: Share of the patients with expert masks.
         spread: Standard deviation of scores between patients.
         skewed: Whether scores have a long tail to the left.
+        odd: How much worse both groups are on images without background.
+        levels: Whether the better group falls to the other on them, as where nothing is found.
     """
 
     planted: Mapping[str, float] = field(default_factory=dict)
@@ -47,6 +51,8 @@ class Cell:
     double: float = 0.6
     spread: float = 0.08
     skewed: bool = False
+    odd: float = 0.0
+    levels: bool = False
 
 
 def draw(cell: Cell, rng: np.random.Generator) -> Evidence:
@@ -61,10 +67,12 @@ def draw(cell: Cell, rng: np.random.Generator) -> Evidence:
     def trainings() -> np.ndarray:
         return cell.between * rng.standard_normal((cell.trainings, 2))[:, second.astype(int)]
 
-    def scores(models: np.ndarray, without: str) -> np.ndarray:
+    def scores(models: np.ndarray, without: str, share: float = 1.0) -> np.ndarray:
         flat = cell.spread * math.sqrt(1 - _STABLE) * rng.standard_normal(size)
         gap = sum(
-            made for cause, made in cell.planted.items() if cause not in ("difficulty", without)
+            made * (1 - share * (cause == without))
+            for cause, made in cell.planted.items()
+            if cause != "difficulty"
         )
         slope = (difficulty or cell.spread / 2) / _APART
         return 0.85 + stable + flat + models - slope * covariate - gap * second
@@ -72,9 +80,12 @@ def draw(cell: Cell, rng: np.random.Generator) -> Evidence:
     models, balanced = trainings(), cell.unsteady * trainings()
     expert = scores(models, "labels")
     expert[:, rng.random(size) >= cell.double] = np.nan
+    neutral = scores(models, "shortcut") - cell.odd
+    if cell.levels:
+        neutral -= sum(cell.planted.values()) * ~second
     return Evidence(
         scores(models, ""), second, scores(balanced, "representation"), covariate[:, None],
-        expert, scores(models, "shortcut"),
+        expert, neutral, scores(models, "shortcut", 0.5),
     )  # fmt: skip
 
 
@@ -152,6 +163,8 @@ BY_CAUSE = (
     ),
     *((f"{a} and {b}, half each", Cell({a: 0.04, b: 0.04})) for a, b in PAIRS),
     *((f"{a} and {b}, 0.08 each", Cell({a: 0.08, b: 0.08})) for a, b in PAIRS),
+    ("shortcut, 0.15 worse without background", Cell({"shortcut": 0.08}, odd=0.15)),
+    ("another, better group as bad without background", Cell({"other": 0.08}, levels=True)),
 )
 SETTINGS = (
     ("3 trainings", Cell(trainings=3)),

@@ -10,10 +10,10 @@ torch; every intervention of ``docs/methods/causes.md`` on the same test patient
   for each training. Where groups are unequal, balanced batches of all patients are measured, too;
 - difficulty: contrast and noise of the image, size and contrast by the expert mask;
 - labels: expert masks of a share of the test patients;
-- shortcut: backgrounds outside the organ neutralised. Exchanged between groups, and within them
-  (the control edit), they are measured and kept beside it; the rule does not read them. Nor
-  does it read images that show nothing but the nodule: those are asked about separately, as an
-  edit that spoils more than backgrounds.
+- shortcut: backgrounds outside the organ neutralised, and exchanged within groups (the control
+  edit). Exchanged between groups, they are measured and kept beside it; the rule does not read
+  them. Nor does it read images that show nothing but the nodule: those are asked about separately,
+  as an edit that spoils more than backgrounds.
 
 Every finished run is a row of ``--results`` and skipped by the next call. Runs come seed by seed,
 so that what a stopped call leaves is balanced. Seeds are 0, 1, 2, ...; the design was settled on
@@ -184,7 +184,7 @@ def measured(setting: Setting, design: Design, seed: int) -> tuple[Evidence, dic
     means = covariates(test).reshape(len(second), design.images, -1).mean(axis=1)
     evidence = Evidence(
         by_patient[""], second, by_patient["equal"], means, by_patient["expert"],
-        by_patient["neutral"],
+        by_patient["neutral"], by_patient["control"],
     )  # fmt: skip
     return evidence, by_patient
 
@@ -207,7 +207,7 @@ def described(name: str, design: Design) -> str:
     if name not in SETTINGS:
         return ""
     setting = SETTINGS[name]
-    rare = f" share {setting.minority} batches of {setting.batch}"
+    rare = f" share {setting.minority} batches of {setting.batch} patients x {setting.patients}"
     return f"{dict(setting.planted)} {design}{rare if setting.minority != 0.5 else ''}"
 
 

@@ -86,27 +86,35 @@ def gap(evidence: Evidence) -> Measured:
     return _paired(evidence.scores, evidence.second)
 
 
-def gain(evidence: Evidence) -> Measured | None:
-    """Return how much better the worse group becomes on images without background.
+def gains(evidence: Evidence) -> tuple[Measured, ...]:
+    """Return how much better the worse group becomes without its own backgrounds.
 
     What an edit spoils makes scores worse. A gap may then vanish because the better group falls to
-    the other; only what misled the model can make the worse group better.
+    the other; only what misled the model can make the worse group better. Images without background
+    may be so odd to a model that nothing can: then the background of another patient shows it.
 
     Args:
         evidence: Checked.
 
     Returns:
-        The mean over the group's patients, above 0 if scores improve; None without such images. It
-        is of these trained models: whether others would gain, too, the gap's own test asks.
+        Means over the group's patients, above 0 if scores improve: on images without background,
+        and on those with the background of another patient of the group. Of either, if there are
+        such images of five or more patients. They are of these trained models: whether
+        others would gain, too, the gap's own test asks.
     """
-    if evidence.neutral is None:
-        return None
     upwards = 1.0 if evidence.better == "higher" else -1.0
     worse = evidence.second == (upwards * gap(evidence).spread.value > 0)
-    each = upwards * (evidence.neutral - evidence.scores)[:, worse].mean(axis=0)
-    error = float(each.std(ddof=1)) / math.sqrt(len(each))
-    spread = Spread(float(each.mean()), error, float(len(each) - 1))
-    return Measured(spread, NO_ERROR)
+    made = []
+    for edited in (evidence.neutral, evidence.control):
+        if edited is None:
+            continue
+        each = upwards * (edited - evidence.scores)[:, worse].mean(axis=0)
+        each = each[np.isfinite(each)]
+        if len(each) >= FEWEST_PATIENTS:
+            error = float(each.std(ddof=1)) / math.sqrt(len(each))
+            spread = Spread(float(each.mean()), error, float(len(each) - 1))
+            made.append(Measured(spread, NO_ERROR))
+    return tuple(made)
 
 
 def removals(evidence: Evidence) -> dict[Cause, Removal | str]:

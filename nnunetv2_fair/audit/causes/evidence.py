@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from nnunetv2_fair.errors import EvaluationError
+from nnunetv2_fair.errors import EvaluationError, counted
 from nnunetv2_fair.evaluation.boundary_maps.map_test import FEWEST_PATIENTS
 
 Cause = Literal["representation", "difficulty", "labels", "shortcut"]
@@ -36,6 +36,8 @@ class Evidence:
             ``scores`` are against automated ones; NaN for patients without an expert mask.
         neutral: (trainings, patients) of the models of ``scores`` on images with a neutralised
             background; finite.
+        control: (trainings, patients) of the models of ``scores`` on images with the background of
+            another patient of the same group; NaN for patients without such an image.
         better: Whether higher or lower scores are better.
     """
 
@@ -45,6 +47,7 @@ class Evidence:
     covariates: np.ndarray | None = None
     expert: np.ndarray | None = None
     neutral: np.ndarray | None = None
+    control: np.ndarray | None = None
     better: Literal["higher", "lower"] = "higher"
 
     def check(self) -> None:
@@ -52,7 +55,8 @@ class Evidence:
 
         Raises:
             EvaluationError: Shapes differ, a score or covariate is not finite, a group has fewer
-                than five patients, or an expert score is there for some trainings only.
+                than five patients, or a patient's expert or control score is there for some
+                trainings only.
         """
         trainings, patients = _two_axes("scores", self.scores)
         if self.second.shape != (patients,) or self.second.dtype != bool:
@@ -70,6 +74,7 @@ class Evidence:
             ("balanced", self.balanced, None),
             ("neutral", self.neutral, trainings),
             ("expert", self.expert, trainings),
+            ("control", self.control, trainings),
         ):
             if array is None:
                 continue
@@ -93,13 +98,16 @@ class Evidence:
                     f"Diagnosis: {int((~np.isfinite(array)).sum())} values of {name} are missing "
                     "or infinite; expected finite numbers. Leave those patients out of all arrays."
                 )
-        if self.expert is not None:
-            there = np.isfinite(self.expert)
+        for name, array in (("expert", self.expert), ("control", self.control)):
+            if array is None:
+                continue
+            there = np.isfinite(array)
             uneven = int((there.any(axis=0) & ~there.all(axis=0)).sum())
             if uneven:
                 raise EvaluationError(
-                    f"Diagnosis: {uneven} patients have an expert score in some trainings only; "
-                    "expected one in all or in none. Score all trainings on the same patients."
+                    f"Diagnosis: {name} has scores of some trainings only for "
+                    f"{counted(uneven, 'patient')}; expected those of all or of none. Score all "
+                    "trainings on the same patients."
                 )
 
 

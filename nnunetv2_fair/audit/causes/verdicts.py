@@ -16,14 +16,15 @@ either.
 
 An image without background is odd to a model, and what is odd spoils scores, often those of the
 better group most. Therefore ``shortcut`` is neither supported nor a part unless the worse group is
-shown to be better on such images, at :data:`LEVEL_OF_GAINS`.
+shown to be better on such images, or with the background of another patient of its own group, at
+:data:`LEVEL_OF_GAINS`, corrected by Holm's method.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from nnunetv2_fair.audit.causes.contrasts import Measured, Removal, gain, gap, removals
+from nnunetv2_fair.audit.causes.contrasts import Measured, Removal, gains, gap, removals
 from nnunetv2_fair.audit.causes.evidence import CAUSES, Cause, Evidence
 from nnunetv2_fair.audit.results.labels import Estimate
 from nnunetv2_fair.evaluation.statistics.corrections import holm
@@ -33,11 +34,11 @@ Verdict = Literal["supported", "excluded", "open"]
 Source = Literal["patients", "trainings"]
 #: Level of the one-sided tests of parts, corrected by Holm's method.
 LEVEL_OF_PARTS = 0.02
-#: Level of the one-sided test that the worse group is better without background.
+#: Level of the one-sided tests that the worse group is better without its own backgrounds.
 LEVEL_OF_GAINS = 0.02
 NO_GAIN = (
-    "the group with the worse scores is not shown to be better without background: the gap may be "
-    "smaller because edited images are worse for the other group"
+    "the group with the worse scores is not shown to be better without its own backgrounds: the "
+    "gap may be smaller because edited images are worse for the other group"
 )
 _TAIL = 0.025
 
@@ -117,14 +118,13 @@ def diagnose(evidence: Evidence, confidence: float = 0.95) -> Diagnosis:
     contrasts = _estimates(measured, lambda one: one.contrast, confidence)
     removed = _estimates(measured, lambda one: one.removed, confidence)
     below = _corrected({cause: 1 - one.p_value for cause, one in contrasts.items()})
-    gained = gain(evidence)
-    gains = gained is not None and gained.p_above < LEVEL_OF_GAINS
+    gained = any(p < LEVEL_OF_GAINS for p in holm([one.p_above for one in gains(evidence)]))
     judged: dict[Cause, Judged] = {}
     for cause in CAUSES:
         one = measured[cause]
         part = shown and removed[cause].corrected_p < LEVEL_OF_PARTS
         most = shown and _above(contrasts[cause], confidence)
-        withheld = NO_GAIN if cause == "shortcut" and (part or most) and not gains else ""
+        withheld = NO_GAIN if cause == "shortcut" and (part or most) and not gained else ""
         if withheld:
             part = most = False
         verdict: Verdict = "open"

@@ -150,6 +150,7 @@ def compared(
         covariates,
         one.get("expert"),
         one.get("neutralised") if "shortcut" not in left_out else None,
+        one.get("control"),
         found.model.metric(metric).better,
     )
     return Compared(evidence, {("model", ""): evidence.scores, **scores}, left_out, tuple(notes))

@@ -46,6 +46,9 @@ from nnunetv2_fair.study.run.run_locks import only_one, resource_held
 from nnunetv2_fair.study.step import Plan, Step, read_plan
 
 _MARKER_SECONDS = 30.0
+#: nnU-Net trains on a CPU with as many threads as the machine has cores, whatever the step was
+#: given. Threads that are busy while they wait make steps beside each other several times slower.
+_UNLESS_SET = {"OMP_WAIT_POLICY": "passive"}
 
 
 @dataclass
@@ -113,7 +116,7 @@ def execute(folder: Path, name: str, *, run: str = "", devices: Sequence[str] = 
         log = folder / step.log
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab", buffering=0) as output, ExitStack() as held:
-            environment = {**os.environ, **plan.environment}
+            environment = {**_UNLESS_SET, **os.environ, **plan.environment}
             locks = [lock]
             try:
                 resource = held.enter_context(resource_held(folder, step, environment))

@@ -24,7 +24,8 @@ SMALL = replace(Design(), training=20, test=20, steps=2, trainings=2)
 
 def both(name):
     """Return the test images without and with what is planted."""
-    return (Images(one, SMALL, 0, "test") for one in (Setting(), SETTINGS[name]))
+    plain = Setting(patients=SETTINGS[name].patients)
+    return (Images(one, SMALL, 0, "test") for one in (plain, SETTINGS[name]))
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -23,7 +23,9 @@ HOLE = np.where(np.arange(20) == 3, np.nan, SCORES)
         ({"neutral": SCORES[:1]}, r"neutral has shape \(1, 20\), expected \(2, 20\).*same train"),
         ({"covariates": np.zeros((19, 2))}, r"covariates has shape \(19, 2\), expected \(20,"),
         ({"neutral": HOLE}, "2 values of neutral are missing or infinite"),
-        ({"expert": np.vstack([HOLE[0], SCORES[1]])}, "1 patients have an expert score in some"),
+        ({"expert": np.vstack([HOLE[0], SCORES[1]])}, "expert has scores of some trainings only"),
+        ({"control": SCORES[:1]}, r"control has shape \(1, 20\), expected \(2, 20\)"),
+        ({"control": np.vstack([HOLE[0], SCORES[1]])}, "some trainings only for 1 patient;"),
     ],
 )
 def test_refused(changed, message):
@@ -31,5 +33,6 @@ def test_refused(changed, message):
         dataclasses.replace(GOOD, **changed).check()
 
 
-def test_expert_scores_may_lack():
-    dataclasses.replace(GOOD, expert=HOLE).check()
+@pytest.mark.parametrize("name", ["expert", "control"])
+def test_scores_that_may_lack(name):
+    dataclasses.replace(GOOD, **{name: HOLE}).check()

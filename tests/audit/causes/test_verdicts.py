@@ -1,5 +1,7 @@
 """The rule, and how often it is wrong with known causes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -80,15 +82,10 @@ def test_direction_and_scale_do_not_matter():
     """The group that is worse, and a metric of which lower is better."""
     evidence = draw(Cell({"shortcut": 0.08}), np.random.default_rng(7))
     found = diagnose(evidence)
-    arrays = (evidence.scores, evidence.balanced, evidence.expert, evidence.neutral)
-    scores, balanced, expert, neutral = (-30 * array for array in arrays)
-    turned = diagnose(
-        Evidence(scores, evidence.second, balanced, evidence.covariates, expert, neutral, "lower")
-    )
-    swapped = diagnose(
-        Evidence(evidence.scores, ~evidence.second, evidence.balanced, evidence.covariates,
-                 evidence.expert, evidence.neutral)
-    )  # fmt: skip
+    names = ("scores", "balanced", "expert", "neutral", "control")
+    scaled = {name: -30 * getattr(evidence, name) for name in names}
+    turned = diagnose(replace(evidence, **scaled, better="lower"))
+    swapped = diagnose(replace(evidence, second=~evidence.second))
     assert turned.gap.value == pytest.approx(-30 * found.gap.value)
     for cause, one in found.causes.items():
         assert turned.causes[cause].verdict == one.verdict == swapped.causes[cause].verdict
@@ -119,13 +116,41 @@ def test_an_edit_that_spoils_the_better_group_names_no_background(better):
     rng = np.random.default_rng(9)
     named = withheld = 0
     for _ in range(40):
-        drawn = draw(Cell({"other": 0.08}), rng)
-        spoilt = 0.5 + 0.02 * rng.standard_normal(drawn.scores.shape)
-        sign = 1 if better == "higher" else -1
-        one = diagnose(
-            Evidence(sign * drawn.scores, drawn.second, neutral=sign * spoilt, better=better)
-        )
-        named += "shortcut" in one.named
-        withheld += one.causes["shortcut"].withheld == NO_GAIN
+        found = diagnose(spoilt({"other": 0.08}, better, rng))
+        named += "shortcut" in found.named
+        withheld += found.causes["shortcut"].withheld == NO_GAIN
     assert named == 0
     assert withheld >= 36
+
+
+@pytest.mark.parametrize("better", ["higher", "lower"])
+def test_another_background_of_the_group_shows_what_odd_images_hide(better):
+    """Scores are bad without background, and the worse group gains with that of another patient."""
+    rng = np.random.default_rng(10)
+    named = sum(
+        diagnose(spoilt({"shortcut": 0.08}, better, rng)).named == ("shortcut",) for _ in range(40)
+    )
+    assert named >= 36
+
+
+def test_few_patients_with_the_background_of_another_show_nothing():
+    evidence = spoilt({"shortcut": 0.08}, "higher", np.random.default_rng(11))
+    assert evidence.control is not None
+    few = np.cumsum(evidence.second) <= 4
+    one = diagnose(
+        replace(evidence, control=np.where(few & evidence.second, evidence.control, np.nan))
+    )
+    assert one.causes["shortcut"].withheld == NO_GAIN
+
+
+def spoilt(planted, better, rng):
+    """Return evidence whose images without background no model can make anything of."""
+    drawn = draw(Cell(planted), rng)
+    sign = 1 if better == "higher" else -1
+    return Evidence(
+        sign * drawn.scores,
+        drawn.second,
+        neutral=sign * (0.5 + 0.02 * rng.standard_normal(drawn.scores.shape)),
+        control=sign * drawn.control,
+        better=better,
+    )

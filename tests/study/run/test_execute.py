@@ -345,6 +345,16 @@ def test_setup_environment_and_container(tmp_path):
     assert (tmp_path / "said").read_text() == "1 2 3\n"
 
 
+@pytest.mark.parametrize("given", ["", "active"])
+def test_threads_of_steps_wait_idly_unless_told_otherwise(given, tmp_path, monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if given:
+        monkeypatch.setenv("OMP_WAIT_POLICY", given)
+    write_plan(tmp_path, stub("a", 'echo "$OMP_WAIT_POLICY" > said'))
+    assert execute(tmp_path, "a") == 0
+    assert (tmp_path / "said").read_text().strip() == (given or "passive")
+
+
 def test_a_failing_setup_is_a_failure(tmp_path):
     step = stub("a", "touch ran")
     write_plan(tmp_path, step, setup=("no-such-module load x",))
