@@ -79,3 +79,17 @@ def test_too_few_patients_are_said():
     found = evaluation(scores, ["male"] * 10 + ["female"] * 10)
     said = compared(Evaluations(found), "sex", ("male", "female"), "dice", LABEL)
     assert said == "3 and 10 patients of male and female have scores; expected 5 or more of each"
+
+
+@pytest.mark.parametrize("name", ["expert", "control"])
+def test_scores_that_some_trainings_lack_are_those_of_nobody(name):
+    whole = drawn(np.random.default_rng(0), 20)
+    scores = np.full((4, 40), 0.5)
+    scores[0, 3] = np.nan
+    result = evaluation(scores, ["male"] * 20 + ["female"] * 20)
+    changed = {name: result if name == "expert" else {"sex": result}}
+    found = compared(
+        dataclasses.replace(whole, **changed), "sex", ("male", "female"), "dice", LABEL
+    )
+    found.evidence.check()
+    assert np.isnan(getattr(found.evidence, name)).all(axis=0).sum() == 1
