@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mitigation_effects import environment, interval, measures
+from mitigation_effects import environment, interval, means, measures
 
 BASE = "base"
 MEANS_REMOVED = "means removed"
@@ -181,7 +181,7 @@ def run_dataset(root: Path, kind: str, seed: int, args: argparse.Namespace) -> N
             network = train(name, seed, args.iterations).network
         found = segment(network, raw, remove_means=setting == MEANS_REMOVED)
         probes = {"probe": probe(found), "probe of positions": probe(found, "positions")}
-        result = {**probes, **measures(found)}
+        result = {**probes, **measures(means(found["dice"]))}
         result["seconds"] = time.process_time() - begun
         target.with_suffix(".tmp").write_text(json.dumps(result))
         target.with_suffix(".tmp").replace(target)

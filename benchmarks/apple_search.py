@@ -34,8 +34,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from apple_options import measures, probe, segment
-from mitigation_effects import environment
+from apple_options import probe, segment
+from mitigation_effects import environment, means, measures
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -211,7 +211,8 @@ def main() -> None:
             network = play(stored, args.seed, {**DEFAULTS, **given})
         found = segment(network, raw)
         scores = {"probe": probe(found), "probe of positions": probe(found, "positions")}
-        rounded = {name: round(value, 3) for name, value in {**scores, **measures(found)}.items()}
+        scores |= measures(means(found["dice"]))
+        rounded = {name: round(value, 3) for name, value in scores.items()}
         print(json.dumps({"seed": args.seed, "setting": setting, **rounded}), flush=True)
 
 

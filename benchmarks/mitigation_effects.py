@@ -28,6 +28,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -230,35 +231,39 @@ def read_results(path: Path, setting: str) -> dict[tuple[int, str], dict[str, st
 
 def add_result(path: Path, setting: str, seed: int, method: str, run: dict) -> None:
     """Add a finished run to the table."""
-    means = {
-        group: np.mean([dice for g, dice in run["dice"] if group in (g, "all")])
-        for group in ("all", "female", "male")
-    }
     exists = path.is_file()
     with path.open("a", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         if not exists:
             writer.writerow(COLUMNS)
-        numbers = [f"{mean:.6f}" for mean in means.values()]
+        numbers = [f"{mean:.6f}" for mean in means(run["dice"]).values()]
         writer.writerow([setting, seed, method, *numbers, f"{run['seconds']:.0f}"])
 
 
-def measures(row: dict[str, str]) -> dict[str, float]:
-    """Return the five measures of one run."""
+def means(of_cases: Sequence[tuple[str, float]]) -> dict[str, float]:
+    """Return the mean Dice of all cases and of each group, from group and Dice of every case."""
+    return {
+        group: float(np.mean([dice for g, dice in of_cases if group in (g, "all")]))
+        for group in ("all", "female", "male")
+    }
+
+
+def measures(row: Mapping[str, str | float]) -> dict[str, float]:
+    """Return the five measures of one run, from its means."""
     from nnunetv2_fair.evaluation.estimation.gaps import (
         equity_scaled,
         max_min_gap,
         skewed_error_ratio,
     )
 
-    means = {group: float(row[group]) for group in ("female", "male")}
+    by_group = {group: float(row[group]) for group in ("female", "male")}
     overall = float(row["all"])
     return {
         "mean Dice": overall,
-        "worst group": min(means.values()),
-        "gap": max_min_gap(means),
-        "SER": skewed_error_ratio(means),
-        "ES-Dice": equity_scaled(overall, means),
+        "worst group": min(by_group.values()),
+        "gap": max_min_gap(by_group),
+        "SER": skewed_error_ratio(by_group),
+        "ES-Dice": equity_scaled(overall, by_group),
     }
 
 
