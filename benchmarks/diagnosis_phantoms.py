@@ -87,6 +87,8 @@ MECHANISMS: Mapping[Cause, Mechanism] = {
     "difficulty": "difficulty",
     "shortcut": "shortcut",
 }
+#: Contrast of the rare group's nodules, times that of the others'.
+_BRIGHT = 0.65
 #: Share of the group in training where representation is a cause.
 _RARE = 0.22
 SETTINGS: Mapping[str, Setting] = {
@@ -153,9 +155,11 @@ def planted(drawing: Drawing, setting: Setting, base: PhantomSpec) -> Drawing:
             spec = replace(base, bias=MECHANISMS[cause], strength=strength)
             changed = plant(drawing, spec)
             if cause == "representation":
-                # coarser speckle would leave a gap where both groups are trained on as often:
-                # that of harder images
-                changed = replace(changed, speckle=drawing.speckle)
+                # what is left where both groups are trained on as often is not due to numbers: coarser
+                # speckle would be harder, and as much contrast easier, as bright nodules stand out
+                changed = replace(
+                    changed, speckle=drawing.speckle, contrast=_BRIGHT * changed.contrast
+                )
             drawing = changed
     return drawing
 
