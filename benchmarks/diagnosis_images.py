@@ -207,7 +207,10 @@ def described(name: str, design: Design) -> str:
     if name not in SETTINGS:
         return ""
     setting = SETTINGS[name]
-    rare = f" share {setting.minority} batches of {setting.batch} patients x {setting.patients}"
+    rare = (
+        f" share {setting.minority} batches of {setting.batch} patients x {setting.patients}"
+        f" contrast x {setting.contrast}"
+    )
     return f"{dict(setting.planted)} {design}{rare if setting.minority != 0.5 else ''}"
 
 

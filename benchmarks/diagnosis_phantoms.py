@@ -49,12 +49,15 @@ class Setting:
             16, three in twenty where its labels are wrong, too.
         patients: Times as many training patients as :attr:`Design.training`. With 22 patients of a
             rare group, few are left for training on equal numbers.
+        contrast: Of all nodules, times that of :attr:`Design.contrast`. Where they are easy to see,
+            few cases of a group are enough, and no gap comes of it.
     """
 
     planted: Mapping[Cause, float] = field(default_factory=dict)
     minority: float = 0.5
     batch: int = 8
     patients: int = 1
+    contrast: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -87,17 +90,17 @@ MECHANISMS: Mapping[Cause, Mechanism] = {
     "difficulty": "difficulty",
     "shortcut": "shortcut",
 }
-#: Contrast of the rare group's nodules, times that of the others'.
-_BRIGHT = 0.65
 #: Share of the group in training where representation is a cause.
 _RARE = 0.22
 SETTINGS: Mapping[str, Setting] = {
     "none": Setting(),
-    "representation": Setting({"representation": 1.0}, _RARE, 32, 2),
+    "representation": Setting({"representation": 1.0}, _RARE, 32, 2, 0.65),
     "difficulty": Setting({"difficulty": 0.6}),
     "labels": Setting({"labels": 0.5}),
     "shortcut": Setting({"shortcut": 1.0}),
-    "representation and labels": Setting({"representation": 1.0, "labels": 0.5}, _RARE, 32, 2),
+    "representation and labels": Setting(
+        {"representation": 1.0, "labels": 0.5}, _RARE, 32, 2, 0.65
+    ),
     "labels and shortcut": Setting({"labels": 0.8, "shortcut": 1.0}),
 }
 #: Backgrounds of test images: name in the results -> in words.
@@ -148,6 +151,7 @@ def planted(drawing: Drawing, setting: Setting, base: PhantomSpec) -> Drawing:
     Wrong labels are not among them: :func:`displaced`. A rare group has nodules that are brighter
     than the organ, and is no harder to see otherwise.
     """
+    drawing = replace(drawing, contrast=setting.contrast * drawing.contrast)
     if "shortcut" in setting.planted:
         drawing = with_twin(drawing)
     for cause, strength in setting.planted.items():
@@ -155,11 +159,9 @@ def planted(drawing: Drawing, setting: Setting, base: PhantomSpec) -> Drawing:
             spec = replace(base, bias=MECHANISMS[cause], strength=strength)
             changed = plant(drawing, spec)
             if cause == "representation":
-                # what is left where both groups are trained on as often is not due to numbers: coarser
-                # speckle would be harder, and as much contrast easier, as bright nodules stand out
-                changed = replace(
-                    changed, speckle=drawing.speckle, contrast=_BRIGHT * changed.contrast
-                )
+                # coarser speckle would leave a gap where both groups are trained on as often:
+                # that of harder images
+                changed = replace(changed, speckle=drawing.speckle)
             drawing = changed
     return drawing
 

@@ -24,7 +24,7 @@ SMALL = replace(Design(), training=20, test=20, steps=2, trainings=2)
 
 def both(name):
     """Return the test images without and with what is planted."""
-    plain = Setting(patients=SETTINGS[name].patients)
+    plain = Setting(patients=SETTINGS[name].patients, contrast=SETTINGS[name].contrast)
     return (Images(one, SMALL, 0, "test") for one in (plain, SETTINGS[name]))
 
 
