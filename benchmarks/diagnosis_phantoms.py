@@ -98,9 +98,7 @@ SETTINGS: Mapping[str, Setting] = {
     "difficulty": Setting({"difficulty": 0.6}),
     "labels": Setting({"labels": 0.5}),
     "shortcut": Setting({"shortcut": 1.0}),
-    "representation and labels": Setting(
-        {"representation": 1.0, "labels": 0.5}, _RARE, 32, 2, 0.65
-    ),
+    "representation and labels": Setting({"representation": 1.0, "labels": 0.5}, _RARE, 32, 2),
     "labels and shortcut": Setting({"labels": 0.8, "shortcut": 1.0}),
 }
 #: Backgrounds of test images: name in the results -> in words.
