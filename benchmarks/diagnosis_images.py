@@ -16,8 +16,8 @@ torch; every intervention of ``docs/methods/causes.md`` on the same test patient
   as an edit that spoils more than backgrounds.
 
 Every finished run is a row of ``--results`` and skipped by the next call. Runs come seed by seed,
-so that what a stopped call leaves is balanced. Seeds are 0, 1, 2, ...; the design was settled on
-seeds from 9000 on. A row holds its design: runs of another one do not count.
+so that what a stopped call leaves is balanced. Seeds are 0, 1, 2, ...; changes are tried on seeds
+from 9000 on. A row holds its design: runs of another one do not count.
 
     python benchmarks/diagnosis_images.py --runs 12      # 84 runs
     python benchmarks/diagnosis_images.py --only-table

@@ -7,6 +7,10 @@ import pytest
 
 from nnunetv2_fair.audit.causes.verdicts import NO_GAIN
 from nnunetv2_fair.audit.diagnosis.answers import CONTROL_TOO, NOTHING_ELSE_STAYS, questions
+from nnunetv2_fair.audit.diagnosis.wording import sentence
+from nnunetv2_fair.audit.results.causes import CauseFinding
+from nnunetv2_fair.audit.results.labels import Estimate
+from nnunetv2_fair.evaluation.results.values import Interval
 from tests.audit.diagnosis.factories import DICE, LABEL, drawn
 
 
@@ -102,3 +106,13 @@ def test_what_would_decide_is_said():
     assert one.shown
     assert unclear
     assert all("would narrow the interval most" in c.decides for c in unclear)
+
+
+@pytest.mark.parametrize(
+    ("high", "words"),
+    [(-0.01, "a part of the gap, but less than half:"), (0.01, "more than half is not known:")],
+)
+def test_a_part_by_itself_says_what_is_known_of_half(high, words):
+    removed = Estimate(0.03, Interval(0.01, 0.05), 0.001, 0.002)
+    found = CauseFinding("labels", "open", removed, Estimate(-0.02, Interval(-0.04, high), 0.9))
+    assert words in sentence(found, True, "", DICE, part=True)
