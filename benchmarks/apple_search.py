@@ -15,6 +15,8 @@ A setting is written ``option=value,...``:
   ``fresh``: further samples that it learns from, with their embeddings as they are now;
 - ``norm`` all (batch normalisation in every block, the trainer's), hidden (not on the logits),
   none, spectral (spectral norm of the weights instead), input (hidden, and of the embedding, too);
+- ``width``: times the widths of the discriminator's hidden layers; ``judges``: discriminators, each
+  of which learns by itself, with their mean loss for the generator;
 - ``penalty``: of the squared gradient of the logits' difference; ``warm``: the discriminator's
   steps before the game.
 
@@ -45,7 +47,8 @@ from nnunetv2_fair.networks.perturbation import PerturbedNetwork
 
 _ALPHA, _RATE, _BATCH, _SEGMENT_EVERY = 0.1, 1e-3, 8, 10
 DEFAULTS = {"fair": "paper", "dsteps": "1", "beta": "1", "steps": "500", "memory": "1",
-            "fresh": "0", "norm": "all", "penalty": "0", "warm": "0"}  # fmt: skip
+            "fresh": "0", "norm": "all", "penalty": "0", "warm": "0", "width": "1",
+            "judges": "1"}  # fmt: skip
 
 
 def stored_batches(file: Path, seed: int, n_batches: int) -> dict[str, Any]:
@@ -78,10 +81,10 @@ def stored_batches(file: Path, seed: int, n_batches: int) -> dict[str, Any]:
     return found
 
 
-def discriminator(n_in: int, norm: str) -> nn.Sequential:
-    """Return three linear layers with the normalisation that ``norm`` names."""
+def discriminator(n_in: int, norm: str, width: int) -> nn.Sequential:
+    """Return three linear layers, ``width`` times as wide, with the normalisation of ``norm``."""
     layers: list[nn.Module] = [nn.BatchNorm1d(n_in, affine=False)] if norm == "input" else []
-    for a, b in ((n_in, 128), (128, 64), (64, 2)):
+    for a, b in ((n_in, 128 * width), (128 * width, 64 * width), (64 * width, 2)):
         linear = nn.Linear(a, b)
         layers.append(
             nn.utils.parametrizations.spectral_norm(linear) if norm == "spectral" else linear
@@ -101,19 +104,23 @@ def play(stored: dict[str, Any], seed: int, options: dict[str, str]) -> nn.Modul
     rng = np.random.default_rng(seed)
     network = PerturbedNetwork(base)
     generator = network.generators[0]
-    judge = discriminator(skips[-1].shape[1], options["norm"])
+    width, count = int(options["width"]), int(options["judges"])
+    n_in = skips[-1].shape[1]
+    judges = nn.ModuleList(discriminator(n_in, options["norm"], width) for _ in range(count))
     adam_g = torch.optim.Adam(generator.parameters(), _RATE)
-    adam_d = torch.optim.Adam(judge.parameters(), _RATE)
+    adam_d = torch.optim.Adam(judges.parameters(), _RATE)
     memory: deque[tuple[torch.Tensor, torch.Tensor]] = deque(maxlen=int(options["memory"]))
 
     def learn(pooled: torch.Tensor, truth: torch.Tensor) -> None:
         pooled = pooled.detach().requires_grad_(penalty > 0)
-        logits = judge(pooled)
-        loss = cross_entropy(logits, truth)
-        if penalty:
-            difference = (logits[:, 1] - logits[:, 0]).sum()
-            slope = torch.autograd.grad(difference, pooled, create_graph=True)[0]
-            loss = loss + penalty * slope.square().sum(1).mean()
+        loss = torch.zeros(())
+        for judge in judges:  # the sum: none depends on how many there are
+            logits = judge(pooled)
+            loss = loss + cross_entropy(logits, truth)
+            if penalty:
+                difference = (logits[:, 1] - logits[:, 0]).sum()
+                slope = torch.autograd.grad(difference, pooled, create_graph=True)[0]
+                loss = loss + penalty * slope.square().sum(1).mean()
         adam_d.zero_grad()
         loss.backward()
         adam_d.step()
@@ -145,7 +152,8 @@ def play(stored: dict[str, Any], seed: int, options: dict[str, str]) -> nn.Modul
             for _ in range(d_steps):
                 learn(learnt, their_truth)
             confusion = options["fair"] == "confusion"
-            loss = fairness_loss(judge(pooled), truth, _ALPHA, confusion=confusion)
+            each = [fairness_loss(j(pooled), truth, _ALPHA, confusion=confusion) for j in judges]
+            loss = torch.stack(each).mean()
         if step % _SEGMENT_EVERY == 0:
             logits, mask = base.decoder([*seen[:-1], perturbed]), stored["masks"][drawn]
             inside, nodule = logits.softmax(1)[:, 1], (mask == 1).float()
