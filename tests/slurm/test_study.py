@@ -20,7 +20,8 @@ PROJECT = Path(__file__).parents[2]
 SCRIPT = PROJECT / "scripts" / "slurm_single_node.sh"
 #: Beginning of a trainer's name -> epochs, and seconds that each sleeps: beside Slurm's minute.
 #: Long sleeps, because a slow machine does not make them longer: one that needs half of a minute
-#: to begin still gets some epochs further in each job.
+#: to begin still gets some epochs further in each job. Three jobs do on two busy cores; the study
+#: allows seven, as every one of them is submitted for the training that fails by itself, too.
 LENGTHS = {
     "nnUNetTrainerOversampling": (11, 6.0),
     "nnUNetTrainerAPPLE": (4, 0.0),
@@ -30,7 +31,7 @@ LENGTHS = {
 STUDY = """\
 title: Study on Slurm
 device: cpu
-attempts: 12
+attempts: 7
 datasets:
   - id: 42
     configurations: [2d_trial]
