@@ -78,9 +78,8 @@ def sentence(found: CauseFinding, shown: bool, reason: str, metric: MetricInfo, 
     if found.verdict == "excluded":
         return f"{name}: excluded as the cause of half of the gap or more: {effect}."
     if part:
-        half = "but less than half"
-        if not found.contrast.interval.high < 0:
-            half = "and whether more than half is not known"
+        less = found.contrast.interval.high < 0
+        half = "but less than half" if less else "and whether more than half is not known"
         return f"{name}: open; it makes a part of the gap, {half}: {effect}."
     return f"{name}: open; {effect}, which is neither clearly more nor clearly less than half."
 

@@ -123,6 +123,15 @@ def test_an_edit_that_spoils_the_better_group_names_no_background(better):
     assert withheld >= 36
 
 
+def test_half_is_rarely_called_less_than_half():
+    """A page calls a part that if the contrast's interval is below 0."""
+    rng = np.random.default_rng(12)
+    cell = Cell({"labels": 0.04, "other": 0.04})
+    found = [diagnose(draw(cell, rng)).causes["labels"] for _ in range(60)]
+    assert sum(one.part for one in found) >= 50
+    assert sum(one.part and one.contrast.interval.high < 0 for one in found) <= 4
+
+
 @pytest.mark.parametrize("better", ["higher", "lower"])
 def test_another_background_of_the_group_shows_what_odd_images_hide(better):
     """Scores are bad without background, and the worse group gains with that of another patient."""
